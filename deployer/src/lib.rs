@@ -1,0 +1,3 @@
+//! `deployer`: the platform declared in `deployer.toml`, applied through CloudFormation.
+
+pub mod stacks;

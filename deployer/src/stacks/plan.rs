@@ -1,0 +1,75 @@
+//! What is to be deployed: the stacks in order, where their parameters come from, and the images they run.
+
+use serde_json::Value;
+
+/// Everything that one `up` applies, computed from the manifest alone.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub project: String,
+    pub environment: String,
+    /// In an order in which each stack comes after all it depends on.
+    pub stacks: Vec<Stack>,
+    pub images: Vec<Image>,
+    /// Where the system is reached once it serves.
+    pub ingress: Ingress,
+}
+
+/// One CloudFormation stack.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// `<project>-<env>-<stack>`.
+    pub name: String,
+    /// The last part of the name: `network`, `data`, or a service's name.
+    pub short: String,
+    /// The template, as `deployer synth` writes it (pretty) and as it is sent (minified).
+    pub template: Value,
+    pub parameters: Vec<Parameter>,
+    /// Full names of the stacks that must be complete before this one starts.
+    pub depends_on: Vec<String>,
+    /// Whether `destroy` and replacement here lose data (databases, topics).
+    pub holds_data: bool,
+}
+
+/// A parameter of a stack and where deployer takes its value from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    pub name: String,
+    pub source: Source,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// An output of another stack, by the stack's full name.
+    Output { stack: String, output: String },
+    /// What MSK's GetBootstrapBrokers gives for the cluster whose ARN is this output: sorted, joined by commas, and
+    /// kept while all of the former value's brokers are still in the answer. `iam` takes the SASL/IAM string.
+    BootstrapBrokers { stack: String, output: String, iam: bool },
+    /// The image of this service as `REPOSITORY_URI@sha256:…`; the repository's URI is an output of `stack`.
+    Image { service: String, stack: String, output: String },
+    Literal(String),
+}
+
+/// An image that is built from a crate of the workspace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    pub service: String,
+    /// The cargo package; its binary has the same name.
+    pub package: String,
+    /// The directory of the cargo workspace.
+    pub workspace: std::path::PathBuf,
+    pub ports: Vec<u16>,
+}
+
+/// The public door.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ingress {
+    /// Full name of the stack whose output `LoadBalancerDnsName` holds the host name.
+    pub stack: String,
+    /// The listener's port.
+    pub port: u16,
+    pub https: bool,
+    /// The path that `up` asks for to see that the system serves; an answer below 500 from a target counts.
+    pub probe_path: String,
+    /// Two commands to print at the end of `up`, with `{url}` for the base URL.
+    pub curl: Vec<String>,
+}

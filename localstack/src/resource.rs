@@ -1,0 +1,96 @@
+//! What CloudFormation needs of a resource type.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Context, Failure};
+
+/// The part of a resource provider schema that decides how a template is checked and a change is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Schema {
+    /// Every top-level property that a template may give.
+    pub properties: &'static [&'static str],
+    pub required: &'static [&'static str],
+    /// A change of one of these replaces the resource (`createOnlyProperties`); paths such as `A/B` reach into objects.
+    pub create_only: &'static [&'static str],
+    /// What `Fn::GetAtt` may name.
+    pub attributes: &'static [&'static str],
+    /// Properties that `read` cannot give back (passwords and the like): left out of drift.
+    pub write_only: &'static [&'static str],
+}
+
+/// What a stack wants of one resource; intrinsics and dynamic references are resolved.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    pub stack_name: String,
+    pub stack_id: String,
+    pub logical_id: String,
+    pub properties: Value,
+    /// The stack's tags, to be merged under the resource's own where the type has tags.
+    pub tags: Vec<(String, String)>,
+    /// Cancelled when the stack gives up on this operation: end soon, and clean up what was begun.
+    pub cancel: CancellationToken,
+}
+
+impl Desired {
+    /// A physical name as CloudFormation makes them, `STACK-LOGICAL-RANDOM`, of at most `limit` characters.
+    pub fn generated_name(&self, limit: usize) -> String {
+        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+        let suffix: String =
+            (0..12).map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char).collect();
+        let stem = format!("{}-{}", self.stack_name, self.logical_id);
+        let stem: String = stem.chars().take(limit.saturating_sub(suffix.len() + 1)).collect();
+        format!("{}-{suffix}", stem.trim_end_matches('-'))
+    }
+}
+
+/// A resource that exists: its physical id (what `Ref` gives) and its attributes (what `Fn::GetAtt` gives).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Resource {
+    pub physical_id: String,
+    /// Attribute names may hold dots, such as `Endpoint.Address`.
+    pub attributes: Map<String, Value>,
+}
+
+impl Resource {
+    pub fn new(physical_id: impl Into<String>) -> Self {
+        Self { physical_id: physical_id.into(), attributes: Map::new() }
+    }
+
+    pub fn with(mut self, attribute: &str, value: impl Into<Value>) -> Self {
+        self.attributes.insert(attribute.to_owned(), value.into());
+        self
+    }
+}
+
+/// One CloudFormation resource type. Operations return when the resource is stable, or with the reason why it is not.
+#[async_trait]
+pub trait ResourceType: Send + Sync {
+    /// Such as `AWS::Logs::LogGroup`.
+    fn name(&self) -> &'static str;
+
+    fn schema(&self) -> Schema;
+
+    /// Makes the resource and waits until it is stable. A failed create leaves nothing behind.
+    async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure>;
+
+    /// Changes it in place; called only for properties outside `create_only`. Must be right both ways: a rollback
+    /// is an update with the old properties.
+    async fn update(
+        &self,
+        cx: &Context,
+        physical_id: &str,
+        previous: &Value,
+        desired: &Desired,
+    ) -> Result<Resource, Failure>;
+
+    /// Removes it, and waits until it is gone. Removing what is not there succeeds. `properties` are the last known.
+    async fn delete(&self, cx: &Context, physical_id: &str, properties: &Value) -> Result<(), Failure>;
+
+    /// The live properties in the template's own form, for drift: `Ok(None)` when it is gone, `Err` when this type
+    /// cannot be read (drift then says NOT_CHECKED).
+    async fn read(&self, _cx: &Context, _physical_id: &str) -> Result<Option<Value>, Failure> {
+        Err(Failure::new(format!("{} does not support drift detection here", self.name())))
+    }
+}
