@@ -82,7 +82,10 @@ impl Context {
     pub fn register(&self, services: Vec<Arc<dyn Service>>) {
         let types = services.iter().flat_map(|s| s.types()).map(|t| (t.name(), t)).collect();
         let _ = self.0.types.set(types);
-        let _ = self.0.services.set(services.into_iter().map(|s| (s.name(), s)).collect());
+        let _ = self
+            .0
+            .services
+            .set(services.into_iter().map(|s| (s.name(), s)).collect());
     }
 
     pub fn config(&self) -> &Config {
@@ -133,7 +136,11 @@ impl Context {
         let Some(service) = self.service(service) else {
             return Err(AwsError::not_implemented(service, operation));
         };
-        let call = Call { operation: operation.to_owned(), input, region: self.region().to_owned() };
+        let call = Call {
+            operation: operation.to_owned(),
+            input,
+            region: self.region().to_owned(),
+        };
         service.call(self, call).await
     }
 

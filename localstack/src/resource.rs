@@ -37,8 +37,9 @@ impl Desired {
     /// A physical name as CloudFormation makes them, `STACK-LOGICAL-RANDOM`, of at most `limit` characters.
     pub fn generated_name(&self, limit: usize) -> String {
         const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-        let suffix: String =
-            (0..12).map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char).collect();
+        let suffix: String = (0..12)
+            .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
+            .collect();
         let stem = format!("{}-{}", self.stack_name, self.logical_id);
         let stem: String = stem.chars().take(limit.saturating_sub(suffix.len() + 1)).collect();
         format!("{}-{suffix}", stem.trim_end_matches('-'))
@@ -55,7 +56,10 @@ pub struct Resource {
 
 impl Resource {
     pub fn new(physical_id: impl Into<String>) -> Self {
-        Self { physical_id: physical_id.into(), attributes: Map::new() }
+        Self {
+            physical_id: physical_id.into(),
+            attributes: Map::new(),
+        }
     }
 
     pub fn with(mut self, attribute: &str, value: impl Into<Value>) -> Self {
@@ -91,6 +95,9 @@ pub trait ResourceType: Send + Sync {
     /// The live properties in the template's own form, for drift: `Ok(None)` when it is gone, `Err` when this type
     /// cannot be read (drift then says NOT_CHECKED).
     async fn read(&self, _cx: &Context, _physical_id: &str) -> Result<Option<Value>, Failure> {
-        Err(Failure::new(format!("{} does not support drift detection here", self.name())))
+        Err(Failure::new(format!(
+            "{} does not support drift detection here",
+            self.name()
+        )))
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,7 +18,10 @@ impl Store {
     /// Opens or makes the file. Fails when another endpoint holds it.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let database = Database::create(path).with_context(|| {
-            format!("cannot open the state {}: is another endpoint using this state directory?", path.display())
+            format!(
+                "cannot open the state {}: is another endpoint using this state directory?",
+                path.display()
+            )
         })?;
         let write = database.begin_write()?;
         write.open_table(DOCUMENTS)?;
@@ -30,14 +33,18 @@ impl Store {
     pub fn put<T: Serialize>(&self, collection: &str, id: &str, document: &T) -> anyhow::Result<()> {
         let bytes = serde_json::to_vec(document)?;
         let write = self.0.begin_write()?;
-        write.open_table(DOCUMENTS)?.insert((collection, id), bytes.as_slice())?;
+        write
+            .open_table(DOCUMENTS)?
+            .insert((collection, id), bytes.as_slice())?;
         write.commit()?;
         Ok(())
     }
 
     pub fn get<T: DeserializeOwned>(&self, collection: &str, id: &str) -> anyhow::Result<Option<T>> {
         let table = self.0.begin_read()?.open_table(DOCUMENTS)?;
-        let Some(bytes) = table.get((collection, id))? else { return Ok(None) };
+        let Some(bytes) = table.get((collection, id))? else {
+            return Ok(None);
+        };
         serde_json::from_slice(bytes.value())
             .map(Some)
             .with_context(|| format!("the state of {collection} {id} is not readable"))

@@ -7,6 +7,26 @@ use serde_json::Value;
 
 use crate::{AwsError, Context, ResourceType};
 
+pub mod cloudformation;
+
+/// Every service of the endpoint, in the order in which they start.
+///
+/// ec2, iam, sts, ssm, kms, secretsmanager, logs, ecr, monitoring, application-autoscaling, rds, kafka,
+/// servicediscovery, elasticloadbalancing, ecs, cloudformation: what others need comes first.
+pub fn all() -> Vec<Arc<dyn Service>> {
+    vec![cloudformation::service()]
+}
+
+/// One operation of a REST service: `{name}` in the path is a member of the input, under the wire's name for it
+/// (Amazon MSK's are lowerCamel, such as `clusterArn`). The query string's members are added as text, the body's as
+/// they are; the answer is sent as the service gives it, so its names are the wire's, too.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub operation: &'static str,
+}
+
 /// One API call, whatever the protocol: the operation's name and its input as the API reference names the members.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -31,7 +51,8 @@ impl Call {
 
     /// A string member that must be there.
     pub fn required(&self, member: &str) -> Result<String, AwsError> {
-        self.text(member).ok_or_else(|| AwsError::validation(format!("The parameter {member} is required.")))
+        self.text(member)
+            .ok_or_else(|| AwsError::validation(format!("The parameter {member} is required.")))
     }
 
     pub fn integer(&self, member: &str) -> Option<i64> {
@@ -44,12 +65,19 @@ impl Call {
 
     /// A list member; absent is empty.
     pub fn list(&self, member: &str) -> Vec<Value> {
-        self.input.get(member).and_then(Value::as_array).cloned().unwrap_or_default()
+        self.input
+            .get(member)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// A list of strings; absent is empty.
     pub fn texts(&self, member: &str) -> Vec<String> {
-        self.list(member).into_iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+        self.list(member)
+            .into_iter()
+            .filter_map(|v| v.as_str().map(str::to_owned))
+            .collect()
     }
 }
 
@@ -62,6 +90,11 @@ pub trait Service: Send + Sync {
     /// The resource types of this service that templates may use.
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         Vec::new()
+    }
+
+    /// The operations of a REST service, most specific first; the other protocols name the operation themselves.
+    fn routes(&self) -> &'static [Route] {
+        &[]
     }
 
     /// Answers one call. The answer is a JSON object with the API's own member names; the wire room renders it in the

@@ -1,0 +1,1 @@
+//! CloudFormation as AWS documents it: templates, change sets, stacks, rollback, drift.

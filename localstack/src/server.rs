@@ -1,0 +1,249 @@
+//! The endpoint as a server: its sockets, its start and its end.
+
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Json;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::store::Store;
+use crate::{Config, Context, Service, service, wire};
+
+/// How long open requests may take to end when the endpoint stops.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Runs the endpoint until SIGTERM, SIGINT or `POST /_localstack/shutdown`; then ends what it started and keeps the state.
+///
+/// # Errors
+/// When the port is taken, the state directory cannot be made, or another endpoint uses it.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let port = config.port;
+    let listeners = bind(port).await?;
+    let cx = assemble(config)?;
+    let pid_file = cx.state_dir().join("endpoint.pid");
+    fs::write(&pid_file, std::process::id().to_string())
+        .with_context(|| format!("cannot write {}", pid_file.display()))?;
+    let stop = cx.clone();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = stop.shutdown().cancelled() => {}
+        }
+        stop.shutdown().cancel();
+    });
+    let outcome = async {
+        start(&cx).await?;
+        tracing::info!(port, state = %cx.state_dir().display(), "the embedded endpoint is ready");
+        serve(&cx, listeners).await
+    }
+    .await;
+    cx.shutdown().cancel();
+    stop_services(&cx).await;
+    let _ = fs::remove_file(&pid_file);
+    outcome
+}
+
+/// Makes the state directory (0700) and the context with every service registered; nothing is started.
+pub fn assemble(config: Config) -> anyhow::Result<Context> {
+    let folder = config.state_dir.clone();
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("cannot make the state directory {}", folder.display()))?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot close the state directory {} to others", folder.display()))?;
+    let state = folder.join("state.redb");
+    let store = Store::open(&state)?;
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o600))?;
+    let cx = Context::new(config, store);
+    cx.register(service::all());
+    Ok(cx)
+}
+
+/// Starts each service, in the order of [`service::all`].
+pub async fn start(cx: &Context) -> anyhow::Result<()> {
+    for service in registered(cx) {
+        service
+            .start(cx)
+            .await
+            .with_context(|| format!("cannot start {}", service.name()))?;
+    }
+    Ok(())
+}
+
+/// Stops each service, in the reverse order.
+pub async fn stop_services(cx: &Context) {
+    for service in registered(cx).into_iter().rev() {
+        service.stop(cx).await;
+    }
+}
+
+/// The services that the context knows, in their order.
+fn registered(cx: &Context) -> Vec<Arc<dyn Service>> {
+    service::all().iter().filter_map(|s| cx.service(s.name())).collect()
+}
+
+/// The routes of the endpoint.
+pub fn router(cx: Context) -> Router {
+    Router::new()
+        .route("/_localstack/health", get(health))
+        .route("/_localstack/info", get(info))
+        .route("/_localstack/shutdown", post(shutdown))
+        .fallback(aws)
+        .layer(axum::middleware::from_fn(guard))
+        .with_state(cx)
+}
+
+async fn bind(port: u16) -> anyhow::Result<Vec<TcpListener>> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let first = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: is something else using the port?"))?;
+    let mut listeners = vec![first];
+    match TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await {
+        Ok(second) => listeners.push(second),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            return Err(error)
+                .with_context(|| format!("cannot listen on [::1]:{port}: is something else using the port?"));
+        }
+        Err(error) => tracing::warn!(%error, "no IPv6 loopback here; listening on 127.0.0.1 only"),
+    }
+    Ok(listeners)
+}
+
+async fn serve(cx: &Context, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
+    let router = router(cx.clone());
+    let mut servers = tokio::task::JoinSet::new();
+    for listener in listeners {
+        let (router, shutdown) = (router.clone(), cx.shutdown().clone());
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        servers.spawn(async move {
+            axum::serve(listener, router)
+                .with_graceful_shutdown(shutdown.cancelled_owned())
+                .await
+        });
+    }
+    cx.shutdown().cancelled().await;
+    let _ = tokio::time::timeout(LAST_WORDS, async { while servers.join_next().await.is_some() {} }).await;
+    Ok(())
+}
+
+/// Only programs on this machine may drive the endpoint: a web page sends an `Origin`, or a `Host` of its own.
+async fn guard(request: Request<Body>, next: axum::middleware::Next) -> Response<Body> {
+    let refused = if request.headers().contains_key(header::ORIGIN) {
+        Some("a request with an Origin header, which only web pages send")
+    } else if !is_local(request.headers(), request.uri()) {
+        Some("a request for another host than localhost")
+    } else {
+        None
+    };
+    match refused {
+        Some(what) => {
+            let message = format!("The embedded endpoint refuses {what}.");
+            (
+                StatusCode::FORBIDDEN,
+                Json(json!({"__type": "AccessDeniedException", "message": message})),
+            )
+                .into_response()
+        }
+        None => next.run(request).await,
+    }
+}
+
+fn is_local(headers: &HeaderMap, uri: &http::Uri) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .map(|host| host.to_str().unwrap_or("?").to_owned());
+    let Some(host) = host.or_else(|| uri.authority().map(ToString::to_string)) else {
+        return false;
+    };
+    let Ok(authority) = host.parse::<http::uri::Authority>() else {
+        return false;
+    };
+    let name = authority.host().trim_end_matches('.').to_ascii_lowercase();
+    let is_loopback = name.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()) || name == "[::1]";
+    let name_is_ours = ["localhost", "localhost.localstack.cloud"]
+        .iter()
+        .any(|ours| name == *ours || name.strip_suffix(ours).is_some_and(|rest| rest.ends_with('.')));
+    is_loopback || name_is_ours
+}
+
+async fn aws(State(cx): State<Context>, request: Request<Body>) -> Response<Body> {
+    wire::answer(&cx, request).await
+}
+
+async fn health(State(cx): State<Context>) -> Json<Value> {
+    let services: Map<String, Value> = registered(&cx)
+        .iter()
+        .map(|s| (s.name().to_owned(), "running".into()))
+        .collect();
+    Json(json!({"services": services, "edition": "embedded", "version": env!("CARGO_PKG_VERSION")}))
+}
+
+async fn info(State(cx): State<Context>) -> Json<Value> {
+    Json(json!({
+        "edition": "embedded",
+        "version": env!("CARGO_PKG_VERSION"),
+        "region": cx.region(),
+        "account": cx.account(),
+        "port": cx.config().port,
+        "state_dir": cx.state_dir(),
+        "pid": std::process::id(),
+    }))
+}
+
+async fn shutdown(State(cx): State<Context>) -> StatusCode {
+    cx.shutdown().cancel();
+    StatusCode::ACCEPTED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(host: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        is_local(&headers, &"/".parse().unwrap())
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_taken() {
+        for host in [
+            "localhost:4566",
+            "127.0.0.1:4566",
+            "[::1]:4566",
+            "s3.localhost.localstack.cloud:4566",
+            "LOCALHOST",
+        ] {
+            assert!(local(host), "{host}");
+        }
+        for host in [
+            "example.com",
+            "localhost.example.com",
+            "evillocalhost",
+            "127.0.0.1.nip.io",
+            "10.0.0.1:4566",
+        ] {
+            assert!(!local(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Answers and errors in the caller's protocol.
+
+use axum::body::Body;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{Protocol, cbor, xml};
+use crate::AwsError;
+
+/// A successful answer.
+pub fn answer(protocol: &Protocol, service: &str, operation: &str, id: &str, answer: &Value) -> Response<Body> {
+    let (kind, body) = match protocol {
+        Protocol::Query => ("text/xml", xml::query(service, operation, id, answer).into_bytes()),
+        Protocol::Ec2 => ("text/xml;charset=UTF-8", xml::ec2(operation, id, answer).into_bytes()),
+        Protocol::Json(kind) => (kind.as_str(), answer.to_string().into_bytes()),
+        Protocol::Rest => ("application/json", answer.to_string().into_bytes()),
+        Protocol::Cbor => ("application/cbor", cbor::encode(answer)),
+    };
+    respond(StatusCode::OK, kind, id, body)
+}
+
+/// An error, in the form that the protocol's clients parse.
+pub fn error(protocol: &Protocol, service: &str, id: &str, error: &AwsError) -> Response<Body> {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (code, message) = (&error.code, &error.message);
+    let (kind, body) = match protocol {
+        Protocol::Query => ("text/xml", xml::query_error(service, id, error).into_bytes()),
+        Protocol::Ec2 => ("text/xml;charset=UTF-8", xml::ec2_error(id, error).into_bytes()),
+        Protocol::Json(kind) => (
+            kind.as_str(),
+            json!({"__type": code, "message": message}).to_string().into_bytes(),
+        ),
+        Protocol::Rest => (
+            "application/json",
+            json!({"code": code, "message": message}).to_string().into_bytes(),
+        ),
+        Protocol::Cbor => (
+            "application/cbor",
+            cbor::encode(&json!({"__type": code, "message": message})),
+        ),
+    };
+    let mut response = respond(status, kind, id, body);
+    if let Ok(code) = HeaderValue::from_str(code) {
+        response.headers_mut().insert("x-amzn-errortype", code);
+    }
+    if *protocol == Protocol::Cbor && service == "monitoring" {
+        if let Ok(legacy) = HeaderValue::from_str(&format!("{code};Sender")) {
+            response.headers_mut().insert("x-amzn-query-error", legacy);
+        }
+    }
+    response
+}
+
+fn respond(status: StatusCode, kind: &str, id: &str, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if let Ok(kind) = HeaderValue::from_str(kind) {
+        if kind == "application/cbor" {
+            headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+        }
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
