@@ -40,12 +40,23 @@ pub struct Parameter {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// An output of another stack, by the stack's full name.
-    Output { stack: String, output: String },
+    Output {
+        stack: String,
+        output: String,
+    },
     /// What MSK's GetBootstrapBrokers gives for the cluster whose ARN is this output: sorted, joined by commas, and
     /// kept while all of the former value's brokers are still in the answer. `iam` takes the SASL/IAM string.
-    BootstrapBrokers { stack: String, output: String, iam: bool },
+    BootstrapBrokers {
+        stack: String,
+        output: String,
+        iam: bool,
+    },
     /// The image of this service as `REPOSITORY_URI@sha256:…`; the repository's URI is an output of `stack`.
-    Image { service: String, stack: String, output: String },
+    Image {
+        service: String,
+        stack: String,
+        output: String,
+    },
     Literal(String),
 }
 

@@ -1,0 +1,96 @@
+use super::source::Source;
+use super::*;
+
+const SMALL: &str = r#"
+[project]
+name = "shop"
+
+[ingress]
+service = "web"
+
+[databases.orders]
+
+[topics.placed]
+
+[services.web]
+ports = { http = 8000 }
+calls = [{ service = "orders" }]
+
+[services.orders]
+ports = { http = 8001, grpc = 9001 }
+database = "orders"
+publishes = ["placed"]
+
+[environments.dev]
+
+[environments.prod.services.web]
+count = 3
+"#;
+
+fn read(text: &str, environment: &str) -> Result<Manifest, ManifestError> {
+    Manifest::from_source(
+        &Source {
+            path: "deployer.toml".into(),
+            text: text.to_owned(),
+        },
+        environment,
+    )
+}
+
+fn error_of(text: &str) -> String {
+    read(text, "dev").expect_err("it must be refused").to_string()
+}
+
+#[test]
+fn an_environment_lays_its_tables_over_the_common_ones() {
+    assert_eq!(read(SMALL, "dev").unwrap().service("web").unwrap().count, 1);
+    let prod = read(SMALL, "prod").unwrap();
+    assert_eq!(prod.service("web").unwrap().count, 3);
+    assert_eq!(prod.service("web").unwrap().calls[0].port.number, 8001);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let text = SMALL.replace("database = \"orders\"", "databse = \"orders\"");
+    insta::assert_snapshot!(error_of(&text), @"");
+}
+
+#[test]
+fn an_unknown_key_in_an_environment_is_an_error_too() {
+    let text = SMALL.replace("count = 3", "cuont = 3");
+    insta::assert_snapshot!(error_of(&text), @"");
+}
+
+#[test]
+fn a_link_to_a_service_that_is_not_there_is_refused() {
+    let text = SMALL.replace("service = \"orders\" }", "service = \"order\" }");
+    insta::assert_snapshot!(error_of(&text), @"");
+}
+
+#[test]
+fn a_duplicate_port_is_refused() {
+    let text = SMALL.replace("grpc = 9001", "grpc = 8001");
+    insta::assert_snapshot!(error_of(&text), @"");
+}
+
+#[test]
+fn an_environment_that_is_not_declared_lists_those_that_are() {
+    let error = read(SMALL, "test").unwrap_err();
+    insta::assert_snapshot!(format!("{error}\n{}", error.hint().unwrap()), @"");
+}
+
+#[test]
+fn memory_that_fargate_does_not_give_is_refused() {
+    let text = SMALL.replace("[environments.dev]", "[environments.dev.services.web]\nmemory = 100");
+    insta::assert_snapshot!(error_of(&text), @"");
+}
+
+#[test]
+fn the_projects_own_manifest_is_right() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
+    for environment in ["dev", "prod"] {
+        let manifest = Manifest::load(&path, environment).unwrap();
+        assert_eq!(manifest.services.len(), 6);
+        assert_eq!(manifest.databases.len(), 5);
+    }
+}

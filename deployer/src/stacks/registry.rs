@@ -1,0 +1,53 @@
+//! A repository for each service's image.
+
+use serde_json::json;
+
+use super::{Stack, name_of};
+use crate::manifest::Manifest;
+use crate::template::{Resource, Template, logical_id};
+
+/// How many images a repository keeps: enough to go back to.
+const KEPT_IMAGES: u32 = 30;
+
+pub fn stack(manifest: &Manifest) -> Stack {
+    let mut template = Template::new(format!("{}: image repositories", manifest.prefix()));
+    let lifecycle = json!({ "rules": [{
+        "rulePriority": 1,
+        "description": format!("keep the last {KEPT_IMAGES}"),
+        "selection": { "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES },
+        "action": { "type": "expire" },
+    }] });
+    for service in &manifest.services {
+        let repository = template.add(
+            logical_id(&[&service.name, "Repository"]),
+            Resource::new("AWS::ECR::Repository")
+                .with("RepositoryName", format!("{}/{}", manifest.prefix(), service.name))
+                .with("ImageScanningConfiguration", json!({ "ScanOnPush": true }))
+                .with("ImageTagMutability", "IMMUTABLE")
+                .with(
+                    "LifecyclePolicy",
+                    json!({ "LifecyclePolicyText": lifecycle.to_string() }),
+                )
+                .with("EmptyOnDelete", true)
+                .deleted(),
+        );
+        template.output(
+            &output(&service.name),
+            "Where the image is pushed",
+            repository.attribute("RepositoryUri"),
+        );
+    }
+    Stack {
+        name: name_of(manifest, "registry"),
+        short: "registry".into(),
+        template: template.to_json(),
+        parameters: Vec::new(),
+        depends_on: Vec::new(),
+        holds_data: false,
+    }
+}
+
+/// The output that holds a service's repository URI.
+pub fn output(service: &str) -> String {
+    logical_id(&[service, "RepositoryUri"])
+}

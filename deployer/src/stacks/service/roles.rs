@@ -1,0 +1,98 @@
+//! The two roles of a service: what ECS needs to start its tasks, and what the code itself may do.
+
+use serde_json::{Value, json};
+
+use super::Parts;
+use crate::manifest::KafkaSecurity;
+use crate::stacks::{iam, links, name_of};
+use crate::template::{Handle, Resource, sub};
+
+/// For the code: only what its links ask of AWS, which for plain Kafka is nothing.
+pub fn task(parts: &mut Parts) -> Handle {
+    let role = Resource::new("AWS::IAM::Role").with("AssumeRolePolicyDocument", iam::trust("ecs-tasks.amazonaws.com"));
+    let statements = kafka_statements(parts);
+    let role = match statements.is_empty() {
+        true => role,
+        false => role.with("Policies", json!([iam::policy("links", statements)])),
+    };
+    parts.template.add("TaskRole", role)
+}
+
+/// For ECS: pull this image, write this log, read these secrets.
+pub fn execution(parts: &mut Parts, logs: &Handle, secrets: &[(String, Value)]) -> Handle {
+    let repository = format!(
+        "arn:${{AWS::Partition}}:ecr:${{AWS::Region}}:${{AWS::AccountId}}:repository/{}/{}",
+        parts.manifest.prefix(),
+        parts.service.name
+    );
+    let mut statements = vec![
+        // the action knows no resource (Amazon ECR: actions, resources and condition keys)
+        iam::allow(&["ecr:GetAuthorizationToken"], "*".into()),
+        iam::allow(
+            &[
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ],
+            sub(&repository, []),
+        ),
+        iam::allow(&["logs:CreateLogStream", "logs:PutLogEvents"], logs.attribute("Arn")),
+    ];
+    let mut readable: Vec<Value> = secrets.iter().map(|(_, arn)| arn.clone()).collect();
+    if let Some((_, [_, _, credentials], _)) = parts.database() {
+        readable.push(credentials);
+    }
+    if !readable.is_empty() {
+        statements.push(iam::allow(&["secretsmanager:GetSecretValue"], readable.into()));
+    }
+    let role = Resource::new("AWS::IAM::Role")
+        .with("AssumeRolePolicyDocument", iam::trust("ecs-tasks.amazonaws.com"))
+        .with("Policies", json!([iam::policy("start-tasks", statements)]));
+    parts.template.add("ExecutionRole", role)
+}
+
+/// Topics and groups by name, inside this platform's cluster (Amazon MSK: IAM access control, semantics of actions).
+fn kafka_statements(parts: &Parts) -> Vec<Value> {
+    let (manifest, service) = (parts.manifest, parts.service);
+    let uses_iam = manifest
+        .kafka
+        .as_ref()
+        .is_some_and(|kafka| kafka.security == KafkaSecurity::MskIam);
+    if !uses_iam || !service.uses_kafka() || !links::has_cluster(manifest) {
+        return Vec::new();
+    }
+    let cluster = name_of(manifest, "").trim_end_matches('-').to_owned();
+    let arn = |kind: &str, name: &str| {
+        let rest = if name.is_empty() {
+            String::new()
+        } else {
+            format!("/{name}")
+        };
+        sub(
+            &format!("arn:${{AWS::Partition}}:kafka:${{AWS::Region}}:${{AWS::AccountId}}:{kind}/{cluster}/*{rest}"),
+            [],
+        )
+    };
+    let topics = |names: &[String]| names.iter().map(|name| arn("topic", name)).collect::<Value>();
+    let mut statements = vec![iam::allow(
+        &["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"],
+        arn("cluster", ""),
+    )];
+    if !service.publishes.is_empty() {
+        statements.push(iam::allow(
+            &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
+            topics(&service.publishes),
+        ));
+    }
+    if !service.consumes.is_empty() {
+        statements.push(iam::allow(
+            &["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"],
+            topics(&service.consumes),
+        ));
+        statements.push(iam::allow(
+            &["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"],
+            arn("group", &service.name),
+        ));
+    }
+    statements
+}

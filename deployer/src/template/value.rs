@@ -1,0 +1,35 @@
+//! Intrinsic functions and pseudo parameters.
+
+use serde_json::{Map, Value, json};
+
+/// `Fn::Sub`; `values` are the names that the text uses beyond the template's own.
+pub fn sub<const N: usize>(text: &str, values: [(&str, Value); N]) -> Value {
+    if values.is_empty() {
+        return json!({ "Fn::Sub": text });
+    }
+    let values: Map<String, Value> = values
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    json!({ "Fn::Sub": [text, values] })
+}
+
+/// `Fn::Join`.
+pub fn join(delimiter: &str, parts: impl IntoIterator<Item = Value>) -> Value {
+    json!({ "Fn::Join": [delimiter, parts.into_iter().collect::<Vec<_>>()] })
+}
+
+/// A pseudo parameter, such as `AWS::Region`.
+pub fn pseudo(name: &str) -> Value {
+    json!({ "Ref": format!("AWS::{name}") })
+}
+
+/// The region's `n`th availability zone.
+pub fn az(n: usize) -> Value {
+    json!({ "Fn::Select": [n, { "Fn::GetAZs": "" }] })
+}
+
+/// `Fn::Base64`.
+pub fn base64(text: &str) -> Value {
+    json!({ "Fn::Base64": text })
+}
