@@ -1,1 +1,21 @@
+#![doc = include_str!("../README.md")]
 
+pub mod cli;
+pub mod database;
+pub mod extract;
+pub mod fatal;
+pub mod kafka;
+pub mod outbox;
+pub mod prefix;
+pub mod problem;
+pub mod serve;
+pub mod telemetry;
+pub mod testing;
+pub mod token;
+pub mod trace;
+
+pub use extract::{Json, Path, Query};
+pub use prefix::Prefix;
+pub use problem::{Problem, Result};
+pub use serve::{ServeArgs, Server};
+pub use token::{Admin, Caller, Claims, Role, Verifier};

@@ -1,0 +1,172 @@
+//! The command line that every service has.
+
+use std::{
+    ffi::OsString,
+    io::{Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use clap::{Arg, ArgMatches, Args, Command, value_parser};
+
+/// The name, the purpose and the default ports of a service's binary.
+#[derive(Debug, Clone, Copy)]
+pub struct Cli {
+    /// The service's name.
+    pub name: &'static str,
+    /// One sentence for `--help`.
+    pub about: &'static str,
+    /// The default of `PORT`.
+    pub port: u16,
+    /// The environment variable that holds the port of `/health/ready`, and its default.
+    pub health_port: (&'static str, u16),
+}
+
+impl Cli {
+    /// A service whose health is told on its own port.
+    pub const fn new(name: &'static str, about: &'static str, port: u16) -> Self {
+        Self {
+            name,
+            about,
+            port,
+            health_port: ("PORT", port),
+        }
+    }
+
+    /// Tells that `/health/ready` is on another port, given by the variable `env`.
+    pub const fn health_on(self, env: &'static str, port: u16) -> Self {
+        Self {
+            health_port: (env, port),
+            ..self
+        }
+    }
+
+    /// Reads the settings from the command line and the environment; `health` probes the running service and exits.
+    pub fn parse<A: Args>(self) -> A {
+        self.parse_from(std::env::args_os())
+            .unwrap_or_else(|error| error.exit())
+    }
+
+    fn parse_from<A: Args>(self, arguments: impl IntoIterator<Item = OsString>) -> Result<A, clap::Error> {
+        let matches = self.command::<A>().try_get_matches_from(arguments)?;
+        match matches.subcommand() {
+            Some(("health", health)) => std::process::exit(probe(health)),
+            Some((_, serve)) => A::from_arg_matches(serve),
+            None => A::from_arg_matches(&matches),
+        }
+    }
+
+    fn command<A: Args>(self) -> Command {
+        let serve = |command: Command| {
+            let port = text(self.port);
+            let command = A::augment_args(command);
+            if command.get_arguments().any(|argument| argument.get_id() == "port") {
+                command.mut_arg("port", |argument| argument.default_value(port))
+            } else {
+                command
+            }
+        };
+        let (env, port) = self.health_port;
+        let health = Command::new("health")
+            .about("Ask the running service whether it is ready; exit code 0 when it is, 1 otherwise")
+            .arg(
+                Arg::new("host")
+                    .long("host")
+                    .env("HOST")
+                    .default_value("127.0.0.1")
+                    .value_parser(value_parser!(IpAddr))
+                    .help("Address that the service binds"),
+            )
+            .arg(
+                Arg::new("port")
+                    .long("port")
+                    .env(env)
+                    .default_value(text(port))
+                    .value_parser(value_parser!(u16))
+                    .help("Port that tells the service's health"),
+            );
+        serve(
+            Command::new(self.name)
+                .about(self.about)
+                .version(env!("CARGO_PKG_VERSION")),
+        )
+        .args_conflicts_with_subcommands(true)
+        .subcommand(serve(Command::new("serve").about("Serve until SIGTERM (the default)")))
+        .subcommand(health)
+    }
+}
+
+/// The port as clap's default value, which lives as long as the process.
+fn text(port: u16) -> &'static str {
+    port.to_string().leak()
+}
+
+/// Asks `/health/ready` over HTTP/1.1 and gives the exit code.
+fn probe(matches: &ArgMatches) -> i32 {
+    let host = matches
+        .get_one::<IpAddr>("host")
+        .copied()
+        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let port = matches.get_one::<u16>("port").copied().unwrap_or_default();
+    match ask(SocketAddr::new(reachable(host), port)) {
+        Ok(true) => 0,
+        Ok(false) => {
+            eprintln!("not ready");
+            1
+        }
+        Err(error) => {
+            eprintln!("no answer from {host}:{port}: {error}");
+            1
+        }
+    }
+}
+
+/// The address under which a server that binds `host` is reached from its own machine.
+fn reachable(host: IpAddr) -> IpAddr {
+    match host {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        other => other,
+    }
+}
+
+fn ask(address: SocketAddr) -> std::io::Result<bool> {
+    let limit = Duration::from_secs(4);
+    let mut stream = TcpStream::connect_timeout(&address, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
+    write!(
+        stream,
+        "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status)?;
+    Ok(&status == b"HTTP/1.1 200")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Args)]
+    struct Settings {
+        /// Port.
+        #[arg(long, default_value_t = 1)]
+        port: u16,
+    }
+
+    fn parse(arguments: &[&str]) -> u16 {
+        let cli = Cli::new("a-service", "A service.", 4000);
+        cli.parse_from::<Settings>(arguments.iter().map(OsString::from))
+            .expect("valid arguments")
+            .port
+    }
+
+    #[test]
+    fn serve_is_the_default_and_the_port_is_the_services_own() {
+        assert_eq!(parse(&["a-service"]), 4000);
+        assert_eq!(parse(&["a-service", "serve"]), 4000);
+        assert_eq!(parse(&["a-service", "serve", "--port", "7"]), 7);
+        assert_eq!(parse(&["a-service", "--port", "7"]), 7);
+    }
+}

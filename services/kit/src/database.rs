@@ -1,0 +1,182 @@
+//! PostgreSQL: settings, the pool, migrations, and what its errors mean.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use anyhow::{Context, bail};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::fatal;
+
+/// How long a service waits at start for a database that does not answer yet.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the service's own database is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DatabaseArgs {
+    /// The whole address, postgres://user:password@host:port/name; wins over the parts
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<SecretString>,
+    /// Host of the database server
+    #[arg(long, env = "DATABASE_HOST", default_value = "127.0.0.1")]
+    pub database_host: String,
+    /// Port of the database server
+    #[arg(long, env = "DATABASE_PORT", default_value_t = 5432)]
+    pub database_port: u16,
+    /// Name of the database
+    #[arg(long, env = "DATABASE_NAME", default_value = "postgres")]
+    pub database_name: String,
+    /// User who owns the database
+    #[arg(long, env = "DATABASE_USERNAME", default_value = "postgres")]
+    pub database_username: String,
+    /// The user's password, given by the platform as a secret
+    #[arg(long, env = "DATABASE_PASSWORD", hide_env_values = true)]
+    pub database_password: Option<SecretString>,
+    /// Whether the connection is encrypted, and the server's certificate checked
+    #[arg(long, env = "DATABASE_TLS", value_enum, default_value_t = Tls::Prefer)]
+    pub database_tls: Tls,
+    /// PEM file of the authorities that `verify-full` trusts, such as the bundle of RDS
+    #[arg(long, env = "DATABASE_CA_FILE")]
+    pub database_ca_file: Option<PathBuf>,
+    /// Most connections that this process opens
+    #[arg(long, env = "DATABASE_POOL_SIZE", default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=500))]
+    pub database_pool_size: u32,
+}
+
+/// How a connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Tls {
+    /// Never
+    Disable,
+    /// Where the server can
+    Prefer,
+    /// Always, whatever the certificate
+    Require,
+    /// Always, with a certificate that is valid for the host
+    VerifyFull,
+}
+
+impl DatabaseArgs {
+    fn options(&self) -> anyhow::Result<PgConnectOptions> {
+        let options = match &self.database_url {
+            // The URL holds the password, so the parser's own words, which may quote it, are dropped.
+            Some(url) => PgConnectOptions::from_str(url.expose_secret())
+                .map_err(|_| anyhow::anyhow!("DATABASE_URL is not a postgres:// address; check its form"))?,
+            None => {
+                let options = PgConnectOptions::new_without_pgpass()
+                    .host(&self.database_host)
+                    .port(self.database_port)
+                    .database(&self.database_name)
+                    .username(&self.database_username);
+                match &self.database_password {
+                    Some(password) => options.password(password.expose_secret()),
+                    None => options,
+                }
+            }
+        };
+        let options = options.ssl_mode(match self.database_tls {
+            Tls::Disable => PgSslMode::Disable,
+            Tls::Prefer => PgSslMode::Prefer,
+            Tls::Require => PgSslMode::Require,
+            Tls::VerifyFull => PgSslMode::VerifyFull,
+        });
+        Ok(match &self.database_ca_file {
+            Some(file) => options.ssl_root_cert(file),
+            None => options,
+        })
+    }
+}
+
+/// Opens the pool, waiting up to a minute for a server that is still starting.
+///
+/// # Errors
+/// When the address is malformed, the password is refused, or the server does not answer in time.
+pub async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgPool> {
+    let options = args.options()?;
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let pool = PgPoolOptions::new()
+        .max_connections(args.database_pool_size)
+        .acquire_timeout(Duration::from_secs(3))
+        // Young connections notice a rotated password and a failed-over server.
+        .max_lifetime(Duration::from_secs(15 * 60))
+        .connect_lazy_with(options);
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let Err(error) = pool.acquire().await else {
+            return Ok(pool);
+        };
+        if is_refused_password(&error) {
+            bail!(
+                "the database at {place} refuses the password (28P01); check the secret that DATABASE_PASSWORD is from"
+            );
+        }
+        if !is_unreachable(&error) || started.elapsed() > START_PATIENCE {
+            return Err(error).with_context(|| format!("no connection to the database at {place}"));
+        }
+        tracing::info!(database = place, reason = describe(&error), "waiting for the database");
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(3));
+    }
+}
+
+/// Brings the schema up to date, one process at a time (sqlx holds an advisory lock meanwhile).
+pub async fn migrate(pool: &PgPool, migrator: &Migrator) -> anyhow::Result<()> {
+    migrator
+        .run(pool)
+        .await
+        .context("the database's schema could not be brought up to date")
+}
+
+/// A readiness check: one round trip to the database.
+pub async fn ping(pool: &PgPool) -> Result<(), String> {
+    sqlx::query("select 1").execute(pool).await.map(drop).map_err(|error| {
+        observe(&error);
+        describe(&error)
+    })
+}
+
+/// Ends the process when the error says that the password was changed under it.
+pub fn observe(error: &sqlx::Error) {
+    if is_refused_password(error) {
+        fatal::raise(
+            "the database refuses our password (28P01): it was rotated; this process ends so that the next starts with the new secret",
+        );
+    }
+}
+
+/// Whether the server cannot be reached, is starting, is stopping, or has no free connection.
+pub fn is_unreachable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
+        // 57Pxx: operator intervention; 53300: too many connections; 08xxx: connection exceptions.
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300"),
+        _ => false,
+    }
+}
+
+/// The name of the constraint that an insert or update broke, if that is what failed.
+pub fn violated(error: &sqlx::Error) -> Option<&str> {
+    error.as_database_error().and_then(|error| error.constraint())
+}
+
+/// The error in words that hold no row's values (PostgreSQL's `detail` would).
+pub fn describe(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => {
+            format!("{} (SQLSTATE {})", error.message(), error.code().unwrap_or_default())
+        }
+        other => other.to_string(),
+    }
+}
+
+fn is_refused_password(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("28P01"))
+}

@@ -1,0 +1,210 @@
+//! Events that leave with the transaction that caused them.
+//!
+//! [`enqueue`] writes an event beside the change; [`relay`] sends what is there. One process relays at a time, and an
+//! event is deleted once the broker has it, so each is published at least once and those of one key in their order.
+//! The schema is [`SCHEMA`], which a service puts into its own migrations.
+
+use std::{collections::HashSet, time::Duration};
+
+use anyhow::{Context, bail};
+use futures::future::join_all;
+use rdkafka::{
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord, Producer, PurgeConfig},
+};
+use sqlx::{Connection, PgConnection, PgPool, postgres::PgListener};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    database,
+    kafka::{KafkaArgs, patient_producer},
+    trace::{HEADER, Trace},
+};
+
+/// The table that the outbox needs.
+pub const SCHEMA: &str = "create table outbox (
+    id bigint generated always as identity primary key,
+    topic text not null,
+    key text not null,
+    payload bytea not null,
+    traceparent text,
+    created_at timestamptz not null default now()
+)";
+
+/// The advisory lock of the one relay of a database ("outbox" in ASCII).
+const LOCK: i64 = 0x6f75_7462_6f78;
+/// Events that are read at once.
+const BATCH: i64 = 500;
+/// How often the table is looked at without being told.
+const SLOW_POLL: Duration = Duration::from_secs(2);
+
+#[derive(sqlx::FromRow)]
+struct Event {
+    id: i64,
+    topic: String,
+    key: String,
+    payload: Vec<u8>,
+    traceparent: Option<String>,
+}
+
+/// Writes an event into the transaction that `connection` is in.
+///
+/// The caller holds the lock of the row that the event is about, so that the events of one key keep their order.
+pub async fn enqueue(connection: &mut PgConnection, topic: &str, key: &str, payload: &[u8]) -> sqlx::Result<()> {
+    let insert = "with event as (insert into outbox (topic, key, payload, traceparent) values ($1, $2, $3, $4))
+                  select pg_notify('outbox', '')";
+    sqlx::query(insert)
+        .bind(topic)
+        .bind(key)
+        .bind(payload)
+        .bind(Trace::current().map(|trace| trace.to_string()))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Sends what is in the outbox until `shutdown`; stands by while another process does it.
+///
+/// # Errors
+/// When the producer's settings are refused; whatever else fails is tried again.
+pub async fn relay(pool: PgPool, kafka: KafkaArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    drop(patient_producer(&kafka)?);
+    while !shutdown.is_cancelled() {
+        if let Err(error) = lead(&pool, &kafka, &shutdown).await {
+            tracing::warn!(error = format!("{error:#}"), "the outbox relay starts over");
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = sleep(Duration::from_secs(1)) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Takes the lock, if it is free, and relays for as long as it is held.
+async fn lead(pool: &PgPool, kafka: &KafkaArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    // A connection of its own: the lock is the session's, and ends with it.
+    let connection = pool.acquire().await.inspect_err(database::observe)?;
+    let mut leader = connection.detach();
+    if !try_lock(&mut leader).await? {
+        let _ = leader.close().await;
+        return Ok(());
+    }
+    tracing::info!("relaying the outbox");
+    let producer = patient_producer(kafka)?;
+    let led = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        led = send_all(pool, &mut leader, &producer) => led,
+    };
+    // What is still queued must not follow the events of the next leader.
+    producer.purge(PurgeConfig::default().queue().inflight());
+    let _ = leader.close().await;
+    led
+}
+
+async fn try_lock(leader: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select pg_try_advisory_lock($1)")
+        .bind(LOCK)
+        .fetch_one(leader)
+        .await
+}
+
+async fn send_all(pool: &PgPool, leader: &mut PgConnection, producer: &FutureProducer) -> anyhow::Result<()> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen("outbox").await?;
+    loop {
+        let batch: Vec<Event> =
+            sqlx::query_as("select id, topic, key, payload, traceparent from outbox order by id limit $1")
+                .bind(BATCH)
+                .fetch_all(&mut *leader)
+                .await?;
+        metrics::gauge!("outbox_batch").set(batch.len() as f64);
+        if batch.is_empty() {
+            tokio::select! {
+                told = listener.try_recv() => { told?; }
+                () = sleep(SLOW_POLL) => {}
+            }
+            // A commit often brings several notices; one look serves them all.
+            while listener.next_buffered().is_some() {}
+            continue;
+        }
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let (round, later) = first_of_each_key(rest);
+            send_round(&round, leader, producer).await?;
+            rest = later;
+        }
+    }
+}
+
+/// Splits off the first event of each key: a key's next event is sent only after the one before it is acknowledged.
+fn first_of_each_key(events: Vec<Event>) -> (Vec<Event>, Vec<Event>) {
+    let mut seen = HashSet::new();
+    events
+        .into_iter()
+        .partition(|event| seen.insert((event.topic.clone(), event.key.clone())))
+}
+
+/// Sends events of different keys together and deletes those that the broker has.
+async fn send_round(round: &[Event], leader: &mut PgConnection, producer: &FutureProducer) -> anyhow::Result<()> {
+    let sending = join_all(round.iter().map(|event| async move {
+        let record = FutureRecord::to(&event.topic).key(&event.key).payload(&event.payload);
+        let record = match &event.traceparent {
+            Some(trace) => record.headers(OwnedHeaders::new().insert(Header {
+                key: HEADER,
+                value: Some(trace.as_bytes()),
+            })),
+            None => record,
+        };
+        producer
+            .send(record, Duration::from_secs(10))
+            .await
+            .map(|_| event.id)
+            .map_err(|(error, _)| error)
+    }));
+    tokio::pin!(sending);
+    // While a broker is away, the lock is looked after: without it, another leader may be sending already.
+    let results = loop {
+        tokio::select! {
+            results = &mut sending => break results,
+            () = sleep(Duration::from_secs(2)) => leader.ping().await.context("the relay's lock is lost")?,
+        }
+    };
+    let sent: Vec<i64> = results
+        .iter()
+        .filter_map(|result| result.as_ref().ok().copied())
+        .collect();
+    sqlx::query("delete from outbox where id = any($1)")
+        .bind(&sent)
+        .execute(leader)
+        .await?;
+    metrics::counter!("outbox_sent_total").increment(sent.len() as u64);
+    match results.into_iter().find_map(Result::err) {
+        Some(error) => bail!("an event could not be sent: {error}"),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: i64, key: &str) -> Event {
+        Event {
+            id,
+            topic: "t".into(),
+            key: key.into(),
+            payload: Vec::new(),
+            traceparent: None,
+        }
+    }
+
+    #[test]
+    fn a_round_holds_one_event_of_each_key_and_the_oldest() {
+        let events = vec![event(1, "a"), event(2, "b"), event(3, "a"), event(4, "a")];
+        let (round, later) = first_of_each_key(events);
+        let ids = |events: &[Event]| events.iter().map(|event| event.id).collect::<Vec<_>>();
+        assert_eq!((ids(&round), ids(&later)), (vec![1, 2], vec![3, 4]));
+    }
+}

@@ -1,0 +1,145 @@
+//! The life of a service's process.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use axum::{Router, serve::ListenerExt};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::Server;
+use crate::fatal;
+
+/// How long open requests may still take after the listeners close.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How long backgrounds may take to stop after that; both stay within the 25 s that are promised.
+const STOP: Duration = Duration::from_secs(5);
+
+type Outcome = (&'static str, anyhow::Result<()>);
+
+pub(super) async fn run(mut server: Server) -> anyhow::Result<()> {
+    let stopping = Arc::new(AtomicBool::new(false));
+    let closing = CancellationToken::new();
+    let ending = CancellationToken::new();
+    let (public, management) = super::edge::routers(&mut server, stopping.clone());
+
+    let mut doors: JoinSet<Outcome> = JoinSet::new();
+    let address = server.args.address();
+    let listener = bind("http", address).await?;
+    doors.spawn(serve("http", listener, public, closing.clone()));
+    if let (Some(address), Some(router)) = (server.management, management) {
+        doors.spawn(serve(
+            "management",
+            bind("management", address).await?,
+            router,
+            closing.clone(),
+        ));
+    }
+    for (name, address, work) in server.listeners {
+        let listener = bind(name, address).await?;
+        let work = work(listener, closing.clone());
+        doors.spawn(async move { (name, work.await) });
+    }
+    let mut backgrounds: JoinSet<Outcome> = JoinSet::new();
+    for (name, work) in server.backgrounds {
+        let work = work(ending.clone());
+        backgrounds.spawn(async move { (name, work.await) });
+    }
+
+    let cause = tokio::select! {
+        cause = signalled() => cause,
+        reason = fatal::raised() => Err(anyhow!(reason)),
+        Some(left) = doors.join_next() => Err(early(left)),
+        cause = failed(&mut backgrounds) => Err(cause),
+    };
+    if let Err(error) = &cause {
+        tracing::error!(error = format!("{error:#}"), "stopping");
+    }
+    stopping.store(true, Ordering::Relaxed);
+    if cause.is_ok() {
+        tracing::info!(
+            seconds = server.args.shutdown_delay,
+            "stopping: not ready any more, still taking requests"
+        );
+        sleep(Duration::from_secs(server.args.shutdown_delay)).await;
+    }
+    closing.cancel();
+    if timeout(DRAIN, async { while doors.join_next().await.is_some() {} })
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests were cut off: they took longer than the drain allows");
+        doors.abort_all();
+    }
+    ending.cancel();
+    if timeout(STOP, async { while backgrounds.join_next().await.is_some() {} })
+        .await
+        .is_err()
+    {
+        tracing::warn!("some background work was cut off");
+        backgrounds.abort_all();
+    }
+    tracing::info!("{} has stopped", server.name);
+    cause
+}
+
+async fn bind(name: &'static str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{address} cannot be bound for {name}; is something else listening there?"))?;
+    let real = listener.local_addr()?;
+    tracing::info!(listener = name, address = %real, "listening");
+    Ok(listener)
+}
+
+async fn serve(name: &'static str, listener: TcpListener, router: Router, closing: CancellationToken) -> Outcome {
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    let router = router.into_make_service();
+    let served = axum::serve(listener, router)
+        .with_graceful_shutdown(closing.cancelled_owned())
+        .await;
+    (name, served.map_err(Into::into))
+}
+
+async fn signalled() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Waits for a background that fails; one that ends well is simply done.
+async fn failed(backgrounds: &mut JoinSet<Outcome>) -> anyhow::Error {
+    loop {
+        match backgrounds.join_next().await {
+            Some(Ok((_, Ok(())))) => {}
+            Some(left) => return early(left),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn early(left: Result<Outcome, tokio::task::JoinError>) -> anyhow::Error {
+    match left {
+        Ok((name, Err(error))) => error.context(format!("{name} failed")),
+        Ok((name, Ok(()))) => anyhow!("{name} ended before it was told to"),
+        Err(error) => anyhow!("a part of the service panicked: {error}"),
+    }
+}

@@ -1,0 +1,88 @@
+//! Access tokens: ES256, checked against the keys that auth-service publishes.
+
+mod extract;
+mod keys;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use extract::{Admin, Caller, bearer};
+pub use keys::Verifier;
+
+/// The `iss` of every token.
+pub const ISSUER: &str = "auth-service";
+
+/// What a user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Role {
+    /// Works with patients.
+    User,
+    /// Deletes patients, sees billing and analytics, keeps the users.
+    Admin,
+}
+
+impl Role {
+    /// The role as tokens and databases hold it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "USER",
+            Self::Admin => "ADMIN",
+        }
+    }
+}
+
+/// The claims of an access token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claims {
+    /// The user's id.
+    pub sub: Uuid,
+    /// The user's address.
+    pub email: String,
+    /// The user's role.
+    pub role: Role,
+    /// Always [`ISSUER`].
+    pub iss: String,
+    /// The project's name.
+    pub aud: String,
+    /// Issued at, in seconds since 1970.
+    pub iat: i64,
+    /// Not before, in seconds since 1970.
+    pub nbf: i64,
+    /// Expires, in seconds since 1970.
+    pub exp: i64,
+    /// The token's own id.
+    pub jti: Uuid,
+}
+
+/// Why a token does not open the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Malformed, forged, expired, or made for somebody else.
+    #[error("the token does not hold")]
+    Invalid,
+    /// The signing keys were never loaded, so nobody can tell.
+    #[error("the signing keys of auth-service are not loaded")]
+    Unavailable,
+}
+
+/// Where tokens come from, and for whom they are made.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TokenArgs {
+    /// Base URL of auth-service, which publishes its keys under /.well-known/jwks.json
+    #[arg(long, env = "AUTH_SERVICE_URL", default_value = "http://127.0.0.1:4005")]
+    pub auth_service_url: String,
+    /// The `aud` of every token, which is the project's name
+    #[arg(long, env = "TOKEN_AUDIENCE", default_value = "patient-management")]
+    pub token_audience: String,
+}
+
+impl TokenArgs {
+    /// The verifier that these settings describe.
+    ///
+    /// # Errors
+    /// When the URL is malformed.
+    pub fn verifier(&self) -> anyhow::Result<Verifier> {
+        Verifier::new(&self.auth_service_url, &self.token_audience)
+    }
+}
