@@ -162,7 +162,7 @@ fn database(place: &Place, key: &str, own: &file::Database, given: &Settings) ->
             .engine_version
             .clone()
             .or(common.engine_version.clone())
-            .unwrap_or_else(|| "17".into()),
+            .unwrap_or_else(|| "17.9".into()),
         instance_class: own
             .instance_class
             .clone()

@@ -52,37 +52,40 @@ fn an_environment_lays_its_tables_over_the_common_ones() {
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
     let text = SMALL.replace("database = \"orders\"", "databse = \"orders\"");
-    insta::assert_snapshot!(error_of(&text), @"");
+    insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:18: unknown field `databse`, expected one of `package`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `databse = "orders"`)"#);
 }
 
 #[test]
 fn an_unknown_key_in_an_environment_is_an_error_too() {
     let text = SMALL.replace("count = 3", "cuont = 3");
-    insta::assert_snapshot!(error_of(&text), @"");
+    insta::assert_snapshot!(error_of(&text), @"deployer.toml:24: unknown field `cuont`, expected one of `package`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `cuont = 3`)");
 }
 
 #[test]
 fn a_link_to_a_service_that_is_not_there_is_refused() {
     let text = SMALL.replace("service = \"orders\" }", "service = \"order\" }");
-    insta::assert_snapshot!(error_of(&text), @"");
+    insta::assert_snapshot!(error_of(&text), @"deployer.toml:14: services.web.calls: there is no service 'order'; services: orders, web");
 }
 
 #[test]
 fn a_duplicate_port_is_refused() {
     let text = SMALL.replace("grpc = 9001", "grpc = 8001");
-    insta::assert_snapshot!(error_of(&text), @"");
+    insta::assert_snapshot!(error_of(&text), @"deployer.toml:17: services.orders.ports.http: 8001 is already the port 'grpc' of this service");
 }
 
 #[test]
 fn an_environment_that_is_not_declared_lists_those_that_are() {
     let error = read(SMALL, "test").unwrap_err();
-    insta::assert_snapshot!(format!("{error}\n{}", error.hint().unwrap()), @"");
+    insta::assert_snapshot!(format!("{error}\n{}", error.hint().unwrap()), @"
+    deployer.toml declares no environment 'test'
+    it declares dev, prod
+    ");
 }
 
 #[test]
 fn memory_that_fargate_does_not_give_is_refused() {
     let text = SMALL.replace("[environments.dev]", "[environments.dev.services.web]\nmemory = 100");
-    insta::assert_snapshot!(error_of(&text), @"");
+    insta::assert_snapshot!(error_of(&text), @"deployer.toml:22: services.web.memory: 100 MiB do not go with 256 CPU units: 512 to 2048");
 }
 
 #[test]

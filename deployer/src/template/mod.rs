@@ -127,7 +127,7 @@ mod tests {
                 .retained(),
         );
         template.output("Arn", "the first's", first.attribute("Arn"));
-        insta::assert_snapshot!(template.to_json(), @"");
+        insta::assert_snapshot!(template.to_json(), @r#"{"AWSTemplateFormatVersion":"2010-09-09","Description":"two queues","Parameters":{"Name":{"Type":"String","Description":"a name"}},"Resources":{"First":{"Type":"AWS::SQS::Queue","Properties":{"QueueName":{"Ref":"Name"}}},"Second":{"Type":"AWS::SQS::Queue","DependsOn":"First","DeletionPolicy":"Retain","UpdateReplacePolicy":"Retain","Properties":{"QueueName":{"Fn::Sub":"${First.QueueName}-dead"}}}},"Outputs":{"Arn":{"Description":"the first's","Value":{"Fn::GetAtt":["First","Arn"]}}}}"#);
     }
 
     #[test]
