@@ -1,1 +1,79 @@
-fn main() {}
+//! analytics-service: counts what happens to patients.
+
+mod consumer;
+mod event;
+mod history;
+mod journal;
+mod routes;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+use kit::{
+    Server,
+    cli::Cli,
+    database::{self, DatabaseArgs},
+    kafka::{self, KafkaArgs},
+    serve::ServeArgs,
+    telemetry,
+    token::TokenArgs,
+};
+use sqlx::migrate::Migrator;
+use utoipa::OpenApi;
+
+use crate::routes::{ApiDoc, AppState};
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+#[derive(clap::Args)]
+struct Settings {
+    #[command(flatten)]
+    serve: ServeArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    token: TokenArgs,
+    #[command(flatten)]
+    kafka: KafkaArgs,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let settings: Settings = Cli::new("analytics-service", "Counts what happens to patients.", 4002).parse();
+    telemetry::init("analytics-service");
+    let verifier = settings.token.verifier()?;
+    let broker = kafka::producer(&settings.kafka)?;
+    let pool = database::connect(&settings.database).await?;
+    database::migrate(&pool, &MIGRATOR).await?;
+
+    let state = AppState {
+        pool: pool.clone(),
+        verifier: verifier.clone(),
+    };
+    Server::new("analytics-service", &settings.serve)
+        .routes(routes::routes(state))
+        .openapi(ApiDoc::openapi())
+        .ready("database", {
+            let pool = pool.clone();
+            move || {
+                let pool = pool.clone();
+                async move { database::ping(&pool).await }
+            }
+        })
+        .report("kafka", move || {
+            let broker = broker.clone();
+            async move { kafka::reachable(&broker).await }
+        })
+        .report("auth-service", {
+            let verifier = verifier.clone();
+            move || {
+                let verdict = verifier.check();
+                async move { verdict }
+            }
+        })
+        .background("signing keys", |shutdown| verifier.keep_fresh(shutdown))
+        .background("consumer", |shutdown| consumer::run(settings.kafka, pool, shutdown))
+        .run()
+        .await
+}

@@ -1,1 +1,93 @@
-fn main() {}
+//! notification-service: tells patients what happened to their records.
+
+mod consumer;
+mod event;
+mod inbox;
+mod letter;
+mod notification;
+mod routes;
+mod sender;
+mod sink;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use kit::{
+    Server,
+    cli::Cli,
+    database::{self, DatabaseArgs},
+    kafka::{self, KafkaArgs},
+    serve::ServeArgs,
+    telemetry,
+    token::TokenArgs,
+};
+use sqlx::migrate::Migrator;
+use tokio::sync::Notify;
+use utoipa::OpenApi;
+
+use crate::{
+    consumer::Receiver,
+    routes::{ApiDoc, AppState},
+    sender::Sender,
+    sink::LogSink,
+};
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+#[derive(clap::Args)]
+struct Settings {
+    #[command(flatten)]
+    serve: ServeArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    token: TokenArgs,
+    #[command(flatten)]
+    kafka: KafkaArgs,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let about = "Tells patients what happened to their records.";
+    let settings: Settings = Cli::new("notification-service", about, 4003).parse();
+    telemetry::init("notification-service");
+    let verifier = settings.token.verifier()?;
+    let broker = kafka::producer(&settings.kafka)?;
+    let pool = database::connect(&settings.database).await?;
+    database::migrate(&pool, &MIGRATOR).await?;
+
+    let wake = Arc::new(Notify::new());
+    let receiver = Receiver {
+        pool: pool.clone(),
+        wake: wake.clone(),
+    };
+    let sender = Sender::new(pool.clone(), LogSink, wake);
+    let state = AppState {
+        pool: pool.clone(),
+        verifier: verifier.clone(),
+    };
+    Server::new("notification-service", &settings.serve)
+        .routes(routes::routes(state))
+        .openapi(ApiDoc::openapi())
+        .ready("database", move || {
+            let pool = pool.clone();
+            async move { database::ping(&pool).await }
+        })
+        .report("kafka", move || {
+            let broker = broker.clone();
+            async move { kafka::reachable(&broker).await }
+        })
+        .report("auth-service", {
+            let verifier = verifier.clone();
+            move || {
+                let verdict = verifier.check();
+                async move { verdict }
+            }
+        })
+        .background("signing keys", |shutdown| verifier.keep_fresh(shutdown))
+        .background("consumer", |shutdown| consumer::run(settings.kafka, receiver, shutdown))
+        .background("sender", |shutdown| sender.run(shutdown))
+        .run()
+        .await
+}

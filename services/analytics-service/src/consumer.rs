@@ -1,0 +1,57 @@
+//! Patient events from Kafka into the journal.
+
+use async_trait::async_trait;
+use contracts::topics::{ANALYTICS_GROUP, PATIENT, PATIENT_DLQ};
+use kit::{
+    database,
+    kafka::{Handler, Incoming, KafkaArgs, Outcome, TopicSpec, consume, ensure_topics},
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::{event::Event, journal};
+
+/// Consumes until `shutdown`.
+///
+/// # Errors
+/// When Kafka's settings are refused; a broker or database that is away is waited for.
+pub async fn run(kafka: KafkaArgs, pool: PgPool, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let letters = [TopicSpec {
+        name: PATIENT_DLQ,
+        partitions: 1,
+    }];
+    let created = tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        created = ensure_topics(&kafka, &letters) => created,
+    };
+    if let Err(error) = created {
+        let error = format!("{error:#}");
+        tracing::warn!(
+            error,
+            "consuming without {PATIENT_DLQ}: a message that cannot be read will block the others"
+        );
+    }
+    consume(kafka, ANALYTICS_GROUP, &[PATIENT], Recorder { pool }, shutdown).await
+}
+
+/// Records each event of a message.
+pub struct Recorder {
+    pub pool: PgPool,
+}
+
+#[async_trait]
+impl Handler for Recorder {
+    async fn handle(&self, message: &Incoming<'_>) -> anyhow::Result<Outcome> {
+        let event = match Event::decode(message.payload) {
+            Ok(event) => event,
+            Err(reason) => return Ok(Outcome::Poison(reason.to_string())),
+        };
+        let recorded = journal::record(&self.pool, &event).await.map_err(|error| {
+            database::observe(&error);
+            anyhow::anyhow!("the event could not be recorded: {}", database::describe(&error))
+        })?;
+        metrics::counter!("analytics_events_total", "outcome" => recorded.as_str()).increment(1);
+        tracing::debug!(event.id = %event.event_id, patient.id = %event.patient_id, outcome = recorded.as_str(), "event");
+        Ok(Outcome::Done)
+    }
+}

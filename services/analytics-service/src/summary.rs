@@ -1,0 +1,125 @@
+//! `GET /analytics/summary`: how many patients there are, how old, and how that changed of late.
+
+use axum::extract::State;
+use kit::{Admin, Json, Result};
+use serde::Serialize;
+use sqlx::{FromRow, PgPool};
+use time::{Date, OffsetDateTime};
+use utoipa::ToSchema;
+
+/// How many days [`Summary::by_day`] covers, today included.
+const DAYS: i32 = 30;
+
+/// The state of the house.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    pub totals: Totals,
+    /// The last 30 days (UTC), oldest first, days without events included.
+    pub by_day: Vec<Day>,
+    /// The living patients by age, youngest first.
+    pub age_bands: Vec<AgeBand>,
+}
+
+/// Counts since the beginning.
+#[derive(Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
+pub struct Totals {
+    /// Patients that exist now.
+    pub patients: i64,
+    pub created: i64,
+    pub updated: i64,
+    pub deleted: i64,
+}
+
+/// What happened on one day.
+#[derive(Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
+pub struct Day {
+    #[serde(serialize_with = "iso_date")]
+    #[schema(value_type = String, format = Date)]
+    pub day: Date,
+    pub created: i64,
+    pub updated: i64,
+    pub deleted: i64,
+}
+
+/// How many patients are of an age.
+#[derive(Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
+pub struct AgeBand {
+    /// `0-17`, `18-39`, `40-64`, `65+` or `unknown`; by the year of birth alone, so up to a year off.
+    pub band: String,
+    pub patients: i64,
+}
+
+/// Summarises all patients.
+#[utoipa::path(
+    get,
+    path = "/analytics/summary",
+    tag = "analytics",
+    responses(
+        (status = 200, description = "The summary", body = Summary),
+        (status = 401, description = "No token, or none that is valid"),
+        (status = 403, description = "The caller is no administrator"),
+    ),
+    security(("bearer" = []))
+)]
+pub async fn summary(State(pool): State<PgPool>, _: Admin) -> Result<Json<Summary>> {
+    Ok(Json(summarise(&pool, OffsetDateTime::now_utc()).await?))
+}
+
+/// Counts as of `now`, all parts from one snapshot, so that they agree with each other.
+///
+/// # Errors
+/// Those of the database.
+pub async fn summarise(pool: &PgPool, now: OffsetDateTime) -> sqlx::Result<Summary> {
+    let today = now.to_offset(time::UtcOffset::UTC).date();
+    let mut snapshot = pool
+        .begin_with("begin isolation level repeatable read read only")
+        .await?;
+    let totals = sqlx::query_as(
+        "select (select count(*) from patients where not deleted) as patients,
+                count(*) filter (where event_type = 'PATIENT_CREATED') as created,
+                count(*) filter (where event_type = 'PATIENT_UPDATED') as updated,
+                count(*) filter (where event_type = 'PATIENT_DELETED') as deleted
+         from events",
+    )
+    .fetch_one(&mut *snapshot)
+    .await?;
+    let by_day = sqlx::query_as(
+        "select day::date as day,
+                count(*) filter (where event_type = 'PATIENT_CREATED') as created,
+                count(*) filter (where event_type = 'PATIENT_UPDATED') as updated,
+                count(*) filter (where event_type = 'PATIENT_DELETED') as deleted
+         from generate_series(($1::date - ($2::int - 1))::timestamp, $1::date::timestamp, interval '1 day') as day
+         left join events on occurred_at >= day at time zone 'UTC'
+                         and occurred_at < (day + interval '1 day') at time zone 'UTC'
+         group by day order by day",
+    )
+    .bind(today)
+    .bind(DAYS)
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let age_bands = sqlx::query_as(
+        "select band, count(patient_id) as patients
+         from (values (1, '0-17', 0, 17), (2, '18-39', 18, 39), (3, '40-64', 40, 64), (4, '65+', 65, null),
+                      (5, 'unknown', null, null)) as bands (place, band, youngest, oldest)
+         left join patients on not deleted and case
+             when birth_year is null then band = 'unknown'
+             -- A birth year ahead of the clock is an infant's, not a gap in the sum.
+             else greatest($1 - birth_year, 0) between youngest and coalesce(oldest, $1)
+         end
+         group by place, band order by place",
+    )
+    .bind(today.year())
+    .fetch_all(&mut *snapshot)
+    .await?;
+    snapshot.commit().await?;
+    Ok(Summary {
+        totals,
+        by_day,
+        age_bands,
+    })
+}
+
+fn iso_date<S: serde::Serializer>(date: &Date, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(date)
+}

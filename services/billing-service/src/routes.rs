@@ -1,0 +1,97 @@
+//! The HTTP side: administrators look at accounts.
+
+use axum::{
+    Router,
+    extract::{FromRef, State},
+    routing::get,
+};
+use kit::{Admin, Json, Path, Problem, Query, Result, Verifier};
+use serde::Deserialize;
+use sqlx::PgPool;
+use utoipa::{IntoParams, OpenApi};
+use uuid::Uuid;
+
+use crate::account::{self, Account};
+
+/// What the handlers share.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pub pool: PgPool,
+    pub verifier: Verifier,
+}
+
+/// The routes of this service.
+pub fn routes(state: AppState) -> Router {
+    Router::new()
+        .route("/billing/accounts", get(list))
+        .route("/billing/accounts/{id}", get(show))
+        .with_state(state)
+}
+
+/// The description of [`routes`].
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Billing", description = "The billing accounts of patients, for administrators."),
+    servers((url = "/api", description = "the gateway")),
+    paths(list, show),
+    components(schemas(Account))
+)]
+pub struct ApiDoc;
+
+/// Which accounts to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only this patient's account.
+    patient_id: Option<Uuid>,
+    /// At most so many accounts, 1 to 1000; 100 when not given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+    /// Only accounts after this one: the last `accountId` of the page before.
+    after: Option<Uuid>,
+}
+
+/// Lists billing accounts, oldest first.
+#[utoipa::path(
+    get,
+    path = "/billing/accounts",
+    tag = "billing",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "The accounts", body = [Account]),
+        (status = 400, description = "A parameter is malformed"),
+        (status = 401, description = "No token, or none that is valid"),
+        (status = 403, description = "The caller is no administrator"),
+    ),
+    security(("bearer" = []))
+)]
+async fn list(State(pool): State<PgPool>, _: Admin, Query(query): Query<ListQuery>) -> Result<Json<Vec<Account>>> {
+    let limit = query.limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        return Err(Problem::field("limit", "limit must be from 1 to 1000"));
+    }
+    Ok(Json(account::list(&pool, query.patient_id, query.after, limit).await?))
+}
+
+/// Shows one billing account.
+#[utoipa::path(
+    get,
+    path = "/billing/accounts/{id}",
+    tag = "billing",
+    params(("id" = Uuid, Path, description = "The account's id")),
+    responses(
+        (status = 200, description = "The account", body = Account),
+        (status = 400, description = "The id is no UUID"),
+        (status = 401, description = "No token, or none that is valid"),
+        (status = 403, description = "The caller is no administrator"),
+        (status = 404, description = "There is no such account"),
+    ),
+    security(("bearer" = []))
+)]
+async fn show(State(pool): State<PgPool>, _: Admin, Path(id): Path<Uuid>) -> Result<Json<Account>> {
+    let account = account::find(&pool, id).await?;
+    account
+        .map(Json)
+        .ok_or_else(|| Problem::not_found("Billing account not found"))
+}

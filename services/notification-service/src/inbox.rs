@@ -1,0 +1,87 @@
+//! Turning an event into a notification, once.
+
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{
+    event::{Event, Recipient},
+    notification::Kind,
+};
+
+/// What an event came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// A notification waits to be sent.
+    Queued,
+    /// A newer version or a deletion was known already, so there is nothing left to say.
+    Late,
+    /// The patient is deleted and the event does not say where to write to.
+    Unaddressed,
+    /// The event had been handled before.
+    Duplicate,
+}
+
+impl Received {
+    /// The value of the metric's label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Received::Queued => "queued",
+            Received::Late => "late",
+            Received::Unaddressed => "unaddressed",
+            Received::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// Writes the event's notification; what was handled and what is to be sent are one transaction.
+///
+/// # Errors
+/// Those of the database; nothing is written then.
+pub async fn receive(pool: &PgPool, event: &Event) -> sqlx::Result<Received> {
+    let mut transaction = pool.begin().await?;
+    let handled = sqlx::query("insert into handled_events (event_id) values ($1) on conflict (event_id) do nothing")
+        .bind(event.event_id)
+        .execute(&mut *transaction)
+        .await?;
+    if handled.rows_affected() == 0 {
+        return Ok(Received::Duplicate);
+    }
+    let news = sqlx::query(
+        "insert into patients (patient_id, version, deleted) values ($1, $2, $3)
+         on conflict (patient_id) do update set version = excluded.version, deleted = excluded.deleted
+             where patients.version < excluded.version and not patients.deleted",
+    )
+    .bind(event.patient_id)
+    .bind(event.version)
+    .bind(event.kind == Kind::Farewell)
+    .execute(&mut *transaction)
+    .await?;
+    let received = match &event.recipient {
+        _ if news.rows_affected() == 0 => Received::Late,
+        Some(recipient) => {
+            queue(&mut transaction, event, recipient).await?;
+            Received::Queued
+        }
+        None => Received::Unaddressed,
+    };
+    transaction.commit().await?;
+    Ok(received)
+}
+
+/// Writes the notification that the sender will find.
+async fn queue(db: &mut PgConnection, event: &Event, recipient: &Recipient) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into notifications (id, event_id, patient_id, version, kind, recipient_name, recipient_email)
+             values ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(Uuid::now_v7())
+    .bind(event.event_id)
+    .bind(event.patient_id)
+    .bind(event.version)
+    .bind(event.kind.as_str())
+    .bind(&recipient.name)
+    .bind(&recipient.email)
+    .execute(db)
+    .await?;
+    Ok(())
+}
