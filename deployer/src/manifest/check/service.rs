@@ -1,0 +1,200 @@
+//! One service: its size, its ports, and links to things that are there.
+
+use std::collections::BTreeMap;
+
+use super::super::file::{self, Settings};
+use super::super::{Call, Port, Service};
+use super::{Checked, Place, is_name, is_variable, known};
+
+/// CPU units with the smallest and greatest memory that Fargate gives them (Amazon ECS: task size).
+const FARGATE: &[(u32, u32, u32)] = &[
+    (256, 512, 2048),
+    (512, 1024, 4096),
+    (1024, 2048, 8192),
+    (2048, 4096, 16384),
+    (4096, 8192, 30720),
+];
+
+pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings) -> Checked<Service> {
+    let at = |key: &'static str| ["services", name, key];
+    let common = &given.service_defaults;
+    const SHARED: [&str; 5] = ["network", "registry", "data", "messaging", "platform"];
+    if !is_name(name, 40) || SHARED.contains(&name) {
+        return place.invalid(
+            &["services", name],
+            "must be 1 to 40 lower-case letters, digits and hyphens, and not the name of a shared stack",
+        );
+    }
+    let cpu = own.cpu.or(common.cpu).unwrap_or(256);
+    let memory = own.memory.or(common.memory).unwrap_or(cpu * 2);
+    match FARGATE.iter().find(|(units, ..)| *units == cpu) {
+        None => {
+            return place.invalid(
+                &at("cpu"),
+                format!("{cpu} is not a size of Fargate: 256, 512, 1024, 2048 or 4096 units"),
+            );
+        }
+        Some((_, least, most)) if !(*least..=*most).contains(&memory) => {
+            return place.invalid(
+                &at("memory"),
+                format!("{memory} MiB do not go with {cpu} CPU units: {least} to {most}"),
+            );
+        }
+        Some(_) => {}
+    }
+    let scaling = own.scaling.or(common.scaling);
+    if let Some(scaling) = scaling
+        && (scaling.minimum == 0 || scaling.minimum > scaling.maximum || !(10..=95).contains(&scaling.cpu_percent))
+    {
+        return place.invalid(
+            &at("scaling"),
+            "needs 1 <= minimum <= maximum and a cpu_percent of 10 to 95",
+        );
+    }
+    if let Some(key) = &own.database
+        && !given.databases.contains_key(key)
+    {
+        return place.invalid(
+            &at("database"),
+            format!(
+                "there is no database '{key}'; {}",
+                known("databases", given.databases.keys())
+            ),
+        );
+    }
+    for (key, topics) in [("publishes", &own.publishes), ("consumes", &own.consumes)] {
+        for topic in topics.iter().flatten() {
+            if !given.topics.contains_key(topic) {
+                return place.invalid(
+                    &at(key),
+                    format!("there is no topic '{topic}'; {}", known("topics", given.topics.keys())),
+                );
+            }
+        }
+    }
+    let log_retention_days = own.log_retention_days.or(common.log_retention_days).unwrap_or(14);
+    const RETENTION: [u32; 14] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 731];
+    if !RETENTION.contains(&log_retention_days) {
+        return place.invalid(
+            &at("log_retention_days"),
+            format!("{log_retention_days} is not one of {RETENTION:?}, which CloudWatch Logs keeps"),
+        );
+    }
+    let calls = own
+        .calls
+        .iter()
+        .flatten()
+        .map(|call| link(place, name, call, given))
+        .collect::<Checked<Vec<_>>>()?;
+    let mut environment: BTreeMap<String, String> = common.environment.clone();
+    environment.extend(own.environment.clone());
+    let secrets = own.secrets.clone().unwrap_or_default();
+    for variable in environment.keys().chain(&secrets) {
+        if !is_variable(variable) {
+            return place.invalid(
+                &["services", name],
+                format!("'{variable}' is not a variable's name: A to Z, digits and '_'"),
+            );
+        }
+    }
+    Ok(Service {
+        package: own.package.clone().unwrap_or_else(|| name.to_owned()),
+        ports: ports(place, name, own)?,
+        name: name.to_owned(),
+        cpu,
+        memory,
+        count: own.count.or(common.count).unwrap_or(1),
+        scaling,
+        health_path: own.health_path.clone().unwrap_or_else(|| "/health/live".into()),
+        health_command: own.health_command.clone().or(common.health_command.clone()),
+        database: own.database.clone(),
+        publishes: own.publishes.clone().unwrap_or_default(),
+        consumes: own.consumes.clone().unwrap_or_default(),
+        calls,
+        environment,
+        secrets,
+        alarms: own.alarms.or(common.alarms).unwrap_or(false),
+        log_retention_days,
+    })
+}
+
+fn ports(place: &Place, name: &str, own: &file::Service) -> Checked<Vec<Port>> {
+    let mut ports: Vec<Port> = Vec::new();
+    for (label, number) in &own.ports {
+        if *number == 0 {
+            return place.invalid(&["services", name, "ports", label], "0 is not a port to listen on");
+        }
+        if let Some(other) = ports.iter().find(|port| port.number == *number) {
+            return place.invalid(
+                &["services", name, "ports", label],
+                format!("{number} is already the port '{}' of this service", other.name),
+            );
+        }
+        ports.push(Port {
+            name: label.clone(),
+            number: *number,
+            variable: variable_of(own, label),
+        });
+    }
+    for label in own.port_variables.keys() {
+        if !own.ports.contains_key(label) {
+            return place.invalid(
+                &["services", name, "port_variables", label],
+                format!("there is no port '{label}' in this service"),
+            );
+        }
+    }
+    Ok(ports)
+}
+
+fn variable_of(own: &file::Service, label: &str) -> String {
+    match own.port_variables.get(label) {
+        Some(variable) => variable.clone(),
+        None if label == "http" => "PORT".into(),
+        None => format!("{}_PORT", label.to_uppercase().replace('-', "_")),
+    }
+}
+
+fn link(place: &Place, name: &str, call: &file::Call, given: &Settings) -> Checked<Call> {
+    let at = ["services", name, "calls"];
+    let Some(target) = given.services.get(&call.service) else {
+        return place.invalid(
+            &at,
+            format!(
+                "there is no service '{}'; {}",
+                call.service,
+                known("services", given.services.keys())
+            ),
+        );
+    };
+    let Some(number) = target.ports.get(&call.port) else {
+        return place.invalid(
+            &at,
+            format!(
+                "'{}' has no port '{}'; {}",
+                call.service,
+                call.port,
+                known("its ports", target.ports.keys())
+            ),
+        );
+    };
+    if call.service == name {
+        return place.invalid(&at, "a service does not call itself");
+    }
+    if let Some(variable) = call.secret.as_ref().filter(|variable| !is_variable(variable)) {
+        return place.invalid(
+            &at,
+            format!("'{variable}' is not a variable's name: A to Z, digits and '_'"),
+        );
+    }
+    let port = Port {
+        name: call.port.clone(),
+        number: *number,
+        variable: variable_of(target, &call.port),
+    };
+    Ok(Call {
+        service: call.service.clone(),
+        port,
+        secret: call.secret.clone(),
+    })
+}
