@@ -1,1 +1,41 @@
-fn main() {}
+//! The binary: parse, load the keys, serve.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api_gateway::config::Config;
+use api_gateway::gateway::Gateway;
+use api_gateway::rate::Limiter;
+use api_gateway::router;
+use api_gateway::upstream::Upstream;
+use kit::cli::Cli;
+use kit::{Server, telemetry};
+use tokio::sync::Semaphore;
+
+const NAME: &str = "api-gateway";
+const CLI: Cli = Cli::new(NAME, "The only public door to the services.", 4004).health_on("MANAGEMENT_PORT", 9004);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config: Config = CLI.parse();
+    telemetry::init(NAME);
+    let verifier = config.token.verifier()?;
+    let gateway = Gateway {
+        upstream: Upstream::new(config.peers()?, config.timeout()),
+        verifier: verifier.clone(),
+        limiter: Arc::new(Limiter::new(config.rate())),
+        places: Arc::new(Semaphore::new(config.max_concurrent_requests as usize)),
+        proxies: config.trusted_proxies,
+    };
+    let keys = verifier.clone();
+    Server::new(NAME, &config.serve)
+        .routes(router(gateway))
+        .own_fallback()
+        .management(config.management())
+        // The client's time to send, the service's time to answer, and a little.
+        .request_timeout(config.timeout() + Duration::from_secs(15))
+        .ready("signing-keys", move || std::future::ready(keys.check()))
+        .background("signing-keys", |shutdown| verifier.keep_fresh(shutdown))
+        .run()
+        .await
+}

@@ -1,0 +1,143 @@
+//! The services' OpenAPI documents, and Swagger UI over them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use kit::Problem;
+use serde_json::{Value, json};
+use utoipa_swagger_ui::{Config, Url};
+
+use crate::forwarded;
+use crate::gateway::{Gateway, Refusal};
+use crate::peer::Peer;
+use crate::route::Who;
+use crate::upstream::Outgoing;
+
+/// A document that is shown.
+struct Document {
+    name: &'static str,
+    path: &'static str,
+    peer: Peer,
+    /// Where the gateway shows the service.
+    prefix: &'static str,
+}
+
+const DOCUMENTS: [Document; 5] = [
+    Document {
+        name: "patients",
+        path: "/api-docs/patients",
+        peer: Peer::Patient,
+        prefix: "/api",
+    },
+    Document {
+        name: "auth",
+        path: "/api-docs/auth",
+        peer: Peer::Auth,
+        prefix: "/auth",
+    },
+    Document {
+        name: "billing",
+        path: "/api-docs/billing",
+        peer: Peer::Billing,
+        prefix: "/api",
+    },
+    Document {
+        name: "analytics",
+        path: "/api-docs/analytics",
+        peer: Peer::Analytics,
+        prefix: "/api",
+    },
+    Document {
+        name: "notifications",
+        path: "/api-docs/notifications",
+        peer: Peer::Notification,
+        prefix: "/api",
+    },
+];
+
+/// The largest document that is read.
+const LIMIT: usize = 4 << 20;
+
+/// Swagger UI has styles in its markup, and images in its styles; all else is from here.
+const POLICY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
+/// `GET /api-docs/{name}`: the document of a service, with the address under which the gateway shows it.
+pub async fn document(
+    State(gateway): State<Gateway>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (parts, _) = request.into_parts();
+    gateway.admit(&parts, Who::Anyone).await?;
+    let Some(Document { peer, prefix, .. }) = DOCUMENTS.into_iter().find(|document| document.name == name) else {
+        return Err(Problem::not_found("No such document").into());
+    };
+    let outgoing = Outgoing {
+        method: Method::GET,
+        path: PathAndQuery::from_static("/v3/api-docs"),
+        headers: forwarded::to_service(HeaderMap::new(), prefix, gateway.client(&parts)),
+        body: Default::default(),
+    };
+    let mut document = parsed(peer, gateway.upstream.send(peer, outgoing).await?).await?;
+    document["servers"] = json!([{ "url": prefix }]);
+    Ok(([(header::CACHE_CONTROL, "no-cache")], Json(document)).into_response())
+}
+
+async fn parsed(peer: Peer, response: Response<Body>) -> Result<Value, Problem> {
+    let fault = || {
+        Problem::unavailable(format!(
+            "{} does not show its document; try again in a moment",
+            peer.name()
+        ))
+    };
+    if response.status() != StatusCode::OK {
+        return Err(fault());
+    }
+    let body = Limited::new(response.into_body(), LIMIT)
+        .collect()
+        .await
+        .map_err(|_| fault())?;
+    let document: Value = serde_json::from_slice(&body.to_bytes()).map_err(|_| fault())?;
+    if document.is_object() {
+        Ok(document)
+    } else {
+        Err(fault())
+    }
+}
+
+/// `GET /docs`: to the page itself, whose assets are relative to it.
+pub async fn redirect() -> impl IntoResponse {
+    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "/docs/")])
+}
+
+/// `GET /docs/`: the page.
+pub async fn index() -> Response {
+    asset(Path("index.html".to_owned())).await
+}
+
+/// `GET /docs/{file}`: what the page needs.
+pub async fn asset(Path(file): Path<String>) -> Response {
+    let urls = DOCUMENTS.map(|document| Url::new(document.name, document.path));
+    let config = Arc::new(Config::new(urls).validator_url("none").persist_authorization(false));
+    match utoipa_swagger_ui::serve(&file, config) {
+        Ok(Some(found)) => {
+            let kind = HeaderValue::try_from(found.content_type);
+            let kind = kind.unwrap_or(HeaderValue::from_static("application/octet-stream"));
+            let policy = HeaderValue::from_static(POLICY);
+            (
+                [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)],
+                found.bytes.into_owned(),
+            )
+                .into_response()
+        }
+        Ok(None) => Problem::not_found("No such page").into_response(),
+        Err(error) => Problem::internal(error).into_response(),
+    }
+}

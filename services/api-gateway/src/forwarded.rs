@@ -1,0 +1,143 @@
+//! Headers on their way through: what stays, what goes, what is told to the service.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use kit::trace::{self, Trace};
+
+/// Headers of one connection, not of the message (RFC 9110, 7.6.1), and those that hyper writes itself.
+const HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Headers that only the gateway or a service may set; a client's own would be taken for theirs.
+const OURS: [&str; 6] = [
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-prefix",
+    "forwarded",
+    "x-real-ip",
+    "x-link-secret",
+];
+
+/// The headers that a service gets.
+pub fn to_service(mut headers: HeaderMap, prefix: &'static str, address: Option<IpAddr>) -> HeaderMap {
+    let host = headers.remove(header::HOST);
+    remove_hop(&mut headers);
+    for name in OURS {
+        headers.remove(name);
+    }
+    let claimed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("x-user-"))
+        .cloned()
+        .collect();
+    for name in claimed {
+        headers.remove(name);
+    }
+    headers.remove(header::EXPECT);
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert("x-forwarded-prefix", HeaderValue::from_static(prefix));
+    if let Some(host) = host {
+        headers.insert("x-forwarded-host", host);
+    }
+    if let Some(address) = address.and_then(|address| HeaderValue::try_from(address.to_string()).ok()) {
+        headers.insert("x-forwarded-for", address);
+    }
+    let trace = Trace::current().unwrap_or_else(Trace::fresh).child();
+    if let Ok(trace) = HeaderValue::try_from(trace.to_string()) {
+        headers.insert(trace::HEADER, trace);
+    }
+    headers
+}
+
+/// Removes what belongs to one connection, among it whatever `Connection` names.
+pub fn remove_hop(headers: &mut HeaderMap) {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    for name in named {
+        headers.remove(name.as_str());
+    }
+    for name in HOP {
+        headers.remove(name);
+    }
+}
+
+/// The client's address, `proxies` entries from the right of X-Forwarded-For: what stands left of them is hearsay.
+pub fn client(headers: &HeaderMap, proxies: usize) -> Option<IpAddr> {
+    let entries: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .collect();
+    let at = entries.len().checked_sub(proxies)?;
+    entries.get(at)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn a_client_cannot_speak_for_the_gateway() {
+        let given = headers(&[
+            ("x-user-role", "ADMIN"),
+            ("x-forwarded-prefix", "/evil"),
+            ("x-forwarded-for", "198.51.100.1"),
+            ("x-link-secret", "guess"),
+            ("connection", "close, x-secret-hop"),
+            ("x-secret-hop", "1"),
+            ("upgrade", "h2c"),
+            ("authorization", "Bearer t"),
+            ("host", "clinic.example"),
+        ]);
+        let sent = to_service(given, "/api", "203.0.113.9".parse().ok());
+        for gone in [
+            "x-user-role",
+            "x-link-secret",
+            "connection",
+            "x-secret-hop",
+            "upgrade",
+            "host",
+        ] {
+            assert!(!sent.contains_key(gone), "{gone}");
+        }
+        assert_eq!(sent["x-forwarded-prefix"], "/api");
+        assert_eq!(sent["x-forwarded-for"], "203.0.113.9");
+        assert_eq!(sent["x-forwarded-host"], "clinic.example");
+        assert_eq!(sent["authorization"], "Bearer t");
+        assert!(sent.contains_key("traceparent"));
+    }
+
+    #[test]
+    fn the_clients_address_is_the_one_that_the_load_balancer_saw() {
+        let given = headers(&[("x-forwarded-for", "10.9.9.9, 203.0.113.9")]);
+        assert_eq!(client(&given, 1), "203.0.113.9".parse().ok());
+        assert_eq!(client(&given, 2), "10.9.9.9".parse().ok());
+        assert_eq!(client(&given, 3), None);
+        assert_eq!(client(&given, 0), None);
+        assert_eq!(client(&HeaderMap::new(), 1), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! What every handler shares, and the checks at the door.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::ConnectInfo;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderValue, header};
+use kit::token::{TokenError, bearer};
+use kit::{Claims, Problem, Verifier};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::forwarded;
+use crate::rate::{Key, Limiter};
+use crate::route::Who;
+use crate::upstream::Upstream;
+
+/// The state of the gateway; cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    pub upstream: Upstream,
+    pub verifier: Verifier,
+    pub limiter: Arc<Limiter>,
+    /// Requests that may still be sent on at the same time.
+    pub places: Arc<Semaphore>,
+    /// Proxies in front that append to X-Forwarded-For.
+    pub proxies: usize,
+}
+
+/// Why somebody does not get in.
+pub enum Refusal {
+    Problem(Problem),
+    TooMany { seconds: u64 },
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Refusal {
+        Refusal::Problem(problem)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Refusal::Problem(problem) => problem.into_response(),
+            Refusal::TooMany { seconds } => {
+                let mut response = Problem::too_many_requests("Too many requests; slow down").into_response();
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                response
+            }
+        }
+    }
+}
+
+impl Gateway {
+    /// Lets a caller in, or says why not: 401, 403, 429, or 503 while no keys are known.
+    ///
+    /// Whoever has no token that holds is counted by address: a forged token buys no bucket of its own.
+    pub async fn admit(&self, parts: &Parts, who: Who) -> Result<Option<Claims>, Refusal> {
+        if who == Who::Anyone {
+            self.count(Key::address(self.client(parts)))?;
+            return Ok(None);
+        }
+        let verdict = match bearer(&parts.headers) {
+            Some(token) => self.verifier.verify(token).await,
+            None => Err(TokenError::Invalid),
+        };
+        match verdict {
+            Ok(claims) => {
+                self.count(Key::User(claims.sub))?;
+                if who.admits(claims.role) {
+                    Ok(Some(claims))
+                } else {
+                    Err(Problem::forbidden().into())
+                }
+            }
+            Err(error) => {
+                self.count(Key::address(self.client(parts)))?;
+                Err(Refusal::Problem(match error {
+                    TokenError::Invalid => Problem::unauthorized(),
+                    TokenError::Unavailable => {
+                        Problem::unavailable("Tokens cannot be checked yet; try again in a moment")
+                    }
+                }))
+            }
+        }
+    }
+
+    /// Takes a place among the requests under way; 503 when all are taken.
+    pub fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = self.places.clone().try_acquire_owned();
+        place.map_err(|_| Problem::unavailable("Too many requests are under way; try again in a moment"))
+    }
+
+    /// The client's address, from the load balancer or from the connection itself.
+    pub fn client(&self, parts: &Parts) -> Option<std::net::IpAddr> {
+        let told = forwarded::client(&parts.headers, self.proxies);
+        told.or_else(|| {
+            parts
+                .extensions
+                .get::<ConnectInfo<SocketAddr>>()
+                .map(|info| info.0.ip())
+        })
+    }
+
+    fn count(&self, key: Key) -> Result<(), Refusal> {
+        self.limiter.take(key, Instant::now()).map_err(|wait| {
+            metrics::counter!("gateway_rate_limited_total").increment(1);
+            Refusal::TooMany {
+                seconds: wait.as_secs_f64().ceil().max(1.0) as u64,
+            }
+        })
+    }
+}

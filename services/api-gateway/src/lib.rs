@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+
+pub mod body;
+pub mod config;
+pub mod docs;
+pub mod forwarded;
+pub mod gateway;
+pub mod guard;
+pub mod peer;
+pub mod proxy;
+pub mod rate;
+pub mod route;
+pub mod upstream;
+
+use axum::extract::{Request, State};
+use axum::routing::{MethodRouter, any, get};
+use axum::{Router, middleware};
+
+use gateway::Gateway;
+use route::{ROUTES, Route};
+
+/// All public routes, with their own fallback.
+pub fn router(gateway: Gateway) -> Router {
+    let mut router = Router::new()
+        .route("/api-docs/{name}", get(docs::document))
+        .route("/docs", get(docs::redirect))
+        .route("/docs/", get(docs::index))
+        .route("/docs/{file}", get(docs::asset));
+    for route in ROUTES {
+        router = router.route(route.path, to(route));
+        if route.below {
+            router = router.route(&format!("{}/{{*rest}}", route.path), to(route));
+        }
+    }
+    router
+        .fallback(proxy::nowhere)
+        .layer(middleware::from_fn(guard::headers))
+        .with_state(gateway)
+}
+
+fn to(route: &'static Route) -> MethodRouter<Gateway> {
+    any(move |State(gateway): State<Gateway>, request: Request| proxy::forward(gateway, route, request))
+}

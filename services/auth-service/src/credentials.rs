@@ -1,0 +1,56 @@
+//! What a person types to log in or sign up.
+
+use std::collections::BTreeMap;
+
+use kit::problem::{Problem, Result};
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::email::Email;
+use crate::password::{MAX_BYTES, MIN_CHARACTERS};
+
+/// An email address and a password; other fields are ignored.
+#[derive(Deserialize, ToSchema)]
+pub struct Credentials {
+    #[schema(example = "testuser@test.com", required = true)]
+    pub email: Option<String>,
+    #[schema(example = "password123", required = true, format = Password)]
+    pub password: Option<String>,
+}
+
+impl Credentials {
+    /// For a login: any password that is not empty.
+    pub fn to_log_in(self) -> Result<(Email, SecretString)> {
+        self.check(1)
+    }
+
+    /// For a new account: a password of a decent length.
+    pub fn to_sign_up(self) -> Result<(Email, SecretString)> {
+        self.check(MIN_CHARACTERS)
+    }
+
+    fn check(self, shortest: usize) -> Result<(Email, SecretString)> {
+        let email = Email::parse(&self.email.unwrap_or_default());
+        let password = self.password.unwrap_or_default();
+        let fault = if password.is_empty() {
+            Some("Password is required".to_owned())
+        } else if password.chars().count() < shortest {
+            Some(format!("Password must be at least {shortest} characters long"))
+        } else if password.len() > MAX_BYTES {
+            Some(format!("Password cannot exceed {MAX_BYTES} bytes"))
+        } else {
+            None
+        };
+        match (email, fault) {
+            (Ok(email), None) => Ok((email, password.into())),
+            (email, fault) => {
+                let email = email.err().map(|message| ("email".to_owned(), message.to_owned()));
+                let password = fault.map(|message| ("password".to_owned(), message));
+                Err(Problem::validation(BTreeMap::from_iter(
+                    email.into_iter().chain(password),
+                )))
+            }
+        }
+    }
+}
