@@ -1,5 +1,7 @@
 //! The service as it meets the world: messages in, answers out.
 
+mod over_kafka;
+
 use std::collections::HashMap;
 
 use axum::{Router, body::Body};
