@@ -1,0 +1,336 @@
+//! The main job, end to end: a system is deployed, used, changed, broken, killed, and destroyed, as a person would do it.
+//!
+//! It takes minutes and needs PostgreSQL and a broker, so it is ignored unless asked for: `scripts/test system`. Its
+//! endpoint has a port, a state directory and a loopback slice of its own, and its load balancer a port of its own.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A copy of the manifest in a directory of its own, and the endpoint that it is deployed to.
+struct System {
+    folder: tempfile::TempDir,
+    endpoint: u16,
+    ingress: u16,
+}
+
+impl System {
+    fn new() -> Self {
+        let system = Self {
+            folder: tempfile::tempdir().unwrap(),
+            endpoint: free_port(),
+            ingress: free_port(),
+        };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
+        let manifest = std::fs::read_to_string(root.join("deployer.toml")).unwrap();
+        let manifest = manifest
+            .replace("name = \"patient-management\"", "name = \"pms-test\"")
+            .replace("workspace = \".\"", &format!("workspace = {root:?}"))
+            .replace("port = 8080", &format!("port = {}", system.ingress));
+        std::fs::write(system.manifest(), manifest).unwrap();
+        system
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.folder.path().join("deployer.toml")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn edit(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.manifest()).unwrap();
+        assert!(text.contains(from), "the manifest has no `{from}`");
+        std::fs::write(self.manifest(), text.replacen(from, to, 1)).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deployer"));
+        command.args(arguments).args([
+            "--target",
+            "localstack",
+            "--port",
+            &self.endpoint.to_string(),
+            "--manifest",
+        ]);
+        command.arg(self.manifest()).arg("--state-dir").arg(self.state());
+        command
+            .env_remove("DEPLOYER_PORT")
+            .env_remove("DEPLOYER_STATE_DIR")
+            .stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// Runs the CLI to its end, and shows what it said.
+    fn run(&self, arguments: &[&str]) -> Said {
+        let begun = Instant::now();
+        let output = self.command(arguments).output().unwrap();
+        let said = Said::from(output);
+        println!(
+            "\n$ deployer {}   ({:.1} s, exit {})\n{}",
+            arguments.join(" "),
+            begun.elapsed().as_secs_f32(),
+            said.code,
+            said.all
+        );
+        said
+    }
+
+    fn url(&self) -> String {
+        format!("http://localhost:{}", self.ingress)
+    }
+
+    fn token(&self) -> String {
+        let body = r#"{"email":"testuser@test.com","password":"password123"}"#;
+        let answer = curl(&[
+            "-X",
+            "POST",
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            body,
+            &format!("{}/auth/login", self.url()),
+        ]);
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("no login: {answer}"));
+        answer["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Processes of this endpoint: its own, and whatever it started.
+    fn processes(&self) -> Vec<String> {
+        let needle = self.folder.path().to_str().unwrap().to_owned();
+        let slice = 20 + self.endpoint % 200;
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+                continue;
+            };
+            let read = |file: &str| {
+                std::fs::read(entry.path().join(file)).map(|b| String::from_utf8_lossy(&b).replace('\0', " "))
+            };
+            let Ok(arguments) = read("cmdline") else { continue };
+            let host = read("environ").is_ok_and(|all| all.contains(&format!("HOST=127.{slice}.")));
+            if pid != std::process::id() && (arguments.contains(&needle) || host) {
+                found.push(format!("{pid} {arguments}"));
+            }
+        }
+        found
+    }
+}
+
+/// What a command said: exit code, stdout, and both streams together.
+struct Said {
+    code: i32,
+    out: String,
+    all: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let all = format!("{}{out}", String::from_utf8_lossy(&output.stderr));
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out,
+            all,
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn curl(arguments: &[&str]) -> String {
+    let output = Command::new("curl")
+        .args(["-s", "--max-time", "20"])
+        .args(arguments)
+        .output()
+        .expect("curl is installed");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn eventually(what: &str, seconds: u64, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while !holds() {
+        assert!(Instant::now() < end, "not within {seconds} s: {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+#[ignore = "deploys a whole system; scripts/test runs it"]
+fn a_system_is_deployed_used_changed_broken_killed_and_destroyed() {
+    let system = System::new();
+    it_is_deployed(&system);
+    its_curl_lines_work(&system);
+    a_second_up_changes_nothing(&system);
+    two_at_once_are_refused(&system);
+    a_change_is_previewed_and_applied(&system);
+    a_service_that_exits_at_start_is_rolled_back(&system);
+    it_survives_a_kill_of_the_endpoint(&system);
+    it_is_destroyed_without_a_trace(&system);
+}
+
+fn it_is_deployed(system: &System) {
+    let said = system.run(&["up", "--yes"]);
+    assert_eq!(said.code, 0, "up failed");
+    assert!(said.all.contains(&system.url()), "up prints the URL");
+}
+
+fn its_curl_lines_work(system: &System) {
+    let said = system.run(&["outputs", "url"]);
+    assert_eq!(said.out.trim(), system.url());
+    let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(system.manifest()).unwrap()).unwrap();
+    let lines = manifest["ingress"]["curl"].as_array().unwrap();
+    let answers: Vec<Value> = lines
+        .iter()
+        .map(|line| {
+            let pasted = line.as_str().unwrap().replace("{url}", &system.url());
+            let output = Command::new("sh").args(["-c", &pasted]).output().unwrap();
+            serde_json::from_slice(&output.stdout)
+                .unwrap_or_else(|_| panic!("`{pasted}` gave {:?}", Said::from(output).all))
+        })
+        .collect();
+    assert!(answers[0]["token"].is_string(), "the first line logs in");
+    assert_eq!(
+        answers[1].as_array().map(Vec::len),
+        Some(3),
+        "the second line lists patients"
+    );
+}
+
+fn a_second_up_changes_nothing(system: &System) {
+    let before = system.run(&["events", "--json"]).out.lines().count();
+    assert_eq!(system.run(&["up", "--yes"]).code, 0);
+    assert_eq!(
+        system.run(&["events", "--json"]).out.lines().count(),
+        before,
+        "a second up makes no event"
+    );
+    let said = system.run(&["diff", "--exit-code"]);
+    assert_eq!(said.code, 0, "diff after up finds nothing");
+}
+
+fn two_at_once_are_refused(system: &System) {
+    system.edit(
+        "[services.billing-service]",
+        "[services.billing-service]\nlog_retention_days = 30",
+    );
+    let mut first = system.command(&["up", "--yes"]).spawn().unwrap();
+    let mut refused = None;
+    eventually("the second up is refused while the first holds the lock", 60, || {
+        if first.try_wait().unwrap().is_some() {
+            panic!("the first up ended before a second was refused");
+        }
+        let said = system.run(&["up", "--yes"]);
+        let is_refused = said.code == 1 && said.all.contains("held by");
+        refused = is_refused.then_some(said);
+        is_refused
+    });
+    assert!(first.wait().unwrap().success(), "the first up goes to its end");
+}
+
+fn a_change_is_previewed_and_applied(system: &System) {
+    system.edit(
+        "[services.analytics-service]",
+        "[services.analytics-service]\nmemory = 1024",
+    );
+    let said = system.run(&["diff", "--exit-code"]);
+    assert_eq!(said.code, 2);
+    for word in ["TaskDefinition", "Memory", "512", "1024"] {
+        assert!(said.all.contains(word), "diff names {word}");
+    }
+    assert!(
+        said.all.to_lowercase().contains("replace"),
+        "diff says that the task definition is replaced"
+    );
+    assert!(!said.all.contains("patient-service/"), "diff names what changes alone");
+    assert_eq!(system.run(&["up", "--yes"]).code, 0);
+    assert_eq!(
+        system.run(&["diff", "--exit-code"]).code,
+        0,
+        "then there is nothing left to do"
+    );
+}
+
+fn a_service_that_exits_at_start_is_rolled_back(system: &System) {
+    let manifest = std::fs::read_to_string(system.manifest()).unwrap();
+    system.edit("[services.notification-service]", "[services.notification-service]\nenvironment = { TOKEN_AUDIENCE = \"patient-management\", DATABASE_TLS = \"nonsense\" }");
+    let text = std::fs::read_to_string(system.manifest()).unwrap();
+    let second = text
+        .rfind("environment = { TOKEN_AUDIENCE = \"patient-management\" }")
+        .unwrap();
+    let mut text = text;
+    text.replace_range(second.., text[second..].split_once('\n').unwrap().1.to_owned().as_str());
+    std::fs::write(system.manifest(), text).unwrap();
+    let said = system.run(&["up", "--yes"]);
+    assert_eq!(said.code, 4, "failed and rolled back");
+    assert!(said.all.contains("nonsense"), "its last log lines are in the failure");
+    assert!(said.all.contains("exit code"), "its exit code is in the failure");
+    std::fs::write(system.manifest(), manifest).unwrap();
+    assert_eq!(system.run(&["up", "--yes"]).code, 0, "the former manifest is what runs");
+    assert_eq!(system.run(&["diff", "--exit-code"]).code, 0);
+}
+
+fn it_survives_a_kill_of_the_endpoint(system: &System) {
+    let token = system.token();
+    let patient =
+        r#"{"name":"Kept Patient","email":"kept@example.org","address":"1 Main St","dateOfBirth":"1980-02-03"}"#;
+    let authorization = format!("Authorization: Bearer {token}");
+    let patients = format!("{}/api/patients", system.url());
+    let made = curl(&[
+        "-X",
+        "POST",
+        "-H",
+        &authorization,
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        patient,
+        &patients,
+    ]);
+    assert!(made.contains("Kept Patient"), "{made}");
+    let before = system.processes();
+
+    let pid = std::fs::read_to_string(system.state().join("endpoint.pid")).expect("the endpoint's pid");
+    let killed = Command::new("kill").args(["-9", pid.trim()]).status().unwrap();
+    assert!(killed.success());
+    eventually("the endpoint's port is closed", 10, || {
+        TcpStream::connect(("127.0.0.1", system.endpoint)).is_err()
+    });
+    assert_eq!(system.run(&["endpoint", "start"]).code, 0);
+
+    eventually("the load balancer answers again", 60, || {
+        curl(&["-H", &authorization, &format!("{patients}?search=kept@example.org")]).contains("Kept Patient")
+    });
+    assert_eq!(system.run(&["diff", "--exit-code"]).code, 0, "the stacks are there");
+    let after = system.processes();
+    assert!(
+        after.len() <= before.len() + 1,
+        "an orphan is left over:\n{}\nbefore:\n{}",
+        after.join("\n"),
+        before.join("\n")
+    );
+}
+
+fn it_is_destroyed_without_a_trace(system: &System) {
+    let said = system.run(&["destroy", "--yes"]);
+    assert_eq!(said.code, 0);
+    eventually("no process is left", 15, || system.processes().is_empty());
+    for port in [system.endpoint, system.ingress] {
+        assert!(
+            TcpStream::connect(("127.0.0.1", port)).is_err(),
+            "port {port} is still open"
+        );
+    }
+    assert!(!system.state().exists(), "the state directory is gone");
+    assert_eq!(
+        system.run(&["destroy", "--yes"]).code,
+        0,
+        "destroying nothing is success"
+    );
+}
