@@ -1,3 +1,22 @@
 //! `deployer`: the platform declared in `deployer.toml`, applied through CloudFormation.
 
+pub mod cli;
+pub mod command;
+
+pub mod manifest;
+pub mod template;
+
 pub mod stacks;
+
+pub mod image;
+
+pub mod cloudformation;
+pub mod ecs;
+pub mod lock;
+pub mod target;
+
+pub mod ui;
+
+pub mod error;
+
+pub use error::{Error, Result};

@@ -1,0 +1,100 @@
+//! Why an operation failed: the first resource that did, and what its tasks said.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::watch::Seen;
+use crate::ecs::diagnose::StoppedTask;
+
+/// A stack operation that failed and was rolled back.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    pub stack: String,
+    pub status: String,
+    pub resource: Option<String>,
+    pub kind: Option<String>,
+    pub reason: Option<String>,
+    /// The task of the stack's service that stopped last while it was deployed.
+    pub task: Option<StoppedTask>,
+}
+
+impl Failure {
+    /// The failure of an operation, from its events in order. Cancelled resources are victims, not causes.
+    pub fn new(stack: &str, status: &str, events: &[Seen], task: Option<StoppedTask>) -> Self {
+        let first = events.iter().find(|event| {
+            let reason = event.reason.as_deref().unwrap_or_default().to_lowercase();
+            event.status.ends_with("_FAILED")
+                && !event.is_stack
+                && !reason.contains("cancelled")
+                && !reason.contains("canceled")
+        });
+        let own = || events.iter().filter(|e| e.is_stack).find_map(|e| e.reason.clone());
+        Self {
+            stack: stack.to_owned(),
+            status: status.to_owned(),
+            resource: first.map(|event| event.resource.clone()),
+            kind: first.map(|event| event.kind.clone()),
+            reason: first.and_then(|event| event.reason.clone()).or_else(own),
+            task,
+        }
+    }
+
+    pub fn hint(&self) -> String {
+        let next = "correct the cause, then `deployer up` goes on from here";
+        if self.status.contains("DELETE") {
+            "`deployer unstick` says what can be done".into()
+        } else {
+            next.into()
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stack {} ended in {}", self.stack, self.status)?;
+        if let (Some(resource), Some(kind)) = (&self.resource, &self.kind) {
+            write!(f, "; the first resource that failed is {resource} ({kind})")?;
+        }
+        if let Some(reason) = &self.reason {
+            write!(f, ": {reason}")?;
+        }
+        if let Some(task) = &self.task {
+            write!(f, "\n{task}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(resource: &str, status: &str, reason: &str) -> Seen {
+        Seen {
+            id: String::new(),
+            resource: resource.into(),
+            physical: String::new(),
+            kind: "AWS::Logs::LogGroup".into(),
+            status: status.into(),
+            reason: (!reason.is_empty()).then(|| reason.into()),
+            is_stack: false,
+            time: 0.0,
+        }
+    }
+
+    #[test]
+    fn the_first_cause_is_told_and_not_its_victims() {
+        let events = [
+            event("Good", "CREATE_COMPLETE", ""),
+            event("Victim", "CREATE_FAILED", "Resource creation cancelled"),
+            event("Cause", "CREATE_FAILED", "no such subnet"),
+            event("Later", "CREATE_FAILED", "something else"),
+        ];
+        let failure = Failure::new("s", "ROLLBACK_COMPLETE", &events, None);
+        assert_eq!(
+            failure.to_string(),
+            "stack s ended in ROLLBACK_COMPLETE; the first resource that failed is Cause (AWS::Logs::LogGroup): no such subnet"
+        );
+    }
+}

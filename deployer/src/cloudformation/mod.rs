@@ -1,0 +1,15 @@
+//! The only room that calls CloudFormation: stacks, change sets, events, failures, drift.
+
+pub mod apply;
+pub mod change;
+pub mod compare;
+pub mod delete;
+pub mod drift;
+pub mod failure;
+pub mod settle;
+pub mod stack;
+pub mod watch;
+
+pub use change::{Change, PropertyChange};
+pub use failure::Failure;
+pub use stack::Existing;

@@ -1,0 +1,80 @@
+//! Brings a stack into a state from which it can be changed, whatever an earlier run left behind.
+
+use std::time::Duration;
+
+use super::stack::{self, Existing};
+use super::watch::Watch;
+use super::{delete, watch};
+use crate::error::{Error, Result};
+use crate::target::Aws;
+use crate::ui::{Event, Ui};
+
+/// Waits for an operation that is still running, removes what a failed first creation left, and gives the stack as it
+/// is then: `None` when it is to be created.
+pub async fn settle(
+    aws: &Aws,
+    ui: &Ui,
+    name: &str,
+    known: Option<Existing>,
+    limit: Duration,
+) -> Result<Option<Existing>> {
+    let mut current = known;
+    loop {
+        let Some(existing) = current else { return Ok(None) };
+        if existing.is_complete() {
+            return Ok(Some(existing));
+        }
+        if existing.is_busy() {
+            ui.emit(Event::StackWaits {
+                stack: name.to_owned(),
+                on: format!("an operation in {}", existing.status),
+            });
+            rest(aws, &existing, limit).await?;
+        } else if existing.is_leftover() {
+            if existing.status != "REVIEW_IN_PROGRESS" {
+                ui.say(format!(
+                    "{name}: removing what an earlier, failed creation left ({})",
+                    existing.status
+                ));
+            }
+            delete::delete(aws, ui, &existing, limit).await?;
+        } else {
+            return Err(Error::Stuck {
+                stack: name.to_owned(),
+                status: existing.status,
+                reason: existing.reason,
+            });
+        }
+        current = stack::find(aws, name).await?;
+    }
+}
+
+/// Waits until the stack's status is final.
+async fn rest(aws: &Aws, existing: &Existing, limit: Duration) -> Result<()> {
+    let began = std::time::Instant::now();
+    while let Some(now) = stack::find(aws, &existing.id)
+        .await?
+        .filter(|now| !watch::is_final(&now.status))
+    {
+        if began.elapsed() > limit {
+            let what = format!("the running operation on stack {}", existing.name);
+            return Err(Error::TimedOut {
+                what,
+                seconds: limit.as_secs(),
+                last: Some(now.status),
+            });
+        }
+        tokio::time::sleep(aws.pace).await;
+    }
+    Ok(())
+}
+
+/// Follows an operation that somebody else started, and gives the status in which it ended.
+pub async fn follow(aws: &Aws, ui: &Ui, existing: &Existing, limit: Duration) -> Result<String> {
+    let mut watch = Watch::begin(aws, &existing.id, &existing.name).await?;
+    match stack::find(aws, &existing.id).await? {
+        Some(now) if !watch::is_final(&now.status) => watch.until_ended(aws, ui, limit).await,
+        Some(now) => Ok(now.status),
+        None => Ok("DELETE_COMPLETE".into()),
+    }
+}

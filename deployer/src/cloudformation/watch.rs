@@ -1,0 +1,160 @@
+//! Follows an operation on a stack through its events until it ends.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use aws_sdk_cloudformation::types::StackEvent;
+
+use crate::error::{Error, Result};
+use crate::target::Aws;
+use crate::ui::{Event, Ui};
+
+/// An event of a stack, without the SDK's wrapping.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub id: String,
+    pub resource: String,
+    pub physical: String,
+    pub kind: String,
+    pub status: String,
+    pub reason: Option<String>,
+    /// Whether it is about the stack itself.
+    pub is_stack: bool,
+    /// Seconds since 1970.
+    pub time: f64,
+}
+
+impl From<StackEvent> for Seen {
+    fn from(event: StackEvent) -> Self {
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        Self {
+            id: text(event.event_id()),
+            resource: text(event.logical_resource_id()),
+            physical: text(event.physical_resource_id()),
+            kind: text(event.resource_type()),
+            status: text(event.resource_status().map(|s| s.as_str())),
+            reason: event
+                .resource_status_reason()
+                .filter(|r| !r.is_empty())
+                .map(str::to_owned),
+            is_stack: event.physical_resource_id().is_some() && event.physical_resource_id() == event.stack_id(),
+            time: event.timestamp().map_or(0.0, |time| time.as_secs_f64()),
+        }
+    }
+}
+
+/// The events of a stack, newest first, down to the first that `known` holds.
+pub async fn events(aws: &Aws, stack: &str, known: &HashSet<String>) -> Result<Vec<Seen>> {
+    let mut pages = aws
+        .cloudformation
+        .describe_stack_events()
+        .stack_name(stack)
+        .into_paginator()
+        .items()
+        .send();
+    let mut found = Vec::new();
+    while let Some(event) = pages.next().await {
+        match event.map_err(Error::from) {
+            Ok(event) => {
+                let event = Seen::from(event);
+                if known.contains(&event.id) {
+                    break;
+                }
+                found.push(event);
+            }
+            Err(error) if error.is_missing() => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// An operation that is being followed.
+pub struct Watch {
+    /// The stack's id: a deleted stack is found by it alone.
+    pub id: String,
+    /// The name that is shown.
+    pub name: String,
+    known: HashSet<String>,
+    /// The events of this operation, oldest first.
+    pub seen: Vec<Seen>,
+}
+
+impl Watch {
+    /// Notes what has happened before; call it before the operation starts.
+    pub async fn begin(aws: &Aws, id: &str, name: &str) -> Result<Self> {
+        let known = events(aws, id, &HashSet::new())
+            .await?
+            .into_iter()
+            .map(|event| event.id)
+            .collect();
+        Ok(Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            known,
+            seen: Vec::new(),
+        })
+    }
+
+    /// Takes the new events in, shows them, and gives the status in which the operation ended, if it did.
+    pub async fn look(&mut self, aws: &Aws, ui: &Ui) -> Result<Option<String>> {
+        let mut ended = None;
+        let mut fresh = events(aws, &self.id, &self.known).await?;
+        fresh.reverse();
+        for event in fresh {
+            self.known.insert(event.id.clone());
+            if event.is_stack {
+                ended = is_final(&event.status).then(|| event.status.clone());
+            } else {
+                ui.emit(Event::Resource {
+                    stack: self.name.clone(),
+                    resource: event.resource.clone(),
+                    kind: event.kind.clone(),
+                    status: event.status.clone(),
+                    reason: event.reason.clone(),
+                });
+            }
+            self.seen.push(event);
+        }
+        Ok(ended)
+    }
+
+    /// Waits until the operation has ended, and gives the stack's status then.
+    pub async fn until_ended(&mut self, aws: &Aws, ui: &Ui, limit: Duration) -> Result<String> {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.look(aws, ui).await? {
+                return Ok(status);
+            }
+            if began.elapsed() > limit {
+                let last = self
+                    .seen
+                    .last()
+                    .map(|event| format!("{} {}", event.resource, event.status));
+                let what = format!("stack {}", self.name);
+                return Err(Error::TimedOut {
+                    what,
+                    seconds: limit.as_secs(),
+                    last,
+                });
+            }
+            tokio::time::sleep(aws.pace).await;
+        }
+    }
+}
+
+/// Whether a stack in this status has come to rest.
+pub fn is_final(status: &str) -> bool {
+    status.ends_with("_COMPLETE") || status.ends_with("_FAILED")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cleanup_is_not_the_end() {
+        assert!(is_final("UPDATE_COMPLETE") && is_final("ROLLBACK_FAILED"));
+        assert!(!is_final("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"));
+    }
+}

@@ -1,0 +1,21 @@
+//! `deployer completions`: for the shell.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+use crate::error::Result;
+
+/// Print a completion script, such as for `source <(deployer completions bash)`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    shell: Shell,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "deployer", &mut script);
+    // A reader that has gone (`| head`) is no error.
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! One stack of a deployment.
+
+use std::collections::BTreeMap;
+
+use super::resolve::{Images, resolve};
+use super::{Deployment, Outcome, Running};
+use crate::cloudformation::change::{self, ChangeSet, Wanted};
+use crate::cloudformation::{Change, Existing, apply, delete, settle, stack};
+use crate::error::{Error, Result};
+use crate::stacks::{Plan, Stack};
+use crate::ui::{Event, Mood};
+
+/// What holds people's data: losing one of these is not undone by deploying again.
+const PRECIOUS: [&str; 6] = [
+    "AWS::RDS::DBInstance",
+    "AWS::RDS::DBCluster",
+    "AWS::MSK::Cluster",
+    "AWS::MSK::Topic",
+    "AWS::SecretsManager::Secret",
+    "AWS::S3::Bucket",
+];
+
+/// Creates, updates, or leaves alone the stack at this place of the plan.
+pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
+    let Deployment {
+        aws, ui, plan, limit, ..
+    } = deployment;
+    let planned = &plan.stacks[index];
+    let former = settle::settle(aws, ui, &planned.name, deployment.existing(&planned.name), *limit).await?;
+    let parameters = resolve(
+        aws,
+        planned,
+        former.as_ref(),
+        |name| deployment.existing(name),
+        Images::Built(&deployment.images),
+    )
+    .await?;
+    let wanted = wanted(plan, planned, parameters);
+    if let Some(former) = &former
+        && is_same(
+            former,
+            &wanted,
+            stack::template(aws, &former.name).await?.as_ref(),
+            planned,
+        )
+    {
+        unchanged(deployment, former.clone());
+        return Ok(Outcome::Unchanged);
+    }
+    if deployment.stop.is_cancelled() {
+        return Ok(Outcome::Skipped);
+    }
+    let creates = former.is_none();
+    let set = match change::prepare(aws, &wanted, creates).await {
+        Ok(Some(set)) => set,
+        Ok(None) => {
+            if let Some(former) = former {
+                unchanged(deployment, former);
+            }
+            return Ok(Outcome::Unchanged);
+        }
+        Err(error) => {
+            if creates {
+                tidy(deployment, &planned.name).await;
+            }
+            return Err(error);
+        }
+    };
+    if let Err(error) = consent(deployment, planned, &set).await {
+        change::discard(aws, &set.id, &set.stack_id).await?;
+        return Err(error);
+    }
+    deployment.running().insert(
+        planned.name.clone(),
+        Running {
+            id: set.stack_id.clone(),
+            creates,
+        },
+    );
+    apply::apply(aws, ui, &planned.name, &set, *limit).await?;
+    if let Some(now) = stack::find(aws, &planned.name).await? {
+        deployment.remember(now);
+    }
+    Ok(if creates { Outcome::Created } else { Outcome::Updated })
+}
+
+/// The stack as its template and parameters say.
+pub fn wanted(plan: &Plan, stack: &Stack, parameters: BTreeMap<String, String>) -> Wanted {
+    let tags = [
+        ("project", &plan.project),
+        ("environment", &plan.environment),
+        ("stack", &stack.short),
+    ];
+    Wanted {
+        name: stack.name.clone(),
+        template: stack.template.to_string(),
+        parameters,
+        tags: tags
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.clone()))
+            .collect(),
+    }
+}
+
+/// Whether nothing would change, as far as can be seen without a change set.
+pub fn is_same(former: &Existing, wanted: &Wanted, template: Option<&serde_json::Value>, planned: &Stack) -> bool {
+    former.is_complete()
+        && template == Some(&planned.template)
+        && former.parameters == wanted.parameters
+        && wanted
+            .tags
+            .iter()
+            .all(|(key, value)| former.tags.get(key) == Some(value))
+}
+
+fn unchanged(deployment: &Deployment, former: Existing) {
+    let (stack, status) = (former.name.clone(), "unchanged".to_owned());
+    deployment.ui.emit(Event::StackEnded {
+        stack,
+        status,
+        mood: Mood::Neutral,
+        seconds: 0.0,
+    });
+    deployment.remember(former);
+}
+
+/// Asks before data is lost.
+async fn consent(deployment: &Deployment, planned: &Stack, set: &ChangeSet) -> Result<()> {
+    let lost: Vec<&Change> = set
+        .changes
+        .iter()
+        .filter(|c| c.destroys() && PRECIOUS.contains(&c.kind.as_str()))
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    for change in &lost {
+        let how = if change.action == "remove" {
+            "removed"
+        } else {
+            "replaced, and what it holds is lost"
+        };
+        deployment.ui.warn(format!(
+            "{}: {} ({}) would be {how}",
+            planned.name, change.resource, change.kind
+        ));
+    }
+    match deployment.ui.ask(&format!("Apply this to {}?", planned.name)).await {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::Declined(format!("{} was left as it is", planned.name))),
+        None => Err(Error::Declined(format!(
+            "{} was left as it is, because data would be lost; run with --yes to apply it, `deployer diff` to see it",
+            planned.name
+        ))),
+    }
+}
+
+/// Removes the empty stack that a refused first change set leaves behind.
+async fn tidy(deployment: &Deployment, name: &str) {
+    if let Ok(Some(left)) = stack::find(&deployment.aws, name).await
+        && left.status == "REVIEW_IN_PROGRESS"
+        && let Err(error) = delete::delete(&deployment.aws, &deployment.ui, &left, deployment.limit).await
+    {
+        deployment
+            .ui
+            .warn(format!("the empty stack {name} stays behind: {error}"));
+    }
+}

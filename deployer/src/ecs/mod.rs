@@ -1,0 +1,19 @@
+//! The ECS side of a deployment: why tasks stop, whether services are steady, what they log.
+
+pub mod diagnose;
+pub mod serving;
+pub mod tail;
+
+/// Cluster and service name from a service's ARN, `arn:…:service/CLUSTER/NAME`.
+pub fn service_of(arn: &str) -> Option<(&str, &str)> {
+    arn.rsplit_once(":service/")?.1.split_once('/')
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_service_arn_names_cluster_and_service() {
+        let arn = "arn:aws:ecs:us-east-1:000000000000:service/house-dev/billing-service";
+        assert_eq!(super::service_of(arn), Some(("house-dev", "billing-service")));
+    }
+}

@@ -1,0 +1,240 @@
+//! Whether the system serves: services steady, targets healthy, a GET through the load balancer answered.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_ecs::types::{DeploymentRolloutState, Service};
+use futures::future::try_join_all;
+use serde::Serialize;
+
+use super::service_of;
+use crate::cloudformation::stack;
+use crate::error::{Error, Result};
+use crate::stacks::Plan;
+use crate::target::{Aws, http};
+use crate::ui::{Event, Ui};
+
+/// One ECS service as it stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct Standing {
+    pub service: String,
+    pub running: i32,
+    pub desired: i32,
+    pub pending: i32,
+    pub rollout: String,
+    /// States of its targets behind the load balancer.
+    pub targets: Vec<String>,
+    pub last_event: Option<String>,
+}
+
+impl Standing {
+    pub fn is_steady(&self) -> bool {
+        self.running == self.desired
+            && self.pending == 0
+            && self.rollout == "COMPLETED"
+            && (self.targets.iter().any(|t| t == "healthy") || self.targets.is_empty())
+            && self
+                .targets
+                .iter()
+                .all(|t| t == "healthy" || t == "draining" || t == "unused")
+    }
+}
+
+/// The ECS resources of the service stacks: what must stand before the system serves.
+#[derive(Debug, Clone, Default)]
+pub struct Parts {
+    services: Vec<(String, Vec<String>)>,
+}
+
+/// Finds the ECS services of the plan's stacks, each with its target groups.
+pub async fn parts(aws: &Aws, plan: &Plan) -> Result<Parts> {
+    let has_service = |template: &serde_json::Value| {
+        template["Resources"]
+            .as_object()
+            .is_some_and(|all| all.values().any(|r| r["Type"] == "AWS::ECS::Service"))
+    };
+    let stacks = plan.stacks.iter().filter(|stack| has_service(&stack.template));
+    let found = try_join_all(stacks.map(|stack| stack::resources(aws, &stack.name))).await?;
+    let services = found.into_iter().flat_map(|resources| {
+        let of = |kind: &str| {
+            resources
+                .iter()
+                .filter(|r| r.kind == kind && !r.physical.is_empty())
+                .map(|r| r.physical.clone())
+                .collect()
+        };
+        let groups: Vec<String> = of("AWS::ElasticLoadBalancingV2::TargetGroup");
+        let services: Vec<String> = of("AWS::ECS::Service");
+        services.into_iter().map(move |service| (service, groups.clone()))
+    });
+    Ok(Parts {
+        services: services.collect(),
+    })
+}
+
+/// How each service stands now.
+pub async fn standing(aws: &Aws, parts: &Parts) -> Result<Vec<Standing>> {
+    try_join_all(parts.services.iter().map(|(arn, groups)| async move {
+        let (cluster, name) = service_of(arn).unwrap_or(("default", arn));
+        let answer = aws
+            .ecs
+            .describe_services()
+            .cluster(cluster)
+            .services(arn)
+            .send()
+            .await?;
+        let targets = try_join_all(groups.iter().map(|group| targets(aws, group)))
+            .await?
+            .concat();
+        let missing = || Standing {
+            service: name.to_owned(),
+            running: 0,
+            desired: 0,
+            pending: 0,
+            rollout: "MISSING".into(),
+            targets: Vec::new(),
+            last_event: None,
+        };
+        Ok(answer
+            .services()
+            .first()
+            .map_or_else(missing, |service| summary(service, targets)))
+    }))
+    .await
+}
+
+fn summary(service: &Service, targets: Vec<String>) -> Standing {
+    let deployments = service.deployments();
+    let primary = deployments.iter().find(|d| d.status() == Some("PRIMARY"));
+    let rollout = match primary.and_then(|d| d.rollout_state()) {
+        Some(DeploymentRolloutState::Completed) | None if deployments.len() <= 1 => "COMPLETED".to_owned(),
+        Some(state) => state.as_str().to_owned(),
+        None => "IN_PROGRESS".to_owned(),
+    };
+    Standing {
+        service: service.service_name().unwrap_or_default().to_owned(),
+        running: service.running_count(),
+        desired: service.desired_count(),
+        pending: service.pending_count(),
+        rollout: if rollout == "COMPLETED" && deployments.len() > 1 {
+            "IN_PROGRESS".into()
+        } else {
+            rollout
+        },
+        targets,
+        last_event: service.events().first().and_then(|e| e.message()).map(str::to_owned),
+    }
+}
+
+async fn targets(aws: &Aws, group: &str) -> Result<Vec<String>> {
+    let answer = aws.elb.describe_target_health().target_group_arn(group).send().await?;
+    let state = |target: &aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription| {
+        target
+            .target_health()
+            .and_then(|h| h.state())
+            .map(|s| s.as_str().to_owned())
+    };
+    Ok(answer.target_health_descriptions().iter().filter_map(state).collect())
+}
+
+/// The base URL of the system, from the outputs of the stack that holds its load balancer.
+pub async fn url(aws: &Aws, plan: &Plan) -> Result<Option<String>> {
+    let Some(existing) = stack::find(aws, &plan.ingress.stack).await? else {
+        return Ok(None);
+    };
+    Ok(existing
+        .outputs
+        .get("LoadBalancerDnsName")
+        .map(|host| base_url(host, plan)))
+}
+
+fn base_url(host: &str, plan: &Plan) -> String {
+    let (scheme, usual) = if plan.ingress.https {
+        ("https", 443)
+    } else {
+        ("http", 80)
+    };
+    let host = host.to_lowercase();
+    if plan.ingress.port == usual {
+        format!("{scheme}://{host}")
+    } else {
+        format!("{scheme}://{host}:{}", plan.ingress.port)
+    }
+}
+
+/// Waits until the system serves, and gives its URL.
+pub async fn wait(aws: &Aws, ui: &Ui, plan: &Plan, limit: Duration) -> Result<String> {
+    let began = Instant::now();
+    let parts = parts(aws, plan).await?;
+    let Some(url) = url(aws, plan).await? else {
+        return Err(Error::Plan(format!(
+            "stack {} has no output LoadBalancerDnsName",
+            plan.ingress.stack
+        )));
+    };
+    loop {
+        let states = standing(aws, &parts).await?;
+        let waiting = match states.iter().find(|state| !state.is_steady()) {
+            Some(state) => describe(state),
+            None => match probe(&url, plan).await {
+                Ok(()) => return Ok(url),
+                Err(reason) => reason,
+            },
+        };
+        if began.elapsed() > limit {
+            return Err(Error::TimedOut {
+                what: "the system's start".into(),
+                seconds: limit.as_secs(),
+                last: Some(waiting),
+            });
+        }
+        ui.emit(Event::Serving { state: waiting });
+        tokio::time::sleep(aws.pace).await;
+    }
+}
+
+fn describe(state: &Standing) -> String {
+    let Standing {
+        service,
+        running,
+        desired,
+        rollout,
+        targets,
+        ..
+    } = state;
+    let targets = if targets.is_empty() {
+        String::new()
+    } else {
+        format!(", targets {}", targets.join(" "))
+    };
+    format!("{service}: {running} of {desired} running, rollout {rollout}{targets}")
+}
+
+async fn probe(url: &str, plan: &Plan) -> Result<(), String> {
+    let path = &plan.ingress.probe_path;
+    match http::get(&format!("{url}{path}"), Duration::from_secs(5)).await {
+        Ok((status, _)) if status < 500 => Ok(()),
+        Ok((status, _)) => Err(format!("GET {path} through the load balancer gives {status}")),
+        Err(reason) => Err(format!("GET {path} through the load balancer: {reason}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_with_an_unhealthy_target_is_not_steady() {
+        let mut state = Standing {
+            service: "s".into(),
+            running: 1,
+            desired: 1,
+            pending: 0,
+            rollout: "COMPLETED".into(),
+            targets: vec!["healthy".into(), "draining".into()],
+            last_event: None,
+        };
+        assert!(state.is_steady());
+        state.targets.push("initial".into());
+        assert!(!state.is_steady());
+    }
+}

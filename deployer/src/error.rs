@@ -1,0 +1,236 @@
+//! Everything that can go wrong, as data; one place writes the words.
+
+use std::any::type_name;
+use std::sync::Arc;
+
+use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use crate::cloudformation::failure::Failure;
+use crate::image::CompileError;
+use crate::manifest::ManifestError;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of a command; its text says what happened and why, [`Error::hint`] what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("{0}")]
+    Plan(String),
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error("image of {service}: {reason}")]
+    Image { service: String, reason: String },
+    #[error("no AWS endpoint answers at {url}: {reason}")]
+    NoEndpoint { url: String, reason: String },
+    #[error("port {port} is taken by something that is not an AWS endpoint: {seen}")]
+    PortTaken { port: u16, seen: String },
+    #[error("the embedded endpoint did not start: {reason}")]
+    EndpointStart { reason: String, log: String },
+    #[error("{operation}: {message}")]
+    Aws {
+        operation: String,
+        code: String,
+        message: String,
+    },
+    #[error("{operation} was refused: {message}")]
+    Denied { operation: String, message: String },
+    #[error("another deployment is running: the lock is held by {holder} since {since}, expires {expires}")]
+    Locked {
+        holder: String,
+        since: String,
+        expires: String,
+        parameter: String,
+    },
+    #[error("the template of stack {stack} has {bytes} bytes; CloudFormation takes 51,200 in a request")]
+    TemplateTooLarge { stack: String, bytes: usize },
+    #[error("{0}")]
+    Failed(Failure),
+    #[error("stack {stack} is stuck in {status}{}", reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
+    Stuck {
+        stack: String,
+        status: String,
+        reason: Option<String>,
+    },
+    #[error("{what} did not finish within {seconds} s{}", last.as_ref().map(|l| format!("; last seen: {l}")).unwrap_or_default())]
+    TimedOut {
+        what: String,
+        seconds: u64,
+        last: Option<String>,
+    },
+    #[error("differences were found")]
+    Differences,
+    #[error("interrupted")]
+    Interrupted { hint: String },
+    #[error("{0}")]
+    Declined(String),
+    #[error("`deployer {command}` is not built yet")]
+    NotBuilt {
+        command: &'static str,
+        instead: &'static str,
+    },
+    #[error("{what}: {source}")]
+    Io { what: String, source: std::io::Error },
+    #[error("{0}")]
+    Shared(Arc<Error>),
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl Error {
+    pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    /// The process' exit code; see the help of `deployer`.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Differences => 2,
+            Self::Denied { .. } => 3,
+            Self::Failed(_) => 4,
+            Self::Stuck { .. } => 5,
+            Self::TimedOut { .. } => 6,
+            Self::Interrupted { .. } => 130,
+            Self::Shared(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+
+    /// Whether AWS says that the thing asked for is not there.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Aws { code, message, .. } => {
+                message.contains("does not exist")
+                    || matches!(
+                        code.as_str(),
+                        "ParameterNotFound"
+                            | "ResourceNotFoundException"
+                            | "RepositoryNotFoundException"
+                            | "ChangeSetNotFound"
+                    )
+            }
+            Self::Shared(error) => error.is_missing(),
+            _ => false,
+        }
+    }
+
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Aws { code, .. } => code,
+            _ => "",
+        }
+    }
+
+    /// What to do next, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoEndpoint { .. } => {
+                "start it with `deployer endpoint start`, or deploy with `deployer up`, which starts it; --endpoint-url or --port name another one".into()
+            }
+            Self::PortTaken { .. } => "stop what listens there, or choose another port with --port".into(),
+            Self::EndpointStart { log, .. } => format!("its log is {log}"),
+            Self::Denied { .. } => "check --profile, AWS_PROFILE and the permissions of the identity (`aws sts get-caller-identity`)".into(),
+            Self::Locked { parameter, .. } => {
+                format!("wait until it ends; if its process is gone, the lock expires by itself, or delete the SSM parameter {parameter}")
+            }
+            Self::TemplateTooLarge { .. } => "move some of the stack's services or databases into another project".into(),
+            Self::Failed(failure) => failure.hint(),
+            Self::Stuck { stack, .. } => format!("`deployer unstick {stack}` says what can be done"),
+            Self::TimedOut { .. } => "nothing was cancelled: `deployer status` and `deployer events` show where it stands, `deployer up` goes on".into(),
+            Self::Interrupted { hint } => hint.clone(),
+            Self::NotBuilt { instead, .. } => (*instead).into(),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "free some disk space, then run the command again".into(),
+            Self::Manifest(error) => return error.hint(),
+            Self::Shared(error) => return error.hint(),
+            _ => return None,
+        })
+    }
+}
+
+impl From<Arc<Error>> for Error {
+    fn from(error: Arc<Error>) -> Self {
+        Arc::try_unwrap(error).unwrap_or_else(Self::Shared)
+    }
+}
+
+/// Every SDK error, mapped once.
+impl<E, R> From<SdkError<E, R>> for Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        let operation = operation::<E>();
+        let Some(service) = error.as_service_error() else {
+            let message = DisplayErrorContext(&error).to_string();
+            let message = message.split(" (").next().unwrap_or(&message).to_owned();
+            let text = format!("{:?}", DisplayErrorContext(&error)).to_lowercase();
+            return if text.contains("credential") {
+                Self::Denied {
+                    operation,
+                    message: format!("no usable credentials were found ({message})"),
+                }
+            } else {
+                Self::Aws {
+                    operation,
+                    code: String::new(),
+                    message: format!("the endpoint cannot be reached or broke off: {message}"),
+                }
+            };
+        };
+        let code = service.code().unwrap_or("Unknown").to_owned();
+        let message = service.message().map_or_else(|| code.clone(), str::to_owned);
+        match code.as_str() {
+            "AccessDenied"
+            | "AccessDeniedException"
+            | "UnauthorizedOperation"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "SignatureDoesNotMatch"
+            | "AuthFailure"
+            | "OptInRequired" => Self::Denied { operation, message },
+            _ => Self::Aws {
+                operation,
+                code,
+                message,
+            },
+        }
+    }
+}
+
+/// `cloudformation DescribeStacks` from the type of that operation's error.
+fn operation<E>() -> String {
+    let mut parts = type_name::<E>().split("::");
+    let service = parts.next().unwrap_or_default().trim_start_matches("aws_sdk_");
+    let name = parts.last().unwrap_or_default().trim_end_matches("Error");
+    format!("{service} {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_cloudformation::operation::describe_stacks::DescribeStacksError;
+
+    #[test]
+    fn an_operation_is_named_after_its_error_type() {
+        assert_eq!(operation::<DescribeStacksError>(), "cloudformation DescribeStacks");
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_the_help() {
+        let stuck = Error::Stuck {
+            stack: "s".into(),
+            status: "UPDATE_ROLLBACK_FAILED".into(),
+            reason: None,
+        };
+        assert_eq!(stuck.exit_code(), 5);
+        assert_eq!(Error::Shared(Arc::new(stuck)).exit_code(), 5);
+        assert_eq!(Error::Interrupted { hint: String::new() }.exit_code(), 130);
+    }
+}

@@ -1,0 +1,248 @@
+//! The embedded endpoint as a process: is it there, start it in the background, stop it.
+
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::Value;
+
+use super::{Session, http};
+use crate::error::{Error, Result};
+
+/// How long the endpoint may take to answer after it was started.
+const START: Duration = Duration::from_secs(60);
+/// How long it may take to end its processes when it is stopped.
+const STOP: Duration = Duration::from_secs(90);
+
+/// What answers at the endpoint's URL.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// An AWS endpoint, with its health document.
+    Endpoint(Value),
+    Nothing(String),
+    Stranger(String),
+}
+
+impl Answer {
+    pub fn is_embedded(&self) -> bool {
+        matches!(self, Self::Endpoint(health) if health["edition"] == "embedded")
+    }
+
+    /// An error unless an AWS endpoint answers.
+    pub fn require(self, session: &Session) -> Result<Value> {
+        let url = session.endpoint_url().unwrap_or_default();
+        match self {
+            Self::Endpoint(health) => Ok(health),
+            Self::Nothing(reason) => Err(Error::NoEndpoint { url, reason }),
+            Self::Stranger(seen) => Err(Error::PortTaken { port: port(&url), seen }),
+        }
+    }
+}
+
+/// Asks for the endpoint's health; ends within two seconds.
+pub async fn probe(session: &Session) -> Result<Answer> {
+    let url = session.endpoint_url().unwrap_or_default();
+    let parsed = url::Url::parse(&url).map_err(|error| Error::Usage(format!("--endpoint-url {url}: {error}")))?;
+    let address = format!(
+        "{}:{}",
+        parsed.host_str().unwrap_or("localhost"),
+        parsed.port_or_known_default().unwrap_or(80)
+    );
+    match tokio::time::timeout(Duration::from_secs(1), tokio::net::TcpStream::connect(&address)).await {
+        Err(_) => return Ok(Answer::Nothing(format!("{address} does not answer"))),
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+            return Ok(Answer::Nothing(format!("nothing listens on {address}")));
+        }
+        Ok(Err(error)) => return Ok(Answer::Nothing(format!("{address}: {error}"))),
+        Ok(Ok(_)) => {}
+    }
+    Ok(
+        match http::get(&format!("{url}/_localstack/health"), Duration::from_millis(1500)).await {
+            Ok((200, body)) => match serde_json::from_str::<Value>(&body) {
+                Ok(health) if health.get("services").is_some() => Answer::Endpoint(health),
+                _ => Answer::Stranger("it answers /_localstack/health with something else".into()),
+            },
+            Ok((status, _)) => Answer::Stranger(format!("it answers /_localstack/health with HTTP {status}")),
+            Err(reason) => Answer::Stranger(format!("it does not speak HTTP as an AWS endpoint does ({reason})")),
+        },
+    )
+}
+
+/// Uses what answers; starts the embedded endpoint when nothing does.
+pub async fn start_unless_answering(session: &Session) -> Result<()> {
+    match probe(session).await? {
+        Answer::Nothing(_) if session.common.endpoint_url.is_none() => start(session).await,
+        answer => answer.require(session).map(|_| ()),
+    }
+}
+
+/// Starts the embedded endpoint in a session of its own and waits until it answers.
+pub async fn start(session: &Session) -> Result<()> {
+    let state_dir = session.state_dir();
+    let log = state_dir.join("endpoint.log");
+    let mut child = spawn(session, &state_dir, &log)?;
+    session.ui.say(format!(
+        "nothing listens on port {}: started the embedded endpoint (pid {}, state in {})",
+        session.common.port,
+        child.id(),
+        state_dir.display()
+    ));
+    let began = Instant::now();
+    loop {
+        let failed = |reason: String| Error::EndpointStart {
+            reason,
+            log: log.display().to_string(),
+        };
+        if let Ok(Some(status)) = child.try_wait() {
+            // Another `up` may have started one at the same moment; then its endpoint is as good as ours.
+            if matches!(probe(session).await?, Answer::Endpoint(_)) {
+                return Ok(());
+            }
+            return Err(failed(format!("it ended with {status}: {}", last_line(&log))));
+        }
+        if matches!(probe(session).await?, Answer::Endpoint(_)) {
+            return Ok(());
+        }
+        if began.elapsed() > START {
+            let _ = child.kill();
+            return Err(failed(format!(
+                "no answer within {} s: {}",
+                START.as_secs(),
+                last_line(&log)
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn spawn(session: &Session, state_dir: &Path, log: &Path) -> Result<std::process::Child> {
+    let cannot = |what: &Path| Error::io(format!("cannot write {}", what.display()));
+    std::fs::create_dir_all(state_dir).map_err(cannot(state_dir))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(log)
+        .map_err(cannot(log))?;
+    let copy = file.try_clone().map_err(cannot(log))?;
+    let program = std::env::current_exe().map_err(Error::io("cannot find this program's own file"))?;
+    let common = &session.common;
+    let mut command = Command::new(program);
+    command.args([
+        "endpoint",
+        "start",
+        "--foreground",
+        "--detached",
+        "--port",
+        &common.port.to_string(),
+    ]);
+    command
+        .args(["--slice", &common.slice().to_string()])
+        .arg("--state-dir")
+        .arg(state_dir);
+    if let Some(region) = &common.region {
+        command.args(["--region", region]);
+    }
+    if let Some(broker) = &common.broker {
+        command.args(["--broker", broker]);
+    }
+    command
+        .current_dir(state_dir)
+        .stdin(Stdio::null())
+        .stdout(file)
+        .stderr(copy);
+    command.spawn().map_err(Error::io("cannot start the embedded endpoint"))
+}
+
+/// The pid of the embedded endpoint that keeps its state here, when it lives.
+pub fn pid(state_dir: &Path) -> Option<i32> {
+    let text = std::fs::read_to_string(state_dir.join("endpoint.pid")).ok()?;
+    let pid: i32 = text.split_whitespace().next()?.parse().ok()?;
+    test_kill_process(Pid::from_raw(pid)?).ok()?;
+    // A recycled pid is some other program: ours has `endpoint` among its arguments.
+    let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let ours = arguments.is_empty() || arguments.split(|b| *b == 0).any(|a| a == b"endpoint");
+    let zombie = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|s| s.contains(") Z "));
+    (ours && !zombie).then_some(pid)
+}
+
+/// Ends the embedded endpoint and all its processes; the state stays. False when there was none.
+pub async fn stop(session: &Session) -> Result<bool> {
+    let state_dir = session.state_dir();
+    let answer = probe(session).await?;
+    let Some(pid) = pid(&state_dir) else {
+        if !answer.is_embedded() {
+            return Ok(false);
+        }
+        let port = session.common.port;
+        let reason = format!(
+            "the endpoint on port {port} keeps its state elsewhere than in {}",
+            state_dir.display()
+        );
+        return Err(Error::Usage(format!("{reason}; name it with --state-dir")));
+    };
+    let url = format!("http://127.0.0.1:{}/_localstack/shutdown", session.common.port);
+    let asked = answer.is_embedded()
+        && http::post(&url, Duration::from_secs(5))
+            .await
+            .is_ok_and(|(status, _)| status < 400);
+    if !asked {
+        signal(pid, Signal::TERM);
+    }
+    let began = Instant::now();
+    while self::pid(&state_dir) == Some(pid) {
+        if began.elapsed() > STOP {
+            signal(pid, Signal::KILL);
+            return Err(Error::TimedOut {
+                what: format!("the endpoint (pid {pid}), now killed,"),
+                seconds: STOP.as_secs(),
+                last: None,
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(true)
+}
+
+fn signal(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Removes the endpoint's state. Refuses a directory that no endpoint made.
+pub fn remove_state(state_dir: &Path) -> Result<bool> {
+    if !state_dir.exists() {
+        return Ok(false);
+    }
+    if !state_dir.join("state.redb").exists() && !state_dir.join("endpoint.log").exists() {
+        let why = "it holds no endpoint's state";
+        return Err(Error::Usage(format!("{} is left as it is: {why}", state_dir.display())));
+    }
+    std::fs::remove_dir_all(state_dir).map_err(Error::io(format!("cannot remove {}", state_dir.display())))?;
+    Ok(true)
+}
+
+/// The last thing that the endpoint said.
+fn last_line(log: &PathBuf) -> String {
+    let Ok(file) = File::open(log) else {
+        return "it left no log".into();
+    };
+    let text = std::io::read_to_string(file).unwrap_or_default();
+    text.lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("it left no log")
+        .to_owned()
+}
+
+fn port(url: &str) -> u16 {
+    url::Url::parse(url)
+        .ok()
+        .and_then(|url| url.port_or_known_default())
+        .unwrap_or_default()
+}
