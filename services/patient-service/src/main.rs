@@ -1,1 +1,67 @@
-fn main() {}
+//! patient-service: parse, connect, migrate, serve.
+
+use std::sync::Arc;
+
+use kit::{Server, cli::Cli, database, kafka, outbox};
+use patient_service::{
+    app::{self, App},
+    billing::{self, Billing},
+    seed,
+    settings::{CLI, Settings},
+};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    const NAME: &str = CLI.name;
+    let settings: Settings = Cli::parse(CLI);
+    kit::telemetry::init(NAME);
+
+    let pool = database::connect(&settings.database).await?;
+    database::migrate(&pool, &patient_service::app::MIGRATIONS).await?;
+    if settings.seed_demo_data {
+        seed::demo_patients(&pool).await?;
+    }
+
+    let verifier = settings.tokens.verifier()?;
+    let billing = Arc::new(Billing::new(&settings.billing)?);
+    let app = App {
+        pool: pool.clone(),
+        verifier: verifier.clone(),
+        billing: billing.clone(),
+    };
+    let producer = kafka::producer(&settings.kafka)?;
+    let (checked, kafka_args, topics) = (pool.clone(), settings.kafka.clone(), settings.kafka);
+
+    Server::new(NAME, &settings.serve)
+        .routes(app::routes(app))
+        .openapi(app::openapi())
+        .ready("database", move || ping(checked.clone()))
+        .report("tokens", {
+            let verifier = verifier.clone();
+            move || std::future::ready(verifier.check())
+        })
+        .report("kafka", move || {
+            let producer = producer.clone();
+            async move { kafka::reachable(&producer).await }
+        })
+        .report("billing", {
+            let billing = billing.clone();
+            move || {
+                let billing = billing.clone();
+                async move { billing.check().await }
+            }
+        })
+        .background("keys", |shutdown| verifier.keep_fresh(shutdown))
+        .background("reconciler", {
+            let pool = pool.clone();
+            |shutdown| billing::reconcile(pool, billing, shutdown)
+        })
+        .background("topics", |shutdown| app::ensure_topics(topics, shutdown))
+        .background("outbox", |shutdown| outbox::relay(pool, kafka_args, shutdown))
+        .run()
+        .await
+}
+
+async fn ping(pool: sqlx::PgPool) -> Result<(), String> {
+    database::ping(&pool).await
+}

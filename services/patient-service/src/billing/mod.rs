@@ -1,0 +1,72 @@
+//! The accounts that billing-service keeps for our patients.
+
+mod client;
+mod reconcile;
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+pub use client::{Billing, BillingArgs};
+pub use reconcile::reconcile;
+
+use crate::patient::{BillingState, Patient};
+
+/// How long a request waits for billing before the reconciler takes over.
+const INLINE: Duration = Duration::from_millis(800);
+
+impl Billing {
+    /// Opens the account while the client waits; gives nothing when billing does not answer in time.
+    pub async fn open_now(&self, pool: &PgPool, patient: &Patient) -> Option<BillingState> {
+        let account = match self.open(patient.id, &patient.name, &patient.email, INLINE).await {
+            Ok(account) => account,
+            Err(status) => {
+                tracing::warn!(patient.id = %patient.id, code = ?status.code(), "the account will be opened later");
+                return None;
+            }
+        };
+        let state = BillingState {
+            status: account.status,
+            account_id: Some(account.account_id),
+        };
+        note_opened(pool, patient.id, &state)
+            .await
+            .inspect_err(|error| tracing::warn!(error = %error, "the account could not be noted yet"))
+            .ok()?;
+        Some(state)
+    }
+
+    /// Closes the account while the client waits; the reconciler does it when this fails.
+    pub async fn close_now(&self, pool: &PgPool, patient: Uuid) {
+        match self.close(patient, INLINE).await {
+            Ok(()) => {
+                if let Err(error) = note_closed(pool, patient).await {
+                    tracing::warn!(error = %error, "the closed account could not be noted yet");
+                }
+            }
+            Err(status) => {
+                tracing::warn!(patient.id = %patient, code = ?status.code(), "the account will be closed later");
+            }
+        }
+    }
+}
+
+/// Notes what billing answered, unless the patient was deleted meanwhile.
+async fn note_opened(pool: &PgPool, patient: Uuid, state: &BillingState) -> sqlx::Result<()> {
+    let update = "update billing_intent set status = $2, account_id = $3 where patient_id = $1 and wanted = 'OPEN'";
+    let status = if state.status == "CLOSED" { "CLOSED" } else { "ACTIVE" };
+    sqlx::query(update)
+        .bind(patient)
+        .bind(status)
+        .bind(&state.account_id)
+        .execute(pool)
+        .await
+        .map(drop)
+}
+
+/// Forgets the intent of a patient who is gone, now that the account is closed.
+async fn note_closed(pool: &PgPool, patient: Uuid) -> sqlx::Result<()> {
+    let delete = "delete from billing_intent where patient_id = $1 and wanted = 'CLOSED'";
+    sqlx::query(delete).bind(patient).execute(pool).await.map(drop)
+}

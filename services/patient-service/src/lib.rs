@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+pub mod app;
+pub mod settings;
+
+pub mod family;
+pub mod patient;
+
+pub mod billing;
+pub mod idempotency;
+pub mod page;
+pub mod seed;

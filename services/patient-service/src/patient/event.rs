@@ -1,0 +1,29 @@
+//! What other services are told of a patient.
+
+use contracts::{patient::events::PatientEvent, topics};
+use kit::outbox;
+use prost::Message;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Patient;
+
+/// Puts an event about the patient, as it is after the change, into the outbox of this transaction.
+pub(super) async fn tell(transaction: &mut PgConnection, kind: &str, patient: &Patient) -> sqlx::Result<()> {
+    let now = OffsetDateTime::now_utc();
+    let event = PatientEvent {
+        patient_id: patient.id.to_string(),
+        name: patient.name.clone(),
+        email: patient.email.clone(),
+        event_type: kind.to_owned(),
+        event_id: Uuid::now_v7().to_string(),
+        occurred_at: Some(prost_types::Timestamp {
+            seconds: now.unix_timestamp(),
+            nanos: now.nanosecond() as i32,
+        }),
+        version: patient.version,
+        birth_year: patient.date_of_birth.year(),
+    };
+    outbox::enqueue(transaction, topics::PATIENT, &event.patient_id, &event.encode_to_vec()).await
+}

@@ -1,0 +1,180 @@
+//! `/patients`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use kit::{Admin, Caller, Json, Path, Prefix, Problem, Query, Result};
+use serde::Deserialize;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::{
+    Patient,
+    input::PatientBody,
+    list::{self, Sort},
+    store,
+    version::{IfMatch, etag},
+};
+use crate::{billing::Billing, idempotency::Key, page};
+
+/// What a list can be asked.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// Text that the name, email or address holds, whatever its capitals; at most 100 characters.
+    search: Option<String>,
+    /// `name` (the default), `-name`, `dateOfBirth` or `registeredDate`.
+    sort: Option<String>,
+    /// Patients of one page, 1 to 100; 20 by default.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 100)]
+    limit: Option<String>,
+    /// Where the page starts, from the Link header of the page before.
+    cursor: Option<String>,
+}
+
+/// List patients, page by page.
+#[utoipa::path(get, path = "/patients", params(ListQuery), responses(
+    (status = 200, description = "A page of patients", body = Vec<Patient>, headers(
+        ("X-Total-Count" = i64, description = "How many patients match in all"),
+        ("Link" = String, description = "The next page, with rel=\"next\", if there is one"))),
+    (status = 400, description = "A parameter is malformed", body = Problem),
+))]
+pub async fn list(
+    State(pool): State<PgPool>,
+    _: Caller,
+    prefix: Prefix,
+    Query(query): Query<ListQuery>,
+) -> Result<Response> {
+    let sort = Sort::parse(query.sort.as_deref())?;
+    let limit = page::limit(query.limit.as_deref())?;
+    let after = query.cursor.as_deref().map(|cursor| sort.cursor(cursor)).transpose()?;
+    let search = query
+        .search
+        .as_deref()
+        .map(str::trim)
+        .filter(|search| !search.is_empty());
+    if search.is_some_and(|search| search.chars().count() > 100) {
+        return Err(Problem::field("search", "Search cannot exceed 100 characters"));
+    }
+    let page = list::page(&pool, search, sort, limit, after.as_ref()).await?;
+    let mut parameters = vec![("sort", sort.as_str().to_owned()), ("limit", limit.to_string())];
+    parameters.extend(search.map(|search| ("search", search.to_owned())));
+    let headers = page::headers(page.total, page.next.as_ref(), &prefix, "/patients", &parameters);
+    Ok((headers, Json(page.patients)).into_response())
+}
+
+/// Create a patient.
+#[utoipa::path(post, path = "/patients", request_body = PatientBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body within 24 hours create once")),
+    responses(
+        (status = 201, description = "Created; Location names it", body = Patient),
+        (status = 400, description = "A field is wrong; `errors` says which", body = Problem),
+        (status = 409, description = "The email address is taken, or the same key is still running", body = Problem),
+        (status = 422, description = "The key was used with another body", body = Problem),
+))]
+pub async fn create(
+    State(pool): State<PgPool>,
+    State(billing): State<Arc<Billing>>,
+    Caller(caller): Caller,
+    prefix: Prefix,
+    headers: HeaderMap,
+    Json(body): Json<PatientBody>,
+) -> Result<Response> {
+    let today = OffsetDateTime::now_utc().date();
+    let new = body.validate(today)?;
+    let key = Key::read(&headers, caller.sub, "POST /patients", &new)?;
+    let mut transaction = pool.begin().await?;
+    if let Some(key) = &key
+        && let Some(mut first) = key.claim::<Patient>(&mut transaction).await?
+    {
+        // The answer is the first one; only what billing did since is told as it is.
+        if let Ok(now) = store::find(&mut *transaction, first.id).await {
+            first.billing = now.billing;
+        }
+        return Ok(created(&prefix, first));
+    }
+    let mut patient = store::create(&mut transaction, &new, today).await?;
+    if let Some(key) = &key {
+        key.keep(&mut transaction, &patient).await?;
+    }
+    transaction.commit().await?;
+    metrics::counter!("patients_created_total").increment(1);
+    if let Some(state) = billing.open_now(&pool, &patient).await {
+        patient.billing = state;
+    }
+    Ok(created(&prefix, patient))
+}
+
+/// Read a patient.
+#[utoipa::path(get, path = "/patients/{id}", params(("id" = Uuid, Path)), responses(
+    (status = 200, description = "The patient; the ETag is its version", body = Patient),
+    (status = 404, description = "Patient not found", body = Problem),
+))]
+pub async fn read(State(pool): State<PgPool>, _: Caller, Path(id): Path<Uuid>) -> Result<Response> {
+    Ok(shown(store::find(&pool, id).await?))
+}
+
+/// Replace what is known of a patient.
+#[utoipa::path(put, path = "/patients/{id}", request_body = PatientBody,
+    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The ETag that the change is meant for")),
+    responses(
+        (status = 200, description = "The patient after the change", body = Patient),
+        (status = 400, description = "A field is wrong; `errors` says which", body = Problem),
+        (status = 404, description = "Patient not found", body = Problem),
+        (status = 409, description = "The email address is taken", body = Problem),
+        (status = 412, description = "The patient has changed since", body = Problem),
+))]
+pub async fn update(
+    State(pool): State<PgPool>,
+    _: Caller,
+    Path(id): Path<Uuid>,
+    expected: IfMatch,
+    Json(body): Json<PatientBody>,
+) -> Result<Response> {
+    let new = body.validate(OffsetDateTime::now_utc().date())?;
+    let mut transaction = pool.begin().await?;
+    let patient = store::update(&mut transaction, id, &new, &expected).await?;
+    transaction.commit().await?;
+    Ok(shown(patient))
+}
+
+/// Delete a patient and close its billing account.
+#[utoipa::path(delete, path = "/patients/{id}",
+    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The ETag that the deletion is meant for")),
+    responses(
+        (status = 204, description = "Gone"),
+        (status = 403, description = "Only an ADMIN may", body = Problem),
+        (status = 404, description = "Patient not found", body = Problem),
+        (status = 412, description = "The patient has changed since", body = Problem),
+))]
+pub async fn delete(
+    State(pool): State<PgPool>,
+    State(billing): State<Arc<Billing>>,
+    _: Admin,
+    Path(id): Path<Uuid>,
+    expected: IfMatch,
+) -> Result<StatusCode> {
+    let mut transaction = pool.begin().await?;
+    store::delete(&mut transaction, id, &expected).await?;
+    transaction.commit().await?;
+    billing.close_now(&pool, id).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn shown(patient: Patient) -> Response {
+    ([(header::ETAG, etag(patient.version))], Json(patient)).into_response()
+}
+
+fn created(prefix: &Prefix, patient: Patient) -> Response {
+    let mut response = (StatusCode::CREATED, shown(patient.clone())).into_response();
+    if let Ok(location) = HeaderValue::from_str(&prefix.join(&format!("/patients/{}", patient.id))) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}

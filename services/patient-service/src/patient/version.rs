@@ -1,0 +1,71 @@
+//! ETag and If-Match: the patient's version as a precondition (RFC 9110, 8.8.3 and 13.1.1).
+
+use axum::extract::FromRequestParts;
+use http::{HeaderValue, header, request::Parts};
+use kit::{Problem, Result};
+
+/// The ETag of a version.
+pub fn etag(version: i64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// What If-Match demands; nothing when the header is not sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IfMatch(Option<Vec<String>>);
+
+impl IfMatch {
+    /// Refuses a version that the client did not mean.
+    ///
+    /// # Errors
+    /// 412 when the patient has changed.
+    pub fn check(&self, version: i64) -> Result<()> {
+        let current = format!("\"{version}\"");
+        match &self.0 {
+            Some(tags) if !tags.iter().any(|tag| *tag == current || tag == "*") => Err(Problem::precondition_failed(
+                "The patient has changed since; read it again",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the header's tags; a weak one never matches (RFC 9110, 8.8.3.2), and neither does what is no tag.
+    fn parse(value: &str) -> Self {
+        Self(Some(
+            value
+                .split(',')
+                .map(|tag| tag.trim().to_owned())
+                .filter(|tag| !tag.is_empty())
+                .collect(),
+        ))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else {
+            return Ok(Self::default());
+        };
+        value
+            .to_str()
+            .map(Self::parse)
+            .map_err(|_| Problem::bad_request("If-Match is malformed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_current_strong_tag_or_a_star_holds() {
+        assert!(IfMatch::default().check(3).is_ok());
+        for good in ["\"3\"", "*", "\"2\", \"3\""] {
+            assert!(IfMatch::parse(good).check(3).is_ok(), "{good}");
+        }
+        for bad in ["\"2\"", "W/\"3\"", "3", ""] {
+            assert_eq!(IfMatch::parse(bad).check(3).expect_err("stale").status(), 412, "{bad}");
+        }
+    }
+}
