@@ -1,0 +1,328 @@
+//! Application Auto Scaling: targets hold a service between their bounds; policies are kept, as there are no metrics.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::service::Call;
+use crate::service::records::{Kept, Record, Records, kept, seconds, texts};
+use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema, Service};
+
+const TARGETS: Records = Records("autoscaling.targets");
+const POLICIES: Records = Records("autoscaling.policies");
+const DIMENSION: &str = "ecs:service:DesiredCount";
+
+pub fn service() -> Arc<dyn Service> {
+    Arc::new(AutoScaling)
+}
+
+struct AutoScaling;
+
+#[async_trait]
+impl Service for AutoScaling {
+    fn name(&self) -> &'static str {
+        "application-autoscaling"
+    }
+
+    fn types(&self) -> Vec<Arc<dyn ResourceType>> {
+        vec![
+            Arc::new(ScalableTarget {
+                record: kept::<Target>(),
+            }),
+            kept::<Policy>(),
+        ]
+    }
+
+    async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        let namespace = call.required("ServiceNamespace")?;
+        let resources = [
+            texts(call.input.get("ResourceIds")),
+            texts(call.input.get("ResourceId")),
+        ]
+        .concat();
+        let resources = resources.into_iter().chain(call.text("ResourceId")).collect::<Vec<_>>();
+        let wanted = |r: &Record| {
+            r.fact("Namespace").as_deref() == Some(&namespace)
+                && (resources.is_empty() || r.fact("ResourceId").is_some_and(|id| resources.contains(&id)))
+        };
+        match call.operation.as_str() {
+            "DescribeScalableTargets" => {
+                let found = TARGETS.list(cx)?;
+                let found: Vec<Value> = found.iter().filter(|r| wanted(r)).map(|r| target(cx, r)).collect();
+                Ok(json!({"ScalableTargets": found}))
+            }
+            "DescribeScalingPolicies" => {
+                let found = POLICIES.list(cx)?;
+                let found: Vec<Value> = found.iter().filter(|r| wanted(r)).map(policy).collect();
+                Ok(json!({"ScalingPolicies": found}))
+            }
+            // Nothing scales by itself here, so there is never an activity to tell of.
+            "DescribeScalingActivities" => Ok(json!({"ScalingActivities": []})),
+            other => Err(AwsError::not_implemented("application-autoscaling", other)),
+        }
+    }
+}
+
+/// The record of a target, and its effect: the service's desired count is brought between its bounds.
+struct ScalableTarget {
+    record: Arc<dyn ResourceType>,
+}
+
+#[async_trait]
+impl ResourceType for ScalableTarget {
+    fn name(&self) -> &'static str {
+        self.record.name()
+    }
+
+    fn schema(&self) -> Schema {
+        self.record.schema()
+    }
+
+    async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
+        let made = self.record.create(cx, desired).await?;
+        if let Err(refused) = clamp(cx, &made.physical_id).await {
+            self.record.delete(cx, &made.physical_id, &desired.properties).await?;
+            return Err(refused.into());
+        }
+        Ok(made)
+    }
+
+    async fn update(&self, cx: &Context, id: &str, previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
+        let changed = self.record.update(cx, id, previous, desired).await?;
+        clamp(cx, id).await?;
+        Ok(changed)
+    }
+
+    async fn delete(&self, cx: &Context, id: &str, properties: &Value) -> Result<(), Failure> {
+        self.record.delete(cx, id, properties).await
+    }
+
+    async fn read(&self, cx: &Context, id: &str) -> Result<Option<Value>, Failure> {
+        self.record.read(cx, id).await
+    }
+}
+
+struct Target;
+
+impl Kept for Target {
+    const TYPE: &'static str = "AWS::ApplicationAutoScaling::ScalableTarget";
+    const RECORDS: Records = TARGETS;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &[
+                "MaxCapacity",
+                "MinCapacity",
+                "ResourceId",
+                "RoleARN",
+                "ScalableDimension",
+                "ScheduledActions",
+                "ServiceNamespace",
+                "SuspendedState",
+            ],
+            required: &[
+                "MaxCapacity",
+                "MinCapacity",
+                "ResourceId",
+                "ScalableDimension",
+                "ServiceNamespace",
+            ],
+            create_only: &["ResourceId", "ScalableDimension", "ServiceNamespace"],
+            attributes: &["Id"],
+            ..Schema::default()
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new("", desired);
+        let text = |property: &str| record.text(property).unwrap_or_default();
+        let (resource, dimension, namespace) =
+            (text("ResourceId"), text("ScalableDimension"), text("ServiceNamespace"));
+        if (namespace.as_str(), dimension.as_str()) != ("ecs", DIMENSION) {
+            let reason = format!("The embedded endpoint scales {DIMENSION} only, and not {namespace} {dimension}.");
+            return Err(AwsError::new("ValidationException", reason));
+        }
+        record.id = format!("{resource}|{dimension}|{namespace}");
+        if TARGETS.get(cx, &record.id)?.is_some() {
+            return Err(AwsError::new("AlreadyExists", format!("{} already exists", record.id)));
+        }
+        record.facts.insert("Namespace".into(), namespace.into());
+        record.facts.insert("ResourceId".into(), resource.into());
+        bounds(&record)?;
+        Ok(record)
+    }
+
+    fn resource(_cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id).with("Id", record.id.clone())
+    }
+
+    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        bounds(record).map(drop)
+    }
+
+    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+        // As on AWS: "Deregistering a scalable target deletes the scaling policies that are associated with it."
+        for policy in POLICIES
+            .list(cx)?
+            .iter()
+            .filter(|p| p.fact("Target").as_ref() == Some(&record.id))
+        {
+            POLICIES.delete(cx, &policy.id)?;
+        }
+        Ok(())
+    }
+}
+
+struct Policy;
+
+impl Kept for Policy {
+    const TYPE: &'static str = "AWS::ApplicationAutoScaling::ScalingPolicy";
+    const RECORDS: Records = POLICIES;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &[
+                "PolicyName",
+                "PolicyType",
+                "ResourceId",
+                "ScalableDimension",
+                "ScalingTargetId",
+                "ServiceNamespace",
+                "StepScalingPolicyConfiguration",
+                "TargetTrackingScalingPolicyConfiguration",
+                "PredictiveScalingPolicyConfiguration",
+            ],
+            required: &["PolicyName", "PolicyType"],
+            create_only: &[
+                "PolicyName",
+                "ResourceId",
+                "ScalableDimension",
+                "ScalingTargetId",
+                "ServiceNamespace",
+            ],
+            attributes: &["Arn"],
+            ..Schema::default()
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new("", desired);
+        let text = |property: &str| record.text(property).unwrap_or_default();
+        let target = record.text("ScalingTargetId").unwrap_or_else(|| {
+            format!(
+                "{}|{}|{}",
+                text("ResourceId"),
+                text("ScalableDimension"),
+                text("ServiceNamespace")
+            )
+        });
+        let missing = || {
+            let reason = format!("No scalable target registered for {}", target.replace('|', ", "));
+            AwsError::new("ObjectNotFoundException", reason)
+        };
+        let found = TARGETS.get(cx, &target)?.ok_or_else(missing)?;
+        let resource = found.text("ResourceId").unwrap_or_default();
+        let name = text("PolicyName");
+        record.id = cx.arn(
+            "autoscaling",
+            &format!(
+                "scalingPolicy:{}:resource/ecs/{resource}:policyName/{name}",
+                Uuid::new_v4()
+            ),
+        );
+        record.facts.insert("Target".into(), target.into());
+        record.facts.insert("Namespace".into(), "ecs".into());
+        record.facts.insert("ResourceId".into(), resource.into());
+        Ok(record)
+    }
+
+    fn resource(_cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id).with("Arn", record.id.clone())
+    }
+}
+
+fn bounds(target: &Record) -> Result<(i64, i64), AwsError> {
+    let bound = |property: &str| target.text(property).and_then(|text| text.parse::<i64>().ok());
+    match (bound("MinCapacity"), bound("MaxCapacity")) {
+        (Some(min), Some(max)) if 0 <= min && min <= max => Ok((min, max)),
+        _ => Err(AwsError::new(
+            "ValidationException",
+            "MinCapacity and MaxCapacity must be whole numbers, and MinCapacity cannot be greater than MaxCapacity.",
+        )),
+    }
+}
+
+/// Brings the desired count of the target's service between its bounds; no change when it is there.
+async fn clamp(cx: &Context, target: &str) -> Result<(), AwsError> {
+    let Some(record) = TARGETS.get(cx, target)? else {
+        return Ok(());
+    };
+    let (min, max) = bounds(&record)?;
+    let resource = record.text("ResourceId").unwrap_or_default();
+    let steps: Vec<&str> = resource.split('/').collect();
+    let ["service", cluster, service] = steps[..] else {
+        let reason = format!("ResourceId must be service/CLUSTER/SERVICE; it is '{resource}'.");
+        return Err(AwsError::new("ValidationException", reason));
+    };
+    let answer = cx
+        .call(
+            "ecs",
+            "DescribeServices",
+            json!({"cluster": cluster, "services": [service]}),
+        )
+        .await?;
+    let missing = || AwsError::new("ValidationException", format!("ECS service doesn't exist: {resource}"));
+    let desired = answer["services"][0]["desiredCount"].as_i64().ok_or_else(missing)?;
+    let wanted = desired.clamp(min, max);
+    if wanted != desired {
+        let change = json!({"cluster": cluster, "service": service, "desiredCount": wanted});
+        cx.call("ecs", "UpdateService", change).await?;
+    }
+    Ok(())
+}
+
+fn target(cx: &Context, record: &Record) -> Value {
+    let (min, max) = bounds(record).unwrap_or_default();
+    let off = |member: &str| {
+        let state = record
+            .properties
+            .get("SuspendedState")
+            .and_then(|state| state.get(member));
+        state.is_some_and(|flag| flag == true || flag == "true")
+    };
+    json!({
+        "ServiceNamespace": "ecs", "ResourceId": record.text("ResourceId"), "ScalableDimension": DIMENSION,
+        "MinCapacity": min, "MaxCapacity": max, "CreationTime": seconds(record.created),
+        "RoleARN": record.text("RoleARN").unwrap_or_else(|| format!(
+            "arn:aws:iam::{}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/\
+             AWSServiceRoleForApplicationAutoScaling_ECSService",
+            cx.account(),
+        )),
+        "SuspendedState": {
+            "DynamicScalingInSuspended": off("DynamicScalingInSuspended"),
+            "DynamicScalingOutSuspended": off("DynamicScalingOutSuspended"),
+            "ScheduledScalingSuspended": off("ScheduledScalingSuspended"),
+        },
+    })
+}
+
+fn policy(record: &Record) -> Value {
+    let mut item = json!({
+        "PolicyARN": record.id, "PolicyName": record.text("PolicyName"), "PolicyType": record.text("PolicyType"),
+        "ServiceNamespace": "ecs", "ResourceId": record.fact("ResourceId"), "ScalableDimension": DIMENSION,
+        "Alarms": [], "CreationTime": seconds(record.created),
+    });
+    for member in [
+        "TargetTrackingScalingPolicyConfiguration",
+        "StepScalingPolicyConfiguration",
+    ] {
+        record
+            .properties
+            .get(member)
+            .into_iter()
+            .for_each(|value| item[member] = value.clone());
+    }
+    item
+}

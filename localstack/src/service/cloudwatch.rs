@@ -1,0 +1,254 @@
+//! CloudWatch: alarms and dashboards are kept; no metrics are collected here, so no alarm ever changes its state.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use crate::service::Call;
+use crate::service::records::{Kept, Record, Records, iso, kept, page, scalar, texts};
+use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
+
+const ALARMS: Records = Records("cloudwatch.alarms");
+const DASHBOARDS: Records = Records("cloudwatch.dashboards");
+const REASON: &str = "The embedded endpoint collects no metrics: an alarm is kept, and is never evaluated.";
+
+pub fn service() -> Arc<dyn Service> {
+    Arc::new(CloudWatch)
+}
+
+struct CloudWatch;
+
+#[async_trait]
+impl Service for CloudWatch {
+    fn name(&self) -> &'static str {
+        "monitoring"
+    }
+
+    fn types(&self) -> Vec<Arc<dyn ResourceType>> {
+        vec![kept::<Alarm>(), kept::<Dashboard>()]
+    }
+
+    async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        match call.operation.as_str() {
+            "DescribeAlarms" => alarms(cx, &call),
+            "ListDashboards" => dashboards(cx, &call),
+            "GetDashboard" => {
+                let name = call.required("DashboardName")?;
+                let missing = || AwsError::new("ResourceNotFound", format!("Dashboard {name} does not exist"));
+                let found = DASHBOARDS.get(cx, &name)?.ok_or_else(|| missing().with_status(404))?;
+                Ok(json!({
+                    "DashboardName": name, "DashboardArn": dashboard_arn(cx, &name), "DashboardBody": body(&found),
+                }))
+            }
+            "ListTagsForResource" => {
+                let arn = call.required("ResourceARN")?;
+                let alarm = arn
+                    .rsplit_once(":alarm:")
+                    .map(|(_, name)| ALARMS.get(cx, name))
+                    .transpose()?
+                    .flatten();
+                let missing = || AwsError::new("ResourceNotFoundException", format!("{arn} does not exist"));
+                Ok(json!({"Tags": alarm.ok_or_else(missing)?.tag_list()}))
+            }
+            other => Err(AwsError::not_implemented("monitoring", other)),
+        }
+    }
+}
+
+struct Alarm;
+
+impl Kept for Alarm {
+    const TYPE: &'static str = "AWS::CloudWatch::Alarm";
+    const RECORDS: Records = ALARMS;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &[
+                "AlarmName",
+                "AlarmDescription",
+                "ActionsEnabled",
+                "AlarmActions",
+                "OKActions",
+                "InsufficientDataActions",
+                "ComparisonOperator",
+                "DatapointsToAlarm",
+                "Dimensions",
+                "EvaluateLowSampleCountPercentile",
+                "EvaluationPeriods",
+                "ExtendedStatistic",
+                "MetricName",
+                "Metrics",
+                "Namespace",
+                "Period",
+                "Statistic",
+                "Threshold",
+                "ThresholdMetricId",
+                "TreatMissingData",
+                "Unit",
+                "Tags",
+            ],
+            required: &["ComparisonOperator", "EvaluationPeriods"],
+            create_only: &["AlarmName"],
+            attributes: &["Arn"],
+            ..Schema::default()
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new("", desired);
+        record.id = record.text("AlarmName").unwrap_or_else(|| desired.generated_name(255));
+        if ALARMS.get(cx, &record.id)?.is_some() {
+            return Err(AwsError::new("AlreadyExists", format!("{} already exists", record.id)));
+        }
+        check(&record)?;
+        Ok(record)
+    }
+
+    fn resource(cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id).with("Arn", alarm_arn(cx, &record.id))
+    }
+
+    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        check(record)
+    }
+}
+
+struct Dashboard;
+
+impl Kept for Dashboard {
+    const TYPE: &'static str = "AWS::CloudWatch::Dashboard";
+    const RECORDS: Records = DASHBOARDS;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &["DashboardName", "DashboardBody"],
+            required: &["DashboardBody"],
+            create_only: &["DashboardName"],
+            ..Schema::default()
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new("", desired);
+        record.id = record
+            .text("DashboardName")
+            .unwrap_or_else(|| desired.generated_name(255));
+        if DASHBOARDS.get(cx, &record.id)?.is_some() {
+            return Err(AwsError::new("AlreadyExists", format!("{} already exists", record.id)));
+        }
+        check_body(&record)?;
+        Ok(record)
+    }
+
+    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        check_body(record)
+    }
+}
+
+/// An alarm watches one metric or an expression over several.
+fn check(alarm: &Record) -> Result<(), AwsError> {
+    const OPERATORS: [&str; 7] = [
+        "GreaterThanOrEqualToThreshold",
+        "GreaterThanThreshold",
+        "LessThanThreshold",
+        "LessThanOrEqualToThreshold",
+        "LessThanLowerOrGreaterThanUpperThreshold",
+        "LessThanLowerThreshold",
+        "GreaterThanUpperThreshold",
+    ];
+    let operator = alarm.text("ComparisonOperator").unwrap_or_default();
+    if !OPERATORS.contains(&operator.as_str()) {
+        return Err(AwsError::validation(format!(
+            "ComparisonOperator must be one of {}.",
+            OPERATORS.join(", ")
+        )));
+    }
+    let has = |property: &str| alarm.properties.contains_key(property);
+    let single =
+        has("MetricName") && has("Namespace") && has("Period") && (has("Statistic") || has("ExtendedStatistic"));
+    match (has("Metrics"), single) {
+        (true, _) if has("MetricName") => Err(AwsError::validation("Metrics and MetricName exclude each other.")),
+        (true, _) | (false, true) => Ok(()),
+        (false, false) => Err(AwsError::validation(
+            "An alarm needs Metrics, or MetricName, Namespace, Period and a statistic.",
+        )),
+    }
+}
+
+fn check_body(dashboard: &Record) -> Result<(), AwsError> {
+    match serde_json::from_str::<Value>(&body(dashboard)) {
+        Ok(Value::Object(_)) => Ok(()),
+        _ => Err(AwsError::new(
+            "InvalidParameterInput",
+            "The field DashboardBody must be a valid JSON object",
+        )),
+    }
+}
+
+fn body(dashboard: &Record) -> String {
+    match dashboard.properties.get("DashboardBody") {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
+
+fn alarms(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let names = texts(call.input.get("AlarmNames"));
+    let prefix = call.text("AlarmNamePrefix").unwrap_or_default();
+    let state = call.text("StateValue");
+    let mut found = ALARMS.list(cx)?;
+    found.retain(|a| (names.is_empty() || names.contains(&a.id)) && a.id.starts_with(&prefix));
+    found.retain(|_| state.as_deref().is_none_or(|state| state == "INSUFFICIENT_DATA"));
+    let limit = call.integer("MaxRecords").unwrap_or(50).clamp(1, 100) as usize;
+    let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
+    let shown: Vec<Value> = found.iter().map(|alarm| description(cx, alarm)).collect();
+    let mut answer = json!({"MetricAlarms": shown, "CompositeAlarms": []});
+    next.into_iter().for_each(|token| answer["NextToken"] = token.into());
+    Ok(answer)
+}
+
+fn description(cx: &Context, alarm: &Record) -> Value {
+    let mut item = alarm.properties.clone();
+    for number in ["EvaluationPeriods", "DatapointsToAlarm", "Period"] {
+        if let Some(value) = alarm.text(number).and_then(|text| text.parse::<i64>().ok()) {
+            item.insert(number.into(), value.into());
+        }
+    }
+    if let Some(threshold) = alarm.text("Threshold").and_then(|text| text.parse::<f64>().ok()) {
+        item.insert("Threshold".into(), threshold.into());
+    }
+    let enabled = item
+        .get("ActionsEnabled")
+        .and_then(scalar)
+        .is_none_or(|flag| flag == "true");
+    item.insert("ActionsEnabled".into(), enabled.into());
+    item.insert("AlarmName".into(), alarm.id.clone().into());
+    item.insert("AlarmArn".into(), alarm_arn(cx, &alarm.id).into());
+    item.insert("StateValue".into(), "INSUFFICIENT_DATA".into());
+    item.insert("StateReason".into(), REASON.into());
+    Value::Object(item)
+}
+
+fn dashboards(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let prefix = call.text("DashboardNamePrefix").unwrap_or_default();
+    let mut found = DASHBOARDS.list(cx)?;
+    found.retain(|dashboard| dashboard.id.starts_with(&prefix));
+    let shown = |dashboard: &Record| {
+        json!({
+            "DashboardName": dashboard.id, "DashboardArn": dashboard_arn(cx, &dashboard.id),
+            "LastModified": iso(dashboard.created), "Size": body(dashboard).len(),
+        })
+    };
+    Ok(json!({"DashboardEntries": found.iter().map(shown).collect::<Vec<_>>()}))
+}
+
+fn alarm_arn(cx: &Context, name: &str) -> String {
+    cx.arn("cloudwatch", &format!("alarm:{name}"))
+}
+
+/// Dashboards are global: their ARN has no region.
+fn dashboard_arn(cx: &Context, name: &str) -> String {
+    format!("arn:aws:cloudwatch::{}:dashboard/{name}", cx.account())
+}

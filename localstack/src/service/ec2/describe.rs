@@ -1,0 +1,146 @@
+//! What all Describe operations share: ids, filters, pages.
+
+use serde_json::{Map, Value, json};
+
+use super::ids::invalid;
+use crate::AwsError;
+use crate::service::Call;
+use crate::service::logs::glob;
+use crate::service::records::{page, scalar, texts};
+
+/// Filters whose name is not their member's.
+const NAMES: [(&str, &str); 10] = [
+    ("cidr", "CidrBlock"),
+    ("cidrBlock", "CidrBlock"),
+    ("isDefault", "IsDefault"),
+    ("availabilityZone", "AvailabilityZone"),
+    ("domain", "Domain"),
+    ("resource-id", "ResourceId"),
+    ("vpc-endpoint-state", "State"),
+    ("attachment.state", "Attachments.State"),
+    ("cidr-block-association.cidr-block", "CidrBlockAssociationSet.CidrBlock"),
+    ("tag-key", "Tags.Key"),
+];
+
+/// The items that the call wants, under `list`; ids that are not there are an error.
+pub fn answer(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Result<Value, AwsError> {
+    let wanted = wanted(call, id);
+    for missing in wanted
+        .iter()
+        .filter(|wanted| !items.iter().any(|item| item[id] == ***wanted))
+    {
+        return Err(not_found(id, missing));
+    }
+    items.retain(|item| wanted.is_empty() || wanted.iter().any(|wanted| item[id] == **wanted));
+    if list == "Addresses" {
+        let addresses: Vec<String> = ["PublicIps", "PublicIp"]
+            .iter()
+            .flat_map(|m| texts(call.input.get(m)))
+            .collect();
+        items.retain(|item| addresses.is_empty() || addresses.iter().any(|a| item["PublicIp"] == **a));
+    }
+    for filter in ["Filters", "Filter"].iter().flat_map(|member| call.list(member)) {
+        let name = filter["Name"].as_str().unwrap_or_default();
+        let values = texts(filter.get("Values").or(filter.get("Value")));
+        let path = path(name);
+        let known = items.is_empty() || name.starts_with("tag") || items.iter().any(|item| knows(item, &path));
+        if !known {
+            return Err(invalid(format!("The filter '{name}' is invalid")));
+        }
+        items.retain(|item| match name.strip_prefix("tag:") {
+            Some(key) => {
+                let tags = item["Tags"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter(|tag| tag["Key"] == key);
+                tags.filter_map(|tag| tag["Value"].as_str())
+                    .any(|value| values.iter().any(|v| glob(v, value)))
+            }
+            None => found(item, &path)
+                .iter()
+                .any(|text| values.iter().any(|v| glob(v, text))),
+        });
+    }
+    let limit = call
+        .integer("MaxResults")
+        .map_or(usize::MAX / 2, |n| n.clamp(1, 1000) as usize);
+    let (items, next) = page(items, limit, call.text("NextToken").as_deref())?;
+    let mut answer = Map::new();
+    answer.insert(list.to_owned(), items.into());
+    if let Some(token) = next {
+        answer.insert("NextToken".into(), token.into());
+    }
+    Ok(Value::Object(answer))
+}
+
+/// The ids that the call names: `VpcIds` in the API's words, `VpcId` on EC2's wire.
+fn wanted(call: &Call, id: &str) -> Vec<String> {
+    let members = [format!("{id}s"), id.to_owned()];
+    members
+        .iter()
+        .flat_map(|member| texts(call.input.get(member)))
+        .collect()
+}
+
+fn not_found(id: &str, value: &str) -> AwsError {
+    let (code, kind) = match id {
+        "VpcId" => ("InvalidVpcID.NotFound", "vpc ID"),
+        "SubnetId" => ("InvalidSubnetID.NotFound", "subnet ID"),
+        "InternetGatewayId" => ("InvalidInternetGatewayID.NotFound", "internetGateway ID"),
+        "RouteTableId" => ("InvalidRouteTableID.NotFound", "routeTable ID"),
+        "AllocationId" => ("InvalidAllocationID.NotFound", "allocation ID"),
+        "NatGatewayId" => ("NatGatewayNotFound", "Nat Gateway"),
+        "GroupId" => ("InvalidGroup.NotFound", "security group"),
+        "SecurityGroupRuleId" => ("InvalidSecurityGroupRuleId.NotFound", "security group rule ID"),
+        "VpcEndpointId" => ("InvalidVpcEndpointId.NotFound", "Vpc Endpoint Id"),
+        "FlowLogId" => ("InvalidFlowLogId.NotFound", "Flow Log Id"),
+        "NetworkInterfaceId" => ("InvalidNetworkInterfaceID.NotFound", "networkInterface ID"),
+        _ => ("InvalidParameterValue", "value"),
+    };
+    AwsError::new(code, format!("The {kind} '{value}' does not exist"))
+}
+
+/// `association.subnet-id` becomes `["Associations", "SubnetId"]`.
+fn path(name: &str) -> Vec<String> {
+    if let Some((_, path)) = NAMES.iter().find(|(filter, _)| *filter == name) {
+        return path.split('.').map(str::to_owned).collect();
+    }
+    let steps: Vec<&str> = name.split('.').collect();
+    let upper = |step: &str| -> String {
+        step.split('-')
+            .map(|word| word[..word.len().min(1)].to_ascii_uppercase() + word.get(1..).unwrap_or(""))
+            .collect()
+    };
+    let last = steps.len() - 1;
+    steps
+        .iter()
+        .enumerate()
+        .map(|(at, step)| if at < last { upper(step) + "s" } else { upper(step) })
+        .collect()
+}
+
+fn knows(item: &Value, path: &[String]) -> bool {
+    path.first().is_some_and(|step| item.get(step).is_some())
+}
+
+fn found(value: &Value, path: &[String]) -> Vec<String> {
+    match (value, path.split_first()) {
+        (Value::Array(list), _) => list.iter().flat_map(|item| found(item, path)).collect(),
+        (_, Some((step, rest))) => value.get(step).map(|inner| found(inner, rest)).unwrap_or_default(),
+        (scalar_value, None) => scalar(scalar_value).into_iter().collect(),
+    }
+}
+
+/// Adds a member when there is a value for it.
+pub fn with(mut item: Value, member: &str, value: Option<impl Into<Value>>) -> Value {
+    if let Some(value) = value {
+        item[member] = value.into();
+    }
+    item
+}
+
+/// A boolean property, given as such or as text.
+pub fn flag(record: &crate::service::records::Record, property: &str, default: bool) -> Value {
+    json!(record.text(property).map_or(default, |text| text == "true"))
+}

@@ -1,0 +1,88 @@
+//! EC2's networks: records with AWS's rules, and the question that the runtime asks of them (`reach`).
+
+mod cidr;
+mod describe;
+mod endpoint;
+mod flow_log;
+mod gateway;
+mod ids;
+mod nat;
+pub mod reach;
+mod route;
+mod rule;
+mod security_group;
+mod subnet;
+mod vpc;
+mod zone;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use crate::service::Call;
+use crate::service::records::kept;
+use crate::{AwsError, Context, ResourceType, Service};
+
+pub fn service() -> Arc<dyn Service> {
+    Arc::new(Ec2)
+}
+
+struct Ec2;
+
+#[async_trait]
+impl Service for Ec2 {
+    fn name(&self) -> &'static str {
+        "ec2"
+    }
+
+    fn types(&self) -> Vec<Arc<dyn ResourceType>> {
+        vec![
+            kept::<vpc::Vpc>(),
+            kept::<subnet::Subnet>(),
+            kept::<gateway::InternetGateway>(),
+            kept::<gateway::Attachment>(),
+            kept::<route::RouteTable>(),
+            kept::<route::Route>(),
+            kept::<route::Association>(),
+            kept::<nat::Eip>(),
+            kept::<nat::NatGateway>(),
+            kept::<security_group::SecurityGroup>(),
+            kept::<rule::Ingress>(),
+            kept::<rule::Egress>(),
+            kept::<endpoint::VpcEndpoint>(),
+            kept::<flow_log::FlowLog>(),
+        ]
+    }
+
+    async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        match call.operation.as_str() {
+            "DescribeVpcs" => describe::answer("Vpcs", "VpcId", vpc::describe(cx)?, &call),
+            "DescribeSubnets" => describe::answer("Subnets", "SubnetId", subnet::describe(cx)?, &call),
+            "DescribeInternetGateways" => {
+                describe::answer("InternetGateways", "InternetGatewayId", gateway::describe(cx)?, &call)
+            }
+            "DescribeRouteTables" => describe::answer("RouteTables", "RouteTableId", route::describe(cx)?, &call),
+            "DescribeAddresses" => describe::answer("Addresses", "AllocationId", nat::describe_addresses(cx)?, &call),
+            "DescribeNatGateways" => describe::answer("NatGateways", "NatGatewayId", nat::describe(cx)?, &call),
+            "DescribeSecurityGroups" => {
+                describe::answer("SecurityGroups", "GroupId", security_group::describe(cx)?, &call)
+            }
+            "DescribeSecurityGroupRules" => {
+                describe::answer("SecurityGroupRules", "SecurityGroupRuleId", rule::describe(cx)?, &call)
+            }
+            "DescribeVpcEndpoints" => describe::answer("VpcEndpoints", "VpcEndpointId", endpoint::describe(cx)?, &call),
+            "DescribeFlowLogs" => describe::answer("FlowLogs", "FlowLogId", flow_log::describe(cx)?, &call),
+            "DescribeNetworkInterfaces" => {
+                describe::answer("NetworkInterfaces", "NetworkInterfaceId", Vec::new(), &call)
+            }
+            "DescribeAvailabilityZones" => describe::answer("AvailabilityZones", "ZoneName", zone::describe(cx), &call),
+            "DescribeRegions" => describe::answer("Regions", "RegionName", zone::regions(cx), &call),
+            "DescribeAccountAttributes" => Ok(json!({"AccountAttributes": [
+                {"AttributeName": "supported-platforms", "AttributeValues": [{"AttributeValue": "VPC"}]},
+                {"AttributeName": "default-vpc", "AttributeValues": [{"AttributeValue": "none"}]},
+            ]})),
+            other => Err(AwsError::not_implemented("ec2", other)),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Elastic IP addresses and NAT gateways. Nothing is translated here: tasks reach out as the machine does.
+
+use std::net::Ipv4Addr;
+
+use serde_json::{Value, json};
+
+use super::cidr::Cidr;
+use super::ids::{self, existing, in_use, invalid, required};
+use super::{gateway, route, subnet};
+use crate::service::records::{Kept, Record, Records, iso};
+use crate::{AwsError, Context, Desired, Resource, Schema};
+
+pub const ADDRESSES: Records = Records("ec2.addresses");
+pub const GATEWAYS: Records = Records("ec2.nat-gateways");
+
+pub struct Eip;
+
+impl Kept for Eip {
+    const TYPE: &'static str = "AWS::EC2::EIP";
+    const RECORDS: Records = ADDRESSES;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &[
+                "Domain",
+                "InstanceId",
+                "NetworkBorderGroup",
+                "PublicIpv4Pool",
+                "TransferAddress",
+                "Tags",
+            ],
+            create_only: &["Domain", "NetworkBorderGroup", "TransferAddress"],
+            attributes: &["AllocationId", "PublicIp"],
+            ..Schema::default()
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        // TEST-NET-3 (RFC 5737): addresses that are nobody's.
+        let taken: Vec<String> = ADDRESSES.list(cx)?.into_iter().map(|address| address.id).collect();
+        let free = (1..255)
+            .map(|n| Ipv4Addr::new(203, 0, 113, n).to_string())
+            .find(|ip| !taken.contains(ip));
+        let full = || {
+            AwsError::new(
+                "AddressLimitExceeded",
+                "The maximum number of addresses has been reached.",
+            )
+        };
+        let mut record = Record::new(free.ok_or_else(full)?, desired);
+        record.facts.insert("AllocationId".into(), ids::new("eipalloc").into());
+        Ok(record)
+    }
+
+    fn resource(_cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id)
+            .with("PublicIp", record.id.clone())
+            .with("AllocationId", record.fact("AllocationId").unwrap_or_default())
+    }
+
+    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+        let allocation = record.fact("AllocationId").unwrap_or_default();
+        match GATEWAYS.find(cx, |n| n.has("AllocationId", &allocation))? {
+            Some(nat) => {
+                let reason = format!("Address {} is in use by {}.", record.id, nat.id);
+                Err(AwsError::new("InvalidIPAddress.InUse", reason))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+pub struct NatGateway;
+
+impl Kept for NatGateway {
+    const TYPE: &'static str = "AWS::EC2::NatGateway";
+    const RECORDS: Records = GATEWAYS;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &[
+                "SubnetId",
+                "AllocationId",
+                "ConnectivityType",
+                "MaxDrainDurationSeconds",
+                "PrivateIpAddress",
+                "SecondaryAllocationIds",
+                "SecondaryPrivateIpAddresses",
+                "SecondaryPrivateIpAddressCount",
+                "Tags",
+            ],
+            create_only: &["SubnetId", "AllocationId", "ConnectivityType", "PrivateIpAddress"],
+            required: &["SubnetId"],
+            attributes: &["NatGatewayId"],
+            ..Schema::default()
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new(ids::new("nat"), desired);
+        let subnet = subnet::named(cx, &required(&record, "SubnetId")?)?;
+        let vpc = required(&subnet, "VpcId")?;
+        if !record.has("ConnectivityType", "private") {
+            let allocation = required(&record, "AllocationId")?;
+            let address = address(cx, &allocation)?;
+            if let Some(other) = GATEWAYS.find(cx, |n| n.has("AllocationId", &allocation))? {
+                let reason = format!(
+                    "Elastic IP address [{allocation}] is already associated with {}",
+                    other.id
+                );
+                return Err(AwsError::new("Resource.AlreadyAssociated", reason));
+            }
+            if gateway::ATTACHMENTS.find(cx, |a| a.has("VpcId", &vpc))?.is_none() {
+                let reason = format!("Network {vpc} has no Internet gateway attached");
+                return Err(AwsError::new("Gateway.NotAttached", reason));
+            }
+            record.facts.insert("PublicIp".into(), address.id.into());
+        }
+        let block: Cidr = required(&subnet, "CidrBlock")?.parse().map_err(invalid)?;
+        let place = 4 + GATEWAYS.list(cx)?.len() as u32 % 8;
+        let private = record.text("PrivateIpAddress").unwrap_or_else(|| block.address(place));
+        record.facts.insert("PrivateIp".into(), private.into());
+        record.facts.insert("VpcId".into(), vpc.into());
+        Ok(record)
+    }
+
+    fn resource(_cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id).with("NatGatewayId", record.id.clone())
+    }
+
+    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+        // AWS leaves such routes behind as black holes; a stack removes them first.
+        match route::ROUTES.find(cx, |r| r.has("NatGatewayId", &record.id))? {
+            Some(route) => Err(in_use(format!(
+                "The NAT gateway {} is the target of the route {}",
+                record.id, route.id
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+pub fn named(cx: &Context, id: &str) -> Result<Record, AwsError> {
+    let missing = || {
+        AwsError::new(
+            "InvalidNatGatewayID.NotFound",
+            format!("The natGateway ID '{id}' does not exist"),
+        )
+    };
+    GATEWAYS.get(cx, id)?.ok_or_else(missing)
+}
+
+fn address(cx: &Context, allocation: &str) -> Result<Record, AwsError> {
+    match ADDRESSES.find(cx, |a| a.fact("AllocationId").as_deref() == Some(allocation))? {
+        Some(found) => Ok(found),
+        None => existing(cx, ADDRESSES, "allocation", "InvalidAllocationID", allocation),
+    }
+}
+
+pub fn describe_addresses(cx: &Context) -> Result<Vec<Value>, AwsError> {
+    let shown = |address: &Record| {
+        json!({
+            "PublicIp": address.id, "AllocationId": address.fact("AllocationId"), "Domain": "vpc",
+            "NetworkBorderGroup": cx.region(), "PublicIpv4Pool": "amazon", "Tags": address.tag_list(),
+        })
+    };
+    Ok(ADDRESSES.list(cx)?.iter().map(shown).collect())
+}
+
+pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
+    let shown = |nat: &Record| {
+        json!({
+            "NatGatewayId": nat.id, "SubnetId": nat.text("SubnetId"), "VpcId": nat.fact("VpcId"),
+            "State": "available", "CreateTime": iso(nat.created), "Tags": nat.tag_list(),
+            "ConnectivityType": nat.text("ConnectivityType").unwrap_or_else(|| "public".into()),
+            "NatGatewayAddresses": [{
+                "AllocationId": nat.text("AllocationId"), "PublicIp": nat.fact("PublicIp"),
+                "PrivateIp": nat.fact("PrivateIp"), "IsPrimary": true, "Status": "succeeded",
+            }],
+        })
+    };
+    Ok(GATEWAYS.list(cx)?.iter().map(shown).collect())
+}

@@ -1,0 +1,146 @@
+//! `AWS::EC2::Subnet`.
+
+use serde_json::{Value, json};
+
+use super::cidr::Cidr;
+use super::describe::flag;
+use super::ids::{self, existing, in_use, invalid, required};
+use super::{endpoint, nat, route, vpc, zone};
+use crate::service::records::{Kept, Record, Records, texts};
+use crate::{AwsError, Context, Desired, Resource, Schema};
+
+pub const SUBNETS: Records = Records("ec2.subnets");
+
+pub struct Subnet;
+
+impl Kept for Subnet {
+    const TYPE: &'static str = "AWS::EC2::Subnet";
+    const RECORDS: Records = SUBNETS;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &[
+                "VpcId",
+                "CidrBlock",
+                "AvailabilityZone",
+                "MapPublicIpOnLaunch",
+                "PrivateDnsNameOptionsOnLaunch",
+                "AssignIpv6AddressOnCreation",
+                "EnableDns64",
+                "Tags",
+            ],
+            required: &["VpcId"],
+            create_only: &["VpcId", "CidrBlock", "AvailabilityZone"],
+            attributes: &[
+                "SubnetId",
+                "VpcId",
+                "CidrBlock",
+                "AvailabilityZone",
+                "Ipv6CidrBlocks",
+                "NetworkAclAssociationId",
+            ],
+            ..Schema::default()
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new(ids::new("subnet"), desired);
+        let vpc = vpc::named(cx, &required(&record, "VpcId")?)?;
+        let block: Cidr = required(&record, "CidrBlock")?.parse().map_err(invalid)?;
+        if !vpc::block(&vpc)?.contains(block) || !(16..=28).contains(&block.prefix) {
+            return Err(AwsError::new(
+                "InvalidSubnet.Range",
+                format!("The CIDR '{block}' is invalid."),
+            ));
+        }
+        for other in SUBNETS.list(cx)?.iter().filter(|other| other.has("VpcId", &vpc.id)) {
+            if required(other, "CidrBlock")?
+                .parse::<Cidr>()
+                .is_ok_and(|other| other.overlaps(block))
+            {
+                let reason = format!("The CIDR '{block}' conflicts with another subnet");
+                return Err(AwsError::new("InvalidSubnet.Conflict", reason));
+            }
+        }
+        let zones = zone::names(cx);
+        let zone = record.text("AvailabilityZone").unwrap_or_else(|| zones[0].clone());
+        if !zones.contains(&zone) {
+            return Err(invalid(format!(
+                "Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in \
+                 the following availability zones: {}.",
+                zones.join(", ")
+            )));
+        }
+        record.properties.insert("AvailabilityZone".into(), zone.into());
+        record
+            .facts
+            .insert("NetworkAclAssociationId".into(), ids::new("aclassoc").into());
+        Ok(record)
+    }
+
+    fn resource(_cx: &Context, record: &Record) -> Resource {
+        let text = |property: &str| record.text(property).unwrap_or_default();
+        Resource::new(&record.id)
+            .with("SubnetId", record.id.clone())
+            .with("VpcId", text("VpcId"))
+            .with("CidrBlock", text("CidrBlock"))
+            .with("AvailabilityZone", text("AvailabilityZone"))
+            .with("Ipv6CidrBlocks", json!([]))
+            .with(
+                "NetworkAclAssociationId",
+                record.fact("NetworkAclAssociationId").unwrap_or_default(),
+            )
+    }
+
+    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        let zone = SUBNETS
+            .get(cx, &record.id)?
+            .and_then(|before| before.text("AvailabilityZone"));
+        record
+            .properties
+            .entry("AvailabilityZone")
+            .or_insert_with(|| zone.into());
+        Ok(())
+    }
+
+    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+        let listed = |r: &Record| texts(r.properties.get("SubnetIds")).contains(&record.id);
+        let user = nat::GATEWAYS.find(cx, |r| r.has("SubnetId", &record.id))?;
+        let user = user.or(endpoint::ENDPOINTS.find(cx, listed)?);
+        if let Some(user) = user {
+            let reason = format!(
+                "The subnet '{}' has dependencies and cannot be deleted: {}",
+                record.id, user.id
+            );
+            return Err(in_use(reason));
+        }
+        for association in route::ASSOCIATIONS
+            .list(cx)?
+            .iter()
+            .filter(|a| a.has("SubnetId", &record.id))
+        {
+            route::ASSOCIATIONS.delete(cx, &association.id)?;
+        }
+        Ok(())
+    }
+}
+
+pub fn named(cx: &Context, id: &str) -> Result<Record, AwsError> {
+    existing(cx, SUBNETS, "subnet", "InvalidSubnetID", id)
+}
+
+pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
+    let shown = |subnet: &Record| {
+        let block = subnet.text("CidrBlock").unwrap_or_default();
+        let zone = subnet.text("AvailabilityZone").unwrap_or_default();
+        json!({
+            "SubnetId": subnet.id, "SubnetArn": cx.arn("ec2", &format!("subnet/{}", subnet.id)),
+            "VpcId": subnet.text("VpcId"), "CidrBlock": block, "State": "available", "OwnerId": cx.account(),
+            "AvailableIpAddressCount": block.parse::<Cidr>().map_or(0, Cidr::usable),
+            "AvailabilityZoneId": zone::id(cx, &zone), "AvailabilityZone": zone, "DefaultForAz": false,
+            "MapPublicIpOnLaunch": flag(subnet, "MapPublicIpOnLaunch", false),
+            "AssignIpv6AddressOnCreation": false, "Tags": subnet.tag_list(),
+        })
+    };
+    Ok(SUBNETS.list(cx)?.iter().map(shown).collect())
+}

@@ -1,0 +1,131 @@
+//! `AWS::EC2::VPC`.
+
+use serde_json::{Value, json};
+
+use super::cidr::Cidr;
+use super::ids::{self, existing, in_use, invalid, required};
+use super::security_group::GROUPS;
+use super::{endpoint, gateway, route, security_group, subnet};
+use crate::service::records::{Kept, Record, Records};
+use crate::{AwsError, Context, Desired, Resource, Schema};
+
+pub const VPCS: Records = Records("ec2.vpcs");
+
+pub struct Vpc;
+
+impl Kept for Vpc {
+    const TYPE: &'static str = "AWS::EC2::VPC";
+    const RECORDS: Records = VPCS;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &[
+                "CidrBlock",
+                "EnableDnsHostnames",
+                "EnableDnsSupport",
+                "InstanceTenancy",
+                "Tags",
+            ],
+            required: &["CidrBlock"],
+            create_only: &["CidrBlock"],
+            attributes: &[
+                "VpcId",
+                "CidrBlock",
+                "CidrBlockAssociations",
+                "DefaultNetworkAcl",
+                "DefaultSecurityGroup",
+                "Ipv6CidrBlocks",
+            ],
+            ..Schema::default()
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new(ids::new("vpc"), desired);
+        let block: Cidr = required(&record, "CidrBlock")?.parse().map_err(invalid)?;
+        if !(16..=28).contains(&block.prefix) {
+            return Err(AwsError::new(
+                "InvalidVpc.Range",
+                format!("The CIDR '{block}' is invalid."),
+            ));
+        }
+        let group = security_group::default_of(cx, &record.id)?;
+        let table = route::main_of(cx, &record.id, &block.to_string())?;
+        record.facts.insert("DefaultSecurityGroup".into(), group.into());
+        record.facts.insert("MainRouteTable".into(), table.into());
+        record.facts.insert("DefaultNetworkAcl".into(), ids::new("acl").into());
+        record
+            .facts
+            .insert("Association".into(), ids::new("vpc-cidr-assoc").into());
+        Ok(record)
+    }
+
+    fn resource(_cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id)
+            .with("VpcId", record.id.clone())
+            .with("CidrBlock", record.text("CidrBlock").unwrap_or_default())
+            .with("CidrBlockAssociations", json!([record.fact("Association")]))
+            .with(
+                "DefaultNetworkAcl",
+                record.fact("DefaultNetworkAcl").unwrap_or_default(),
+            )
+            .with(
+                "DefaultSecurityGroup",
+                record.fact("DefaultSecurityGroup").unwrap_or_default(),
+            )
+            .with("Ipv6CidrBlocks", json!([]))
+    }
+
+    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+        let own = [record.fact("DefaultSecurityGroup"), record.fact("MainRouteTable")];
+        let kinds = [
+            subnet::SUBNETS,
+            GROUPS,
+            route::TABLES,
+            gateway::ATTACHMENTS,
+            endpoint::ENDPOINTS,
+        ];
+        for records in kinds {
+            let within = |r: &Record| r.has("VpcId", &record.id) && !own.contains(&Some(r.id.clone()));
+            if let Some(user) = records.find(cx, within)? {
+                let reason = format!(
+                    "The vpc '{}' has dependencies and cannot be deleted: {}",
+                    record.id, user.id
+                );
+                return Err(in_use(reason));
+            }
+        }
+        if let Some(group) = record.fact("DefaultSecurityGroup") {
+            security_group::forget(cx, &group)?;
+        }
+        if let Some(table) = record.fact("MainRouteTable") {
+            route::TABLES.delete(cx, &table)?;
+        }
+        Ok(())
+    }
+}
+
+pub fn named(cx: &Context, id: &str) -> Result<Record, AwsError> {
+    existing(cx, VPCS, "vpc", "InvalidVpcID", id)
+}
+
+/// The block of a VPC's addresses.
+pub fn block(vpc: &Record) -> Result<Cidr, AwsError> {
+    required(vpc, "CidrBlock")?.parse().map_err(invalid)
+}
+
+pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
+    let shown = |vpc: &Record| {
+        let block = vpc.text("CidrBlock");
+        json!({
+            "VpcId": vpc.id, "CidrBlock": block, "State": "available", "IsDefault": false, "OwnerId": cx.account(),
+            "InstanceTenancy": vpc.text("InstanceTenancy").unwrap_or_else(|| "default".into()),
+            "DhcpOptionsId": "default", "Tags": vpc.tag_list(),
+            "CidrBlockAssociationSet": [{
+                "AssociationId": vpc.fact("Association"), "CidrBlock": block,
+                "CidrBlockState": {"State": "associated"},
+            }],
+        })
+    };
+    Ok(VPCS.list(cx)?.iter().map(shown).collect())
+}

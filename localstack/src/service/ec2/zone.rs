@@ -1,0 +1,37 @@
+//! Availability Zones of the endpoint's region.
+
+use serde_json::{Value, json};
+
+use crate::Context;
+
+/// Three zones, as most regions have.
+pub fn names(cx: &Context) -> Vec<String> {
+    ["a", "b", "c"].map(|zone| format!("{}{zone}", cx.region())).into()
+}
+
+/// `use1-az1` for `us-east-1a`.
+pub fn id(cx: &Context, zone: &str) -> String {
+    let mut short = String::new();
+    for (at, word) in cx.region().split('-').enumerate() {
+        short.push_str(if at == 0 { word } else { &word[..word.len().min(1)] });
+    }
+    let number = zone.bytes().last().map_or(1, |letter| letter.saturating_sub(b'a') + 1);
+    format!("{short}-az{number}")
+}
+
+pub fn describe(cx: &Context) -> Vec<Value> {
+    let shown = |name: String| {
+        json!({
+            "ZoneName": name, "ZoneId": id(cx, &name), "State": "available", "RegionName": cx.region(),
+            "OptInStatus": "opt-in-not-required", "ZoneType": "availability-zone", "GroupName": cx.region(),
+            "NetworkBorderGroup": cx.region(), "Messages": [],
+        })
+    };
+    names(cx).into_iter().map(shown).collect()
+}
+
+pub fn regions(cx: &Context) -> Vec<Value> {
+    let region = cx.region();
+    let endpoint = format!("ec2.{region}.amazonaws.com");
+    vec![json!({"RegionName": region, "Endpoint": endpoint, "OptInStatus": "opt-in-not-required"})]
+}

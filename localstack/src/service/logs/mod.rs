@@ -1,0 +1,61 @@
+//! CloudWatch Logs: groups as records, events in append-only files.
+
+mod events;
+mod file;
+mod group;
+mod pattern;
+mod stream;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+pub use events::append;
+pub(crate) use pattern::glob;
+
+use crate::service::Call;
+use crate::service::records::kept;
+use crate::{AwsError, Context, ResourceType, Service};
+
+pub fn service() -> Arc<dyn Service> {
+    Arc::new(Logs)
+}
+
+struct Logs;
+
+#[async_trait]
+impl Service for Logs {
+    fn name(&self) -> &'static str {
+        "logs"
+    }
+
+    fn types(&self) -> Vec<Arc<dyn ResourceType>> {
+        vec![kept::<group::LogGroup>()]
+    }
+
+    async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        match call.operation.as_str() {
+            "CreateLogGroup" => group::create(cx, &call),
+            "DeleteLogGroup" => group::delete(cx, &call),
+            "DescribeLogGroups" => group::describe(cx, &call),
+            "PutRetentionPolicy" | "DeleteRetentionPolicy" => group::retain(cx, &call),
+            "TagResource" | "UntagResource" | "ListTagsForResource" => group::tags(cx, &call),
+            "CreateLogStream" => stream::create(cx, &call).map(|()| json!({})),
+            "DeleteLogStream" => stream::delete(cx, &call),
+            "DescribeLogStreams" => stream::describe(cx, &call),
+            "PutLogEvents" => events::put(cx, &call),
+            "GetLogEvents" => events::get(cx, &call),
+            "FilterLogEvents" => events::filter(cx, &call),
+            other => Err(AwsError::not_implemented("logs", other)),
+        }
+    }
+}
+
+fn missing(what: &str) -> AwsError {
+    AwsError::new("ResourceNotFoundException", format!("The specified log {what} does not exist."))
+}
+
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new("InvalidParameterException", message)
+}

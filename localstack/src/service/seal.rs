@@ -1,0 +1,83 @@
+//! Secrets at rest: AES-256-GCM under a key that lies in the state directory, for its owner only.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use anyhow::{Context as _, anyhow};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::Context;
+
+const NONCE: usize = 12;
+
+/// Seals `plain`; only `open` with the same `purpose` gives it back. The answer is base64 text.
+pub fn seal(cx: &Context, purpose: &str, plain: &[u8]) -> anyhow::Result<String> {
+    let mut bytes = plain.to_vec();
+    let nonce = key(cx)?
+        .seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut bytes)
+        .map_err(|_| anyhow!("cannot seal a value"))?;
+    let mut sealed = nonce.as_ref().to_vec();
+    sealed.append(&mut bytes);
+    Ok(BASE64_STANDARD.encode(sealed))
+}
+
+/// Fails when the text was not sealed here, or for something else.
+pub fn open(cx: &Context, purpose: &str, sealed: &str) -> anyhow::Result<Vec<u8>> {
+    let unreadable = || {
+        anyhow!(
+            "a sealed value is not readable: is {} the key it was made with?",
+            path(cx).display()
+        )
+    };
+    let mut bytes = BASE64_STANDARD.decode(sealed).map_err(|_| unreadable())?;
+    let (nonce, rest) = bytes.split_at_mut_checked(NONCE).ok_or_else(unreadable)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| unreadable())?;
+    let plain = key(cx)?
+        .open_in_place(nonce, Aad::from(purpose.as_bytes()), rest)
+        .map_err(|_| unreadable())?;
+    Ok(plain.to_vec())
+}
+
+/// Reads the key, or makes it at first use.
+fn key(cx: &Context) -> anyhow::Result<RandomizedNonceKey> {
+    let path = path(cx);
+    let fresh: [u8; 32] = rand::random();
+    // `create_new` decides between two first uses at once; a file written in part is told apart by its length.
+    let bytes = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            file.write_all(&fresh)
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            fresh.to_vec()
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot make {}", path.display())),
+    };
+    RandomizedNonceKey::new(&AES_256_GCM, &bytes)
+        .map_err(|_| anyhow!("{} does not hold a key of 32 bytes", path.display()))
+}
+
+fn path(cx: &Context) -> std::path::PathBuf {
+    cx.state_dir().join("secrets.key")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::testing::context;
+
+    #[test]
+    fn a_sealed_value_opens_for_its_own_purpose_only() {
+        let (cx, _folder) = context();
+        let sealed = seal(&cx, "a", b"hush").unwrap();
+        assert!(!sealed.contains("hush"));
+        assert_eq!(open(&cx, "a", &sealed).unwrap(), b"hush");
+        assert!(open(&cx, "b", &sealed).is_err());
+        assert!(open(&cx, "a", "AAAA").is_err());
+    }
+}

@@ -1,0 +1,254 @@
+//! One secret: its record and its versions.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::service::records::now;
+use crate::service::seal;
+use crate::{AwsError, Context};
+
+const SECRETS: &str = "secretsmanager.secrets";
+pub const CURRENT: &str = "AWSCURRENT";
+pub const PREVIOUS: &str = "AWSPREVIOUS";
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Secret {
+    pub arn: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub kms_key: Option<String>,
+    pub tags: IndexMap<String, String>,
+    /// Keys of tags that came from the stack.
+    pub inherited: Vec<String>,
+    /// Newest last.
+    pub versions: Vec<Version>,
+    /// Milliseconds since 1970, as all times here.
+    pub created: i64,
+    pub changed: i64,
+    /// When it was marked as deleted; RestoreSecret takes the mark away.
+    pub deleted: Option<i64>,
+    /// The `GenerateSecretString` that the value staged AWSPREVIOUS came from.
+    pub replaced_generator: Option<serde_json::Value>,
+}
+
+/// One value and the stages (labels) that point to it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Version {
+    pub id: String,
+    pub stages: Vec<String>,
+    pub created: i64,
+    /// Sealed; the plain text is in no other place.
+    sealed: String,
+    binary: bool,
+}
+
+/// A secret's value; it has no Debug that shows it.
+pub enum Plain {
+    Text(String),
+    /// Base64, as the API carries it.
+    Binary(String),
+}
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Plain(…)")
+    }
+}
+
+impl Secret {
+    /// A new secret that has no value yet; its ARN ends in six characters of its own, as AWS's do.
+    pub fn new(cx: &Context, name: &str) -> Result<Self, AwsError> {
+        if name.is_empty()
+            || name.len() > 512
+            || !name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "/_+=.@-!".contains(c))
+        {
+            let reason = "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!";
+            return Err(AwsError::new("ValidationException", reason));
+        }
+        if let Some(other) = all(cx)?.into_iter().find(|secret| secret.name == name) {
+            return Err(match other.deleted {
+                None => AwsError::new(
+                    "ResourceExistsException",
+                    format!("The operation failed because the secret {name} already exists."),
+                ),
+                Some(_) => AwsError::new(
+                    "InvalidRequestException",
+                    "You can't create this secret because a secret with this name is already scheduled for deletion.",
+                ),
+            });
+        }
+        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let suffix: String = (0..6)
+            .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
+            .collect();
+        let arn = cx.arn("secretsmanager", &format!("secret:{name}-{suffix}"));
+        Ok(Self {
+            arn,
+            name: name.to_owned(),
+            created: now(),
+            changed: now(),
+            ..Self::default()
+        })
+    }
+
+    /// Adds a version with these stages; a stage leaves the version that had it, and AWSPREVIOUS follows AWSCURRENT.
+    /// The same id with the same value is the same version (a retry); with another value it is an error.
+    pub fn put(
+        &mut self,
+        cx: &Context,
+        id: Option<String>,
+        value: Plain,
+        stages: &[String],
+    ) -> Result<String, AwsError> {
+        let id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
+        let (text, binary) = match &value {
+            Plain::Text(text) => (text, false),
+            Plain::Binary(text) => (text, true),
+        };
+        if text.len() > 65_536 * 4 / 3 {
+            return Err(AwsError::new(
+                "InvalidParameterException",
+                "A secret's value may have 65536 bytes.",
+            ));
+        }
+        if let Some(known) = self.versions.iter().find(|version| version.id == id) {
+            return match self.open(cx, known)? {
+                Plain::Text(other) | Plain::Binary(other) if other == *text => Ok(id),
+                _ => Err(AwsError::new(
+                    "ResourceExistsException",
+                    format!(
+                        "You can't use ClientRequestToken {id} because that value is already in use for a version of this secret."
+                    ),
+                )),
+            };
+        }
+        let sealed = seal::seal(cx, &self.arn, text.as_bytes())?;
+        let mut stages = if stages.is_empty() {
+            vec![CURRENT.to_owned()]
+        } else {
+            stages.to_vec()
+        };
+        // The first version is always the current one.
+        if self.versions.is_empty() && !stages.iter().any(|stage| stage == CURRENT) {
+            stages.push(CURRENT.to_owned());
+        }
+        if stages.iter().any(|stage| stage == CURRENT) {
+            self.versions
+                .iter_mut()
+                .for_each(|version| version.stages.retain(|stage| stage != PREVIOUS));
+            if let Some(was) = self
+                .versions
+                .iter_mut()
+                .find(|v| v.stages.iter().any(|stage| stage == CURRENT))
+            {
+                was.stages.push(PREVIOUS.to_owned());
+            }
+        }
+        self.versions
+            .iter_mut()
+            .for_each(|version| version.stages.retain(|stage| !stages.contains(stage)));
+        self.versions.push(Version {
+            id: id.clone(),
+            stages,
+            created: now(),
+            sealed,
+            binary,
+        });
+        // Versions without a stage are deprecated; AWS removes them, too.
+        self.versions.retain(|version| !version.stages.is_empty());
+        self.changed = now();
+        Ok(id)
+    }
+
+    pub fn version(&self, id: Option<&str>, stage: Option<&str>) -> Result<&Version, AwsError> {
+        let stage = stage.or(if id.is_none() { Some(CURRENT) } else { None });
+        let fits = |version: &&Version| {
+            id.is_none_or(|id| version.id == id) && stage.is_none_or(|stage| version.stages.iter().any(|s| s == stage))
+        };
+        self.versions.iter().find(fits).ok_or_else(|| {
+            let what = match (id, stage) {
+                (Some(id), _) => format!("VersionId: {id}"),
+                (None, stage) => format!("staging label: {}", stage.unwrap_or(CURRENT)),
+            };
+            AwsError::new(
+                "ResourceNotFoundException",
+                format!("Secrets Manager can't find the specified secret value for {what}"),
+            )
+        })
+    }
+
+    pub fn open(&self, cx: &Context, version: &Version) -> Result<Plain, AwsError> {
+        let text = String::from_utf8(seal::open(cx, &self.arn, &version.sealed)?).map_err(anyhow::Error::from)?;
+        Ok(if version.binary {
+            Plain::Binary(text)
+        } else {
+            Plain::Text(text)
+        })
+    }
+
+    /// The current value, when it is text.
+    pub fn current_text(&self, cx: &Context) -> Result<String, AwsError> {
+        match self.open(cx, self.version(None, None)?)? {
+            Plain::Text(text) => Ok(text),
+            Plain::Binary(_) => Err(AwsError::new(
+                "InvalidRequestException",
+                format!("The value of {} is binary.", self.name),
+            )),
+        }
+    }
+
+    pub fn store(&self, cx: &Context) -> Result<(), AwsError> {
+        Ok(cx.store().put(SECRETS, &self.arn, self)?)
+    }
+
+    pub fn erase(&self, cx: &Context) -> Result<(), AwsError> {
+        cx.store().delete(SECRETS, &self.arn)?;
+        Ok(())
+    }
+}
+
+pub fn all(cx: &Context) -> Result<Vec<Secret>, AwsError> {
+    Ok(cx
+        .store()
+        .list(SECRETS)?
+        .into_iter()
+        .map(|(_, secret)| secret)
+        .collect())
+}
+
+/// By ARN, name, or ARN without its six characters; deleted ones are found, too.
+pub fn find(cx: &Context, id: &str) -> Result<Option<Secret>, AwsError> {
+    if let Some(found) = cx.store().get(SECRETS, id)? {
+        return Ok(Some(found));
+    }
+    let partial = |secret: &Secret| secret.arn.rsplit_once('-').is_some_and(|(stem, _)| stem == id);
+    Ok(all(cx)?.into_iter().find(|secret| secret.name == id || partial(secret)))
+}
+
+/// As `find`; a missing one is the error that AWS gives.
+pub fn named(cx: &Context, id: &str) -> Result<Secret, AwsError> {
+    let missing = || {
+        AwsError::new(
+            "ResourceNotFoundException",
+            "Secrets Manager can't find the specified secret.",
+        )
+    };
+    find(cx, id)?.ok_or_else(missing)
+}
+
+/// As `named`, and not deleted.
+pub fn living(cx: &Context, id: &str) -> Result<Secret, AwsError> {
+    let secret = named(cx, id)?;
+    match secret.deleted {
+        None => Ok(secret),
+        Some(_) => Err(AwsError::new(
+            "InvalidRequestException",
+            "You can't perform this operation on the secret because it was marked for deletion.",
+        )),
+    }
+}

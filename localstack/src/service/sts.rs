@@ -1,0 +1,31 @@
+//! STS: who the caller is. Everybody is the account's root here.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use crate::service::Call;
+use crate::{AwsError, Context, Service};
+
+pub fn service() -> Arc<dyn Service> {
+    Arc::new(Sts)
+}
+
+struct Sts;
+
+#[async_trait]
+impl Service for Sts {
+    fn name(&self) -> &'static str {
+        "sts"
+    }
+
+    async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        match call.operation.as_str() {
+            "GetCallerIdentity" => Ok(json!({
+                "UserId": cx.account(), "Account": cx.account(), "Arn": format!("arn:aws:iam::{}:root", cx.account()),
+            })),
+            other => Err(AwsError::not_implemented("sts", other)),
+        }
+    }
+}

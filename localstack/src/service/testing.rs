@@ -1,0 +1,51 @@
+//! What the tests of the services share.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::Store;
+use crate::{Config, Context, Desired, Failure, Resource, Service};
+
+/// An endpoint's context without services, in a folder of its own.
+pub fn context() -> (Context, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("state.redb")).unwrap();
+    let state_dir = folder.path().to_owned();
+    let config = Config {
+        port: 0,
+        state_dir,
+        slice: 77,
+        region: "us-east-1".into(),
+        broker: None,
+    };
+    (Context::new(config, store), folder)
+}
+
+/// As `context`, with services.
+pub fn context_with(services: Vec<Arc<dyn Service>>) -> (Context, TempDir) {
+    let (cx, folder) = context();
+    cx.register(services);
+    (cx, folder)
+}
+
+pub fn desired(logical_id: &str, properties: Value) -> Desired {
+    Desired {
+        stack_name: "stack".into(),
+        stack_id: "arn:aws:cloudformation:us-east-1:000000000000:stack/stack/1".into(),
+        logical_id: logical_id.into(),
+        properties,
+        tags: vec![("team".into(), "blue".into())],
+        cancel: CancellationToken::new(),
+    }
+}
+
+/// Creates a resource of a type as a stack would.
+pub async fn create(cx: &Context, kind: &str, logical_id: &str, properties: Value) -> Result<Resource, Failure> {
+    cx.resource_type(kind)
+        .expect("a registered type")
+        .create(cx, &desired(logical_id, properties))
+        .await
+}
