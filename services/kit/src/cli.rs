@@ -59,7 +59,9 @@ impl Cli {
     fn command<A: Args>(self) -> Command {
         let serve = |command: Command| {
             let port = text(self.port);
-            let command = A::augment_args(command);
+            // The settings' own doc comment is for readers of the code; `--help` tells the service's purpose.
+            let about = command.get_about().cloned().unwrap_or_default();
+            let command = A::augment_args(command).about(about).long_about(None);
             if command.get_arguments().any(|argument| argument.get_id() == "port") {
                 command.mut_arg("port", |argument| argument.default_value(port))
             } else {

@@ -108,7 +108,7 @@ async fn serve(name: &'static str, listener: TcpListener, router: Router, closin
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    let router = router.into_make_service();
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(closing.cancelled_owned())
         .await;
