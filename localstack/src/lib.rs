@@ -6,6 +6,8 @@ pub mod wire;
 pub mod cloudformation;
 pub mod service;
 
+pub mod runtime;
+
 pub mod context;
 pub mod error;
 pub mod resource;

@@ -7,14 +7,45 @@ use serde_json::Value;
 
 use crate::{AwsError, Context, ResourceType};
 
+pub mod autoscaling;
 pub mod cloudformation;
+pub mod cloudwatch;
+pub mod ec2;
+pub mod ecr;
+pub mod ecs;
+pub mod elbv2;
+pub mod iam;
+pub mod kms;
+pub mod logs;
+pub(crate) mod records;
+mod seal;
+pub mod secretsmanager;
+pub mod servicediscovery;
+pub mod ssm;
+pub mod sts;
+#[cfg(test)]
+pub(crate) mod testing;
 
 /// Every service of the endpoint, in the order in which they start.
 ///
 /// ec2, iam, sts, ssm, kms, secretsmanager, logs, ecr, monitoring, application-autoscaling, rds, kafka,
 /// servicediscovery, elasticloadbalancing, ecs, cloudformation: what others need comes first.
 pub fn all() -> Vec<Arc<dyn Service>> {
-    vec![cloudformation::service()]
+    vec![
+        ec2::service(),
+        iam::service(),
+        sts::service(),
+        ssm::service(),
+        kms::service(),
+        secretsmanager::service(),
+        logs::service(),
+        cloudwatch::service(),
+        autoscaling::service(),
+        servicediscovery::service(),
+        elbv2::service(),
+        ecs::service(),
+        cloudformation::service(),
+    ]
 }
 
 /// One operation of a REST service: `{name}` in the path is a member of the input, under the wire's name for it

@@ -1,0 +1,137 @@
+//! Rules of a listener: when they apply, and what they do.
+
+use std::net::IpAddr;
+
+use hyper::Request;
+
+use super::pattern::matches;
+
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// All of them must hold.
+    pub conditions: Vec<Condition>,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone)]
+pub enum Condition {
+    Path(Vec<String>),
+    Host(Vec<String>),
+    Header(String, Vec<String>),
+    Method(Vec<String>),
+    /// Key (any when absent) and value patterns.
+    Query(Vec<(Option<String>, String)>),
+    SourceIp(Vec<(IpAddr, u8)>),
+}
+
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Target group ARNs with their weights.
+    Forward(Vec<(String, u32)>),
+    Redirect {
+        protocol: String,
+        host: String,
+        port: String,
+        path: String,
+        query: String,
+        status: u16,
+    },
+    Fixed {
+        status: u16,
+        content_type: String,
+        body: String,
+    },
+}
+
+impl Rule {
+    pub fn applies<B>(&self, request: &Request<B>, peer: IpAddr) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(request, peer))
+    }
+}
+
+impl Condition {
+    fn holds<B>(&self, request: &Request<B>, peer: IpAddr) -> bool {
+        match self {
+            Self::Path(patterns) => patterns.iter().any(|p| matches(p, request.uri().path())),
+            Self::Host(patterns) => {
+                let host = host_of(request).to_ascii_lowercase();
+                patterns.iter().any(|p| matches(&p.to_ascii_lowercase(), &host))
+            }
+            Self::Header(name, patterns) => request.headers().get_all(name).iter().any(|value| {
+                let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+                patterns.iter().any(|p| matches(&p.to_ascii_lowercase(), &value))
+            }),
+            Self::Method(methods) => methods.iter().any(|m| m == request.method().as_str()),
+            Self::Query(wanted) => {
+                let pairs: Vec<_> = form_urlencoded::parse(request.uri().query().unwrap_or("").as_bytes()).collect();
+                wanted.iter().any(|(key, value)| {
+                    let same = |pattern: &str, text: &str| matches(&pattern.to_lowercase(), &text.to_lowercase());
+                    pairs
+                        .iter()
+                        .any(|(k, v)| key.as_ref().is_none_or(|key| same(key, k)) && same(value, v))
+                })
+            }
+            Self::SourceIp(ranges) => ranges.iter().any(|(network, bits)| within(peer, *network, *bits)),
+        }
+    }
+}
+
+/// The request's host without its port.
+pub fn host_of<B>(request: &Request<B>) -> &str {
+    let host = request
+        .headers()
+        .get("host")
+        .and_then(|v| v.to_str().ok())
+        .or(request.uri().host())
+        .unwrap_or("");
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(n)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
+            a.to_bits() & mask == n.to_bits() & mask
+        }
+        (IpAddr::V6(a), IpAddr::V6(n)) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+            a.to_bits() & mask == n.to_bits() & mask
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_condition_of_a_rule_must_hold() {
+        let rule = Rule {
+            conditions: vec![
+                Condition::Path(vec!["/a/*".into(), "/b".into()]),
+                Condition::Host(vec!["*.Example.com".into()]),
+                Condition::Query(vec![(Some("v".into()), "1*".into())]),
+                Condition::SourceIp(vec![("127.0.0.0".parse().unwrap(), 8)]),
+            ],
+            action: Action::Fixed {
+                status: 200,
+                content_type: "text/plain".into(),
+                body: String::new(),
+            },
+        };
+        let asks = |uri: &str, host: &str, from: &str| {
+            let request = Request::builder().uri(uri).header("host", host).body(()).unwrap();
+            rule.applies(&request, from.parse().unwrap())
+        };
+        assert!(asks("/a/x?v=12", "api.example.com:8080", "127.3.2.1"));
+        assert!(asks("/b?v=1", "api.example.com", "127.0.0.1"));
+        assert!(!asks("/c?v=1", "api.example.com", "127.0.0.1"));
+        assert!(!asks("/b?v=2", "api.example.com", "127.0.0.1"));
+        assert!(!asks("/b?v=1", "example.org", "127.0.0.1"));
+        assert!(!asks("/b?v=1", "api.example.com", "10.0.0.1"));
+    }
+}

@@ -1,0 +1,266 @@
+//! One PostgreSQL server with its data.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::Signal;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::install::Install;
+use super::owner::Owner;
+use crate::runtime::daemon;
+use crate::runtime::task::Identity;
+
+/// The superuser of the endpoint itself, as RDS has one of its own.
+const ADMIN: &str = "rdsadmin";
+
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The master user and the first database of an instance.
+pub struct Master<'a> {
+    pub user: &'a str,
+    pub password: &'a str,
+    /// The database that the user owns; `postgres` when the instance names none.
+    pub database: Option<&'a str>,
+}
+
+/// A server's folder and address. The folder holds `data`, `admin` (the admin's password) and `server.log`.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    pub folder: PathBuf,
+    pub address: Ipv4Addr,
+    pub port: u16,
+}
+
+impl Cluster {
+    /// Makes the data: a copy of a template that `initdb` writes once, with the master user in it.
+    pub async fn create(&self, template: &Path, master: &Master<'_>) -> anyhow::Result<()> {
+        let (install, owner) = (Install::find()?, Owner::choose()?);
+        ensure_template(&install, owner, template).await?;
+        fs::create_dir_all(&self.folder).context("cannot make the instance's folder")?;
+        fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
+        let mut copy = Command::new("cp");
+        copy.args(["-a", "--reflink=auto"]).arg(template.join("data")).arg(self.folder.join("data"));
+        run(copy, None, "copy the template of a database").await?;
+        let admin = password();
+        fs::write(self.folder.join("admin"), &admin)?;
+        fs::set_permissions(self.folder.join("admin"), fs::Permissions::from_mode(0o600))?;
+        self.configure()?;
+        owner.give(&self.folder)?;
+
+        let (mut single, at) = owner.command(&self.folder, &install.tool("postgres"));
+        single.args(["--single", "-j", "-D", &format!("{at}/data"), "postgres"]);
+        run(single, Some(setup(&admin, master)), "make the master user").await
+    }
+
+    /// Starts the server, and returns when it takes queries.
+    pub async fn start(&self) -> anyhow::Result<Identity> {
+        let (install, owner) = (Install::find()?, Owner::choose()?);
+        if TcpTaken::at(self.address, self.port).await {
+            bail!("{}:{} is taken by another process; the database cannot listen there", self.address, self.port);
+        }
+        self.configure()?;
+        let log = self.folder.join("server.log");
+        let (mut command, at) = owner.command(&self.folder, &install.tool("postgres"));
+        command.args(["-D", &format!("{at}/data")]);
+        let server = daemon::start(command, &log)?;
+        match self.ready(&install, server).await {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                self.stop(server).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn ready(&self, install: &Install, server: Identity) -> anyhow::Result<()> {
+        let password = fs::read_to_string(self.folder.join("admin")).context("the admin's password is gone")?;
+        let until = Instant::now() + START_PATIENCE;
+        loop {
+            let asked = self.query(install, (ADMIN, &password), "postgres", "select 1;").await;
+            let Err(error) = asked else { return Ok(()) };
+            let log = || daemon::last_lines(&self.folder.join("server.log"));
+            if !server.is_alive() {
+                bail!("PostgreSQL ended while it started:\n{}", log());
+            }
+            if Instant::now() > until {
+                bail!("PostgreSQL takes no queries after {} s ({error}):\n{}", START_PATIENCE.as_secs(), log());
+            }
+            sleep(Duration::from_millis(60)).await;
+        }
+    }
+
+    /// Says whether the master user can log in and ask something.
+    pub async fn answers(&self, master: &Master<'_>) -> anyhow::Result<()> {
+        let database = master.database.unwrap_or("postgres");
+        self.query(&Install::find()?, (master.user, master.password), database, "select 1;").await
+    }
+
+    /// Gives the master user another password.
+    pub async fn change_password(&self, user: &str, password: &str) -> anyhow::Result<()> {
+        let admin = fs::read_to_string(self.folder.join("admin")).context("the admin's password is gone")?;
+        let sql = format!("alter role {} password {};", identifier(user), literal(password));
+        self.query(&Install::find()?, (ADMIN, &admin), "postgres", &sql).await
+    }
+
+    /// The living server of this data, by its own pid file.
+    pub fn running(&self) -> Option<Identity> {
+        let pid_file = fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
+        let found = Identity::of(pid_file.lines().next()?.trim().parse().ok()?)?;
+        let name = fs::read_to_string(format!("/proc/{}/comm", found.pid)).ok()?;
+        name.starts_with("postgres").then_some(found)
+    }
+
+    /// Ends the server in order: sessions are cut, what is committed is kept.
+    pub async fn stop(&self, server: Identity) {
+        daemon::stop(server, Signal::INT, Duration::from_secs(15)).await;
+    }
+
+    /// Removes the data; the server must be gone.
+    pub fn destroy(&self) -> anyhow::Result<()> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", self.folder.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Small, durable, on its own address only; TLS when the template has a certificate.
+    fn configure(&self) -> anyhow::Result<()> {
+        let data = self.folder.join("data");
+        let ssl = if data.join("server.crt").is_file() { "on" } else { "off" };
+        let settings = format!(
+            "listen_addresses = '{}'\nport = {}\nunix_socket_directories = ''\nmax_connections = 80\n\
+             shared_buffers = '16MB'\nmin_wal_size = '32MB'\nmax_wal_size = '256MB'\nfsync = on\n\
+             password_encryption = 'scram-sha-256'\nssl = {ssl}\ntimezone = 'UTC'\nlog_timezone = 'UTC'\n\
+             logging_collector = off\nlog_line_prefix = '%m [%p] '\nlog_statement = 'none'\n\
+             log_min_error_statement = 'panic'\n",
+            self.address, self.port
+        );
+        fs::write(data.join("postgresql.auto.conf"), settings).context("cannot write the server's settings")?;
+        let access = "# What reaches the address needs a password.\nhost all all 127.0.0.0/8 scram-sha-256\n";
+        fs::write(data.join("pg_hba.conf"), access).context("cannot write the server's access rules")
+    }
+
+    /// Runs SQL through psql; the password goes by the environment, which other users cannot read.
+    async fn query(&self, install: &Install, login: (&str, &str), database: &str, sql: &str) -> anyhow::Result<()> {
+        let mut psql = Command::new(install.tool("psql"));
+        psql.args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-h", &self.address.to_string()]);
+        psql.args(["-p", &self.port.to_string(), "-U", login.0, "-d", database]);
+        psql.env("PGPASSWORD", login.1).env("PGCONNECT_TIMEOUT", "5");
+        run(psql, Some(sql.to_owned()), "ask the database").await
+    }
+}
+
+struct TcpTaken;
+
+impl TcpTaken {
+    async fn at(address: Ipv4Addr, port: u16) -> bool {
+        tokio::net::TcpStream::connect((address, port)).await.is_ok()
+    }
+}
+
+/// The SQL of a new instance, for the single-user mode: statements end with a semicolon and two newlines.
+fn setup(admin: &str, master: &Master<'_>) -> String {
+    let user = identifier(master.user);
+    let mut statements = vec![
+        format!("alter role {ADMIN} password {}", literal(admin)),
+        "create role rds_superuser nologin in role pg_monitor, pg_signal_backend".to_owned(),
+        format!(
+            "create role {user} login createdb createrole password {} in role rds_superuser",
+            literal(master.password)
+        ),
+    ];
+    match master.database {
+        Some(database) if database != "postgres" => {
+            statements.push(format!("create database {} owner {user}", identifier(database)));
+        }
+        _ => statements.push(format!("alter database postgres owner to {user}")),
+    }
+    statements.iter().map(|statement| format!("{statement};\n\n")).collect()
+}
+
+/// `initdb`, once for each version; beside the target first, so that a crash leaves no half template.
+async fn ensure_template(install: &Install, owner: Owner, template: &Path) -> anyhow::Result<()> {
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _held = ONE_AT_A_TIME.lock().await;
+    if template.join("data/PG_VERSION").is_file() {
+        return Ok(());
+    }
+    let beside = template.with_extension("new");
+    let _ = fs::remove_dir_all(&beside);
+    fs::create_dir_all(&beside).context("cannot make the folder of the database template")?;
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o700))?;
+    owner.give(&beside)?;
+    let (mut initdb, at) = owner.command(&beside, &install.tool("initdb"));
+    initdb.args(["-D", &format!("{at}/data"), "-U", ADMIN, "-A", "scram-sha-256", "-E", "UTF8"]);
+    initdb.args(["--locale=C.UTF-8", "--no-sync", "--no-instructions"]);
+    // The password is set for each instance; initdb only wants one before it takes scram.
+    fs::write(beside.join("first"), password())?;
+    owner.give(&beside.join("first"))?;
+    initdb.arg(format!("--pwfile={at}/first"));
+    run(initdb, None, "make a PostgreSQL data directory").await?;
+    fs::remove_file(beside.join("first"))?;
+    certificate(&beside.join("data")).await;
+    owner.give(&beside)?;
+    let _ = fs::remove_dir_all(template);
+    fs::rename(&beside, template).context("cannot keep the database template")
+}
+
+/// A self-signed certificate, so that clients that require TLS get it. Without openssl there is none.
+async fn certificate(data: &Path) {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+    openssl.args(["-days", "3650", "-subj", "/CN=localhost", "-keyout"]).arg(data.join("server.key"));
+    openssl.arg("-out").arg(data.join("server.crt"));
+    if run(openssl, None, "make a certificate").await.is_err() {
+        let _ = fs::remove_file(data.join("server.crt"));
+        tracing::info!("no openssl here: the databases of this endpoint have no TLS");
+        return;
+    }
+    let _ = fs::set_permissions(data.join("server.key"), fs::Permissions::from_mode(0o600));
+}
+
+async fn run(mut command: Command, input: Option<String>, purpose: &str) -> anyhow::Result<()> {
+    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let mut child = command.spawn().with_context(|| format!("cannot run {program} to {purpose}"))?;
+    if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+        stdin.write_all(input.as_bytes()).await.with_context(|| format!("{program} does not read its input"))?;
+    }
+    let ended = timeout(Duration::from_secs(120), child.wait_with_output()).await;
+    let output = ended.with_context(|| format!("{program} took too long to {purpose}"))??;
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    // The single-user mode ends well even when a statement fails.
+    if !output.status.success() || words.lines().any(|line| line.contains("ERROR: ")) {
+        let hint = if words.contains("unshare") || words.contains("mount:") {
+            "\nA root endpoint needs mount namespaces for its databases: give the container CAP_SYS_ADMIN, or run the \
+             endpoint as another user"
+        } else {
+            ""
+        };
+        bail!("cannot {purpose}: {}{hint}", words.trim());
+    }
+    Ok(())
+}
+
+fn password() -> String {
+    (0..32).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect()
+}
+
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

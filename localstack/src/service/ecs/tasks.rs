@@ -1,0 +1,145 @@
+//! The operations on tasks.
+
+use serde_json::{Value, json};
+
+use super::model::{self, Task};
+use super::{Ecs, cluster, drive, invalid, shape, tag_list, task_definition, wish};
+use crate::service::Call;
+use crate::service::records::{page, seconds, tags_of};
+use crate::{AwsError, Context};
+
+pub fn run(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let ecs = cx.part::<Ecs>();
+    let _held = ecs.hold();
+    let cluster = cluster::named(cx, call.text("cluster").as_deref())?.id;
+    let wish = wish::read(cx, &call.input, None)?;
+    let count = call.integer("count").unwrap_or(1);
+    if !(1..=10).contains(&count) {
+        return Err(invalid("count must be between 1 and 10."));
+    }
+    let tags = tags_of(&call.input["tags"]);
+    let mut made = Vec::new();
+    for _ in 0..count {
+        let task = drive::begin(cx, &cluster, &wish, None, &tags, |task| {
+            task.started_by = call.text("startedBy");
+            task.overrides = call.input.get("overrides").cloned().unwrap_or_else(|| json!({}));
+            task.tags = tags.clone();
+        })?;
+        made.push(description(cx, &task)?);
+    }
+    Ok(json!({"tasks": made, "failures": []}))
+}
+
+pub fn stop(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let ecs = cx.part::<Ecs>();
+    let _held = ecs.hold();
+    let cluster = cluster::named(cx, call.text("cluster").as_deref())?.id;
+    let task = named(cx, &cluster, &call.required("task")?)?;
+    let task = task.ok_or_else(|| invalid("The referenced task was not found."))?;
+    let reason = call.text("reason").unwrap_or_else(|| "Task stopped by user".into());
+    drive::stop(cx, &task.id, "UserInitiated", &reason, false)?;
+    let now = model::task(cx, &task.id)?.unwrap_or(task);
+    Ok(json!({"task": description(cx, &now)?}))
+}
+
+pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let cluster = cluster::named(cx, call.text("cluster").as_deref())?.id;
+    let service = call.text("serviceName");
+    let service = service.as_deref().map(|name| name.rsplit('/').next().unwrap_or(name));
+    let family = call.text("family");
+    let stopped = call.text("desiredStatus").as_deref() == Some("STOPPED");
+    let mut found = model::tasks(cx)?;
+    found.retain(|t| {
+        t.cluster == cluster
+            && t.stopping == stopped
+            && service.is_none_or(|s| t.service.as_deref() == Some(s))
+            && call.text("startedBy").is_none_or(|s| t.started_by.as_ref() == Some(&s))
+            && family
+                .as_deref()
+                .is_none_or(|f| t.wish.task_definition.contains(&format!("/{f}:")))
+    });
+    found.sort_by_key(|t| std::cmp::Reverse(t.created));
+    let arns: Vec<String> = found.iter().map(|t| t.arn(cx)).collect();
+    let limit = call.integer("maxResults").unwrap_or(100).clamp(1, 100) as usize;
+    let (arns, next) = page(arns, limit, call.text("nextToken").as_deref())?;
+    Ok(super::with_token(json!({"taskArns": arns}), next))
+}
+
+pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let cluster = cluster::named(cx, call.text("cluster").as_deref())?.id;
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    for name in call.texts("tasks") {
+        match named(cx, &cluster, &name)? {
+            Some(task) => found.push(description(cx, &task)?),
+            None => {
+                let arn = if name.starts_with("arn:") {
+                    name
+                } else {
+                    cx.arn("ecs", &format!("task/{cluster}/{name}"))
+                };
+                failures.push(json!({"arn": arn, "reason": "MISSING"}));
+            }
+        }
+    }
+    Ok(json!({"tasks": found, "failures": failures}))
+}
+
+fn named(cx: &Context, cluster: &str, name: &str) -> Result<Option<Task>, AwsError> {
+    Ok(model::task(cx, name.rsplit('/').next().unwrap_or(name))?.filter(|t| t.cluster == cluster))
+}
+
+fn description(cx: &Context, task: &Task) -> Result<Value, AwsError> {
+    let definition = task_definition::named(cx, &task.wish.task_definition)?;
+    let arn = task.arn(cx);
+    let containers: Vec<Value> = task
+        .containers
+        .iter()
+        .map(|c| {
+            let mut shown = json!({
+                "containerArn": cx.arn("ecs", &format!("container/{}/{}/{}", task.cluster, task.id, c.name)),
+                "taskArn": arn, "name": c.name, "image": c.image, "lastStatus": c.status.name(), "healthStatus": c.health,
+                "networkInterfaces": [{"attachmentId": task.id, "privateIpv4Address": task.address.to_string()}],
+            });
+            for (member, value) in [
+                ("exitCode", c.exit_code.map(Value::from)),
+                ("reason", c.reason.clone().map(Value::from)),
+                ("imageDigest", c.image.split_once('@').map(|(_, digest)| digest.into())),
+                ("runtimeId", c.supervisor.map(|s| format!("{}-{}", task.id, s.pid).into())),
+            ] {
+                if let Some(value) = value {
+                    shown[member] = value;
+                }
+            }
+            shown
+        })
+        .collect();
+    let group = match &task.service {
+        Some(service) => format!("service:{service}"),
+        None => format!("family:{}", shape::text(&definition, "family").unwrap_or_default()),
+    };
+    let mut shown = json!({
+        "taskArn": arn, "clusterArn": cluster::arn(cx, &task.cluster), "taskDefinitionArn": task.wish.task_definition,
+        "lastStatus": task.last_status.name(), "desiredStatus": if task.stopping { "STOPPED" } else { "RUNNING" },
+        "group": group, "launchType": task.wish.launch_type, "platformVersion": "1.4.0", "platformFamily": "Linux",
+        "connectivity": "CONNECTED", "healthStatus": task.health(&definition), "createdAt": seconds(task.created),
+        "availabilityZone": format!("{}a", cx.region()), "overrides": task.overrides, "containers": containers,
+        "cpu": definition.get("cpu"), "memory": definition.get("memory"), "version": 1, "tags": tag_list(&task.tags),
+        "attachments": [{
+            "id": task.id, "type": "ElasticNetworkInterface", "status": "ATTACHED",
+            "details": [{"name": "privateIPv4Address", "value": task.address.to_string()}],
+        }],
+    });
+    for (member, value) in [
+        ("startedAt", task.started.map(seconds)),
+        ("stoppingAt", task.stopping_at.map(seconds)),
+        ("stoppedAt", task.stopped.map(seconds)),
+        ("stopCode", task.stop_code.clone().map(Value::from)),
+        ("stoppedReason", task.stopped_reason.clone().map(Value::from)),
+        ("startedBy", task.started_by.clone().map(Value::from)),
+    ] {
+        if let Some(value) = value {
+            shown[member] = value;
+        }
+    }
+    Ok(shown)
+}

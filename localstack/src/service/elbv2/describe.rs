@@ -1,0 +1,197 @@
+//! The Describe operations.
+
+use serde_json::{Value, json};
+
+use super::listener::LISTENERS;
+use super::load_balancer::{self, LOAD_BALANCERS, ZONE};
+use super::rule::RULES;
+use super::target_group::{self, TARGET_GROUPS};
+use super::wanted::users_of;
+use super::{text, whole};
+use crate::service::Call;
+use crate::service::records::{Record, iso, texts};
+use crate::{AwsError, Context};
+
+/// What AWS has where nothing is said ("Load balancer attributes", "Target group attributes").
+const BALANCER_DEFAULTS: [(&str, &str); 4] = [
+    ("deletion_protection.enabled", "false"),
+    ("idle_timeout.timeout_seconds", "60"),
+    ("routing.http2.enabled", "true"),
+    ("access_logs.s3.enabled", "false"),
+];
+const GROUP_DEFAULTS: [(&str, &str); 3] = [
+    ("deregistration_delay.timeout_seconds", "300"),
+    ("load_balancing.algorithm.type", "round_robin"),
+    ("stickiness.enabled", "false"),
+];
+
+pub fn load_balancers(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let found = chosen(
+        LOAD_BALANCERS.list(cx)?,
+        call,
+        "LoadBalancerArns",
+        "LoadBalancerNotFound",
+        "Load balancers",
+    )?;
+    let shown: Vec<Value> = found
+        .iter()
+        .map(|r| {
+            let subnets = texts(r.properties.get("Subnets"));
+            let zones: Vec<Value> = subnets
+                .iter()
+                .enumerate()
+                .map(|(n, s)| json!({"SubnetId": s, "ZoneName": format!("{}{}", cx.region(), ['a', 'b', 'c'][n % 3])}))
+                .collect();
+            json!({
+                "LoadBalancerArn": r.id, "DNSName": "localhost", "CanonicalHostedZoneId": ZONE,
+                "CreatedTime": iso(r.created), "LoadBalancerName": r.fact("Name"),
+                "Scheme": r.text("Scheme").unwrap_or_else(|| "internet-facing".into()), "State": {"Code": "active"},
+                "Type": "application", "AvailabilityZones": zones, "IpAddressType": "ipv4",
+                "SecurityGroups": texts(r.properties.get("SecurityGroups")),
+            })
+        })
+        .collect();
+    Ok(json!({"LoadBalancers": shown}))
+}
+
+pub fn target_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let mut found = chosen(
+        TARGET_GROUPS.list(cx)?,
+        call,
+        "TargetGroupArns",
+        "TargetGroupNotFound",
+        "Target groups",
+    )?;
+    if let Some(balancer) = call.text("LoadBalancerArn") {
+        let mut kept = Vec::new();
+        for record in found {
+            if users_of(cx, &record.id)?.contains(&balancer) {
+                kept.push(record);
+            }
+        }
+        found = kept;
+    }
+    let shown: Result<Vec<Value>, AwsError> = found.iter().map(|r| target_group(cx, r)).collect();
+    Ok(json!({"TargetGroups": shown?}))
+}
+
+pub fn target_group(cx: &Context, r: &Record) -> Result<Value, AwsError> {
+    let or = |property: &str, default: &str| r.text(property).unwrap_or_else(|| default.into());
+    let number = |property: &str, default: i64| whole(r, property).unwrap_or(default);
+    let codes = r
+        .properties
+        .get("Matcher")
+        .and_then(|m| text(m, "HttpCode"))
+        .unwrap_or_else(|| "200".into());
+    Ok(json!({
+        "TargetGroupArn": r.id, "TargetGroupName": r.fact("Name"), "Protocol": "HTTP", "Port": whole(r, "Port"),
+        "VpcId": r.text("VpcId"), "HealthCheckProtocol": "HTTP", "HealthCheckEnabled": true,
+        "HealthCheckPort": or("HealthCheckPort", "traffic-port"), "HealthCheckPath": or("HealthCheckPath", "/"),
+        "HealthCheckIntervalSeconds": number("HealthCheckIntervalSeconds", 30),
+        "HealthCheckTimeoutSeconds": number("HealthCheckTimeoutSeconds", 5),
+        "HealthyThresholdCount": number("HealthyThresholdCount", 5),
+        "UnhealthyThresholdCount": number("UnhealthyThresholdCount", 2),
+        "Matcher": {"HttpCode": codes}, "LoadBalancerArns": users_of(cx, &r.id)?,
+        "TargetType": or("TargetType", "instance"), "ProtocolVersion": "HTTP1", "IpAddressType": "ipv4",
+    }))
+}
+
+pub fn listeners(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let mut found = chosen(
+        LISTENERS.list(cx)?,
+        call,
+        "ListenerArns",
+        "ListenerNotFound",
+        "Listeners",
+    )?;
+    if let Some(balancer) = call.text("LoadBalancerArn") {
+        load_balancer::named(cx, &balancer)?;
+        found.retain(|r| r.has("LoadBalancerArn", &balancer));
+    }
+    Ok(json!({"Listeners": found.iter().map(listener).collect::<Vec<_>>()}))
+}
+
+pub fn listener(r: &Record) -> Value {
+    json!({
+        "ListenerArn": r.id, "LoadBalancerArn": r.text("LoadBalancerArn"), "Port": whole(r, "Port"), "Protocol": "HTTP",
+        "DefaultActions": r.properties.get("DefaultActions"),
+    })
+}
+
+pub fn rules(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let mut found = chosen(RULES.list(cx)?, call, "RuleArns", "RuleNotFound", "Rules")?;
+    let of = call.text("ListenerArn");
+    if let Some(of) = &of {
+        found.retain(|r| r.has("ListenerArn", of));
+    }
+    found.sort_by_key(|r| whole(r, "Priority"));
+    let mut shown: Vec<Value> = found.iter().map(rule).collect();
+    if let Some(of) = of {
+        let listener = super::listener::named(cx, &of)?;
+        shown.push(json!({
+            "RuleArn": format!("{}/default", of.replacen(":listener/", ":listener-rule/", 1)), "Priority": "default",
+            "Conditions": [], "Actions": listener.properties.get("DefaultActions"), "IsDefault": true,
+        }));
+    }
+    Ok(json!({"Rules": shown}))
+}
+
+pub fn rule(r: &Record) -> Value {
+    json!({
+        "RuleArn": r.id, "Priority": r.text("Priority"), "Conditions": r.properties.get("Conditions"),
+        "Actions": r.properties.get("Actions"), "IsDefault": false,
+    })
+}
+
+pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let mut shown = Vec::new();
+    for arn in call.texts("ResourceArns") {
+        for records in [LOAD_BALANCERS, TARGET_GROUPS, LISTENERS, RULES] {
+            if let Some(record) = records.get(cx, &arn)? {
+                shown.push(json!({"ResourceArn": arn, "Tags": record.tag_list()}));
+            }
+        }
+    }
+    Ok(json!({"TagDescriptions": shown}))
+}
+
+pub fn attributes(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError> {
+    let arn = call.required(&format!("{kind}Arn"))?;
+    let (record, defaults) = match kind {
+        "LoadBalancer" => (load_balancer::named(cx, &arn)?, BALANCER_DEFAULTS.as_slice()),
+        _ => (target_group::named(cx, &arn)?, GROUP_DEFAULTS.as_slice()),
+    };
+    let own = record
+        .properties
+        .get(&format!("{kind}Attributes"))
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let missing = defaults
+        .iter()
+        .filter(|(key, _)| !own.iter().any(|a| text(a, "Key").as_deref() == Some(key)));
+    let missing: Vec<Value> = missing
+        .map(|(key, value)| json!({"Key": key, "Value": value}))
+        .collect();
+    Ok(json!({"Attributes": own.into_iter().chain(missing).collect::<Vec<_>>()}))
+}
+
+/// Those that the caller names by ARN or name, or all; a name that is not there is an error.
+fn chosen(all: Vec<Record>, call: &Call, arns: &str, code: &str, what: &str) -> Result<Vec<Record>, AwsError> {
+    let (arns, names) = (call.texts(arns), call.texts("Names"));
+    if arns.is_empty() && names.is_empty() {
+        return Ok(all);
+    }
+    let is = |r: &Record, wanted: &String| r.id == *wanted || r.fact("Name").as_ref() == Some(wanted);
+    if let Some(missing) = arns
+        .iter()
+        .chain(&names)
+        .find(|wanted| !all.iter().any(|r| is(r, wanted)))
+    {
+        return Err(AwsError::new(code, format!("{what} '[{missing}]' not found")));
+    }
+    Ok(all
+        .into_iter()
+        .filter(|r| arns.iter().chain(&names).any(|wanted| is(r, wanted)))
+        .collect())
+}

@@ -1,0 +1,91 @@
+//! Targets of target groups.
+
+use serde_json::{Value, json};
+
+use super::target_group::{self, TARGET_GROUPS};
+use super::wanted::{self, users_of};
+use super::{refused, text, whole};
+use crate::runtime::load_balancer::Balancers;
+use crate::service::Call;
+use crate::service::records::{Gate, Record};
+use crate::{AwsError, Context};
+
+pub fn register(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    change(cx, call, |all, target| {
+        if !all.contains(&target) {
+            all.push(target);
+        }
+    })
+}
+
+pub fn deregister(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    change(cx, call, |all, target| all.retain(|t| *t != target))
+}
+
+fn change(cx: &Context, call: &Call, each: impl Fn(&mut Vec<(String, u16)>, (String, u16))) -> Result<Value, AwsError> {
+    {
+        let part = cx.part::<Gate>();
+        let _held = part.hold();
+        let mut record = target_group::named(cx, &call.required("TargetGroupArn")?)?;
+        let mut all = target_group::targets(&record);
+        for target in given(&record, call)? {
+            each(&mut all, target);
+        }
+        let kept: Vec<Value> = all
+            .into_iter()
+            .map(|(id, port)| json!({"Id": id, "Port": port}))
+            .collect();
+        record.facts.insert("Targets".into(), kept.into());
+        TARGET_GROUPS.put(cx, &record)?;
+    }
+    wanted::apply(cx)?;
+    Ok(json!({}))
+}
+
+fn given(record: &Record, call: &Call) -> Result<Vec<(String, u16)>, AwsError> {
+    let port = whole(record, "Port").and_then(|p| u16::try_from(p).ok());
+    let mut found = Vec::new();
+    for target in call.list("Targets") {
+        let id = text(&target, "Id").ok_or_else(|| refused("A target must have an Id"))?;
+        if id.parse::<std::net::IpAddr>().is_err() {
+            return Err(AwsError::new(
+                "InvalidTarget",
+                format!("The IP address '{id}' is not valid"),
+            ));
+        }
+        let port = text(&target, "Port").and_then(|p| p.parse().ok()).or(port);
+        found.push((id, port.ok_or_else(|| refused("A target must have a Port"))?));
+    }
+    Ok(found)
+}
+
+pub fn health(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let record = target_group::named(cx, &call.required("TargetGroupArn")?)?;
+    let only = given(&record, call)?;
+    let used = !users_of(cx, &record.id)?.is_empty();
+    let group = cx.part::<Balancers>().group(&record.id);
+    let mut shown = Vec::new();
+    for target in group.map(|g| g.targets()).unwrap_or_default() {
+        let (id, port) = (target.address.ip().to_string(), target.address.port());
+        if !only.is_empty() && !only.contains(&(id.clone(), port)) {
+            continue;
+        }
+        let health = target.health();
+        let mut state = json!({"State": health.state});
+        if !used && health.state != "draining" {
+            state = json!({
+                "State": "unused", "Reason": "Target.NotInUse",
+                "Description": "Target group is not configured to receive traffic from the load balancer",
+            });
+        } else if let Some(reason) = health.reason {
+            state["Reason"] = reason.into();
+            state["Description"] = health.description.unwrap_or_default().into();
+        }
+        shown.push(json!({
+            "Target": {"Id": id, "Port": port, "AvailabilityZone": format!("{}a", cx.region())},
+            "HealthCheckPort": record.text("HealthCheckPort").filter(|p| p != "traffic-port").unwrap_or(port.to_string()),
+            "TargetHealth": state,
+        }));
+    }
+    Ok(json!({"TargetHealthDescriptions": shown}))
+}

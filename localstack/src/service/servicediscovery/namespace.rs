@@ -1,0 +1,110 @@
+//! Private DNS namespaces.
+
+use serde_json::{Value, json};
+
+use super::service::SERVICES;
+use crate::service::Call;
+use crate::service::records::{Kept, Record, Records, seconds};
+use crate::{AwsError, Context, Desired, Resource, Schema};
+
+pub const NAMESPACES: Records = Records("servicediscovery.namespaces");
+
+pub struct Namespace;
+
+impl Kept for Namespace {
+    const TYPE: &'static str = "AWS::ServiceDiscovery::PrivateDnsNamespace";
+    const RECORDS: Records = NAMESPACES;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &["Name", "Vpc", "Description", "Properties", "Tags"],
+            required: &["Name", "Vpc"],
+            create_only: &["Name", "Vpc"],
+            attributes: &["Arn", "Id", "HostedZoneId"],
+            ..Schema::default()
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let record = Record::new(super::id("ns"), desired);
+        let name = record.text("Name").unwrap_or_default();
+        let label =
+            |l: &str| !l.is_empty() && l.len() <= 63 && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if !name.split('.').all(label) {
+            return Err(AwsError::new(
+                "InvalidInput",
+                format!("The namespace's name {name} is not a DNS name."),
+            ));
+        }
+        let same = |r: &Record| r.text("Name").as_ref() == Some(&name) && r.text("Vpc") == record.text("Vpc");
+        if NAMESPACES.find(cx, same)?.is_some() {
+            return Err(AwsError::new(
+                "NamespaceAlreadyExists",
+                format!("The VPC has a namespace {name} already."),
+            ));
+        }
+        Ok(record)
+    }
+
+    fn resource(cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id)
+            .with("Id", record.id.clone())
+            .with("Arn", arn(cx, &record.id))
+            .with(
+                "HostedZoneId",
+                format!("Z{}", record.id.trim_start_matches("ns-").to_uppercase()),
+            )
+    }
+
+    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+        match SERVICES.find(cx, |s| super::service::namespace_of(s) == record.id)? {
+            Some(_) => Err(AwsError::new(
+                "ResourceInUse",
+                format!("The namespace {} has services.", record.id),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+fn arn(cx: &Context, id: &str) -> String {
+    cx.arn("servicediscovery", &format!("namespace/{id}"))
+}
+
+pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let mut found = NAMESPACES.list(cx)?;
+    for filter in call.list("Filters") {
+        let values = crate::service::records::texts(filter.get("Values"));
+        match filter.get("Name").and_then(Value::as_str) {
+            Some("NAME") => found.retain(|r| r.text("Name").is_some_and(|n| values.contains(&n))),
+            Some("TYPE") => found.retain(|_| values.iter().any(|v| v == "DNS_PRIVATE")),
+            other => {
+                return Err(AwsError::new(
+                    "InvalidInput",
+                    format!("The filter {other:?} is not known here."),
+                ));
+            }
+        }
+    }
+    Ok(json!({"Namespaces": found.iter().map(|r| description(cx, r)).collect::<Vec<_>>()}))
+}
+
+pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let id = call.required("Id")?;
+    let record = NAMESPACES.get(cx, id.rsplit('/').next().unwrap_or(&id))?;
+    let record = record.ok_or_else(|| AwsError::new("NamespaceNotFound", format!("No namespace has the id {id}.")))?;
+    Ok(json!({"Namespace": description(cx, &record)}))
+}
+
+fn description(cx: &Context, record: &Record) -> Value {
+    let services = SERVICES.list(cx).unwrap_or_default();
+    let count = services
+        .iter()
+        .filter(|s| super::service::namespace_of(s) == record.id)
+        .count();
+    json!({
+        "Id": record.id, "Arn": arn(cx, &record.id), "Name": record.text("Name"), "Type": "DNS_PRIVATE",
+        "Description": record.text("Description").unwrap_or_default(), "ServiceCount": count,
+        "Properties": {"HttpProperties": {"HttpName": record.text("Name")}}, "CreateDate": seconds(record.created),
+    })
+}
