@@ -195,11 +195,11 @@ fn decrypt(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let text = String::from_utf8(blob).map_err(|_| wrong())?;
     let (key, sealed) = text.split_once(':').ok_or_else(wrong)?;
     let key = KEYS.get(cx, key)?.ok_or_else(wrong)?;
-    if let Some(given) = call.text("KeyId") {
-        if named(cx, &given)?.id != key.id {
-            let reason = "The key ID in the request does not identify a CMK that can perform this operation.";
-            return Err(AwsError::new("IncorrectKeyException", reason));
-        }
+    if let Some(given) = call.text("KeyId")
+        && named(cx, &given)?.id != key.id
+    {
+        let reason = "The key ID in the request does not identify a CMK that can perform this operation.";
+        return Err(AwsError::new("IncorrectKeyException", reason));
     }
     let plain = seal::open(cx, &purpose(&key.id, call), sealed).map_err(|_| wrong())?;
     let plain = BASE64_STANDARD.encode(plain);

@@ -151,12 +151,11 @@ fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     record.properties.entry("Type").or_insert_with(|| "String".into());
     record.tags.extend(tags_of(&call.input["Tags"]));
     check(&record)?;
-    if record.has("Type", "SecureString") {
-        if let Some(plain) = call.text("Value") {
-            record
-                .properties
-                .insert("Value".into(), seal::seal(cx, &name, plain.as_bytes())?.into());
-        }
+    if record.has("Type", "SecureString")
+        && let Some(plain) = call.text("Value")
+    {
+        let sealed = seal::seal(cx, &name, plain.as_bytes())?;
+        record.properties.insert("Value".into(), sealed.into());
     }
     next_version(&mut record);
     PARAMETERS.put(cx, &record)?;
@@ -357,4 +356,40 @@ fn exists() -> AwsError {
     let reason =
         "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.";
     AwsError::new("ParameterAlreadyExists", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::testing::context_with;
+
+    #[tokio::test]
+    async fn a_parameter_is_not_overwritten_unasked_and_a_secure_one_is_sealed() {
+        let (cx, _folder) = context_with(vec![service()]);
+        let put = |input: Value| cx.call("ssm", "PutParameter", input);
+        put(json!({"Name": "/lock", "Value": "me", "Type": "String"}))
+            .await
+            .unwrap();
+        let second = put(json!({"Name": "/lock", "Value": "you", "Type": "String"}))
+            .await
+            .unwrap_err();
+        assert_eq!(second.code, "ParameterAlreadyExists");
+        let overwritten = put(json!({"Name": "/lock", "Value": "you", "Overwrite": true}))
+            .await
+            .unwrap();
+        assert_eq!(overwritten["Version"], 2);
+
+        put(json!({"Name": "/hush", "Value": "secret", "Type": "SecureString"}))
+            .await
+            .unwrap();
+        let get = async |decrypt: bool| {
+            let input = json!({"Name": "/hush", "WithDecryption": decrypt});
+            cx.call("ssm", "GetParameter", input).await.unwrap()["Parameter"]["Value"].clone()
+        };
+        assert_eq!(get(true).await, "secret");
+        assert_ne!(get(false).await, "secret");
+        let filters = json!({"ParameterFilters": [{"Key": "Name", "Option": "BeginsWith", "Values": ["/l"]}]});
+        let found = cx.call("ssm", "DescribeParameters", filters).await.unwrap();
+        assert_eq!(found["Parameters"].as_array().unwrap().len(), 1);
+    }
 }

@@ -163,6 +163,7 @@ fn ec2_tag(name: &str, is_list: bool, parent: &str) -> String {
             return format!("{}Set", lower_first(name));
         }
         ("DnsEntries", _) => Some("dnsEntrySet"),
+        ("NatGatewayAddresses", _) => Some("natGatewayAddressSet"),
         _ => None,
     };
     if let Some(tag) = irregular {

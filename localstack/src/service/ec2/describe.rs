@@ -25,9 +25,9 @@ const NAMES: [(&str, &str); 10] = [
 /// The items that the call wants, under `list`; ids that are not there are an error.
 pub fn answer(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Result<Value, AwsError> {
     let wanted = wanted(call, id);
-    for missing in wanted
+    if let Some(missing) = wanted
         .iter()
-        .filter(|wanted| !items.iter().any(|item| item[id] == ***wanted))
+        .find(|wanted| !items.iter().any(|item| item[id] == ***wanted))
     {
         return Err(not_found(id, missing));
     }

@@ -82,7 +82,7 @@ mod tests {
         };
         let closed = json!([{"IpProtocol": "-1", "CidrIp": "127.0.0.1/32"}]);
         let (from, to) = (group("patient", closed.clone()).await, group("billing", closed).await);
-        let reach = |port| allows(&cx, &[from.clone()], &[to.clone()], port);
+        let reach = |port| allows(&cx, std::slice::from_ref(&from), std::slice::from_ref(&to), port);
 
         let missing = reach(9001).unwrap_err();
         assert_eq!(

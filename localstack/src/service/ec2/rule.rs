@@ -212,14 +212,14 @@ fn standalone(cx: &Context, desired: &Desired, egress: bool) -> Result<Record, A
 fn check(cx: &Context, rule: &mut Record, egress: bool) -> Result<(), AwsError> {
     rule.facts.insert("Egress".into(), egress.into());
     let group = security_group::named(cx, &required(rule, "GroupId")?)?;
-    if let Some(peer) = peer_group(rule) {
-        if security_group::named(cx, &peer)?.text("VpcId") != group.text("VpcId") {
-            let reason = format!(
-                "You have specified two resources that belong to different networks: {} and {peer}",
-                group.id
-            );
-            return Err(AwsError::new("InvalidGroup.NotFound", reason));
-        }
+    if let Some(peer) = peer_group(rule)
+        && security_group::named(cx, &peer)?.text("VpcId") != group.text("VpcId")
+    {
+        let reason = format!(
+            "You have specified two resources that belong to different networks: {} and {peer}",
+            group.id
+        );
+        return Err(AwsError::new("InvalidGroup.NotFound", reason));
     }
     if let Some(block) = rule.text("CidrIp") {
         block

@@ -144,3 +144,45 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     };
     Ok(SUBNETS.list(cx)?.iter().map(shown).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::testing::{context_with, create};
+
+    #[tokio::test]
+    async fn a_subnet_lies_in_its_vpc_beside_the_others_and_holds_it() {
+        let (cx, _folder) = context_with(vec![crate::service::ec2::service()]);
+        let subnet = |vpc: &str, block: &str| json!({"VpcId": vpc, "CidrBlock": block});
+        let kind = "AWS::EC2::Subnet";
+        let nowhere = create(&cx, kind, "S", subnet("vpc-0123456789abcdef0", "10.0.0.0/24"))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            nowhere.0,
+            "The vpc ID 'vpc-0123456789abcdef0' does not exist (InvalidVpcID.NotFound)"
+        );
+
+        let vpc = create(&cx, "AWS::EC2::VPC", "V", json!({"CidrBlock": "10.0.0.0/16"}))
+            .await
+            .unwrap()
+            .physical_id;
+        let made = create(&cx, kind, "S", subnet(&vpc, "10.0.1.0/24"))
+            .await
+            .unwrap()
+            .physical_id;
+        let overlapping = create(&cx, kind, "T", subnet(&vpc, "10.0.0.0/20")).await.unwrap_err();
+        assert!(overlapping.0.contains("conflicts with another subnet"), "{overlapping}");
+        let outside = create(&cx, kind, "T", subnet(&vpc, "10.1.0.0/24")).await.unwrap_err();
+        assert!(outside.0.contains("InvalidSubnet.Range"), "{outside}");
+
+        let by_tag = json!({"Filters": [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "tag:team", "Values": ["bl*"]}]});
+        let found = cx.call("ec2", "DescribeSubnets", by_tag).await.unwrap();
+        assert_eq!(found["Subnets"][0]["SubnetId"], made);
+        let types = |name: &str| cx.resource_type(name).unwrap();
+        let held = types("AWS::EC2::VPC").delete(&cx, &vpc, &json!({})).await.unwrap_err();
+        assert!(held.0.contains("DependencyViolation"), "{held}");
+        types(kind).delete(&cx, &made, &json!({})).await.unwrap();
+        types("AWS::EC2::VPC").delete(&cx, &vpc, &json!({})).await.unwrap();
+    }
+}

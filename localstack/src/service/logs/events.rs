@@ -254,3 +254,65 @@ fn with<T>(
     let mut file = file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     Ok(work(&mut file)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::testing::context_with;
+
+    #[tokio::test]
+    async fn a_search_goes_through_all_streams_in_the_order_of_time_page_by_page() {
+        let (cx, _folder) = context_with(vec![crate::service::logs::service()]);
+        let call = |operation: &'static str, input: Value| cx.call("logs", operation, input);
+        assert_eq!(
+            append(&cx, "/g", "a", &[(1, "x".into())]).unwrap_err().code,
+            "ResourceNotFoundException"
+        );
+        call("CreateLogGroup", json!({"logGroupName": "/g"})).await.unwrap();
+        append(
+            &cx,
+            "/g",
+            "a",
+            &[(1, "one".into()), (4, "four".into()), (6, "six".into())],
+        )
+        .unwrap();
+        append(
+            &cx,
+            "/g",
+            "b",
+            &[(2, "two".into()), (5, "noise".into()), (5, "five".into())],
+        )
+        .unwrap();
+
+        let mut seen = Vec::new();
+        let mut input = json!({"logGroupName": "/g", "limit": 2, "filterPattern": "-noise", "startTime": 2});
+        loop {
+            let page = call("FilterLogEvents", input.clone()).await.unwrap();
+            seen.extend(
+                page["events"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|e| e["message"].as_str().unwrap().to_owned()),
+            );
+            let Some(token) = page.get("nextToken") else { break };
+            input["nextToken"] = token.clone();
+        }
+        assert_eq!(seen, ["two", "four", "five", "six"]);
+
+        let last = json!({"logGroupName": "/g", "logStreamName": "a", "limit": 2});
+        let newest = call("GetLogEvents", last).await.unwrap();
+        let texts: Vec<&Value> = newest["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| &e["message"])
+            .collect();
+        assert_eq!(texts, ["four", "six"]);
+        let before = json!({"logGroupName": "/g", "logStreamName": "a", "nextToken": newest["nextBackwardToken"]});
+        assert_eq!(
+            call("GetLogEvents", before).await.unwrap()["events"][0]["message"],
+            "one"
+        );
+    }
+}
