@@ -9,14 +9,14 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kit::{Admin, Caller, Json, Path, Prefix, Problem, Query, Result};
 use serde::Deserialize;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{
     Patient,
-    input::PatientBody,
+    input::{PatientBody, ValidPatient},
     list::{self, Sort},
     store,
     version::{IfMatch, etag},
@@ -86,29 +86,50 @@ pub async fn create(
     headers: HeaderMap,
     Json(body): Json<PatientBody>,
 ) -> Result<Response> {
-    let today = OffsetDateTime::now_utc().date();
-    let new = body.validate(today)?;
+    let new = body.validate(OffsetDateTime::now_utc().date())?;
     let key = Key::read(&headers, caller.sub, "POST /patients", &new)?;
     let mut transaction = pool.begin().await?;
-    if let Some(key) = &key
-        && let Some(mut first) = key.claim::<Patient>(&mut transaction).await?
+    let made = make(&mut transaction, &new, key.as_ref()).await;
+    if !matches!(made, Ok(Made::New(_))) {
+        // Awaited, so that the claim on the key is gone before the client can try again.
+        transaction.rollback().await?;
+    } else {
+        transaction.commit().await?;
+    }
+    let patient = match made? {
+        Made::Before(patient) => patient,
+        Made::New(mut patient) => {
+            metrics::counter!("patients_created_total").increment(1);
+            if let Some(state) = billing.open_now(&pool, &patient).await {
+                patient.billing = state;
+            }
+            patient
+        }
+    };
+    Ok(created(&prefix, patient))
+}
+
+/// A creation, or the answer of the same one before.
+enum Made {
+    New(Patient),
+    Before(Patient),
+}
+
+async fn make(transaction: &mut PgConnection, new: &ValidPatient, key: Option<&Key>) -> Result<Made> {
+    if let Some(key) = key
+        && let Some(mut first) = key.claim::<Patient>(transaction).await?
     {
         // The answer is the first one; only what billing did since is told as it is.
-        if let Ok(now) = store::find(&mut *transaction, first.id).await {
+        if let Ok(now) = store::find(transaction, first.id).await {
             first.billing = now.billing;
         }
-        return Ok(created(&prefix, first));
+        return Ok(Made::Before(first));
     }
-    let mut patient = store::create(&mut transaction, &new, today).await?;
-    if let Some(key) = &key {
-        key.keep(&mut transaction, &patient).await?;
+    let patient = store::create(transaction, new, OffsetDateTime::now_utc().date()).await?;
+    if let Some(key) = key {
+        key.keep(transaction, &patient).await?;
     }
-    transaction.commit().await?;
-    metrics::counter!("patients_created_total").increment(1);
-    if let Some(state) = billing.open_now(&pool, &patient).await {
-        patient.billing = state;
-    }
-    Ok(created(&prefix, patient))
+    Ok(Made::New(patient))
 }
 
 /// Read a patient.

@@ -1,0 +1,6 @@
+//! The whole service, on a database of its own for each test.
+
+mod support;
+
+mod billing;
+mod patients;
