@@ -5,6 +5,7 @@ use contracts::{
     LINK_SECRET_HEADER,
     billing::v1::{BillingRequest, CloseBillingAccountRequest, billing_service_client::BillingServiceClient},
 };
+use futures::stream;
 use http::{Request, StatusCode};
 use kit::{
     Role, database,
@@ -15,6 +16,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -211,6 +216,32 @@ async fn a_caller_without_the_links_secret_is_refused_but_health_answers_everybo
         .into_inner();
     assert_eq!(health.status(), ServingStatus::Serving);
     assert!(LinkGuard::new("".into()).is_err(), "an empty secret opens no door");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn reflection_tells_a_stranger_which_services_there_are() {
+    let Some(service) = Service::start().await else { return };
+    let question = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut reflection = ServerReflectionClient::new(service.channel.clone());
+    let asked = reflection.server_reflection_info(stream::iter([question])).await;
+    let answer = asked
+        .expect("reflection answers")
+        .into_inner()
+        .message()
+        .await
+        .expect("a message");
+    let Some(MessageResponse::ListServicesResponse(list)) = answer.and_then(|it| it.message_response) else {
+        panic!("reflection must list the services");
+    };
+    let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+    assert!(
+        names.contains(&"billing.v1.BillingService") && names.contains(&"grpc.health.v1.Health"),
+        "{names:?}"
+    );
     service.stop().await;
 }
 
