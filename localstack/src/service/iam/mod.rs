@@ -56,5 +56,9 @@ fn missing(what: &str, name: &str) -> AwsError {
 }
 
 fn exists(what: &str, name: &str) -> AwsError {
-    AwsError::new("EntityAlreadyExists", format!("{what} with name {name} already exists.")).with_status(409)
+    AwsError::new(
+        "EntityAlreadyExists",
+        format!("{what} with name {name} already exists."),
+    )
+    .with_status(409)
 }

@@ -53,7 +53,10 @@ impl Service for Logs {
 }
 
 fn missing(what: &str) -> AwsError {
-    AwsError::new("ResourceNotFoundException", format!("The specified log {what} does not exist."))
+    AwsError::new(
+        "ResourceNotFoundException",
+        format!("The specified log {what} does not exist."),
+    )
 }
 
 fn invalid(message: impl Into<String>) -> AwsError {
