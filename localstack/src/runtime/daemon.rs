@@ -19,7 +19,12 @@ use super::task::Identity;
 pub fn start(mut command: Command, log: &Path) -> anyhow::Result<Identity> {
     let out = OpenOptions::new().create(true).append(true).open(log);
     let out = out.with_context(|| format!("cannot write {}", log.display()))?;
-    command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).process_group(0).kill_on_drop(false);
+    command
+        .stdin(Stdio::null())
+        .stdout(out.try_clone()?)
+        .stderr(out)
+        .process_group(0)
+        .kill_on_drop(false);
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;
     let identity = child.id().and_then(Identity::of);
@@ -59,5 +64,7 @@ pub fn last_lines(log: &Path) -> String {
 /// Looks for a program on PATH.
 pub fn on_path(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
 }

@@ -1,5 +1,8 @@
 //! What runs: the processes and proxies behind the resources.
 
+pub mod broker;
+pub mod daemon;
 pub mod discovery;
 pub mod load_balancer;
+pub mod postgres;
 pub mod task;

@@ -15,8 +15,10 @@ pub mod ecr;
 pub mod ecs;
 pub mod elbv2;
 pub mod iam;
+pub mod kafka;
 pub mod kms;
 pub mod logs;
+pub mod rds;
 pub(crate) mod records;
 mod seal;
 pub mod secretsmanager;
@@ -39,8 +41,11 @@ pub fn all() -> Vec<Arc<dyn Service>> {
         kms::service(),
         secretsmanager::service(),
         logs::service(),
+        ecr::service(),
         cloudwatch::service(),
         autoscaling::service(),
+        rds::service(),
+        kafka::service(),
         servicediscovery::service(),
         elbv2::service(),
         ecs::service(),

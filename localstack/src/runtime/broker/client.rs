@@ -93,7 +93,13 @@ impl Client {
                 }
             }
             if code == 0 {
-                topics.push(Topic { name, internal, partitions: partitions.max(0) as usize, replicas, ready });
+                topics.push(Topic {
+                    name,
+                    internal,
+                    partitions: partitions.max(0) as usize,
+                    replicas,
+                    ready,
+                });
             }
         }
         Ok(topics)
@@ -124,11 +130,17 @@ impl Client {
         }
         checked(code, words, "create", name)?;
         let led = async {
-            while !self.topics(Some(&[name])).await.is_ok_and(|found| found.iter().any(|topic| topic.ready)) {
+            while !self
+                .topics(Some(&[name]))
+                .await
+                .is_ok_and(|found| found.iter().any(|topic| topic.ready))
+            {
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        timeout(PATIENCE, led).await.with_context(|| format!("the topic '{name}' has no leader yet"))
+        timeout(PATIENCE, led)
+            .await
+            .with_context(|| format!("the topic '{name}' has no leader yet"))
     }
 
     /// Removes a topic; one that is not there is fine.
@@ -208,14 +220,20 @@ impl Client {
             Ok(answer)
         };
         let broker = || format!("the broker {}:{} does not answer", self.address, self.port);
-        timeout(PATIENCE, asked).await.with_context(broker)?.with_context(broker)
+        timeout(PATIENCE, asked)
+            .await
+            .with_context(broker)?
+            .with_context(broker)
     }
 }
 
 fn checked(code: i16, words: Option<String>, what: &str, topic: &str) -> anyhow::Result<()> {
     match code {
         0 => Ok(()),
-        _ => bail!("cannot {what} the topic '{topic}': {}", words.unwrap_or_else(|| format!("Kafka's error {code}"))),
+        _ => bail!(
+            "cannot {what} the topic '{topic}': {}",
+            words.unwrap_or_else(|| format!("Kafka's error {code}"))
+        ),
     }
 }
 
@@ -242,5 +260,7 @@ fn text(from: &mut Bytes) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     ensure!(from.remaining() >= length as usize, "the answer ends too early");
-    Ok(Some(String::from_utf8_lossy(&from.split_to(length as usize)).into_owned()))
+    Ok(Some(
+        String::from_utf8_lossy(&from.split_to(length as usize)).into_owned(),
+    ))
 }

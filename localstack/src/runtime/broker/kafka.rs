@@ -50,14 +50,23 @@ impl Broker for Kafka {
         // What `kafka-storage format` writes, without a second start of Java. Kafka adds the directory's id.
         let meta = data.join("meta.properties");
         if !meta.exists() {
-            write(&meta, format!("version=1\ncluster.id={}\nnode.id=1\n", settings.cluster_id))?;
+            write(
+                &meta,
+                format!("version=1\ncluster.id={}\nnode.id=1\n", settings.cluster_id),
+            )?;
         }
         let (config, logging) = (folder.join("server.properties"), folder.join("log4j2.properties"));
         write(&config, properties(settings, &data))?;
         write(&logging, LOGGING.to_owned())?;
 
         let mut command = Command::new(&self.java);
-        command.args(["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError"]);
+        command.args([
+            "-Xms64m",
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+ExitOnOutOfMemoryError",
+        ]);
         command.arg("-Djava.awt.headless=true");
         command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
         command.arg("-cp").arg(self.libs.join("*"));
@@ -68,7 +77,9 @@ impl Broker for Kafka {
 
 fn has_kafka(libs: &Path) -> bool {
     let entries = fs::read_dir(libs).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with("kafka_2.13-"))
+    entries
+        .map(|entry| entry.file_name())
+        .any(|name| name.to_string_lossy().starts_with("kafka_2.13-"))
 }
 
 /// One replica of everything, few internal partitions, no wait before the first rebalance, topics only by request.

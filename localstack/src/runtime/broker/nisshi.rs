@@ -16,7 +16,9 @@ impl Nisshi {
     pub fn find() -> Option<Self> {
         let ours = prefix().map(|prefix| prefix.join("bin/nisshi"));
         let cargo = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo/bin/nisshi"));
-        let found = on_path("nisshi").or(ours.filter(|path| path.is_file())).or(cargo.filter(|path| path.is_file()));
+        let found = on_path("nisshi")
+            .or(ours.filter(|path| path.is_file()))
+            .or(cargo.filter(|path| path.is_file()));
         found.map(Self)
     }
 }

@@ -23,7 +23,10 @@ pub struct Server {
 
 impl Server {
     pub fn client(&self) -> Client {
-        Client { address: self.settings.address, port: self.settings.port }
+        Client {
+            address: self.settings.address,
+            port: self.settings.port,
+        }
     }
 
     /// Starts the broker, and returns its program's name when it answers.
@@ -40,7 +43,11 @@ impl Server {
         let until = Instant::now() + START_PATIENCE;
         while let Err(error) = self.client().answers().await {
             if !process.is_alive() {
-                bail!("the broker ({}) ended while it started:\n{}", broker.name(), daemon::last_lines(&log));
+                bail!(
+                    "the broker ({}) ended while it started:\n{}",
+                    broker.name(),
+                    daemon::last_lines(&log)
+                );
             }
             if Instant::now() > until {
                 daemon::stop(process, Signal::KILL, Duration::ZERO).await;

@@ -47,7 +47,9 @@ impl Cluster {
         fs::create_dir_all(&self.folder).context("cannot make the instance's folder")?;
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
         let mut copy = Command::new("cp");
-        copy.args(["-a", "--reflink=auto"]).arg(template.join("data")).arg(self.folder.join("data"));
+        copy.args(["-a", "--reflink=auto"])
+            .arg(template.join("data"))
+            .arg(self.folder.join("data"));
         run(copy, None, "copy the template of a database").await?;
         let admin = password();
         fs::write(self.folder.join("admin"), &admin)?;
@@ -64,7 +66,11 @@ impl Cluster {
     pub async fn start(&self) -> anyhow::Result<Identity> {
         let (install, owner) = (Install::find()?, Owner::choose()?);
         if TcpTaken::at(self.address, self.port).await {
-            bail!("{}:{} is taken by another process; the database cannot listen there", self.address, self.port);
+            bail!(
+                "{}:{} is taken by another process; the database cannot listen there",
+                self.address,
+                self.port
+            );
         }
         self.configure()?;
         let log = self.folder.join("server.log");
@@ -91,7 +97,11 @@ impl Cluster {
                 bail!("PostgreSQL ended while it started:\n{}", log());
             }
             if Instant::now() > until {
-                bail!("PostgreSQL takes no queries after {} s ({error}):\n{}", START_PATIENCE.as_secs(), log());
+                bail!(
+                    "PostgreSQL takes no queries after {} s ({error}):\n{}",
+                    START_PATIENCE.as_secs(),
+                    log()
+                );
             }
             sleep(Duration::from_millis(60)).await;
         }
@@ -100,7 +110,8 @@ impl Cluster {
     /// Says whether the master user can log in and ask something.
     pub async fn answers(&self, master: &Master<'_>) -> anyhow::Result<()> {
         let database = master.database.unwrap_or("postgres");
-        self.query(&Install::find()?, (master.user, master.password), database, "select 1;").await
+        self.query(&Install::find()?, (master.user, master.password), database, "select 1;")
+            .await
     }
 
     /// Gives the master user another password.
@@ -153,7 +164,15 @@ impl Cluster {
     /// Runs SQL through psql; the password goes by the environment, which other users cannot read.
     async fn query(&self, install: &Install, login: (&str, &str), database: &str, sql: &str) -> anyhow::Result<()> {
         let mut psql = Command::new(install.tool("psql"));
-        psql.args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-h", &self.address.to_string()]);
+        psql.args([
+            "-X",
+            "-q",
+            "-w",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            &self.address.to_string(),
+        ]);
         psql.args(["-p", &self.port.to_string(), "-U", login.0, "-d", database]);
         psql.env("PGPASSWORD", login.1).env("PGCONNECT_TIMEOUT", "5");
         run(psql, Some(sql.to_owned()), "ask the database").await
@@ -201,7 +220,16 @@ async fn ensure_template(install: &Install, owner: Owner, template: &Path) -> an
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o700))?;
     owner.give(&beside)?;
     let (mut initdb, at) = owner.command(&beside, &install.tool("initdb"));
-    initdb.args(["-D", &format!("{at}/data"), "-U", ADMIN, "-A", "scram-sha-256", "-E", "UTF8"]);
+    initdb.args([
+        "-D",
+        &format!("{at}/data"),
+        "-U",
+        ADMIN,
+        "-A",
+        "scram-sha-256",
+        "-E",
+        "UTF8",
+    ]);
     initdb.args(["--locale=C.UTF-8", "--no-sync", "--no-instructions"]);
     // The password is set for each instance; initdb only wants one before it takes scram.
     fs::write(beside.join("first"), password())?;
@@ -218,8 +246,18 @@ async fn ensure_template(install: &Install, owner: Owner, template: &Path) -> an
 /// A self-signed certificate, so that clients that require TLS get it. Without openssl there is none.
 async fn certificate(data: &Path) {
     let mut openssl = Command::new("openssl");
-    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
-    openssl.args(["-days", "3650", "-subj", "/CN=localhost", "-keyout"]).arg(data.join("server.key"));
+    openssl.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]);
+    openssl
+        .args(["-days", "3650", "-subj", "/CN=localhost", "-keyout"])
+        .arg(data.join("server.key"));
     openssl.arg("-out").arg(data.join("server.crt"));
     if run(openssl, None, "make a certificate").await.is_err() {
         let _ = fs::remove_file(data.join("server.crt"));
@@ -231,11 +269,20 @@ async fn certificate(data: &Path) {
 
 async fn run(mut command: Command, input: Option<String>, purpose: &str) -> anyhow::Result<()> {
     let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
-    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let program = command.as_std().get_program().to_string_lossy().into_owned();
-    let mut child = command.spawn().with_context(|| format!("cannot run {program} to {purpose}"))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot run {program} to {purpose}"))?;
     if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-        stdin.write_all(input.as_bytes()).await.with_context(|| format!("{program} does not read its input"))?;
+        stdin
+            .write_all(input.as_bytes())
+            .await
+            .with_context(|| format!("{program} does not read its input"))?;
     }
     let ended = timeout(Duration::from_secs(120), child.wait_with_output()).await;
     let output = ended.with_context(|| format!("{program} took too long to {purpose}"))??;

@@ -23,10 +23,16 @@ impl Install {
                  Install it with `apt-get install postgresql` (or run scripts/up) and try again"
             );
         };
-        let said = std::process::Command::new(bin.join("postgres")).arg("--version").output();
+        let said = std::process::Command::new(bin.join("postgres"))
+            .arg("--version")
+            .output();
         let said = said.with_context(|| format!("cannot run {}", bin.join("postgres").display()))?;
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        let version = said.split_whitespace().nth(2).context("postgres --version says nothing")?.to_owned();
+        let version = said
+            .split_whitespace()
+            .nth(2)
+            .context("postgres --version says nothing")?
+            .to_owned();
         if bin.join("psql").is_file() || on_path("psql").is_some() {
             Ok(Self { bin, version })
         } else {
@@ -36,7 +42,11 @@ impl Install {
 
     pub fn tool(&self, name: &str) -> PathBuf {
         let beside = self.bin.join(name);
-        if beside.is_file() { beside } else { on_path(name).unwrap_or(beside) }
+        if beside.is_file() {
+            beside
+        } else {
+            on_path(name).unwrap_or(beside)
+        }
     }
 
     pub fn major(&self) -> &str {

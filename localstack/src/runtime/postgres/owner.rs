@@ -32,7 +32,9 @@ impl Owner {
             users.lines().find_map(|line| {
                 let fields: Vec<&str> = line.split(':').collect();
                 let matches = fields.first() == Some(&name);
-                matches.then(|| Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))).flatten()
+                matches
+                    .then(|| Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?)))
+                    .flatten()
             })
         };
         let (uid, gid) = find("postgres")

@@ -1,0 +1,258 @@
+//! The image of one binary.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::closure::{Closure, closure};
+use super::layer::{Entry, Layer};
+use super::layout::{CONFIG, Descriptor, LAYER, Layout, MANIFEST, write_whole};
+use super::unwritten;
+use crate::stacks::Image;
+
+/// The user that services run as in their images.
+const USER: u32 = 10001;
+
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+const CERTIFICATE_FILES: &[&str] = &[
+    CERTIFICATES,
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+
+/// An image in its OCI layout under `target/oci/SERVICE`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Built {
+    pub service: String,
+    /// `sha256:…` of the manifest: what a task definition names.
+    pub digest: String,
+    pub layer: Descriptor,
+    pub config: Descriptor,
+    pub manifest: Descriptor,
+    /// What went in; the same fingerprint is not packed again.
+    pub fingerprint: String,
+    /// The folder of the OCI layout.
+    pub folder: PathBuf,
+}
+
+impl Built {
+    pub(super) fn layout(&self) -> Layout {
+        Layout(self.folder.clone())
+    }
+
+    fn is_whole(&self) -> bool {
+        let there = |d: &Descriptor| fs::metadata(self.layout().blob(&d.digest)).is_ok_and(|m| m.len() == d.size);
+        [&self.layer, &self.config, &self.manifest].into_iter().all(there)
+    }
+}
+
+/// Packs a binary with what it needs. It blocks; when nothing has changed, it only reads and compares.
+pub fn build(spec: &Image, binary: &Path) -> anyhow::Result<Built> {
+    let needed = closure(binary)?;
+    let layer = fill(spec, binary, &needed)?;
+    let settings = settings(spec, &needed);
+    let fingerprint = format!("{}-{}", layer.fingerprint()?, digest_of(&settings));
+    let folder = spec.workspace.join("target/oci").join(&spec.service);
+    let record = folder.join("built.json");
+    let former = fs::read(&record)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Built>(&bytes).ok());
+    if let Some(former) = former.filter(|f| f.fingerprint == fingerprint && f.folder == folder && f.is_whole()) {
+        return Ok(former);
+    }
+    let layout = Layout(folder.clone());
+    let (layer, diff_id) = write_layer(&layout, &layer)?;
+    let mut config = settings;
+    config["rootfs"] = json!({"type": "layers", "diff_ids": [diff_id]});
+    let config = layout.put(CONFIG, config.to_string().as_bytes())?;
+    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]});
+    let manifest = layout.put(MANIFEST, manifest.to_string().as_bytes())?;
+    layout.point_to(&manifest, &[&layer, &config])?;
+    let digest = manifest.digest.clone();
+    let built = Built {
+        service: spec.service.clone(),
+        digest,
+        layer,
+        config,
+        manifest,
+        fingerprint,
+        folder,
+    };
+    write_whole(&record, &serde_json::to_vec_pretty(&built)?)?;
+    Ok(built)
+}
+
+fn write_layer(layout: &Layout, layer: &Layer) -> anyhow::Result<(Descriptor, String)> {
+    let blobs = layout.0.join("blobs/sha256");
+    fs::create_dir_all(&blobs).map_err(|error| unwritten(error, &blobs))?;
+    let beside = layout.0.join(format!("layer.new-{}", std::process::id()));
+    let written = layer.write(&beside).and_then(|written| {
+        let path = layout.blob(&written.digest);
+        fs::rename(&beside, &path).map_err(|error| unwritten(error, &path))?;
+        Ok(written)
+    });
+    let written = written.inspect_err(|_| {
+        let _ = fs::remove_file(&beside);
+    })?;
+    Ok((
+        Descriptor {
+            media_type: LAYER.into(),
+            digest: written.digest,
+            size: written.size,
+        },
+        written.diff_id,
+    ))
+}
+
+fn fill(spec: &Image, binary: &Path, needed: &Closure) -> anyhow::Result<Layer> {
+    let mut layer = Layer::default();
+    for (path, source) in &needed.files {
+        layer.add(
+            path,
+            Entry::File {
+                source: source.clone(),
+                mode: 0o755,
+            },
+        );
+    }
+    layer.add(
+        place(spec),
+        Entry::File {
+            source: binary.to_owned(),
+            mode: 0o755,
+        },
+    );
+    layer.add(
+        CERTIFICATES,
+        Entry::File {
+            source: certificates()?,
+            mode: 0o644,
+        },
+    );
+    let user = format!("app:x:{USER}:{USER}:app:/:/nonexistent\n");
+    layer.text("etc/passwd", format!("root:x:0:0:root:/:/nonexistent\n{user}"));
+    layer.text("etc/group", format!("root:x:0:\napp:x:{USER}:\n"));
+    layer.text("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
+    // Mount points for whoever runs the image; their root may be read-only.
+    layer.text("etc/hosts", "");
+    layer.text("etc/resolv.conf", "");
+    for folder in ["dev", "proc", "sys", "run"] {
+        layer.add(folder, Entry::Folder { mode: 0o755 });
+    }
+    layer.add("tmp", Entry::Folder { mode: 0o1777 });
+    Ok(layer)
+}
+
+fn place(spec: &Image) -> String {
+    format!("/usr/local/bin/{}", spec.package)
+}
+
+fn certificates() -> anyhow::Result<PathBuf> {
+    let found = CERTIFICATE_FILES.iter().map(PathBuf::from).find(|path| path.is_file());
+    found.context(
+        "this machine has no CA certificates to put into the image\n\
+         hint: `apt-get install ca-certificates` (they are expected at /etc/ssl/certs/ca-certificates.crt)",
+    )
+}
+
+/// The image's configuration, all but the layer.
+fn settings(spec: &Image, needed: &Closure) -> Value {
+    let mut env = vec![
+        "PATH=/usr/local/bin".to_owned(),
+        format!("SSL_CERT_FILE={CERTIFICATES}"),
+    ];
+    if !needed.extra_folders.is_empty() {
+        let folders: Vec<_> = needed
+            .extra_folders
+            .iter()
+            .map(|folder| folder.to_string_lossy())
+            .collect();
+        env.push(format!("LD_LIBRARY_PATH={}", folders.join(":")));
+    }
+    let ports: Map<String, Value> = spec
+        .ports
+        .iter()
+        .map(|port| (format!("{port}/tcp"), json!({})))
+        .collect();
+    json!({
+        "architecture": needed.architecture,
+        "os": "linux",
+        "config": {
+            "User": format!("{USER}:{USER}"),
+            "Env": env,
+            "Entrypoint": [place(spec)],
+            "WorkingDir": "/",
+            "ExposedPorts": ports,
+            "Labels": {"org.opencontainers.image.title": spec.service},
+            "StopSignal": "SIGTERM",
+        },
+    })
+}
+
+fn digest_of(value: &Value) -> String {
+    use sha2::{Digest, Sha256};
+    hex::encode(Sha256::digest(value.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(workspace: &Path) -> Image {
+        Image {
+            service: "truth".into(),
+            package: "true".into(),
+            workspace: workspace.into(),
+            ports: vec![4000],
+        }
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_bytes() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = build(&image(one.path()), Path::new("/bin/true")).unwrap();
+        let second = build(&image(other.path()), Path::new("/bin/true")).unwrap();
+        assert_eq!(first.digest, second.digest);
+        let bytes = |built: &Built| fs::read(built.layout().blob(&built.layer.digest)).unwrap();
+        assert_eq!(bytes(&first), bytes(&second));
+    }
+
+    #[test]
+    fn an_unchanged_binary_is_not_packed_again_and_a_changed_one_replaces_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = image(folder.path());
+        let first = build(&spec, Path::new("/bin/true")).unwrap();
+        let layer = first.layout().blob(&first.layer.digest);
+        let made = fs::metadata(&layer).unwrap().modified().unwrap();
+        assert_eq!(build(&spec, Path::new("/bin/true")).unwrap(), first);
+        assert_eq!(fs::metadata(&layer).unwrap().modified().unwrap(), made);
+        let second = build(&spec, Path::new("/bin/false")).unwrap();
+        assert_ne!(second.digest, first.digest);
+        assert!(!layer.exists(), "the former layer is gone");
+    }
+
+    #[test]
+    fn a_layer_holds_the_binary_its_libraries_certificates_and_a_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let built = build(&image(folder.path()), Path::new("/bin/true")).unwrap();
+        let file = fs::File::open(built.layout().blob(&built.layer.digest)).unwrap();
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+        let paths: Vec<String> = archive
+            .entries()
+            .unwrap()
+            .map(|e| e.unwrap().path().unwrap().display().to_string())
+            .collect();
+        for wanted in [
+            "usr/local/bin/true",
+            "etc/ssl/certs/ca-certificates.crt",
+            "etc/passwd",
+            "tmp/",
+        ] {
+            assert!(paths.iter().any(|path| path == wanted), "{wanted} in {paths:?}");
+        }
+        assert!(paths.iter().any(|path| path.ends_with("/libc.so.6")), "{paths:?}");
+    }
+}

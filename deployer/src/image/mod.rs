@@ -1,0 +1,27 @@
+//! Images without a Docker daemon: compile the crates, pack what they need, push it.
+//!
+//! [`compile`] runs one `cargo build` for all packages, [`build`] makes an OCI image of one binary (the same inputs give
+//! the same bytes), [`push`] uploads what the registry does not have.
+
+mod build;
+mod closure;
+mod compile;
+mod layer;
+mod layout;
+mod push;
+
+pub use build::{Built, build};
+pub use compile::{CompileError, compile};
+pub use push::{Credentials, push};
+
+/// The words for a failed write, which say it when the disk is full.
+fn unwritten(error: std::io::Error, path: &std::path::Path) -> anyhow::Error {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => anyhow::anyhow!(
+            "no space left on the disk for {}; free some and run the command again (nothing half-made was kept)",
+            path.display()
+        ),
+        _ => anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
+    }
+}

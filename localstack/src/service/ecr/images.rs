@@ -1,0 +1,193 @@
+//! The images of a repository: manifests by digest, and the tags that point to them.
+
+use std::collections::HashSet;
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::blobs::{Blobs, hex_of};
+use super::repository::REPOSITORIES;
+use crate::service::records::{now, seconds};
+use crate::{AwsError, Context};
+
+const IMAGES: &str = "ecr.images";
+
+/// One manifest in one repository.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Image {
+    pub repository: String,
+    pub digest: String,
+    pub media_type: String,
+    pub tags: Vec<String>,
+    /// Bytes of its layers and config.
+    pub size: u64,
+    /// Milliseconds since 1970.
+    pub pushed: i64,
+}
+
+impl Image {
+    fn key(&self) -> String {
+        format!("{}@{}", self.repository, self.digest)
+    }
+
+    pub fn manifest(&self, cx: &Context) -> Result<Vec<u8>, AwsError> {
+        let path = Blobs::of(cx)
+            .path(&self.digest)
+            .ok_or_else(|| AwsError::internal("a digest of another form"))?;
+        fs::read(path).map_err(|error| AwsError::internal(format!("the manifest {} is gone: {error}", self.digest)))
+    }
+
+    pub fn detail(&self, cx: &Context) -> Value {
+        let mut shown = json!({
+            "registryId": cx.account(),
+            "repositoryName": self.repository,
+            "imageDigest": self.digest,
+            "imageSizeInBytes": self.size,
+            "imagePushedAt": seconds(self.pushed),
+            "imageManifestMediaType": self.media_type,
+        });
+        if !self.tags.is_empty() {
+            shown["imageTags"] = json!(self.tags);
+        }
+        shown
+    }
+}
+
+pub fn list(cx: &Context, repository: &str) -> Result<Vec<Image>, AwsError> {
+    Ok(all(cx)?
+        .into_iter()
+        .filter(|image| image.repository == repository)
+        .collect())
+}
+
+/// By digest (`sha256:…`) or by tag.
+pub fn find(cx: &Context, repository: &str, reference: &str) -> Result<Option<Image>, AwsError> {
+    if reference.starts_with("sha256:") {
+        return Ok(cx.store().get(IMAGES, &format!("{repository}@{reference}"))?);
+    }
+    Ok(list(cx, repository)?
+        .into_iter()
+        .find(|image| image.tags.iter().any(|tag| tag == reference)))
+}
+
+/// Keeps a manifest, and moves the tag to it when the reference is a tag.
+pub fn push(
+    cx: &Context,
+    repository: &str,
+    reference: &str,
+    media_type: &str,
+    manifest: &[u8],
+) -> Result<Image, AwsError> {
+    let parsed: Value = serde_json::from_slice(manifest)
+        .map_err(|error| AwsError::new("MANIFEST_INVALID", format!("The manifest is not JSON: {error}")))?;
+    let blobs = Blobs::of(cx);
+    let mut size = 0;
+    for digest in parts(&parsed) {
+        size += blobs.size(&digest).ok_or_else(|| {
+            AwsError::new(
+                "MANIFEST_BLOB_UNKNOWN",
+                format!("The manifest names {digest}, which is not here."),
+            )
+        })?;
+    }
+    let digest = blobs.put(manifest)?;
+    let tag = (!reference.starts_with("sha256:")).then(|| reference.to_owned());
+    if tag.is_none() && reference != digest {
+        return Err(AwsError::new(
+            "DIGEST_INVALID",
+            format!("The manifest's digest is {digest}, not {reference}."),
+        ));
+    }
+    let mut image = find(cx, repository, &digest)?.unwrap_or(Image {
+        repository: repository.to_owned(),
+        digest,
+        media_type: media_type.to_owned(),
+        tags: Vec::new(),
+        size,
+        pushed: now(),
+    });
+    if let Some(tag) = tag {
+        move_tag(cx, &mut image, tag)?;
+    }
+    cx.store().put(IMAGES, &image.key(), &image)?;
+    Ok(image)
+}
+
+fn move_tag(cx: &Context, image: &mut Image, tag: String) -> Result<(), AwsError> {
+    if image.tags.contains(&tag) {
+        return Ok(());
+    }
+    if let Some(mut former) = find(cx, &image.repository, &tag)? {
+        let fixed = REPOSITORIES
+            .get(cx, &image.repository)?
+            .is_some_and(|r| r.has("ImageTagMutability", "IMMUTABLE"));
+        if fixed {
+            return Err(AwsError::new(
+                "TAG_INVALID",
+                format!(
+                    "The image tag '{tag}' already exists in '{}' and cannot be moved: tags are immutable.",
+                    image.repository
+                ),
+            ));
+        }
+        former.tags.retain(|t| *t != tag);
+        cx.store().put(IMAGES, &former.key(), &former)?;
+    }
+    image.tags.push(tag);
+    Ok(())
+}
+
+/// Removes an image, its unpacked form, and the blobs that no other image needs.
+pub fn remove(cx: &Context, image: &Image) -> Result<(), AwsError> {
+    let manifest: Value = serde_json::from_slice(&image.manifest(cx)?).unwrap_or_default();
+    cx.store().delete(IMAGES, &image.key())?;
+    let mut needed = HashSet::new();
+    for other in all(cx)? {
+        needed.extend(parts(&serde_json::from_slice(&other.manifest(cx)?).unwrap_or_default()));
+        needed.insert(other.digest);
+    }
+    let blobs = Blobs::of(cx);
+    for digest in parts(&manifest).into_iter().chain([image.digest.clone()]) {
+        if !needed.contains(&digest) {
+            blobs.remove(&digest);
+        }
+    }
+    if !needed.contains(&image.digest)
+        && let Some(hex) = hex_of(&image.digest)
+    {
+        let _ = fs::remove_dir_all(cx.state_dir().join("images").join(hex));
+    }
+    Ok(())
+}
+
+/// Drops one tag; the image stays.
+pub fn untag(cx: &Context, mut image: Image, tag: &str) -> Result<(), AwsError> {
+    image.tags.retain(|t| t != tag);
+    Ok(cx.store().put(IMAGES, &image.key(), &image)?)
+}
+
+/// Every image of every repository.
+pub fn all(cx: &Context) -> Result<Vec<Image>, AwsError> {
+    Ok(cx.store().list(IMAGES)?.into_iter().map(|(_, image)| image).collect())
+}
+
+/// The digests that a manifest or an index names.
+fn parts(manifest: &Value) -> Vec<String> {
+    let many = |member: &str| {
+        manifest
+            .get(member)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let descriptors = manifest
+        .get("config")
+        .cloned()
+        .into_iter()
+        .chain(many("layers"))
+        .chain(many("manifests"));
+    descriptors
+        .filter_map(|d| d.get("digest").and_then(Value::as_str).map(str::to_owned))
+        .collect()
+}

@@ -1,0 +1,47 @@
+//! Amazon ECR: repositories, their images, and the registry that images are pushed to.
+
+mod blobs;
+mod images;
+mod operations;
+mod registry;
+mod repository;
+#[cfg(test)]
+mod tests;
+mod unpack;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+pub use registry::registry;
+pub use unpack::{OciConfig, Unpacked, unpack};
+
+use crate::service::records::kept;
+use crate::{AwsError, Call, Context, ResourceType, Service};
+
+pub fn service() -> Arc<dyn Service> {
+    Arc::new(Ecr)
+}
+
+struct Ecr;
+
+#[async_trait]
+impl Service for Ecr {
+    fn name(&self) -> &'static str {
+        "ecr"
+    }
+
+    fn types(&self) -> Vec<Arc<dyn ResourceType>> {
+        vec![kept::<repository::Repository>()]
+    }
+
+    async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        operations::call(cx, &call)
+    }
+
+    /// Drops what uploads left behind that a crash cut off.
+    async fn start(&self, cx: &Context) -> anyhow::Result<()> {
+        blobs::Blobs::of(cx).sweep()
+    }
+}

@@ -1,0 +1,204 @@
+//! The operations of ECR's own API.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::images::{self, Image};
+use super::repository::{self, REPOSITORIES};
+use crate::service::records::{Gate, Record, now, page, seconds, tags_of};
+use crate::{AwsError, Call, Context};
+
+pub fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    match call.operation.as_str() {
+        "GetAuthorizationToken" => Ok(authorization(cx)),
+        "CreateRepository" => create(cx, call),
+        "DeleteRepository" => delete(cx, call),
+        "DescribeRepositories" => describe_repositories(cx, call),
+        "DescribeImages" => describe_images(cx, call),
+        "ListImages" => list_images(cx, call),
+        "BatchGetImage" => batch_get(cx, call),
+        "BatchDeleteImage" => batch_delete(cx, call),
+        "ListTagsForResource" => tags(cx, call),
+        other => Err(AwsError::not_implemented("ecr", other)),
+    }
+}
+
+/// The registry is on loopback and asks for no password; clients want one all the same.
+fn authorization(cx: &Context) -> Value {
+    json!({"authorizationData": [{
+        "authorizationToken": STANDARD.encode("AWS:local"),
+        "expiresAt": seconds(now() + 12 * 3_600_000),
+        "proxyEndpoint": format!("http://localhost:{}", cx.config().port),
+    }]})
+}
+
+fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let part = cx.part::<Gate>();
+    let _held = part.hold();
+    let name = call.required("repositoryName")?;
+    repository::check_new(cx, &name)?;
+    let mut record = Record::bare(&name, json!({"RepositoryName": name}));
+    if let Some(mutability) = call.text("imageTagMutability") {
+        record.properties.insert("ImageTagMutability".into(), mutability.into());
+    }
+    record.tags = tags_of(&Value::Array(call.list("tags")));
+    REPOSITORIES.put(cx, &record)?;
+    Ok(json!({"repository": repository::shown(cx, &record)}))
+}
+
+fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let part = cx.part::<Gate>();
+    let _held = part.hold();
+    let record = repository::find(cx, &call.required("repositoryName")?)?;
+    repository::empty_first(cx, &record.id, call.boolean("force").unwrap_or(false))?;
+    REPOSITORIES.delete(cx, &record.id)?;
+    Ok(json!({"repository": repository::shown(cx, &record)}))
+}
+
+fn describe_repositories(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let names = call.texts("repositoryNames");
+    let found = if names.is_empty() {
+        REPOSITORIES.list(cx)?
+    } else {
+        names
+            .iter()
+            .map(|name| repository::find(cx, name))
+            .collect::<Result<_, _>>()?
+    };
+    let (found, next) = paged(call, found)?;
+    let shown: Vec<Value> = found.iter().map(|record| repository::shown(cx, record)).collect();
+    Ok(with_token(json!({"repositories": shown}), next))
+}
+
+fn describe_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let name = repository::find(cx, &call.required("repositoryName")?)?.id;
+    let wanted = call.list("imageIds");
+    let mut found = Vec::new();
+    for id in &wanted {
+        let image = by_id(cx, &name, id)?.ok_or_else(|| {
+            AwsError::new(
+                "ImageNotFoundException",
+                format!(
+                    "The image with imageId {} does not exist within the repository with name '{name}' in the \
+                     registry with id '{}'",
+                    id_text(id),
+                    cx.account()
+                ),
+            )
+        })?;
+        found.push(image);
+    }
+    if wanted.is_empty() {
+        found = images::list(cx, &name)?;
+    }
+    let (found, next) = paged(call, found)?;
+    let shown: Vec<Value> = found.iter().map(|image| image.detail(cx)).collect();
+    Ok(with_token(json!({"imageDetails": shown}), next))
+}
+
+fn list_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let name = repository::find(cx, &call.required("repositoryName")?)?.id;
+    let mut ids = Vec::new();
+    for image in images::list(cx, &name)? {
+        if image.tags.is_empty() {
+            ids.push(json!({"imageDigest": image.digest}));
+        }
+        ids.extend(
+            image
+                .tags
+                .iter()
+                .map(|tag| json!({"imageDigest": image.digest, "imageTag": tag})),
+        );
+    }
+    let (ids, next) = paged(call, ids)?;
+    Ok(with_token(json!({"imageIds": ids}), next))
+}
+
+fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let name = repository::find(cx, &call.required("repositoryName")?)?.id;
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    for id in call.list("imageIds") {
+        let Some(image) = by_id(cx, &name, &id)? else {
+            failures.push(missing(&id));
+            continue;
+        };
+        let mut image_id = json!({"imageDigest": image.digest});
+        if let Some(tag) = id.get("imageTag") {
+            image_id["imageTag"] = tag.clone();
+        }
+        found.push(json!({
+            "registryId": cx.account(),
+            "repositoryName": name,
+            "imageId": image_id,
+            "imageManifest": String::from_utf8_lossy(&image.manifest(cx)?),
+            "imageManifestMediaType": image.media_type,
+        }));
+    }
+    Ok(json!({"images": found, "failures": failures}))
+}
+
+fn batch_delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let part = cx.part::<Gate>();
+    let _held = part.hold();
+    let name = repository::find(cx, &call.required("repositoryName")?)?.id;
+    let (mut gone, mut failures) = (Vec::new(), Vec::new());
+    for id in call.list("imageIds") {
+        let Some(image) = by_id(cx, &name, &id)? else {
+            failures.push(missing(&id));
+            continue;
+        };
+        let tag = id.get("imageTag").and_then(Value::as_str);
+        gone.push(json!({"imageDigest": image.digest, "imageTag": tag}));
+        match tag {
+            Some(tag) if image.tags.len() > 1 && id.get("imageDigest").is_none() => images::untag(cx, image, tag)?,
+            _ => images::remove(cx, &image)?,
+        }
+    }
+    Ok(json!({"imageIds": gone, "failures": failures}))
+}
+
+fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let arn = call.required("resourceArn")?;
+    let record = repository::find(cx, arn.split_once(":repository/").map_or("", |(_, name)| name))?;
+    Ok(json!({"tags": record.tag_list()}))
+}
+
+fn by_id(cx: &Context, repository: &str, id: &Value) -> Result<Option<Image>, AwsError> {
+    let member = |name: &str| id.get(name).and_then(Value::as_str);
+    match member("imageDigest").or(member("imageTag")) {
+        Some(reference) => images::find(cx, repository, reference),
+        None => Ok(None),
+    }
+}
+
+fn missing(id: &Value) -> Value {
+    json!({"imageId": id, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"})
+}
+
+fn id_text(id: &Value) -> String {
+    let empty = Map::new();
+    let parts: Vec<String> = ["imageDigest", "imageTag"]
+        .iter()
+        .filter_map(|name| {
+            id.as_object()
+                .unwrap_or(&empty)
+                .get(*name)?
+                .as_str()
+                .map(|v| format!("{name}:'{v}'"))
+        })
+        .collect();
+    format!("{{{}}}", parts.join(", "))
+}
+
+fn paged<T>(call: &Call, items: Vec<T>) -> Result<(Vec<T>, Option<String>), AwsError> {
+    let limit = call.integer("maxResults").unwrap_or(100).clamp(1, 1000) as usize;
+    page(items, limit, call.text("nextToken").as_deref())
+}
+
+fn with_token(mut answer: Value, next: Option<String>) -> Value {
+    if let Some(next) = next {
+        answer["nextToken"] = next.into();
+    }
+    answer
+}

@@ -1,0 +1,260 @@
+//! The OCI distribution protocol, as far as pushing and pulling images needs it.
+
+use axum::body::Body;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RANGE};
+use http::{Method, Request, Response, StatusCode};
+use serde_json::json;
+use tokio_util::io::ReaderStream;
+use uuid::Uuid;
+
+use super::blobs::{Blobs, hex_of};
+use super::{images, repository};
+use crate::service::records::Gate;
+use crate::{AwsError, Context};
+
+const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const LARGEST_MANIFEST: usize = 4 << 20;
+
+/// Answers a request to `/v2/…`.
+pub async fn registry(cx: Context, request: Request<Body>) -> Response<Body> {
+    match answer(&cx, request).await {
+        Ok(response) => response,
+        Err(error) => {
+            let body = json!({"errors": [{"code": error.code, "message": error.message}]});
+            build(
+                error.status,
+                &[(CONTENT_TYPE, "application/json")],
+                Body::from(body.to_string()),
+            )
+        }
+    }
+}
+
+async fn answer(cx: &Context, request: Request<Body>) -> Result<Response<Body>, AwsError> {
+    let path = request.uri().path().to_owned();
+    let rest = path.strip_prefix("/v2/").unwrap_or("");
+    if rest.is_empty() {
+        return Ok(build(
+            200,
+            &[(
+                HeaderName::from_static("docker-distribution-api-version"),
+                "registry/2.0",
+            )],
+            Body::empty(),
+        ));
+    }
+    if let Some((name, reference)) = rest.rsplit_once("/manifests/") {
+        known(cx, name)?;
+        return manifests(cx, request, name, reference).await;
+    }
+    if let Some((name, upload)) = rest.rsplit_once("/blobs/uploads") {
+        known(cx, name)?;
+        return uploads(cx, request, name, upload.trim_matches('/')).await;
+    }
+    if let Some((name, digest)) = rest.rsplit_once("/blobs/") {
+        known(cx, name)?;
+        return blob(cx, request, digest).await;
+    }
+    if let Some(name) = rest.strip_suffix("/tags/list") {
+        known(cx, name)?;
+        let mut tags: Vec<String> = images::list(cx, name)?
+            .into_iter()
+            .flat_map(|image| image.tags)
+            .collect();
+        tags.sort();
+        let body = json!({"name": name, "tags": tags});
+        return Ok(build(
+            200,
+            &[(CONTENT_TYPE, "application/json")],
+            Body::from(body.to_string()),
+        ));
+    }
+    Err(AwsError::new("UNSUPPORTED", format!("{path} is not a path of the registry.")).with_status(404))
+}
+
+/// ECR does not make repositories at a push.
+fn known(cx: &Context, name: &str) -> Result<(), AwsError> {
+    let found = repository::find(cx, name);
+    found
+        .map(|_| ())
+        .map_err(|error| AwsError::new("NAME_UNKNOWN", error.message).with_status(404))
+}
+
+async fn manifests(
+    cx: &Context,
+    request: Request<Body>,
+    name: &str,
+    reference: &str,
+) -> Result<Response<Body>, AwsError> {
+    let unknown = || {
+        AwsError::new(
+            "MANIFEST_UNKNOWN",
+            format!("Requested image not found: {name} {reference}"),
+        )
+    };
+    match *request.method() {
+        Method::GET | Method::HEAD => {
+            let image = images::find(cx, name, reference)?.ok_or_else(|| unknown().with_status(404))?;
+            let manifest = image.manifest(cx)?;
+            let length = manifest.len().to_string();
+            let headers = [
+                (CONTENT_TYPE, &*image.media_type),
+                (CONTENT_LENGTH, &*length),
+                (DIGEST, &*image.digest),
+            ];
+            let body = if request.method() == Method::HEAD {
+                Body::empty()
+            } else {
+                Body::from(manifest)
+            };
+            Ok(build(200, &headers, body))
+        }
+        Method::PUT => {
+            let media_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+            let media_type = media_type
+                .unwrap_or("application/vnd.oci.image.manifest.v1+json")
+                .to_owned();
+            let bytes = axum::body::to_bytes(request.into_body(), LARGEST_MANIFEST)
+                .await
+                .map_err(|_| {
+                    AwsError::new("MANIFEST_INVALID", "The manifest is larger than 4 MiB, or broke off.")
+                        .with_status(413)
+                })?;
+            let part = cx.part::<Gate>();
+            let _held = part.hold();
+            let image = images::push(cx, name, reference, &media_type, &bytes)?;
+            let location = format!("/v2/{name}/manifests/{}", image.digest);
+            Ok(build(
+                201,
+                &[(LOCATION, &location), (DIGEST, &image.digest)],
+                Body::empty(),
+            ))
+        }
+        Method::DELETE => {
+            let image = images::find(cx, name, reference)?.ok_or_else(|| unknown().with_status(404))?;
+            images::remove(cx, &image)?;
+            Ok(build(202, &[], Body::empty()))
+        }
+        _ => Err(wrong_method()),
+    }
+}
+
+async fn uploads(cx: &Context, request: Request<Body>, name: &str, upload: &str) -> Result<Response<Body>, AwsError> {
+    let blobs = Blobs::of(cx);
+    let query = |wanted: &str| {
+        let query = request.uri().query().unwrap_or("").as_bytes();
+        form_urlencoded::parse(query)
+            .find(|(key, _)| key == wanted)
+            .map(|(_, value)| value.into_owned())
+    };
+    let digest = query("digest");
+    if *request.method() == Method::POST && upload.is_empty() {
+        if let Some(mounted) = query("mount").filter(|digest| blobs.size(digest).is_some()) {
+            return Ok(created(name, &mounted));
+        }
+        let id = blobs.begin()?;
+        let Some(digest) = digest else {
+            return Ok(accepted(name, id, 0));
+        };
+        blobs.append(id, request.into_body()).await?;
+        blobs.finish(id, &digest).await?;
+        return Ok(created(name, &digest));
+    }
+    let unknown = || AwsError::new("BLOB_UPLOAD_UNKNOWN", "This upload is not known.").with_status(404);
+    let id: Uuid = upload.parse().map_err(|_| unknown())?;
+    let received = blobs.received(id).ok_or_else(unknown)?;
+    match *request.method() {
+        Method::GET => Ok(progress(204, name, id, received)),
+        Method::PATCH => {
+            let range = request
+                .headers()
+                .get(http::header::CONTENT_RANGE)
+                .and_then(|v| v.to_str().ok());
+            if range
+                .and_then(|r| r.split('-').next()?.parse().ok())
+                .is_some_and(|from: u64| from != received)
+            {
+                return Ok(progress(416, name, id, received));
+            }
+            let received = blobs.append(id, request.into_body()).await?;
+            Ok(accepted(name, id, received))
+        }
+        Method::PUT => {
+            let digest =
+                digest.ok_or_else(|| AwsError::new("DIGEST_INVALID", "The digest of the upload is missing."))?;
+            blobs.append(id, request.into_body()).await?;
+            blobs.finish(id, &digest).await?;
+            Ok(created(name, &digest))
+        }
+        Method::DELETE => {
+            blobs.cancel(id);
+            Ok(build(204, &[], Body::empty()))
+        }
+        _ => Err(wrong_method()),
+    }
+}
+
+async fn blob(cx: &Context, request: Request<Body>, digest: &str) -> Result<Response<Body>, AwsError> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(wrong_method());
+    }
+    let blobs = Blobs::of(cx);
+    let unknown = || AwsError::new("BLOB_UNKNOWN", format!("The blob {digest} is not here.")).with_status(404);
+    let (Some(_), Some(size)) = (hex_of(digest), blobs.size(digest)) else {
+        return Err(unknown());
+    };
+    let body = if request.method() == Method::HEAD {
+        Body::empty()
+    } else {
+        let path = blobs.path(digest).ok_or_else(unknown)?;
+        let file = tokio::fs::File::open(path).await.map_err(|_| unknown())?;
+        Body::from_stream(ReaderStream::with_capacity(file, 64 << 10))
+    };
+    let size = size.to_string();
+    let headers = [
+        (CONTENT_TYPE, "application/octet-stream"),
+        (CONTENT_LENGTH, &*size),
+        (DIGEST, digest),
+    ];
+    Ok(build(200, &headers, body))
+}
+
+fn created(name: &str, digest: &str) -> Response<Body> {
+    build(
+        201,
+        &[(LOCATION, &format!("/v2/{name}/blobs/{digest}")), (DIGEST, digest)],
+        Body::empty(),
+    )
+}
+
+fn accepted(name: &str, id: Uuid, received: u64) -> Response<Body> {
+    progress(202, name, id, received)
+}
+
+/// Where to send the next chunk, and what is there already (`0-0` while nothing is).
+fn progress(status: u16, name: &str, id: Uuid, received: u64) -> Response<Body> {
+    let location = format!("/v2/{name}/blobs/uploads/{id}");
+    let range = format!("0-{}", received.saturating_sub(1));
+    let upload = id.to_string();
+    let headers = [
+        (LOCATION, &*location),
+        (RANGE, &*range),
+        (HeaderName::from_static("docker-upload-uuid"), &*upload),
+    ];
+    build(status, &headers, Body::empty())
+}
+
+fn wrong_method() -> AwsError {
+    AwsError::new("UNSUPPORTED", "The registry does not know this method here.").with_status(405)
+}
+
+fn build(status: u16, headers: &[(HeaderName, &str)], body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

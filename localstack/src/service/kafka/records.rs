@@ -1,0 +1,97 @@
+//! `AWS::MSK::Configuration` and `AWS::MSK::ClusterPolicy`: kept and shown; the local broker has settings of its own.
+
+use uuid::Uuid;
+
+use super::lifecycle;
+use crate::service::records::{Kept, Record, Records, iso};
+use crate::{AwsError, Context, Desired, Resource, Schema};
+
+pub struct Configuration;
+
+impl Kept for Configuration {
+    const TYPE: &'static str = "AWS::MSK::Configuration";
+    const RECORDS: Records = Records("kafka.configurations");
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &[
+                "Description",
+                "KafkaVersionsList",
+                "LatestRevision",
+                "Name",
+                "ServerProperties",
+            ],
+            required: &["Name", "ServerProperties"],
+            create_only: &["KafkaVersionsList", "Name"],
+            attributes: &[
+                "Arn",
+                "LatestRevision.CreationTime",
+                "LatestRevision.Description",
+                "LatestRevision.Revision",
+            ],
+            write_only: &["ServerProperties"],
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new("", desired);
+        let name = record.text("Name").unwrap_or_default();
+        if Self::RECORDS.find(cx, |other| other.has("Name", &name))?.is_some() {
+            let words = format!("A resource with the name {name} already exists.");
+            return Err(AwsError::new("ConflictException", words).with_status(409));
+        }
+        record.id = cx.arn("kafka", &format!("configuration/{name}/{}-1", Uuid::new_v4()));
+        record.facts.insert("revision".into(), 1.into());
+        Ok(record)
+    }
+
+    fn resource(_cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id)
+            .with("Arn", record.id.as_str())
+            .with("LatestRevision.CreationTime", iso(record.created))
+            .with(
+                "LatestRevision.Description",
+                record.text("Description").unwrap_or_default(),
+            )
+            .with("LatestRevision.Revision", revision(record))
+    }
+
+    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        record.facts.insert("revision".into(), (revision(record) + 1).into());
+        Ok(())
+    }
+}
+
+pub fn revision(record: &Record) -> i64 {
+    record
+        .fact("revision")
+        .and_then(|revision| revision.parse().ok())
+        .unwrap_or(1)
+}
+
+pub struct ClusterPolicy;
+
+impl Kept for ClusterPolicy {
+    const TYPE: &'static str = "AWS::MSK::ClusterPolicy";
+    const RECORDS: Records = Records("kafka.policies");
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &["ClusterArn", "Policy"],
+            required: &["ClusterArn", "Policy"],
+            create_only: &["ClusterArn"],
+            attributes: &["CurrentVersion"],
+            write_only: &[],
+        }
+    }
+
+    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new("", desired);
+        record.id = lifecycle::find(cx, &record.text("ClusterArn").unwrap_or_default())?.id;
+        Ok(record)
+    }
+
+    fn resource(_cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id).with("CurrentVersion", "K3AEGXETSR30VB")
+    }
+}

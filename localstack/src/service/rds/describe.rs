@@ -1,0 +1,207 @@
+//! What RDS shows of its instances and groups.
+
+use serde_json::{Value, json};
+
+use super::groups::{ParameterGroup, SubnetGroup};
+use super::lifecycle::{self, INSTANCES};
+use crate::runtime::postgres::Install;
+use crate::service::records::{Kept, Record, iso, page, texts};
+use crate::{AwsError, Call, Context};
+
+pub async fn instances(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let found = match call.text("DBInstanceIdentifier") {
+        Some(id) => {
+            let id = id.rsplit(":db:").next().unwrap_or(&id).to_owned();
+            vec![lifecycle::find(cx, &id)?]
+        }
+        None => INSTANCES.list(cx)?,
+    };
+    let limit = call.integer("MaxRecords").unwrap_or(100).clamp(20, 100) as usize;
+    let (found, next) = page(found, limit, call.text("Marker").as_deref())?;
+    let mut shown_all = Vec::new();
+    for record in &found {
+        shown_all.push(shown(cx, record).await?);
+    }
+    let mut answer = json!({"DBInstances": shown_all});
+    if let Some(next) = next {
+        answer["Marker"] = next.into();
+    }
+    Ok(answer)
+}
+
+/// One instance, with what the template gave and what RDS says by default.
+pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
+    let text = |name: &str, default: &str| record.text(name).unwrap_or_else(|| default.to_owned());
+    let fact = |name: &str| record.fact(name).unwrap_or_default();
+    let flag = |name: &str| record.has(name, "true");
+    let version = Install::find()
+        .map(|install| install.version)
+        .unwrap_or_else(|_| text("EngineVersion", "15"));
+    let groups: Vec<Value> = texts(record.properties.get("VPCSecurityGroups"))
+        .into_iter()
+        .map(|id| json!({"VpcSecurityGroupId": id, "Status": "active"}))
+        .collect();
+    let mut shown = json!({
+        "DBInstanceIdentifier": record.id,
+        "DBInstanceArn": lifecycle::arn(cx, &record.id),
+        "DbiResourceId": fact("resource_id"),
+        "DBInstanceClass": text("DBInstanceClass", "db.t4g.micro"),
+        "Engine": "postgres",
+        "EngineVersion": version,
+        "DBInstanceStatus": fact("status"),
+        "MasterUsername": text("MasterUsername", "postgres"),
+        "Endpoint": {
+            "Address": fact("address"),
+            "Port": fact("port").parse::<u16>().unwrap_or(5432),
+            "HostedZoneId": "Z2R2ITUGPM61AM",
+        },
+        "AllocatedStorage": text("AllocatedStorage", "20").parse::<u32>().unwrap_or(20),
+        "InstanceCreateTime": iso(record.created),
+        "BackupRetentionPeriod": text("BackupRetentionPeriod", "1").parse::<u32>().unwrap_or(1),
+        "VpcSecurityGroups": groups,
+        "MultiAZ": flag("MultiAZ"),
+        "PubliclyAccessible": flag("PubliclyAccessible"),
+        "StorageEncrypted": flag("StorageEncrypted"),
+        "StorageType": text("StorageType", "gp2"),
+        "DeletionProtection": flag("DeletionProtection"),
+        "IAMDatabaseAuthenticationEnabled": false,
+        "AutoMinorVersionUpgrade": text("AutoMinorVersionUpgrade", "true") == "true",
+        "DbInstancePort": 0,
+        "TagList": record.tag_list(),
+    });
+    if let Some(name) = record.text("DBName") {
+        shown["DBName"] = name.into();
+    }
+    if let Some(name) = record.text("DBParameterGroupName") {
+        let group = json!({"DBParameterGroupName": name, "ParameterApplyStatus": "in-sync"});
+        shown["DBParameterGroups"] = json!([group]);
+    }
+    if let Some(secret) = record.fact("secret") {
+        shown["MasterUserSecret"] = json!({"SecretArn": secret, "SecretStatus": "active"});
+    }
+    if let Some(name) = record.text("DBSubnetGroupName")
+        && let Some(group) = SubnetGroup::RECORDS.get(cx, &name.to_lowercase())?
+    {
+        shown["DBSubnetGroup"] = subnet_group(cx, &group).await?;
+    }
+    Ok(shown)
+}
+
+pub async fn subnet_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let found = match call.text("DBSubnetGroupName") {
+        Some(name) => vec![SubnetGroup::RECORDS.get(cx, &name.to_lowercase())?.ok_or_else(|| {
+            let words = format!("DB subnet group '{name}' does not exist.");
+            AwsError::new("DBSubnetGroupNotFoundFault", words).with_status(404)
+        })?],
+        None => SubnetGroup::RECORDS.list(cx)?,
+    };
+    let mut groups = Vec::new();
+    for record in &found {
+        groups.push(subnet_group(cx, record).await?);
+    }
+    Ok(json!({"DBSubnetGroups": groups}))
+}
+
+async fn subnet_group(cx: &Context, record: &Record) -> Result<Value, AwsError> {
+    let ids = texts(record.properties.get("SubnetIds"));
+    let answer = cx
+        .call("ec2", "DescribeSubnets", json!({"SubnetId": ids, "SubnetIds": ids}))
+        .await;
+    let known = answer
+        .ok()
+        .and_then(|a| a.get("Subnets").and_then(Value::as_array).cloned())
+        .unwrap_or_default();
+    let of = |id: &str| {
+        known
+            .iter()
+            .find(|subnet| subnet.get("SubnetId").and_then(Value::as_str) == Some(id))
+    };
+    let subnets: Vec<Value> = ids
+        .iter()
+        .map(|id| {
+            let zone = of(id)
+                .and_then(|subnet| subnet.get("AvailabilityZone"))
+                .cloned()
+                .unwrap_or_default();
+            json!({
+                "SubnetIdentifier": id,
+                "SubnetAvailabilityZone": {"Name": zone},
+                "SubnetStatus": "Active",
+            })
+        })
+        .collect();
+    let vpc = ids
+        .first()
+        .and_then(|id| of(id)?.get("VpcId").cloned())
+        .unwrap_or_default();
+    Ok(json!({
+        "DBSubnetGroupName": record.id,
+        "DBSubnetGroupDescription": record.text("DBSubnetGroupDescription"),
+        "DBSubnetGroupArn": cx.arn("rds", &format!("subgrp:{}", record.id)),
+        "VpcId": vpc,
+        "SubnetGroupStatus": "Complete",
+        "Subnets": subnets,
+    }))
+}
+
+pub fn parameter_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let wanted = call.text("DBParameterGroupName");
+    let mut found = ParameterGroup::RECORDS.list(cx)?;
+    if let Some(name) = &wanted {
+        found.retain(|record| record.id == name.to_lowercase());
+        if found.is_empty() {
+            let words = format!("DBParameterGroup not found: {name}");
+            return Err(AwsError::new("DBParameterGroupNotFound", words).with_status(404));
+        }
+    }
+    let groups: Vec<Value> = found
+        .iter()
+        .map(|record| {
+            json!({
+                "DBParameterGroupName": record.id,
+                "DBParameterGroupFamily": record.text("Family"),
+                "Description": record.text("Description"),
+                "DBParameterGroupArn": cx.arn("rds", &format!("pg:{}", record.id)),
+            })
+        })
+        .collect();
+    Ok(json!({"DBParameterGroups": groups}))
+}
+
+/// The one version that can be had here.
+pub fn engine_versions(call: &Call) -> Result<Value, AwsError> {
+    if call.text("Engine").is_some_and(|engine| engine != "postgres") {
+        return Ok(json!({"DBEngineVersions": []}));
+    }
+    let install = Install::find()?;
+    Ok(json!({"DBEngineVersions": [{
+        "Engine": "postgres",
+        "EngineVersion": install.version,
+        "MajorEngineVersion": install.major(),
+        "DBParameterGroupFamily": format!("postgres{}", install.major()),
+        "DBEngineDescription": "PostgreSQL",
+        "DBEngineVersionDescription": format!("PostgreSQL {} of this machine", install.version),
+        "Status": "available",
+    }]}))
+}
+
+pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let arn = call.required("ResourceName")?;
+    let mut parts = arn.rsplitn(3, ':');
+    let (name, kind) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let records = match kind {
+        "db" => INSTANCES,
+        "subgrp" => SubnetGroup::RECORDS,
+        "pg" => ParameterGroup::RECORDS,
+        _ => {
+            return Err(AwsError::new(
+                "InvalidParameterValue",
+                format!("The ARN {arn} is not one of RDS here"),
+            ));
+        }
+    };
+    let record = records.get(cx, name)?;
+    let record =
+        record.ok_or_else(|| AwsError::new("DBInstanceNotFound", format!("{arn} not found")).with_status(404))?;
+    Ok(json!({"TagList": record.tag_list()}))
+}

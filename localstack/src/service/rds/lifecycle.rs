@@ -1,0 +1,305 @@
+//! The life of an instance: made, watched, restarted, destroyed.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::groups::{ParameterGroup, SubnetGroup};
+use super::rules;
+use crate::runtime::postgres::{Cluster, Install, Master};
+use crate::service::records::{Kept, Record, Records};
+use crate::{AwsError, Context, Desired};
+
+pub const INSTANCES: Records = Records("rds.instances");
+
+const STATUS: &str = "status";
+const AVAILABLE: &str = "available";
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Held while it is decided what becomes of an instance: its address, its restart, its end.
+#[derive(Default)]
+struct Deciding(Mutex<()>);
+
+pub fn arn(cx: &Context, id: &str) -> String {
+    cx.arn("rds", &format!("db:{id}"))
+}
+
+pub fn find(cx: &Context, id: &str) -> Result<Record, AwsError> {
+    INSTANCES
+        .get(cx, &id.to_lowercase())?
+        .ok_or_else(|| AwsError::new("DBInstanceNotFound", format!("DBInstance {id} not found.")).with_status(404))
+}
+
+/// Makes an instance; returns when the master user's queries work. A failed one leaves nothing behind.
+pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    let mut record = check(cx, desired)?;
+    let user = record.text("MasterUsername").unwrap_or_else(|| "postgres".into());
+    let given = record
+        .properties
+        .shift_remove("MasterUserPassword")
+        .and_then(|p| p.as_str().map(str::to_owned));
+    let managed = record.has("ManageMasterUserPassword", "true");
+    let password = match (given, managed) {
+        (Some(_), true) => {
+            return Err(rules::invalid(
+                "You can't specify MasterUserPassword and ManageMasterUserPassword together.",
+            ));
+        }
+        (Some(given), false) => given,
+        (None, true) => generated(),
+        (None, false) => return Err(rules::invalid("The parameter MasterUserPassword must be provided.")),
+    };
+    rules::password(&password)?;
+    reserve(cx, &mut record).await?;
+    let made = async {
+        if managed {
+            let secret = make_secret(cx, &record, &user, &password).await?;
+            record.facts.insert("secret".into(), secret.into());
+            INSTANCES.put(cx, &record)?;
+        }
+        let database = record.text("DBName");
+        let master = Master {
+            user: &user,
+            password: &password,
+            database: database.as_deref(),
+        };
+        serve(cx, &record, &master).await
+    };
+    let made = tokio::select! {
+        made = made => made,
+        () = desired.cancel.cancelled() => Err(AwsError::new("Cancelled", "Resource creation cancelled")),
+    };
+    if let Err(error) = made {
+        if let Err(left) = delete(cx, &record.id).await {
+            tracing::warn!(instance = %record.id, error = %left, "an instance that failed is not wholly removed");
+        }
+        return Err(error);
+    }
+    record.facts.insert(STATUS.into(), AVAILABLE.into());
+    INSTANCES.put(cx, &record)?;
+    Ok(record)
+}
+
+fn check(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    let given = desired.properties.get("DBInstanceIdentifier").and_then(Value::as_str);
+    let id = rules::identifier(&given.map_or_else(|| desired.generated_name(63), str::to_owned))?;
+    let record = Record::new(id, desired);
+    let engine = record.text("Engine").unwrap_or_default();
+    if engine != "postgres" {
+        return Err(rules::invalid(format!(
+            "The engine '{engine}' does not run here: `postgres` is the one that does"
+        )));
+    }
+    if let Some(name) = record.text("DBName") {
+        rules::database(&name)?;
+    }
+    rules::master_user(&record.text("MasterUsername").unwrap_or_else(|| "postgres".into()))?;
+    if let Some(group) = record.text("DBSubnetGroupName")
+        && SubnetGroup::RECORDS.get(cx, &group.to_lowercase())?.is_none()
+    {
+        let words = format!("DB subnet group '{group}' does not exist.");
+        return Err(AwsError::new("DBSubnetGroupNotFoundFault", words).with_status(404));
+    }
+    if let Some(group) = record
+        .text("DBParameterGroupName")
+        .filter(|name| !name.starts_with("default."))
+        && ParameterGroup::RECORDS.get(cx, &group.to_lowercase())?.is_none()
+    {
+        return Err(AwsError::new(
+            "DBParameterGroupNotFound",
+            format!("DBParameterGroup not found: {group}"),
+        ));
+    }
+    if let Some(wanted) = record.text("EngineVersion") {
+        let install = Install::find()?;
+        if wanted.split('.').next() != Some(install.major()) {
+            tracing::warn!(
+                instance = %record.id, wanted, running = install.version,
+                "the local PostgreSQL has another major version than the template asks for"
+            );
+        }
+    }
+    Ok(record)
+}
+
+/// Takes the name and a free address.
+async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    let part = cx.part::<Deciding>();
+    let _held = part.0.lock().await;
+    if INSTANCES.get(cx, &record.id)?.is_some() {
+        return Err(AwsError::new(
+            "DBInstanceAlreadyExists",
+            format!("DB instance {} already exists", record.id),
+        ));
+    }
+    let taken: Vec<String> = INSTANCES
+        .list(cx)?
+        .iter()
+        .filter_map(|other| other.fact("address"))
+        .collect();
+    let address = (1..=254)
+        .map(|n| cx.slice().database(n).to_string())
+        .find(|address| !taken.contains(address));
+    let address = address.ok_or_else(|| {
+        AwsError::new(
+            "InstanceQuotaExceeded",
+            "This endpoint has addresses for 254 database instances.",
+        )
+    })?;
+    let port: u16 = record
+        .text("Port")
+        .map_or(Ok(5432), |port| port.parse())
+        .map_err(|_| rules::invalid("The parameter Port must be a number between 1150 and 65535"))?;
+    record.facts.insert("address".into(), address.into());
+    record.facts.insert("port".into(), port.to_string().into());
+    record.facts.insert(
+        "resource_id".into(),
+        format!("db-{}", Uuid::new_v4().simple().to_string().to_uppercase()).into(),
+    );
+    record.facts.insert(STATUS.into(), "creating".into());
+    INSTANCES.put(cx, record)
+}
+
+async fn serve(cx: &Context, record: &Record, master: &Master<'_>) -> Result<(), AwsError> {
+    let cluster = cluster(cx, record)?;
+    let template = cx.state_dir().join("postgres-template").join(Install::find()?.version);
+    cluster.create(&template, master).await?;
+    cluster.start().await?;
+    cluster.answers(master).await?;
+    Ok(())
+}
+
+pub fn cluster(cx: &Context, record: &Record) -> Result<Cluster, AwsError> {
+    let fact = |name: &str| record.fact(name).unwrap_or_default();
+    let broken = || AwsError::internal(format!("the record of the instance {} is broken", record.id));
+    Ok(Cluster {
+        folder: cx.state_dir().join("rds").join(&record.id),
+        address: fact("address").parse().map_err(|_| broken())?,
+        port: fact("port").parse().map_err(|_| broken())?,
+    })
+}
+
+pub async fn change_password(cx: &Context, record: &Record, password: &str) -> Result<(), AwsError> {
+    rules::password(password)?;
+    let user = record.text("MasterUsername").unwrap_or_else(|| "postgres".into());
+    Ok(cluster(cx, record)?.change_password(&user, password).await?)
+}
+
+/// Ends the server and removes its data and its secret.
+pub async fn delete(cx: &Context, id: &str) -> Result<(), AwsError> {
+    let mut record = find(cx, id)?;
+    if record.has("DeletionProtection", "true") && record.fact(STATUS).as_deref() == Some(AVAILABLE) {
+        return Err(AwsError::new(
+            "InvalidParameterCombination",
+            "Cannot delete protected DB Instance, please disable deletion protection and try again.",
+        ));
+    }
+    {
+        let part = cx.part::<Deciding>();
+        let _held = part.0.lock().await;
+        record.facts.insert(STATUS.into(), "deleting".into());
+        INSTANCES.put(cx, &record)?;
+    }
+    let cluster = cluster(cx, &record)?;
+    if let Some(server) = cluster.running() {
+        cluster.stop(server).await;
+    }
+    cluster.destroy()?;
+    if let Some(secret) = record.fact("secret") {
+        let input = json!({"SecretId": secret, "ForceDeleteWithoutRecovery": true});
+        if let Err(error) = cx.call("secretsmanager", "DeleteSecret", input).await
+            && error.code != "ResourceNotFoundException"
+        {
+            return Err(error);
+        }
+    }
+    INSTANCES.delete(cx, &record.id)?;
+    Ok(())
+}
+
+async fn make_secret(cx: &Context, record: &Record, user: &str, password: &str) -> Result<String, AwsError> {
+    let input = json!({
+        "Name": format!("rds!db-{}", Uuid::new_v4()),
+        "Description": format!("The secret associated with the primary RDS DB instance: {}", arn(cx, &record.id)),
+        "SecretString": json!({"username": user, "password": password}).to_string(),
+    });
+    let made = cx.call("secretsmanager", "CreateSecret", input).await?;
+    let secret = made.get("ARN").and_then(Value::as_str);
+    secret
+        .map(str::to_owned)
+        .ok_or_else(|| AwsError::internal("CreateSecret gave no ARN"))
+}
+
+fn generated() -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    (0..32)
+        .map(|_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())]))
+        .collect()
+}
+
+/// After a start of the endpoint: adopts the servers that live, starts the others, and watches all.
+pub async fn resume(cx: &Context) -> anyhow::Result<()> {
+    for record in INSTANCES.list(cx)? {
+        // The endpoint died while it made or removed this one; the stack that wanted it does the same again.
+        if record.fact(STATUS).as_deref() != Some(AVAILABLE) {
+            delete(cx, &record.id).await?;
+        }
+    }
+    let records = INSTANCES.list(cx)?;
+    join_all(records.iter().map(|record| revive(cx, &record.id))).await;
+    let cx = cx.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = cx.shutdown().cancelled() => break,
+                () = sleep(WATCH_EVERY) => {}
+            }
+            for record in INSTANCES.list(&cx).unwrap_or_default() {
+                let part = cx.part::<Deciding>();
+                let _held = part.0.lock().await;
+                revive(&cx, &record.id).await;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Starts the server of an available instance when it does not run.
+async fn revive(cx: &Context, id: &str) {
+    let Ok(Some(record)) = INSTANCES.get(cx, id) else {
+        return;
+    };
+    if record.fact(STATUS).as_deref() != Some(AVAILABLE) || cx.shutdown().is_cancelled() {
+        return;
+    }
+    let Ok(cluster) = cluster(cx, &record) else { return };
+    if cluster.running().is_some() {
+        return;
+    }
+    tracing::info!(instance = %id, "starts the database of an instance");
+    if let Err(error) = cluster.start().await {
+        tracing::error!(instance = %id, error = format!("{error:#}"), "the database of an instance does not start");
+    }
+}
+
+/// Ends every server; the data stays.
+pub async fn suspend(cx: &Context) {
+    let part = cx.part::<Deciding>();
+    let _held = part.0.lock().await;
+    let clusters: Vec<Cluster> = INSTANCES
+        .list(cx)
+        .unwrap_or_default()
+        .iter()
+        .flat_map(|r| cluster(cx, r))
+        .collect();
+    join_all(clusters.iter().map(|cluster| async move {
+        if let Some(server) = cluster.running() {
+            cluster.stop(server).await;
+        }
+    }))
+    .await;
+}

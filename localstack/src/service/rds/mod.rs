@@ -1,0 +1,107 @@
+//! Amazon RDS: each instance is a PostgreSQL server of its own.
+
+mod describe;
+mod groups;
+mod instance;
+mod lifecycle;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use crate::service::records::{kept, tags_of};
+use crate::{AwsError, Call, Context, Desired, ResourceType, Service};
+
+pub fn service() -> Arc<dyn Service> {
+    Arc::new(Rds)
+}
+
+struct Rds;
+
+#[async_trait]
+impl Service for Rds {
+    fn name(&self) -> &'static str {
+        "rds"
+    }
+
+    fn types(&self) -> Vec<Arc<dyn ResourceType>> {
+        vec![
+            Arc::new(instance::Instance),
+            kept::<groups::SubnetGroup>(),
+            kept::<groups::ParameterGroup>(),
+        ]
+    }
+
+    async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        match call.operation.as_str() {
+            "DescribeDBInstances" => describe::instances(cx, &call).await,
+            "DescribeDBSubnetGroups" => describe::subnet_groups(cx, &call).await,
+            "DescribeDBParameterGroups" => describe::parameter_groups(cx, &call),
+            "DescribeDBEngineVersions" => describe::engine_versions(&call),
+            "ListTagsForResource" => describe::tags(cx, &call),
+            "CreateDBInstance" => create(cx, call).await,
+            "ModifyDBInstance" => modify(cx, call).await,
+            "DeleteDBInstance" => delete(cx, call).await,
+            other => Err(AwsError::not_implemented("rds", other)),
+        }
+    }
+
+    async fn start(&self, cx: &Context) -> anyhow::Result<()> {
+        lifecycle::resume(cx).await
+    }
+
+    async fn stop(&self, cx: &Context) {
+        lifecycle::suspend(cx).await;
+    }
+}
+
+async fn create(cx: &Context, call: Call) -> Result<Value, AwsError> {
+    let mut properties = call.input.clone();
+    let id = call.required("DBInstanceIdentifier")?;
+    if let Some(groups) = properties.get("VpcSecurityGroupIds").cloned() {
+        properties["VPCSecurityGroups"] = groups;
+    }
+    let tags = tags_of(&properties.get("Tags").cloned().unwrap_or_default());
+    properties["Tags"] = crate::service::records::tag_list(&tags);
+    let desired = Desired {
+        stack_name: String::new(),
+        stack_id: String::new(),
+        logical_id: id.clone(),
+        properties,
+        tags: Vec::new(),
+        cancel: cx.shutdown().child_token(),
+    };
+    let record = lifecycle::create(cx, &desired).await?;
+    Ok(json!({"DBInstance": describe::shown(cx, &record).await?}))
+}
+
+async fn modify(cx: &Context, call: Call) -> Result<Value, AwsError> {
+    let mut record = lifecycle::find(cx, &call.required("DBInstanceIdentifier")?)?;
+    for member in [
+        "BackupRetentionPeriod",
+        "DeletionProtection",
+        "MultiAZ",
+        "AllocatedStorage",
+        "DBInstanceClass",
+    ] {
+        if let Some(value) = call.text(member) {
+            record.properties.insert(member.to_owned(), value.into());
+        }
+    }
+    if let Some(password) = call.text("MasterUserPassword") {
+        lifecycle::change_password(cx, &record, &password).await?;
+    }
+    lifecycle::INSTANCES.put(cx, &record)?;
+    Ok(json!({"DBInstance": describe::shown(cx, &record).await?}))
+}
+
+async fn delete(cx: &Context, call: Call) -> Result<Value, AwsError> {
+    let record = lifecycle::find(cx, &call.required("DBInstanceIdentifier")?)?;
+    let shown = describe::shown(cx, &record).await?;
+    lifecycle::delete(cx, &record.id).await?;
+    Ok(json!({"DBInstance": shown}))
+}
