@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use localstack::runtime::task;
 use localstack::{Config, server};
 
 #[derive(Parser)]
@@ -23,8 +24,16 @@ struct Args {
     broker: Option<String>,
 }
 
+fn main() -> anyhow::Result<()> {
+    // Tasks are started by this very binary, before it has any thread.
+    if std::env::args().nth(1).as_deref() == Some(task::ARGUMENT) {
+        task::init_main();
+    }
+    serve()
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn serve() -> anyhow::Result<()> {
     let args = Args::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))

@@ -187,6 +187,10 @@ fn is_local(headers: &HeaderMap, uri: &http::Uri) -> bool {
 }
 
 async fn aws(State(cx): State<Context>, request: Request<Body>) -> Response<Body> {
+    let path = request.uri().path();
+    if path == "/v2" || path.starts_with("/v2/") {
+        return service::ecr::registry(cx, request).await;
+    }
     wire::answer(&cx, request).await
 }
 

@@ -1,10 +1,11 @@
-//! The CloudFormation API.
+//! The CloudFormation API; its engine is in [`crate::cloudformation`].
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::cloudformation::{api, engine};
 use crate::{AwsError, Call, Context, Service};
 
 struct CloudFormation;
@@ -19,7 +20,15 @@ impl Service for CloudFormation {
         "cloudformation"
     }
 
-    async fn call(&self, _cx: &Context, call: Call) -> Result<Value, AwsError> {
-        Err(AwsError::not_implemented("cloudformation", &call.operation))
+    async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        api::answer(cx, &call).await
+    }
+
+    async fn start(&self, cx: &Context) -> anyhow::Result<()> {
+        engine::recover(cx)
+    }
+
+    async fn stop(&self, cx: &Context) {
+        engine::settle(cx).await;
     }
 }
