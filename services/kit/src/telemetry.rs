@@ -44,13 +44,19 @@ where
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
+        // What comes over from the `log` crate carries its own place in the source, which nobody needs.
+        let target = fields
+            .0
+            .remove("log.target")
+            .unwrap_or_else(|| event.metadata().target().into());
+        fields.0.retain(|name, _| !name.starts_with("log."));
         let mut line = Map::new();
         let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
         line.insert("timestamp".into(), now.into());
         line.insert("level".into(), event.metadata().level().as_str().into());
         line.insert("service".into(), self.service.into());
         line.insert("message".into(), fields.0.remove("message").unwrap_or(Value::Null));
-        line.insert("target".into(), event.metadata().target().into());
+        line.insert("target".into(), target);
         if let Some(trace) = Trace::current() {
             line.insert("trace_id".into(), trace.hex().into());
         }
