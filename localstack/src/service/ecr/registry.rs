@@ -141,8 +141,10 @@ async fn manifests(
 
 async fn uploads(cx: &Context, request: Request<Body>, name: &str, upload: &str) -> Result<Response<Body>, AwsError> {
     let blobs = Blobs::of(cx);
+    // Of its own: a borrowed request could not be carried over an await.
+    let uri = request.uri().clone();
     let query = |wanted: &str| {
-        let query = request.uri().query().unwrap_or("").as_bytes();
+        let query = uri.query().unwrap_or("").as_bytes();
         form_urlencoded::parse(query)
             .find(|(key, _)| key == wanted)
             .map(|(_, value)| value.into_owned())
