@@ -1,0 +1,98 @@
+//! A resource type for trying the engine: things in memory that can be slow, or refuse.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use localstack::{AwsError, Call, Context, Desired, Failure, Resource, ResourceType, Schema, Service};
+use serde_json::{Value, json};
+
+/// What exists: physical id to properties.
+pub type Things = Arc<Mutex<BTreeMap<String, Value>>>;
+
+#[derive(Clone, Default)]
+pub struct Shop(pub Things);
+
+#[async_trait]
+impl Service for Shop {
+    fn name(&self) -> &'static str {
+        "shop"
+    }
+
+    fn types(&self) -> Vec<Arc<dyn ResourceType>> {
+        vec![Arc::new(self.clone())]
+    }
+
+    async fn call(&self, _: &Context, call: Call) -> Result<Value, AwsError> {
+        Err(AwsError::not_implemented("shop", &call.operation))
+    }
+}
+
+impl Shop {
+    async fn put(&self, id: &str, desired: &Desired) -> Result<Resource, Failure> {
+        let properties = &desired.properties;
+        if let Some(reason) = properties["Refuse"].as_str() {
+            return Err(Failure::new(reason));
+        }
+        if properties["Slow"] == true {
+            tokio::select! {
+                () = desired.cancel.cancelled() => return Err(Failure::new("cancelled")),
+                () = tokio::time::sleep(Duration::from_secs(30)) => {}
+            }
+        }
+        self.0.lock().unwrap().insert(id.to_owned(), properties.clone());
+        Ok(Resource::new(id).with("Value", properties["Value"].clone()))
+    }
+}
+
+#[async_trait]
+impl ResourceType for Shop {
+    fn name(&self) -> &'static str {
+        "Test::Shop::Thing"
+    }
+
+    fn schema(&self) -> Schema {
+        Schema {
+            properties: &["Name", "Value", "Refuse", "Slow", "RefuseDelete"],
+            required: &["Name"],
+            create_only: &["Name"],
+            attributes: &["Value"],
+            write_only: &[],
+        }
+    }
+
+    async fn create(&self, _: &Context, desired: &Desired) -> Result<Resource, Failure> {
+        let name = desired.properties["Name"].as_str().unwrap_or_default().to_owned();
+        if self.0.lock().unwrap().contains_key(&name) {
+            return Err(Failure::new(format!("{name} already exists")));
+        }
+        self.put(&name, desired).await
+    }
+
+    async fn update(&self, _: &Context, id: &str, _: &Value, desired: &Desired) -> Result<Resource, Failure> {
+        self.put(id, desired).await
+    }
+
+    async fn delete(&self, _: &Context, id: &str, properties: &Value) -> Result<(), Failure> {
+        if properties["RefuseDelete"] == true {
+            return Err(Failure::new(format!("{id} is in use")));
+        }
+        self.0.lock().unwrap().remove(id);
+        Ok(())
+    }
+
+    async fn read(&self, _: &Context, id: &str) -> Result<Option<Value>, Failure> {
+        Ok(self.0.lock().unwrap().get(id).cloned())
+    }
+}
+
+/// A thing in a template.
+pub fn thing(name: &str, more: Value) -> Value {
+    let mut properties = json!({"Name": name});
+    properties
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().cloned().unwrap_or_default());
+    json!({"Type": "Test::Shop::Thing", "Properties": properties})
+}

@@ -1,0 +1,91 @@
+//! The endpoint's door: protocols and who may come in.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::{Request, StatusCode};
+use localstack::{Config, server};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+fn endpoint() -> (Router, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let state_dir = folder.path().join("state");
+    let config = Config {
+        port: 0,
+        state_dir,
+        slice: 78,
+        region: "us-east-1".into(),
+        broker: None,
+    };
+    (server::router(server::assemble(config).unwrap()), folder)
+}
+
+async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, String) {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+fn query(body: &'static str) -> Request<Body> {
+    Request::post("/")
+        .header("host", "localhost:4566")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_query_error_is_xml_with_its_code_and_words() {
+    let (router, _folder) = endpoint();
+    let (status, body) = ask(
+        &router,
+        query("Action=DescribeStacks&Version=2010-05-15&StackName=nope"),
+    )
+    .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        body.contains("<Code>ValidationError</Code><Message>Stack with id nope does not exist</Message>"),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_operation_is_named() {
+    let (router, _folder) = endpoint();
+    let (status, body) = ask(&router, query("Action=CreateStackSet&Version=2010-05-15")).await;
+    assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
+    assert!(body.contains("cloudformation:CreateStackSet"), "{body}");
+}
+
+#[tokio::test]
+async fn json_protocols_answer_in_the_content_type_of_the_request() {
+    let (router, _folder) = endpoint();
+    let request = Request::post("/")
+        .header("host", "127.0.0.1:4566")
+        .header("x-amz-target", "Logs_20140328.DescribeLogGroups")
+        .header("content-type", "application/x-amz-json-1.1")
+        .body(Body::from("{}"))
+        .unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/x-amz-json-1.1");
+    assert!(response.headers().contains_key("x-amzn-requestid"));
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn web_pages_and_foreign_names_are_turned_away() {
+    let (router, _folder) = endpoint();
+    let with = |name: &str, value: &str| Request::get("/_localstack/health").header(name, value);
+    let page = with("host", "localhost:4566")
+        .header("origin", "http://localhost:4566")
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(ask(&router, page).await.0, StatusCode::FORBIDDEN);
+    let rebound = with("host", "attacker.example").body(Body::empty()).unwrap();
+    assert_eq!(ask(&router, rebound).await.0, StatusCode::FORBIDDEN);
+    let ours = with("host", "localhost:4566").body(Body::empty()).unwrap();
+    let (status, body) = ask(&router, ours).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains("\"edition\":\"embedded\""), "{body}");
+}
