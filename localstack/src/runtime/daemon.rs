@@ -46,6 +46,18 @@ pub async fn stop(server: Identity, signal: Signal, patience: Duration) {
     }
 }
 
+/// Waits until nobody listens at an address; a process that was just killed holds its port for a moment longer.
+pub async fn is_free(address: std::net::Ipv4Addr, port: u16) -> bool {
+    let until = Instant::now() + Duration::from_secs(3);
+    while tokio::net::TcpStream::connect((address, port)).await.is_ok() {
+        if Instant::now() > until {
+            return false;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    true
+}
+
 /// The end of a log, for the error that says why a server does not run.
 pub fn last_lines(log: &Path) -> String {
     let tail = || -> std::io::Result<String> {

@@ -82,7 +82,8 @@ fn has_kafka(libs: &Path) -> bool {
         .any(|name| name.to_string_lossy().starts_with("kafka_2.13-"))
 }
 
-/// One replica of everything, few internal partitions, no wait before the first rebalance, topics only by request.
+/// One replica of everything, few internal partitions, no wait before the first rebalance, topics only by request. The
+/// short session lets a broker that was killed come back at once: its former self is given up after two seconds.
 fn properties(settings: &Settings, data: &Path) -> String {
     let (address, port) = (settings.address, settings.port);
     let controller = port + 1;
@@ -108,6 +109,8 @@ fn properties(settings: &Settings, data: &Path) -> String {
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\n\
+         broker.session.timeout.ms=2000\n\
+         broker.heartbeat.interval.ms=500\n\
          num.network.threads=2\n\
          num.io.threads=4\n\
          log.cleaner.dedupe.buffer.size=8388608\n\

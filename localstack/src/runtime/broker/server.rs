@@ -33,7 +33,7 @@ impl Server {
     pub async fn start(&self) -> anyhow::Result<&'static str> {
         let broker = choose(self.broker.as_deref())?;
         let (address, port) = (self.settings.address, self.settings.port);
-        if tokio::net::TcpStream::connect((address, port)).await.is_ok() {
+        if !daemon::is_free(address, port).await {
             bail!("{address}:{port} is taken by another process; the broker cannot listen there");
         }
         let command = broker.command(&self.settings)?;

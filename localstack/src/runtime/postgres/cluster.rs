@@ -65,7 +65,7 @@ impl Cluster {
     /// Starts the server, and returns when it takes queries.
     pub async fn start(&self) -> anyhow::Result<Identity> {
         let (install, owner) = (Install::find()?, Owner::choose()?);
-        if TcpTaken::at(self.address, self.port).await {
+        if !daemon::is_free(self.address, self.port).await {
             bail!(
                 "{}:{} is taken by another process; the database cannot listen there",
                 self.address,
@@ -176,14 +176,6 @@ impl Cluster {
         psql.args(["-p", &self.port.to_string(), "-U", login.0, "-d", database]);
         psql.env("PGPASSWORD", login.1).env("PGCONNECT_TIMEOUT", "5");
         run(psql, Some(sql.to_owned()), "ask the database").await
-    }
-}
-
-struct TcpTaken;
-
-impl TcpTaken {
-    async fn at(address: Ipv4Addr, port: u16) -> bool {
-        tokio::net::TcpStream::connect((address, port)).await.is_ok()
     }
 }
 

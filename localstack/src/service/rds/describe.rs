@@ -66,7 +66,6 @@ pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
         "DeletionProtection": flag("DeletionProtection"),
         "IAMDatabaseAuthenticationEnabled": false,
         "AutoMinorVersionUpgrade": text("AutoMinorVersionUpgrade", "true") == "true",
-        "DbInstancePort": 0,
         "TagList": record.tag_list(),
     });
     if let Some(name) = record.text("DBName") {
