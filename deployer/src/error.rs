@@ -48,7 +48,7 @@ pub enum Error {
     #[error("the template of stack {stack} has {bytes} bytes; CloudFormation takes 51,200 in a request")]
     TemplateTooLarge { stack: String, bytes: usize },
     #[error("{0}")]
-    Failed(Failure),
+    Failed(Box<Failure>),
     #[error("stack {stack} is stuck in {status}{}", reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
     Stuck {
         stack: String,
@@ -166,9 +166,9 @@ where
     fn from(error: SdkError<E, R>) -> Self {
         let operation = operation::<E>();
         let Some(service) = error.as_service_error() else {
-            let message = DisplayErrorContext(&error).to_string();
-            let message = message.split(" (").next().unwrap_or(&message).to_owned();
-            let text = format!("{:?}", DisplayErrorContext(&error)).to_lowercase();
+            let whole = DisplayErrorContext(&error).to_string();
+            let message = whole.split(" (").next().unwrap_or(&whole).to_owned();
+            let text = whole.to_lowercase();
             return if text.contains("credential") {
                 Self::Denied {
                     operation,

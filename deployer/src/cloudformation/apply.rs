@@ -63,11 +63,9 @@ pub async fn apply(aws: &Aws, ui: &Ui, name: &str, set: &ChangeSet, limit: Durat
                 reason: failure.reason,
             })
         }
-        _ => Err(Error::Failed(Failure::new(
-            name,
-            &status,
-            &watch.seen,
-            diagnosis.last(),
-        ))),
+        _ => {
+            let failure = Failure::new(name, &status, &watch.seen, diagnosis.last());
+            Err(Error::Failed(Box::new(failure)))
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use object::Endianness;
-use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, EM_AARCH64, EM_X86_64, FileHeader64};
+use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, EM_AARCH64, EM_X86_64, FileHeader64, Machine};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
 /// What one binary needs to run.
@@ -22,7 +22,7 @@ pub struct Closure {
 
 /// The part of an ELF file that says what it needs.
 struct Needs {
-    machine: u16,
+    machine: Machine,
     interpreter: Option<PathBuf>,
     libraries: Vec<String>,
     /// `DT_RUNPATH`, or `DT_RPATH` where that is missing; `$ORIGIN` is replaced.
@@ -35,7 +35,7 @@ pub fn closure(binary: &Path) -> anyhow::Result<Closure> {
     let architecture = match first.machine {
         EM_X86_64 => "amd64",
         EM_AARCH64 => "arm64",
-        other => bail!(
+        Machine(other) => bail!(
             "{} is for a machine (ELF {other}) that images are not made for",
             binary.display()
         ),
@@ -118,10 +118,10 @@ fn parse(data: &[u8], path: &Path) -> anyhow::Result<Needs> {
                     .map_err(|()| anyhow::anyhow!("a broken string table"))?;
                 Ok(std::str::from_utf8(bytes)?.to_owned())
             };
-            match i64::try_from(entry.d_tag(endian))? {
-                tag if tag == i64::from(DT_NEEDED) => libraries.push(text()?),
-                tag if tag == i64::from(DT_RUNPATH) => run_path = Some(text()?),
-                tag if tag == i64::from(DT_RPATH) => r_path = Some(text()?),
+            match entry.d_tag(endian) {
+                DT_NEEDED => libraries.push(text()?),
+                DT_RUNPATH => run_path = Some(text()?),
+                DT_RPATH => r_path = Some(text()?),
                 _ => {}
             }
         }
@@ -141,7 +141,7 @@ fn parse(data: &[u8], path: &Path) -> anyhow::Result<Needs> {
 }
 
 /// A library of another machine is passed over, as the loader does.
-fn fits(path: &Path, machine: u16) -> bool {
+fn fits(path: &Path, machine: Machine) -> bool {
     path.is_file() && needs(path).is_ok_and(|needs| needs.machine == machine)
 }
 

@@ -37,10 +37,12 @@ pub async fn compile(
         "build",
         "--release",
         "--locked",
+        // One choice of features for every package, so that nothing is compiled twice.
+        "--workspace",
         "--message-format=json-render-diagnostics",
     ]);
     for package in packages {
-        command.args(["-p", package]);
+        command.args(["--bin", package]);
     }
     command
         .current_dir(workspace)
