@@ -129,7 +129,7 @@ fn take_note(cx: &Context, service: &mut Service, task: &Task) -> Result<(), Aws
     if deployment.rollout == Rollout::InProgress {
         deployment.failed_tasks += 1;
         deployment.updated = now();
-    } else if deployment.in_a_row == 4 {
+    } else if deployment.rollout == Rollout::Completed && deployment.in_a_row == 4 {
         service.say(now(), "is unable to consistently start tasks successfully.");
     }
     Ok(())
