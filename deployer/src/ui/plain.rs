@@ -25,11 +25,7 @@ impl Renderer for Plain {
             self.serving.clone_from(state);
         }
         // Each resource's start is noise in a log that nobody watches; its end is not.
-        if let Event::Resource {
-            status, reason: None, ..
-        } = event
-            && Mood::of(status) == Mood::Busy
-        {
+        if matches!(event, Event::Resource { status, .. } if Mood::of(status) == Mood::Busy) {
             return;
         }
         for line in lines(event, self.style) {
