@@ -14,7 +14,11 @@ pub struct AwsError {
 impl AwsError {
     /// A fault of the caller, HTTP 400.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status: 400 }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            status: 400,
+        }
     }
 
     /// `ValidationError`, HTTP 400, as the query protocol's services say it.
@@ -24,7 +28,11 @@ impl AwsError {
 
     /// A fault of this endpoint, HTTP 500.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self { code: "InternalFailure".into(), message: message.into(), status: 500 }
+        Self {
+            code: "InternalFailure".into(),
+            message: message.into(),
+            status: 500,
+        }
     }
 
     /// An operation that this endpoint does not know; the message names it.

@@ -254,10 +254,11 @@ impl Looker<'_> {
         };
         for reference in references(expression, &|c| self.scope.conditions.get(c).copied()) {
             match reference {
-                Reference::Name(name) if self.template.parameters.contains_key(&name) => {
-                    if self.goal.values.get(&name) != self.stack.goal.values.get(&name) {
-                        return ("ParameterReference", Some(name));
-                    }
+                Reference::Name(name)
+                    if self.template.parameters.contains_key(&name)
+                        && self.goal.values.get(&name) != self.stack.goal.values.get(&name) =>
+                {
+                    return ("ParameterReference", Some(name));
                 }
                 Reference::Name(name) if self.touched.get(&name) == Some(&true) => {
                     return ("ResourceReference", Some(name));

@@ -43,10 +43,11 @@ pub fn error(protocol: &Protocol, service: &str, id: &str, error: &AwsError) -> 
     if let Ok(code) = HeaderValue::from_str(code) {
         response.headers_mut().insert("x-amzn-errortype", code);
     }
-    if *protocol == Protocol::Cbor && service == "monitoring" {
-        if let Ok(legacy) = HeaderValue::from_str(&format!("{code};Sender")) {
-            response.headers_mut().insert("x-amzn-query-error", legacy);
-        }
+    if *protocol == Protocol::Cbor
+        && service == "monitoring"
+        && let Ok(legacy) = HeaderValue::from_str(&format!("{code};Sender"))
+    {
+        response.headers_mut().insert("x-amzn-query-error", legacy);
     }
     response
 }

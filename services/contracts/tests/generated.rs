@@ -27,6 +27,9 @@ fn the_committed_code_is_what_the_proto_files_generate() {
             fs::write(committed.join(file), &generated).expect("the generated file is written");
         }
         let found = fs::read(committed.join(file)).unwrap_or_default();
-        assert!(found == generated, "{file} is stale: run `CONTRACTS_WRITE=1 cargo test --release -p contracts`");
+        assert!(
+            found == generated,
+            "{file} is stale: run `CONTRACTS_WRITE=1 cargo test --release -p contracts`"
+        );
     }
 }
