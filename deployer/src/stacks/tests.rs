@@ -13,7 +13,7 @@ fn plan_of(environment: &str) -> (Manifest, Plan) {
     (manifest, plan)
 }
 
-/// The committed templates are what `deployer synth` writes; `deployer synth --env ENV --output templates/ENV` renews them.
+/// The committed templates are what `deployer synth` writes; `deployer synth --env ENV --output templates` renews them.
 #[test]
 fn the_golden_templates_are_current() {
     for environment in ["dev", "prod"] {
@@ -28,7 +28,7 @@ fn the_golden_templates_are_current() {
             let current = serde_json::to_string_pretty(&stack.template).unwrap() + "\n";
             assert!(
                 golden == current,
-                "{} is stale: run `deployer synth --env {environment} --output templates/{environment}`",
+                "{} is stale: run `deployer synth --env {environment} --output templates`",
                 file.display()
             );
             expected.insert(file);
