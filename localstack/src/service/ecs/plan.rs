@@ -92,13 +92,13 @@ fn ids<'a>(tasks: impl Iterator<Item = &'a Seen>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
     use crate::service::ecs::model::{Deployment, Wish};
 
-    fn service(desired: u32, minimum_percent: u32, maximum_percent: u32) -> Service {
+    pub fn service(desired: u32, minimum_percent: u32, maximum_percent: u32) -> Service {
         let wish = Wish {
             minimum_percent,
             maximum_percent,

@@ -12,6 +12,9 @@ use crate::{AwsError, Context};
 /// Stopped tasks are shown for an hour, as on AWS.
 const REMEMBERED: i64 = 3_600_000;
 
+/// How long a deployment that failed and was rolled back is still described, in milliseconds.
+const FAILURE_SHOWN: i64 = 30_000;
+
 pub async fn run(cx: Context) {
     let ecs = cx.part::<Ecs>();
     loop {
@@ -196,13 +199,22 @@ fn settle(service: &mut Service) {
         service.say(now(), "has reached a steady state.");
     }
     if failed_before {
-        // A failed deployment stays to be seen until the next one.
+        // A failed deployment stays to be seen by who waits for it, then it is gone, as on AWS.
         let mut place = 0;
         service.deployments.retain(|d| {
             place += 1;
-            place == 1 || d.rollout == Rollout::Failed
+            place == 1 || (d.rollout == Rollout::Failed && now() - d.updated < FAILURE_SHOWN)
         });
     }
+}
+
+/// Forgets failed deployments behind the primary one: a change that needs no deployment of its own ends their story.
+pub fn forget_failures(service: &mut Service) {
+    let mut place = 0;
+    service.deployments.retain(|d| {
+        place += 1;
+        place == 1 || d.rollout != Rollout::Failed
+    });
 }
 
 /// Begins a deployment of what the service wishes now.
@@ -293,4 +305,36 @@ fn scaling_reason(service: &Service, id: &str, live: &[&Task]) -> String {
         "Scaling activity initiated by (deployment {deployment}) of (service {})",
         service.name
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::ecs::plan::tests::service;
+
+    #[test]
+    fn a_tripped_deployment_goes_back_to_the_last_good_one_and_is_forgotten() {
+        let mut service = service(1, 100, 200);
+        service.deployments[0].rollout = Rollout::Completed;
+        let wish = Wish {
+            task_definition: "bad:2".into(),
+            breaker: true,
+            rollback: true,
+            ..Wish::default()
+        };
+        let bad = deploy(&mut service, wish);
+        service.deployments[0].failed_tasks = plan::threshold(1);
+
+        trip(&mut service);
+        settle(&mut service);
+        let shown: Vec<_> = service.deployments.iter().map(|d| (d.id.as_str(), d.rollout)).collect();
+        assert_eq!(shown, [("new", Rollout::Completed), (bad.as_str(), Rollout::Failed)]);
+
+        forget_failures(&mut service);
+        assert_eq!(service.deployments.len(), 1, "what remains is steady");
+
+        service.deployments[0].rollout = Rollout::Failed;
+        forget_failures(&mut service);
+        assert_eq!(service.deployments.len(), 1, "the primary one stays, failed or not");
+    }
 }

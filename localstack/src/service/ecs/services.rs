@@ -71,10 +71,13 @@ pub fn change(
     let forced = shape::flag(input.get("forceNewDeployment")) == Some(true);
     if forced || needs_deployment(&service.wish, &wish) {
         scheduler::deploy(&mut service, wish);
-    } else if service.wish != wish {
-        service.wish = wish.clone();
-        if let Some(primary) = service.deployments.first_mut() {
-            primary.wish = wish;
+    } else {
+        scheduler::forget_failures(&mut service);
+        if service.wish != wish {
+            service.wish = wish.clone();
+            if let Some(primary) = service.deployments.first_mut() {
+                primary.wish = wish;
+            }
         }
     }
     adjust(&mut service);
