@@ -15,5 +15,5 @@ pub mod store;
 
 pub use context::{Config, Context, Slice};
 pub use error::{AwsError, Failure};
-pub use resource::{Desired, Resource, ResourceType, Schema};
+pub use resource::{Desired, Initiated, Resource, ResourceType, Schema};
 pub use service::{Call, Route, Service};

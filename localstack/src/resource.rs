@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Context, Failure};
@@ -29,8 +30,23 @@ pub struct Desired {
     pub properties: Value,
     /// The stack's tags, to be merged under the resource's own where the type has tags.
     pub tags: Vec<(String, String)>,
+    /// Where a type whose creation takes long tells the physical id as soon as there is one.
+    pub initiated: Initiated,
     /// Cancelled when the stack gives up on this operation: end soon, and clean up what was begun.
     pub cancel: CancellationToken,
+}
+
+/// Tells the stack that a resource's creation has begun: `Resource creation Initiated`, with its physical id.
+#[derive(Debug, Clone, Default)]
+pub struct Initiated(pub(crate) Option<UnboundedSender<String>>);
+
+impl Initiated {
+    /// Says it once; without a stack that listens it does nothing.
+    pub fn tell(&self, physical_id: &str) {
+        if let Some(listener) = &self.0 {
+            let _ = listener.send(physical_id.to_owned());
+        }
+    }
 }
 
 impl Desired {

@@ -166,7 +166,11 @@ fn render(difference: &Difference<'_>, style: Style) -> String {
         };
         text.push_str(&format!("{line}{replaced}\n"));
         for property in &change.properties {
-            let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".into());
+            // CloudFormation's own word for what only the deployment can tell
+            let side = |value: &Option<String>| match value {
+                Some(value) => value.replace("{{changeSet:KNOWN_AFTER_APPLY}}", "(known after apply)"),
+                None => "(none)".to_owned(),
+            };
             let values = match (&property.before, &property.after, &property.cause) {
                 (None, None, Some(cause)) => format!("follows from {cause}"),
                 (None, None, None) => "known when it is applied".to_owned(),

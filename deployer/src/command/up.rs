@@ -137,7 +137,14 @@ fn announce(session: &Session, plan: &Plan, existing: &std::collections::BTreeMa
         session.ui.say(format!("  create: {}", list(&new)));
     }
     if !known.is_empty() {
-        session.ui.say(format!("  update where changed: {}", list(&known)));
+        let which = if new.is_empty() {
+            "all".into()
+        } else {
+            known.len().to_string()
+        };
+        session
+            .ui
+            .say(format!("  there already: {which}; what has changed in them is updated"));
     }
     let gone: Vec<&str> = existing
         .keys()

@@ -29,7 +29,7 @@ pub struct StoppedTask {
 
 impl fmt::Display for StoppedTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "  its last task of {} stopped: {}", self.service, self.reason)?;
+        write!(f, "  the last task of {} that stopped: {}", self.service, self.reason)?;
         if let Some(code) = self.exit_code {
             write!(f, " (exit code {code})")?;
         }

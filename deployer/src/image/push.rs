@@ -20,8 +20,14 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// Uploads an image to `REPOSITORY_URI`, and gives its digest. Nothing is sent when the manifest is there.
-pub async fn push(built: &Built, repository_uri: &str, credentials: &Credentials) -> anyhow::Result<String> {
+/// Uploads an image to `REPOSITORY_URI`, and gives its digest. Nothing is sent when the manifest is there; otherwise
+/// `on_upload` is called before the first byte.
+pub async fn push(
+    built: &Built,
+    repository_uri: &str,
+    credentials: &Credentials,
+    on_upload: impl FnOnce(),
+) -> anyhow::Result<String> {
     // A tag of the image's own: some registries drop what has none, and it never moves.
     let tag = &built.digest.trim_start_matches("sha256:")[..16];
     let image: Reference = format!("{repository_uri}:{tag}")
@@ -45,6 +51,7 @@ pub async fn push(built: &Built, repository_uri: &str, credentials: &Credentials
     if there.is_ok_and(|digest| digest == built.digest) {
         return Ok(built.digest.clone());
     }
+    on_upload();
     for blob in [&built.layer, &built.config] {
         upload(&client, &image, built, blob)
             .await

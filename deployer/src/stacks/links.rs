@@ -186,7 +186,7 @@ pub fn start_order(manifest: &Manifest) -> Vec<&Service> {
                 .all(|call| ordered.iter().any(|done| done.name == call.service))
         };
         // services that call each other in a circle start in the order of their names
-        let next = waiting.iter().position(|service| ready(service)).unwrap_or(0);
+        let next = waiting.iter().position(ready).unwrap_or(0);
         ordered.push(waiting.remove(next));
     }
     ordered

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,10 @@ use super::scope::{Scope, text};
 use super::stack::{Member, Output, Stack};
 use super::template::Template;
 use super::{dynamic, validate};
-use crate::{Desired, Failure, Resource, ResourceType};
+use crate::{Desired, Failure, Initiated, Resource, ResourceType};
+
+/// The reason of the event that first shows a new resource's physical id.
+const INITIATED: &str = "Resource creation Initiated";
 
 /// Why a deployment ended early.
 #[derive(Debug)]
@@ -208,13 +212,20 @@ impl Deployment {
             logical_id: id.to_owned(),
             properties: resolved,
             tags: stack.goal.tags.clone(),
+            initiated: Default::default(),
             cancel: self.halt.clone(),
         };
         match step {
             Step::Nothing => Ok(Ok(())),
             Step::Create => {
                 self.say(id, "CREATE_IN_PROGRESS", None)?;
-                let made = self.make(&kind, &desired, &properties).await;
+                let (initiated, told) = mpsc::unbounded_channel();
+                let listened = |resolved| Desired {
+                    initiated: Initiated(Some(initiated.clone())),
+                    ..desired(resolved)
+                };
+                let made = self.make(&kind, &listened, &properties);
+                let made = self.listening(id, told, made).await?;
                 self.made(id, "create", made, properties, &stack)
             }
             Step::Update(old) => {
@@ -271,6 +282,32 @@ impl Deployment {
         kind.create(&self.work.cx, &desired(resolved)).await
     }
 
+    /// Awaits a creation; what it tells of itself meanwhile becomes an event at once.
+    async fn listening<T>(
+        &self,
+        id: &str,
+        mut told: mpsc::UnboundedReceiver<String>,
+        creation: impl Future<Output = T>,
+    ) -> anyhow::Result<T> {
+        tokio::pin!(creation);
+        loop {
+            tokio::select! {
+                biased;
+                Some(physical_id) = told.recv() => {
+                    // kept, so that a stack that is cut off here knows what to take away
+                    self.work.edit(|s| {
+                        if let Some(member) = s.members.get_mut(id) {
+                            member.physical_id = Some(physical_id);
+                            member.is_new = true;
+                        }
+                    })?;
+                    self.say(id, "CREATE_IN_PROGRESS", Some(INITIATED.to_owned()))?;
+                }
+                made = &mut creation => return Ok(made),
+            }
+        }
+    }
+
     fn made(
         &self,
         id: &str,
@@ -295,6 +332,12 @@ impl Deployment {
             "create" => ("CREATE_IN_PROGRESS", "CREATE_COMPLETE"),
             _ => ("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"),
         };
+        let was_told = self
+            .work
+            .stack()?
+            .members
+            .get(id)
+            .is_some_and(|m| m.reason.as_deref() == Some(INITIATED));
         let is_replaced = stack
             .members
             .get(id)
@@ -309,8 +352,8 @@ impl Deployment {
                 member.drift = None;
             }
         })?;
-        if verb == "create" {
-            self.say(id, progress, Some("Resource creation Initiated".to_owned()))?;
+        if verb == "create" && !was_told {
+            self.say(id, progress, Some(INITIATED.to_owned()))?;
         }
         self.say(id, done, None)?;
         Ok(Ok(()))

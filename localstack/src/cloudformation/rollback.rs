@@ -111,6 +111,7 @@ async fn restore(work: &Work, before: &Member) -> anyhow::Result<bool> {
         logical_id: id.to_owned(),
         properties,
         tags: before.tags.clone(),
+        initiated: Default::default(),
         cancel: work.cancel_of_rollback(),
     };
     match deploy::change(work, &kind, &now, &desired, &before.properties).await {

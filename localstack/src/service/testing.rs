@@ -38,6 +38,7 @@ pub fn desired(logical_id: &str, properties: Value) -> Desired {
         logical_id: logical_id.into(),
         properties,
         tags: vec![("team".into(), "blue".into())],
+        initiated: Default::default(),
         cancel: CancellationToken::new(),
     }
 }

@@ -59,19 +59,21 @@ impl Pipeline {
             .get(service)
             .ok_or_else(|| failed("the manifest names no crate for it".into()))?;
         let credentials = self.credentials.get_or_try_init(|| login(&self.aws)).await?;
-        self.ui.emit(Event::Image {
-            service: service.to_owned(),
-            step: "pushing",
-            detail: String::new(),
-        });
-        let digest = image::push(built, repository, credentials)
-            .await
-            .map_err(|error| failed(format!("{error:#}")))?;
-        self.ui.emit(Event::Image {
-            service: service.to_owned(),
-            step: "pushed",
-            detail: digest.clone(),
-        });
+        let tell = |step, detail: &str| {
+            self.ui.emit(Event::Image {
+                service: service.to_owned(),
+                step,
+                detail: detail.to_owned(),
+            });
+        };
+        let mut step = "unchanged";
+        let digest = image::push(built, repository, credentials, || {
+            tell("pushing", "");
+            step = "pushed";
+        })
+        .await
+        .map_err(|error| failed(format!("{error:#}")))?;
+        tell(step, &digest);
         Ok(format!("{repository}@{digest}"))
     }
 }

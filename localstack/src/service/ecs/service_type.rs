@@ -70,6 +70,7 @@ impl ResourceType for ServiceType {
         let input = input(desired)?;
         let name = text(&input, "serviceName").map_or_else(|| desired.generated_name(255), str::to_owned);
         let made = services::make(cx, &name, &input, |service| keep(service, desired))?;
+        desired.initiated.tell(&made.arn);
         let deployment = made.deployments.first().map(|d| d.id.clone()).unwrap_or_default();
         if let Err(failure) = stable(cx, &made, &deployment, &desired.cancel).await {
             remove(cx, &made.cluster, &made.name).await?;

@@ -123,6 +123,7 @@ pub fn register_call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         logical_id: String::new(),
         properties: json!({"Tags": call.input.get("tags").cloned().unwrap_or_default()}),
         tags: Vec::new(),
+        initiated: Default::default(),
         cancel: Default::default(),
     };
     let made = register(cx, &call.input, &desired)?;

@@ -51,7 +51,7 @@ pub fn check(record: &Record) -> Result<(), AwsError> {
     if !(2..=3).contains(&subnets) {
         return bad("Specify either two or three client subnets.");
     }
-    if brokers == 0 || brokers % subnets != 0 {
+    if brokers == 0 || !brokers.is_multiple_of(subnets) {
         return bad(
             "The number of broker nodes must be a multiple of Availability Zones in the Client Subnets parameter.",
         );

@@ -73,6 +73,7 @@ async fn create(cx: &Context, call: Call) -> Result<Value, AwsError> {
         logical_id: id.clone(),
         properties,
         tags: Vec::new(),
+        initiated: Default::default(),
         cancel: cx.shutdown().child_token(),
     };
     let record = lifecycle::create(cx, &desired).await?;
