@@ -3,85 +3,40 @@
 //! It takes minutes and needs PostgreSQL and a broker, so it is ignored unless asked for: `scripts/test system`. Its
 //! endpoint has a port, a state directory and a loopback slice of its own, and its load balancer a port of its own.
 
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod support;
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::{Said, Scratch, curl};
 
-/// A copy of the manifest in a directory of its own, and the endpoint that it is deployed to.
-struct System {
-    folder: tempfile::TempDir,
-    endpoint: u16,
-    ingress: u16,
+/// The project's own manifest under another name, and what a person would do with it.
+struct System(Scratch);
+
+impl std::ops::Deref for System {
+    type Target = Scratch;
+
+    fn deref(&self) -> &Scratch {
+        &self.0
+    }
 }
 
 impl System {
     fn new() -> Self {
-        let system = Self {
-            folder: tempfile::tempdir().unwrap(),
-            endpoint: free_port(),
-            ingress: free_port(),
-        };
+        let scratch = Scratch::new();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
-        let manifest = std::fs::read_to_string(root.join("deployer.toml")).unwrap();
-        let manifest = manifest
-            .replace("name = \"patient-management\"", "name = \"pms-test\"")
-            .replace("workspace = \".\"", &format!("workspace = {root:?}"))
-            .replace("port = 8080", &format!("port = {}", system.ingress));
-        std::fs::write(system.manifest(), manifest).unwrap();
-        system
-    }
-
-    fn manifest(&self) -> PathBuf {
-        self.folder.path().join("deployer.toml")
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
+        std::fs::copy(root.join("deployer.toml"), scratch.manifest()).unwrap();
+        scratch.edit("deployer.toml", "name = \"patient-management\"", "name = \"pms-test\"");
+        scratch.edit("deployer.toml", "workspace = \".\"", &format!("workspace = {root:?}"));
+        scratch.edit("deployer.toml", "port = 8080", &format!("port = {}", scratch.ingress));
+        Self(scratch)
     }
 
     fn edit(&self, from: &str, to: &str) {
-        let text = std::fs::read_to_string(self.manifest()).unwrap();
-        assert!(text.contains(from), "the manifest has no `{from}`");
-        std::fs::write(self.manifest(), text.replacen(from, to, 1)).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_deployer"));
-        command.args(arguments).args([
-            "--target",
-            "localstack",
-            "--port",
-            &self.endpoint.to_string(),
-            "--manifest",
-        ]);
-        command.arg(self.manifest()).arg("--state-dir").arg(self.state());
-        command
-            .env_remove("DEPLOYER_PORT")
-            .env_remove("DEPLOYER_STATE_DIR")
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs the CLI to its end, and shows what it said.
-    fn run(&self, arguments: &[&str]) -> Said {
-        let begun = Instant::now();
-        let output = self.command(arguments).output().unwrap();
-        let said = Said::from(output);
-        println!(
-            "\n$ deployer {}   ({:.1} s, exit {})\n{}",
-            arguments.join(" "),
-            begun.elapsed().as_secs_f32(),
-            said.code,
-            said.all
-        );
-        said
-    }
-
-    fn url(&self) -> String {
-        format!("http://localhost:{}", self.ingress)
+        self.0.edit("deployer.toml", from, to);
     }
 
     fn token(&self) -> String {
@@ -101,7 +56,7 @@ impl System {
 
     /// Processes of this endpoint: its own, and whatever it started.
     fn processes(&self) -> Vec<String> {
-        let needle = self.folder.path().to_str().unwrap().to_owned();
+        let needle = self.path().to_str().unwrap().to_owned();
         let slice = 20 + self.endpoint % 200;
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -119,47 +74,6 @@ impl System {
         }
         found
     }
-}
-
-impl Drop for System {
-    /// A failed test leaves nothing running either.
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.run(&["destroy", "--yes"]);
-        }
-    }
-}
-
-/// What a command said: exit code, stdout, and both streams together.
-struct Said {
-    code: i32,
-    out: String,
-    all: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        let out = String::from_utf8_lossy(&output.stdout).into_owned();
-        let all = format!("{}{out}", String::from_utf8_lossy(&output.stderr));
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            out,
-            all,
-        }
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn curl(arguments: &[&str]) -> String {
-    let output = Command::new("curl")
-        .args(["-s", "--max-time", "20"])
-        .args(arguments)
-        .output()
-        .expect("curl is installed");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn eventually(what: &str, seconds: u64, mut holds: impl FnMut() -> bool) {

@@ -1,0 +1,159 @@
+//! What goes wrong between a person and a deployment, with a tiny service of a stranger's: each gives a clear error, and
+//! nothing half-made stays behind unsaid.
+
+mod support;
+
+use std::process::Command;
+
+use support::{Scratch, curl};
+
+const SERVICE: &str = r#"
+use std::io::{Read, Write};
+
+fn main() {
+    if std::env::var("CRASH").is_ok() {
+        eprintln!("cannot find the sesame");
+        std::process::exit(7);
+    }
+    let variable = |name| std::env::var(name).unwrap();
+    let listener = std::net::TcpListener::bind(format!("{}:{}", variable("HOST"), variable("PORT"))).unwrap();
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello");
+    }
+}
+"#;
+
+/// A cargo workspace with one service, and its manifest.
+fn stranger() -> Scratch {
+    let scratch = Scratch::new();
+    let write = |file: &str, text: &str| {
+        let path = scratch.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("Cargo.toml", "[workspace]\nmembers = [\"hello\"]\nresolver = \"3\"\n");
+    write(
+        "hello/Cargo.toml",
+        "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+    );
+    write("hello/src/main.rs", SERVICE);
+    let manifest = format!(
+        "[project]\nname = \"hello\"\n\n[ingress]\nservice = \"hello\"\nport = {}\n\n[services.hello]\nports = {{ http = 8000 }}\n\n[environments.dev]\n",
+        scratch.ingress
+    );
+    write("deployer.toml", &manifest);
+    let made = Command::new("cargo")
+        .args(["generate-lockfile", "--offline"])
+        .current_dir(scratch.path())
+        .status()
+        .unwrap();
+    assert!(made.success());
+    scratch
+}
+
+fn destroyed(scratch: &Scratch) {
+    assert_eq!(scratch.run(&["destroy", "--yes"]).code, 0);
+    assert!(!scratch.state().exists());
+}
+
+#[test]
+#[ignore = "deploys; scripts/test system runs it"]
+fn a_strangers_service_deploys_and_its_mistakes_are_told() {
+    let scratch = stranger();
+
+    // a crate that does not compile: the compiler's words, and what is there already
+    scratch.edit("hello/src/main.rs", "fn main() {", "fn main( {");
+    let said = scratch.run(&["up", "--yes"]);
+    assert_eq!(said.code, 1);
+    assert!(said.all.contains("hello does not compile") && said.all.contains("unclosed delimiter"));
+    assert!(said.all.contains("hello-dev-network"), "it says what was made so far");
+    scratch.edit("hello/src/main.rs", "fn main( {", "fn main() {");
+
+    // a first start that fails: exit code, last log lines, rolled back
+    scratch.edit(
+        "deployer.toml",
+        "[environments.dev]",
+        "environment = { CRASH = \"1\" }\n\n[environments.dev]",
+    );
+    let said = scratch.run(&["up", "--yes"]);
+    assert_eq!(said.code, 4);
+    assert!(said.all.contains("exit code 7") && said.all.contains("cannot find the sesame"));
+    let before_rollback = said.all.find("cannot find the sesame") < said.all.find("ROLLBACK_COMPLETE");
+    assert!(before_rollback, "the reason is told before the rollback takes it away");
+
+    // the same manifest without the mistake goes on from there
+    scratch.edit("deployer.toml", "environment = { CRASH = \"1\" }\n\n", "");
+    assert_eq!(scratch.run(&["up", "--yes"]).code, 0);
+    assert_eq!(scratch.run(&["outputs", "url"]).out.trim(), scratch.url());
+    assert_eq!(curl(&[&scratch.url()]), "hello");
+    destroyed(&scratch);
+}
+
+#[test]
+#[ignore = "deploys; scripts/test system runs it"]
+fn a_load_balancers_port_that_is_taken_is_named() {
+    let scratch = stranger();
+    let _holder = std::net::TcpListener::bind(("127.0.0.1", scratch.ingress)).unwrap();
+    let said = scratch.run(&["up", "--yes"]);
+    assert_eq!(said.code, 4);
+    assert!(
+        said.all
+            .contains(&format!("cannot listen on 127.0.0.1:{}", scratch.ingress))
+    );
+    destroyed(&scratch);
+}
+
+#[test]
+#[ignore = "deploys; scripts/test system runs it"]
+fn a_disk_without_room_for_an_image_is_told() {
+    let scratch = stranger();
+    let disk = scratch.path().join("var");
+    std::fs::create_dir_all(&disk).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=3m", "none"])
+        .arg(&disk)
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        println!("skipped: mounting a small disk is not permitted here");
+        return;
+    }
+    let said = scratch.run(&["up", "--yes"]);
+    let destroyed = scratch.run(&["destroy", "--yes"]);
+    assert!(Command::new("umount").arg(&disk).status().unwrap().success());
+    assert_ne!(said.code, 0);
+    assert!(said.all.contains("No space left on device"));
+    assert_eq!(destroyed.code, 0);
+}
+
+#[test]
+#[ignore = "deploys; scripts/test system runs it"]
+fn a_database_without_postgresql_is_told_how_to_get_it() {
+    let scratch = stranger();
+    scratch.edit("deployer.toml", "ports =", "database = \"d\"\nports =");
+    scratch.edit("deployer.toml", "[services.hello]", "[databases.d]\n\n[services.hello]");
+    // PostgreSQL's programs are hidden from this command and what it starts, in a mount namespace of its own
+    let up = scratch.command(&["up", "--yes"]);
+    let mut hidden = Command::new("unshare");
+    hidden.args([
+        "-m",
+        "sh",
+        "-c",
+        "mount -t tmpfs none /usr/lib/postgresql && exec \"$@\"",
+        "sh",
+    ]);
+    hidden
+        .arg(up.get_program())
+        .args(up.get_args())
+        .stdin(std::process::Stdio::null());
+    let said = support::Said::from(hidden.output().unwrap());
+    println!("{}", said.all);
+    if said.all.contains("unshare failed") || said.all.contains("mount:") {
+        println!("skipped: hiding PostgreSQL is not permitted here");
+        return;
+    }
+    assert_eq!(said.code, 4);
+    assert!(said.all.contains("PostgreSQL") && said.all.contains("apt-get install postgresql"));
+    destroyed(&scratch);
+}
