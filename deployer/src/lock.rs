@@ -48,7 +48,10 @@ impl Lock {
                     return Err(other.refusal(parameter));
                 }
                 ui.say(format!("taking over the lock that {} left behind", other.name()));
-                remove(aws, &parameter).await?;
+                // Somebody else may have taken it over meanwhile: only the dead holder's own lock is removed.
+                if read(aws, &parameter).await?.is_some_and(|now| now.id == other.id) {
+                    remove(aws, &parameter).await?;
+                }
             }
             // Two may take over at once: only what is still there after a moment counts.
             let won = put(aws, &parameter, &own, false).await?;

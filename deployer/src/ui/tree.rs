@@ -185,10 +185,12 @@ impl Renderer for Tree {
             Event::Image { service, step, detail } => {
                 if matches!(*step, "pushed" | "unchanged") {
                     self.images.shift_remove(service);
+                    // as much of a digest as people compare by eye; the whole of it is in plain output
+                    let digest: String = detail.chars().take("sha256:".len() + 12).collect();
                     stay.push(format!(
                         "{} image {service}  {step} {}",
                         self.style.green("✔"),
-                        self.style.dim(detail)
+                        self.style.dim(&digest)
                     ));
                 } else {
                     self.images.insert(service.clone(), format!("{step} {detail}"));
