@@ -4,7 +4,11 @@ pub mod cli;
 pub mod command;
 
 pub mod manifest;
+pub mod schema;
 pub mod template;
+
+pub mod diff;
+pub mod rules;
 
 pub mod stacks;
 

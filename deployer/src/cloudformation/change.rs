@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, ResourceAttribute, ResourceChange, Tag};
-use serde::Serialize;
 use uuid::Uuid;
 
+use crate::diff::{Action, Change, PropertyChange};
 use crate::error::{Error, Result};
+use crate::schema::Recreation;
 use crate::target::Aws;
 
 /// CloudFormation's limit for a template in a request, in bytes.
@@ -22,37 +23,6 @@ pub struct Wanted {
     pub template: String,
     pub parameters: BTreeMap<String, String>,
     pub tags: BTreeMap<String, String>,
-}
-
-/// What happens to one resource.
-#[derive(Debug, Clone, Serialize)]
-pub struct Change {
-    pub resource: String,
-    pub kind: String,
-    /// `add`, `modify`, `remove`, `import`, `dynamic`.
-    pub action: String,
-    /// `True`, `False`, `Conditional`, or empty where it does not apply.
-    pub replacement: String,
-    pub properties: Vec<PropertyChange>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct PropertyChange {
-    /// Such as `AllocatedStorage` or `Tags`.
-    pub name: String,
-    pub before: Option<String>,
-    pub after: Option<String>,
-    /// `Never`, `Conditionally`, `Always`, or empty.
-    pub recreation: String,
-    /// The parameter or resource that causes it, where CloudFormation names one.
-    pub cause: Option<String>,
-}
-
-impl Change {
-    /// Whether what the resource holds is lost: it goes, or a new one takes its place.
-    pub fn destroys(&self) -> bool {
-        self.action == "remove" || matches!(self.replacement.as_str(), "True" | "Conditional")
-    }
 }
 
 /// A change set that waits to be executed or discarded.
@@ -180,11 +150,11 @@ impl From<&ResourceChange> for Change {
                 name: target.name().unwrap_or(attribute).to_owned(),
                 before: target.before_value().map(str::to_owned),
                 after: target.after_value().map(str::to_owned),
-                recreation: target
-                    .requires_recreation()
-                    .map(|r| r.as_str())
-                    .unwrap_or_default()
-                    .to_owned(),
+                recreation: match target.requires_recreation().map(|r| r.as_str()) {
+                    Some("Always") => Recreation::Always,
+                    Some("Conditionally") => Recreation::Conditionally,
+                    _ => Recreation::Never,
+                },
                 cause: detail.causing_entity().map(str::to_owned),
             })
         });
@@ -202,9 +172,20 @@ impl From<&ResourceChange> for Change {
         Self {
             resource: change.logical_resource_id().unwrap_or_default().to_owned(),
             kind: change.resource_type().unwrap_or_default().to_owned(),
-            action: change.action().map(|a| a.as_str()).unwrap_or_default().to_lowercase(),
-            replacement: change.replacement().map(|r| r.as_str()).unwrap_or_default().to_owned(),
+            action: match change.action().map(|a| a.as_str()) {
+                Some("Add") => Action::Add,
+                Some("Remove") => Action::Remove,
+                Some("Import") => Action::Import,
+                Some("Dynamic") => Action::Dynamic,
+                _ => Action::Modify,
+            },
+            replacement: match change.replacement().map(|r| r.as_str()) {
+                Some("True") => Recreation::Always,
+                Some("Conditional") => Recreation::Conditionally,
+                _ => Recreation::Never,
+            },
             properties: merged,
+            loss: None,
         }
     }
 }

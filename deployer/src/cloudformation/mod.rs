@@ -2,7 +2,6 @@
 
 pub mod apply;
 pub mod change;
-pub mod compare;
 pub mod delete;
 pub mod drift;
 pub mod failure;
@@ -10,6 +9,5 @@ pub mod settle;
 pub mod stack;
 pub mod watch;
 
-pub use change::{Change, PropertyChange};
 pub use failure::Failure;
 pub use stack::Existing;

@@ -1,12 +1,18 @@
-//! `deployer validate`: is the manifest right, and does the endpoint take its templates?
+//! `deployer validate`: is the manifest right, and would its templates work?
 
 use serde_json::json;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::rules;
 use crate::target::Session;
 
-/// Check deployer.toml; with --online, let CloudFormation check the templates, too.
+/// Check deployer.toml and its templates: links have paths, references lead somewhere, properties have the right types.
+///
+/// Needs no endpoint; with --online, CloudFormation reads the templates as well. Exit code 1 when something is found.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  deployer validate
+  deployer validate --env prod --online --target aws")]
 pub struct Args {
     /// Ask the target's CloudFormation as well.
     #[arg(long)]
@@ -14,13 +20,16 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
-    let plan = session.plan()?;
-    if args.online {
+    let manifest = session.load()?;
+    let plan = crate::stacks::plan(&manifest);
+    let findings = rules::check(&manifest, &plan);
+    if args.online && findings.is_empty() {
         let aws = session.connect().await?;
         for stack in &plan.stacks {
+            let body = stack.template.to_string();
             aws.cloudformation
                 .validate_template()
-                .template_body(stack.template.to_string())
+                .template_body(body)
                 .send()
                 .await?;
         }
@@ -31,13 +40,26 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         .filter_map(|s| s.template["Resources"].as_object())
         .map(serde_json::Map::len)
         .sum();
-    let value = json!({ "stacks": plan.stacks.len(), "resources": resources, "images": plan.images.len() });
-    let text = format!(
-        "{} is valid: {} stacks, {resources} resources, {} images",
-        session.manifest.display(),
-        plan.stacks.len(),
-        plan.images.len()
-    );
-    session.ui.data("validate", value, &text);
-    Ok(())
+    let value = json!({
+        "stacks": plan.stacks.len(), "resources": resources, "images": plan.images.len(), "findings": findings,
+    });
+    if findings.is_empty() {
+        let text = format!(
+            "{} is valid: {} stacks, {resources} resources, {} images",
+            session.manifest.display(),
+            plan.stacks.len(),
+            plan.images.len()
+        );
+        session.ui.data("validate", value, &text);
+        return Ok(());
+    }
+    let lines: Vec<String> = findings
+        .iter()
+        .map(|f| format!("{}: {}: {}", f.stack, f.place, f.what))
+        .collect();
+    session.ui.data("validate", value, &lines.join("\n"));
+    Err(Error::Plan(format!(
+        "{} of the rules for templates are broken",
+        findings.len()
+    )))
 }

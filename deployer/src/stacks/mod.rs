@@ -12,6 +12,7 @@ mod service;
 
 use crate::manifest::Manifest;
 
+pub use links::paths;
 pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack};
 
 /// Everything that one `up` applies.

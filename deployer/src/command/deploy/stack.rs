@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::resolve::{Images, resolve};
 use super::{Deployment, Outcome, Running};
 use crate::cloudformation::change::{self, ChangeSet, Wanted};
-use crate::cloudformation::{Change, Existing, apply, delete, settle, stack};
+use crate::cloudformation::{Existing, apply, delete, settle, stack};
+use crate::diff::{Action, Change};
 use crate::error::{Error, Result};
 use crate::stacks::{Plan, Stack};
 use crate::ui::{Event, Mood};
@@ -135,7 +136,7 @@ async fn consent(deployment: &Deployment, planned: &Stack, set: &ChangeSet) -> R
         return Ok(());
     }
     for change in &lost {
-        let how = if change.action == "remove" {
+        let how = if change.action == Action::Remove {
             "removed"
         } else {
             "replaced, and what it holds is lost"
