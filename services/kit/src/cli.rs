@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use clap::{Arg, ArgMatches, Args, Command, value_parser};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+
+use crate::telemetry::{self, TelemetryArgs};
 
 /// The name, the purpose and the default ports of a service's binary.
 #[derive(Debug, Clone, Copy)]
@@ -49,11 +51,13 @@ impl Cli {
 
     fn parse_from<A: Args>(self, arguments: impl IntoIterator<Item = OsString>) -> Result<A, clap::Error> {
         let matches = self.command::<A>().try_get_matches_from(arguments)?;
-        match matches.subcommand() {
+        let serve = match matches.subcommand() {
             Some(("health", health)) => std::process::exit(probe(health)),
-            Some((_, serve)) => A::from_arg_matches(serve),
-            None => A::from_arg_matches(&matches),
-        }
+            Some((_, serve)) => serve,
+            None => &matches,
+        };
+        telemetry::configure(TelemetryArgs::from_arg_matches(serve)?);
+        A::from_arg_matches(serve)
     }
 
     fn command<A: Args>(self) -> Command {
@@ -61,7 +65,9 @@ impl Cli {
             let port = text(self.port);
             // The settings' own doc comment is for readers of the code; `--help` tells the service's purpose.
             let about = command.get_about().cloned().unwrap_or_default();
-            let command = A::augment_args(command).about(about).long_about(None);
+            let command = TelemetryArgs::augment_args(A::augment_args(command))
+                .about(about)
+                .long_about(None);
             if command.get_arguments().any(|argument| argument.get_id() == "port") {
                 command.mut_arg("port", |argument| argument.default_value(port))
             } else {

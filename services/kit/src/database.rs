@@ -11,7 +11,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::fatal;
+use crate::{fatal, telemetry};
 
 /// How long a service waits at start for a database that does not answer yet.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -104,7 +104,12 @@ pub async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgPool> {
         .acquire_timeout(Duration::from_secs(3))
         // Young connections notice a rotated password and a failed-over server.
         .max_lifetime(Duration::from_secs(15 * 60))
+        .after_connect(|_, _| {
+            metrics::counter!("database_connections_opened_total").increment(1);
+            Box::pin(std::future::ready(Ok(())))
+        })
         .connect_lazy_with(options);
+    watch(&pool, args.database_pool_size);
     let started = Instant::now();
     let mut pause = Duration::from_millis(100);
     loop {
@@ -133,16 +138,47 @@ pub async fn migrate(pool: &PgPool, migrator: &Migrator) -> anyhow::Result<()> {
         .context("the database's schema could not be brought up to date")
 }
 
-/// A readiness check: one round trip to the database.
+/// Shows the pool's connections among the metrics, from now on.
+fn watch(pool: &PgPool, most: u32) {
+    metrics::gauge!("database_pool_max_connections").set(most);
+    let pool = pool.clone();
+    telemetry::before_reading(move || {
+        // The two numbers are read one after the other, so the difference may be off by what happens between.
+        let idle = pool.num_idle() as f64;
+        let used = (f64::from(pool.size()) - idle).max(0.0);
+        metrics::gauge!("database_pool_connections", "state" => "idle").set(idle);
+        metrics::gauge!("database_pool_connections", "state" => "used").set(used);
+    });
+}
+
+/// A readiness check: one round trip to the database, and how long it had to wait for a connection.
 pub async fn ping(pool: &PgPool) -> Result<(), String> {
-    sqlx::query("select 1").execute(pool).await.map(drop).map_err(|error| {
+    let started = Instant::now();
+    let trip = async {
+        let mut connection = pool.acquire().await?;
+        metrics::histogram!("database_acquire_seconds").record(started.elapsed().as_secs_f64());
+        sqlx::query("select 1").execute(&mut *connection).await
+    };
+    trip.await.map(drop).map_err(|error| {
         observe(&error);
         describe(&error)
     })
 }
 
-/// Ends the process when the error says that the password was changed under it.
+/// Counts the error, and ends the process when it says that the password was changed under it.
 pub fn observe(error: &sqlx::Error) {
+    let kind = match error {
+        sqlx::Error::PoolTimedOut => Some("pool_timeout"),
+        error if is_refused_password(error) => Some("refused_password"),
+        error if is_unreachable(error) => Some("unreachable"),
+        // A broken constraint is the caller's doing, and is answered.
+        sqlx::Error::Database(error) if error.code().is_some_and(|code| code.starts_with("23")) => None,
+        sqlx::Error::RowNotFound => None,
+        _ => Some("other"),
+    };
+    if let Some(kind) = kind {
+        metrics::counter!("database_errors_total", "kind" => kind).increment(1);
+    }
     if is_refused_password(error) {
         fatal::raise(
             "the database refuses our password (28P01): it was rotated; this process ends so that the next starts with the new secret",

@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     sync::{Arc, atomic::AtomicBool},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -18,7 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::{Server, health, metrics};
 use crate::{
     problem::Problem,
-    trace::{HEADER, Trace},
+    trace::{HEADER, Kind, Span},
 };
 
 /// The public router and, where it is apart, the one of the management address.
@@ -78,34 +78,64 @@ async fn limit_time(State(limit): State<Duration>, request: Request, next: Next)
     }
 }
 
+/// Gives each request its span, its log line and its place in the metrics.
 async fn observe(request: Request, next: Next) -> Response {
-    let header = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
-    let trace = Trace::continued(header);
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
-    let route = route.unwrap_or_else(|| "-".to_owned());
-    trace
-        .scope(async move {
-            let started = Instant::now();
-            let response = next.run(request).await;
-            let (status, took) = (response.status().as_u16(), started.elapsed());
-            metrics::record(method.as_str(), &route, status, took);
-            if route.starts_with("/health") || route == "/metrics" {
-                tracing::debug!(http.route = route, http.status = status, "answered");
-            } else {
-                let milliseconds = took.as_micros() as f64 / 1000.0;
-                tracing::info!(
-                    http.method = method.as_str(),
-                    http.route = route,
-                    http.status = status,
-                    duration_ms = milliseconds,
-                    "answered"
-                );
-            }
-            response
-        })
-        .await
+    let mut span = server_span(&request, &route);
+    let mut counted = metrics::Request::started(&method, &route);
+    let response = span.scope(next.run(request)).await;
+    let status = response.status();
+    let took = counted.answered(status);
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.fail(status.as_u16().to_string());
+    }
+    let line = async {
+        if quiet(&route) {
+            tracing::debug!(http.route = route, http.status = status.as_u16(), "answered");
+        } else {
+            tracing::info!(
+                http.method = metrics::known(&method),
+                http.route = route,
+                http.status = status.as_u16(),
+                duration_ms = took.as_micros() as f64 / 1000.0,
+                "answered"
+            );
+        }
+    };
+    span.scope(line).await;
+    response
+}
+
+/// What nobody but the platform asks, every few seconds.
+fn quiet(route: &str) -> bool {
+    route.starts_with("/health") || route == "/metrics"
+}
+
+/// The span of one request. Its path is left out, as it may hold anything; the route's pattern says enough.
+fn server_span(request: &Request, route: &str) -> Span {
+    let header = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
+    // The platform's questions would bury everything else, unless somebody traces them on purpose.
+    if quiet(route) && header.is_none() {
+        return Span::unrecorded();
+    }
+    let method = match metrics::known(request.method()) {
+        "other" => "_OTHER",
+        known => known,
+    };
+    let verb = if method == "_OTHER" { "HTTP" } else { method };
+    let name = if route == "-" {
+        verb.to_owned()
+    } else {
+        format!("{verb} {route}")
+    };
+    let mut span = Span::continued(Kind::Server, name, header);
+    span.set("http.request.method", method);
+    span.set("url.scheme", "http");
+    if route != "-" {
+        span.set("http.route", route.to_owned());
+    }
+    span
 }

@@ -1,56 +1,81 @@
-//! Prometheus metrics of the process.
+//! `/metrics`, and what every request adds to it.
 
-use std::{sync::OnceLock, time::Duration};
+use std::time::{Duration, Instant};
 
 use axum::{Router, routing::get};
-use http::{StatusCode, header};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use http::{Method, StatusCode, header};
 
-/// Upper bounds of the latency histogram, in seconds.
-const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+use crate::telemetry::recorder;
 
-static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+/// The status of a request whose client left before it was answered, as nginx counts it.
+const LEFT: u16 = 499;
 
 /// `/metrics`, in the text format of Prometheus.
 pub(super) fn routes() -> Router {
-    let _ = handle();
+    recorder::install();
     Router::new().route(
         "/metrics",
         get(|| async {
-            match handle() {
-                Some(handle) => {
-                    handle.run_upkeep();
-                    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-                    (StatusCode::OK, kind, handle.render())
-                }
-                None => (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    [(header::CONTENT_TYPE, "text/plain")],
-                    String::new(),
-                ),
-            }
+            let (status, text) = match recorder::read() {
+                Some(text) => (StatusCode::OK, text),
+                None => (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+            };
+            let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+            (status, kind, text)
         }),
     )
 }
 
-/// Counts one answered request; `route` is the pattern, so that ids do not become labels.
-pub(super) fn record(method: &str, route: &str, status: u16, took: Duration) {
-    let labels = [
-        ("method", method.to_owned()),
-        ("route", route.to_owned()),
-        ("status", status.to_string()),
-    ];
-    metrics::counter!("http_requests_total", &labels).increment(1);
-    metrics::histogram!("http_request_duration_seconds", &labels[..2]).record(took.as_secs_f64());
+/// A request that is being answered; it is counted when this is dropped.
+pub(super) struct Request {
+    method: &'static str,
+    route: String,
+    status: u16,
+    started: Instant,
 }
 
-fn handle() -> Option<&'static PrometheusHandle> {
-    HANDLE
-        .get_or_init(|| {
-            let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).ok()?.build_recorder();
-            let handle = recorder.handle();
-            metrics::set_global_recorder(recorder).ok()?;
-            Some(handle)
-        })
-        .as_ref()
+impl Request {
+    /// A request has come; `route` is the pattern, so that ids do not become labels.
+    pub(super) fn started(method: &Method, route: &str) -> Self {
+        metrics::gauge!("http_requests_in_flight").increment(1);
+        Self {
+            method: known(method),
+            route: route.to_owned(),
+            status: LEFT,
+            started: Instant::now(),
+        }
+    }
+
+    /// It was answered; gives how long that took.
+    pub(super) fn answered(&mut self, status: StatusCode) -> Duration {
+        self.status = status.as_u16();
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        metrics::gauge!("http_requests_in_flight").decrement(1);
+        let labels = [
+            ("method", self.method.to_owned()),
+            ("route", std::mem::take(&mut self.route)),
+            ("status", self.status.to_string()),
+        ];
+        metrics::counter!("http_requests_total", &labels).increment(1);
+        metrics::histogram!("http_request_duration_seconds", &labels[..2]).record(self.started.elapsed().as_secs_f64());
+    }
+}
+
+/// The method as a label: whoever invents methods must not invent labels.
+pub(super) fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
 }

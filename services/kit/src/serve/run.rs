@@ -92,6 +92,7 @@ pub(super) async fn run(mut server: Server) -> anyhow::Result<()> {
         backgrounds.abort_all();
     }
     tracing::info!("{} has stopped", server.name);
+    crate::telemetry::finish().await;
     cause
 }
 

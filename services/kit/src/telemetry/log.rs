@@ -16,9 +16,9 @@ use tracing_subscriber::{
 
 use crate::trace::Trace;
 
-/// Starts logging for the service `name`; `RUST_LOG` chooses what is written, `info` by default.
-pub fn init(name: &'static str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts logging for the service `name`; `filter` is in the form of `RUST_LOG`.
+pub(super) fn init(name: &'static str, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stdout)
@@ -31,7 +31,7 @@ pub fn init(name: &'static str) {
     }));
 }
 
-/// One event as one JSON object: timestamp, level, service, message, target, fields and trace_id.
+/// One event as one JSON object: timestamp, level, service, message, target, trace_id, span_id and fields.
 struct Json {
     service: &'static str,
 }
@@ -59,6 +59,7 @@ where
         line.insert("target".into(), target);
         if let Some(trace) = Trace::current() {
             line.insert("trace_id".into(), trace.hex().into());
+            line.insert("span_id".into(), trace.span_hex().into());
         }
         if !fields.0.is_empty() {
             line.insert(

@@ -1,6 +1,18 @@
-//! The trace that a piece of work belongs to, as W3C Trace Context carries it.
+//! The trace that a piece of work belongs to, as W3C Trace Context carries it, and the spans it consists of.
+//!
+//! A [`Trace`] says where in a trace the running task is; it is always there, so that log lines are found together. A
+//! [`Span`] is one piece of work with a name, a duration and an outcome; spans leave the process over OTLP when
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set. `tracestate` is not carried on: nothing here reads or adds to it.
+
+pub(crate) mod export;
+mod sampler;
+mod span;
 
 use std::{fmt, future::Future};
+
+pub use opentelemetry::trace::SpanKind as Kind;
+pub use sampler::Sampler;
+pub use span::Span;
 
 tokio::task_local! {
     static CURRENT: Trace;
@@ -16,16 +28,18 @@ pub struct Trace {
     pub id: u128,
     /// This service's part.
     pub span: u64,
-    sampled: bool,
+    /// Whether the spans of this trace are exported; decided where the trace begins.
+    pub sampled: bool,
 }
 
 impl Trace {
     /// A trace that starts here.
     pub fn fresh() -> Self {
+        let id = rand::random::<u128>().max(1);
         Self {
-            id: rand::random::<u128>().max(1),
+            id,
             span: rand::random::<u64>().max(1),
-            sampled: true,
+            sampled: sampler::takes(id),
         }
     }
 
@@ -57,13 +71,20 @@ impl Trace {
         format!("{:032x}", self.id)
     }
 
-    fn parse(header: &str) -> Option<Self> {
+    /// The running span's id as 16 hexadecimal digits.
+    pub fn span_hex(&self) -> String {
+        format!("{:016x}", self.span)
+    }
+
+    /// Reads the value of [`HEADER`]; none when it is malformed (W3C Trace Context, 3.2).
+    pub fn parse(header: &str) -> Option<Self> {
         let mut parts = header.split('-');
         let (version, id, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let lengths = [version.len(), id.len(), span.len(), flags.len()];
-        let plain = header
-            .bytes()
-            .all(|byte| byte == b'-' || byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let plain = [version, id, span, flags].iter().all(|part| {
+            part.bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        });
         if lengths != [2, 32, 16, 2] || !plain || version == "ff" || (version == "00" && parts.next().is_some()) {
             return None;
         }
@@ -90,16 +111,31 @@ impl fmt::Display for Trace {
 mod tests {
     use super::*;
 
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
     #[test]
     fn a_trace_is_continued_with_a_span_of_its_own() {
-        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let trace = Trace::continued(Some(parent));
+        let trace = Trace::continued(Some(PARENT));
         assert_eq!(trace.hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_ne!(trace.to_string(), parent);
+        assert_ne!(trace.to_string(), PARENT);
         assert_eq!(
-            Trace::parse(parent).map(|trace| trace.to_string()).as_deref(),
-            Some(parent)
+            Trace::parse(PARENT).map(|trace| trace.to_string()).as_deref(),
+            Some(PARENT)
         );
+    }
+
+    #[test]
+    fn the_callers_decision_not_to_sample_is_kept() {
+        let unsampled = PARENT.replace("-01", "-00");
+        assert!(!Trace::continued(Some(&unsampled)).sampled);
+        // Of the flags only "sampled" is known; unknown ones are not passed on.
+        assert!(Trace::continued(Some(&PARENT.replace("-01", "-03"))).sampled);
+    }
+
+    #[test]
+    fn a_later_version_of_the_header_is_read_as_far_as_it_is_known() {
+        let later = PARENT.replacen("00", "cc", 1) + "-What-the-future-brings";
+        assert_eq!(Trace::continued(Some(&later)).hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
     }
 
     #[test]
@@ -108,6 +144,10 @@ mod tests {
             "",
             "00-0-0-0",
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-00",
             "00-é",
         ] {
             assert_eq!(Trace::parse(bad), None, "{bad}");

@@ -1,0 +1,103 @@
+//! What a service tells of itself: JSON logs, Prometheus metrics, and traces for an OpenTelemetry collector.
+
+mod log;
+mod process;
+pub(crate) mod recorder;
+
+use std::sync::OnceLock;
+
+pub use recorder::before_reading;
+
+use crate::trace::{Sampler, export};
+
+/// Which logs are written, and where traces go; the same for every service.
+#[derive(Debug, Clone, clap::Args)]
+#[group(id = "telemetry")]
+#[command(next_help_heading = "Telemetry")]
+pub struct TelemetryArgs {
+    /// What is logged: a level, or target=level,target=level
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub rust_log: String,
+    /// OpenTelemetry collector that takes traces over OTLP/gRPC, as http://host:port; none are sent without it
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = endpoint)]
+    pub otel_exporter_otlp_endpoint: Option<Endpoint>,
+    /// Which traces that begin here are sent; a caller's own decision is always kept
+    #[arg(long, env = "OTEL_TRACES_SAMPLER", value_enum, ignore_case = true, default_value_t)]
+    pub otel_traces_sampler: Sampler,
+    /// The fraction for parentbased_traceidratio, from 0 to 1
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0)]
+    pub otel_traces_sampler_arg: f64,
+}
+
+/// Where spans are sent; an empty setting is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint(Option<String>);
+
+static ARGS: OnceLock<TelemetryArgs> = OnceLock::new();
+
+/// Keeps the settings of the command line for [`init`].
+pub(crate) fn configure(args: TelemetryArgs) {
+    let _ = ARGS.set(args);
+}
+
+/// Starts logs, metrics and traces for the service `name`; call it inside the runtime, once the settings are parsed.
+pub fn init(name: &'static str) {
+    let args = ARGS.get();
+    let fallback = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into());
+    log::init(name, args.map_or(&fallback, |args| &args.rust_log));
+    recorder::install();
+    let Some(args) = args else { return };
+    let Some(Endpoint(Some(endpoint))) = &args.otel_exporter_otlp_endpoint else {
+        return;
+    };
+    let fraction = args.otel_traces_sampler.fraction(args.otel_traces_sampler_arg);
+    match export::start(name, endpoint, fraction) {
+        Ok(()) => tracing::info!(endpoint, "traces are sent to the collector"),
+        Err(error) => tracing::error!(error = format!("{error:#}"), "no traces are sent"),
+    }
+}
+
+/// Sends what was not yet sent; the last thing that a service does. Takes 2 s at most.
+pub async fn finish() {
+    export::finish().await;
+}
+
+/// Starts the export of traces without a command line; for tests, inside their runtime.
+///
+/// # Errors
+/// When the endpoint is malformed, or the export was started before.
+pub fn export_traces(name: &'static str, endpoint: &str) -> anyhow::Result<()> {
+    export::start(name, endpoint, 1.0)
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, String> {
+    if text.is_empty() {
+        return Ok(Endpoint(None));
+    }
+    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" if url.host().is_some() && url.username().is_empty() && url.password().is_none() => {
+            Ok(Endpoint(Some(text.into())))
+        }
+        "https" => {
+            Err("this build sends traces without TLS; name a collector inside the network as http://host:4317".into())
+        }
+        _ => Err("it must be http://host:port, such as http://127.0.0.1:4317".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_is_named_by_a_plain_http_address() {
+        assert_eq!(endpoint(""), Ok(Endpoint(None)));
+        let good = "http://127.0.0.1:4317";
+        assert_eq!(endpoint(good), Ok(Endpoint(Some(good.into()))));
+        assert!(endpoint("https://collector:4317").unwrap_err().contains("without TLS"));
+        for bad in ["collector:4317", "127.0.0.1", "http://user:secret@collector:4317"] {
+            assert!(!endpoint(bad).unwrap_err().contains("secret"), "{bad}");
+        }
+    }
+}
