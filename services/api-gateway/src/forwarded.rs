@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use kit::trace::{self, Trace};
 
 /// Headers of one connection, not of the message (RFC 9110, 7.6.1), and those that hyper writes itself.
 const HOP: [&str; 9] = [
@@ -51,10 +50,6 @@ pub fn to_service(mut headers: HeaderMap, prefix: &'static str, address: Option<
     }
     if let Some(address) = address.and_then(|address| HeaderValue::try_from(address.to_string()).ok()) {
         headers.insert("x-forwarded-for", address);
-    }
-    let trace = Trace::current().unwrap_or_else(Trace::fresh).child();
-    if let Ok(trace) = HeaderValue::try_from(trace.to_string()) {
-        headers.insert(trace::HEADER, trace);
     }
     headers
 }
@@ -128,7 +123,6 @@ mod tests {
         assert_eq!(sent["x-forwarded-for"], "203.0.113.9");
         assert_eq!(sent["x-forwarded-host"], "clinic.example");
         assert_eq!(sent["authorization"], "Bearer t");
-        assert!(sent.contains_key("traceparent"));
     }
 
     #[test]

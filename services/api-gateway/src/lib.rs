@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod attempt;
 pub mod body;
 pub mod config;
 pub mod docs;

@@ -15,6 +15,7 @@ use kit::Problem;
 use tokio::time::{sleep, timeout};
 use tower_http::timeout::TimeoutBody;
 
+use crate::attempt::Attempt;
 use crate::forwarded;
 use crate::peer::{Peer, Peers};
 
@@ -78,11 +79,22 @@ impl Upstream {
 
     async fn attempts(&self, peer: Peer, outgoing: &Outgoing) -> Result<Response<Incoming>, Problem> {
         let mut pauses = PAUSES.into_iter();
+        let mut number = 0;
         loop {
-            let error = match self.client.request(self.request(peer, outgoing)?).await {
-                Ok(response) => return Ok(response),
-                Err(error) => error,
+            let mut request = self.request(peer, outgoing)?;
+            let attempt = Attempt::started(peer, request.method(), number);
+            attempt.tell(request.headers_mut());
+            let error = match self.client.request(request).await {
+                Ok(response) => {
+                    attempt.answered(response.status());
+                    return Ok(response);
+                }
+                Err(error) => {
+                    attempt.failed(!error.is_connect());
+                    error
+                }
             };
+            number += 1;
             // Without a connection nothing was sent; otherwise nobody knows what the service has done.
             let again = error.is_connect() || outgoing.repeatable();
             match pauses.next().filter(|_| again) {

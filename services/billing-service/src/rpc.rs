@@ -9,10 +9,7 @@ use contracts::{
         billing_service_server::{BillingService, BillingServiceServer},
     },
 };
-use kit::{
-    database,
-    trace::{self, Trace},
-};
+use kit::{database, grpc::Observe};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -48,8 +45,14 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
+    let observe = Observe::new(&[
+        FILE_DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    ])?;
     Server::builder()
         .timeout(CALL_TIMEOUT)
+        .layer(observe)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .add_service(BillingServiceServer::with_interceptor(Billing { pool }, guard))
         .add_service(health_service)
@@ -73,20 +76,14 @@ impl BillingService for Billing {
         &self,
         request: Request<BillingRequest>,
     ) -> Result<Response<BillingResponse>, Status> {
-        trace(&request)
-            .scope(self.open(request.into_inner()))
-            .await
-            .map(Response::new)
+        self.open(request.into_inner()).await.map(Response::new)
     }
 
     async fn close_billing_account(
         &self,
         request: Request<CloseBillingAccountRequest>,
     ) -> Result<Response<CloseBillingAccountResponse>, Status> {
-        trace(&request)
-            .scope(self.close(request.into_inner()))
-            .await
-            .map(Response::new)
+        self.close(request.into_inner()).await.map(Response::new)
     }
 }
 
@@ -115,16 +112,6 @@ impl Billing {
             status: account::Status::Closed.as_str().to_owned(),
         })
     }
-}
-
-/// The caller's trace, so that the log lines of both ends are found together.
-fn trace<T>(request: &Request<T>) -> Trace {
-    Trace::continued(
-        request
-            .metadata()
-            .get(trace::HEADER)
-            .and_then(|value| value.to_str().ok()),
-    )
 }
 
 fn patient_id(text: &str) -> Result<Uuid, Status> {

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod database;
 pub mod extract;
 pub mod fatal;
+pub mod grpc;
 pub mod kafka;
 pub mod outbox;
 pub mod prefix;

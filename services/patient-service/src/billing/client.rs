@@ -7,9 +7,13 @@ use contracts::{
     LINK_SECRET_HEADER,
     billing::v1::{
         BillingRequest, BillingResponse, CloseBillingAccountRequest, billing_service_client::BillingServiceClient,
+        billing_service_server,
     },
 };
-use kit::trace::{HEADER, Trace};
+use kit::{
+    grpc::observed,
+    trace::{HEADER, Trace},
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpStream, time::timeout};
 use tonic::{
@@ -18,6 +22,9 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use uuid::Uuid;
+
+/// The service's full name in its contract.
+const SERVICE: &str = billing_service_server::SERVICE_NAME;
 
 /// Where billing-service is, and what opens its door.
 #[derive(Debug, Clone, clap::Args)]
@@ -82,9 +89,12 @@ impl Billing {
             name: name.to_owned(),
             email: email.to_owned(),
         };
-        let request = self.request(message, limit);
         let mut client = self.client.clone();
-        within(limit, client.create_billing_account(request)).await
+        observed(SERVICE, "CreateBillingAccount", async {
+            let request = self.request(message, limit);
+            within(limit, client.create_billing_account(request)).await
+        })
+        .await
     }
 
     /// Closes the patient's account.
@@ -92,14 +102,16 @@ impl Billing {
     /// # Errors
     /// The peer's status; `DEADLINE_EXCEEDED` when it takes longer than `limit`.
     pub async fn close(&self, patient: Uuid, limit: Duration) -> Result<(), Status> {
-        let request = self.request(
-            CloseBillingAccountRequest {
-                patient_id: patient.to_string(),
-            },
-            limit,
-        );
+        let message = CloseBillingAccountRequest {
+            patient_id: patient.to_string(),
+        };
         let mut client = self.client.clone();
-        within(limit, client.close_billing_account(request)).await.map(drop)
+        observed(SERVICE, "CloseBillingAccount", async {
+            let request = self.request(message, limit);
+            within(limit, client.close_billing_account(request)).await
+        })
+        .await
+        .map(drop)
     }
 
     /// A health check: whether the peer takes a connection.
