@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     database,
-    kafka::{KafkaArgs, patient_producer},
+    kafka::{self, KafkaArgs, patient_producer},
     trace::{HEADER, Trace},
 };
 
@@ -149,19 +149,18 @@ fn first_of_each_key(events: Vec<Event>) -> (Vec<Event>, Vec<Event>) {
 /// Sends events of different keys together and deletes those that the broker has.
 async fn send_round(round: &[Event], leader: &mut PgConnection, producer: &FutureProducer) -> anyhow::Result<()> {
     let sending = join_all(round.iter().map(|event| async move {
-        let record = FutureRecord::to(&event.topic).key(&event.key).payload(&event.payload);
-        let record = match &event.traceparent {
-            Some(trace) => record.headers(OwnedHeaders::new().insert(Header {
+        let mut span = kafka::sending(&event.topic, event.traceparent.as_deref());
+        let trace = span.trace().to_string();
+        let record = FutureRecord::to(&event.topic)
+            .key(&event.key)
+            .payload(&event.payload)
+            .headers(OwnedHeaders::new().insert(Header {
                 key: HEADER,
                 value: Some(trace.as_bytes()),
-            })),
-            None => record,
-        };
-        producer
-            .send(record, Duration::from_secs(10))
-            .await
-            .map(|_| event.id)
-            .map_err(|(error, _)| error)
+            }));
+        let sent = producer.send(record, Duration::from_secs(10)).await;
+        kafka::sent(&mut span, &sent);
+        sent.map(|_| event.id).map_err(|(error, _)| error)
     }));
     tokio::pin!(sending);
     // While a broker is away, the lock is looked after: without it, another leader may be sending already.

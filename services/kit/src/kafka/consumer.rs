@@ -13,8 +13,8 @@ use rdkafka::{
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{KafkaArgs, producer};
-use crate::trace::{HEADER, Trace};
+use super::{KafkaArgs, producer, spans::processing};
+use crate::trace::HEADER;
 
 /// A message as a handler sees it.
 #[derive(Debug, Clone, Copy)]
@@ -94,8 +94,13 @@ pub async fn consume(
                 continue;
             }
         };
-        let trace = Trace::continued(header(&message, HEADER));
-        match trace.scope(deliver(&message, &handler, &letters)).await {
+        let mut span = processing(&message, group, header(&message, HEADER));
+        let delivered = span.scope(deliver(&message, &handler, &letters)).await;
+        if delivered.is_err() {
+            span.fail("handler");
+        }
+        drop(span);
+        match delivered {
             Ok(()) => {
                 pause = Pause::default();
                 if let Err(error) = consumer.store_offset_from_message(&message) {

@@ -1,6 +1,7 @@
 //! Kafka: settings, the idempotent producer, topics, and the at-least-once consumer.
 
 mod consumer;
+mod spans;
 mod topics;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use rdkafka::{
 };
 
 pub use consumer::{Handler, Incoming, Outcome, consume};
+pub(crate) use spans::{sending, sent};
 pub use topics::{TopicSpec, ensure_topics};
 
 /// Where the brokers are, and how they are spoken to.
