@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Claims, ISSUER, TokenError};
+use super::{Claims, ISSUER, TokenError, failure};
 
 /// An unknown key id asks auth-service again, but not more often than this.
 const REFETCH_PAUSE: Duration = Duration::from_secs(10);
@@ -126,26 +126,27 @@ impl Verifier {
     /// # Errors
     /// [`TokenError::Invalid`], or [`TokenError::Unavailable`] while no key was ever loaded.
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
-        let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
-        let id = header
-            .kid
-            .filter(|_| header.alg == Algorithm::ES256)
-            .ok_or(TokenError::Invalid)?;
+        let header = decode_header(token).map_err(|_| failure::invalid("malformed"))?;
+        if header.alg != Algorithm::ES256 {
+            return Err(failure::invalid("algorithm"));
+        }
+        let id = header.kid.ok_or_else(|| failure::invalid("unknown_key"))?;
         let key = match self.key(&id) {
             Some(key) => key,
             None => {
                 self.refetch().await;
-                let missing = if self.loaded() {
-                    TokenError::Invalid
-                } else {
-                    TokenError::Unavailable
-                };
-                self.key(&id).ok_or(missing)?
+                self.key(&id).ok_or_else(|| {
+                    if self.loaded() {
+                        failure::invalid("unknown_key")
+                    } else {
+                        failure::unavailable()
+                    }
+                })?
             }
         };
         decode::<Claims>(token, &key, &self.0.rules)
             .map(|token| token.claims)
-            .map_err(|_| TokenError::Invalid)
+            .map_err(|error| failure::refused(&error))
     }
 
     /// Loads the keys and keeps them fresh until `shutdown`; run it as a background of the server.

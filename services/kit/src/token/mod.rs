@@ -1,6 +1,7 @@
 //! Access tokens: ES256, checked against the keys that auth-service publishes.
 
 mod extract;
+mod failure;
 mod keys;
 
 use serde::{Deserialize, Serialize};
