@@ -5,13 +5,17 @@ use std::{collections::BTreeMap, fmt, io};
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tracing::{
-    Event, Subscriber,
+    Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
+    level_filters::LevelFilter,
 };
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer,
+    filter::{FilterExt, FilterFn},
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    layer::SubscriberExt,
     registry::LookupSpan,
+    util::SubscriberInitExt,
 };
 
 use crate::trace::Trace;
@@ -19,16 +23,27 @@ use crate::trace::Trace;
 /// Starts logging for the service `name`; `filter` is in the form of `RUST_LOG`.
 pub(super) fn init(name: &'static str, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let own = name.replace('-', "_");
+    let discreet = FilterFn::new(move |metadata| is_discreet(&own, metadata)).with_max_level_hint(LevelFilter::TRACE);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stdout)
-        .event_format(Json { service: name })
+        .event_format(Json { service: name });
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(filter.and(discreet)))
         .try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         // The payload may hold a patient's data, so only the place is told.
         tracing::error!(panic.at = place, "a task panicked");
     }));
+}
+
+/// Whether a line may be written whatever the filter says: libraries never above `info`.
+///
+/// At `debug` and `trace` they tell statements, headers and frames, and so patients and tokens; ours never do.
+fn is_discreet(own: &str, metadata: &Metadata<'_>) -> bool {
+    let room = metadata.target().split("::").next().unwrap_or_default();
+    *metadata.level() <= Level::INFO || room == own || ["kit", "contracts"].contains(&room)
 }
 
 /// One event as one JSON object: timestamp, level, service, message, target, trace_id, span_id and fields.
