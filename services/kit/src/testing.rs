@@ -1,5 +1,8 @@
 //! What tests of services share.
 
+mod collector;
+pub mod exposition;
+
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use jsonwebtoken::{
     Algorithm, EncodingKey, Header, encode,
@@ -10,6 +13,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::token::{Claims, ISSUER, Role, Verifier};
+
+pub use collector::{Collected, Collector};
 
 /// The audience of [`TestTokens`].
 pub const AUDIENCE: &str = "patient-management";

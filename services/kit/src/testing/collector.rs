@@ -1,0 +1,168 @@
+//! A collector of traces, as small as one can be: it takes OTLP/gRPC and keeps what it gets.
+
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::{
+        ExportTraceServiceRequest, ExportTraceServiceResponse,
+        trace_service_server::{TraceService, TraceServiceServer},
+    },
+    common::v1::{AnyValue, KeyValue, any_value::Value},
+    trace::v1::{Span, span::SpanKind, status::StatusCode},
+};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use tonic::{
+    Request, Response, Status,
+    transport::{Server, server::TcpIncoming},
+};
+
+/// A span as it arrived; ids are hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collected {
+    /// `service.name` of the process that made it.
+    pub service: String,
+    /// The trace's id, 32 digits.
+    pub trace: String,
+    /// The span's id, 16 digits.
+    pub id: String,
+    /// The parent span's id; empty for the first span of a trace.
+    pub parent: String,
+    /// Its name.
+    pub name: String,
+    /// What it is: SERVER, CLIENT, PRODUCER, CONSUMER or INTERNAL.
+    pub kind: String,
+    /// Its attributes, as text.
+    pub attributes: BTreeMap<String, String>,
+    /// Whether its status is an error.
+    pub failed: bool,
+}
+
+/// A collector on a free loopback port; it ends when it is dropped.
+pub struct Collector {
+    /// What `OTEL_EXPORTER_OTLP_ENDPOINT` must be.
+    pub endpoint: String,
+    spans: Arc<Mutex<Vec<Collected>>>,
+    serving: JoinHandle<()>,
+}
+
+impl Collector {
+    /// Starts to listen.
+    ///
+    /// # Panics
+    /// When no loopback port can be bound.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("the port"));
+        let spans = Arc::<Mutex<Vec<Collected>>>::default();
+        let service = TraceServiceServer::new(Kept(spans.clone()));
+        let serving = tokio::spawn(async move {
+            let incoming = TcpIncoming::from(listener);
+            let _ = Server::builder()
+                .add_service(service)
+                .serve_with_incoming(incoming)
+                .await;
+        });
+        Self {
+            endpoint,
+            spans,
+            serving,
+        }
+    }
+
+    /// Every span that has arrived.
+    pub fn spans(&self) -> Vec<Collected> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The spans of one trace, once `enough` says so of them.
+    ///
+    /// # Panics
+    /// When that does not happen within `limit`; the message shows what arrived.
+    pub async fn trace(&self, id: &str, limit: Duration, enough: impl Fn(&[Collected]) -> bool) -> Vec<Collected> {
+        let started = Instant::now();
+        loop {
+            let spans: Vec<_> = self.spans().into_iter().filter(|span| span.trace == id).collect();
+            if enough(&spans) {
+                return spans;
+            }
+            assert!(
+                started.elapsed() < limit,
+                "of trace {id} only these spans arrived: {spans:#?}"
+            );
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+struct Kept(Arc<Mutex<Vec<Collected>>>);
+
+#[tonic::async_trait]
+impl TraceService for Kept {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for resource in request.into_inner().resource_spans {
+            let about = attributes(
+                resource
+                    .resource
+                    .map(|resource| resource.attributes)
+                    .unwrap_or_default(),
+            );
+            let service = about.get("service.name").cloned().unwrap_or_default();
+            let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
+            kept.extend(spans.map(|span| collected(&service, span)));
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+fn collected(service: &str, span: Span) -> Collected {
+    let kind = span.kind().as_str_name();
+    let kind = kind.strip_prefix("SPAN_KIND_").unwrap_or(kind).to_owned();
+    debug_assert_ne!(span.kind(), SpanKind::Unspecified);
+    Collected {
+        service: service.to_owned(),
+        trace: hex(&span.trace_id),
+        id: hex(&span.span_id),
+        parent: hex(&span.parent_span_id),
+        kind,
+        failed: span.status.is_some_and(|status| status.code() == StatusCode::Error),
+        attributes: attributes(span.attributes),
+        name: span.name,
+    }
+}
+
+fn attributes(pairs: Vec<KeyValue>) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|pair| (pair.key, text(pair.value))).collect()
+}
+
+fn text(value: Option<AnyValue>) -> String {
+    match value.and_then(|value| value.value) {
+        Some(Value::StringValue(text)) => text,
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::BoolValue(flag)) => flag.to_string(),
+        Some(Value::DoubleValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
