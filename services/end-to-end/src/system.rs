@@ -1,0 +1,453 @@
+//! The whole platform, or a part of it, for one test.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::future::join_all;
+use serde_json::json;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{
+    Broker, Client, Kafka, Link, Postgres, Proxy, Replica, Service, broker::Listener, free_port, log, postgres,
+};
+
+/// What a system consists of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    services: Vec<Service>,
+    replicas: BTreeMap<Service, usize>,
+    env: Vec<(Option<Service>, String, String)>,
+    demo_patients: bool,
+}
+
+impl Default for Options {
+    /// Every service once, the demo's admin, and no patients.
+    fn default() -> Self {
+        Self {
+            services: Service::ALL.to_vec(),
+            replicas: BTreeMap::new(),
+            env: Vec::new(),
+            demo_patients: false,
+        }
+    }
+}
+
+impl Options {
+    /// Only these services.
+    pub fn only(mut self, services: impl IntoIterator<Item = Service>) -> Self {
+        self.services = services.into_iter().collect();
+        self
+    }
+
+    /// So many processes of a service; 0 leaves its front door closed until one is added.
+    pub fn replicas(mut self, service: Service, count: usize) -> Self {
+        self.replicas.insert(service, count);
+        self
+    }
+
+    /// A variable for one service.
+    pub fn env(mut self, service: Service, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((Some(service), name.to_owned(), value.into()));
+        self
+    }
+
+    /// A variable for all services.
+    pub fn env_for_all(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((None, name.to_owned(), value.into()));
+        self
+    }
+
+    /// The 15 patients of the demo.
+    pub fn demo_patients(mut self) -> Self {
+        self.demo_patients = true;
+        self
+    }
+}
+
+/// The processes, the links between them, and the folder with their data and logs; all end with this value.
+#[derive(Debug)]
+pub struct System {
+    // In this order they are dropped: services first.
+    replicas: Mutex<Vec<Arc<Replica>>>,
+    broker: Option<Broker>,
+    postgres: Option<Postgres>,
+    links: BTreeMap<Link, Proxy>,
+    pools: Mutex<BTreeMap<Service, PgPool>>,
+    secrets: BTreeMap<&'static str, String>,
+    options: Options,
+    folder: Option<TempDir>,
+    started: std::sync::atomic::AtomicUsize,
+}
+
+impl System {
+    /// The admin that demo data makes.
+    pub const ADMIN: (&str, &str) = ("testuser@test.com", "password123");
+
+    /// Starts what the options say and waits until every service is ready.
+    ///
+    /// # Panics
+    /// When something does not start; the message says what to do, or holds the log.
+    pub async fn start(options: Options) -> Self {
+        let folder = tempfile::Builder::new().prefix("end-to-end.").tempdir();
+        let folder = folder.expect("a folder for the system");
+        // The database server runs as another user where we are root.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions of the folder");
+
+        let with_kafka = options.services.iter().any(|service| service.uses_kafka());
+        let databases: Vec<&str> = options
+            .services
+            .iter()
+            .filter_map(|service| service.database())
+            .collect();
+        let listeners = [
+            (Service::Patient, "PATIENT"),
+            (Service::Analytics, "ANALYTICS"),
+            (Service::Notification, "NOTIFICATION"),
+        ]
+        .map(|(service, name)| {
+            let listener = Listener {
+                name,
+                port: free_port(),
+                advertised: free_port(),
+            };
+            (service, listener)
+        });
+        let mut links = BTreeMap::new();
+        for (service, listener) in &listeners {
+            let proxy = Proxy::start(listener.advertised, [local(listener.port)]);
+            if with_kafka {
+                links.insert(Link::Kafka(*service), proxy.await);
+            }
+        }
+        let listeners = listeners.map(|(_, listener)| listener);
+        let broker = async {
+            if !with_kafka {
+                return None;
+            }
+            let broker = Broker::start(&folder.path().join("kafka"), &listeners).await;
+            broker.client().create_topics().await;
+            Some(broker)
+        };
+        let postgres = async {
+            if databases.is_empty() {
+                return None;
+            }
+            Some(Postgres::start(&folder.path().join("postgres"), &databases).await)
+        };
+        let (broker, postgres) = tokio::join!(broker, postgres);
+        if let Some(postgres) = &postgres {
+            for service in options.services.iter().filter(|service| service.database().is_some()) {
+                let proxy = Proxy::start(free_port(), [local(postgres.port())]).await;
+                links.insert(Link::Postgres(*service), proxy);
+            }
+        }
+        for service in Service::ALL {
+            links.insert(Link::Http(service), Proxy::start(free_port(), []).await);
+        }
+        links.insert(Link::Grpc, Proxy::start(free_port(), []).await);
+        let secret = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let names = ["AUTH_KEY_ENCRYPTION_KEY", "BILLING_LINK_SECRET", "DATABASE_PASSWORD"];
+
+        let system = Self {
+            replicas: Mutex::default(),
+            broker,
+            postgres,
+            links,
+            pools: Mutex::default(),
+            secrets: names.into_iter().map(|name| (name, secret())).collect(),
+            options,
+            folder: Some(folder),
+            started: std::sync::atomic::AtomicUsize::new(0),
+        };
+        let services = system.options.services.iter();
+        let wanted = services.flat_map(|service| {
+            let count = system.options.replicas.get(service).copied().unwrap_or(1);
+            std::iter::repeat_n(*service, count)
+        });
+        let started: Vec<_> = wanted.map(|service| system.spawn(service)).collect();
+        join_all(started.into_iter().map(async |replica| {
+            replica.ready().await;
+            system.join(&replica).await;
+        }))
+        .await;
+        system
+    }
+
+    /// The base URL of the gateway's front door.
+    pub fn url(&self) -> String {
+        self.base(Service::Gateway)
+    }
+
+    /// The base URL of a service's front door.
+    pub fn base(&self, service: Service) -> String {
+        format!("http://{}", self.link(Link::Http(service)).address())
+    }
+
+    /// A link's proxy.
+    ///
+    /// # Panics
+    /// When this system has no such link.
+    pub fn link(&self, link: Link) -> &Proxy {
+        self.links
+            .get(&link)
+            .unwrap_or_else(|| panic!("this system has no link {link:?}"))
+    }
+
+    /// The first process of a service.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn replica(&self, service: Service) -> Arc<Replica> {
+        let first = self.replicas(service).into_iter().next();
+        first.unwrap_or_else(|| panic!("{} does not run in this system", service.name()))
+    }
+
+    /// All processes of a service, oldest first, those that have ended included until they are removed.
+    pub fn replicas(&self, service: Service) -> Vec<Arc<Replica>> {
+        let replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        replicas
+            .iter()
+            .filter(|replica| replica.service() == service)
+            .cloned()
+            .collect()
+    }
+
+    /// Starts one more process of a service, which gets its share of new connections once it is ready.
+    pub async fn add_replica(&self, service: Service) -> Arc<Replica> {
+        let replica = self.spawn(service);
+        replica.ready().await;
+        self.join(&replica).await;
+        replica
+    }
+
+    /// Takes a process out of the front door: it gets no new connections, and this system forgets it.
+    ///
+    /// The process goes on for as long as somebody holds it.
+    pub fn remove_replica(&self, replica: &Replica) {
+        self.leave(replica);
+        let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        replicas.retain(|other| other.address() != replica.address());
+    }
+
+    /// Takes a process out of the front door, and nothing else; see [`System::join`].
+    pub fn leave(&self, replica: &Replica) {
+        self.link(Link::Http(replica.service())).leave(replica.address());
+        if let Some(grpc) = replica.grpc() {
+            self.link(Link::Grpc).leave(grpc);
+        }
+    }
+
+    /// Puts a process behind the front door.
+    pub async fn join(&self, replica: &Replica) {
+        self.link(Link::Http(replica.service())).join(replica.address()).await;
+        if let Some(grpc) = replica.grpc() {
+            self.link(Link::Grpc).join(grpc).await;
+        }
+    }
+
+    /// A client of the gateway without a token.
+    pub fn anyone(&self) -> Client {
+        Client::new(self.url())
+    }
+
+    /// A client of the gateway, or of auth-service where no gateway runs, with the token of this user.
+    ///
+    /// # Panics
+    /// When the login is refused.
+    pub async fn login(&self, email: &str, password: &str) -> Client {
+        let has_gateway = self.options.services.contains(&Service::Gateway);
+        let (base, path) = if has_gateway {
+            (self.url(), "/auth/login")
+        } else {
+            (self.base(Service::Auth), "/login")
+        };
+        let client = Client::new(base);
+        let login = json!({"email": email, "password": password});
+        let answer = client.post(path).json(&login).answer().await;
+        assert_eq!(answer.status, 200, "login of {email}: {}", answer.text());
+        let token = answer.json()["token"].as_str().expect("a token").to_owned();
+        client.with_token(token)
+    }
+
+    /// The demo's admin.
+    pub async fn admin(&self) -> Client {
+        self.login(Self::ADMIN.0, Self::ADMIN.1).await
+    }
+
+    /// The database of a service, with no proxy between.
+    ///
+    /// # Panics
+    /// When it has none here.
+    pub fn database(&self, service: Service) -> PgPool {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = pools.entry(service).or_insert_with(|| {
+            let name = service.database().expect("a service with a database");
+            let options = PgPoolOptions::new().max_connections(8);
+            options.connect_lazy(&self.postgres().url(name)).expect("an address")
+        });
+        pool.clone()
+    }
+
+    /// The database server.
+    ///
+    /// # Panics
+    /// When this system has none.
+    pub fn postgres(&self) -> &Postgres {
+        self.postgres.as_ref().expect("a system with a database")
+    }
+
+    /// The broker.
+    ///
+    /// # Panics
+    /// When this system has none.
+    pub fn broker(&self) -> &Broker {
+        self.broker.as_ref().expect("a system with a broker")
+    }
+
+    /// A client of the broker that no proxy is before.
+    pub fn kafka(&self) -> Kafka {
+        self.broker().client()
+    }
+
+    /// A generated secret: AUTH_KEY_ENCRYPTION_KEY, BILLING_LINK_SECRET or DATABASE_PASSWORD.
+    ///
+    /// # Panics
+    /// For any other name.
+    pub fn secret(&self, name: &str) -> &str {
+        &self.secrets[name]
+    }
+
+    /// What all processes of a service wrote, since the start of the system.
+    pub fn log_lines(&self, service: Service) -> Vec<String> {
+        let prefix = format!("{}.", service.name());
+        let files = fs::read_dir(self.folder()).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = files
+            .map(|file| file.path())
+            .filter(|path| {
+                path.file_name()
+                    .is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+            })
+            .collect();
+        files.sort();
+        files.iter().flat_map(|path| log::lines(path)).collect()
+    }
+
+    /// Where the data and the logs are.
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().expect("the folder is there until the end").path()
+    }
+
+    fn spawn(&self, service: Service) -> Arc<Replica> {
+        let number = self.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let log = self.folder().join(format!("{}.{number:03}.log", service.name()));
+        let replica = Replica::start(service, self.environment(service), &binary(service), &log);
+        let replica = Arc::new(replica);
+        let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        replicas.push(replica.clone());
+        replica
+    }
+
+    fn environment(&self, service: Service) -> BTreeMap<String, String> {
+        let mut env = BTreeMap::from([("RUST_LOG".to_owned(), "info".to_owned())]);
+        if let Some(database) = service.database() {
+            let port = self.link(Link::Postgres(service)).port();
+            env.extend(postgres::environment(port, database, self.secret("DATABASE_PASSWORD")));
+        }
+        if service.uses_kafka() {
+            let kafka = self.link(Link::Kafka(service)).address();
+            env.insert("KAFKA_BOOTSTRAP_SERVERS".into(), kafka);
+        }
+        if service != Service::Auth {
+            env.insert(Service::Auth.url_variable().into(), self.base(Service::Auth));
+        }
+        let mut set = |name: &str, value: &str| env.insert(name.to_owned(), value.to_owned());
+        match service {
+            Service::Auth => {
+                set("SEED_DEMO_DATA", "true");
+                set("AUTH_KEY_ENCRYPTION_KEY", self.secret("AUTH_KEY_ENCRYPTION_KEY"));
+            }
+            Service::Patient => {
+                set(
+                    "SEED_DEMO_DATA",
+                    if self.options.demo_patients { "true" } else { "false" },
+                );
+                set("BILLING_SERVICE_ADDRESS", &self.link(Link::Grpc).address());
+                set("BILLING_LINK_SECRET", self.secret("BILLING_LINK_SECRET"));
+            }
+            Service::Billing => {
+                set("BILLING_LINK_SECRET", self.secret("BILLING_LINK_SECRET"));
+            }
+            Service::Gateway => {
+                // All load comes from one address and few users.
+                set("RATE_LIMIT_PER_SECOND", "5000");
+                set("RATE_LIMIT_BURST", "10000");
+                for peer in Service::ALL.into_iter().filter(|peer| *peer != Service::Gateway) {
+                    set(peer.url_variable(), &self.base(peer));
+                }
+            }
+            Service::Analytics | Service::Notification => {}
+        }
+        for (whose, name, value) in &self.options.env {
+            if whose.is_none_or(|whose| whose == service) {
+                env.insert(name.clone(), value.clone());
+            }
+        }
+        env
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        self.replicas.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        self.broker = None;
+        self.postgres = None;
+        let keep = std::thread::panicking() || std::env::var_os("END_TO_END_KEEP").is_some();
+        if let Some(folder) = self.folder.take()
+            && keep
+        {
+            eprintln!("logs and data are kept in {}", folder.keep().display());
+        }
+    }
+}
+
+/// The command that runs one of our scripts.
+pub(crate) fn script<S: Into<String>>(name: &str, arguments: impl IntoIterator<Item = S>) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts").join(name);
+    std::iter::once(path.display().to_string())
+        .chain(arguments.into_iter().map(Into::into))
+        .collect()
+}
+
+/// The environment of the tools that the scripts use.
+pub(crate) fn tools() -> BTreeMap<String, String> {
+    let names = ["PATH", "HOME", "JAVA_HOME", "KAFKA_HOME", "XDG_DATA_HOME"];
+    let set = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
+    names.into_iter().filter_map(set).collect()
+}
+
+fn local(port: u16) -> std::net::SocketAddr {
+    ([127, 0, 0, 1], port).into()
+}
+
+/// The service's binary, which cargo puts beside the folder of the test's own.
+fn binary(service: Service) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let place = test
+        .ancestors()
+        .nth(2)
+        .expect("target/release/deps")
+        .join(service.name());
+    assert!(
+        place.is_file(),
+        "{} is not built: cargo build --release --locked --workspace --bins",
+        place.display()
+    );
+    place
+}
