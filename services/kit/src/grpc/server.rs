@@ -146,3 +146,88 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
 fn code(headers: &HeaderMap) -> Option<Code> {
     Status::from_header_map(headers).map(|status| status.code())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::stream;
+    use http_body_util::{BodyExt, StreamBody};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use prost_types::{FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    fn descriptor() -> Vec<u8> {
+        let method = MethodDescriptorProto {
+            name: Some("Open".into()),
+            ..Default::default()
+        };
+        let service = ServiceDescriptorProto {
+            name: Some("Door".into()),
+            method: vec![method],
+            ..Default::default()
+        };
+        let file = FileDescriptorProto {
+            package: Some("house.v1".into()),
+            service: vec![service],
+            ..Default::default()
+        };
+        FileDescriptorSet { file: vec![file] }.encode_to_vec()
+    }
+
+    /// Answers 0 in trailers on the path of Open, and UNIMPLEMENTED in headers elsewhere, as tonic does.
+    async fn door(
+        request: Request<()>,
+    ) -> Result<Response<impl Body<Data = Bytes, Error = Infallible> + Unpin>, Infallible> {
+        let open = request.uri().path() == "/house.v1.Door/Open";
+        let mut response = Response::builder();
+        let mut frames = Vec::new();
+        if open {
+            let trailers = HeaderMap::from_iter([("grpc-status".parse().expect("a name"), 0.into())]);
+            frames = vec![Frame::data(Bytes::from_static(b"message")), Frame::trailers(trailers)];
+        } else {
+            response = response.header("grpc-status", 12);
+        }
+        let body = StreamBody::new(stream::iter(frames.into_iter().map(Ok::<_, Infallible>)));
+        Ok(response.body(body).expect("a response"))
+    }
+
+    #[test]
+    fn a_call_is_counted_by_the_status_in_its_trailers_and_invented_methods_share_a_label() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            futures::executor::block_on(async {
+                let layer = Observe::new(&[&descriptor()]).expect("a good descriptor");
+                let service = layer.layer(tower::service_fn(door));
+                let call =
+                    |path: &'static str| service.clone().oneshot(Request::get(path).body(()).expect("a request"));
+                let answer = call("/house.v1.Door/Open").await.expect("an answer");
+                answer.into_body().collect().await.expect("a body");
+                for path in [
+                    "/house.v1.Door/Break",
+                    "/jane@example.org/x",
+                    "/",
+                    "/house.v1.Window/Open",
+                ] {
+                    drop(call(path).await.expect("an answer"));
+                }
+                // A caller that leaves before the trailers.
+                drop(call("/house.v1.Door/Open").await.expect("an answer"));
+            });
+        });
+        let text = handle.render();
+        for line in [
+            "grpc_server_handled_total{service=\"house.v1.Door\",method=\"Open\",code=\"OK\"} 1",
+            "grpc_server_handled_total{service=\"house.v1.Door\",method=\"Open\",code=\"Canceled\"} 1",
+            "grpc_server_handled_total{service=\"other\",method=\"other\",code=\"Unimplemented\"} 4",
+            "grpc_server_started_total{service=\"house.v1.Door\",method=\"Open\"} 2",
+            "grpc_server_handling_seconds_count{service=\"house.v1.Door\",method=\"Open\"} 2",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+        assert!(!text.contains("jane"), "{text}");
+    }
+}

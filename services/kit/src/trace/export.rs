@@ -114,3 +114,74 @@ impl<E: SpanExporter> SpanExporter for Reporting<E> {
         self.exporter.set_resource(resource);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    };
+
+    use opentelemetry_sdk::error::OTelSdkError;
+    use tracing::{
+        Event, Metadata, Subscriber,
+        span::{Attributes, Id, Record},
+    };
+
+    use super::*;
+
+    /// A collector that can be away.
+    #[derive(Debug, Default)]
+    struct Fickle(Arc<AtomicBool>);
+
+    impl SpanExporter for Fickle {
+        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+            if self.0.load(Relaxed) {
+                Err(OTelSdkError::InternalFailure("away".into()))
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts log lines.
+    struct Lines(Arc<AtomicUsize>);
+
+    impl Subscriber for Lines {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_collector_that_is_away_costs_one_line_when_it_leaves_and_one_when_it_is_back() {
+        let (away, lines) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let reporting = Reporting {
+            exporter: Fickle(away.clone()),
+            away: Mutex::new(None),
+        };
+        let export = |times: usize| {
+            for _ in 0..times {
+                let _ = futures::executor::block_on(reporting.export(Vec::new()));
+            }
+            lines.load(Relaxed)
+        };
+        tracing::subscriber::with_default(Lines(lines.clone()), || {
+            assert_eq!(export(3), 0);
+            away.store(true, Relaxed);
+            assert_eq!(export(100), 1);
+            away.store(false, Relaxed);
+            assert_eq!(export(3), 2);
+        });
+    }
+}
