@@ -18,5 +18,5 @@ pub mod trace;
 pub use extract::{Json, Path, Query};
 pub use prefix::Prefix;
 pub use problem::{Problem, Result};
-pub use serve::{ServeArgs, Server};
+pub use serve::{Limits, ServeArgs, Server};
 pub use token::{Admin, Caller, Claims, Role, Verifier};

@@ -15,7 +15,7 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{Server, health, metrics};
+use super::{Server, guard, health, metrics};
 use crate::{
     problem::Problem,
     trace::{HEADER, Kind, Span},
@@ -48,7 +48,9 @@ fn around(router: Router, server: &Server) -> Router {
         .layer(DefaultBodyLimit::max(server.body_limit))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(server.request_timeout, limit_time))
+        .layer(middleware::from_fn(guard::address))
         .layer(middleware::from_fn(observe))
+        .layer(middleware::from_fn(guard::headers))
 }
 
 async fn no_route() -> Problem {

@@ -1,9 +1,12 @@
 //! One HTTP server for a service: its routes, its health, its end.
 
+mod connection;
 mod edge;
+mod guard;
 mod health;
 mod metrics;
 mod run;
+mod stream;
 
 use std::{
     future::Future,
@@ -32,6 +35,9 @@ pub struct ServeArgs {
     /// Seconds that requests are still taken after SIGTERM, so that load balancers notice first
     #[arg(long, env = "SHUTDOWN_DELAY", default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=60))]
     pub shutdown_delay: u64,
+    /// Connections that may be open at once; further ones wait until one ends
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
 }
 
 impl ServeArgs {
@@ -39,6 +45,21 @@ impl ServeArgs {
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
     }
+}
+
+/// How patient a server is with its clients, and how much it listens to.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long the head of a request may take to arrive, from its first byte.
+    pub head: Duration,
+    /// How long a connection may stay open without a request.
+    pub idle: Duration,
+    /// How long a client may take none of an answer.
+    pub stall: Duration,
+    /// Bytes of a head, its first line included; more is 431.
+    pub head_bytes: usize,
+    /// Headers of a request; more is 431.
+    pub headers: usize,
 }
 
 type Work = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
@@ -52,7 +73,8 @@ type Listener = (
 /// A service that is about to run.
 ///
 /// `/health/live`, `/health/ready`, `/metrics` and `/v3/api-docs` are added to the service's own routes; unknown routes
-/// and methods are problems; bodies end at 1 MiB and requests at 15 s.
+/// and methods are problems; bodies end at 1 MiB and requests at 15 s. It speaks HTTP/1.1 without upgrades, gives up on
+/// clients that are too slow ([`Limits`]), and every answer has the headers that keep browsers and caches careful.
 pub struct Server {
     name: &'static str,
     args: ServeArgs,
@@ -62,6 +84,7 @@ pub struct Server {
     management: Option<SocketAddr>,
     body_limit: usize,
     request_timeout: Duration,
+    limits: Limits,
     checks: Checks,
     backgrounds: Vec<Background>,
     listeners: Vec<Listener>,
@@ -79,6 +102,7 @@ impl Server {
             management: None,
             body_limit: 1 << 20,
             request_timeout: Duration::from_secs(15),
+            limits: Limits::default(),
             checks: Checks::default(),
             backgrounds: Vec::new(),
             listeners: Vec::new(),
@@ -118,6 +142,12 @@ impl Server {
     /// Sets how long one request may take.
     pub fn request_timeout(mut self, limit: Duration) -> Self {
         self.request_timeout = limit;
+        self
+    }
+
+    /// Sets how patient the server is with slow clients, and how large a head may be.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 

@@ -10,22 +10,25 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use axum::{Router, serve::ListenerExt};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::Semaphore,
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Server;
+use super::{Server, connection};
 use crate::fatal;
 
 /// How long open requests may still take after the listeners close.
 const DRAIN: Duration = Duration::from_secs(20);
 /// How long backgrounds may take to stop after that; both stay within the 25 s that are promised.
 const STOP: Duration = Duration::from_secs(5);
+
+/// Connections to the management address, which only the platform uses.
+const MANAGEMENT: usize = 64;
 
 type Outcome = (&'static str, anyhow::Result<()>);
 
@@ -38,14 +41,18 @@ pub(super) async fn run(mut server: Server) -> anyhow::Result<()> {
     let mut doors: JoinSet<Outcome> = JoinSet::new();
     let address = server.args.address();
     let listener = bind("http", address).await?;
-    doors.spawn(serve("http", listener, public, closing.clone()));
+    let door = |router, places| connection::Door {
+        router,
+        limits: server.limits,
+        places: Arc::new(Semaphore::new(places)),
+        stopping: stopping.clone(),
+        closing: closing.clone(),
+    };
+    let http = connection::serve(listener, door(public, server.args.max_connections as usize));
+    doors.spawn(async move { ("http", http.await) });
     if let (Some(address), Some(router)) = (server.management, management) {
-        doors.spawn(serve(
-            "management",
-            bind("management", address).await?,
-            router,
-            closing.clone(),
-        ));
+        let management = connection::serve(bind("management", address).await?, door(router, MANAGEMENT));
+        doors.spawn(async move { ("management", management.await) });
     }
     for (name, address, work) in server.listeners {
         let listener = bind(name, address).await?;
@@ -103,17 +110,6 @@ async fn bind(name: &'static str, address: SocketAddr) -> anyhow::Result<TcpList
     let real = listener.local_addr()?;
     tracing::info!(listener = name, address = %real, "listening");
     Ok(listener)
-}
-
-async fn serve(name: &'static str, listener: TcpListener, router: Router, closing: CancellationToken) -> Outcome {
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, router)
-        .with_graceful_shutdown(closing.cancelled_owned())
-        .await;
-    (name, served.map_err(Into::into))
 }
 
 async fn signalled() -> anyhow::Result<()> {

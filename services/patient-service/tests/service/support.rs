@@ -63,6 +63,7 @@ impl House {
             host: [127, 0, 0, 1].into(),
             port: 0,
             shutdown_delay: 0,
+            max_connections: 64,
         };
         let (router, _) = Server::new("patient-service", &args)
             .routes(app::routes(app))
