@@ -29,6 +29,7 @@ fn service() -> Router {
         host: [127, 0, 0, 1].into(),
         port: 0,
         shutdown_delay: 0,
+        max_connections: 64,
     };
     let routes = Router::new()
         .route("/patients/{id}", get(patient))
