@@ -42,6 +42,10 @@ struct Settings {
 async fn main() -> anyhow::Result<()> {
     let settings: Settings = Cli::new("analytics-service", "Counts what happens to patients.", 4002).parse();
     telemetry::init("analytics-service");
+    metrics::describe_counter!(
+        "analytics_events_total",
+        "Events that were handled, by whether they were new"
+    );
     let verifier = settings.token.verifier()?;
     let broker = kafka::producer(&settings.kafka)?;
     let pool = database::connect(&settings.database).await?;

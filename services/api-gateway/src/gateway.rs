@@ -29,6 +29,29 @@ pub struct Gateway {
     pub proxies: usize,
 }
 
+/// Says what the gateway's own metrics mean.
+pub fn describe() {
+    use metrics::{Unit, describe_counter as counter, describe_histogram as histogram};
+
+    counter!(
+        "gateway_upstream_requests_total",
+        "Tries to get an answer from a service, by peer and outcome"
+    );
+    histogram!(
+        "gateway_upstream_request_duration_seconds",
+        Unit::Seconds,
+        "How long services took to answer, by peer"
+    );
+    counter!(
+        "gateway_upstream_failures_total",
+        "Requests that got no answer from their service, by peer"
+    );
+    counter!(
+        "gateway_rate_limited_total",
+        "Requests that were refused because there were too many"
+    );
+}
+
 /// Why somebody does not get in.
 pub enum Refusal {
     Problem(Problem),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_gateway::config::Config;
-use api_gateway::gateway::Gateway;
+use api_gateway::gateway::{self, Gateway};
 use api_gateway::rate::Limiter;
 use api_gateway::router;
 use api_gateway::upstream::Upstream;
@@ -19,6 +19,7 @@ const CLI: Cli = Cli::new(NAME, "The only public door to the services.", 4004).h
 async fn main() -> anyhow::Result<()> {
     let config: Config = CLI.parse();
     telemetry::init(NAME);
+    gateway::describe();
     let verifier = config.token.verifier()?;
     let gateway = Gateway {
         upstream: Upstream::new(config.peers()?, config.timeout()),

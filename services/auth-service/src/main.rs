@@ -15,6 +15,11 @@ const NAME: &str = "auth-service";
 async fn main() -> anyhow::Result<()> {
     let config: Config = Cli::new(NAME, "Users, login, and the keys that sign access tokens.", 4005).parse();
     telemetry::init(NAME);
+    metrics::describe_counter!("auth_logins_total", "Logins, by outcome");
+    metrics::describe_counter!(
+        "auth_refresh_reuse_total",
+        "Refresh tokens that were used twice, which ended their family"
+    );
     let pool = database::connect(&config.database).await?;
     database::migrate(&pool, &MIGRATIONS).await?;
 

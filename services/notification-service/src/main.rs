@@ -52,6 +52,14 @@ async fn main() -> anyhow::Result<()> {
     let about = "Tells patients what happened to their records.";
     let settings: Settings = Cli::new("notification-service", about, 4003).parse();
     telemetry::init("notification-service");
+    metrics::describe_counter!(
+        "notification_events_total",
+        "Events that were handled, by what came of them"
+    );
+    metrics::describe_counter!(
+        "notification_deliveries_total",
+        "Tries to send a notification, by outcome"
+    );
     let verifier = settings.token.verifier()?;
     let broker = kafka::producer(&settings.kafka)?;
     let pool = database::connect(&settings.database).await?;

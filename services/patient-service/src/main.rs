@@ -15,6 +15,7 @@ async fn main() -> anyhow::Result<()> {
     const NAME: &str = CLI.name;
     let settings: Settings = Cli::parse(CLI);
     kit::telemetry::init(NAME);
+    metrics::describe_counter!("patients_created_total", "Patients that were created");
 
     let pool = database::connect(&settings.database).await?;
     database::migrate(&pool, &patient_service::app::MIGRATIONS).await?;

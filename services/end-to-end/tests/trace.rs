@@ -1,0 +1,201 @@
+//! One request is one trace, through every service that has to do with it; and what `/metrics` tells after it.
+
+use std::time::Duration;
+
+use end_to_end::{Options, Service, System, eventually};
+use kit::{
+    testing::{Collected, Collector, exposition},
+    trace::{HEADER, Trace},
+};
+use serde_json::json;
+
+/// How long spans and events may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What must be in no span and no metric.
+const PERSONAL: [&str; 4] = ["Quatermain", "zebulon", "Kukuana", "1885-09-30"];
+
+fn zebulon() -> serde_json::Value {
+    json!({
+        "name": "Zebulon Quatermain",
+        "email": "zebulon@example.org",
+        "address": "3 Kukuana Road",
+        "dateOfBirth": "1885-09-30",
+    })
+}
+
+/// The one span of this service, kind and name.
+fn find<'a>(spans: &'a [Collected], service: &str, kind: &str, name: &str) -> Option<&'a Collected> {
+    spans
+        .iter()
+        .find(|span| (span.service.as_str(), span.kind.as_str(), span.name.as_str()) == (service, kind, name))
+}
+
+/// Every part of the way of a creation: service, kind, name, and the place of its parent in this list.
+const WAY: [(&str, &str, &str, Option<usize>); 8] = [
+    ("api-gateway", "SERVER", "POST /api/patients", None),
+    ("api-gateway", "CLIENT", "POST", Some(0)),
+    ("patient-service", "SERVER", "POST /patients", Some(1)),
+    (
+        "patient-service",
+        "CLIENT",
+        "billing.v1.BillingService/CreateBillingAccount",
+        Some(2),
+    ),
+    (
+        "billing-service",
+        "SERVER",
+        "billing.v1.BillingService/CreateBillingAccount",
+        Some(3),
+    ),
+    ("patient-service", "PRODUCER", "send patient", Some(2)),
+    ("analytics-service", "CONSUMER", "process patient", Some(5)),
+    ("notification-service", "CONSUMER", "process patient", Some(5)),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the service binaries, PostgreSQL and Kafka; scripts/test runs it"]
+async fn one_trace_id_goes_through_gateway_service_grpc_kafka_and_consumers() {
+    let collector = Collector::start().await;
+    let options = Options::default()
+        .env_for_all("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.clone())
+        .env_for_all("OTEL_BSP_SCHEDULE_DELAY", "100");
+    let system = System::start(options).await;
+    let admin = system.admin().await;
+    let caller = Trace::fresh();
+
+    let creation = admin.post("/api/patients").header(HEADER, &caller.to_string());
+    let answer = creation.json(&zebulon()).answer().await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+
+    let all = |spans: &[Collected]| {
+        WAY.iter()
+            .all(|(service, kind, name, _)| find(spans, service, kind, name).is_some())
+    };
+    let spans = collector.trace(&caller.hex(), PATIENCE, all).await;
+    for (service, kind, name, parent) in WAY {
+        let span = find(&spans, service, kind, name).expect("a span that was there just now");
+        let parent = match parent {
+            None => caller.span_hex(),
+            Some(place) => {
+                let (service, kind, name, _) = WAY[place];
+                find(&spans, service, kind, name).expect("its parent").id.clone()
+            }
+        };
+        assert_eq!(
+            span.parent, parent,
+            "the parent of {service} {kind} {name} in {spans:#?}"
+        );
+        assert!(!span.failed, "{span:#?}");
+    }
+
+    // The same id is in the log lines of whoever had to do with it.
+    for service in [Service::Gateway, Service::Patient, Service::Billing] {
+        let lines = system.replica(service).log_lines();
+        assert!(
+            lines.iter().any(|line| line.contains(&caller.hex())),
+            "no log line of {} has the trace's id",
+            service.name()
+        );
+    }
+
+    let token = admin.token().expect("the admin's token").to_owned();
+    let told = format!("{:?}", collector.spans());
+    for personal in PERSONAL
+        .into_iter()
+        .chain([token.as_str(), System::ADMIN.0, System::ADMIN.1])
+    {
+        assert!(!told.contains(personal), "{personal} is in a span");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the service binaries, PostgreSQL and Kafka; scripts/test runs it"]
+async fn metrics_of_every_service_are_well_formed_and_hold_nobodys_data() {
+    let system = System::start(Options::default()).await;
+    let admin = system.admin().await;
+    let answer = admin.post("/api/patients").json(&zebulon()).answer().await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let id = answer.json()["id"].as_str().expect("an id").to_owned();
+    for (path, status) in [
+        (format!("/api/patients/{id}"), 200),
+        ("/api/patients?search=zebulon".to_owned(), 200),
+        ("/api/patients/zebulon@example.org".to_owned(), 400),
+        ("/api/analytics/summary".to_owned(), 200),
+    ] {
+        assert_eq!(admin.get(&path).answer().await.status, status, "{path}");
+    }
+    let forged = admin.with_token(format!("{}x", admin.token().expect("a token")));
+    assert_eq!(forged.get("/api/patients").answer().await.status, 401);
+    eventually("the notification", PATIENCE, async || {
+        let answer = admin.get(&format!("/api/notifications?patientId={id}")).answer().await;
+        answer
+            .json()
+            .as_array()
+            .is_some_and(|list| !list.is_empty())
+            .then_some(())
+    })
+    .await;
+
+    let http = [
+        "http_requests_total",
+        "http_request_duration_seconds_bucket",
+        "http_requests_in_flight",
+    ];
+    let pool = ["database_pool_connections", "database_acquire_seconds_count"];
+    let consumer = ["kafka_messages_total"];
+    let expected: [(Service, &[&[&str]]); 6] = [
+        (
+            Service::Gateway,
+            &[&http, &["gateway_upstream_requests_total", "token_failures_total"]],
+        ),
+        (Service::Auth, &[&http, &pool, &["auth_logins_total"]]),
+        (
+            Service::Patient,
+            &[
+                &http,
+                &pool,
+                &["outbox_backlog", "outbox_oldest_age_seconds", "outbox_sent_total"],
+                &[
+                    "grpc_client_handled_total",
+                    "grpc_client_handling_seconds_count",
+                    "patients_created_total",
+                ],
+            ],
+        ),
+        (
+            Service::Billing,
+            &[
+                &http,
+                &pool,
+                &["grpc_server_handled_total", "grpc_server_handling_seconds_count"],
+            ],
+        ),
+        (Service::Analytics, &[&http, &pool, &consumer]),
+        (Service::Notification, &[&http, &pool, &consumer]),
+    ];
+    for (service, names) in expected {
+        let name = service.name();
+        let text = system.replica(service).metrics().await;
+        let samples = exposition::read(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for wanted in names.iter().copied().flatten() {
+            assert!(
+                samples.iter().any(|sample| sample.name == *wanted),
+                "{name} has no {wanted}:\n{text}"
+            );
+        }
+        for value in samples.iter().flat_map(|sample| sample.labels.values()) {
+            let personal = value.contains('@') || uuid::Uuid::try_parse(value).is_ok() || value.contains(&id);
+            assert!(!personal, "{name} has the label {value:?}");
+            assert!(
+                PERSONAL.iter().all(|word| !value.contains(word)),
+                "{name} has the label {value:?}"
+            );
+        }
+        let series = samples
+            .iter()
+            .filter(|sample| !sample.name.ends_with("_bucket"))
+            .count();
+        assert!(series < 400, "{name} has {series} series after a handful of requests");
+    }
+}
