@@ -67,6 +67,10 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             .and_then(|rest| rest.split('`').next())
         {
             Some(field) => Problem::field(field, "This field is required"),
+            // Here the path ends with the client's own word, which may be anything.
+            None if words.starts_with("unknown field") => {
+                Problem::bad_request("The body has a field that is not known here")
+            }
             None if path == "." => Problem::bad_request("The body is not the JSON object that is expected here"),
             None => Problem::field(path, "This value has the wrong type or form"),
         }
@@ -132,6 +136,19 @@ mod tests {
         assert!(
             mistyped.contains(r#""errors":{"name":"#) && !mistyped.contains("1234567"),
             "{mistyped}"
+        );
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_not_told_by_its_name() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Strict {}
+        let body = br#"{"ada@example.org": 1}"#;
+        let refusal = serde_json::to_string(&parse::<Strict>(body).expect_err("a refusal")).expect("JSON");
+        assert!(
+            refusal.contains("not known here") && !refusal.contains("ada"),
+            "{refusal}"
         );
     }
 
