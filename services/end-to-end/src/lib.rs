@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod broker;
+mod check;
 mod client;
+mod history;
 mod kafka;
 mod ledger;
 mod link;
@@ -17,9 +19,11 @@ mod service;
 mod system;
 mod target_group;
 mod wait;
+mod writers;
 
 pub use broker::Broker;
 pub use client::{Answer, Client, Request};
+pub use history::{History, Story};
 pub use kafka::{Kafka, Record};
 pub use ledger::Ledger;
 pub use link::Link;
@@ -33,3 +37,4 @@ pub use service::Service;
 pub use system::{Options, System};
 pub use target_group::TargetGroup;
 pub use wait::{eventually, until};
+pub use writers::Writers;

@@ -61,6 +61,7 @@ impl Proxy {
             list,
             next: AtomicUsize::new(0),
             opened: AtomicUsize::new(0),
+            holding: AtomicUsize::new(0),
         });
         let task = tokio::spawn(run(port, servers.clone(), gate.clone(), now_listening));
         let proxy = Self {
@@ -89,6 +90,11 @@ impl Proxy {
     /// Connections that were made through it since the start.
     pub fn connections(&self) -> usize {
         self.servers.opened.load(Ordering::Relaxed)
+    }
+
+    /// How many directions of connections hold something back right now, because of a stall.
+    pub fn holding(&self) -> usize {
+        self.servers.holding.load(Ordering::Relaxed)
     }
 
     /// Lets no byte through; connections stay, and new ones are taken and never answered.
@@ -178,6 +184,7 @@ struct Servers {
     list: watch::Sender<Vec<SocketAddr>>,
     next: AtomicUsize,
     opened: AtomicUsize,
+    holding: AtomicUsize,
 }
 
 impl Servers {
@@ -232,7 +239,7 @@ async fn run(port: u16, servers: Arc<Servers>, gate: watch::Sender<Gate>, listen
 
 async fn serve(client: TcpStream, servers: Arc<Servers>, gate: watch::Receiver<Gate>, refused: Arc<Notify>) {
     match servers.connect().await {
-        Some(server) => carry(client, server, gate).await,
+        Some(server) => carry(client, server, gate, &servers.holding).await,
         None => {
             let _ = client.set_zero_linger();
             drop(client);
@@ -252,14 +259,14 @@ async fn listen(port: u16) -> TcpListener {
     }
 }
 
-async fn carry(mut client: TcpStream, mut server: TcpStream, mut gate: watch::Receiver<Gate>) {
+async fn carry(mut client: TcpStream, mut server: TcpStream, mut gate: watch::Receiver<Gate>, holding: &AtomicUsize) {
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let born = gate.borrow().generation;
     let ended = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let up = pump(from_client, to_server, gate.clone(), |gate| gate.to_server);
-        let down = pump(from_server, to_client, gate.clone(), |gate| gate.to_client);
+        let up = pump(from_client, to_server, gate.clone(), holding, |gate| gate.to_server);
+        let down = pump(from_server, to_client, gate.clone(), holding, |gate| gate.to_client);
         tokio::select! {
             ended = async { tokio::try_join!(up, down) } => ended.is_ok(),
             _ = gate.wait_for(|gate| gate.generation != born) => false,
@@ -276,15 +283,35 @@ async fn pump(
     mut from: tcp::ReadHalf<'_>,
     mut to: tcp::WriteHalf<'_>,
     mut gate: watch::Receiver<Gate>,
+    holding: &AtomicUsize,
     flow: fn(&Gate) -> Flow,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 32 * 1024];
     loop {
         let length = from.read(&mut buffer).await?;
-        let _ = gate.wait_for(|gate| flow(gate) == Flow::Open).await;
+        if flow(&gate.borrow()) == Flow::Stalled {
+            let _held = Held::new(holding);
+            let _ = gate.wait_for(|gate| flow(gate) == Flow::Open).await;
+        }
         if length == 0 {
             return to.shutdown().await;
         }
         to.write_all(&buffer[..length]).await?;
+    }
+}
+
+/// Counts for as long as it lives; a connection may end while it waits.
+struct Held<'a>(&'a AtomicUsize);
+
+impl<'a> Held<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

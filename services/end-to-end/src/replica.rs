@@ -63,6 +63,12 @@ impl Replica {
         self.grpc
     }
 
+    /// What PostgreSQL calls its sessions (`application_name`).
+    pub fn name(&self) -> String {
+        let log = self.process.log().with_extension("");
+        log.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// A client of this very process.
     pub fn client(&self) -> Client {
         Client::new(format!("http://{}", self.address))

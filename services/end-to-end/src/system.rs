@@ -347,7 +347,10 @@ impl System {
     fn spawn(&self, service: Service) -> Arc<Replica> {
         let number = self.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = self.folder().join(format!("{}.{number:03}.log", service.name()));
-        let replica = Replica::start(service, self.environment(service), &binary(service), &log);
+        let mut env = self.environment(service);
+        // By this name PostgreSQL tells whose a session is.
+        env.insert("PGAPPNAME".into(), format!("{}.{number:03}", service.name()));
+        let replica = Replica::start(service, env, &binary(service), &log);
         let replica = Arc::new(replica);
         let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
         replicas.push(replica.clone());

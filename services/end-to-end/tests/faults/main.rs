@@ -1,3 +1,13 @@
 //! What must hold whatever dies: real processes, real PostgreSQL, real Kafka, and proxies that fail on command.
+//!
+//! Each test ends with [`end_to_end::Ledger::settle`], the one checker of the data.
 
+mod billing;
+mod broker;
+mod consumer;
 mod harness;
+mod outbox;
+mod poison;
+mod postgres;
+mod rebalance;
+mod replicas;

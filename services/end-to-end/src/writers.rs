@@ -1,0 +1,83 @@
+//! Clients that write all the time.
+
+use std::time::Duration;
+
+use tokio::{sync::watch, task::JoinHandle, time::sleep};
+use uuid::Uuid;
+
+use crate::{Client, Ledger, a_patient, until};
+
+/// Tasks that create, change and delete patients, and try again what is not acknowledged, until they are stopped.
+#[derive(Debug)]
+pub struct Writers {
+    ledger: Ledger,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Writers {
+    /// Starts so many of them.
+    pub fn start(ledger: &Ledger, client: &Client, count: usize) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let write = |_| tokio::spawn(write(ledger.clone(), client.clone(), stopped.clone()));
+        Self {
+            ledger: ledger.clone(),
+            tasks: (0..count).map(write).collect(),
+            stop,
+        }
+    }
+
+    /// Waits until so many more writes are acknowledged.
+    ///
+    /// # Panics
+    /// When they are not within 40 s.
+    pub async fn acknowledged(&self, more: usize) {
+        let goal = self.ledger.writes() + more;
+        let what = format!(
+            "{more} more acknowledged writes (so far not: {:?})",
+            self.ledger.failures()
+        );
+        until(&what, Duration::from_secs(40), async || self.ledger.writes() >= goal).await;
+    }
+
+    /// Stops them; what was begun and not acknowledged is left so.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            task.await.expect("a writer that does not panic");
+        }
+    }
+}
+
+/// One patient's life after another's: created, changed twice, and every third deleted.
+async fn write(ledger: Ledger, client: Client, stopped: watch::Receiver<bool>) {
+    let mut lives: u32 = 0;
+    while !*stopped.borrow() {
+        lives += 1;
+        let (patient, key) = (a_patient(), Uuid::new_v4().to_string());
+        let id = loop {
+            if let Some(id) = ledger.create_as(&client, &patient, &key).await {
+                break id;
+            }
+            if gives_up(&stopped).await {
+                return;
+            }
+        };
+        for _ in 0..2 {
+            while !ledger.update(&client, id).await && !gives_up(&stopped).await {}
+        }
+        if lives.is_multiple_of(3) {
+            while !ledger.delete(&client, id).await && !gives_up(&stopped).await {}
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Says whether the writers were stopped, and otherwise pauses before the next attempt.
+async fn gives_up(stopped: &watch::Receiver<bool>) -> bool {
+    if *stopped.borrow() {
+        return true;
+    }
+    sleep(Duration::from_millis(100)).await;
+    false
+}

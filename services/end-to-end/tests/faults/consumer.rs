@@ -1,0 +1,92 @@
+//! Consumers die between their effect and the offset.
+
+use std::time::Duration;
+
+use contracts::topics::{ANALYTICS_GROUP, NOTIFICATION_GROUP};
+use end_to_end::{
+    Ledger, Link, Options, Service,
+    Service::{Analytics, Notification},
+    System, until,
+};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+#[tokio::test]
+#[ignore = "needs the service binaries: scripts/test faults"]
+async fn killed_between_effect_and_offset_a_consumer_sees_the_event_again_and_its_effect_is_once() {
+    let system = System::start(Options::default()).await;
+    let (admin, ledger) = (system.admin().await, Ledger::default());
+    // Both groups have settled, and committed something.
+    assert!(ledger.create(&admin).await.is_some());
+    ledger.settle(&system).await;
+
+    let consumers = [
+        (Analytics, ANALYTICS_GROUP, "events", "analytics_events_total"),
+        (
+            Notification,
+            NOTIFICATION_GROUP,
+            "handled_events",
+            "notification_events_total",
+        ),
+    ];
+    let patient = ledger.create(&admin).await.expect("an acknowledged creation");
+    ledger.settle(&system).await;
+    let between = consumers.map(|(service, group, table, _)| between_effect_and_offset(&system, service, group, table));
+    let update = async { assert!(ledger.update(&admin, patient).await) };
+    tokio::join!(futures::future::join_all(between), update);
+
+    for (service, _, _, metric) in consumers {
+        let replica = system.replica(service);
+        replica.restart().await;
+        // The group waits for its dead member until the session times out.
+        until("the event to come again", Duration::from_secs(40), async || {
+            replica.metric(metric, &["outcome=\"duplicate\""]).await >= 1.0
+        })
+        .await;
+    }
+    ledger.settle(&system).await;
+}
+
+/// Lets the next event's effect be committed and its offset not, and kills the consumer in between.
+async fn between_effect_and_offset(system: &System, service: Service, group: &str, table: &'static str) {
+    let url = system.postgres().url(service.database().expect("a database"));
+    let mut lock = PgConnection::connect(&url).await.expect("the database");
+    lock.execute(AssertSqlSafe(format!(
+        "begin; lock table {table} in access exclusive mode"
+    )))
+    .await
+    .expect("the lock");
+    let database = system.database(service);
+    until(
+        "the consumer to wait for the lock",
+        Duration::from_secs(30),
+        async || {
+            let waiting =
+                "select exists (select from pg_locks where not granted and database = (select oid from pg_database
+                       where datname = current_database()))";
+            sqlx::query_scalar(waiting)
+                .fetch_one(&database)
+                .await
+                .expect("the locks")
+        },
+    )
+    .await;
+    let link = system.link(Link::Kafka(service));
+    link.stall_towards_server();
+    let count = || async {
+        let count = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}")));
+        count.fetch_one(&database).await.expect("the effects")
+    };
+    lock.execute("rollback").await.expect("the release");
+    until("the effect to be committed", Duration::from_secs(10), async || {
+        let count: i64 = count().await;
+        count == 3
+    })
+    .await;
+    system.replica(service).kill9().await;
+    assert_eq!(
+        system.kafka().lag(group).await,
+        1,
+        "the effect is there, the offset is not"
+    );
+    link.restore().await;
+}
