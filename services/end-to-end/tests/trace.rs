@@ -1,13 +1,14 @@
 //! One request is one trace, through every service that has to do with it; and what `/metrics` tells after it.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
-use end_to_end::{Options, Service, System, eventually};
+use end_to_end::{Options, Service, System, eventually, free_port};
 use kit::{
     testing::{Collected, Collector, exposition},
     trace::{HEADER, Trace},
 };
 use serde_json::json;
+use tokio::net::TcpListener;
 
 /// How long spans and events may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,6 +108,60 @@ async fn one_trace_id_goes_through_gateway_service_grpc_kafka_and_consumers() {
     {
         assert!(!told.contains(personal), "{personal} is in a span");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the service binaries, PostgreSQL and Kafka; scripts/test runs it"]
+async fn what_is_not_sent_yet_leaves_with_sigterm() {
+    let collector = Collector::start().await;
+    let system = System::start(auth_that_sends_to(&collector.endpoint)).await;
+    let caller = Trace::fresh();
+    let jwks = system.replica(Service::Auth).client();
+    let asked = jwks.get("/.well-known/jwks.json").header(HEADER, &caller.to_string());
+    assert_eq!(asked.answer().await.status, 200);
+    assert!(collector.spans().is_empty(), "the next batch is an hour away");
+
+    assert!(system.replica(Service::Auth).terminate().await.success());
+    let spans = collector
+        .trace(&caller.hex(), PATIENCE, |spans| !spans.is_empty())
+        .await;
+    assert_eq!(spans[0].name, "GET /.well-known/jwks.json");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the service binaries, PostgreSQL and Kafka; scripts/test runs it"]
+async fn a_collector_that_is_away_or_silent_holds_nothing_up() {
+    // One refuses connections; the other takes them, by the backlog of its socket, and says nothing.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let silent = (
+        format!("http://{}", silent.local_addr().expect("its port")),
+        Some(silent),
+    );
+    let away = (format!("http://127.0.0.1:{}", free_port()), None);
+    for (endpoint, _listening) in [silent, away] {
+        let options = auth_that_sends_to(&endpoint).env(Service::Auth, "OTEL_BSP_SCHEDULE_DELAY", "20");
+        let system = System::start(options).await;
+        let auth = system.replica(Service::Auth);
+        for _ in 0..50 {
+            let answer = auth.client().get("/.well-known/jwks.json").answer().await;
+            assert_eq!(answer.status, 200);
+        }
+        assert!(auth.terminate().await.success(), "it ends in time and well");
+        let lines = auth.log_lines();
+        let mentions = lines
+            .iter()
+            .filter(|line| line.contains("the trace collector does not take spans"));
+        assert!(mentions.count() <= 1, "one line is enough: {lines:#?}");
+    }
+}
+
+/// auth-service alone, which sends its spans in an hour, or when it ends.
+fn auth_that_sends_to(endpoint: &str) -> Options {
+    Options::default()
+        .only([Service::Auth])
+        .env_for_all("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        .env_for_all("OTEL_BSP_SCHEDULE_DELAY", "3600000")
+        .env_for_all("SHUTDOWN_DELAY", "0")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,6 +102,15 @@ fn describe() {
         "database_errors_total",
         "Database calls that failed for a reason that is not the caller's, by kind"
     );
+    counter!("outbox_sent_total", "Events of the outbox that the broker has");
+    counter!(
+        "kafka_messages_total",
+        "Messages that were handled, by topic and outcome"
+    );
+    counter!(
+        "kafka_retries_total",
+        "Messages that could not be handled yet and will be tried again, by topic"
+    );
     counter!("token_failures_total", "Access tokens that opened no door, by reason");
     counter!(
         "trace_spans_total",

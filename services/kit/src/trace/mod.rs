@@ -2,7 +2,7 @@
 //!
 //! A [`Trace`] says where in a trace the running task is; it is always there, so that log lines are found together. A
 //! [`Span`] is one piece of work with a name, a duration and an outcome; spans leave the process over OTLP when
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set. `tracestate` is not carried on: nothing here reads or adds to it.
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set. `tracestate` is not read, and ends where the way leaves HTTP.
 
 pub(crate) mod export;
 mod sampler;
