@@ -136,8 +136,8 @@ async fn converse(stream: TcpStream, peer: SocketAddr, door: Door) {
     let mut builder = Builder::new();
     builder
         .timer(TokioTimer::new())
-        // `Paced` keeps the times.
-        .header_read_timeout(None)
+        // `Paced` keeps the times; with this, hyper looks at it when a connection becomes idle.
+        .header_read_timeout(limits.idle + limits.head)
         .max_headers(limits.headers)
         .max_header_size(limits.head_bytes);
     let mut connection = pin!(builder.serve_connection(io, service));

@@ -204,6 +204,18 @@ impl Server {
         run::run(self).await
     }
 
+    /// The same on a listener that is bound already, until `stop` instead of a signal; for tests of a whole service.
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub async fn run_on(self, listener: TcpListener, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        run::run_on(self, listener, async {
+            stop.await;
+            Ok(())
+        })
+        .await
+    }
+
     /// The public router and the management one, as [`Server::run`] serves them; for tests of a whole service.
     pub fn routers(&mut self) -> (Router, Option<Router>) {
         edge::routers(self, Arc::default())

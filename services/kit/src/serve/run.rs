@@ -32,15 +32,23 @@ const MANAGEMENT: usize = 64;
 
 type Outcome = (&'static str, anyhow::Result<()>);
 
-pub(super) async fn run(mut server: Server) -> anyhow::Result<()> {
+pub(super) async fn run(server: Server) -> anyhow::Result<()> {
+    let listener = bind("http", server.args.address()).await?;
+    run_on(server, listener, signalled()).await
+}
+
+/// Serves on this listener until `stop`, in the order that the module's documentation tells.
+pub(super) async fn run_on(
+    mut server: Server,
+    listener: TcpListener,
+    stop: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
     let stopping = Arc::new(AtomicBool::new(false));
     let closing = CancellationToken::new();
     let ending = CancellationToken::new();
     let (public, management) = super::edge::routers(&mut server, stopping.clone());
 
     let mut doors: JoinSet<Outcome> = JoinSet::new();
-    let address = server.args.address();
-    let listener = bind("http", address).await?;
     let door = |router, places| connection::Door {
         router,
         limits: server.limits,
@@ -66,7 +74,7 @@ pub(super) async fn run(mut server: Server) -> anyhow::Result<()> {
     }
 
     let cause = tokio::select! {
-        cause = signalled() => cause,
+        cause = stop => cause,
         reason = fatal::raised() => Err(anyhow!(reason)),
         Some(left) = doors.join_next() => Err(early(left)),
         cause = failed(&mut backgrounds) => Err(cause),

@@ -3,12 +3,13 @@
 mod extract;
 mod failure;
 mod keys;
+mod source;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use extract::{Admin, Caller, bearer};
-pub use keys::Verifier;
+pub use keys::{REFRESH, Verifier};
 
 /// The `iss` of every token.
 pub const ISSUER: &str = "auth-service";
