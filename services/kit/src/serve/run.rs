@@ -23,8 +23,8 @@ use super::{Server, connection};
 use crate::fatal;
 
 /// How long open requests may still take after the listeners close.
-const DRAIN: Duration = Duration::from_secs(20);
-/// How long backgrounds may take to stop after that; both stay within the 25 s that are promised.
+const DRAIN: Duration = Duration::from_secs(19);
+/// How long backgrounds may take to stop after that; with 1 s for the last spans, it stays within the 25 s promised.
 const STOP: Duration = Duration::from_secs(5);
 
 /// Connections to the management address, which only the platform uses.

@@ -57,7 +57,7 @@ pub fn init(name: &'static str) {
     }
 }
 
-/// Sends what was not yet sent; the last thing that a service does. Takes 2 s at most.
+/// Sends what was not yet sent; the last thing that a service does. Takes 1 s at most.
 pub async fn finish() {
     export::finish().await;
 }

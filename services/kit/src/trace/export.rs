@@ -20,7 +20,7 @@ use opentelemetry_sdk::{
 /// How often a collector that stays away is mentioned.
 const MENTION: Duration = Duration::from_secs(300);
 /// How long the last spans may take to leave when the process ends.
-const FLUSH: Duration = Duration::from_secs(2);
+const FLUSH: Duration = Duration::from_secs(1);
 
 static PROCESSOR: OnceLock<BatchSpanProcessor> = OnceLock::new();
 
@@ -66,7 +66,7 @@ pub(super) fn ended(span: SpanData) {
     }
 }
 
-/// Sends what is left and ends the export; takes 2 s at most.
+/// Sends what is left and ends the export; takes 1 s at most.
 pub(crate) async fn finish() {
     let finished =
         tokio::task::spawn_blocking(|| PROCESSOR.get().map(|processor| processor.shutdown_with_timeout(FLUSH)));
