@@ -1,5 +1,6 @@
 //! The settings of the service.
 
+use argon2::Params;
 use clap::Args;
 use kit::ServeArgs;
 use kit::database::DatabaseArgs;
@@ -24,6 +25,12 @@ pub struct Config {
     /// Days that a signing key signs before the next one does
     #[arg(long, env = "AUTH_KEY_LIFETIME_DAYS", default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=365))]
     pub auth_key_lifetime_days: i64,
+    /// Memory of one password hash (argon2id), in KiB; OWASP recommends 19456 or more with 2 passes
+    #[arg(long, env = "PASSWORD_MEMORY_KIB", default_value_t = 19_456, value_parser = clap::value_parser!(u32).range(7168..=1_048_576))]
+    pub password_memory_kib: u32,
+    /// Passes over that memory; raise either, and each password is hashed again at its next login
+    #[arg(long, env = "PASSWORD_PASSES", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub password_passes: u32,
     /// Email address of the first admin, made when there is none; not needed with demo data
     #[arg(long, env = "AUTH_ADMIN_EMAIL", default_value = "")]
     pub auth_admin_email: String,
@@ -42,6 +49,12 @@ impl Config {
     /// How long a signing key signs.
     pub fn key_lifetime(&self) -> Duration {
         Duration::days(self.auth_key_lifetime_days)
+    }
+
+    /// What a password hash costs.
+    pub fn password_cost(&self) -> anyhow::Result<Params> {
+        Params::new(self.password_memory_kib, self.password_passes, 1, None)
+            .map_err(|error| anyhow::anyhow!("PASSWORD_MEMORY_KIB and PASSWORD_PASSES: {error}"))
     }
 
     /// Who is the first admin.

@@ -39,7 +39,7 @@ impl FirstAdmin {
             Err(message) => bail!("AUTH_ADMIN_EMAIL: {message}"),
         };
         let there = if demo {
-            user::find_login(&app.pool, &email).await?.is_some()
+            user::find_login(&app.pool, &email).await?.user.is_some()
         } else {
             user::any_admin(&app.pool).await?
         };

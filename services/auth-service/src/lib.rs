@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod address;
+pub mod administrator;
 pub mod api;
 pub mod app;
 pub mod config;

@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     .await?;
     let app = App {
         pool: pool.clone(),
-        passwords: Passwords::new()?,
+        passwords: Passwords::new(config.password_cost()?)?,
         keyring: Arc::new(keyring),
         audience: config.token_audience.as_str().into(),
         signup: config.seed_demo_data,

@@ -1,6 +1,11 @@
 //! Password hashes: argon2id, off the async threads, a bounded number at once.
+//!
+//! The cost is a setting. Its default is OWASP's recommendation (Password Storage Cheat Sheet, "Argon2id": 19 MiB of
+//! memory, 2 passes, 1 lane). A hash carries its own cost, so a raised one takes effect account by account, at the
+//! next login of each.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
@@ -21,25 +26,39 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Passwords {
     argon2: Argon2<'static>,
     turns: Arc<Semaphore>,
-    /// The hash that a password is checked against when there is no such user.
+    /// The hash that a password is checked against when there is no user at all.
     nobody: Arc<str>,
+    /// Hashes that were computed, for the test that no kind of failure saves one.
+    work: Arc<AtomicU64>,
+}
+
+/// What came of a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is not the stored one, or none is stored.
+    Wrong,
+    /// It is.
+    Right,
+    /// It is, and its hash is cheaper than present ones: hash it again.
+    Outdated,
 }
 
 /// The right to use a core and the memory of one hash.
 pub struct Turn {
     argon2: Argon2<'static>,
     nobody: Arc<str>,
+    work: Arc<AtomicU64>,
     permit: OwnedSemaphorePermit,
 }
 
 impl Passwords {
-    /// Hashes with OWASP's first recommendation for argon2id (19 MiB, 2 passes), as many at once as there are cores.
-    pub fn new() -> anyhow::Result<Passwords> {
+    /// Hashes at this cost, as many at once as there are cores.
+    pub fn new(params: Params) -> anyhow::Result<Passwords> {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
-        Self::with(Params::default(), cores)
+        Self::with(params, cores)
     }
 
-    /// Hashes with other costs, for tests.
+    /// Hashes at this cost, so many at once.
     pub fn with(params: Params, at_once: usize) -> anyhow::Result<Passwords> {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let nobody = hash(&argon2, "the password of nobody")?.into();
@@ -47,7 +66,13 @@ impl Passwords {
             argon2,
             turns: Arc::new(Semaphore::new(at_once)),
             nobody,
+            work: Arc::default(),
         })
+    }
+
+    /// How many hashes were computed so far.
+    pub fn work(&self) -> u64 {
+        self.work.load(Ordering::Relaxed)
     }
 
     /// Waits for a turn; 503 when too many are waiting already.
@@ -56,6 +81,7 @@ impl Passwords {
             Ok(Ok(permit)) => Ok(Turn {
                 argon2: self.argon2.clone(),
                 nobody: self.nobody.clone(),
+                work: self.work.clone(),
                 permit,
             }),
             _ => Err(Problem::unavailable(
@@ -68,6 +94,7 @@ impl Passwords {
 impl Turn {
     /// Hashes a new password.
     pub async fn hash(self, password: SecretString) -> Result<String> {
+        self.work.fetch_add(1, Ordering::Relaxed);
         blocking(move || {
             let hashed = hash(&self.argon2, password.expose_secret());
             drop(self.permit);
@@ -76,19 +103,34 @@ impl Turn {
         .await
     }
 
-    /// Whether the password is the stored one; without a stored one it costs the same and is false.
-    pub async fn matches(&self, password: SecretString, stored: Option<String>) -> Result<bool> {
+    /// Whether the password is the stored one; without a stored one it costs the same and is wrong.
+    pub async fn matches(&self, password: SecretString, stored: Option<String>) -> Result<Verdict> {
         let argon2 = self.argon2.clone();
         let nobody = self.nobody.clone();
+        self.work.fetch_add(1, Ordering::Relaxed);
         blocking(move || {
             let against = PasswordHash::new(stored.as_deref().unwrap_or(&nobody)).map_err(anyhow::Error::msg)?;
+            // The hash brings the cost at which it was made.
             let same = argon2
                 .verify_password(password.expose_secret().as_bytes(), &against)
                 .is_ok();
-            Ok(same && stored.is_some())
+            Ok(match same && stored.is_some() {
+                false => Verdict::Wrong,
+                true if is_cheaper(&against, argon2.params()) => Verdict::Outdated,
+                true => Verdict::Right,
+            })
         })
         .await
     }
+}
+
+/// Whether a hash was made with less memory or fewer passes than present ones, or in another way.
+fn is_cheaper(hash: &PasswordHash<'_>, present: &Params) -> bool {
+    let same_kind = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
+    !same_kind
+        || Params::try_from(hash).map_or(true, |made| {
+            made.m_cost() < present.m_cost() || made.t_cost() < present.t_cost()
+        })
 }
 
 fn hash(argon2: &Argon2<'_>, password: &str) -> anyhow::Result<String> {
@@ -130,18 +172,31 @@ mod tests {
             .unwrap();
         assert!(hash.starts_with("$argon2id$"), "{hash}");
         let turn = passwords.turn().await.ok().unwrap();
-        assert!(
-            turn.matches("correct horse".into(), Some(hash.clone()))
-                .await
-                .ok()
-                .unwrap()
-        );
-        assert!(!turn.matches("Correct horse".into(), Some(hash)).await.ok().unwrap());
+        for (password, verdict) in [("correct horse", Verdict::Right), ("Correct horse", Verdict::Wrong)] {
+            let found = turn.matches(password.into(), Some(hash.clone())).await.ok();
+            assert_eq!(found, Some(verdict), "{password}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_a_lower_cost_still_matches_and_says_that_it_is_outdated() {
+        let hash = hash(&cheap().argon2, "correct horse").unwrap();
+        for (memory, passes, verdict) in [
+            (8, 1, Verdict::Right),
+            (16, 1, Verdict::Outdated),
+            (8, 2, Verdict::Outdated),
+        ] {
+            let present = Passwords::with(Params::new(memory, passes, 1, None).unwrap(), 1).unwrap();
+            let turn = present.turn().await.ok().unwrap();
+            let found = turn.matches("correct horse".into(), Some(hash.clone())).await.ok();
+            assert_eq!(found, Some(verdict), "{memory} KiB, {passes} passes");
+        }
     }
 
     #[tokio::test]
     async fn nobody_has_no_password_not_even_the_one_that_is_hashed_for_the_time_it_takes() {
         let turn = cheap().turn().await.ok().unwrap();
-        assert!(!turn.matches("the password of nobody".into(), None).await.ok().unwrap());
+        let found = turn.matches("the password of nobody".into(), None).await.ok();
+        assert_eq!(found, Some(Verdict::Wrong));
     }
 }

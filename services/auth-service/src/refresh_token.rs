@@ -2,6 +2,9 @@
 //!
 //! A login starts a family; each use replaces the token by its successor. A token that comes a second time has been
 //! copied, and nobody can say by whom: the whole family ends, and its user logs in again (RFC 9700, 4.14.2).
+//!
+//! There is no grace for a token that comes again at once: a thief would use it, too. So a client refreshes one at a
+//! time, and the gateway never sends a refresh twice.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;

@@ -10,11 +10,18 @@ use sqlx::{FromRow, PgExecutor, PgPool};
 use time::{Duration, OffsetDateTime};
 
 use crate::seal::Seal;
+use crate::session::ACCESS;
+use crate::upkeep;
 
 /// A new key is published for so long before it signs: longer than any verifier keeps a key set.
 const LEAD: Duration = Duration::hours(1);
 /// A key stays published for so long after its successor signs: longer than a token lives.
 const AFTERLIFE: Duration = Duration::hours(1);
+const _: () = {
+    // A replica here reads the keys at each upkeep, and a verifier some time after that; twice, for one try that fails.
+    let known = 2 * (kit::token::REFRESH.as_secs() + upkeep::PAUSE.as_secs()) as i64;
+    assert!(LEAD.whole_seconds() > known && AFTERLIFE.whole_seconds() > ACCESS.whole_seconds() + known);
+};
 /// Only one replica makes a key. The number is this service's own; it means nothing else.
 const ADVISORY_LOCK: i64 = 0x6175_7468_6b65_7973;
 

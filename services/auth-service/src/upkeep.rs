@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::{refresh_token, throttle};
 
-const PAUSE: Duration = Duration::from_secs(30);
+/// How often that is.
+pub const PAUSE: Duration = Duration::from_secs(30);
 
 /// Runs until the shutdown. A failure is logged and tried again: what is in memory serves meanwhile.
 pub async fn run(app: App, shutdown: CancellationToken) -> anyhow::Result<()> {

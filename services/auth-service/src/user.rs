@@ -1,6 +1,6 @@
 //! Users: who may log in, and as what.
 
-use kit::token::Role;
+use kit::token::{Claims, Role};
 use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -17,10 +17,12 @@ pub struct User {
     pub created_at: OffsetDateTime,
 }
 
-/// What a login needs to know of an account.
-pub struct Login {
-    pub user: User,
-    pub password_hash: String,
+/// What a login is checked against.
+pub struct Candidate {
+    /// The account, if there is one.
+    pub user: Option<User>,
+    /// Its password hash, or another's, so that an unknown account costs what the known ones cost; None without users.
+    pub password_hash: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -54,16 +56,40 @@ fn role(text: &str) -> Role {
     }
 }
 
-/// The account of an email address, if there is one.
-pub async fn find_login(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<Option<Login>> {
-    let row: Option<Row> = sqlx::query_as("select * from users where email = $1")
-        .bind(email.as_str())
-        .fetch_optional(db)
+/// The account of an email address, or the hash of the next one in the alphabet.
+///
+/// Known and unknown addresses take the same query and find a hash of the same costs, also while a raised cost
+/// spreads from login to login: whether there is such an account cannot be told from the time that a login takes.
+pub async fn find_login(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<Candidate> {
+    let row: Option<Row> = sqlx::query_as(
+        "select * from (
+             (select 1 as choice, * from users where email >= $1 order by email limit 1)
+             union all (select 2 as choice, * from users order by email limit 1)
+         ) as found order by choice limit 1",
+    )
+    .bind(email.as_str())
+    .fetch_optional(db)
+    .await?;
+    let password_hash = row.as_ref().map(|row| row.password_hash.clone());
+    let user = row.filter(|row| row.email == email.as_str()).map(User::from);
+    Ok(Candidate { user, password_hash })
+}
+
+/// Replaces the hash of a password by another one of the same password, unless it was changed meanwhile.
+pub async fn rehash(db: impl PgExecutor<'_>, id: Uuid, former: &str, hash: &str) -> sqlx::Result<()> {
+    sqlx::query("update users set password_hash = $3 where id = $1 and password_hash = $2")
+        .bind(id)
+        .bind(former)
+        .bind(hash)
+        .execute(db)
         .await?;
-    Ok(row.map(|row| Login {
-        password_hash: row.password_hash.clone(),
-        user: row.into(),
-    }))
+    Ok(())
+}
+
+/// Whether what a token says of its user is still so: there, not disabled, and of that role.
+pub async fn holds(db: impl PgExecutor<'_>, claims: &Claims) -> sqlx::Result<bool> {
+    let user = find(db, claims.sub).await?;
+    Ok(user.is_some_and(|user| !user.disabled && user.role == claims.role))
 }
 
 /// One user.
@@ -124,6 +150,15 @@ pub async fn lock_admins(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar("select id from users where role = 'ADMIN' and disabled_at is null order by id for update")
         .fetch_all(db)
         .await
+}
+
+/// One user, who stays as is until the transaction ends.
+pub async fn lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<User>> {
+    let row: Option<Row> = sqlx::query_as("select * from users where id = $1 for update")
+        .bind(id)
+        .fetch_optional(db)
+        .await?;
+    Ok(row.map(User::from))
 }
 
 /// Changes what is given; None when there is no such user.

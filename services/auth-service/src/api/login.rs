@@ -10,8 +10,9 @@ use time::{Duration, OffsetDateTime};
 use crate::address::ClientAddress;
 use crate::app::App;
 use crate::credentials::Credentials;
+use crate::password::Verdict;
 use crate::session::{self, Session};
-use crate::throttle::{self, Pair};
+use crate::throttle::{self, Attempt};
 use crate::user;
 
 /// Log in
@@ -28,35 +29,39 @@ use crate::user;
 )]
 pub async fn login(
     State(app): State<App>,
-    ClientAddress(address): ClientAddress,
+    address: ClientAddress,
     Json(credentials): Json<Credentials>,
 ) -> Result<Response> {
     let (email, password) = credentials.to_log_in()?;
-    let pair = Pair::new(&email, &address);
-    // The pair is looked up within the turn, so that no more attempts than turns slip past it at once.
+    let attempt = Attempt::new(&email, &address);
+    // The attempt is looked up within the turn, so that no more attempts than turns slip past it at once.
     let turn = app.passwords.turn().await?;
     let now = OffsetDateTime::now_utc();
-    let wait = throttle::wait(&app.pool, &pair, now).await?;
+    let wait = throttle::wait(&app.pool, &attempt, now).await?;
     if wait > Duration::ZERO {
         metrics::counter!("auth_logins_total", "outcome" => "throttled").increment(1);
         return Ok(too_many(wait));
     }
-    let found = user::find_login(&app.pool, &email).await?;
-    let (account, hash) = found.map(|login| (login.user, login.password_hash)).unzip();
-    let matches = turn.matches(password, hash).await?;
-    match account.filter(|user| matches && !user.disabled) {
-        Some(user) => {
-            throttle::succeeded(&app.pool, &pair).await?;
-            metrics::counter!("auth_logins_total", "outcome" => "success").increment(1);
-            tracing::info!(user.id = %user.id, "a user logged in");
-            Ok(Json(session::open(&app, &user, now).await?).into_response())
-        }
-        None => {
-            throttle::failed(&app.pool, &pair, now).await?;
-            metrics::counter!("auth_logins_total", "outcome" => "failure").increment(1);
-            Err(Problem::new(StatusCode::UNAUTHORIZED, "Email or password is wrong"))
-        }
+    // The same work whether or not there is such a user, and whether or not that user may log in.
+    let candidate = user::find_login(&app.pool, &email).await?;
+    let verdict = turn.matches(password.clone(), candidate.password_hash.clone()).await?;
+    let Some(user) = candidate
+        .user
+        .filter(|user| verdict != Verdict::Wrong && !user.disabled)
+    else {
+        throttle::failed(&app.pool, &attempt, now).await?;
+        metrics::counter!("auth_logins_total", "outcome" => "failure").increment(1);
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "Email or password is wrong"));
+    };
+    if let (Verdict::Outdated, Some(former)) = (verdict, candidate.password_hash) {
+        let hash = turn.hash(password).await?;
+        user::rehash(&app.pool, user.id, &former, &hash).await?;
+        tracing::info!(user.id = %user.id, "a password was hashed again, at the present cost");
     }
+    throttle::succeeded(&app.pool, &attempt, now).await?;
+    metrics::counter!("auth_logins_total", "outcome" => "success").increment(1);
+    tracing::info!(user.id = %user.id, "a user logged in");
+    Ok(Json(session::open(&app, &user, now).await?).into_response())
 }
 
 fn too_many(wait: Duration) -> Response {

@@ -4,13 +4,14 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use kit::problem::{Problem, Result};
-use kit::token::{Admin, Role};
+use kit::token::Role;
 use kit::{Json, Path, Prefix, Query};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::administrator::Administrator;
 use crate::app::App;
 use crate::credentials::Credentials;
 use crate::refresh_token;
@@ -68,7 +69,7 @@ pub struct Page {
 )]
 pub async fn list(
     State(app): State<App>,
-    _: Admin,
+    _: Administrator,
     prefix: Prefix,
     Query(page): Query<Page>,
 ) -> Result<impl IntoResponse> {
@@ -109,7 +110,7 @@ pub struct NewUser {
 )]
 pub async fn create(
     State(app): State<App>,
-    Admin(admin): Admin,
+    Administrator(admin): Administrator,
     prefix: Prefix,
     Json(new): Json<NewUser>,
 ) -> Result<impl IntoResponse> {
@@ -135,7 +136,7 @@ pub struct Change {
 
 /// Change a user's role, or disable the user
 ///
-/// Disabling ends all sessions; access tokens that are out stay good for 15 minutes at most. The last admin who can
+/// Disabling a user or changing the role ends all sessions; access tokens that are out stay good for 15 minutes at most. The last admin who can
 /// log in can be neither disabled nor demoted.
 #[utoipa::path(
     patch, path = "/users/{id}", tag = "Users", request_body = Change, security(("token" = [])),
@@ -148,7 +149,7 @@ pub struct Change {
 )]
 pub async fn change(
     State(app): State<App>,
-    Admin(admin): Admin,
+    Administrator(admin): Administrator,
     Path(id): Path<Uuid>,
     Json(change): Json<Change>,
 ) -> Result<Json<UserView>> {
@@ -159,11 +160,12 @@ pub async fn change(
             return Err(Problem::conflict("This is the last admin; make another one first"));
         }
     }
+    let before = user::lock(&mut *transaction, id).await?;
     let now = OffsetDateTime::now_utc();
     let Some(user) = user::change(&mut *transaction, id, change.role, change.disabled, now).await? else {
         return Err(Problem::not_found("User not found"));
     };
-    if user.disabled {
+    if user.disabled || before.is_some_and(|before| before.role != user.role) {
         refresh_token::end_all(&mut *transaction, id).await?;
     }
     transaction.commit().await?;

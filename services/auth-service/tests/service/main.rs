@@ -1,0 +1,7 @@
+//! The service's routes on a database of the test's own.
+
+mod keys;
+mod login;
+mod sessions;
+mod support;
+mod users;
