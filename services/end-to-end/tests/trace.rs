@@ -192,6 +192,38 @@ async fn metrics_of_every_service_are_well_formed_and_hold_nobodys_data() {
     })
     .await;
 
+    for (service, name, labels) in [
+        (
+            Service::Gateway,
+            "http_requests_total",
+            &["method=\"POST\"", "route=\"/api/patients\"", "status=\"201\""][..],
+        ),
+        (
+            Service::Gateway,
+            "gateway_upstream_requests_total",
+            &["peer=\"patient-service\"", "outcome=\"201\""],
+        ),
+        (Service::Gateway, "token_failures_total", &[]),
+        (
+            Service::Patient,
+            "grpc_client_handled_total",
+            &["method=\"CreateBillingAccount\"", "code=\"OK\""],
+        ),
+        (
+            Service::Billing,
+            "grpc_server_handled_total",
+            &["method=\"CreateBillingAccount\"", "code=\"OK\""],
+        ),
+        (Service::Analytics, "kafka_messages_total", &["outcome=\"done\""]),
+    ] {
+        let what = format!("{name} {labels:?} of {}", service.name());
+        let counted = eventually(&what, PATIENCE, async || {
+            let counted = system.replica(service).metric(name, labels).await;
+            (counted > 0.0).then_some(counted)
+        });
+        assert_eq!(counted.await, 1.0, "{what}");
+    }
+
     let http = [
         "http_requests_total",
         "http_request_duration_seconds_bucket",
