@@ -62,6 +62,9 @@ pub struct Common {
     /// No colours and no live tree; the variable NO_COLOR does the same for colours.
     #[arg(long, global = true)]
     pub no_color: bool,
+    /// Begin each line with the time (UTC), for logs that have none; no live tree.
+    #[arg(long, global = true, env = "DEPLOYER_TIMESTAMPS")]
+    pub timestamps: bool,
     /// Port of the embedded endpoint.
     #[arg(long, global = true, env = "DEPLOYER_PORT", default_value_t = 4566)]
     pub port: u16,

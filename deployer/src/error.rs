@@ -6,8 +6,10 @@ use std::sync::Arc;
 use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::cloudformation::failure::Failure;
+use crate::ecs::stopped::StoppedTask;
 use crate::image::CompileError;
 use crate::manifest::ManifestError;
+use crate::preflight::Finding;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -61,6 +63,18 @@ pub enum Error {
         seconds: u64,
         last: Option<String>,
     },
+    #[error("nothing was begun: {}", .0.iter().map(|finding| finding.what.as_str()).collect::<Vec<_>>().join("; "))]
+    Preflight(Vec<Finding>),
+    #[error("{stack} differs in more than its image: {what}")]
+    MoreThanCode { stack: String, what: String },
+    #[error("the new code of {service} did not become healthy: ECS has rolled it back to {task_definition}")]
+    RolledBack { service: String, task_definition: String },
+    #[error("{proof}; the creation of stack {stack} goes on without being watched\n{task}")]
+    CrashLoop {
+        stack: String,
+        proof: String,
+        task: Box<StoppedTask>,
+    },
     #[error("differences were found")]
     Differences,
     #[error("interrupted")]
@@ -74,6 +88,9 @@ pub enum Error {
     },
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
+    /// Failures of several stacks; the first decides the exit code, unless another one is stuck.
+    #[error("{first}{}", others.iter().map(|e| format!("\nalso: {e}")).collect::<String>())]
+    Several { first: Box<Error>, others: Vec<Error> },
     #[error("{0}")]
     Shared(Arc<Error>),
     #[error("{0:#}")]
@@ -91,11 +108,15 @@ impl Error {
         match self {
             Self::Differences => 2,
             Self::Denied { .. } => 3,
-            Self::Failed(_) => 4,
+            Self::Failed(_) | Self::RolledBack { .. } => 4,
             Self::Stuck { .. } => 5,
-            Self::TimedOut { .. } => 6,
+            Self::TimedOut { .. } | Self::CrashLoop { .. } => 6,
             Self::Interrupted { .. } => 130,
             Self::Shared(error) => error.exit_code(),
+            Self::Several { first, others } => {
+                let stuck = others.iter().map(Self::exit_code).find(|code| *code == 5);
+                stuck.unwrap_or_else(|| first.exit_code())
+            }
             _ => 1,
         }
     }
@@ -116,6 +137,11 @@ impl Error {
             Self::Shared(error) => error.is_missing(),
             _ => false,
         }
+    }
+
+    /// Whether an update cannot be cancelled any more, because it has ended or is rolled back already.
+    pub fn is_too_late(&self) -> bool {
+        matches!(self, Self::Aws { code, message, .. } if code == "ValidationError" && message.contains("CancelUpdateStack"))
     }
 
     pub fn code(&self) -> &str {
@@ -140,12 +166,22 @@ impl Error {
             Self::TemplateTooLarge { .. } => "move some of the stack's services or databases into another project".into(),
             Self::Failed(failure) => failure.hint(),
             Self::Stuck { stack, .. } => format!("`deployer unstick {stack}` says what can be done"),
+            Self::CrashLoop { stack, .. } => {
+                format!("CloudFormation waits for hours, since the service has no circuit breaker: `aws cloudformation delete-stack --stack-name {stack}` ends it; correct the cause, then `deployer up`")
+            }
             Self::TimedOut { .. } => "nothing was cancelled: `deployer status` and `deployer events` show where it stands, `deployer up` goes on".into(),
             Self::Interrupted { hint } => hint.clone(),
+            Self::Preflight(findings) => findings.iter().map(|finding| finding.hint.as_str()).collect::<Vec<_>>().join("\n      "),
+            Self::MoreThanCode { .. } => "`deployer diff` shows it, `deployer up` deploys it; --code swaps images alone".into(),
+            Self::RolledBack { service, .. } => format!("`deployer logs {service}` shows what it said; correct it and run `deployer up --code` again"),
             Self::NotBuilt { instead, .. } => (*instead).into(),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "free some disk space, then run the command again".into(),
             Self::Manifest(error) => return error.hint(),
             Self::Shared(error) => return error.hint(),
+            Self::Several { first, others } => {
+                let stuck = others.iter().find(|error| error.exit_code() == 5);
+                return stuck.map_or_else(|| first.hint(), Self::hint);
+            }
             _ => return None,
         })
     }

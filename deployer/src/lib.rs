@@ -8,6 +8,7 @@ pub mod schema;
 pub mod template;
 
 pub mod diff;
+pub mod estimate;
 pub mod rules;
 
 pub mod stacks;
@@ -17,6 +18,7 @@ pub mod image;
 pub mod cloudformation;
 pub mod ecs;
 pub mod lock;
+pub mod preflight;
 pub mod target;
 
 pub mod ui;

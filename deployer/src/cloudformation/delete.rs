@@ -20,6 +20,7 @@ pub async fn delete(aws: &Aws, ui: &Ui, existing: &Existing, limit: Duration) ->
             stack: existing.name.clone(),
             action: "delete",
             resources,
+            expected_seconds: None,
         });
     }
     aws.cloudformation

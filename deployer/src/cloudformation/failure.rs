@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::watch::Seen;
-use crate::ecs::diagnose::StoppedTask;
+use crate::ecs::diagnose::CrashLoop;
+use crate::ecs::stopped::StoppedTask;
 
 /// A stack operation that failed and was rolled back.
 #[derive(Debug, Clone, Serialize)]
@@ -17,18 +18,18 @@ pub struct Failure {
     pub reason: Option<String>,
     /// The task of the stack's service that stopped last while it was deployed.
     pub task: Option<StoppedTask>,
+    /// How many other resources were cancelled in consequence.
+    pub cancelled: usize,
+    /// When the first resource failed, in seconds since 1970; of several failures the earliest is told first.
+    pub at: f64,
 }
 
 impl Failure {
     /// The failure of an operation, from its events in order. Cancelled resources are victims, not causes.
     pub fn new(stack: &str, status: &str, events: &[Seen], task: Option<StoppedTask>) -> Self {
-        let first = events.iter().find(|event| {
-            let reason = event.reason.as_deref().unwrap_or_default().to_lowercase();
-            event.status.ends_with("_FAILED")
-                && !event.is_stack
-                && !reason.contains("cancelled")
-                && !reason.contains("canceled")
-        });
+        let first = events
+            .iter()
+            .find(|event| event.status.ends_with("_FAILED") && !event.is_stack && !event.is_cancelled());
         let own = || events.iter().filter(|e| e.is_stack).find_map(|e| e.reason.clone());
         Self {
             stack: stack.to_owned(),
@@ -37,7 +38,23 @@ impl Failure {
             kind: first.map(|event| event.kind.clone()),
             reason: first.and_then(|event| event.reason.clone()).or_else(own),
             task,
+            cancelled: events
+                .iter()
+                .filter(|event| !event.is_stack && event.is_cancelled())
+                .count(),
+            at: first.or(events.last()).map_or(f64::MAX, |event| event.time),
         }
+    }
+
+    /// Names a crash loop as the cause, where no resource failed by itself because the operation was cancelled.
+    pub fn blame(&mut self, crash: &CrashLoop) {
+        self.resource = Some(crash.resource.clone());
+        self.kind = Some("AWS::ECS::Service".to_owned());
+        let times = crash.times;
+        self.reason = Some(format!(
+            "{times} tasks stopped for the same reason, so the update was cancelled"
+        ));
+        self.cancelled = self.cancelled.saturating_sub(1);
     }
 
     pub fn hint(&self) -> String {
@@ -58,6 +75,11 @@ impl fmt::Display for Failure {
         }
         if let Some(reason) = &self.reason {
             write!(f, ": {reason}")?;
+        }
+        match self.cancelled {
+            0 => {}
+            1 => write!(f, " (1 other resource was cancelled in consequence)")?,
+            many => write!(f, " ({many} other resources were cancelled in consequence)")?,
         }
         if let Some(task) = &self.task {
             write!(f, "\n{task}")?;
@@ -94,7 +116,7 @@ mod tests {
         let failure = Failure::new("s", "ROLLBACK_COMPLETE", &events, None);
         assert_eq!(
             failure.to_string(),
-            "stack s ended in ROLLBACK_COMPLETE; the first resource that failed is Cause (AWS::Logs::LogGroup): no such subnet"
+            "stack s ended in ROLLBACK_COMPLETE; the first resource that failed is Cause (AWS::Logs::LogGroup): no such subnet (1 other resource was cancelled in consequence)"
         );
     }
 }

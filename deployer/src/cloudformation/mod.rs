@@ -5,6 +5,7 @@ pub mod change;
 pub mod delete;
 pub mod drift;
 pub mod failure;
+pub mod patience;
 pub mod settle;
 pub mod stack;
 pub mod watch;

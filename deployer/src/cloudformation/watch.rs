@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_cloudformation::types::StackEvent;
 
+use super::patience::Patience;
 use crate::error::{Error, Result};
 use crate::target::Aws;
 use crate::ui::{Event, Ui};
@@ -40,6 +41,14 @@ impl From<StackEvent> for Seen {
             is_stack: event.physical_resource_id().is_some() && event.physical_resource_id() == event.stack_id(),
             time: event.timestamp().map_or(0.0, |time| time.as_secs_f64()),
         }
+    }
+}
+
+impl Seen {
+    /// Whether the resource failed because another one did: a victim, not a cause.
+    pub fn is_cancelled(&self) -> bool {
+        let reason = self.reason.as_deref().unwrap_or_default().to_lowercase();
+        self.status.ends_with("_FAILED") && (reason.contains("cancelled") || reason.contains("canceled"))
     }
 }
 
@@ -105,6 +114,13 @@ impl Watch {
             self.known.insert(event.id.clone());
             if event.is_stack {
                 ended = is_final(&event.status).then(|| event.status.clone());
+                if is_turn(&event.status) {
+                    ui.emit(Event::StackTurns {
+                        stack: self.name.clone(),
+                        status: event.status.clone(),
+                        reason: event.reason.clone(),
+                    });
+                }
             } else {
                 ui.emit(Event::Resource {
                     stack: self.name.clone(),
@@ -112,6 +128,7 @@ impl Watch {
                     kind: event.kind.clone(),
                     status: event.status.clone(),
                     reason: event.reason.clone(),
+                    cancelled: event.is_cancelled(),
                 });
             }
             self.seen.push(event);
@@ -122,25 +139,37 @@ impl Watch {
     /// Waits until the operation has ended, and gives the stack's status then.
     pub async fn until_ended(&mut self, aws: &Aws, ui: &Ui, limit: Duration) -> Result<String> {
         let began = Instant::now();
+        let mut patience = Patience::default();
         loop {
-            if let Some(status) = self.look(aws, ui).await? {
+            let looked = self.look(aws, ui).await;
+            if let Some(Some(status)) = patience.bear(ui, looked)? {
                 return Ok(status);
             }
-            if began.elapsed() > limit {
-                let last = self
-                    .seen
-                    .last()
-                    .map(|event| format!("{} {}", event.resource, event.status));
-                let what = format!("stack {}", self.name);
-                return Err(Error::TimedOut {
-                    what,
-                    seconds: limit.as_secs(),
-                    last,
-                });
-            }
+            self.within(began, limit)?;
             tokio::time::sleep(aws.pace).await;
         }
     }
+
+    /// An error when the operation takes longer than it may.
+    pub fn within(&self, began: Instant, limit: Duration) -> Result<()> {
+        if began.elapsed() <= limit {
+            return Ok(());
+        }
+        let last = self
+            .seen
+            .last()
+            .map(|event| format!("{} {}", event.resource, event.status));
+        Err(Error::TimedOut {
+            what: format!("stack {}", self.name),
+            seconds: limit.as_secs(),
+            last,
+        })
+    }
+}
+
+/// Whether a stack in this status does something else than what it was told to.
+fn is_turn(status: &str) -> bool {
+    status.ends_with("ROLLBACK_IN_PROGRESS") || status.ends_with("CLEANUP_IN_PROGRESS")
 }
 
 /// Whether a stack in this status has come to rest.

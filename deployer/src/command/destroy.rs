@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::stacks::Plan;
 use crate::target::{Aws, Session, embedded};
+use crate::ui::Outcome;
 
 /// Delete every stack of the environment, after asking; stops the embedded endpoint when nothing else is in it.
 #[derive(Debug, clap::Args)]
@@ -55,7 +56,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         drop(animation);
         lock.release(ui).await;
         result?;
-        ui.say(format!("{} stacks deleted", existing.len()));
+        ui.summarize(Outcome::Deleted);
     }
     let stopped = !args.keep_endpoint && end_endpoint(session, &aws).await?;
     ui.data(

@@ -1,15 +1,180 @@
-//! `deployer estimate`: what it would cost.
+//! `deployer estimate`: how long `up` will take.
 
-use crate::error::{Error, Result};
+use serde_json::json;
 
-/// Estimate the monthly cost on AWS (not built yet).
+use crate::cloudformation::stack;
+use crate::diff::{Change, compare};
+use crate::error::Result;
+use crate::estimate::{Durations, Estimate, History, Source, estimate};
+use crate::stacks::Stack;
+use crate::target::Session;
+
+/// Estimate how long `up` will take, along the critical path.
+///
+/// Compares with what is deployed where the target answers, else assumes a first deployment. A resource takes the median of
+/// your own deployments to the same place, else rain's average on AWS. Building images comes on top, beside the first stacks.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  deployer estimate --target aws --env prod --from-scratch
+  deployer estimate --json | jq .value.seconds")]
+pub struct Args {
+    /// Assume that nothing is deployed, and ask no endpoint.
+    #[arg(long)]
+    from_scratch: bool,
+}
 
-pub fn run(_: Args) -> Result<()> {
-    let instead = "`deployer synth` writes the templates, from which the AWS Pricing Calculator can be fed";
-    Err(Error::NotBuilt {
-        command: "estimate",
-        instead,
-    })
+pub async fn run(args: Args, session: &Session) -> Result<()> {
+    let plan = session.plan()?;
+    let mut from_scratch = args.from_scratch;
+    let mut changes: Vec<(&Stack, Vec<Change>)> = Vec::new();
+    if !from_scratch {
+        match deployed(session, &plan.stacks).await {
+            Ok(found) => changes = found,
+            Err(error) => {
+                session.ui.say(format!("assumes a first deployment: {error}"));
+                from_scratch = true;
+            }
+        }
+    }
+    if from_scratch {
+        changes = plan
+            .stacks
+            .iter()
+            .map(|stack| (stack, compare(None, &stack.template)))
+            .collect();
+    }
+    let durations = Durations {
+        history: History::load(&session.place()),
+        on_aws: !session.is_local(),
+    };
+    let found = estimate(&changes, &durations);
+    session.ui.data("estimate", json!(found), &render(&found, from_scratch));
+    Ok(())
+}
+
+async fn deployed<'a>(session: &Session, stacks: &'a [Stack]) -> Result<Vec<(&'a Stack, Vec<Change>)>> {
+    let aws = session.connect().await?;
+    let found = stacks.iter().map(|planned| {
+        let aws = aws.clone();
+        async move {
+            let existing = stack::find(&aws, &planned.name)
+                .await?
+                .filter(|existing| !existing.is_leftover());
+            let template = match existing {
+                Some(existing) => stack::template(&aws, &existing.name).await?,
+                None => None,
+            };
+            Ok((planned, compare(template.as_ref(), &planned.template)))
+        }
+    });
+    futures::future::try_join_all(found).await
+}
+
+fn render(found: &Estimate, from_scratch: bool) -> String {
+    let changes: usize = found.stacks.iter().map(|stack| stack.changes).sum();
+    if changes == 0 {
+        return "nothing changes in the templates: what `up` takes is building images and looking\n".to_owned();
+    }
+    let what = if from_scratch {
+        "a first deployment"
+    } else {
+        "the changes"
+    };
+    if found.critical.is_empty() {
+        return format!(
+            "nobody has measured what {what} takes here ({changes} resources); the next `up` does, and the next estimate knows\n"
+        );
+    }
+    let mut text = format!(
+        "{what} take{} about {}\n\ncritical path:\n",
+        if from_scratch { "s" } else { "" },
+        words(found.seconds)
+    );
+    for step in &found.critical {
+        let source = match step.source {
+            Some(Source::History) => "your own deployments",
+            _ => "rain's average",
+        };
+        let seconds = words(step.seconds.unwrap_or_default());
+        text.push_str(&format!(
+            "  {seconds:>11}  {}/{}  {}  ({source})\n",
+            step.stack, step.resource, step.kind
+        ));
+    }
+    text.push_str("\nby stack:\n");
+    for stack in found.stacks.iter().filter(|stack| stack.changes > 0) {
+        text.push_str(&format!(
+            "  {:>11}  {}  ({} resources)\n",
+            words(stack.seconds),
+            stack.stack,
+            stack.changes
+        ));
+    }
+    if !found.unknown.is_empty() {
+        text.push_str(&format!(
+            "\n{} other types have not been measured; they take seconds as a rule\n",
+            found.unknown.len()
+        ));
+    }
+    text
+}
+
+/// Seconds as people say them.
+fn words(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, 0) => format!("{minutes} min"),
+        (minutes, seconds) if minutes < 10 => format!("{minutes} min {seconds} s"),
+        (minutes, _) => format!("{minutes} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_first_deployment_to_aws_takes_as_long_as_kafka() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
+        let manifest = crate::manifest::Manifest::load(&path, "prod").expect("the manifest");
+        let plan = crate::stacks::plan(&manifest);
+        let changes: Vec<_> = plan
+            .stacks
+            .iter()
+            .map(|stack| (stack, compare(None, &stack.template)))
+            .collect();
+        let found = estimate(
+            &changes,
+            &Durations {
+                history: History::default(),
+                on_aws: true,
+            },
+        );
+        insta::assert_snapshot!(render(&found, true), @r"
+        a first deployment takes about 34 min
+
+        critical path:
+           1 min 46 s  network/NatGateway1  AWS::EC2::NatGateway  (rain's average)
+               30 min  messaging/KafkaCluster  AWS::MSK::Cluster  (rain's average)
+           1 min 59 s  analytics-service/Service  AWS::ECS::Service  (rain's average)
+
+        by stack:
+           1 min 46 s  patient-management-prod-network  (91 resources)
+                  0 s  patient-management-prod-registry  (6 resources)
+           9 min 55 s  patient-management-prod-data  (14 resources)
+               30 min  patient-management-prod-messaging  (4 resources)
+           1 min 56 s  patient-management-prod-platform  (4 resources)
+           1 min 59 s  patient-management-prod-auth-service  (10 resources)
+           1 min 59 s  patient-management-prod-analytics-service  (10 resources)
+           1 min 59 s  patient-management-prod-billing-service  (10 resources)
+           1 min 59 s  patient-management-prod-notification-service  (10 resources)
+           1 min 59 s  patient-management-prod-patient-service  (10 resources)
+           1 min 59 s  patient-management-prod-api-gateway  (14 resources)
+
+        29 other types have not been measured; they take seconds as a rule
+        ");
+    }
 }

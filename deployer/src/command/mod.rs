@@ -1,5 +1,6 @@
 //! One file for each command: its arguments (the help is their doc comment) and `run`.
 
+pub mod code;
 pub mod completions;
 pub mod deploy;
 pub mod destroy;
@@ -52,7 +53,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<()> {
         Command::Images(args) => images::run(args, session).await,
         Command::Drift(args) => drift::run(args, session).await,
         Command::Unstick(args) => unstick::run(args, session).await,
-        Command::Estimate(args) => estimate::run(args),
+        Command::Estimate(args) => estimate::run(args, session).await,
         Command::Doctor(args) => doctor::run(args, session).await,
         Command::Endpoint(args) => endpoint::run(args, session).await,
         Command::Completions(args) => completions::run(args),

@@ -1,28 +1,39 @@
 //! `deployer up`: everything that deployer.toml declares, until it serves.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
+use super::code;
 use super::deploy::images::Pipeline;
 use super::deploy::interrupt::{self, Interrupts};
 use super::deploy::{Deployment, Outcome};
-use crate::cloudformation::{Existing, stack};
+use crate::cloudformation::{Existing, stack, watch};
 use crate::ecs::serving;
 use crate::error::{Error, Result};
+use crate::estimate::{Durations, History, Operation, measure};
 use crate::lock::Lock;
-use crate::stacks::Plan;
+use crate::manifest::Manifest;
+use crate::preflight::preflight;
+use crate::rules;
+use crate::stacks::{self, Plan};
 use crate::target::{Aws, Session};
+use crate::ui::{self, Event, event::Planned};
 
 /// Deploy the platform, or bring it up to date; ends when it serves, and prints its URL.
 ///
 /// Stacks without changes are not touched. Only what is printed last goes to stdout.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only swap the code of running services (hotswap).
+    /// Only swap the code of running services (hotswap): seconds, past CloudFormation. Refused when more than code changed;
+    /// the next full `up` brings the stacks up to date.
     #[arg(long)]
     code: bool,
+    /// With --code: only these services; all unless given.
+    #[arg(value_name = "SERVICE", requires = "code")]
+    services: Vec<String>,
     /// How long one stack may take, in minutes; 15 on localstack, 90 on AWS unless given.
     #[arg(long, value_name = "MINUTES")]
     timeout: Option<u64>,
@@ -30,32 +41,39 @@ pub struct Args {
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     if args.code {
-        return Err(Error::NotBuilt {
-            command: "up --code",
-            instead: "`deployer up` redeploys just the services whose image changed",
-        });
+        let minutes = args.timeout.unwrap_or(if session.is_local() { 5 } else { 20 });
+        return code::run(session, &args.services, Duration::from_secs(minutes * 60)).await;
     }
-    let began = Instant::now();
-    let plan = Arc::new(session.plan()?);
+    let manifest = session.load()?;
+    let plan = Arc::new(stacks::plan(&manifest));
+    let broken = rules::check(&manifest, &plan);
+    if let Some(first) = broken.first() {
+        let text = format!("{}: {}: {}", first.stack, first.place, first.what);
+        return Err(Error::Plan(format!(
+            "the templates break {} rules, the first: {text}",
+            broken.len()
+        )));
+    }
     let mut interrupts = Interrupts::new()?;
     let aws = session.connect_or_start().await?;
     let lock = Lock::take(&aws, &session.ui, &plan.project, &plan.environment).await?;
     let minutes = args.timeout.unwrap_or(if session.is_local() { 15 } else { 90 });
-    let result = apply_all(session, &aws, &plan, Duration::from_secs(minutes * 60), &mut interrupts).await;
+    let result = apply_all(
+        session,
+        &aws,
+        &manifest,
+        &plan,
+        Duration::from_secs(minutes * 60),
+        &mut interrupts,
+    )
+    .await;
     lock.release(&session.ui).await;
     let (url, outcomes) = result?;
     let changed = outcomes
         .iter()
         .filter(|outcome| **outcome != Outcome::Unchanged)
         .count();
-    let what = if changed == 0 {
-        "nothing to do".to_owned()
-    } else {
-        format!("{changed} of {} stacks changed", outcomes.len())
-    };
-    session
-        .ui
-        .say(format!("{what}; it serves ({:.1} s)", began.elapsed().as_secs_f32()));
+    session.ui.summarize(ui::Outcome::Serves);
     let curl: Vec<String> = plan
         .ingress
         .curl
@@ -72,12 +90,14 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
 async fn apply_all(
     session: &Session,
     aws: &Aws,
+    manifest: &Manifest,
     plan: &Arc<Plan>,
     limit: Duration,
     interrupts: &mut Interrupts,
 ) -> Result<(String, Vec<Outcome>)> {
     let ui = &session.ui;
     let existing = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
+    preflight(session, aws, manifest, plan, &existing).await?;
     announce(session, plan, &existing);
     let animation = ui.animate();
     let images = Pipeline::start(ui.clone(), aws.clone(), plan.images.clone());
@@ -111,7 +131,10 @@ async fn apply_all(
             hint: "`deployer up` goes on from here, `deployer destroy` takes everything away".into(),
         });
     }
-    let outcomes = outcomes?.into_values().collect();
+    let outcomes = outcomes?;
+    remember_durations(session, aws, &outcomes).await;
+    code::reconcile(session, aws, plan).await?;
+    let outcomes = outcomes.into_values().collect();
     let wait = Duration::from_secs(if session.is_local() { 180 } else { 900 });
     let url = tokio::select! {
         url = serving::wait(aws, ui, plan, wait) => url?,
@@ -121,40 +144,52 @@ async fn apply_all(
     Ok((url, outcomes))
 }
 
-/// Says what will be done, before anything is.
-fn announce(session: &Session, plan: &Plan, existing: &std::collections::BTreeMap<String, Existing>) {
-    let name = |stack: &&crate::stacks::Stack| stack.short.clone();
-    let (known, new): (Vec<_>, Vec<_>) = plan
-        .stacks
+/// Keeps what each resource took, for the next estimate.
+async fn remember_durations(session: &Session, aws: &Aws, outcomes: &BTreeMap<String, Outcome>) {
+    let changed = outcomes
         .iter()
-        .partition(|stack| existing.get(&stack.name).is_some_and(|e| !e.is_leftover()));
-    let list = |stacks: &[&crate::stacks::Stack]| stacks.iter().map(name).collect::<Vec<_>>().join(", ");
-    let place = session.endpoint_url().unwrap_or_else(|| "AWS".into());
-    session
-        .ui
-        .say(format!("{}-{} on {place}", plan.project, plan.environment));
-    if !new.is_empty() {
-        session.ui.say(format!("  create: {}", list(&new)));
-    }
-    if !known.is_empty() {
-        let which = if new.is_empty() {
-            "all".into()
-        } else {
-            known.len().to_string()
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Created | Outcome::Updated));
+    let measured = changed.map(|(name, _)| async move {
+        let mut events = watch::events(aws, name, &HashSet::new()).await.unwrap_or_default();
+        // Newest first: this operation's events are those down to the stack's own beginning.
+        let begun = events.iter().position(|event| {
+            event.is_stack && matches!(event.status.as_str(), "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS")
+        });
+        events.truncate(begun.unwrap_or(events.len()));
+        events.reverse();
+        measure(&events)
+    });
+    let measured = futures::future::join_all(measured).await.concat();
+    History::record(&session.place(), &measured);
+}
+
+/// Says what will be done, before anything is, and what is known of how long it takes.
+fn announce(session: &Session, plan: &Plan, existing: &BTreeMap<String, Existing>) {
+    let durations = Durations {
+        history: History::load(&session.place()),
+        on_aws: !session.is_local(),
+    };
+    session.ui.expect(Arc::new(move |kind, action| {
+        let operation = match action {
+            "create" => Operation::Create,
+            "update" => Operation::Update,
+            "delete" => Operation::Delete,
+            _ => return None,
         };
-        session
-            .ui
-            .say(format!("  there already: {which}; what has changed in them is updated"));
-    }
-    let gone: Vec<&str> = existing
-        .keys()
-        .filter(|name| !plan.stacks.iter().any(|stack| stack.name == **name))
-        .map(String::as_str)
-        .collect();
-    if !gone.is_empty() {
-        session.ui.warn(format!(
-            "no longer in the manifest, left as they are: {}",
-            gone.join(", ")
-        ));
-    }
+        durations.expected(kind, operation).map(|expected| expected.seconds)
+    }));
+    let stacks = plan.stacks.iter().map(|stack| Planned {
+        stack: stack.name.clone(),
+        short: stack.short.clone(),
+        exists: existing.get(&stack.name).is_some_and(|found| !found.is_leftover()),
+        needs: stack.depends_on.clone(),
+    });
+    let planned = |name: &&String| plan.stacks.iter().any(|stack| stack.name == **name);
+    session.ui.emit(Event::Plan {
+        project: plan.project.clone(),
+        environment: plan.environment.clone(),
+        place: session.endpoint_url().unwrap_or_else(|| "AWS".into()),
+        stacks: stacks.collect(),
+        left: existing.keys().filter(|name| !planned(name)).cloned().collect(),
+    });
 }

@@ -35,7 +35,7 @@ pub struct Change {
 /// What happens to one property.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PropertyChange {
-    /// Such as `AllocatedStorage`, or `ContainerDefinitions.app.Environment.LOG_LEVEL.Value`.
+    /// Such as `AllocatedStorage`, or `ContainerDefinitions.app.Environment.LOG_LEVEL`.
     pub name: String,
     /// As the template says it; none where it was not set.
     pub before: Option<String>,

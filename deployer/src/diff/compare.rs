@@ -141,7 +141,18 @@ impl Finder<'_> {
                     find(before, name).unwrap_or_default(),
                     find(after, name).unwrap_or_default(),
                 );
-                self.compare(&old, &new, path, shown);
+                // A pair of name and value is told by its value alone.
+                let is_pair = |item: &Value| {
+                    item.as_object()
+                        .is_none_or(|pair| pair.len() == 2 && pair.contains_key("Value"))
+                };
+                if is_pair(&old) && is_pair(&new) && old != new {
+                    path.push("Value".to_owned());
+                    self.note(&old["Value"], &new["Value"], path, shown);
+                    path.pop();
+                } else {
+                    self.compare(&old, &new, path, shown);
+                }
                 shown.pop();
             }
         } else if before.len() == after.len() && before.iter().chain(after).all(Value::is_object) {
@@ -235,7 +246,7 @@ mod tests {
         let changed = told("AWS::ECS::TaskDefinition", definition("info"), definition("debug"));
         assert_eq!(
             changed,
-            ["ContainerDefinitions.app.Environment.RUST_LOG.Value: info -> debug Always"]
+            ["ContainerDefinitions.app.Environment.RUST_LOG: info -> debug Always"]
         );
     }
 

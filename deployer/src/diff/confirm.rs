@@ -74,9 +74,6 @@ mod tests {
         }];
         let confirmed = confirm(set, &compare(Some(&old), &new), Some(&old));
         let names: Vec<&str> = confirmed[0].properties.iter().map(|p| p.name.as_str()).collect();
-        assert_eq!(
-            names,
-            ["ContainerDefinitions.app.Environment.RUST_LOG.Value", "TaskRoleArn"]
-        );
+        assert_eq!(names, ["ContainerDefinitions.app.Environment.RUST_LOG", "TaskRoleArn"]);
     }
 }

@@ -1,7 +1,12 @@
 //! The ECS side of a deployment: why tasks stop, whether services are steady, what they log.
 
+pub mod crash;
 pub mod diagnose;
+pub mod hotswap;
+pub mod rollout;
 pub mod serving;
+pub mod stopped;
+pub mod swapped;
 pub mod tail;
 
 /// Cluster and service name from a service's ARN, `arn:…:service/CLUSTER/NAME`.

@@ -125,7 +125,8 @@ fn summary(service: &Service, targets: Vec<String>) -> Standing {
     }
 }
 
-async fn targets(aws: &Aws, group: &str) -> Result<Vec<String>> {
+/// States of the targets of a target group.
+pub async fn targets(aws: &Aws, group: &str) -> Result<Vec<String>> {
     let answer = aws.elb.describe_target_health().target_group_arn(group).send().await?;
     let state = |target: &aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription| {
         target

@@ -80,6 +80,19 @@ impl Session {
             .or_else(|| self.is_local().then(local))
     }
 
+    /// What this target is called where something is remembered of it: the endpoint's URL, or `aws` with the region.
+    pub fn place(&self) -> String {
+        self.endpoint_url().unwrap_or_else(|| {
+            let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+            let region = self
+                .common
+                .region
+                .clone()
+                .or_else(|| variables.iter().find_map(|name| std::env::var(name).ok()));
+            format!("aws {}", region.unwrap_or_else(|| "of the profile".to_owned()))
+        })
+    }
+
     /// The clients, once it is known that something answers. Never starts anything.
     pub async fn connect(&self) -> Result<Aws> {
         if self.is_local() {

@@ -2,32 +2,51 @@
 //!
 //! Data goes to stdout, talk to stderr; with `--json` everything is an NDJSON line on stdout.
 
+pub mod clock;
 pub mod event;
 mod ndjson;
 mod plain;
 mod style;
 pub mod table;
+mod tally;
 mod tree;
+mod width;
+
+#[cfg(test)]
+mod tests;
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub use event::{Event, Mood};
+pub use clock::Now;
+pub use event::{Event, Mood, Outcome};
 pub use style::Style;
 
 use crate::cli::Common;
 use crate::error::Error;
+use tally::Tally;
 
 /// A rendering of the event stream.
 trait Renderer: Send {
-    fn event(&mut self, event: &Event);
+    fn event(&mut self, event: &Event, now: Now);
     /// Called several times a second, for what moves.
-    fn tick(&mut self) {}
-    /// Removes what moves, so that something else may write.
+    fn tick(&mut self, _now: Now) {}
+    /// Removes what moves, and keeps still until `resume`, so that something else may write.
     fn pause(&mut self) {}
+    fn resume(&mut self, _now: Now) {}
+    /// Nothing moves any more.
+    fn end(&mut self, _now: Now) {}
+    fn expect(&mut self, _expect: Expect) {}
+}
+
+/// How many seconds an action (create, update, delete) on a resource of a type takes, where that is known.
+pub type Expect = Arc<dyn Fn(&str, &str) -> Option<f64> + Send + Sync>;
+
+fn unknown() -> Expect {
+    Arc::new(|_, _| None)
 }
 
 /// A handle on the terminal, cloned into every task that has something to say.
@@ -35,10 +54,17 @@ trait Renderer: Send {
 pub struct Ui(Arc<Inner>);
 
 struct Inner {
-    renderer: Mutex<Box<dyn Renderer>>,
+    screen: Mutex<Screen>,
+    began: Instant,
     json: bool,
     yes: bool,
     style: Style,
+}
+
+struct Screen {
+    renderer: Box<dyn Renderer>,
+    tally: Tally,
+    expect: Expect,
 }
 
 impl Ui {
@@ -50,13 +76,19 @@ impl Ui {
         };
         let renderer: Box<dyn Renderer> = if common.json {
             Box::new(ndjson::Ndjson)
-        } else if terminal && !common.no_color {
+        } else if terminal && !common.no_color && !common.timestamps {
             Box::new(tree::Tree::new(style))
         } else {
-            Box::new(plain::Plain::new(style))
+            Box::new(plain::Plain::new(style, common.timestamps))
+        };
+        let screen = Screen {
+            renderer,
+            tally: Tally::default(),
+            expect: unknown(),
         };
         Self(Arc::new(Inner {
-            renderer: Mutex::new(renderer),
+            screen: Mutex::new(screen),
+            began: Instant::now(),
             json: common.json,
             yes: common.yes,
             style,
@@ -75,7 +107,30 @@ impl Ui {
     }
 
     pub fn emit(&self, event: Event) {
-        self.with(|renderer| renderer.event(&event));
+        self.with(|screen, now| screen.event(&event, now));
+    }
+
+    /// Tells how long things take, from now on.
+    pub fn expect(&self, expect: Expect) {
+        self.with(|screen, _| {
+            screen.renderer.expect(expect.clone());
+            screen.expect = expect;
+        });
+    }
+
+    /// How many seconds an action on a resource of this type takes, as far as `expect` was told.
+    pub fn expected(&self, kind: &str, action: &str) -> Option<f64> {
+        let expect = self.with(|screen, _| screen.expect.clone());
+        expect(kind, action)
+    }
+
+    /// Ends the account of a deployment: what became of its stacks. Says nothing when there was none.
+    pub fn summarize(&self, outcome: Outcome) {
+        self.with(|screen, now| {
+            if let Some(summary) = screen.tally.summary(outcome, now.run) {
+                screen.event(&Event::Summary(summary), now);
+            }
+        });
     }
 
     /// A sentence about what goes on.
@@ -93,7 +148,7 @@ impl Ui {
             self.emit(Event::Result { kind, value });
             return;
         }
-        self.with(|renderer| renderer.pause());
+        self.with(|screen, _| screen.renderer.pause());
         let mut out = std::io::stdout().lock();
         let end = if text.is_empty() || text.ends_with('\n') {
             ""
@@ -102,13 +157,22 @@ impl Ui {
         };
         // A reader that has gone (`| head`) is no error.
         let _ = write!(out, "{text}{end}").and_then(|()| out.flush());
+        drop(out);
+        self.with(|screen, now| screen.renderer.resume(now));
     }
 
+    /// Tells an error, and then how the deployment that it ended stands: what failed first is on top.
     pub fn error(&self, error: &Error) {
         self.emit(Event::Error {
             message: error.to_string(),
             hint: error.hint(),
             exit_code: error.exit_code(),
+        });
+        self.summarize(match error.exit_code() {
+            5 => Outcome::Stuck,
+            6 => Outcome::TimedOut,
+            130 => Outcome::Interrupted,
+            _ => Outcome::Failed,
         });
     }
 
@@ -120,7 +184,7 @@ impl Ui {
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(Duration::from_millis(120)).await;
-                    ui.with(|renderer| renderer.tick());
+                    ui.with(|screen, now| screen.renderer.tick(now));
                 }
             }),
         )
@@ -134,22 +198,29 @@ impl Ui {
         if self.0.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return None;
         }
-        self.with(|renderer| renderer.pause());
+        self.with(|screen, _| screen.renderer.pause());
         eprint!("{} [y/N] ", self.0.style.bold(question));
         let answer = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
             std::io::stdin().lock().read_line(&mut line).map(|_| line)
         });
-        let line = answer.await.ok()?.unwrap_or_default();
+        let line = answer.await;
+        self.with(|screen, now| screen.renderer.resume(now));
+        let line = line.ok()?.unwrap_or_default();
         Some(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
-    fn with(&self, act: impl FnOnce(&mut Box<dyn Renderer>)) {
-        act(&mut self
-            .0
-            .renderer
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner));
+    fn with<T>(&self, act: impl FnOnce(&mut Screen, Now) -> T) -> T {
+        let now = Now::since(self.0.began);
+        let screen = self.0.screen.lock();
+        act(&mut screen.unwrap_or_else(std::sync::PoisonError::into_inner), now)
+    }
+}
+
+impl Screen {
+    fn event(&mut self, event: &Event, now: Now) {
+        self.tally.event(event, now.run);
+        self.renderer.event(event, now);
     }
 }
 
@@ -159,6 +230,6 @@ pub struct Animation(Ui, tokio::task::JoinHandle<()>);
 impl Drop for Animation {
     fn drop(&mut self) {
         self.1.abort();
-        self.0.with(|renderer| renderer.pause());
+        self.0.with(|screen, now| screen.renderer.end(now));
     }
 }

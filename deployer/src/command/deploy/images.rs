@@ -42,6 +42,11 @@ impl Pipeline {
         }
     }
 
+    /// Whether they are still being compiled or packed.
+    pub fn is_open(&self) -> bool {
+        self.packed.borrow().is_none()
+    }
+
     /// `REPOSITORY_URI@sha256:…` of a service's image, once the registry has it.
     pub async fn reference(&self, service: &str, repository: &str) -> Result<String> {
         let failed = |reason: String| Error::Image {

@@ -130,20 +130,19 @@ impl Deployment {
             });
         }
         let mut outcomes = BTreeMap::new();
-        let mut first: Option<Error> = None;
+        let mut failures: Vec<Error> = Vec::new();
         while let Some(joined) = tasks.join_next().await {
             let (name, result) = joined.map_err(anyhow::Error::from)?;
             match result {
                 Ok(outcome) => {
                     outcomes.insert(name, outcome);
                 }
-                Err(error) if first.is_none() => first = Some(error),
                 // Several stacks wait for the same images: what they miss is told once.
-                Err(Error::Shared(_)) => {}
-                Err(error) => self.ui.warn(error.to_string()),
+                Err(Error::Shared(_)) if failures.iter().any(|known| matches!(known, Error::Shared(_))) => {}
+                Err(error) => failures.push(error),
             }
         }
-        match first {
+        match foremost(failures) {
             None => Ok(outcomes),
             Some(error) => {
                 let skipped: Vec<&str> = outcomes
@@ -166,6 +165,26 @@ impl Deployment {
             }
         }
     }
+}
+
+/// The failure that came first, with the others behind it: they may be its consequences.
+fn foremost(mut failures: Vec<Error>) -> Option<Error> {
+    let at = |error: &Error| match error {
+        Error::Failed(failure) => failure.at,
+        _ => f64::MAX,
+    };
+    failures.sort_by(|a, b| at(a).total_cmp(&at(b)));
+    let mut failures = failures.into_iter();
+    let first = failures.next()?;
+    let others: Vec<Error> = failures.collect();
+    Some(if others.is_empty() {
+        first
+    } else {
+        Error::Several {
+            first: Box::new(first),
+            others,
+        }
+    })
 }
 
 async fn all_good(needs: Vec<watch::Receiver<Option<bool>>>) -> bool {

@@ -8,7 +8,7 @@ use crate::cloudformation::change::{self, ChangeSet, Wanted};
 use crate::cloudformation::{Existing, apply, delete, settle, stack};
 use crate::diff::{Action, Change};
 use crate::error::{Error, Result};
-use crate::stacks::{Plan, Stack};
+use crate::stacks::{Plan, Source, Stack};
 use crate::ui::{Event, Mood};
 
 /// What holds people's data: losing one of these is not undone by deploying again.
@@ -28,6 +28,17 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
     } = deployment;
     let planned = &plan.stacks[index];
     let former = settle::settle(aws, ui, &planned.name, deployment.existing(&planned.name), *limit).await?;
+    if deployment.images.is_open()
+        && planned
+            .parameters
+            .iter()
+            .any(|p| matches!(p.source, Source::Image { .. }))
+    {
+        ui.emit(Event::StackWaits {
+            stack: planned.name.clone(),
+            on: "its image".to_owned(),
+        });
+    }
     let parameters = resolve(
         aws,
         planned,
@@ -78,11 +89,26 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
             creates,
         },
     );
-    apply::apply(aws, ui, &planned.name, &set, *limit).await?;
+    let expected = expected_seconds(deployment, &set);
+    apply::apply(aws, ui, &planned.name, &set, expected, *limit).await?;
     if let Some(now) = stack::find(aws, &planned.name).await? {
         deployment.remember(now);
     }
     Ok(if creates { Outcome::Created } else { Outcome::Updated })
+}
+
+/// What this operation takes at least, as far as somebody has measured the kinds of resources that change: as long as the
+/// slowest of them.
+fn expected_seconds(deployment: &Deployment, set: &ChangeSet) -> Option<u32> {
+    let known = set.changes.iter().filter_map(|change| {
+        let action = match change.action {
+            Action::Add | Action::Import => "create",
+            Action::Remove => "delete",
+            _ => "update",
+        };
+        deployment.ui.expected(&change.kind, action)
+    });
+    known.max_by(f64::total_cmp).map(|seconds| seconds.round() as u32)
 }
 
 /// The stack as its template and parameters say.

@@ -1,0 +1,250 @@
+//! What would stop a deployment half an hour in, looked at before it begins.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::AccountAttributeName;
+use futures::future::try_join_all;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cloudformation::Existing;
+use crate::error::{Error, Result};
+use crate::manifest::Manifest;
+use crate::stacks::{Plan, Stack};
+use crate::target::{Aws, Session};
+
+/// VPCs that a region takes unless a higher quota was asked for (Amazon VPC quotas).
+const VPCS: usize = 5;
+
+/// Something to know before deploying.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Whether the deployment cannot succeed; otherwise it is a warning.
+    pub fatal: bool,
+    pub what: String,
+    pub hint: String,
+}
+
+fn fatal(what: impl Into<String>, hint: impl Into<String>) -> Finding {
+    Finding {
+        fatal: true,
+        what: what.into(),
+        hint: hint.into(),
+    }
+}
+
+fn warning(what: impl Into<String>, hint: impl Into<String>) -> Finding {
+    Finding {
+        fatal: false,
+        what: what.into(),
+        hint: hint.into(),
+    }
+}
+
+/// Looks, says the warnings, and ends the command when something is fatal; nothing has been changed then.
+pub async fn preflight(
+    session: &Session,
+    aws: &Aws,
+    manifest: &Manifest,
+    plan: &Plan,
+    existing: &BTreeMap<String, Existing>,
+) -> Result<()> {
+    // Expired credentials are an error of their own, with an exit code of their own.
+    let identity = aws.sts.get_caller_identity().send();
+    let new: Vec<&Stack> = plan
+        .stacks
+        .iter()
+        .filter(|stack| existing.get(&stack.name).is_none_or(Existing::is_leftover))
+        .collect();
+    let (identity, zones, quotas, names) = tokio::join!(
+        async { identity.await.map_err(Error::from).map(drop) },
+        zones(aws, manifest, &new),
+        quotas(aws, &new),
+        names(aws, &new),
+    );
+    identity?;
+    let mut findings = settings(manifest, session.is_local());
+    for found in [zones, quotas, names] {
+        match found {
+            Ok(found) => findings.extend(found),
+            // Who may not look, or an endpoint that does not know the operation, is told so and not stopped.
+            Err(error) => session
+                .ui
+                .warn(format!("a check before deploying was left out: {error}")),
+        }
+    }
+    for finding in findings.iter().filter(|finding| !finding.fatal) {
+        session.ui.warn(format!("{}; {}", finding.what, finding.hint));
+    }
+    let fatal: Vec<Finding> = findings.into_iter().filter(|finding| finding.fatal).collect();
+    if fatal.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Preflight(fatal))
+    }
+}
+
+/// What the manifest alone tells.
+fn settings(manifest: &Manifest, local: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if manifest.protected && manifest.ingress.certificate.is_none() && !local {
+        findings.push(warning(
+            format!(
+                "{} serves plain HTTP on port {}: passwords and patients' data pass in the clear",
+                manifest.prefix(),
+                manifest.ingress.port
+            ),
+            "set ingress.certificate to the ARN of an ACM certificate",
+        ));
+    }
+    if let Some(arn) = &manifest.ingress.certificate
+        && !(arn.starts_with("arn:") && arn.contains(":acm:"))
+    {
+        findings.push(fatal(
+            format!("ingress.certificate is `{arn}`, which is no ARN of a certificate"),
+            "`aws acm list-certificates` lists them",
+        ));
+    }
+    findings
+}
+
+async fn zones(aws: &Aws, manifest: &Manifest, new: &[&Stack]) -> Result<Vec<Finding>> {
+    if count(new, "AWS::EC2::Subnet") == 0 {
+        return Ok(Vec::new());
+    }
+    let answer = aws.ec2.describe_availability_zones().send().await?;
+    let (found, wanted) = (
+        answer.availability_zones().len(),
+        usize::from(manifest.network.availability_zones),
+    );
+    Ok(if found < wanted {
+        vec![fatal(
+            format!("the region has {found} availability zones, and network.availability_zones is {wanted}"),
+            "lower it, or choose another --region",
+        )]
+    } else {
+        Vec::new()
+    })
+}
+
+async fn quotas(aws: &Aws, new: &[&Stack]) -> Result<Vec<Finding>> {
+    let (vpcs, addresses) = (count(new, "AWS::EC2::VPC"), count(new, "AWS::EC2::EIP"));
+    let mut findings = Vec::new();
+    if vpcs > 0 {
+        let there = aws.ec2.describe_vpcs().send().await?.vpcs().len();
+        if there + vpcs > VPCS {
+            findings.push(warning(
+                format!("the region holds {there} VPCs already, and {VPCS} is what an account may have unless it asked for more"),
+                "delete one, or ask for a higher quota (Service Quotas, L-F678F1CE) if this has not been done",
+            ));
+        }
+    }
+    if addresses > 0 {
+        let there = aws.ec2.describe_addresses().send().await?.addresses().len();
+        let asked = aws
+            .ec2
+            .describe_account_attributes()
+            .attribute_names(AccountAttributeName::from("vpc-max-elastic-ips"));
+        let answer = asked.send().await?;
+        let value = answer
+            .account_attributes()
+            .first()
+            .and_then(|a| a.attribute_values().first());
+        let limit: Option<usize> = value.and_then(|value| value.attribute_value()?.parse().ok());
+        if let Some(limit) = limit.filter(|limit| there + addresses > *limit) {
+            findings.push(fatal(
+                format!("{addresses} Elastic IP addresses are needed for NAT, and {there} of the {limit} that the account may have are taken"),
+                "release some, set network.nat = \"single\", or ask for a higher quota (Service Quotas, L-0263D0A3)",
+            ));
+        }
+    }
+    Ok(findings)
+}
+
+/// Names that a new stack wants and that something else has.
+async fn names(aws: &Aws, new: &[&Stack]) -> Result<Vec<Finding>> {
+    let groups = named(new, "AWS::Logs::LogGroup", "LogGroupName");
+    let repositories = named(new, "AWS::ECR::Repository", "RepositoryName");
+    let groups = try_join_all(groups.iter().map(|name| log_group(aws, name)));
+    let repositories = try_join_all(repositories.iter().map(|name| repository(aws, name)));
+    let (groups, repositories) = tokio::join!(groups, repositories);
+    Ok(groups?.into_iter().chain(repositories?).flatten().collect())
+}
+
+async fn log_group(aws: &Aws, name: &str) -> Result<Option<Finding>> {
+    let answer = aws
+        .logs
+        .describe_log_groups()
+        .log_group_name_prefix(name)
+        .send()
+        .await?;
+    let taken = answer
+        .log_groups()
+        .iter()
+        .any(|group| group.log_group_name() == Some(name));
+    Ok(taken.then(|| {
+        fatal(
+            format!("the log group {name} exists and belongs to no stack of this environment"),
+            format!("if nobody needs its lines: `aws logs delete-log-group --log-group-name {name}`"),
+        )
+    }))
+}
+
+async fn repository(aws: &Aws, name: &str) -> Result<Option<Finding>> {
+    match aws
+        .ecr
+        .describe_repositories()
+        .repository_names(name)
+        .send()
+        .await
+        .map_err(Error::from)
+    {
+        Ok(answer) if !answer.repositories().is_empty() => Ok(Some(fatal(
+            format!("the ECR repository {name} exists and belongs to no stack of this environment"),
+            format!("if nobody needs its images: `aws ecr delete-repository --force --repository-name {name}`"),
+        ))),
+        Err(error) if !error.is_missing() => Err(error),
+        _ => Ok(None),
+    }
+}
+
+fn resources<'a>(stacks: &'a [&Stack], kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    let all = stacks
+        .iter()
+        .filter_map(|stack| stack.template["Resources"].as_object());
+    all.flat_map(|resources| resources.values())
+        .filter(move |resource| resource["Type"] == kind)
+}
+
+fn count(stacks: &[&Stack], kind: &str) -> usize {
+    resources(stacks, kind).count()
+}
+
+/// The literal names of such resources; one that an intrinsic makes is not known before.
+fn named(stacks: &[&Stack], kind: &str, property: &str) -> Vec<String> {
+    resources(stacks, kind)
+        .filter_map(|found| found["Properties"][property].as_str())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn production_without_a_certificate_is_warned_of_on_aws_alone() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
+        let mut manifest = Manifest::load(&path, "prod").expect("the manifest");
+        let told = settings(&manifest, false);
+        assert!(
+            told.len() == 1 && !told[0].fatal && told[0].what.contains("plain HTTP on port 80"),
+            "{told:?}"
+        );
+        assert!(settings(&manifest, true).is_empty());
+        manifest.ingress.certificate = Some("my-certificate".into());
+        assert!(settings(&manifest, false)[0].fatal);
+    }
+}
