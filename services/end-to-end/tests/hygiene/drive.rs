@@ -229,7 +229,7 @@ pub async fn malformed(address: SocketAddr) -> Vec<Answer> {
         ),
         (
             "another form",
-            format!("GET http://{word}.example/{word} HTTP/1.1\r\nHost: {word}\r\n\r\n"),
+            format!("GET http://{word}.example/{word} HTTP/1.1\r\nHost: {word}\r\nConnection: close\r\n\r\n"),
         ),
         (
             "a tunnel",

@@ -7,11 +7,16 @@ mod acceptance;
 mod canary;
 mod drive;
 mod faults;
+mod settings;
 mod wire;
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use end_to_end::{Options, Service, System};
+use kit::{
+    testing::Collector,
+    trace::{HEADER, Trace},
+};
 
 use canary::Search;
 use wire::Answer;
@@ -46,8 +51,14 @@ const PUBLIC: [&str; 11] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the services' binaries and a broker; scripts/test runs it"]
 async fn nothing_that_is_secret_or_a_persons_is_ever_written_down() {
-    // What is logged at `info` is among what is logged at `trace`.
-    let system = System::start(Options::default().demo_patients().env_for_all("RUST_LOG", "trace")).await;
+    let collector = Collector::start().await;
+    let options = Options::default()
+        .demo_patients()
+        .env_for_all("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.clone())
+        .env_for_all("OTEL_BSP_SCHEDULE_DELAY", "100")
+        // What is logged at `info` is among what is logged at `trace`.
+        .env_for_all("RUST_LOG", "trace");
+    let system = System::start(options).await;
     let door = address(&system.url());
     let (admin_email, admin_password) = System::ADMIN;
     let admin = drive::log_in(door, admin_email, admin_password).await;
@@ -81,6 +92,10 @@ async fn nothing_that_is_secret_or_a_persons_is_ever_written_down() {
     search.secret("the admin's email address", admin_email);
 
     let mut found = in_answers(&search, &answers);
+    for (place, told) in settings::refused(&system).await {
+        found.extend(search.look(&place, &told));
+    }
+    found.extend(in_spans(&search, &collector, &system).await);
     for service in Service::ALL {
         let name = service.name();
         for replica in system.replicas(service) {
@@ -117,6 +132,28 @@ fn in_answers(search: &Search, answers: &[Answer]) -> BTreeSet<String> {
         .into_iter()
         .flat_map(|answer| search.look(&format!("{} answers {}", answer.asked, answer.status), &answer.text))
         .collect()
+}
+
+/// Leaks in the traces that were sent; a last request shows that those before it have arrived.
+async fn in_spans(search: &Search, collector: &Collector, system: &System) -> BTreeSet<String> {
+    let last = Trace::fresh();
+    let client = system.anyone();
+    let request = client
+        .get("/auth/.well-known/jwks.json")
+        .header(HEADER, &last.to_string());
+    assert_eq!(request.answer().await.status, 200);
+    collector
+        .trace(&last.hex(), Duration::from_secs(20), |spans| spans.len() >= 3)
+        .await;
+    let spans = collector.spans();
+    for service in Service::ALL.map(Service::name) {
+        assert!(
+            spans.iter().any(|span| span.service == service),
+            "{service} has sent no span"
+        );
+    }
+    let told: Vec<String> = spans.iter().map(|span| format!("{span:?}")).collect();
+    search.look("a span", &told.join("\n"))
 }
 
 fn summary(found: &BTreeSet<String>) -> String {

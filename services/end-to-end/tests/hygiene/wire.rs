@@ -10,7 +10,7 @@ use tokio::{
 };
 
 /// How long an answer may take; a slow client's own limit is longer, and is not waited for.
-const PATIENCE: Duration = Duration::from_secs(12);
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Requests at once.
 const AT_ONCE: usize = 8;
 

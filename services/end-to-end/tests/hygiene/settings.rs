@@ -1,0 +1,89 @@
+//! Processes that end at once, since a secret among their settings is wrong.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use end_to_end::{Service, System};
+use tokio::{process::Command, time::timeout};
+
+use crate::canary::canary;
+
+/// How long a process may take to see that its settings are wrong.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What each of them wrote, with the name of the setting that was wrong.
+pub async fn refused(system: &System) -> Vec<(String, String)> {
+    let (secret, auth) = (canary("setting"), system.postgres().url("auth"));
+    let nowhere = format!(
+        "postgres://postgres:{secret}@127.0.0.1:{}/nowhere",
+        system.postgres().port()
+    );
+    let malformed = format!("postgres://postgres:{secret}@[::/auth");
+    let other = canary("another-key-of-32-characters-or-more");
+    let lines = format!("{secret}\n{secret}");
+    let database = ("DATABASE_URL", auth.as_str());
+    let key = ("AUTH_KEY_ENCRYPTION_KEY", system.secret("AUTH_KEY_ENCRYPTION_KEY"));
+    let cases: [(Service, &str, [(&str, &str); 2]); 7] = [
+        (
+            Service::Auth,
+            "a malformed address",
+            [("DATABASE_URL", &malformed), key],
+        ),
+        (Service::Auth, "no address at all", [("DATABASE_URL", &secret), key]),
+        (Service::Auth, "no such database", [("DATABASE_URL", &nowhere), key]),
+        (
+            Service::Auth,
+            "a short key",
+            [database, ("AUTH_KEY_ENCRYPTION_KEY", &secret[..8])],
+        ),
+        (
+            Service::Auth,
+            "another key",
+            [database, ("AUTH_KEY_ENCRYPTION_KEY", &other)],
+        ),
+        (
+            Service::Patient,
+            "a secret of two lines",
+            [database, ("BILLING_LINK_SECRET", &lines)],
+        ),
+        (
+            Service::Billing,
+            "no such database",
+            [("DATABASE_URL", &nowhere), ("BILLING_LINK_SECRET", &secret)],
+        ),
+    ];
+    let mut written = Vec::new();
+    for (service, what, env) in cases {
+        let told = run(service, &env).await;
+        written.push((format!("{} with {what}", service.name()), told));
+    }
+    written
+}
+
+/// Runs a service that ends by itself; both outputs.
+async fn run(service: Service, env: &[(&str, &str)]) -> String {
+    let mut command = Command::new(binary(service));
+    command.env_clear().envs(env.iter().copied()).env("RUST_LOG", "trace");
+    command.env("HOST", "127.0.0.1").env("PORT", "0");
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let ended = timeout(PATIENCE, command.output()).await;
+    let output = match ended {
+        Ok(output) => output.unwrap_or_else(|error| panic!("{} cannot be run: {error}", service.name())),
+        Err(_) => panic!("{} goes on with settings that are wrong", service.name()),
+    };
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(
+        !output.status.success() && !text.is_empty(),
+        "{} ends without a word",
+        service.name()
+    );
+    text
+}
+
+fn binary(service: Service) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    test.ancestors()
+        .nth(2)
+        .expect("target/release/deps")
+        .join(service.name())
+}
