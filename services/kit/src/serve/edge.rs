@@ -17,6 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{Server, guard, health, metrics};
 use crate::{
+    openapi,
     problem::Problem,
     trace::{HEADER, Kind, Span},
 };
@@ -33,7 +34,7 @@ pub(super) fn routers(server: &mut Server, stopping: Arc<AtomicBool>) -> (Router
         }
     };
     if let Some(document) = server.openapi.take() {
-        let document = serde_json::to_value(document).unwrap_or_default();
+        let document = openapi::complete(&document, server.management.is_none());
         public = public.route("/v3/api-docs", get(move || async move { Json(document) }));
     }
     public = public.method_not_allowed_fallback(no_method);
@@ -85,15 +86,11 @@ async fn observe(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
-    let mut span = server_span(&request, &route);
-    let mut counted = metrics::Request::started(&method, &route);
-    let response = span.scope(next.run(request)).await;
+    let span = server_span(&request, &route);
+    let mut answering = metrics::Answering::started(&method, &route, span);
+    let response = answering.span.scope(next.run(request)).await;
     let status = response.status();
-    let took = counted.answered(status);
-    span.set("http.response.status_code", i64::from(status.as_u16()));
-    if status.is_server_error() {
-        span.fail(status.as_u16().to_string());
-    }
+    let took = answering.answered(status);
     let line = async {
         if quiet(&route) {
             tracing::debug!(http.route = route, http.status = status.as_u16(), "answered");
@@ -107,7 +104,7 @@ async fn observe(request: Request, next: Next) -> Response {
             );
         }
     };
-    span.scope(line).await;
+    answering.span.scope(line).await;
     response
 }
 

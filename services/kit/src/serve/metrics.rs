@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use axum::{Router, routing::get};
 use http::{Method, StatusCode, header};
 
-use crate::telemetry::recorder;
+use crate::{telemetry::recorder, trace::Span};
 
 /// The status of a request whose client left before it was answered, as nginx counts it.
 const LEFT: u16 = 499;
@@ -26,19 +26,21 @@ pub(super) fn routes() -> Router {
     )
 }
 
-/// A request that is being answered; it is counted when this is dropped.
-pub(super) struct Request {
+/// A request that is being answered; it is counted, and its span ends, when this is dropped.
+pub(super) struct Answering {
+    pub(super) span: Span,
     method: &'static str,
     route: String,
     status: u16,
     started: Instant,
 }
 
-impl Request {
+impl Answering {
     /// A request has come; `route` is the pattern, so that ids do not become labels.
-    pub(super) fn started(method: &Method, route: &str) -> Self {
+    pub(super) fn started(method: &Method, route: &str, span: Span) -> Self {
         metrics::gauge!("http_requests_in_flight").increment(1);
         Self {
+            span,
             method: known(method),
             route: route.to_owned(),
             status: LEFT,
@@ -53,9 +55,17 @@ impl Request {
     }
 }
 
-impl Drop for Request {
+impl Drop for Answering {
     fn drop(&mut self) {
         metrics::gauge!("http_requests_in_flight").decrement(1);
+        if self.status == LEFT {
+            self.span.fail("client_left");
+        } else {
+            self.span.set("http.response.status_code", i64::from(self.status));
+            if self.status >= 500 {
+                self.span.fail(self.status.to_string());
+            }
+        }
         let labels = [
             ("method", self.method.to_owned()),
             ("route", std::mem::take(&mut self.route)),
