@@ -6,6 +6,7 @@ pub mod extract;
 pub mod fatal;
 pub mod grpc;
 pub mod kafka;
+pub mod openapi;
 pub mod outbox;
 pub mod prefix;
 pub mod problem;

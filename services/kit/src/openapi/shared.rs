@@ -1,0 +1,122 @@
+//! The components, headers and examples of all documents.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::BEARER;
+use crate::problem::Problem;
+
+/// Where the schema of problems is.
+pub(super) const PROBLEM: &str = "#/components/schemas/Problem";
+/// The media type of problems (RFC 9457).
+pub(super) const PROBLEM_TYPE: &str = "application/problem+json";
+/// An id as an example.
+pub(super) const AN_ID: &str = "0198c0de-5afe-7abc-8def-0123456789ab";
+
+/// The refusals that the shared code makes.
+const REFUSALS: [(&str, &str); 6] = [
+    (
+        "400",
+        "A field, a parameter or a header is missing or malformed; `errors` names the fields",
+    ),
+    ("401", "A valid access token is required"),
+    ("403", "Your role does not allow this"),
+    ("413", "The request body is too large"),
+    ("415", "Send the body as application/json"),
+    ("503", "A part is missing for now; try again after Retry-After"),
+];
+
+/// Adds the security scheme, the schema of problems, and the refusals.
+pub(super) fn add_components(document: &mut Value) {
+    let components = &mut document["components"];
+    components["securitySchemes"] = json!({BEARER: {
+        "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+        "description": "An access token from `POST /auth/login`, good for 15 minutes.",
+    }});
+    components["schemas"][&*Problem::name()] = serde_json::to_value(Problem::schema()).unwrap_or_default();
+    for (status, detail) in REFUSALS {
+        let mut response = json!({"description": detail, "content": problem(status, detail)});
+        let name = match status {
+            "401" => "WWW-Authenticate",
+            "503" => "Retry-After",
+            _ => "",
+        };
+        if let Some(header) = header(name) {
+            response["headers"] = json!({name: header});
+        }
+        components["responses"][status] = response;
+    }
+}
+
+/// The content of a problem, with an example.
+pub(super) fn problem(status: &str, detail: &str) -> Value {
+    let code = status.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
+    let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    json!({PROBLEM_TYPE: {
+        "schema": {"$ref": PROBLEM},
+        "example": {
+            "type": "about:blank",
+            "title": code.canonical_reason().unwrap_or("Error"),
+            "status": code.as_u16(),
+            "detail": detail,
+        },
+    }})
+}
+
+/// A header of answers that means the same everywhere.
+pub(super) fn header(name: &str) -> Option<Value> {
+    let (required, description, schema) = match name {
+        "ETag" => (
+            true,
+            "The version, for If-Match",
+            json!({"type": "string", "pattern": "^\"[0-9]+\"$", "example": "\"1\""}),
+        ),
+        "Location" => (
+            true,
+            "The address of what was made, as the client of the gateway sees it",
+            json!({"type": "string", "format": "uri-reference"}),
+        ),
+        "Link" => (
+            false,
+            "The next page, with rel=\"next\"; absent on the last page",
+            json!({"type": "string"}),
+        ),
+        "X-Total-Count" => (
+            true,
+            "How many there are on all pages",
+            json!({"type": "integer", "minimum": 0}),
+        ),
+        "Retry-After" => (
+            true,
+            "Seconds after which another try makes sense",
+            json!({"type": "integer", "minimum": 1}),
+        ),
+        "WWW-Authenticate" => (
+            true,
+            "The scheme that is wanted",
+            json!({"type": "string", "example": "Bearer"}),
+        ),
+        "Cache-Control" => (true, "For how long the answer may be kept", json!({"type": "string"})),
+        _ => return None,
+    };
+    Some(json!({"required": required, "description": description, "schema": schema}))
+}
+
+/// A header of requests that means the same everywhere.
+pub(super) fn request_header(name: &str) -> Option<(&'static str, Value)> {
+    match name {
+        "Idempotency-Key" => Some((
+            "Any text of the client's; the same key and body within 24 hours create once and are answered alike",
+            json!({
+                "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$",
+                "example": "0b9c2f4e-registration",
+            }),
+        )),
+        "If-Match" => Some((
+            "The ETag of the version that is meant; `*` or none means any. An ETag of an older version is 412",
+            json!({"type": "string", "example": "*"}),
+        )),
+        _ => None,
+    }
+}
