@@ -128,6 +128,8 @@ pub struct Summary {
     pub deleted: usize,
     pub unchanged: usize,
     pub failed: usize,
+    /// Begun and not ended: what CloudFormation works on goes on.
+    pub open: usize,
     pub not_begun: usize,
     /// Resources that were cancelled because another one failed.
     pub cancelled: usize,

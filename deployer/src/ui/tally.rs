@@ -85,7 +85,8 @@ impl Tally {
             updated: count(End::Updated),
             deleted: count(End::Deleted),
             unchanged: count(End::Unchanged),
-            failed: count(End::Failed) + count(End::Open),
+            failed: count(End::Failed),
+            open: count(End::Open),
             not_begun: not_begun.count(),
             cancelled: self.cancelled,
             seconds: now.saturating_sub(began).as_secs_f32(),
@@ -101,6 +102,7 @@ impl Summary {
         let mut parts = Vec::new();
         let told = [
             (self.failed, "failed"),
+            (self.open, "not finished"),
             (self.created, "created"),
             (self.updated, "updated"),
             (self.deleted, "deleted"),
@@ -118,10 +120,10 @@ impl Summary {
         let mut text = match self.outcome {
             Outcome::Serves if changed == 0 => "nothing to do; it serves".to_owned(),
             Outcome::Serves => format!("{}; it serves", parts.join(", ")),
-            Outcome::Deleted => parts.join(", "),
-            Outcome::Failed => format!("failed: {}", parts.join(", ")),
+            Outcome::Failed if self.failed == 0 => format!("failed: {}", parts.join(", ")),
+            Outcome::Deleted | Outcome::Failed => parts.join(", "),
             Outcome::Stuck => format!("stuck: {}", parts.join(", ")),
-            Outcome::TimedOut => format!("not finished: {}", parts.join(", ")),
+            Outcome::TimedOut => format!("timed out: {}", parts.join(", ")),
             Outcome::Interrupted => format!("interrupted: {}", parts.join(", ")),
         };
         match self.cancelled {

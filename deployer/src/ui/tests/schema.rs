@@ -41,7 +41,14 @@ fn check(value: &Value, schema: &Value, root: &Value, place: &str) -> Result<(),
             "enum" if !argument.as_array().is_some_and(|all| all.contains(value)) => {
                 return fail(format!("is none of {argument}"));
             }
-            "minimum" if value.as_f64().zip(argument.as_f64()).is_some_and(|(value, least)| value < least) => return fail(format!("is below {argument}")),
+            "minimum"
+                if value
+                    .as_f64()
+                    .zip(argument.as_f64())
+                    .is_some_and(|(value, least)| value < least) =>
+            {
+                return fail(format!("is below {argument}"));
+            }
             "const" | "enum" | "minimum" => {}
             "required" => {
                 for name in argument.as_array().into_iter().flatten().filter_map(Value::as_str) {
