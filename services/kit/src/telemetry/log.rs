@@ -10,8 +10,8 @@ use tracing::{
     level_filters::LevelFilter,
 };
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{FilterExt, FilterFn},
+    EnvFilter,
+    filter::FilterFn,
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
     layer::SubscriberExt,
     registry::LookupSpan,
@@ -28,8 +28,11 @@ pub(super) fn init(name: &'static str, filter: &str) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stdout)
         .event_format(Json { service: name });
+    // Filters of the whole, not of the layer: those forget to reset after sqlx's `tracing::enabled!`, and lose lines.
     let _ = tracing_subscriber::registry()
-        .with(lines.with_filter(filter.and(discreet)))
+        .with(lines)
+        .with(filter)
+        .with(discreet)
         .try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
