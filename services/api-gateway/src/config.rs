@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
+use http::HeaderValue;
 use kit::ServeArgs;
 use kit::token::TokenArgs;
 
+use crate::cors;
 use crate::peer::Peers;
 use crate::rate::Rate;
 
@@ -47,6 +49,9 @@ pub struct Config {
     /// Proxies in front that append to X-Forwarded-For; the client's address is counted from the right, 0 ignores it
     #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 1)]
     pub trusted_proxies: usize,
+    /// Origins whose pages may call the API from a browser, such as https://clinic.example, separated by commas; none else may
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_delimiter = ',', value_parser = cors::origin)]
+    pub cors_allowed_origins: Vec<HeaderValue>,
 }
 
 impl Config {

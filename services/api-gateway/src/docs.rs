@@ -84,6 +84,7 @@ pub async fn document(
         path: PathAndQuery::from_static("/v3/api-docs"),
         headers: forwarded::to_service(HeaderMap::new(), prefix, gateway.client(&parts)),
         body: Default::default(),
+        repeatable: true,
     };
     let mut document = parsed(peer, gateway.upstream.send(peer, outgoing).await?).await?;
     document["servers"] = json!([{ "url": prefix }]);

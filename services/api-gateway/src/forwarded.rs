@@ -1,6 +1,6 @@
 //! Headers on their way through: what stays, what goes, what is told to the service.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -81,7 +81,10 @@ pub fn client(headers: &HeaderMap, proxies: usize) -> Option<IpAddr> {
         .map(str::trim)
         .collect();
     let at = entries.len().checked_sub(proxies)?;
-    entries.get(at)?.parse().ok()
+    let entry = entries.get(at)?;
+    // Load balancers may be told to add the port.
+    let with_port = || entry.parse::<SocketAddr>().map(|address| address.ip());
+    entry.parse().or_else(|_| with_port()).ok()
 }
 
 #[cfg(test)]
@@ -133,5 +136,25 @@ mod tests {
         assert_eq!(client(&given, 3), None);
         assert_eq!(client(&given, 0), None);
         assert_eq!(client(&HeaderMap::new(), 1), None);
+        // Whatever a client makes up stands left of what the load balancer adds.
+        for made_up in [
+            "127.0.0.1",
+            "127.0.0.1, 10.0.0.1",
+            ",,,",
+            "203.0.113.1:80, ;",
+            "unknown",
+        ] {
+            let mut given = HeaderMap::new();
+            given.append("x-forwarded-for", made_up.parse().unwrap());
+            given.append("x-forwarded-for", HeaderValue::from_static("203.0.113.9"));
+            assert_eq!(client(&given, 1), "203.0.113.9".parse().ok(), "{made_up}");
+        }
+        for (entry, address) in [
+            ("203.0.113.9:4711", "203.0.113.9"),
+            ("[2001:db8::9]:4711", "2001:db8::9"),
+        ] {
+            assert_eq!(client(&headers(&[("x-forwarded-for", entry)]), 1), address.parse().ok());
+        }
+        assert_eq!(client(&headers(&[("x-forwarded-for", "127.0.0.1, nonsense")]), 1), None);
     }
 }

@@ -3,25 +3,26 @@
 pub mod attempt;
 pub mod body;
 pub mod config;
+pub mod cors;
 pub mod docs;
 pub mod forwarded;
 pub mod gateway;
-pub mod guard;
 pub mod peer;
 pub mod proxy;
 pub mod rate;
 pub mod route;
 pub mod upstream;
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::{MethodRouter, any, get};
-use axum::{Router, middleware};
+use http::HeaderValue;
 
 use gateway::Gateway;
 use route::{ROUTES, Route};
 
-/// All public routes, with their own fallback.
-pub fn router(gateway: Gateway) -> Router {
+/// All public routes, with their own fallback; pages of these origins may read the answers.
+pub fn router(gateway: Gateway, origins: &[HeaderValue]) -> Router {
     let mut router = Router::new()
         .route("/api-docs/{name}", get(docs::document))
         .route("/docs", get(docs::redirect))
@@ -33,10 +34,11 @@ pub fn router(gateway: Gateway) -> Router {
             router = router.route(&format!("{}/{{*rest}}", route.path), to(route));
         }
     }
-    router
-        .fallback(proxy::nowhere)
-        .layer(middleware::from_fn(guard::headers))
-        .with_state(gateway)
+    let router = router.fallback(proxy::nowhere).with_state(gateway);
+    match cors::layer(origins) {
+        Some(layer) => router.layer(layer),
+        None => router,
+    }
 }
 
 fn to(route: &'static Route) -> MethodRouter<Gateway> {

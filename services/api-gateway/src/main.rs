@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let keys = verifier.clone();
     Server::new(NAME, &config.serve)
-        .routes(router(gateway))
+        .routes(router(gateway, &config.cors_allowed_origins))
         .own_fallback()
         .management(config.management())
         // The client's time to send, the service's time to answer, and a little.

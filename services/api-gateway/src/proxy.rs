@@ -8,7 +8,7 @@ use kit::Problem;
 
 use crate::gateway::{Gateway, Refusal};
 use crate::route::{Route, Who, stripped};
-use crate::upstream::Outgoing;
+use crate::upstream::{self, Outgoing};
 use crate::{body, forwarded};
 
 /// Methods that are sent on; the service decides which of them a route takes.
@@ -35,11 +35,13 @@ pub async fn forward(gateway: Gateway, route: &'static Route, request: Request) 
     let body = body::read(&parts.headers, body).await?;
     let address = gateway.client(&parts);
     let headers = forwarded::to_service(parts.headers, route.prefix(), address);
+    let repeatable = upstream::repeatable(&parts.method, &headers, route.keyed);
     let outgoing = Outgoing {
         method: parts.method,
         path,
         headers,
         body,
+        repeatable,
     };
     Ok(gateway.upstream.send(route.peer, outgoing).await?)
 }

@@ -33,6 +33,8 @@ pub struct Route {
     who: Who,
     /// Who may delete.
     delete: Who,
+    /// Whether the service does a POST here once for each Idempotency-Key.
+    pub keyed: bool,
 }
 
 /// Every route that is sent on; all else is 404.
@@ -46,6 +48,7 @@ pub const ROUTES: &[Route] = &[
     below("/auth/users", Peer::Auth, Who::Admins),
     Route {
         delete: Who::Admins,
+        keyed: true,
         ..below("/api/patients", Peer::Patient, Who::Users)
     },
     below("/api/families", Peer::Patient, Who::Users),
@@ -61,6 +64,7 @@ const fn exactly(path: &'static str, peer: Peer, who: Who) -> Route {
         peer,
         who,
         delete: who,
+        keyed: false,
     }
 }
 

@@ -5,22 +5,30 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kit::Problem;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tower_http::timeout::TimeoutBody;
 
 use crate::attempt::Attempt;
 use crate::forwarded;
 use crate::peer::{Peer, Peers};
 
-/// Pauses before the second and the third try.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
+/// Pauses between tries, each a little longer or shorter: together longer than a replica that is going takes to be left out
+/// of the service's name.
+const PAUSES: [Duration; 6] = [
+    Duration::from_millis(25),
+    Duration::from_millis(75),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1500),
+];
 /// A service is in the same network; one that does not take a connection by then is down.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -39,13 +47,20 @@ pub struct Outgoing {
     pub path: PathAndQuery,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Whether a second try does no harm even if the first one arrived.
+    pub repeatable: bool,
 }
 
-impl Outgoing {
-    /// Whether a second try does no harm even if the first one arrived.
-    fn repeatable(&self) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
-            || self.headers.contains_key("idempotency-key")
+/// Whether a request may be sent again although nobody knows whether it was done.
+///
+/// A PUT says the same twice, unless it is tied to a version, which the first one may have moved on. A DELETE that was
+/// done would be told "not found". A POST needs a key, and a service that looks at it.
+pub fn repeatable(method: &Method, headers: &HeaderMap, keyed: bool) -> bool {
+    match *method {
+        Method::GET | Method::HEAD | Method::OPTIONS => true,
+        Method::PUT => !headers.contains_key(header::IF_MATCH),
+        Method::POST => keyed && headers.contains_key("idempotency-key"),
+        _ => false,
     }
 }
 
@@ -65,7 +80,16 @@ impl Upstream {
 
     /// The answer of a service; 503 when it is down, 504 when it is slow.
     pub async fn send(&self, peer: Peer, outgoing: Outgoing) -> Result<Response<Body>, Problem> {
-        let outcome = match timeout(self.timeout, self.attempts(peer, &outgoing)).await {
+        let deadline = Instant::now() + self.timeout;
+        let outcome = match timeout_at(deadline, self.attempts(peer, &outgoing, deadline)).await {
+            Ok(Ok(response)) if response.status().is_informational() => {
+                // Nobody asked for another protocol, so nobody gets one.
+                tracing::error!(peer = peer.name(), "a service wants to switch protocols");
+                Err(Problem::new(
+                    StatusCode::BAD_GATEWAY,
+                    format!("{} gave no answer", peer.name()),
+                ))
+            }
             Ok(Ok(response)) => return Ok(self.passed_on(response)),
             Ok(Err(problem)) => Err(problem),
             Err(_) => {
@@ -77,8 +101,16 @@ impl Upstream {
         outcome
     }
 
-    async fn attempts(&self, peer: Peer, outgoing: &Outgoing) -> Result<Response<Incoming>, Problem> {
-        let mut pauses = PAUSES.into_iter();
+    async fn attempts(
+        &self,
+        peer: Peer,
+        outgoing: &Outgoing,
+        deadline: Instant,
+    ) -> Result<Response<Incoming>, Problem> {
+        let mut pauses = PAUSES
+            .into_iter()
+            .map(|pause| pause.mul_f64(rand::random_range(0.75..1.25)))
+            .take_while(|pause| Instant::now() + *pause < deadline);
         let mut number = 0;
         loop {
             let mut request = self.request(peer, outgoing)?;
@@ -96,7 +128,7 @@ impl Upstream {
             };
             number += 1;
             // Without a connection nothing was sent; otherwise nobody knows what the service has done.
-            let again = error.is_connect() || outgoing.repeatable();
+            let again = error.is_connect() || outgoing.repeatable;
             match pauses.next().filter(|_| again) {
                 Some(pause) => sleep(pause).await,
                 None => {

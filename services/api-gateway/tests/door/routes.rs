@@ -1,107 +1,19 @@
-//! The gateway in front of small services of the test's own.
+//! What gets in, and what arrives.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use api_gateway::gateway::Gateway;
-use api_gateway::peer::Peers;
-use api_gateway::rate::{Limiter, Rate};
-use api_gateway::{router, upstream::Upstream};
+use api_gateway::rate::Rate;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use kit::Role;
 use kit::testing::TestTokens;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-const ROOMY: Rate = Rate {
-    per_second: 1000.0,
-    burst: 1000.0,
-};
-
-/// A service that tells what it was sent.
-async fn echo(request: Request) -> impl IntoResponse {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    let headers: serde_json::Map<String, Value> = parts
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap())))
-        .collect();
-    let told = json!({ "method": parts.method.as_str(), "path": parts.uri.to_string(), "headers": headers, "length": body.len() });
-    (
-        [("server", "echo"), ("connection", "x-hop"), ("x-hop", "1")],
-        axum::Json(told),
-    )
-}
-
-async fn start(service: Router) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    address
-}
-
-/// An address where nothing listens.
-async fn nowhere() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
-struct Door {
-    tokens: TestTokens,
-    router: Router,
-}
-
-async fn door(service: SocketAddr, rate: Rate) -> Door {
-    let tokens = TestTokens::new();
-    let url = format!("http://{service}");
-    let peers = Peers::new([("TEST_URL", url.as_str()); 5]).unwrap();
-    let gateway = Gateway {
-        upstream: Upstream::new(peers, Duration::from_millis(700)),
-        verifier: tokens.verifier(),
-        limiter: Arc::new(Limiter::new(rate)),
-        places: Arc::new(Semaphore::new(16)),
-        proxies: 1,
-    };
-    Door {
-        tokens,
-        router: router(gateway),
-    }
-}
-
-impl Door {
-    async fn ask(&self, method: Method, path: &str, token: Option<&str>) -> (StatusCode, HeaderMap, Value) {
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("x-forwarded-for", "203.0.113.9");
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        self.send(request.body(Body::empty()).unwrap()).await
-    }
-
-    async fn send(&self, request: http::Request<Body>) -> (StatusCode, HeaderMap, Value) {
-        let response: Result<Response, Infallible> = self.router.clone().oneshot(request).await;
-        let (parts, body) = response.unwrap().into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        (
-            parts.status,
-            parts.headers,
-            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        )
-    }
-}
+use crate::support::{ROOMY, door, echo, start};
 
 #[tokio::test]
 async fn a_request_arrives_without_its_first_segment_and_without_what_a_client_made_up() {
@@ -169,53 +81,6 @@ async fn the_door_opens_by_token_and_role() {
             "{method} {path}"
         );
     }
-}
-
-#[tokio::test]
-async fn a_service_that_is_down_is_503_and_a_slow_one_504() {
-    let down = door(nowhere().await, ROOMY).await;
-    let token = down.tokens.token(Role::User);
-    let (status, headers, problem) = down.ask(Method::POST, "/api/patients", Some(&token)).await;
-    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(headers.contains_key("retry-after"));
-    assert_eq!(
-        problem["detail"],
-        "patient-service is not available; try again in a moment"
-    );
-
-    let service = Router::new().fallback(|| tokio::time::sleep(Duration::from_secs(60)));
-    let slow = door(start(service).await, ROOMY).await;
-    let token = slow.tokens.token(Role::User);
-    let (status, ..) = slow.ask(Method::GET, "/api/patients", Some(&token)).await;
-    assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
-}
-
-#[tokio::test]
-async fn a_broken_connection_is_tried_again_only_where_that_does_no_harm() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let seen = Arc::new(AtomicUsize::new(0));
-    let counter = seen.clone();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            // Takes the request, then hangs up on it.
-            let mut request = [0; 4096];
-            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut request).await;
-            counter.fetch_add(1, Ordering::SeqCst);
-        }
-    });
-    let door = door(address, ROOMY).await;
-    let token = door.tokens.token(Role::Admin);
-    let (status, ..) = door.ask(Method::POST, "/api/patients", Some(&token)).await;
-    assert_eq!(
-        (status, seen.swap(0, Ordering::SeqCst)),
-        (StatusCode::SERVICE_UNAVAILABLE, 1)
-    );
-    let (status, ..) = door.ask(Method::GET, "/api/patients", Some(&token)).await;
-    assert_eq!(
-        (status, seen.load(Ordering::SeqCst)),
-        (StatusCode::SERVICE_UNAVAILABLE, 3)
-    );
 }
 
 #[tokio::test]
