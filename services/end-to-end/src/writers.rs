@@ -69,7 +69,7 @@ async fn write(ledger: Ledger, client: Client, stopped: watch::Receiver<bool>) {
         if lives.is_multiple_of(3) {
             while !ledger.delete(&client, id).await && !gives_up(&stopped).await {}
         }
-        sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(40)).await;
     }
 }
 

@@ -15,7 +15,7 @@ const POLL: Duration = Duration::from_secs(2);
 /// How long one delivery may take.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a notification belongs to the sender that took it; longer than a delivery, so that two never hold it.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(30);
 /// After so many attempts (about two hours) a notification has failed.
 const MAX_ATTEMPTS: i32 = 12;
 

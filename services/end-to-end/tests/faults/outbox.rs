@@ -36,7 +36,8 @@ async fn killed_between_commit_and_publication_it_publishes_after_the_restart() 
     for id in &new {
         assert!(ledger.update(&admin, *id).await);
     }
-    published(&system, 22).await;
+    // One at least: the relay waits for the answer before it sends more.
+    published(&system, 18).await;
     assert!(backlog(&system).await >= 5, "published and not known to be");
     system.replica(Patient).kill9().await;
     system.link(Link::Kafka(Patient)).restore().await;
