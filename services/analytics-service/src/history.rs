@@ -33,19 +33,15 @@ pub struct HistoryQuery {
     patient_id: Uuid,
 }
 
-/// Lists a patient's events, oldest first; a deleted patient's too, an unknown patient has none.
+/// List a patient's events, oldest first; a deleted patient's too, an unknown patient has none
 #[utoipa::path(
     get,
     path = "/analytics/events",
-    tag = "analytics",
+    operation_id = "listEvents",
+    tag = "Analytics",
     params(HistoryQuery),
-    responses(
-        (status = 200, description = "The events", body = [HistoryEntry]),
-        (status = 400, description = "patientId is missing or no UUID"),
-        (status = 401, description = "No token, or none that is valid"),
-        (status = 403, description = "The caller is no administrator"),
-    ),
-    security(("bearer" = []))
+    responses((status = 200, description = "The events", body = [HistoryEntry])),
+    security(("bearer" = ["ADMIN"]))
 )]
 pub async fn events(
     State(pool): State<PgPool>,

@@ -27,8 +27,7 @@ pub fn routes(state: AppState) -> Router {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Analytics", description = "What happens to patients, counted; for administrators."),
-    servers((url = "/api", description = "the gateway")),
-    paths(summary::summary, timeline::timeline, history::events),
-    components(schemas(timeline::Bucket))
+    tags((name = "Analytics", description = "What happens to patients, counted; a second or so behind.")),
+    paths(summary::summary, timeline::timeline, history::events)
 )]
 pub struct ApiDoc;

@@ -50,17 +50,14 @@ pub struct AgeBand {
     pub patients: i64,
 }
 
-/// Summarises all patients.
+/// Summarise all patients
 #[utoipa::path(
     get,
     path = "/analytics/summary",
-    tag = "analytics",
-    responses(
-        (status = 200, description = "The summary", body = Summary),
-        (status = 401, description = "No token, or none that is valid"),
-        (status = 403, description = "The caller is no administrator"),
-    ),
-    security(("bearer" = []))
+    operation_id = "summarize",
+    tag = "Analytics",
+    responses((status = 200, description = "The summary", body = Summary)),
+    security(("bearer" = ["ADMIN"]))
 )]
 pub async fn summary(State(pool): State<PgPool>, _: Admin) -> Result<Json<Summary>> {
     Ok(Json(summarise(&pool, OffsetDateTime::now_utc()).await?))

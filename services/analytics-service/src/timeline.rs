@@ -81,19 +81,18 @@ pub struct TimelineQuery {
     bucket: Option<Bucket>,
 }
 
-/// Counts events over time, oldest bucket first, buckets without events included.
+/// Count events over time, oldest bucket first, buckets without events included
 #[utoipa::path(
     get,
     path = "/analytics/timeline",
-    tag = "analytics",
+    operation_id = "readTimeline",
+    tag = "Analytics",
     params(TimelineQuery),
     responses(
         (status = 200, description = "The points", body = [Point]),
-        (status = 400, description = "A parameter is malformed, or the range holds more than 1000 buckets"),
-        (status = 401, description = "No token, or none that is valid"),
-        (status = 403, description = "The caller is no administrator"),
+        (status = 400, description = "A parameter is malformed, or the range holds more than 1000 buckets", body = Problem),
     ),
-    security(("bearer" = []))
+    security(("bearer" = ["ADMIN"]))
 )]
 pub async fn timeline(
     State(pool): State<PgPool>,

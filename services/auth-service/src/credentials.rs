@@ -12,10 +12,13 @@ use crate::password::{MAX_BYTES, MIN_CHARACTERS};
 
 /// An email address and a password; other fields are ignored.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"email": "testuser@test.com", "password": "password123"}))]
 pub struct Credentials {
-    #[schema(example = "testuser@test.com", required = true)]
+    /// Spaces around it are dropped, and capitals do not matter.
+    #[schema(required = true, nullable = false, format = "email", max_length = 254)]
     pub email: Option<String>,
-    #[schema(example = "password123", required = true, format = Password)]
+    /// 1 to 1024 bytes; a new one has 8 characters at least.
+    #[schema(required = true, nullable = false, format = Password, min_length = 1, max_length = 1024)]
     pub password: Option<String>,
 }
 

@@ -22,7 +22,7 @@ pub struct Session {
     /// Good for one use at `/refresh`.
     pub refresh_token: String,
     /// Seconds that the access token is good.
-    #[schema(example = 900)]
+    #[schema(minimum = 1, example = 900)]
     pub expires_in: i64,
 }
 

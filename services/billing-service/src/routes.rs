@@ -32,9 +32,8 @@ pub fn routes(state: AppState) -> Router {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Billing", description = "The billing accounts of patients, for administrators."),
-    servers((url = "/api", description = "the gateway")),
-    paths(list, show),
-    components(schemas(Account))
+    tags((name = "Billing accounts", description = "One for each patient, opened and closed with the patient.")),
+    paths(list, show)
 )]
 pub struct ApiDoc;
 
@@ -46,25 +45,23 @@ struct ListQuery {
     /// Only this patient's account.
     patient_id: Option<Uuid>,
     /// At most so many accounts, 1 to 1000; 100 when not given.
-    #[param(minimum = 1, maximum = 1000)]
+    #[param(minimum = 1, maximum = 1000, example = 100)]
     limit: Option<i64>,
     /// Only accounts after this one: the last `accountId` of the page before.
     after: Option<Uuid>,
 }
 
-/// Lists billing accounts, oldest first.
+/// List billing accounts, oldest first
+///
+/// A page ends with `limit`; the next one begins after the last `accountId`.
 #[utoipa::path(
     get,
     path = "/billing/accounts",
-    tag = "billing",
+    operation_id = "listAccounts",
+    tag = "Billing accounts",
     params(ListQuery),
-    responses(
-        (status = 200, description = "The accounts", body = [Account]),
-        (status = 400, description = "A parameter is malformed"),
-        (status = 401, description = "No token, or none that is valid"),
-        (status = 403, description = "The caller is no administrator"),
-    ),
-    security(("bearer" = []))
+    responses((status = 200, description = "The accounts", body = [Account])),
+    security(("bearer" = ["ADMIN"]))
 )]
 async fn list(State(pool): State<PgPool>, _: Admin, Query(query): Query<ListQuery>) -> Result<Json<Vec<Account>>> {
     let limit = query.limit.unwrap_or(100);
@@ -74,20 +71,18 @@ async fn list(State(pool): State<PgPool>, _: Admin, Query(query): Query<ListQuer
     Ok(Json(account::list(&pool, query.patient_id, query.after, limit).await?))
 }
 
-/// Shows one billing account.
+/// Read a billing account
 #[utoipa::path(
     get,
     path = "/billing/accounts/{id}",
-    tag = "billing",
+    operation_id = "readAccount",
+    tag = "Billing accounts",
     params(("id" = Uuid, Path, description = "The account's id")),
     responses(
         (status = 200, description = "The account", body = Account),
-        (status = 400, description = "The id is no UUID"),
-        (status = 401, description = "No token, or none that is valid"),
-        (status = 403, description = "The caller is no administrator"),
-        (status = 404, description = "There is no such account"),
+        (status = 404, description = "Billing account not found", body = Problem),
     ),
-    security(("bearer" = []))
+    security(("bearer" = ["ADMIN"]))
 )]
 async fn show(State(pool): State<PgPool>, _: Admin, Path(id): Path<Uuid>) -> Result<Json<Account>> {
     let account = account::find(&pool, id).await?;

@@ -29,7 +29,7 @@ pub fn routes(state: AppState) -> Router {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Notifications", description = "What patients were told."),
-    servers((url = "/api", description = "the gateway")),
+    tags((name = "Notifications", description = "One for each event that a patient is told of.")),
     paths(list)
 )]
 pub struct ApiDoc;
@@ -42,23 +42,22 @@ struct ListQuery {
     /// Only this patient's.
     patient_id: Option<Uuid>,
     /// At most so many, 1 to 1000; 100 when not given.
-    #[param(minimum = 1, maximum = 1000)]
+    #[param(minimum = 1, maximum = 1000, example = 100)]
     limit: Option<i64>,
     /// Only those after this one: the last `id` of the page before.
     after: Option<Uuid>,
 }
 
-/// Lists notifications, oldest first.
+/// List notifications, oldest first
+///
+/// A page ends with `limit`; the next one begins after the last `id`.
 #[utoipa::path(
     get,
     path = "/notifications",
-    tag = "notifications",
+    operation_id = "listNotifications",
+    tag = "Notifications",
     params(ListQuery),
-    responses(
-        (status = 200, description = "The notifications", body = [Notification]),
-        (status = 400, description = "A parameter is malformed"),
-        (status = 401, description = "No token, or none that is valid"),
-    ),
+    responses((status = 200, description = "The notifications", body = [Notification])),
     security(("bearer" = []))
 )]
 async fn list(

@@ -4,13 +4,25 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header;
 use kit::Json;
+use utoipa::ToSchema;
 
 use crate::app::App;
+
+/// The public keys as they are shown.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema matters; the keys are those of the key ring")]
+struct KeySet {
+    /// P-256 keys for ES256, each with its `kid`.
+    #[schema(value_type = Vec<Object>, min_items = 1)]
+    keys: (),
+}
 
 /// The public keys
 ///
 /// Old and new ones: a key is here before it signs, and until its last token has expired.
-#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Keys", responses((status = 200, body = Value)))]
+#[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "readKeys", tag = "Keys", responses(
+    (status = 200, description = "A JWK Set (RFC 7517)", body = KeySet, headers(("Cache-Control"))),
+))]
 pub async fn jwks(State(app): State<App>) -> impl IntoResponse {
     (
         [(header::CACHE_CONTROL, "public, max-age=60")],

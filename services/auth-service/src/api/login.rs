@@ -19,10 +19,9 @@ use crate::user;
 ///
 /// The answer to a wrong password, an unknown user and a disabled one is the same, and takes the same time.
 #[utoipa::path(
-    post, path = "/login", tag = "Session", request_body = Credentials,
+    post, path = "/login", operation_id = "logIn", tag = "Session", request_body = Credentials,
     responses(
-        (status = 200, body = Session),
-        (status = 400, description = "A field is missing or malformed", body = Problem),
+        (status = 200, description = "A session", body = Session),
         (status = 401, description = "No such user, or another password", body = Problem),
         (status = 429, description = "Too many failures of this account from this address; Retry-After tells when", body = Problem),
     )

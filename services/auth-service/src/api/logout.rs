@@ -3,7 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use kit::Json;
-use kit::problem::{Problem, Result};
+use kit::problem::Result;
 
 use super::refresh::RefreshToken;
 use crate::app::App;
@@ -13,10 +13,9 @@ use crate::refresh_token;
 ///
 /// Ends the family of the refresh token. The access token stays good until it expires, 15 minutes at most.
 #[utoipa::path(
-    post, path = "/logout", tag = "Session", request_body = RefreshToken,
+    post, path = "/logout", operation_id = "logOut", tag = "Session", request_body = RefreshToken,
     responses(
         (status = 204, description = "The session is over, or there was none"),
-        (status = 400, description = "No token was sent", body = Problem),
     )
 )]
 pub async fn logout(State(app): State<App>, Json(body): Json<RefreshToken>) -> Result<StatusCode> {

@@ -1,7 +1,6 @@
 //! The OpenAPI document.
 
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use utoipa::OpenApi;
 
 use super::{jwks, login, logout, refresh, signup, users, validate};
 
@@ -12,26 +11,15 @@ pub fn document() -> utoipa::openapi::OpenApi {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "auth-service", description = "Users, login, refresh, logout and the signing keys."),
+    info(title = "Users and sessions", description = "Users, login, refresh, logout and the signing keys."),
     paths(
         login::login, validate::validate, refresh::refresh, logout::logout, signup::signup,
         users::list, users::create, users::change, jwks::jwks,
     ),
-    modifiers(&Bearer),
+    tags(
+        (name = "Session", description = "Log in, stay, and go."),
+        (name = "Users", description = "Who may log in; for administrators."),
+        (name = "Keys", description = "What access tokens are checked with."),
+    ),
 )]
 struct Document;
-
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("JWT")
-            .build();
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("token", SecurityScheme::Http(scheme));
-    }
-}

@@ -17,7 +17,12 @@ use crate::user;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RefreshToken {
-    #[schema(required = true)]
+    #[schema(
+        required = true,
+        nullable = false,
+        min_length = 1,
+        example = "the refreshToken of the answer before"
+    )]
     pub refresh_token: Option<String>,
 }
 
@@ -33,10 +38,9 @@ impl RefreshToken {
 ///
 /// Each refresh token is good for one use. A second use ends the whole family: somebody has a copy.
 #[utoipa::path(
-    post, path = "/refresh", tag = "Session", request_body = RefreshToken,
+    post, path = "/refresh", operation_id = "refresh", tag = "Session", request_body = RefreshToken,
     responses(
-        (status = 200, body = Session),
-        (status = 400, description = "No token was sent", body = Problem),
+        (status = 200, description = "The next session", body = Session),
         (status = 401, description = "The token is unknown, expired, revoked or used", body = Problem),
     )
 )]

@@ -12,12 +12,11 @@ use crate::credentials::Credentials;
 
 /// Sign up
 ///
-/// The role is always USER. Only a system with demo data has this route.
+/// The role is always USER, and the password has 8 characters at least. Only a system with demo data has this route.
 #[utoipa::path(
-    post, path = "/signup", tag = "Session", request_body = Credentials,
+    post, path = "/signup", operation_id = "signUp", tag = "Session", request_body = Credentials,
     responses(
-        (status = 201, body = UserView),
-        (status = 400, description = "A field is missing or malformed", body = Problem),
+        (status = 201, description = "The account is open", body = UserView),
         (status = 404, description = "This system has no demo data; an admin adds users", body = Problem),
         (status = 409, description = "The email address is taken", body = Problem),
     )

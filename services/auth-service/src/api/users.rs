@@ -22,8 +22,8 @@ use crate::user::{self, User};
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
     pub id: Uuid,
+    #[schema(example = "ada@example.org", format = "email")]
     pub email: String,
-    #[schema(example = "USER")]
     pub role: Role,
     pub disabled: bool,
     #[serde(with = "time::serde::rfc3339")]
@@ -54,6 +54,7 @@ impl From<User> for UserView {
 #[into_params(parameter_in = Query)]
 pub struct Page {
     /// How many, 1 to 100; 20 when left out.
+    #[param(minimum = 1, maximum = 100, example = 20)]
     limit: Option<i64>,
     /// The id of the last user of the page before; the `next` link has it.
     cursor: Option<Uuid>,
@@ -61,11 +62,8 @@ pub struct Page {
 
 /// List users
 #[utoipa::path(
-    get, path = "/users", tag = "Users", params(Page), security(("token" = [])),
-    responses(
-        (status = 200, body = Vec<UserView>, headers(("X-Total-Count", description = "All users"), ("Link", description = "The next page"))),
-        (status = 401, body = Problem), (status = 403, body = Problem),
-    )
+    get, path = "/users", operation_id = "listUsers", tag = "Users", params(Page), security(("bearer" = ["ADMIN"])),
+    responses((status = 200, description = "A page of users", body = Vec<UserView>, headers(("X-Total-Count"), ("Link"))))
 )]
 pub async fn list(
     State(app): State<App>,
@@ -91,21 +89,21 @@ pub async fn list(
     Ok((headers, Json(users.into_iter().map(UserView::from).collect::<Vec<_>>())))
 }
 
-/// The role of a new user, beside email and password.
+/// A user to be: an email address, a password of 8 characters at least, and the role, which is USER when left out.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"email": "ada@example.org", "password": "correct horse", "role": "USER"}))]
 pub struct NewUser {
     #[serde(flatten)]
     credentials: Credentials,
-    #[schema(example = "USER")]
     role: Option<Role>,
 }
 
 /// Add a user
 #[utoipa::path(
-    post, path = "/users", tag = "Users", request_body = NewUser, security(("token" = [])),
+    post, path = "/users", operation_id = "createUser", tag = "Users", request_body = NewUser, security(("bearer" = ["ADMIN"])),
     responses(
-        (status = 201, body = UserView), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 409, description = "The email address is taken", body = Problem),
+        (status = 201, description = "Created; Location names it", body = UserView, headers(("Location"))),
+        (status = 409, description = "The email address is taken", body = Problem),
     )
 )]
 pub async fn create(
@@ -127,9 +125,9 @@ pub async fn create(
 
 /// What may be changed; what is left out stays.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"role": "ADMIN", "disabled": false}))]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    #[schema(example = "ADMIN")]
     role: Option<Role>,
     disabled: Option<bool>,
 }
@@ -139,11 +137,11 @@ pub struct Change {
 /// Disabling a user or changing the role ends all sessions; access tokens that are out stay good for 15 minutes at most. The last admin who can
 /// log in can be neither disabled nor demoted.
 #[utoipa::path(
-    patch, path = "/users/{id}", tag = "Users", request_body = Change, security(("token" = [])),
-    params(("id" = Uuid, Path)),
+    patch, path = "/users/{id}", operation_id = "changeUser", tag = "Users", request_body = Change, security(("bearer" = ["ADMIN"])),
+    params(("id" = Uuid, Path, description = "The user's id")),
     responses(
-        (status = 200, body = UserView), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 200, description = "The user after the change", body = UserView),
+        (status = 404, description = "User not found", body = Problem),
         (status = 409, description = "It would leave no admin", body = Problem),
     )
 )]

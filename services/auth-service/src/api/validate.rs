@@ -13,7 +13,7 @@ use crate::user;
 /// Signature, issuer, audience and lifetime are checked, and that the user is neither disabled nor of another role
 /// since; the body is empty either way.
 #[utoipa::path(
-    get, path = "/validate", tag = "Session", security(("token" = [])),
+    get, path = "/validate", operation_id = "validate", tag = "Session", security(("bearer" = [])),
     responses((status = 200, description = "The token is good"), (status = 401, description = "It is not"))
 )]
 pub async fn validate(State(app): State<App>, caller: Result<Caller, Problem>) -> kit::Result<Response> {
