@@ -11,14 +11,10 @@ use contracts::topics;
 use kit::{
     Verifier,
     kafka::{self, KafkaArgs, TopicSpec},
-    problem::Problem,
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio_util::sync::CancellationToken;
-use utoipa::{
-    Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-};
+use utoipa::OpenApi;
 
 use crate::{billing::Billing, family, patient};
 
@@ -62,32 +58,18 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Patients", description = "Patients and their families."),
+    tags(
+        (name = "Patients", description = "Who is known here; each has a version, which is its ETag."),
+        (name = "Families", description = "Named groups of patients."),
+    ),
     paths(
         patient::routes::list, patient::routes::create, patient::routes::read,
         patient::routes::update, patient::routes::delete,
         family::routes::list, family::routes::create, family::routes::read,
         family::routes::add_member, family::routes::remove_member,
     ),
-    components(schemas(Problem)),
-    modifiers(&Bearer),
-    security(("bearer" = []))
 )]
 struct Document;
-
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("JWT")
-            .build();
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
-    }
-}
 
 /// Creates this service's topics where the platform cannot; a failure is logged and tried again, never fatal.
 ///

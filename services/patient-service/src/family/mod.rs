@@ -13,6 +13,7 @@ pub struct Family {
     /// Made by the service.
     pub id: Uuid,
     /// 1 to 100 characters; two families may share one.
+    #[schema(example = "The Lovelaces")]
     pub name: String,
     /// Ordered by name.
     pub members: Vec<Member>,
@@ -24,5 +25,6 @@ pub struct Member {
     /// The patient's id.
     pub id: Uuid,
     /// The patient's name.
+    #[schema(example = "Ada Lovelace")]
     pub name: String,
 }

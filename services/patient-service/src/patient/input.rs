@@ -11,20 +11,26 @@ use utoipa::ToSchema;
 use super::iso_date;
 
 /// The body of a creation or an update, before it is checked.
+///
+/// Spaces around a value are dropped; other fields are ignored.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(example = json!({
+    "name": "Ada Lovelace", "email": "ada@example.org", "address": "12 St James's Square, London",
+    "dateOfBirth": "1990-12-10", "registeredDate": "2024-01-10",
+}))]
 pub struct PatientBody {
     /// 1 to 100 characters.
-    #[schema(value_type = String, max_length = 100)]
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 100, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     name: Value,
     /// A valid address that no other patient has.
-    #[schema(value_type = String, format = "email")]
+    #[schema(value_type = String, required = true, format = "email", max_length = 254)]
     email: Value,
-    /// Where the patient lives.
-    #[schema(value_type = String)]
+    /// Where the patient lives, 1 to 500 characters.
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     address: Value,
-    /// ISO date, not in the future.
-    #[schema(value_type = String, format = Date)]
+    /// ISO date from 1850 on, not in the future.
+    #[schema(value_type = String, required = true, format = Date)]
     date_of_birth: Value,
     /// ISO date; today for a new patient, unchanged for a known one.
     #[schema(value_type = Option<String>, format = Date)]
@@ -78,16 +84,17 @@ fn field<T>(errors: &mut BTreeMap<String, String>, name: &str, checked: std::res
 
 /// A text of 1 to `most` characters without control characters, which PostgreSQL (NUL) and mail headers (line ends) refuse.
 pub fn text(value: &Value, label: &str, most: usize) -> std::result::Result<String, String> {
-    let text = match value {
+    let sent = match value {
         Value::Null => "",
-        Value::String(text) => text.trim(),
+        Value::String(text) => text,
         _ => return Err(format!("{label} must be text")),
     };
+    let text = sent.trim();
     if text.is_empty() {
         Err(format!("{label} is required"))
-    } else if text.chars().count() > most {
+    } else if sent.chars().count() > most {
         Err(format!("{label} cannot exceed {most} characters"))
-    } else if text.chars().any(char::is_control) {
+    } else if sent.chars().any(char::is_control) {
         Err(format!("{label} cannot contain control characters"))
     } else {
         Ok(text.to_owned())
@@ -123,7 +130,11 @@ fn is_email(email: &str) -> bool {
 }
 
 fn born(value: &Value, today: Date) -> std::result::Result<Date, String> {
-    let born = optional_date(value, "Date of birth")?.ok_or("Date of birth is required")?;
+    let missing = "Date of birth is required";
+    if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+        return Err(missing.into());
+    }
+    let born = optional_date(value, "Date of birth")?.ok_or(missing)?;
     if born > today {
         return Err("Date of birth cannot be in the future".into());
     }
@@ -136,14 +147,13 @@ fn born(value: &Value, today: Date) -> std::result::Result<Date, String> {
 fn optional_date(value: &Value, label: &str) -> std::result::Result<Option<Date>, String> {
     let text = match value {
         Value::Null => return Ok(None),
-        Value::String(text) => text.trim(),
+        Value::String(text) => text,
         _ => return Err(format!("{label} must be a date (YYYY-MM-DD)")),
     };
-    if text.is_empty() {
-        return Ok(None);
-    }
     let format = format_description!("[year]-[month]-[day]");
-    let date = Date::parse(text, format).ok().filter(|date| date.year() > 0);
+    // The format alone would take a sign and more digits (ISO 8601, expanded years), which no other part here takes.
+    let plain = text.len() == 10;
+    let date = Date::parse(text, format).ok().filter(|date| plain && date.year() > 0);
     date.map(Some)
         .ok_or_else(|| format!("{label} must be a date (YYYY-MM-DD)"))
 }
@@ -210,6 +220,12 @@ mod tests {
             (
                 "dateOfBirth",
                 json!(19900517),
+                "Date of birth must be a date (YYYY-MM-DD)",
+            ),
+            ("dateOfBirth", json!(" "), "Date of birth is required"),
+            (
+                "dateOfBirth",
+                json!("+01990-05-17"),
                 "Date of birth must be a date (YYYY-MM-DD)",
             ),
             (
