@@ -32,6 +32,10 @@ const PAUSES: [Duration; 6] = [
 /// A service is in the same network; one that does not take a connection by then is down.
 const CONNECT: Duration = Duration::from_secs(2);
 
+/// How long an unused connection is kept: shorter than a stopping service takes requests (`SHUTDOWN_DELAY`, 3 s), in which
+/// each answer ends its connection. So nothing is sent into one that is just being closed, not even what may not be repeated.
+const IDLE: Duration = Duration::from_secs(2);
+
 /// Sends requests on.
 #[derive(Clone)]
 pub struct Upstream {
@@ -72,7 +76,7 @@ impl Upstream {
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(20))
+            .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(64)
             .build(connector);
         Upstream { client, peers, timeout }
