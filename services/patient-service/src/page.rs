@@ -54,6 +54,14 @@ impl Cursor {
     }
 }
 
+/// How many rows there are in all pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Total {
+    Exactly(i64),
+    /// Counting further would cost more than it tells.
+    AtLeast(i64),
+}
+
 /// Reads the query parameter `limit`.
 ///
 /// # Errors
@@ -64,16 +72,22 @@ pub fn limit(text: Option<&str>) -> Result<i64> {
     limit.ok_or_else(|| Problem::field("limit", format!("Limit must be a number from 1 to {MOST}")))
 }
 
-/// The headers of a page: the total, and the link to the next page when there is one.
+/// The headers of a page: the total, whether that is all (`eq`) or a lower bound (`gte`), and the link to the next page
+/// when there is one.
 pub fn headers(
-    total: i64,
+    total: Total,
     next: Option<&Cursor>,
     prefix: &Prefix,
     path: &str,
     parameters: &[(&str, String)],
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
+    let (total, relation) = match total {
+        Total::Exactly(total) => (total, "eq"),
+        Total::AtLeast(total) => (total, "gte"),
+    };
     headers.insert("x-total-count", HeaderValue::from(total));
+    headers.insert("x-total-count-relation", HeaderValue::from_static(relation));
     if let Some(cursor) = next {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (name, value) in parameters {

@@ -13,16 +13,17 @@ use uuid::Uuid;
 
 use super::{Family, store};
 use crate::{
-    page::{self, Cursor},
+    page::{self, Cursor, Total},
     patient::input::text,
 };
 
 /// A family to be.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({"name": "The Lovelaces"}))]
 pub struct FamilyBody {
     /// 1 to 100 characters.
-    #[schema(value_type = String, max_length = 100)]
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 100, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     name: serde_json::Value,
 }
 
@@ -31,16 +32,17 @@ pub struct FamilyBody {
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// Families of one page, 1 to 100; 20 by default.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 100)]
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 100, example = 20)]
     limit: Option<String>,
     /// Where the page starts, from the Link header of the page before.
     cursor: Option<String>,
 }
 
 /// List families by name, page by page.
-#[utoipa::path(get, path = "/families", params(ListQuery), responses(
-    (status = 200, description = "A page of families", body = Vec<Family>),
-    (status = 400, description = "A parameter is malformed", body = Problem),
+#[utoipa::path(get, path = "/families", operation_id = "listFamilies", tag = "Families", security(("bearer" = [])),
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page of families", body = Vec<Family>, headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link"))),
 ))]
 pub async fn list(
     State(pool): State<PgPool>,
@@ -56,7 +58,7 @@ pub async fn list(
         .transpose()?;
     let (families, total, next) = store::page(&pool, limit, after.as_ref()).await?;
     let headers = page::headers(
-        total,
+        Total::Exactly(total),
         next.as_ref(),
         &prefix,
         "/families",
@@ -66,9 +68,9 @@ pub async fn list(
 }
 
 /// Create a family.
-#[utoipa::path(post, path = "/families", request_body = FamilyBody, responses(
-    (status = 201, description = "Created; Location names it", body = Family),
-    (status = 400, description = "The name is wrong", body = Problem),
+#[utoipa::path(post, path = "/families", operation_id = "createFamily", tag = "Families", security(("bearer" = [])),
+    request_body = FamilyBody,
+    responses((status = 201, description = "Created; Location names it", body = Family, headers(("Location"))),
 ))]
 pub async fn create(
     State(pool): State<PgPool>,
@@ -83,7 +85,9 @@ pub async fn create(
 }
 
 /// Read a family.
-#[utoipa::path(get, path = "/families/{id}", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(get, path = "/families/{id}", operation_id = "readFamily", tag = "Families", security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The family's id")),
+    responses(
     (status = 200, description = "The family and its members", body = Family),
     (status = 404, description = "Family not found", body = Problem),
 ))]
@@ -92,8 +96,9 @@ pub async fn read(State(pool): State<PgPool>, _: Caller, Path(id): Path<Uuid>) -
 }
 
 /// Make a patient a member of a family.
-#[utoipa::path(put, path = "/families/{id}/members/{patientId}",
-    params(("id" = Uuid, Path), ("patientId" = Uuid, Path)),
+#[utoipa::path(put, path = "/families/{id}/members/{patientId}", operation_id = "addMember", tag = "Families",
+    security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The family's id"), ("patientId" = Uuid, Path, description = "The patient's id")),
     responses(
         (status = 204, description = "The patient is a member"),
         (status = 404, description = "No such family or patient", body = Problem),
@@ -108,8 +113,9 @@ pub async fn add_member(
 }
 
 /// End a patient's membership.
-#[utoipa::path(delete, path = "/families/{id}/members/{patientId}",
-    params(("id" = Uuid, Path), ("patientId" = Uuid, Path)),
+#[utoipa::path(delete, path = "/families/{id}/members/{patientId}", operation_id = "removeMember", tag = "Families",
+    security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The family's id"), ("patientId" = Uuid, Path, description = "The patient's id")),
     responses(
         (status = 204, description = "The patient is no member any more"),
         (status = 404, description = "The patient is not a member of this family", body = Problem),

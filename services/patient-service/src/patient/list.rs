@@ -1,162 +1,155 @@
-//! The list of patients: search, order, pages.
+//! Pages of patients: from an index in the wanted order, whatever is searched for.
+//!
+//! A search has two ways, and the planner's guess at how often a pattern matches is too rough to choose between them at a
+//! million rows. So it is tried: when a page is filled within the next rows of the order (a frequent search), that is
+//! the answer; otherwise the matches are few, and the trigram index gives all of them.
 
-use kit::{Problem, Result};
-use sqlx::{PgPool, Postgres, QueryBuilder};
-use time::{Date, macros::format_description};
+use kit::Result;
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
 
-use super::{Patient, store::SELECT};
-use crate::page::Cursor;
+use super::{Patient, search::Search, sort::Sort, store::SELECT};
+use crate::page::{Cursor, Total};
 
-/// The order of a list; the id tells patients of equal keys apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sort {
-    #[default]
-    Name,
-    NameDescending,
-    DateOfBirth,
-    RegisteredDate,
-}
-
-impl Sort {
-    /// Reads the query parameter.
-    ///
-    /// # Errors
-    /// 400 when there is no such order.
-    pub fn parse(text: Option<&str>) -> Result<Self> {
-        let all = [
-            Self::Name,
-            Self::NameDescending,
-            Self::DateOfBirth,
-            Self::RegisteredDate,
-        ];
-        let Some(text) = text else { return Ok(Self::default()) };
-        all.into_iter()
-            .find(|sort| sort.as_str() == text)
-            .ok_or_else(|| Problem::field("sort", "Sort must be name, -name, dateOfBirth or registeredDate"))
-    }
-
-    /// The order as the query parameter spells it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::NameDescending => "-name",
-            Self::DateOfBirth => "dateOfBirth",
-            Self::RegisteredDate => "registeredDate",
-        }
-    }
-
-    /// The condition for rows behind a cursor, up to the cursor's key, and the order.
-    const fn sql(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Name => ("(p.name, p.id) > (", "", "p.name, p.id"),
-            Self::NameDescending => ("(p.name, p.id) < (", "", "p.name desc, p.id desc"),
-            Self::DateOfBirth => ("(p.date_of_birth, p.id) > (", "::date", "p.date_of_birth, p.id"),
-            Self::RegisteredDate => ("(p.registered_date, p.id) > (", "::date", "p.registered_date, p.id"),
-        }
-    }
-
-    fn key(self, patient: &Patient) -> String {
-        match self {
-            Self::Name | Self::NameDescending => patient.name.clone(),
-            Self::DateOfBirth => patient.date_of_birth.to_string(),
-            Self::RegisteredDate => patient.registered_date.to_string(),
-        }
-    }
-
-    /// Reads a cursor of this order.
-    ///
-    /// # Errors
-    /// 400 when it is not one.
-    pub fn cursor(self, text: &str) -> Result<Cursor> {
-        let cursor = Cursor::parse(text, self.as_str())?;
-        let dated = matches!(self, Self::DateOfBirth | Self::RegisteredDate);
-        if dated && Date::parse(&cursor.key, format_description!("[year]-[month]-[day]")).is_err() {
-            return Err(Problem::field(
-                "cursor",
-                "Cursor is malformed; take it from the Link header of a page",
-            ));
-        }
-        Ok(cursor)
-    }
-}
+/// Rows of the order that are tried for each row of the page: a search that matches one patient in so many is frequent.
+const TRIED: i64 = 100;
+/// Matches of a search are counted up to this.
+const COUNTED: i64 = 1000;
 
 /// A page of patients, how many there are in all, and where the next page starts.
 pub struct Page {
     pub patients: Vec<Patient>,
-    pub total: i64,
+    pub total: Total,
     pub next: Option<Cursor>,
 }
 
-/// Reads a page of the patients whose name, address or email holds `search`.
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub search: Option<&'a Search>,
+    pub sort: Sort,
+    pub limit: i64,
+    pub after: Option<&'a Cursor>,
+}
+
+/// Reads a page.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(pool: &PgPool, search: Option<&str>, sort: Sort, limit: i64, after: Option<&Cursor>) -> Result<Page> {
-    let pattern = search.map(pattern);
-    let mut count = QueryBuilder::<Postgres>::new("select count(*) from patient p where true");
-    matching(&mut count, pattern.as_deref());
-    let total: i64 = count.build_query_scalar().fetch_one(pool).await?;
-
-    let (behind, cast, order) = sort.sql();
-    let mut query = QueryBuilder::<Postgres>::new(SELECT);
-    query.push(" where true");
-    matching(&mut query, pattern.as_deref());
-    if let Some(cursor) = after {
-        query
-            .push(" and ")
-            .push(behind)
-            .push_bind(cursor.key.clone())
-            .push("::text")
-            .push(cast);
-        query.push(", ").push_bind(cursor.id).push(")");
-    }
+pub async fn page(pool: &PgPool, wanted: Wanted<'_>) -> Result<Page> {
     // One row more tells whether there is another page.
-    query
-        .push(" order by ")
-        .push(order)
-        .push(" limit ")
-        .push_bind(limit + 1);
-    let mut patients: Vec<Patient> = query.build_query_as().fetch_all(pool).await?;
-    let more = patients.len() as i64 > limit;
-    patients.truncate(limit as usize);
-    let last = patients.last().filter(|_| more);
-    let next = last.map(|patient| Cursor::new(sort.as_str(), sort.key(patient), patient.id));
+    let most = wanted.limit + 1;
+    let (mut patients, total) = match wanted.search {
+        None => {
+            let patients = in_order(wanted).build_query_as().fetch_all(pool).await?;
+            let total = sqlx::query_scalar("select coalesce(sum(patients), 0)::bigint from patient_count")
+                .fetch_one(pool)
+                .await?;
+            (patients, Total::Exactly(total))
+        }
+        Some(search) => found(pool, wanted, search).await?,
+    };
+    let more = patients.len() as i64 == most;
+    patients.truncate(wanted.limit as usize);
+    let next = patients
+        .last()
+        .filter(|_| more)
+        .map(|last: &Patient| wanted.sort.behind(last));
     Ok(Page { patients, total, next })
 }
 
-fn matching(query: &mut QueryBuilder<Postgres>, pattern: Option<&str>) {
-    if let Some(pattern) = pattern {
-        for column in [" and (p.name", " or p.email", " or p.address"] {
-            query.push(column).push(" ilike ").push_bind(pattern.to_owned());
-        }
-        query.push(")");
-    }
+async fn found(pool: &PgPool, wanted: Wanted<'_>, search: &Search) -> Result<(Vec<Patient>, Total)> {
+    let mut transaction = pool.begin().await?;
+    let tried: Vec<Patient> = in_order(wanted).build_query_as().fetch_all(&mut *transaction).await?;
+    let frequent = tried.len() as i64 > wanted.limit;
+    let patients = if frequent {
+        // Frequent enough that the count is reached within few rows, in whatever order they lie.
+        plan(&mut transaction, "enable_bitmapscan").await?;
+        tried
+    } else {
+        plan(&mut transaction, "enable_seqscan").await?;
+        plan(&mut transaction, "enable_indexscan").await?;
+        by_index(wanted, search)
+            .build_query_as()
+            .fetch_all(&mut *transaction)
+            .await?
+    };
+    let counted: i64 = sqlx::query_scalar(
+        "select count(*) from (select 1 from patient where search_text like lower($1) limit $2) matching",
+    )
+    .bind(search.pattern())
+    .bind(COUNTED + 1)
+    .fetch_one(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    let total = if counted > COUNTED {
+        Total::AtLeast(COUNTED)
+    } else {
+        Total::Exactly(counted)
+    };
+    Ok((patients, total))
 }
 
-/// The search as a pattern of `ilike` in which nothing is special.
-fn pattern(search: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in search.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern + "%"
+/// Takes a way away from the planner for the rest of the transaction.
+async fn plan(transaction: &mut PgConnection, setting: &'static str) -> sqlx::Result<()> {
+    sqlx::query("select set_config($1, 'off', true)")
+        .bind(setting)
+        .execute(transaction)
+        .await
+        .map(drop)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_search_for_wildcards_finds_them_literally() {
-        assert_eq!(pattern(r"50%_\"), r"%50\%\_\\%");
+/// The rows behind the cursor in their order; with a search, those that match among the next ones.
+fn in_order(wanted: Wanted<'_>) -> QueryBuilder<Postgres> {
+    let (column, _) = wanted.sort.column();
+    let (_, direction) = wanted.sort.direction();
+    let mut query = QueryBuilder::new(SELECT);
+    query.push(" join (select id, name, date_of_birth, registered_date, search_text from patient");
+    behind(&mut query, wanted, " where ");
+    let rows = if wanted.search.is_some() {
+        TRIED * wanted.limit
+    } else {
+        wanted.limit + 1
+    };
+    query.push(format_args!(" order by {column} {direction}, id {direction} limit "));
+    query.push_bind(rows).push(") next on next.id = p.id");
+    if let Some(search) = wanted.search {
+        query
+            .push(" where next.search_text like lower(")
+            .push_bind(search.pattern().to_owned())
+            .push(")");
     }
+    query.push(format_args!(
+        " order by next.{column} {direction}, next.id {direction} limit "
+    ));
+    query.push_bind(wanted.limit + 1);
+    query
+}
 
-    #[test]
-    fn an_unknown_order_is_refused() {
-        assert_eq!(Sort::parse(Some("-name")).expect("an order"), Sort::NameDescending);
-        assert_eq!(Sort::parse(Some("';drop")).expect_err("no order").status(), 400);
-    }
+/// The rows behind the cursor that match, found by what they hold and then put in order.
+fn by_index(wanted: Wanted<'_>, search: &Search) -> QueryBuilder<Postgres> {
+    let (column, _) = wanted.sort.column();
+    let (_, direction) = wanted.sort.direction();
+    let mut query = QueryBuilder::new(SELECT);
+    query
+        .push(" join (select id, ")
+        .push(column)
+        .push(" from patient where search_text like lower(");
+    query.push_bind(search.pattern().to_owned()).push(")");
+    behind(&mut query, wanted, " and ");
+    query.push(format_args!(" order by {column} {direction}, id {direction} limit "));
+    query.push_bind(wanted.limit + 1).push(") found on found.id = p.id");
+    query.push(format_args!(
+        " order by found.{column} {direction}, found.id {direction}"
+    ));
+    query
+}
+
+fn behind(query: &mut QueryBuilder<Postgres>, wanted: Wanted<'_>, word: &str) {
+    let Some(cursor) = wanted.after else { return };
+    let ((column, kind), (compares, _)) = (wanted.sort.column(), wanted.sort.direction());
+    query.push(word).push(format_args!("({column}, id) {compares} ("));
+    query
+        .push_bind(cursor.key.clone())
+        .push(format_args!("::text::{kind}, "));
+    query.push_bind(cursor.id).push(")");
 }

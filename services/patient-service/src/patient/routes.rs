@@ -17,7 +17,9 @@ use uuid::Uuid;
 use super::{
     Patient,
     input::{PatientBody, ValidPatient},
-    list::{self, Sort},
+    list::{self, Wanted},
+    search::Search,
+    sort::Sort,
     store,
     version::{IfMatch, etag},
 };
@@ -27,23 +29,25 @@ use crate::{billing::Billing, idempotency::Key, page};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// Text that the name, email or address holds, whatever its capitals; at most 100 characters.
+    /// Text that the name, email or address holds, whatever its capitals; at most 100 characters, one of them a letter or
+    /// a digit. Fewer than three characters find the beginnings of words.
+    #[param(max_length = 100, example = "ada")]
     search: Option<String>,
-    /// `name` (the default), `-name`, `dateOfBirth` or `registeredDate`.
+    /// The order; `name` when not given.
+    #[param(value_type = Option<Sort>)]
     sort: Option<String>,
     /// Patients of one page, 1 to 100; 20 by default.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 100)]
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 100, example = 20)]
     limit: Option<String>,
     /// Where the page starts, from the Link header of the page before.
     cursor: Option<String>,
 }
 
 /// List patients, page by page.
-#[utoipa::path(get, path = "/patients", params(ListQuery), responses(
-    (status = 200, description = "A page of patients", body = Vec<Patient>, headers(
-        ("X-Total-Count" = i64, description = "How many patients match in all"),
-        ("Link" = String, description = "The next page, with rel=\"next\", if there is one"))),
-    (status = 400, description = "A parameter is malformed", body = Problem),
+#[utoipa::path(get, path = "/patients", operation_id = "listPatients", tag = "Patients", security(("bearer" = [])),
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page of patients", body = Vec<Patient>, headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link"))),
 ))]
 pub async fn list(
     State(pool): State<PgPool>,
@@ -54,27 +58,26 @@ pub async fn list(
     let sort = Sort::parse(query.sort.as_deref())?;
     let limit = page::limit(query.limit.as_deref())?;
     let after = query.cursor.as_deref().map(|cursor| sort.cursor(cursor)).transpose()?;
-    let search = query
-        .search
-        .as_deref()
-        .map(str::trim)
-        .filter(|search| !search.is_empty());
-    if search.is_some_and(|search| search.chars().count() > 100) {
-        return Err(Problem::field("search", "Search cannot exceed 100 characters"));
-    }
-    let page = list::page(&pool, search, sort, limit, after.as_ref()).await?;
+    let search = Search::parse(query.search.as_deref())?;
+    let wanted = Wanted {
+        search: search.as_ref(),
+        sort,
+        limit,
+        after: after.as_ref(),
+    };
+    let page = list::page(&pool, wanted).await?;
     let mut parameters = vec![("sort", sort.as_str().to_owned()), ("limit", limit.to_string())];
-    parameters.extend(search.map(|search| ("search", search.to_owned())));
+    parameters.extend(search.map(|search| ("search", search.text().to_owned())));
     let headers = page::headers(page.total, page.next.as_ref(), &prefix, "/patients", &parameters);
     Ok((headers, Json(page.patients)).into_response())
 }
 
 /// Create a patient.
-#[utoipa::path(post, path = "/patients", request_body = PatientBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body within 24 hours create once")),
+#[utoipa::path(post, path = "/patients", operation_id = "createPatient", tag = "Patients", security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)),
+    request_body = PatientBody,
     responses(
-        (status = 201, description = "Created; Location names it", body = Patient),
-        (status = 400, description = "A field is wrong; `errors` says which", body = Problem),
+        (status = 201, description = "Created; Location names it", body = Patient, headers(("Location"), ("ETag"))),
         (status = 409, description = "The email address is taken, or the same key is still running", body = Problem),
         (status = 422, description = "The key was used with another body", body = Problem),
 ))]
@@ -133,8 +136,10 @@ async fn make(transaction: &mut PgConnection, new: &ValidPatient, key: Option<&K
 }
 
 /// Read a patient.
-#[utoipa::path(get, path = "/patients/{id}", params(("id" = Uuid, Path)), responses(
-    (status = 200, description = "The patient; the ETag is its version", body = Patient),
+#[utoipa::path(get, path = "/patients/{id}", operation_id = "readPatient", tag = "Patients", security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The patient's id")),
+    responses(
+    (status = 200, description = "The patient; the ETag is its version", body = Patient, headers(("ETag"))),
     (status = 404, description = "Patient not found", body = Problem),
 ))]
 pub async fn read(State(pool): State<PgPool>, _: Caller, Path(id): Path<Uuid>) -> Result<Response> {
@@ -142,11 +147,11 @@ pub async fn read(State(pool): State<PgPool>, _: Caller, Path(id): Path<Uuid>) -
 }
 
 /// Replace what is known of a patient.
-#[utoipa::path(put, path = "/patients/{id}", request_body = PatientBody,
-    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The ETag that the change is meant for")),
+#[utoipa::path(put, path = "/patients/{id}", operation_id = "updatePatient", tag = "Patients", security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The patient's id"), ("If-Match" = Option<String>, Header)),
+    request_body = PatientBody,
     responses(
-        (status = 200, description = "The patient after the change", body = Patient),
-        (status = 400, description = "A field is wrong; `errors` says which", body = Problem),
+        (status = 200, description = "The patient after the change", body = Patient, headers(("ETag"))),
         (status = 404, description = "Patient not found", body = Problem),
         (status = 409, description = "The email address is taken", body = Problem),
         (status = 412, description = "The patient has changed since", body = Problem),
@@ -166,11 +171,11 @@ pub async fn update(
 }
 
 /// Delete a patient and close its billing account.
-#[utoipa::path(delete, path = "/patients/{id}",
-    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The ETag that the deletion is meant for")),
+#[utoipa::path(delete, path = "/patients/{id}", operation_id = "deletePatient", tag = "Patients",
+    security(("bearer" = ["ADMIN"])),
+    params(("id" = Uuid, Path, description = "The patient's id"), ("If-Match" = Option<String>, Header)),
     responses(
         (status = 204, description = "Gone"),
-        (status = 403, description = "Only an ADMIN may", body = Problem),
         (status = 404, description = "Patient not found", body = Problem),
         (status = 412, description = "The patient has changed since", body = Problem),
 ))]

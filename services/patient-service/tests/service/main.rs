@@ -3,4 +3,6 @@
 mod support;
 
 mod billing;
+mod million;
 mod patients;
+mod properties;

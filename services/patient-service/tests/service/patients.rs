@@ -1,19 +1,10 @@
 //! Patients and families as a client of the service sees them.
 
-use crate::support::{House, patient};
+use crate::support::{House, house, patient};
 use contracts::patient::events::PatientEvent;
 use http::{Method, StatusCode};
 use prost::Message;
 use serde_json::{Value, json};
-
-macro_rules! house {
-    () => {
-        match House::build().await {
-            Some(house) => house,
-            None => return,
-        }
-    };
-}
 
 #[tokio::test]
 async fn a_patient_is_created_changed_and_deleted_and_each_step_is_told() {

@@ -238,3 +238,14 @@ pub async fn eventually<F: AsyncFn() -> bool>(what: &str, probe: F) {
     }
     panic!("{what}: not within 20 s");
 }
+
+/// The service, or the end of a test that has no database server.
+macro_rules! house {
+    () => {
+        match House::build().await {
+            Some(house) => house,
+            None => return,
+        }
+    };
+}
+pub(crate) use house;
