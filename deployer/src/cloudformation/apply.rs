@@ -7,6 +7,7 @@ use super::change::ChangeSet;
 use super::patience::Patience;
 use super::watch::Watch;
 use crate::ecs::diagnose::{CrashLoop, Diagnosis};
+use crate::ecs::rollout::Breaker;
 use crate::error::{Error, Result};
 use crate::target::Aws;
 use crate::ui::{Event, Mood, Ui};
@@ -51,7 +52,7 @@ pub async fn apply(
         if let Some(status) = ended {
             break status;
         }
-        if let Some(found) = found.filter(|_| crashed.is_none()) {
+        if let Some(found) = found.filter(|_| crashed.is_none() && !watch.goes_back()) {
             end_early(aws, ui, name, set, &found).await?;
             crashed = Some(found);
         }
@@ -84,25 +85,21 @@ pub async fn apply(
     }
 }
 
-/// Ends an operation whose service cannot start, where that is not done already: an update is cancelled; a creation is
-/// ended by the circuit breaker, and left to itself where there is none.
+/// Ends an operation whose service cannot start, where that is not done already.
 async fn end_early(aws: &Aws, ui: &Ui, name: &str, set: &ChangeSet, crash: &CrashLoop) -> Result<()> {
-    let service = &crash.task.service;
-    let proof = format!(
-        "{service} cannot start: {} of its tasks stopped for the same reason",
-        crash.times
-    );
-    match crash.breaker {
-        Some(breaker) if set.creates || breaker.failed >= breaker.threshold => {
+    let (service, times) = (&crash.task.service, crash.times);
+    let proof = format!("{service} cannot start: {times} of its tasks stopped for the same reason");
+    match Way::of(set.creates, crash.breaker, times) {
+        Way::Breaker => {
             ui.warn(format!("{proof}; its circuit breaker ends the deployment"));
             Ok(())
         }
-        _ if set.creates => Err(Error::CrashLoop {
+        Way::Leave => Err(Error::CrashLoop {
             stack: name.to_owned(),
             proof,
             task: Box::new(crash.task.clone()),
         }),
-        _ => {
+        Way::Cancel => {
             ui.warn(format!("{proof}; the update is cancelled"));
             let request = aws.cloudformation.cancel_update_stack().stack_name(&set.stack_id);
             match request.send().await.map_err(Error::from) {
@@ -111,5 +108,50 @@ async fn end_early(aws: &Aws, ui: &Ui, name: &str, set: &ChangeSet, crash: &Cras
                 _ => Ok(()),
             }
         }
+    }
+}
+
+/// How an operation with a crash loop ends soonest.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    /// ECS ends it by itself, and says why.
+    Breaker,
+    /// CloudFormation can cancel an update.
+    Cancel,
+    /// A creation without a circuit breaker cannot be ended but by deleting the stack, which is a person's to decide.
+    Leave,
+}
+
+impl Way {
+    fn of(creates: bool, breaker: Option<Breaker>, times: u32) -> Self {
+        let failed = |breaker: &Breaker| breaker.failed.max(i32::try_from(times).unwrap_or(i32::MAX));
+        match breaker {
+            Some(breaker) if creates || failed(&breaker) >= breaker.threshold => Self::Breaker,
+            _ if creates => Self::Leave,
+            _ => Self::Cancel,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_circuit_breaker_is_waited_for_only_where_it_is_the_soonest_end() {
+        let breaker = |threshold| Some(Breaker { failed: 2, threshold });
+        assert_eq!(Way::of(false, breaker(3), 3), Way::Breaker, "it trips now");
+        assert_eq!(
+            Way::of(false, breaker(13), 3),
+            Way::Cancel,
+            "ten more would have to fail"
+        );
+        assert_eq!(
+            Way::of(true, breaker(13), 3),
+            Way::Breaker,
+            "a creation cannot be cancelled"
+        );
+        assert_eq!(Way::of(false, None, 3), Way::Cancel);
+        assert_eq!(Way::of(true, None, 3), Way::Leave);
     }
 }

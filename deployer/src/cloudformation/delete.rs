@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Failure;
+use super::patience::Patience;
 use super::stack::Existing;
 use super::watch::Watch;
 use crate::error::{Error, Result};
@@ -28,23 +29,26 @@ pub async fn delete(aws: &Aws, ui: &Ui, existing: &Existing, limit: Duration) ->
         .stack_name(&existing.id)
         .send()
         .await?;
+    let mut patience = Patience::default();
     let status = loop {
-        if let Some(status) = watch.look(aws, ui).await? {
+        let looked = watch.look(aws, ui).await;
+        if let Some(status) = patience.bear(ui, looked)?.flatten() {
             break status;
         }
         // A stack that was only reviewed may vanish without an event.
-        match super::stack::find(aws, &existing.id).await? {
-            None => break "DELETE_COMPLETE".to_owned(),
-            Some(now) if now.status == "DELETE_COMPLETE" => break now.status,
-            Some(now) if began.elapsed() > limit => {
+        let found = super::stack::find(aws, &existing.id).await;
+        match patience.bear(ui, found)? {
+            Some(None) => break "DELETE_COMPLETE".to_owned(),
+            Some(Some(now)) if now.status == "DELETE_COMPLETE" => break now.status,
+            found if began.elapsed() > limit => {
                 let what = format!("the deletion of stack {}", existing.name);
                 return Err(Error::TimedOut {
                     what,
                     seconds: limit.as_secs(),
-                    last: Some(now.status),
+                    last: found.flatten().map(|now| now.status),
                 });
             }
-            Some(_) => tokio::time::sleep(aws.pace).await,
+            _ => tokio::time::sleep(aws.pace).await,
         }
     };
     if !reviewed_only {

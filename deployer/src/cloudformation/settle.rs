@@ -1,7 +1,8 @@
 //! Brings a stack into a state from which it can be changed, whatever an earlier run left behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::patience::Patience;
 use super::stack::{self, Existing};
 use super::watch::Watch;
 use super::{delete, watch};
@@ -29,7 +30,7 @@ pub async fn settle(
                 stack: name.to_owned(),
                 on: format!("an operation in {}", existing.status),
             });
-            rest(aws, &existing, limit).await?;
+            rest(aws, ui, &existing, limit).await?;
         } else if existing.is_leftover() {
             if existing.status != "REVIEW_IN_PROGRESS" {
                 ui.say(format!(
@@ -50,23 +51,25 @@ pub async fn settle(
 }
 
 /// Waits until the stack's status is final.
-async fn rest(aws: &Aws, existing: &Existing, limit: Duration) -> Result<()> {
-    let began = std::time::Instant::now();
-    while let Some(now) = stack::find(aws, &existing.id)
-        .await?
-        .filter(|now| !watch::is_final(&now.status))
-    {
+async fn rest(aws: &Aws, ui: &Ui, existing: &Existing, limit: Duration) -> Result<()> {
+    let began = Instant::now();
+    let mut patience = Patience::default();
+    loop {
+        let looked = stack::find(aws, &existing.id).await;
+        let last = match patience.bear(ui, looked)? {
+            Some(found) if found.as_ref().is_none_or(|now| watch::is_final(&now.status)) => return Ok(()),
+            found => found.flatten().map(|now| now.status),
+        };
         if began.elapsed() > limit {
             let what = format!("the running operation on stack {}", existing.name);
             return Err(Error::TimedOut {
                 what,
                 seconds: limit.as_secs(),
-                last: Some(now.status),
+                last,
             });
         }
         tokio::time::sleep(aws.pace).await;
     }
-    Ok(())
 }
 
 /// Follows an operation that somebody else started, and gives the status in which it ended.

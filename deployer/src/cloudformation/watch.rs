@@ -150,6 +150,12 @@ impl Watch {
         }
     }
 
+    /// Whether the operation has failed, and is being undone.
+    pub fn goes_back(&self) -> bool {
+        let undoes = |event: &Seen| event.is_stack && event.status.contains("ROLLBACK");
+        self.seen.iter().any(undoes)
+    }
+
     /// An error when the operation takes longer than it may.
     pub fn within(&self, began: Instant, limit: Duration) -> Result<()> {
         if began.elapsed() <= limit {

@@ -7,6 +7,7 @@ use futures::future::try_join_all;
 use serde::Serialize;
 
 use super::service_of;
+use crate::cloudformation::patience::Patience;
 use crate::cloudformation::stack;
 use crate::error::{Error, Result};
 use crate::stacks::Plan;
@@ -172,8 +173,12 @@ pub async fn wait(aws: &Aws, ui: &Ui, plan: &Plan, limit: Duration) -> Result<St
             plan.ingress.stack
         )));
     };
+    let mut patience = Patience::default();
     loop {
-        let states = standing(aws, &parts).await?;
+        let Some(states) = patience.bear(ui, standing(aws, &parts).await)? else {
+            tokio::time::sleep(aws.pace).await;
+            continue;
+        };
         let waiting = match states.iter().find(|state| !state.is_steady()) {
             Some(state) => describe(state),
             None => match probe(&url, plan).await {
