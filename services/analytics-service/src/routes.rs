@@ -28,6 +28,7 @@ pub fn routes(state: AppState) -> Router {
 #[openapi(
     info(title = "Analytics", description = "What happens to patients, counted; for administrators."),
     tags((name = "Analytics", description = "What happens to patients, counted; a second or so behind.")),
-    paths(summary::summary, timeline::timeline, history::events)
+    paths(summary::summary, timeline::timeline, history::events),
+    components(schemas(timeline::Bucket))
 )]
 pub struct ApiDoc;

@@ -10,7 +10,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use kit::Problem;
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::{OpenApi, ToSchema};
 use utoipa_swagger_ui::{Config, Url};
 
 use crate::forwarded;
@@ -61,6 +62,18 @@ const DOCUMENTS: [Document; 5] = [
     },
 ];
 
+/// The names of [`DOCUMENTS`].
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema matters")]
+enum Name {
+    Patients,
+    Auth,
+    Billing,
+    Analytics,
+    Notifications,
+}
+
 /// The largest document that is read.
 const LIMIT: usize = 4 << 20;
 
@@ -68,7 +81,26 @@ const LIMIT: usize = 4 << 20;
 const POLICY: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
-/// `GET /api-docs/{name}`: the document of a service, with the address under which the gateway shows it.
+/// The gateway's own document: what is not the services'.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Gateway", description = "The only public door; what it answers by itself."),
+    tags((name = "Documents", description = "What the services behind it take and give.")),
+    paths(document, redirect, index, asset)
+)]
+pub struct ApiDoc;
+
+/// Read the OpenAPI document of a service
+///
+/// As the client of the gateway sees it: its server is the prefix under which the gateway shows the service.
+#[utoipa::path(get, path = "/api-docs/{name}", operation_id = "readServiceDocument", tag = "Documents",
+    params(("name" = inline(Name), Path, description = "Whose document")),
+    responses(
+        (status = 200, description = "The document", body = Object, headers(("Cache-Control"))),
+        (status = 404, description = "No such document", body = Problem),
+        (status = 429, description = "Too many requests from this address", body = Problem),
+        (status = 504, description = "The service took too long", body = Problem),
+))]
 pub async fn document(
     State(gateway): State<Gateway>,
     Path(name): Path<String>,
@@ -87,7 +119,7 @@ pub async fn document(
         repeatable: true,
     };
     let mut document = parsed(peer, gateway.upstream.send(peer, outgoing).await?).await?;
-    document["servers"] = json!([{ "url": prefix }]);
+    kit::openapi::behind_gateway(&mut document, prefix);
     Ok(([(header::CACHE_CONTROL, "no-cache")], Json(document)).into_response())
 }
 
@@ -113,17 +145,30 @@ async fn parsed(peer: Peer, response: Response<Body>) -> Result<Value, Problem> 
     }
 }
 
-/// `GET /docs`: to the page itself, whose assets are relative to it.
+/// Go to Swagger UI
+///
+/// The page itself is at `/docs/`, since its parts are relative to it.
+#[utoipa::path(get, path = "/docs", operation_id = "findPage", tag = "Documents",
+    responses((status = 308, description = "To /docs/", headers(("Location")))))]
 pub async fn redirect() -> impl IntoResponse {
     (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "/docs/")])
 }
 
-/// `GET /docs/`: the page.
+/// Open Swagger UI over all documents
+#[utoipa::path(get, path = "/docs/", operation_id = "readPage", tag = "Documents",
+    responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
 pub async fn index() -> Response {
     asset(Path("index.html".to_owned())).await
 }
 
-/// `GET /docs/{file}`: what the page needs.
+/// Read a part of the page
+#[utoipa::path(get, path = "/docs/{file}", operation_id = "readPart", tag = "Documents",
+    params(("file" = String, Path, description = "The name of the part", example = "swagger-ui.css")),
+    responses(
+        (status = 200, description = "A script, a style or an image", content(
+            (String = "text/css"), (String = "text/javascript"), (String = "text/html"), (String = "image/png"), (String = "application/octet-stream"))),
+        (status = 404, description = "No such page", body = Problem),
+))]
 pub async fn asset(Path(file): Path<String>) -> Response {
     let urls = DOCUMENTS.map(|document| Url::new(document.name, document.path));
     let config = Arc::new(Config::new(urls).validator_url("none").persist_authorization(false));

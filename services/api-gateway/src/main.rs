@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_gateway::config::Config;
+use api_gateway::docs::ApiDoc;
 use api_gateway::gateway::{self, Gateway};
 use api_gateway::rate::Limiter;
 use api_gateway::router;
@@ -11,6 +12,7 @@ use api_gateway::upstream::Upstream;
 use kit::cli::Cli;
 use kit::{Server, telemetry};
 use tokio::sync::Semaphore;
+use utoipa::OpenApi;
 
 const NAME: &str = "api-gateway";
 const CLI: Cli = Cli::new(NAME, "The only public door to the services.", 4004).health_on("MANAGEMENT_PORT", 9004);
@@ -32,6 +34,7 @@ async fn main() -> anyhow::Result<()> {
     Server::new(NAME, &config.serve)
         .routes(router(gateway, &config.cors_allowed_origins))
         .own_fallback()
+        .openapi(ApiDoc::openapi())
         .management(config.management())
         // The client's time to send, the service's time to answer, and a little.
         .request_timeout(config.timeout() + Duration::from_secs(15))

@@ -17,7 +17,7 @@ pub struct Credentials {
     /// Spaces around it are dropped, and capitals do not matter.
     #[schema(required = true, nullable = false, format = "email", max_length = 254)]
     pub email: Option<String>,
-    /// 1 to 1024 bytes; a new one has 8 characters at least.
+    /// 1 to 1024 bytes.
     #[schema(required = true, nullable = false, format = Password, min_length = 1, max_length = 1024)]
     pub password: Option<String>,
 }
@@ -26,11 +26,6 @@ impl Credentials {
     /// For a login: any password that is not empty.
     pub fn to_log_in(self) -> Result<(Email, SecretString)> {
         self.check(1)
-    }
-
-    /// For a new account: a password of a decent length.
-    pub fn to_sign_up(self) -> Result<(Email, SecretString)> {
-        self.check(MIN_CHARACTERS)
     }
 
     fn check(self, shortest: usize) -> Result<(Email, SecretString)> {
@@ -55,5 +50,25 @@ impl Credentials {
                 )))
             }
         }
+    }
+}
+
+/// The email address and the password of an account to be; other fields are ignored.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"email": "ada@example.org", "password": "correct horse"}))]
+pub struct NewCredentials {
+    /// Spaces around it are dropped, and capitals do not matter.
+    #[schema(required = true, nullable = false, format = "email", max_length = 254)]
+    pub email: Option<String>,
+    /// 8 characters at least, 1024 bytes at most.
+    #[schema(required = true, nullable = false, format = Password, min_length = 8, max_length = 1024)]
+    pub password: Option<String>,
+}
+
+impl NewCredentials {
+    /// For a new account: a password of a decent length.
+    pub fn to_sign_up(self) -> Result<(Email, SecretString)> {
+        let Self { email, password } = self;
+        Credentials { email, password }.check(MIN_CHARACTERS)
     }
 }

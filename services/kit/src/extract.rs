@@ -49,8 +49,14 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// Parses a JSON document; the problem names the field where it is one field's fault, and never quotes a value.
+const NO_OBJECT: &str = "The body is not the JSON object that is expected here";
+
+/// Parses a JSON object; the problem names the field where it is one field's fault, and never quotes a value.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // A derived Deserialize takes the fields from an array as well, in the order in which they happen to be written.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::bad_request(NO_OBJECT));
+    }
     let mut input = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut input).map_err(|error| {
         let (path, cause) = (error.path().to_string(), error.inner());
@@ -71,7 +77,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             None if words.starts_with("unknown field") => {
                 Problem::bad_request("The body has a field that is not known here")
             }
-            None if path == "." => Problem::bad_request("The body is not the JSON object that is expected here"),
+            None if path == "." => Problem::bad_request(NO_OBJECT),
             None => Problem::field(path, "This value has the wrong type or form"),
         }
     })?;
@@ -161,6 +167,7 @@ mod tests {
             br#"{"name":"\ud800"}"#,
             br#"{"name":"a"} x"#,
             b"[]",
+            br#" ["a"]"#,
         ] {
             assert_eq!(
                 parse::<Named>(body).expect_err("a refusal").status(),

@@ -23,6 +23,7 @@ pub fn complete(document: &utoipa::openapi::OpenApi, probes: bool) -> Value {
     document["info"]["license"] = json!({"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"});
     document["info"]["contact"] = json!({"name": "The maintainers of the platform"});
     document["servers"] = json!([{"url": "/", "description": "This service itself"}]);
+    drop_null_defaults(&mut document["components"]["schemas"]);
     operations::add(&mut document, probes);
     shared::add_components(&mut document);
     for_each_operation(&mut document, |_, _, operation| {
@@ -34,15 +35,50 @@ pub fn complete(document: &utoipa::openapi::OpenApi, probes: bool) -> Value {
     document
 }
 
+/// Makes a service's document that of the service as the gateway shows it under `prefix`.
+///
+/// The routes that every service has are left out, and what the gateway refuses by itself is added.
+pub fn behind_gateway(document: &mut Value, prefix: &str) {
+    document["servers"] = json!([{"url": prefix, "description": "The gateway"}]);
+    if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
+        paths.retain(|_, item| item["get"]["tags"][0] != operations::TAG);
+    }
+    if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {
+        tags.retain(|tag| tag["name"] != operations::TAG);
+    }
+    for (status, detail) in shared::GATEWAY_REFUSALS {
+        document["components"]["responses"][status] = shared::refusal(status, detail);
+    }
+    for_each_operation(document, |_, _, operation| {
+        for (status, _) in shared::GATEWAY_REFUSALS {
+            if operation["responses"].get(status).is_none() {
+                operation["responses"][status] = shared::reference(status);
+            }
+        }
+    });
+}
+
 /// Visits each operation of a document: its path, its method in lower case, and its object.
 pub fn for_each_operation(document: &mut Value, mut visit: impl FnMut(&str, &str, &mut Value)) {
-    let paths = document["paths"].as_object_mut().into_iter().flatten();
-    for (path, item) in paths {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for (path, item) in paths.into_iter().flatten() {
         for method in METHODS {
             if let Some(operation) = item.get_mut(method) {
                 visit(path, method, operation);
             }
         }
+    }
+}
+
+/// Drops the default that a field has when nobody sends it, which is no value that a client could send.
+fn drop_null_defaults(schemas: &mut Value) {
+    match schemas {
+        Value::Object(fields) => {
+            fields.retain(|name, value| name != "default" || !value.is_null());
+            fields.values_mut().for_each(drop_null_defaults);
+        }
+        Value::Array(all) => all.iter_mut().for_each(drop_null_defaults),
+        _ => {}
     }
 }
 
@@ -70,7 +106,7 @@ fn refuse(operation: &mut Value) {
         ("503", !probe),
     ] {
         if applies && responses.get(status).is_none() {
-            responses[status] = json!({"$ref": format!("#/components/responses/{status}")});
+            responses[status] = shared::reference(status);
         }
     }
     if body {
@@ -122,8 +158,8 @@ fn operation_is_ours(response: &Value) -> bool {
 
 /// An id without an example gets one, so that every request can be tried.
 fn describe_parameters(operation: &mut Value) {
-    let parameters = operation["parameters"].as_array_mut().into_iter().flatten();
-    for parameter in parameters {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
         if parameter["schema"]["format"] == "uuid" && parameter.get("example").is_none() {
             parameter["example"] = shared::AN_ID.into();
         }
@@ -188,6 +224,10 @@ mod tests {
         assert_eq!(open["security"], json!([]));
         assert!(open["responses"].get("401").is_none());
         assert!(document["paths"].get("/metrics").is_some());
+        let mut shown = document.clone();
+        behind_gateway(&mut shown, "/api");
+        assert!(shown["paths"].get("/metrics").is_none());
+        assert!(shown["paths"]["/open"]["get"]["responses"].get("429").is_some());
         assert!(complete(&Document::openapi(), false)["paths"].get("/metrics").is_none());
     }
 }

@@ -68,6 +68,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         family::routes::list, family::routes::create, family::routes::read,
         family::routes::add_member, family::routes::remove_member,
     ),
+    components(schemas(patient::sort::Sort)),
 )]
 struct Document;
 

@@ -8,13 +8,13 @@ use kit::token::Role;
 
 use super::users::UserView;
 use crate::app::App;
-use crate::credentials::Credentials;
+use crate::credentials::NewCredentials;
 
 /// Sign up
 ///
 /// The role is always USER, and the password has 8 characters at least. Only a system with demo data has this route.
 #[utoipa::path(
-    post, path = "/signup", operation_id = "signUp", tag = "Session", request_body = Credentials,
+    post, path = "/signup", operation_id = "signUp", tag = "Session", request_body = NewCredentials,
     responses(
         (status = 201, description = "The account is open", body = UserView),
         (status = 404, description = "This system has no demo data; an admin adds users", body = Problem),
@@ -23,7 +23,7 @@ use crate::credentials::Credentials;
 )]
 pub async fn signup(
     State(app): State<App>,
-    Json(credentials): Json<Credentials>,
+    Json(credentials): Json<NewCredentials>,
 ) -> Result<(StatusCode, Json<UserView>)> {
     if !app.signup {
         return Err(Problem::not_found(

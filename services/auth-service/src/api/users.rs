@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::administrator::Administrator;
 use crate::app::App;
-use crate::credentials::Credentials;
+use crate::credentials::NewCredentials;
 use crate::refresh_token;
 use crate::user::{self, User};
 
@@ -94,7 +94,7 @@ pub async fn list(
 #[schema(example = json!({"email": "ada@example.org", "password": "correct horse", "role": "USER"}))]
 pub struct NewUser {
     #[serde(flatten)]
-    credentials: Credentials,
+    credentials: NewCredentials,
     role: Option<Role>,
 }
 

@@ -27,6 +27,15 @@ const REFUSALS: [(&str, &str); 6] = [
     ("503", "A part is missing for now; try again after Retry-After"),
 ];
 
+/// The refusals that the gateway makes before a service is asked, or in its stead.
+pub(super) const GATEWAY_REFUSALS: [(&str, &str); 2] = [
+    (
+        "429",
+        "Too many requests of this user or from this address; try again after Retry-After",
+    ),
+    ("504", "The service took too long"),
+];
+
 /// Adds the security scheme, the schema of problems, and the refusals.
 pub(super) fn add_components(document: &mut Value) {
     let components = &mut document["components"];
@@ -36,17 +45,27 @@ pub(super) fn add_components(document: &mut Value) {
     }});
     components["schemas"][&*Problem::name()] = serde_json::to_value(Problem::schema()).unwrap_or_default();
     for (status, detail) in REFUSALS {
-        let mut response = json!({"description": detail, "content": problem(status, detail)});
-        let name = match status {
-            "401" => "WWW-Authenticate",
-            "503" => "Retry-After",
-            _ => "",
-        };
-        if let Some(header) = header(name) {
-            response["headers"] = json!({name: header});
-        }
-        components["responses"][status] = response;
+        components["responses"][status] = refusal(status, detail);
     }
+}
+
+/// A refusal as a response.
+pub(super) fn refusal(status: &str, detail: &str) -> Value {
+    let mut response = json!({"description": detail, "content": problem(status, detail)});
+    let name = match status {
+        "401" => "WWW-Authenticate",
+        "429" | "503" => "Retry-After",
+        _ => "",
+    };
+    if let Some(header) = header(name) {
+        response["headers"] = json!({name: header});
+    }
+    response
+}
+
+/// A reference to a refusal.
+pub(super) fn reference(status: &str) -> Value {
+    json!({"$ref": format!("#/components/responses/{status}")})
 }
 
 /// The content of a problem, with an example.
@@ -86,6 +105,11 @@ pub(super) fn header(name: &str) -> Option<Value> {
             true,
             "How many there are on all pages",
             json!({"type": "integer", "minimum": 0}),
+        ),
+        "X-Total-Count-Relation" => (
+            true,
+            "Whether X-Total-Count is all there are (`eq`) or a lower bound (`gte`)",
+            json!({"type": "string", "enum": ["eq", "gte"]}),
         ),
         "Retry-After" => (
             true,
