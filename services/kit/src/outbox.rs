@@ -4,6 +4,8 @@
 //! event is deleted once the broker has it, so each is published at least once and those of one key in their order.
 //! The schema is [`SCHEMA`], which a service puts into its own migrations.
 
+mod backlog;
+
 use std::{collections::HashSet, time::Duration};
 
 use anyhow::{Context, bail};
@@ -70,14 +72,20 @@ pub async fn enqueue(connection: &mut PgConnection, topic: &str, key: &str, payl
 /// When the producer's settings are refused; whatever else fails is tried again.
 pub async fn relay(pool: PgPool, kafka: KafkaArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     drop(patient_producer(&kafka)?);
-    while !shutdown.is_cancelled() {
-        if let Err(error) = lead(&pool, &kafka, &shutdown).await {
-            tracing::warn!(error = format!("{error:#}"), "the outbox relay starts over");
+    let relaying = async {
+        while !shutdown.is_cancelled() {
+            if let Err(error) = lead(&pool, &kafka, &shutdown).await {
+                tracing::warn!(error = format!("{error:#}"), "the outbox relay starts over");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = sleep(Duration::from_secs(1)) => {}
+            }
         }
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = sleep(Duration::from_secs(1)) => {}
-        }
+    };
+    tokio::select! {
+        () = relaying => {}
+        () = backlog::measure(&pool) => {}
     }
     Ok(())
 }

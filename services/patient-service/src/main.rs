@@ -16,6 +16,7 @@ async fn main() -> anyhow::Result<()> {
     let settings: Settings = Cli::parse(CLI);
     kit::telemetry::init(NAME);
     metrics::describe_counter!("patients_created_total", "Patients that were created");
+    billing::describe_metrics();
 
     let pool = database::connect(&settings.database).await?;
     database::migrate(&pool, &patient_service::app::MIGRATIONS).await?;

@@ -6,7 +6,7 @@ use contracts::topics::{ANALYTICS_GROUP, NOTIFICATION_GROUP};
 use end_to_end::{
     Ledger, Link, Options, Service,
     Service::{Analytics, Notification},
-    System, until,
+    System, Writers, until,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
@@ -43,6 +43,23 @@ async fn killed_between_effect_and_offset_a_consumer_sees_the_event_again_and_it
         })
         .await;
     }
+    ledger.settle(&system).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the service binaries: scripts/test faults"]
+async fn cut_off_from_the_broker_consumers_catch_up_afterwards() {
+    let system = System::start(Options::default()).await;
+    let (admin, ledger) = (system.admin().await, Ledger::default());
+    let writers = Writers::start(&ledger, &admin, 4);
+    writers.acknowledged(40).await;
+    system.link(Link::Kafka(Analytics)).cut().await;
+    system.link(Link::Kafka(Notification)).stall();
+    writers.acknowledged(100).await;
+    system.link(Link::Kafka(Analytics)).restore().await;
+    system.link(Link::Kafka(Notification)).restore().await;
+    writers.acknowledged(40).await;
+    writers.stop().await;
     ledger.settle(&system).await;
 }
 

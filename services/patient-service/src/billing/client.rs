@@ -1,6 +1,9 @@
 //! The gRPC client of billing-service.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use contracts::{
@@ -17,11 +20,13 @@ use kit::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpStream, time::timeout};
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
 use uuid::Uuid;
+
+use super::breaker::{Breaker, Caller};
 
 /// The service's full name in its contract.
 const SERVICE: &str = billing_service_server::SERVICE_NAME;
@@ -43,6 +48,7 @@ pub struct Billing {
     address: String,
     client: BillingServiceClient<Channel>,
     secret: Option<MetadataValue<Ascii>>,
+    breaker: Mutex<Breaker>,
 }
 
 impl Billing {
@@ -70,7 +76,45 @@ impl Billing {
             address: address.clone(),
             client: BillingServiceClient::new(channel),
             secret: secret.transpose()?,
+            breaker: Mutex::default(),
         })
+    }
+
+    /// Whether this caller is to make a call now; see [`Breaker::permits`].
+    pub(super) fn permits(&self, caller: Caller) -> bool {
+        let permitted = self.breaker().permits(caller, Instant::now());
+        if !permitted && caller == Caller::Request {
+            metrics::counter!("billing_calls_spared_total").increment(1);
+        }
+        permitted
+    }
+
+    /// Whether calls go through: the peer is not known to be dead.
+    pub(super) fn is_closed(&self) -> bool {
+        self.breaker().is_closed()
+    }
+
+    /// Tells the breaker how a call ended.
+    fn learn<T>(&self, answer: Result<T, Status>) -> Result<T, Status> {
+        let mut breaker = self.breaker();
+        let was_closed = breaker.is_closed();
+        match &answer {
+            Err(status) if is_silence(status.code()) => breaker.failed(Instant::now()),
+            _ => breaker.answered(),
+        }
+        let closed = breaker.is_closed();
+        drop(breaker);
+        metrics::gauge!("billing_breaker_open").set(if closed { 0.0 } else { 1.0 });
+        match (was_closed, closed) {
+            (true, false) => tracing::warn!("billing-service does not answer; requests no longer wait for it"),
+            (false, true) => tracing::info!("billing-service answers again"),
+            _ => {}
+        }
+        answer
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the patient's account, or finds the one that is open.
@@ -90,11 +134,11 @@ impl Billing {
             email: email.to_owned(),
         };
         let mut client = self.client.clone();
-        observed(SERVICE, "CreateBillingAccount", async {
+        let answer = observed(SERVICE, "CreateBillingAccount", async {
             let request = self.request(message, limit);
             within(limit, client.create_billing_account(request)).await
-        })
-        .await
+        });
+        self.learn(answer.await)
     }
 
     /// Closes the patient's account.
@@ -106,12 +150,11 @@ impl Billing {
             patient_id: patient.to_string(),
         };
         let mut client = self.client.clone();
-        observed(SERVICE, "CloseBillingAccount", async {
+        let answer = observed(SERVICE, "CloseBillingAccount", async {
             let request = self.request(message, limit);
             within(limit, client.close_billing_account(request)).await
-        })
-        .await
-        .map(drop)
+        });
+        self.learn(answer.await).map(drop)
     }
 
     /// A health check: whether the peer takes a connection.
@@ -149,4 +192,17 @@ async fn within<T>(
         .await
         .map_err(late)?
         .map(tonic::Response::into_inner)
+}
+
+/// Whether the code says that the peer, or what it stands on, did not answer; any other is an answer.
+fn is_silence(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Unknown
+            | Code::Internal
+            | Code::Cancelled
+            | Code::ResourceExhausted
+    )
 }

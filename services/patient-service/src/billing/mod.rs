@@ -1,5 +1,6 @@
 //! The accounts that billing-service keeps for our patients.
 
+mod breaker;
 mod client;
 mod reconcile;
 
@@ -8,17 +9,38 @@ use std::time::Duration;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use breaker::Caller;
 pub use client::{Billing, BillingArgs};
 pub use reconcile::reconcile;
 
 use crate::patient::{BillingState, Patient};
 
+/// Says what the metrics of this room mean.
+pub fn describe_metrics() {
+    metrics::describe_gauge!(
+        "billing_breaker_open",
+        "1 while billing-service is taken for dead and requests do not call it"
+    );
+    metrics::describe_counter!(
+        "billing_calls_spared_total",
+        "Calls that requests did not make, since billing-service was taken for dead"
+    );
+    metrics::describe_counter!(
+        "billing_refusals_total",
+        "Calls of the reconciler that billing-service answered with a refusal, by status code"
+    );
+    metrics::gauge!("billing_breaker_open").set(0.0);
+}
+
 /// How long a request waits for billing before the reconciler takes over.
 const INLINE: Duration = Duration::from_millis(800);
 
 impl Billing {
-    /// Opens the account while the client waits; gives nothing when billing does not answer in time.
+    /// Opens the account while the client waits; gives nothing when billing does not answer in time, or is known not to.
     pub async fn open_now(&self, pool: &PgPool, patient: &Patient) -> Option<BillingState> {
+        if !self.permits(Caller::Request) {
+            return None;
+        }
         let account = match self.open(patient.id, &patient.name, &patient.email, INLINE).await {
             Ok(account) => account,
             Err(status) => {
@@ -39,6 +61,9 @@ impl Billing {
 
     /// Closes the account while the client waits; the reconciler does it when this fails.
     pub async fn close_now(&self, pool: &PgPool, patient: Uuid) {
+        if !self.permits(Caller::Request) {
+            return;
+        }
         match self.close(patient, INLINE).await {
             Ok(()) => {
                 if let Err(error) = note_closed(pool, patient).await {
