@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use http::HeaderValue;
 use kit::ServeArgs;
 use kit::token::TokenArgs;
 
-use crate::cors;
+use crate::cors::Origins;
 use crate::peer::Peers;
 use crate::rate::Rate;
 
@@ -50,8 +49,8 @@ pub struct Config {
     #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 1)]
     pub trusted_proxies: usize,
     /// Origins whose pages may call the API from a browser, such as https://clinic.example, separated by commas; none else may
-    #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_delimiter = ',', value_parser = cors::origin)]
-    pub cors_allowed_origins: Vec<HeaderValue>,
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", default_value = "")]
+    pub cors_allowed_origins: Origins,
 }
 
 impl Config {

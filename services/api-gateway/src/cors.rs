@@ -1,5 +1,6 @@
 //! Which web pages may read the answers: none, unless their origins are listed.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -9,11 +10,24 @@ use tower_http::cors::CorsLayer;
 /// How long a browser keeps a permission.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
+/// Origins that are let in.
+#[derive(Debug, Clone, Default)]
+pub struct Origins(pub Vec<HeaderValue>);
+
+impl FromStr for Origins {
+    type Err = anyhow::Error;
+
+    /// Reads a list with commas; an empty one is none.
+    fn from_str(list: &str) -> anyhow::Result<Origins> {
+        let listed = list.split(',').map(str::trim).filter(|text| !text.is_empty());
+        listed.map(origin).collect::<anyhow::Result<_>>().map(Origins)
+    }
+}
+
 /// An origin as browsers send it: `https://clinic.example`, without a path.
 ///
-/// # Errors
-/// In words, for anything else, `*` and `null` among it: a list of origins is what keeps other pages out.
-pub fn origin(text: &str) -> anyhow::Result<HeaderValue> {
+/// Anything else is an error, `*` and `null` among it: a list of origins is what keeps other pages out.
+fn origin(text: &str) -> anyhow::Result<HeaderValue> {
     let uri: Option<Uri> = text.parse().ok();
     let plain = uri.is_some_and(|uri| {
         let scheme = uri.scheme_str().unwrap_or_default();
@@ -30,12 +44,12 @@ pub fn origin(text: &str) -> anyhow::Result<HeaderValue> {
 /// Answers the browsers' questions for these origins; none asks for no layer.
 ///
 /// Tokens are sent in a header by the page itself, so cookies and other credentials stay forbidden.
-pub fn layer(origins: &[HeaderValue]) -> Option<CorsLayer> {
+pub fn layer(Origins(origins): &Origins) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
     let layer = CorsLayer::new()
-        .allow_origin(origins.to_vec())
+        .allow_origin(origins.clone())
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
@@ -73,9 +87,10 @@ mod tests {
             "https://Clinic.example",
             "https://a@b",
             "ftp://a",
-            "",
         ] {
             assert!(origin(bad).is_err(), "{bad}");
         }
+        let listed = |list: &str| list.parse::<Origins>().unwrap().0.len();
+        assert_eq!((listed(""), listed("https://a.example, https://b.example,")), (0, 2));
     }
 }

@@ -16,13 +16,13 @@ pub mod upstream;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::{MethodRouter, any, get};
-use http::HeaderValue;
 
+use cors::Origins;
 use gateway::Gateway;
 use route::{ROUTES, Route};
 
 /// All public routes, with their own fallback; pages of these origins may read the answers.
-pub fn router(gateway: Gateway, origins: &[HeaderValue]) -> Router {
+pub fn router(gateway: Gateway, origins: &Origins) -> Router {
     let mut router = Router::new()
         .route("/api-docs/{name}", get(docs::document))
         .route("/docs", get(docs::redirect))

@@ -46,7 +46,7 @@ async fn send(bytes: &str) -> (String, String) {
     let tokens = TestTokens::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let door = listener.local_addr().unwrap();
-    let running = server(gateway(&tokens, service, ROOMY), &[]).run_on(listener, std::future::pending());
+    let running = server(gateway(&tokens, service, ROOMY), "").run_on(listener, std::future::pending());
     let running = tokio::spawn(running);
     let mut stream = TcpStream::connect(door).await.unwrap();
     let bytes = bytes.replace("TOKEN", &tokens.token(Role::User));

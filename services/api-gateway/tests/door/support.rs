@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use kit::testing::TestTokens;
 use kit::{ServeArgs, Server};
@@ -74,7 +74,7 @@ pub fn gateway(tokens: &TestTokens, service: SocketAddr, rate: Rate) -> Gateway 
 }
 
 /// The whole server around it.
-pub fn server(gateway: Gateway, origins: &[HeaderValue]) -> Server {
+pub fn server(gateway: Gateway, origins: &str) -> Server {
     let arguments = ServeArgs {
         host: [127, 0, 0, 1].into(),
         port: 0,
@@ -82,14 +82,14 @@ pub fn server(gateway: Gateway, origins: &[HeaderValue]) -> Server {
         max_connections: 64,
     };
     Server::new("api-gateway", &arguments)
-        .routes(router(gateway, origins))
+        .routes(router(gateway, &origins.parse().unwrap()))
         .own_fallback()
         .management(([127, 0, 0, 1], 0).into())
 }
 
 pub async fn door(service: SocketAddr, rate: Rate) -> Door {
     let tokens = TestTokens::new();
-    let router = server(gateway(&tokens, service, rate), &[]).routers().0;
+    let router = server(gateway(&tokens, service, rate), "").routers().0;
     Door { tokens, router }
 }
 

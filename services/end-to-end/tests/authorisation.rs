@@ -1,0 +1,135 @@
+//! Each service keeps its own door: asked past the gateway, it wants a token, the right role, and the link's secret.
+
+use contracts::{
+    LINK_SECRET_HEADER,
+    billing::v1::{BillingRequest, billing_service_client::BillingServiceClient},
+};
+use end_to_end::{Client, Options, Service, System};
+use http::{Method, StatusCode};
+use kit::{Role, testing::TestTokens};
+use serde_json::{Value, json};
+use tonic::{Code, Request, transport::Endpoint};
+
+/// What anybody may ask: to get a token, to end one, and the keys that check it.
+const OPEN: [&str; 5] = ["/login", "/refresh", "/logout", "/signup", "/.well-known/jwks.json"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the services' binaries and a broker; scripts/test runs it"]
+async fn every_route_of_every_service_wants_a_token_and_the_right_role() {
+    let system = System::start(Options::default()).await;
+    let credentials = json!({"email": "user@example.org", "password": "longenough1"});
+    let made = system.anyone().post("/auth/signup").json(&credentials).answer().await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    let user = system.login("user@example.org", "longenough1").await;
+    let strangers = TestTokens::new();
+    let forged = strangers.token(Role::Admin);
+    for service in Service::ALL.into_iter().filter(|service| *service != Service::Gateway) {
+        let nobody = system.replica(service).client();
+        let document = nobody.get("/v3/api-docs").answer().await.json();
+        let (mut closed, mut admins) = (0, 0);
+        for (method, path, operation) in operations(&document) {
+            let what = format!("{} {method} {path}", service.name());
+            let ask = async |client: &Client| {
+                let request = client.request(method.clone(), &with_an_id(&path)).json(&json!({}));
+                request.answer().await.status
+            };
+            let open = service == Service::Auth && OPEN.contains(&path.as_str());
+            let declared = operation["security"]
+                .as_array()
+                .is_some_and(|schemes| !schemes.is_empty());
+            assert_eq!(declared, !open, "{what}: what the document says of tokens");
+            if open {
+                assert!(!matches!(ask(&nobody).await.as_u16(), 403 | 500..), "{what}");
+                continue;
+            }
+            closed += 1;
+            assert_eq!(ask(&nobody).await, StatusCode::UNAUTHORIZED, "{what} without a token");
+            let forger = nobody.with_token(&forged);
+            assert_eq!(
+                ask(&forger).await,
+                StatusCode::UNAUTHORIZED,
+                "{what} with a forged token"
+            );
+            let user = nobody.with_token(user.token().expect("a token"));
+            let status = ask(&user).await;
+            if operation["responses"].get("403").is_some() {
+                admins += 1;
+                assert_eq!(status, StatusCode::FORBIDDEN, "{what} as USER");
+            } else {
+                assert!(
+                    !matches!(status.as_u16(), 401 | 403 | 500..),
+                    "{what} as USER: {status}"
+                );
+            }
+        }
+        assert!(closed > 0, "{} has routes", service.name());
+        assert_eq!(
+            admins > 0,
+            service != Service::Notification,
+            "{} has routes for admins",
+            service.name()
+        );
+    }
+}
+
+/// The method, the path and the description of each operation.
+fn operations(document: &Value) -> Vec<(Method, String, Value)> {
+    let paths = document["paths"].as_object().expect("paths");
+    let mut found = Vec::new();
+    for (path, item) in paths {
+        for (name, operation) in item.as_object().expect("operations") {
+            // Beside the methods there are parameters and descriptions; health and metrics are for anybody inside.
+            if operation.get("responses").is_some() && operation["tags"][0] != "Operations" {
+                let method = name.to_ascii_uppercase().parse().expect("a method");
+                found.push((method, path.clone(), operation.clone()));
+            }
+        }
+    }
+    found
+}
+
+/// The path with an id that nothing has for each of its parameters.
+fn with_an_id(path: &str) -> String {
+    let segments = path.split('/').map(|segment| match segment.starts_with('{') {
+        true => "00000000-0000-4000-8000-000000000000",
+        false => segment,
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the services' binaries and a broker; scripts/test runs it"]
+async fn billing_opens_no_account_for_who_does_not_know_the_secret_of_the_link() {
+    let system = System::start(Options::default().only([Service::Auth, Service::Billing])).await;
+    let address = system.replica(Service::Billing).grpc().expect("a gRPC port");
+    let channel = Endpoint::try_from(format!("http://{address}"))
+        .expect("an address")
+        .connect()
+        .await;
+    let channel = channel.expect("a connection");
+    let open = async |secret: Option<&str>| {
+        let mut request = Request::new(BillingRequest {
+            patient_id: uuid::Uuid::new_v4().to_string(),
+            name: "A Name".into(),
+            email: "a@example.org".into(),
+        });
+        if let Some(secret) = secret {
+            request
+                .metadata_mut()
+                .insert(LINK_SECRET_HEADER, secret.parse().expect("ASCII"));
+        }
+        let answer = BillingServiceClient::new(channel.clone())
+            .create_billing_account(request)
+            .await;
+        answer.map_or_else(|status| status.code(), |_| Code::Ok)
+    };
+    for secret in [None, Some(""), Some("a guess")] {
+        assert_eq!(open(secret).await, Code::Unauthenticated, "{secret:?}");
+    }
+    assert_eq!(open(Some(system.secret("BILLING_LINK_SECRET"))).await, Code::Ok);
+    let accounts: i64 = sqlx::query_scalar("select count(*) from accounts")
+        .fetch_one(&system.database(Service::Billing))
+        .await
+        .expect("a count");
+    assert_eq!(accounts, 1);
+}
