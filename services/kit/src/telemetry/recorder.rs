@@ -102,6 +102,10 @@ fn describe() {
         "database_errors_total",
         "Database calls that failed for a reason that is not the caller's, by kind"
     );
+    gauge!(
+        "outbox_batch",
+        "Events of the outbox that the relay read last, 0 when it waits"
+    );
     counter!("outbox_sent_total", "Events of the outbox that the broker has");
     counter!(
         "kafka_messages_total",
