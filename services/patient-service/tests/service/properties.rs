@@ -154,12 +154,15 @@ fn pages_repeat_no_patient_and_lose_none_that_was_there_throughout() {
                     .execute(&house.database.pool)
                     .await
                     .expect("an empty table");
-                let mut made = Vec::new();
+                let (mut made, mut deleted) = (Vec::new(), BTreeSet::new());
                 for step in &before {
-                    apply(house, step, &mut made, &mut BTreeSet::new()).await;
+                    apply(house, step, &mut made, &mut deleted).await;
                 }
-                let first: Vec<Value> = made.clone();
-                let mut deleted = BTreeSet::new();
+                let first: Vec<Value> = made
+                    .iter()
+                    .filter(|patient| !deleted.contains(&id(patient)))
+                    .cloned()
+                    .collect();
                 let mut between = between.iter();
                 let mut seen: Vec<String> = Vec::new();
                 let mut path = format!("/patients?sort={sort}&limit={limit}{search}");

@@ -1,0 +1,20 @@
+//! The validated patient event: any bytes are read or refused, what was read is in bounds, and refusals quote nothing.
+
+#![no_main]
+
+use contracts::events::Event;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    match Event::decode(bytes) {
+        Ok(event) => {
+            assert!(event.version > 0);
+            assert!((1970..=9999).contains(&event.occurred_at.year()));
+            assert!(event.birth_year.is_none_or(|year| (1800..=9999).contains(&year)));
+            for line in [event.name(), event.email()].into_iter().flatten() {
+                assert!(!line.is_empty() && !line.contains(['\0', '\n', '\r']));
+            }
+        }
+        Err(reason) => assert!(reason.to_string().len() < 100),
+    }
+});
