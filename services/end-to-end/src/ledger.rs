@@ -77,6 +77,14 @@ impl Ledger {
         true
     }
 
+    /// Notes creations that were acknowledged to somebody else, such as [`crate::load`].
+    pub fn created(&self, patients: impl IntoIterator<Item = Uuid>) {
+        for id in patients {
+            self.entries().writes += 1;
+            self.note(id, |known| known.version = known.version.max(1));
+        }
+    }
+
     /// How many writes were acknowledged.
     pub fn writes(&self) -> usize {
         self.entries().writes

@@ -8,6 +8,7 @@ use end_to_end::{
     Service::{Analytics, Notification},
     System, Writers, until,
 };
+use futures::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 #[tokio::test]
@@ -30,9 +31,12 @@ async fn killed_between_effect_and_offset_a_consumer_sees_the_event_again_and_it
     ];
     let patient = ledger.create(&admin).await.expect("an acknowledged creation");
     ledger.settle(&system).await;
-    let between = consumers.map(|(service, group, table, _)| between_effect_and_offset(&system, service, group, table));
-    let update = async { assert!(ledger.update(&admin, patient).await) };
-    tokio::join!(futures::future::join_all(between), update);
+    // Whoever takes the next event now waits inside its effect.
+    let locks = join_all(consumers.map(|(service, _, table, _)| lock(&system, service, table))).await;
+    assert!(ledger.update(&admin, patient).await);
+    let killed = consumers.into_iter().zip(locks);
+    join_all(killed.map(|((service, group, table, _), lock)| kill_after_effect(&system, service, group, table, lock)))
+        .await;
 
     for (service, _, _, metric) in consumers {
         let replica = system.replica(service);
@@ -63,47 +67,41 @@ async fn cut_off_from_the_broker_consumers_catch_up_afterwards() {
     ledger.settle(&system).await;
 }
 
-/// Lets the next event's effect be committed and its offset not, and kills the consumer in between.
-async fn between_effect_and_offset(system: &System, service: Service, group: &str, table: &'static str) {
+/// Takes a table, so that everybody else waits for it.
+async fn lock(system: &System, service: Service, table: &str) -> PgConnection {
     let url = system.postgres().url(service.database().expect("a database"));
     let mut lock = PgConnection::connect(&url).await.expect("the database");
-    lock.execute(AssertSqlSafe(format!(
-        "begin; lock table {table} in access exclusive mode"
-    )))
-    .await
-    .expect("the lock");
+    let take = AssertSqlSafe(format!("begin; lock table {table} in access exclusive mode"));
+    lock.execute(take).await.expect("the lock");
+    lock
+}
+
+/// Lets the effect that waits for the lock be committed and its offset not, and kills the consumer in between.
+async fn kill_after_effect(system: &System, service: Service, group: &str, table: &str, mut lock: PgConnection) {
     let database = system.database(service);
-    until(
-        "the consumer to wait for the lock",
-        Duration::from_secs(30),
-        async || {
-            let waiting =
-                "select exists (select from pg_locks where not granted and database = (select oid from pg_database
-                       where datname = current_database()))";
-            sqlx::query_scalar(waiting)
-                .fetch_one(&database)
-                .await
-                .expect("the locks")
-        },
-    )
+    let waiting = "select exists (select from pg_locks where not granted
+                   and database = (select oid from pg_database where datname = current_database()))";
+    until("the consumer to wait", Duration::from_secs(30), async || {
+        sqlx::query_scalar(waiting)
+            .fetch_one(&database)
+            .await
+            .expect("the locks")
+    })
     .await;
     let link = system.link(Link::Kafka(service));
     link.stall_towards_server();
-    let count = || async {
-        let count = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}")));
-        count.fetch_one(&database).await.expect("the effects")
-    };
     lock.execute("rollback").await.expect("the release");
     until("the effect to be committed", Duration::from_secs(10), async || {
-        let count: i64 = count().await;
+        let count = AssertSqlSafe(format!("select count(*) from {table}"));
+        let count: i64 = sqlx::query_scalar(count)
+            .fetch_one(&database)
+            .await
+            .expect("the effects");
         count == 3
     })
     .await;
     system.replica(service).kill9().await;
-    assert_eq!(
-        system.kafka().lag(group).await,
-        1,
-        "the effect is there, the offset is not"
-    );
+    let lag = system.kafka().lag(group).await;
+    assert_eq!(lag, 1, "the effect is there, the offset is not");
     link.restore().await;
 }
