@@ -10,5 +10,8 @@ pub mod settle;
 pub mod stack;
 pub mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub use failure::Failure;
 pub use stack::Existing;

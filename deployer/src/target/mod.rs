@@ -2,6 +2,8 @@
 
 pub mod embedded;
 pub mod http;
+#[cfg(test)]
+pub mod scripted;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

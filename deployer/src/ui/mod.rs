@@ -95,6 +95,25 @@ impl Ui {
         }))
     }
 
+    /// A screen that only remembers what happened.
+    #[cfg(test)]
+    pub fn recording() -> (Self, Arc<Mutex<Vec<Event>>>) {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let screen = Screen {
+            renderer: Box::new(tests::Recorder(events.clone())),
+            tally: Tally::default(),
+            expect: unknown(),
+        };
+        let inner = Inner {
+            screen: Mutex::new(screen),
+            began: Instant::now(),
+            json: false,
+            yes: false,
+            style: Style::default(),
+        };
+        (Self(Arc::new(inner)), events)
+    }
+
     pub fn is_json(&self) -> bool {
         self.0.json
     }

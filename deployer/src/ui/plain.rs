@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use super::clock::{took, whole};
 use super::width::clean;
 use super::{Event, Mood, Now, Renderer, Style};
+use crate::ecs::crash::PROOF;
 use crate::ecs::rollout::Rollout;
 
 /// When it is first told that a resource still takes its time; later after twice, four times as long.
@@ -111,7 +112,8 @@ impl Plain {
         }
         let wall = now.wall.replace_nanosecond(0).unwrap_or(now.wall);
         let time = wall.format(&Rfc3339).unwrap_or_default();
-        lines.into_iter().map(|line| format!("{time} {line}")).collect()
+        let rows = lines.iter().flat_map(|line| line.lines());
+        rows.map(|row| format!("{time} {row}")).collect()
     }
 }
 
@@ -227,7 +229,7 @@ fn plan(event: &Event, style: Style) -> Vec<String> {
     lines
 }
 
-/// A stopped task; what the same reason did before is told without its log.
+/// A stopped task. What the same reason did before is told without its log, and then only now and then.
 fn stopped(event: &Event, style: Style) -> Vec<String> {
     let Event::TaskStopped {
         service,
@@ -241,6 +243,9 @@ fn stopped(event: &Event, style: Style) -> Vec<String> {
         return Vec::new();
     };
     let code = exit_code.map(|c| format!(", exit code {c}")).unwrap_or_default();
+    if *times > PROOF && !is_round(*times) {
+        return Vec::new();
+    }
     if *times > 1 {
         let text = format!("task {times} of {service} stopped for the same reason: {reason}{code}");
         return vec![style.red(&text)];
@@ -248,6 +253,11 @@ fn stopped(event: &Event, style: Style) -> Vec<String> {
     let mut lines = vec![style.red(&format!("a task of {service} stopped: {reason}{code}"))];
     lines.extend(log.iter().map(|line| format!("    {}", clean(line))));
     lines
+}
+
+/// 10, 100, 1000: where it is worth saying again that the same goes on.
+fn is_round(times: u32) -> bool {
+    times >= 10 && 10_u32.checked_pow(times.ilog10()) == Some(times)
 }
 
 /// A rollout in one line.

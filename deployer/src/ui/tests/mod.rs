@@ -3,7 +3,7 @@
 mod schema;
 mod script;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -14,6 +14,15 @@ use super::tally::Tally;
 use super::tree::Tree;
 use super::{Now, Renderer, Style, ndjson};
 use script::Beat;
+
+/// Remembers events instead of showing them.
+pub struct Recorder(pub Arc<Mutex<Vec<Event>>>);
+
+impl Renderer for Recorder {
+    fn event(&mut self, event: &Event, _: Now) {
+        self.0.lock().expect("whole").push(event.clone());
+    }
+}
 
 /// 2026-01-02T03:04:05Z
 const BEGIN: i64 = 1_767_323_045;
@@ -158,11 +167,20 @@ fn a_small_terminal_is_never_overrun_and_shows_the_rollout_first() {
 #[test]
 fn timestamps_stand_before_every_line_of_a_pipe() {
     let mut plain = Plain::new(Style::default(), true);
-    let event = Event::Note {
-        text: "one\ntwo".into(),
+    let event = Event::Error {
+        message: "one\ntwo".into(),
+        hint: None,
+        exit_code: 1,
     };
     assert_eq!(
         plain.take(&event, at(5)),
-        ["2026-01-02T03:04:10Z one", "2026-01-02T03:04:10Z two"]
+        ["2026-01-02T03:04:10Z error: one", "2026-01-02T03:04:10Z two"]
     );
+}
+
+#[test]
+fn a_loop_of_equal_crashes_does_not_flood_the_screen() {
+    let mut plain = Plain::new(Style::default(), false);
+    let told = (1..=1000).filter(|times| !plain.take(&script::stopped(*times), at(0)).is_empty());
+    assert_eq!(told.collect::<Vec<_>>(), [1, 2, 3, 10, 100, 1000]);
 }

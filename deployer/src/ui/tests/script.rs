@@ -453,7 +453,7 @@ fn rollout(rows: &[Row], failed: i32, targets: &[&str]) -> Event {
     }
 }
 
-fn stopped(times: u32) -> Event {
+pub fn stopped(times: u32) -> Event {
     Event::TaskStopped {
         service: "app".into(),
         task: format!("0a1b{times}"),

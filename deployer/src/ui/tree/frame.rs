@@ -168,7 +168,8 @@ fn children(rows: &mut Vec<Row>, stack: &Stack, view: &View, most: usize) {
             text.push_str(&format!("  {left}"));
         }
         rows.push(Row(Tone::Dim, text));
-        if let Some(rollout) = &busy.rollout {
+        // One that has come to rest says nothing more than the resource's own row.
+        if let Some(rollout) = busy.rollout.as_ref().filter(|rollout| rollout.is_moving()) {
             table(rows, rollout);
         }
     }

@@ -65,7 +65,8 @@ impl Tree {
             | Event::Compiler { .. }
             | Event::Serving { .. } => Vec::new(),
             Event::Plan { .. } => lines(event, self.style),
-            Event::StackTurns { status, .. } if Mood::of(status) != Mood::Bad => Vec::new(),
+            // That what was replaced is cleaned away shows in the live part.
+            Event::StackTurns { status, .. } if !status.ends_with("ROLLBACK_IN_PROGRESS") => Vec::new(),
             Event::Resource {
                 status,
                 reason,

@@ -1,0 +1,93 @@
+//! An AWS endpoint that answers as a test says: what the embedded one cannot be made to do.
+
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Aws, Session};
+use crate::cli::Cli;
+use crate::ui::Ui;
+
+/// What to answer to an operation (`DescribeStacks`) with this body: status and text; `None` breaks the connection off.
+type Answer = dyn Fn(&str, &str) -> Option<(u16, String)> + Send + Sync;
+
+/// Listens on a port of its own until it is dropped.
+pub struct Scripted {
+    url: String,
+    work: tokio::task::JoinHandle<()>,
+}
+
+impl Scripted {
+    pub async fn start(answer: impl Fn(&str, &str) -> Option<(u16, String)> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let answer: Arc<Answer> = Arc::new(answer);
+        let work = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, answer.clone()));
+            }
+        });
+        Self {
+            url: format!("http://{address}"),
+            work,
+        }
+    }
+
+    /// Clients that talk to it.
+    pub async fn aws(&self, ui: &Ui) -> Aws {
+        let cli = Cli::parse_from(["deployer", "--endpoint-url", &self.url, "status"]);
+        Session::new(cli.common, ui.clone())
+            .connect()
+            .await
+            .expect("it answers")
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.work.abort();
+    }
+}
+
+/// Answers one request.
+async fn serve(mut stream: TcpStream, answer: Arc<Answer>) {
+    let mut bytes = Vec::new();
+    let (head, mut body) = loop {
+        if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+            return;
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            break (head.to_owned(), body.as_bytes().to_vec());
+        }
+    };
+    let header = |name: &str| {
+        head.lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.to_owned())
+    };
+    let length: usize = header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    while body.len() < length && stream.read_buf(&mut body).await.unwrap_or(0) > 0 {}
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let health = head.starts_with("GET /_localstack/health");
+    let operation = match header("x-amz-target") {
+        Some(target) => target.rsplit('.').next().unwrap_or_default().to_owned(),
+        None => url::form_urlencoded::parse(body.as_bytes())
+            .find(|(key, _)| key == "Action")
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default(),
+    };
+    let answered = if health {
+        Some((200, r#"{"services":{}}"#.to_owned()))
+    } else {
+        answer(&operation, &body)
+    };
+    if let Some((status, text)) = answered {
+        let length = text.len();
+        let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}");
+        let _ = stream.write_all(answer.as_bytes()).await;
+    }
+}
