@@ -1,7 +1,10 @@
 //! Patient events from Kafka into the journal.
 
 use async_trait::async_trait;
-use contracts::topics::{ANALYTICS_GROUP, PATIENT, PATIENT_DLQ};
+use contracts::{
+    events::Event,
+    topics::{ANALYTICS_GROUP, PATIENT, PATIENT_DLQ},
+};
 use kit::{
     database,
     kafka::{Handler, Incoming, KafkaArgs, Outcome, TopicSpec, consume, ensure_topics},
@@ -9,7 +12,7 @@ use kit::{
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::{event::Event, journal};
+use crate::journal;
 
 /// Consumes until `shutdown`.
 ///

@@ -1,14 +1,13 @@
 //! `GET /analytics/events`: what happened to one patient.
 
 use axum::extract::State;
+use contracts::events::EventType;
 use kit::{Admin, Json, Query, Result};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, PgPool};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-
-use crate::event::EventType;
 
 /// One event of a patient.
 #[derive(Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]

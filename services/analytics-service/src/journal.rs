@@ -1,8 +1,7 @@
 //! Writing an event into the journal and what follows from it, once.
 
+use contracts::events::{Event, EventType};
 use sqlx::PgPool;
-
-use crate::event::{Event, EventType};
 
 /// What recording an event came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! analytics-service: counts what happens to patients.
 
 mod consumer;
-mod event;
 mod history;
 mod journal;
 mod routes;

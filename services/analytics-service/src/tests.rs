@@ -1,11 +1,15 @@
 //! The service as it meets the world: messages in, answers out.
 
 mod over_kafka;
+mod properties;
 
 use std::collections::HashMap;
 
 use axum::{Router, body::Body};
-use contracts::patient::events::PatientEvent;
+use contracts::{
+    events::{Event, Unreadable},
+    patient::events::PatientEvent,
+};
 use http::{Request, StatusCode};
 use kit::{
     Role, database,
@@ -21,7 +25,6 @@ use uuid::Uuid;
 use crate::{
     MIGRATOR,
     consumer::Recorder,
-    event::{Event, Unreadable},
     journal::{self, Recorded},
     routes::{self, AppState},
     summary,
@@ -333,6 +336,7 @@ async fn bad_parameters_and_wrong_roles_are_refused() {
         "/analytics/timeline?from=yesterday",
         "/analytics/timeline?from=2026-02-30",
         "/analytics/timeline?from=-9999-01-01",
+        "/analytics/timeline?to=9999-12-31T23:59:59-23:59",
         "/analytics/timeline?from=2026-02-02&to=2026-02-02",
         "/analytics/timeline?from=2000-01-01&to=2026-01-01&bucket=hour",
     ] {

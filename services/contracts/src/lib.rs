@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod events;
+pub mod letters;
 pub mod topics;
 
 /// The encoded descriptors of every `.proto` file, for gRPC reflection.

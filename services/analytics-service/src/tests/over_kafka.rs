@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{consumer, event::Unreadable};
+use crate::consumer;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,0 +1,70 @@
+//! Whatever the order and however often events come, what is known at the end is the same.
+
+use proptest::{
+    collection::vec,
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use tokio::runtime::Runtime;
+
+use super::*;
+
+/// The events of one patient, from version 1, and an order in which they are delivered: each at least once.
+fn deliveries() -> impl Strategy<Value = (usize, bool, Vec<usize>)> {
+    (1usize..6, any::<bool>()).prop_flat_map(|(events, deleted)| {
+        let shuffled = Just((0..events).collect::<Vec<_>>()).prop_shuffle();
+        (Just(events), Just(deleted), shuffled, vec(0..events, 0..4))
+            .prop_map(|(events, deleted, order, again)| (events, deleted, order.into_iter().chain(again).collect()))
+    })
+}
+
+#[test]
+fn any_order_with_any_repetition_ends_in_the_newest_state() {
+    let runtime = Runtime::new().expect("a runtime");
+    let Some(service) = runtime.block_on(Service::start()) else {
+        return;
+    };
+    let mut runner = TestRunner::new(Config {
+        cases: 48,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let held = runner.run(&deliveries(), |(events, deleted, order)| {
+        runtime.block_on(async {
+            let (patient, begun) = (Uuid::new_v4(), OffsetDateTime::now_utc());
+            let messages: Vec<Vec<u8>> = (1..=events)
+                .map(|version| {
+                    let kind = match version {
+                        1 => "PATIENT_CREATED",
+                        last if deleted && last == events => "PATIENT_DELETED",
+                        _ => "PATIENT_UPDATED",
+                    };
+                    let mut event = event(patient, kind, version as i64, begun + Duration::seconds(version as i64));
+                    event.birth_year = 1950 + version as i32;
+                    event.encode_to_vec()
+                })
+                .collect();
+            for index in &order {
+                prop_assert_eq!(service.deliver(&messages[*index]).await, Outcome::Done);
+            }
+            let known: (i64, Option<i32>, bool) =
+                sqlx::query_as("select version, birth_year, deleted from patients where patient_id = $1")
+                    .bind(patient)
+                    .fetch_one(&service.database.pool)
+                    .await
+                    .expect("the patient");
+            let gone = deleted && events > 1;
+            prop_assert_eq!(known, (events as i64, (!gone).then_some(1950 + events as i32), gone));
+            let history = service.history(patient).await;
+            prop_assert_eq!(
+                history.len(),
+                events,
+                "each event is in the journal once: {:?}",
+                history
+            );
+            Ok(())
+        })
+    });
+    held.unwrap_or_else(|failure| panic!("{failure}"));
+    runtime.block_on(service.database.drop());
+}
