@@ -71,9 +71,9 @@ impl Load {
         let running = self.start().await?;
         tokio::time::sleep(time).await;
         let (api, people) = (running.api.clone(), running.people.clone());
-        let report = running.stop().await?;
-        if !keep {
-            people.forget(&api).await?;
+        let mut report = running.stop().await?;
+        if !keep && let Err(fault) = people.forget(&api).await {
+            report.left_behind = Some(fault);
         }
         Ok(report)
     }

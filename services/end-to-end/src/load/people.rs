@@ -85,7 +85,7 @@ impl People {
     }
 
     /// Deletes them.
-    pub(super) async fn forget(&self, api: &Api) -> anyhow::Result<()> {
+    pub(super) async fn forget(&self, api: &Api) -> Result<(), Fault> {
         stream::iter(self.created())
             .map(Ok)
             .try_for_each_concurrent(AT_ONCE, |id| async move {
@@ -94,7 +94,6 @@ impl People {
                 deleted.map(drop)
             })
             .await
-            .map_err(|fault| anyhow!("the patients of this run could not all be deleted: {fault}"))
     }
 
     async fn create(&self, api: &Api) -> Result<(), Fault> {

@@ -32,6 +32,8 @@ pub struct Report {
     pub first_failures: Vec<Failure>,
     /// The patients whose creation was acknowledged, those from before the load among them.
     pub created: Vec<Uuid>,
+    /// Why some of them could not be deleted afterwards.
+    pub left_behind: Option<Fault>,
 }
 
 /// One request that failed.
@@ -73,6 +75,7 @@ impl Report {
             failures: BTreeMap::new(),
             first_failures: Vec::new(),
             created,
+            left_behind: None,
         };
         for Sample {
             operation,
@@ -180,6 +183,12 @@ impl fmt::Display for Report {
                 failure.operation.name(),
                 failure.fault,
                 milliseconds(failure.took)
+            )?;
+        }
+        if let Some(fault) = &self.left_behind {
+            writeln!(
+                f,
+                "hint: patients of this run are still there ({fault}); only an ADMIN may delete them"
             )?;
         }
         if self.failures.keys().any(|(_, fault)| *fault == Fault::Status(429)) {
