@@ -2,6 +2,7 @@
 
 mod support;
 
+mod bench;
 mod billing;
 mod million;
 mod patients;

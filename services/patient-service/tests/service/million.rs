@@ -11,12 +11,12 @@ use crate::support::{House, house, patient};
 const ROWS: i32 = 50_000;
 
 /// Patients that nobody has met: words from hashes, and one with a name of its own.
-async fn fill(pool: &PgPool) {
+pub async fn fill(pool: &PgPool, rows: i32) {
     let insert = "insert into patient (id, name, email, address, date_of_birth, registered_date, version)
         select gen_random_uuid(), 'P' || translate(md5('n' || i), '0123456789', 'ghijklmnop'), md5('e' || i) || '@example.org',
             i || ' Main Street', date '1930-01-01' + i % 30000, date '2020-01-01' + i % 1500, 1
         from generate_series(1, $1) i";
-    sqlx::query(insert).bind(ROWS).execute(pool).await.expect("rows");
+    sqlx::query(insert).bind(rows).execute(pool).await.expect("rows");
     sqlx::query("analyze patient").execute(pool).await.expect("statistics");
 }
 
@@ -41,7 +41,7 @@ async fn a_page_reads_as_many_rows_as_it_must_whatever_is_searched_and_however_d
         .connect(&house.database.url)
         .await
         .expect("a pool");
-    fill(&pool).await;
+    fill(&pool, ROWS).await;
     let rare = house.create("Zebulon Quixote").await;
     let (_, before) = scans(&pool).await;
     for sort in Sort::ALL {
@@ -116,5 +116,45 @@ async fn the_total_is_exact_through_creations_deletions_and_what_is_rolled_back(
             .expect("both counts");
     assert_eq!(counted, (11, 11));
     assert_eq!(page.body.as_array().map(Vec::len), Some(1), "{}", json!(page.body));
+    house.database.drop().await;
+}
+
+/// The time of pages at a million patients, through the service: `scripts/bench services`.
+#[tokio::test]
+#[ignore = "fills a table for a minute"]
+async fn bench_a_million_patients() {
+    let house = house!();
+    fill(&house.database.pool, 1_000_000).await;
+    let deep = {
+        let page = house
+            .call(Method::GET, "/patients?limit=100&sort=dateOfBirth", None)
+            .await;
+        let link = page
+            .header("link")
+            .strip_prefix('<')
+            .and_then(|link| link.split_once('>'))
+            .expect("a next page");
+        link.0.to_owned()
+    };
+    for (name, path) in [
+        ("list, first page", "/patients"),
+        ("list, 100 by birth date, second page", deep.as_str()),
+        ("search, one match", "/patients?search=9a0b1c2d3e@nobody"),
+        ("search, all match", "/patients?search=main%20street"),
+        ("search, 1 in 1000", "/patients?search=777%20main"),
+        ("search, two characters", "/patients?search=77"),
+    ] {
+        let mut times = Vec::new();
+        for _ in 0..21 {
+            let begun = std::time::Instant::now();
+            assert_eq!(house.call(Method::GET, path, None).await.status, 200);
+            times.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+        times.sort_by(f64::total_cmp);
+        println!(
+            "{name:38} median {:8.1} ms   min {:8.1}   max {:8.1}   n=21",
+            times[10], times[0], times[20]
+        );
+    }
     house.database.drop().await;
 }
