@@ -59,7 +59,12 @@ pub async fn page(pool: &PgPool, wanted: Wanted<'_>) -> Result<Page> {
 
 async fn found(pool: &PgPool, wanted: Wanted<'_>, search: &Search) -> Result<(Vec<Patient>, Total)> {
     let mut transaction = pool.begin().await?;
-    let tried: Vec<Patient> = in_order(wanted).build_query_as().fetch_all(&mut *transaction).await?;
+    // Statements that are not kept: a plan for any pattern, or made with a way taken away, would be used for all.
+    let tried: Vec<Patient> = in_order(wanted)
+        .build_query_as()
+        .persistent(false)
+        .fetch_all(&mut *transaction)
+        .await?;
     let frequent = tried.len() as i64 > wanted.limit;
     let patients = if frequent {
         // Frequent enough that the count is reached within few rows, in whatever order they lie.
@@ -70,6 +75,7 @@ async fn found(pool: &PgPool, wanted: Wanted<'_>, search: &Search) -> Result<(Ve
         plan(&mut transaction, "enable_indexscan").await?;
         by_index(wanted, search)
             .build_query_as()
+            .persistent(false)
             .fetch_all(&mut *transaction)
             .await?
     };
@@ -78,6 +84,7 @@ async fn found(pool: &PgPool, wanted: Wanted<'_>, search: &Search) -> Result<(Ve
     )
     .bind(search.pattern())
     .bind(COUNTED + 1)
+    .persistent(false)
     .fetch_one(&mut *transaction)
     .await?;
     transaction.commit().await?;

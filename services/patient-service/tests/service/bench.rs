@@ -21,13 +21,14 @@ const ROWS: i32 = 1_000_000;
 const RUNS: usize = 11;
 
 /// Something to list: what it is called, the search, the order, and whether it is a page from the middle.
-const LISTS: [(&str, Option<&str>, Sort, bool); 10] = [
+const LISTS: [(&str, Option<&str>, Sort, bool); 11] = [
     ("first page", None, Sort::Name, false),
     ("deep page", None, Sort::Name, true),
     ("deep page, -name", None, Sort::NameDescending, true),
     ("first page, dateOfBirth", None, Sort::DateOfBirth, false),
     ("search, one match", Some("zebulon"), Sort::Name, false),
     ("search, no match", Some("nobody at all"), Sort::RegisteredDate, false),
+    ("search, 1 in 90", Some("pab"), Sort::Name, false),
     ("search, all match", Some("main street"), Sort::Name, false),
     ("search, all match, deep", Some("main street"), Sort::DateOfBirth, true),
     ("search, 1 letter, few", Some("z"), Sort::Name, false),
