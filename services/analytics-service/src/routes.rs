@@ -32,3 +32,13 @@ pub fn routes(state: AppState) -> Router {
     components(schemas(timeline::Bucket))
 )]
 pub struct ApiDoc;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete() {
+        assert_eq!(kit::testing::document_faults(&ApiDoc::openapi()), Vec::<String>::new());
+    }
+}

@@ -6,7 +6,9 @@ use axum::extract::State;
 use kit::{Admin, Json, Problem, Query, Result};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgPool};
-use time::{Date, Duration, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+use time::{
+    Date, Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
+};
 use utoipa::{IntoParams, ToSchema};
 
 /// At most so many points are answered; more make a chart nobody can read and a query that costs.
@@ -118,7 +120,7 @@ impl Range {
         let malformed = |field| {
             refuse(
                 field,
-                format!("{field} must be a date or an RFC 3339 time, from 1970 on"),
+                format!("{field} must be a date or an RFC 3339 time, from 1970 to 9998"),
             )
         };
         let bucket = query.bucket.unwrap_or_default();
@@ -172,10 +174,12 @@ impl Range {
     }
 }
 
-/// Reads `2026-01-31` (its midnight, UTC) or an RFC 3339 time, from 1970 on: earlier there is nothing to count.
+/// Reads `2026-01-31` (its midnight, UTC) or an RFC 3339 time, from 1970 on: earlier there is nothing to count. In UTC, and a
+/// year before the last that can be told, so that the bucket around it can be, too.
 fn instant(text: &str) -> Option<OffsetDateTime> {
     let date = Date::parse(text, format_description!("[year]-[month]-[day]")).map(|date| date.midnight().assume_utc());
     date.or_else(|_| OffsetDateTime::parse(text, &Rfc3339))
-        .ok()
-        .filter(|at| at.year() >= 1970)
+        .ok()?
+        .checked_to_offset(UtcOffset::UTC)
+        .filter(|at| (1970..9999).contains(&at.year()))
 }

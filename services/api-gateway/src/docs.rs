@@ -187,3 +187,13 @@ pub async fn asset(Path(file): Path<String>) -> Response {
         Err(error) => Problem::internal(error).into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete() {
+        assert_eq!(kit::testing::document_faults(&ApiDoc::openapi()), Vec::<String>::new());
+    }
+}

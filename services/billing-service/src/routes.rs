@@ -90,3 +90,13 @@ async fn show(State(pool): State<PgPool>, _: Admin, Path(id): Path<Uuid>) -> Res
         .map(Json)
         .ok_or_else(|| Problem::not_found("Billing account not found"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete() {
+        assert_eq!(kit::testing::document_faults(&ApiDoc::openapi()), Vec::<String>::new());
+    }
+}

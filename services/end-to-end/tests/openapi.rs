@@ -10,7 +10,8 @@ async fn what_a_service_answers_is_what_its_document_says() {
     let system = System::start(Options::default()).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/schemathesis");
     let mut failed = Vec::new();
-    for service in Service::ALL {
+    // Whoever tries everything at auth-service may well demote the administrator, so its turn comes last.
+    for service in Service::ALL.into_iter().rev() {
         // A run is shorter than a token is good.
         let admin = system.admin().await;
         let mut command = Command::new(&script);

@@ -1,6 +1,7 @@
 //! What tests of services share.
 
 mod collector;
+mod document;
 pub mod exposition;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use crate::token::{Claims, ISSUER, Role, Verifier};
 
 pub use collector::{Collected, Collector};
+pub use document::document_faults;
 
 /// The audience of [`TestTokens`].
 pub const AUDIENCE: &str = "patient-management";

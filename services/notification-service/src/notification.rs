@@ -16,9 +16,16 @@ pub struct Notification {
     pub kind: Kind,
     #[sqlx(try_from = "String")]
     pub status: Status,
+    /// How often sending was tried.
+    #[schema(minimum = 0)]
+    pub attempts: i32,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
+    /// When it was sent or given up; absent while it is pending.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, required = false)]
+    pub finished_at: Option<OffsetDateTime>,
 }
 
 /// What a notification is about.
@@ -93,7 +100,7 @@ pub async fn list(
 ) -> sqlx::Result<Vec<Notification>> {
     // Ids are UUIDs of version 7, so their order is that of the writing.
     sqlx::query_as(
-        "select id, patient_id, kind, status, created_at from notifications
+        "select id, patient_id, kind, status, attempts, created_at, finished_at from notifications
          where ($1::uuid is null or patient_id = $1) and ($2::uuid is null or id > $2)
          order by id limit $3",
     )

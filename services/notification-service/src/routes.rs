@@ -73,3 +73,13 @@ async fn list(
         notification::list(&pool, query.patient_id, query.after, limit).await?,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete() {
+        assert_eq!(kit::testing::document_faults(&ApiDoc::openapi()), Vec::<String>::new());
+    }
+}

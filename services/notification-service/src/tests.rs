@@ -353,7 +353,7 @@ async fn notifications_are_shown_to_whoever_is_signed_in() {
     assert_eq!((&all[1], &all[2]), (&page[1], &rest[0]));
     let mut shown: Vec<_> = all[0].as_object().expect("an object").keys().collect();
     shown.sort();
-    assert_eq!(shown, ["createdAt", "id", "kind", "patientId", "status"]);
+    assert_eq!(shown, ["attempts", "createdAt", "id", "kind", "patientId", "status"]);
     for bad in ["?limit=1001", "?patientId=x", "?after=1"] {
         let (status, _) = service.get(&format!("/notifications{bad}"), Some(Role::User)).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{bad}");

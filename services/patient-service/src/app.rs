@@ -97,3 +97,13 @@ pub async fn ensure_topics(args: KafkaArgs, shutdown: CancellationToken) -> anyh
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete() {
+        assert_eq!(kit::testing::document_faults(&openapi()), Vec::<String>::new());
+    }
+}

@@ -23,3 +23,13 @@ pub fn document() -> utoipa::openapi::OpenApi {
     ),
 )]
 struct Document;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete() {
+        assert_eq!(kit::testing::document_faults(&document()), Vec::<String>::new());
+    }
+}
