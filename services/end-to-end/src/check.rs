@@ -124,7 +124,11 @@ async fn patients(patients: &PgPool, history: &History) -> Vec<String> {
         }
     }
     let living = history.stories.iter().filter(|(_, story)| !story.is_deleted());
-    wrong.extend(living.filter_map(|(id, _)| (!rows.contains_key(id)).then(|| format!("patient {id} is lost"))));
+    wrong.extend(
+        living
+            .filter(|(id, _)| !rows.contains_key(id))
+            .map(|(id, _)| format!("patient {id} is lost")),
+    );
     wrong
 }
 
@@ -156,8 +160,8 @@ async fn accounts(patients: &PgPool, billing: &PgPool, history: &History) -> Vec
     }
     wrong.extend(
         accounts
-            .into_iter()
-            .map(|(id, _)| format!("an account for {id}, who never was")),
+            .into_keys()
+            .map(|id| format!("an account for {id}, who never was")),
     );
     wrong
 }

@@ -100,3 +100,64 @@ impl Story {
         (self.partitions.len() > 1).then(|| format!("its events are in partitions {:?}", self.partitions))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    const PATIENT: &str = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
+
+    /// The topic after these messages: partition, kind and version; one version is one event.
+    fn topic(messages: &[(i32, &str, i64)]) -> History {
+        let records: Vec<Record> = (0..)
+            .zip(messages)
+            .map(|(offset, (partition, kind, version))| {
+                let event = PatientEvent {
+                    patient_id: PATIENT.into(),
+                    event_type: (*kind).into(),
+                    event_id: Uuid::from_u128(version.unsigned_abs().into()).to_string(),
+                    version: *version,
+                    ..PatientEvent::default()
+                };
+                Record {
+                    partition: *partition,
+                    offset,
+                    key: PATIENT.into(),
+                    payload: event.encode_to_vec(),
+                    headers: Vec::new(),
+                }
+            })
+            .collect();
+        History::read(&records)
+    }
+
+    const C: &str = PATIENT_CREATED;
+    const U: &str = PATIENT_UPDATED;
+    const D: &str = PATIENT_DELETED;
+
+    #[test]
+    fn a_story_in_order_holds_and_repetitions_do_not_matter() {
+        let told = topic(&[(0, C, 1), (0, U, 2), (0, C, 1), (0, D, 3), (0, U, 2)]);
+        assert_eq!((told.repeated, told.wrong.len()), (2, 0), "{:?}", told.wrong);
+        let story = told.stories.values().next().expect("the story");
+        assert!(story.is_deleted());
+        assert_eq!(story.version(), 3);
+    }
+
+    #[test]
+    fn what_is_out_of_order_missing_or_in_two_places_is_found() {
+        let wrong: [&[(i32, &str, i64)]; 6] = [
+            &[(0, C, 1), (0, U, 3), (0, U, 2)],
+            &[(0, C, 1), (0, U, 3)],
+            &[(0, U, 2)],
+            &[(0, C, 1), (0, D, 2), (0, U, 3)],
+            &[(0, C, 1), (0, C, 2)],
+            &[(0, C, 1), (1, U, 2)],
+        ];
+        for messages in wrong {
+            assert_eq!(topic(messages).wrong.len(), 1, "{messages:?}");
+        }
+    }
+}

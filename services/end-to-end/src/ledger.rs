@@ -131,7 +131,7 @@ impl Ledger {
         }
         let mut entries = self.entries();
         *entries.failures.entry(format!("{what}: {status}")).or_default() += 1;
-        let expected = matches!(status.as_u16(), 502 | 503 | 504) || also.contains(&status.as_u16());
+        let expected = matches!(status.as_u16(), 502..=504) || also.contains(&status.as_u16());
         if !expected {
             entries
                 .wrong
