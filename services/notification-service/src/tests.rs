@@ -1,5 +1,7 @@
 //! The service as it meets the world: messages in, letters and answers out.
 
+mod properties;
+
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;

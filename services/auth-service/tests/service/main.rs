@@ -2,6 +2,7 @@
 
 mod keys;
 mod login;
+mod properties;
 mod sessions;
 mod support;
 mod users;
