@@ -6,16 +6,20 @@
 
 mod backlog;
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use futures::future::join_all;
 use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer, PurgeConfig},
+    types::RDKafkaErrorCode,
 };
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgListener};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -36,6 +40,12 @@ pub const SCHEMA: &str = "create table outbox (
 
 /// The advisory lock of the one relay of a database ("outbox" in ASCII).
 const LOCK: i64 = 0x6f75_7462_6f78;
+/// How long the leader waits for its database before it gives the lead up.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The largest event, in bytes: what a broker takes by default (1 MB), with room for key and headers.
+const LARGEST: usize = 900_000;
+/// How long the events of a key stay where they are once the broker refused one of them.
+const SET_ASIDE: Duration = Duration::from_secs(60);
 /// Events that are read at once.
 const BATCH: i64 = 500;
 /// How often the table is looked at without being told.
@@ -53,7 +63,15 @@ struct Event {
 /// Writes an event into the transaction that `connection` is in.
 ///
 /// The caller holds the lock of the row that the event is about, so that the events of one key keep their order.
+///
+/// # Errors
+/// Those of the database; `Encode` when the event is larger than a broker takes, so that the write fails with it.
 pub async fn enqueue(connection: &mut PgConnection, topic: &str, key: &str, payload: &[u8]) -> sqlx::Result<()> {
+    if payload.len() + key.len() > LARGEST {
+        return Err(sqlx::Error::Encode(
+            format!("an event of {} bytes is larger than {LARGEST}", payload.len()).into(),
+        ));
+    }
     let insert = "with event as (insert into outbox (topic, key, payload, traceparent) values ($1, $2, $3, $4))
                   select pg_notify('outbox', '')";
     sqlx::query(insert)
@@ -107,7 +125,7 @@ async fn lead(pool: &PgPool, kafka: &KafkaArgs, shutdown: &CancellationToken) ->
     };
     // What is still queued must not follow the events of the next leader.
     producer.purge(PurgeConfig::default().queue().inflight());
-    let _ = leader.close().await;
+    let _ = timeout(PATIENCE, leader.close()).await;
     led
 }
 
@@ -121,12 +139,9 @@ async fn try_lock(leader: &mut PgConnection) -> sqlx::Result<bool> {
 async fn send_all(pool: &PgPool, leader: &mut PgConnection, producer: &FutureProducer) -> anyhow::Result<()> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen("outbox").await?;
+    let mut refused = Refused::default();
     loop {
-        let batch: Vec<Event> =
-            sqlx::query_as("select id, topic, key, payload, traceparent from outbox order by id limit $1")
-                .bind(BATCH)
-                .fetch_all(&mut *leader)
-                .await?;
+        let batch = read_batch(leader, refused.keys()).await?;
         metrics::gauge!("outbox_batch").set(batch.len() as f64);
         if batch.is_empty() {
             tokio::select! {
@@ -140,8 +155,39 @@ async fn send_all(pool: &PgPool, leader: &mut PgConnection, producer: &FuturePro
         let mut rest = batch;
         while !rest.is_empty() {
             let (round, later) = first_of_each_key(rest);
-            send_round(&round, leader, producer).await?;
+            refused.add(send_round(&round, leader, producer).await?);
             rest = later;
+            rest.retain(|event| !refused.keys.contains(&event.key));
+        }
+    }
+}
+
+async fn read_batch(leader: &mut PgConnection, without: &[String]) -> anyhow::Result<Vec<Event>> {
+    let oldest = "select id, topic, key, payload, traceparent from outbox where key <> all($2) order by id limit $1";
+    let reading = sqlx::query_as(oldest).bind(BATCH).bind(without).fetch_all(leader);
+    Ok(timeout(PATIENCE, reading).await.context("the database is silent")??)
+}
+
+/// Keys of which the broker refused an event for ever: they wait, in their order, and hold up no other key.
+#[derive(Default)]
+struct Refused {
+    keys: Vec<String>,
+    since: Option<Instant>,
+}
+
+impl Refused {
+    /// The keys to leave alone; after a while none, so that a raised limit of the broker is found.
+    fn keys(&mut self) -> &[String] {
+        if self.since.is_some_and(|since| since.elapsed() >= SET_ASIDE) {
+            *self = Self::default();
+        }
+        &self.keys
+    }
+
+    fn add(&mut self, keys: Vec<String>) {
+        if !keys.is_empty() {
+            self.since.get_or_insert_with(Instant::now);
+            self.keys.extend(keys);
         }
     }
 }
@@ -154,8 +200,15 @@ fn first_of_each_key(events: Vec<Event>) -> (Vec<Event>, Vec<Event>) {
         .partition(|event| seen.insert((event.topic.clone(), event.key.clone())))
 }
 
-/// Sends events of different keys together and deletes those that the broker has.
-async fn send_round(round: &[Event], leader: &mut PgConnection, producer: &FutureProducer) -> anyhow::Result<()> {
+/// Sends events of different keys together and deletes those that the broker has; gives the keys of those it refused.
+///
+/// The next event of a key is sent only after the deletion of the one before, on the connection that has the lock. So
+/// a leader that lost the lock, and does not know it yet, can repeat an event but not overtake one.
+async fn send_round(
+    round: &[Event],
+    leader: &mut PgConnection,
+    producer: &FutureProducer,
+) -> anyhow::Result<Vec<String>> {
     let sending = join_all(round.iter().map(|event| async move {
         let mut span = kafka::sending(&event.topic, event.traceparent.as_deref());
         let trace = span.trace().to_string();
@@ -175,22 +228,37 @@ async fn send_round(round: &[Event], leader: &mut PgConnection, producer: &Futur
     let results = loop {
         tokio::select! {
             results = &mut sending => break results,
-            () = sleep(Duration::from_secs(2)) => leader.ping().await.context("the relay's lock is lost")?,
+            () = sleep(Duration::from_secs(2)) => {
+                let alive = timeout(PATIENCE, leader.ping()).await.context("the database is silent")?;
+                alive.context("the relay's lock is lost")?;
+            }
         }
     };
     let sent: Vec<i64> = results
         .iter()
         .filter_map(|result| result.as_ref().ok().copied())
         .collect();
-    sqlx::query("delete from outbox where id = any($1)")
+    let deletion = sqlx::query("delete from outbox where id = any($1)")
         .bind(&sent)
-        .execute(leader)
-        .await?;
+        .execute(leader);
+    timeout(PATIENCE, deletion).await.context("the database is silent")??;
     metrics::counter!("outbox_sent_total").increment(sent.len() as u64);
-    match results.into_iter().find_map(Result::err) {
-        Some(error) => bail!("an event could not be sent: {error}"),
-        None => Ok(()),
+    let mut refused = Vec::new();
+    for (event, result) in round.iter().zip(results) {
+        let Err(error) = result else { continue };
+        metrics::counter!("outbox_failures_total").increment(1);
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::MessageSizeTooLarge) {
+            bail!("an event could not be sent: {error}");
+        }
+        tracing::error!(
+            outbox.id = event.id,
+            kafka.topic = event.topic,
+            event.bytes = event.payload.len(),
+            "the broker refuses an event as too large; it waits with the later ones of its key: raise max.message.bytes"
+        );
+        refused.push(event.key.clone());
     }
+    Ok(refused)
 }
 
 #[cfg(test)]

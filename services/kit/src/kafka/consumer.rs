@@ -1,19 +1,28 @@
 //! A consumer that sees every message at least once, in order, and never skips one silently.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Context;
 use async_trait::async_trait;
 use rdkafka::{
     Message, Offset,
     consumer::{CommitMode, Consumer, StreamConsumer},
-    message::{BorrowedMessage, Header, Headers, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
+    error::KafkaResult,
+    message::{BorrowedMessage, Headers},
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{KafkaArgs, producer, spans::processing};
+use super::{
+    KafkaArgs,
+    letters::Letters,
+    spans::processing,
+    troubles::{Place, Troubles},
+    watch::Watch,
+};
 use crate::trace::HEADER;
 
 /// A message as a handler sees it.
@@ -49,8 +58,11 @@ pub trait Handler: Send + Sync {
 
 /// Consumes until `shutdown`, then commits and leaves the group.
 ///
-/// The offset is stored after the handler is done, so a crash repeats messages and never loses one. A broker that is
-/// away is waited for.
+/// The offset is stored after the handler is done, so a crash repeats messages and never loses one. A message that
+/// fails holds up its own partition, for 0.2 s to 20 s between tries, and no other. A broker that is away is waited for.
+///
+/// Membership is not static: a task of ECS has no name that outlives it, and one that leaves hands its partitions over
+/// at once, which beats a session that has to expire.
 ///
 /// # Errors
 /// When the settings are refused.
@@ -61,7 +73,8 @@ pub async fn consume(
     handler: impl Handler,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let consumer: StreamConsumer = args
+    let troubles = Arc::new(Troubles::default());
+    let consumer: StreamConsumer<Watch> = args
         .config()?
         .set("group.id", group)
         .set("enable.auto.commit", "true")
@@ -71,29 +84,44 @@ pub async fn consume(
         .set("allow.auto.create.topics", "false")
         .set("topic.metadata.refresh.interval.ms", "5000")
         .set("session.timeout.ms", "10000")
+        // For the lag: what the last fetch said of the end of each partition, without asking for it.
+        .set("statistics.interval.ms", "5000")
         // A long poll that does not wake on new data would cost up to this, so it is short.
         .set("fetch.wait.max.ms", "20")
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .create()
+        .create_with_context(Watch::new(troubles.clone()))
         .context("the Kafka consumer's settings are refused")?;
     consumer
         .subscribe(topics)
         .context("the topics cannot be subscribed to")?;
-    let letters = producer(&args)?;
-    let mut pause = Pause::default();
+    let letters = Letters::new(&args, group)?;
     loop {
         let received = tokio::select! {
             () = shutdown.cancelled() => break,
+            () = until(troubles.next_due()) => {
+                for (place, offset) in troubles.due(Instant::now()) {
+                    resume(&consumer, &troubles, &place, offset);
+                }
+                continue;
+            }
             received = consumer.recv() => received,
         };
         let message = match received {
             Ok(message) => message,
             Err(error) => {
                 tracing::warn!(kafka.group = group, error = %error, "waiting for Kafka");
-                wait(Duration::from_secs(1), &shutdown).await;
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = sleep(Duration::from_secs(1)) => {}
+                }
                 continue;
             }
         };
+        let place = Place::of(&message);
+        if troubles.holds(&place) {
+            // It was fetched before its partition was paused; it comes again after the one that failed.
+            continue;
+        }
         let mut span = processing(&message, group, header(&message, HEADER));
         let delivered = span.scope(deliver(&message, &handler, &letters)).await;
         if delivered.is_err() {
@@ -102,26 +130,27 @@ pub async fn consume(
         drop(span);
         match delivered {
             Ok(()) => {
-                pause = Pause::default();
+                troubles.over(&place);
+                note_age(&message);
                 if let Err(error) = consumer.store_offset_from_message(&message) {
                     // The partition went to another member, who will see the message again.
                     tracing::debug!(error = %error, "the offset could not be stored");
                 }
             }
             Err(error) => {
-                let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+                let pause = troubles.hold(&place, message.offset(), Instant::now());
                 tracing::warn!(
-                    kafka.topic = topic,
-                    kafka.partition = partition,
-                    kafka.offset = offset,
+                    kafka.topic = place.topic,
+                    kafka.partition = place.partition,
+                    kafka.offset = message.offset(),
+                    pause.seconds = pause.as_secs_f64(),
                     error = format!("{error:#}"),
                     "a message will be tried again"
                 );
-                metrics::counter!("kafka_retries_total", "topic" => topic.to_owned()).increment(1);
-                wait(pause.next(), &shutdown).await;
-                // Going back, instead of trying in place, keeps the consumer polling, and so in its group.
-                if let Err(error) = consumer.seek(topic, partition, Offset::Offset(offset), Duration::from_secs(5)) {
-                    tracing::debug!(error = %error, "the partition went to another member");
+                metrics::counter!("kafka_retries_total", "topic" => place.topic.clone()).increment(1);
+                // The other partitions go on, and polling for them keeps this consumer in its group.
+                if let Err(error) = consumer.pause(&place.list()) {
+                    tracing::debug!(error = %error, "the partition could not be paused");
                 }
             }
         }
@@ -135,11 +164,30 @@ pub async fn consume(
     .context("the consumer could not leave its group")
 }
 
-async fn deliver(
-    message: &BorrowedMessage<'_>,
-    handler: &impl Handler,
-    letters: &FutureProducer,
-) -> anyhow::Result<()> {
+/// Lets a partition go on with the message that failed; when that does not work now, it is tried again.
+fn resume(consumer: &StreamConsumer<Watch>, troubles: &Troubles, place: &Place, offset: i64) {
+    let back = || -> KafkaResult<()> {
+        let list = place.list();
+        consumer.resume(&list)?;
+        let patience = Duration::from_secs(2);
+        let sought = consumer.seek(&place.topic, place.partition, Offset::Offset(offset), patience);
+        sought.inspect_err(|_| drop(consumer.pause(&list)))
+    };
+    match back() {
+        Ok(()) => troubles.resumed(place),
+        Err(error) => {
+            tracing::warn!(
+                kafka.topic = place.topic,
+                kafka.partition = place.partition,
+                error = %error,
+                "a partition cannot go back to the message that failed; trying again"
+            );
+            troubles.put_off(place, Instant::now() + Duration::from_secs(1));
+        }
+    }
+}
+
+async fn deliver(message: &BorrowedMessage<'_>, handler: &impl Handler, letters: &Letters) -> anyhow::Result<()> {
     let incoming = Incoming {
         topic: message.topic(),
         partition: message.partition(),
@@ -147,51 +195,25 @@ async fn deliver(
         key: message.key().unwrap_or_default(),
         payload: message.payload().unwrap_or_default(),
     };
-    let topic = incoming.topic.to_owned();
-    match handler.handle(&incoming).await? {
-        Outcome::Done => {
-            metrics::counter!("kafka_messages_total", "topic" => topic, "outcome" => "done").increment(1);
-            Ok(())
-        }
+    let outcome = match handler.handle(&incoming).await? {
+        Outcome::Done => "done",
         Outcome::Poison(reason) => {
-            bury(&incoming, &reason, letters).await?;
-            metrics::counter!("kafka_messages_total", "topic" => topic, "outcome" => "poison").increment(1);
-            Ok(())
+            letters.bury(message, &reason).await?;
+            "poison"
         }
-    }
+    };
+    let topic = incoming.topic.to_owned();
+    metrics::counter!("kafka_messages_total", "topic" => topic, "outcome" => outcome).increment(1);
+    Ok(())
 }
 
-/// Puts a message that cannot be handled on the dead-letter topic, and waits until it is there.
-async fn bury(incoming: &Incoming<'_>, reason: &str, letters: &FutureProducer) -> anyhow::Result<()> {
-    let (partition, offset) = (incoming.partition.to_string(), incoming.offset.to_string());
-    let told = [
-        ("reason", reason),
-        ("topic", incoming.topic),
-        ("partition", &partition),
-        ("offset", &offset),
-    ];
-    let headers = told.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-        headers.insert(Header {
-            key,
-            value: Some(value.as_bytes()),
-        })
-    });
-    let grave = format!("{}.dlq", incoming.topic);
-    let record = FutureRecord::to(&grave)
-        .key(incoming.key)
-        .payload(incoming.payload)
-        .headers(headers);
-    let sent = letters.send(record, Duration::from_secs(5)).await;
-    sent.map_err(|(error, _)| error)
-        .with_context(|| format!("{grave} does not take the message"))?;
-    tracing::error!(
-        kafka.topic = incoming.topic,
-        kafka.partition = incoming.partition,
-        kafka.offset = incoming.offset,
-        reason,
-        "a message that cannot be handled went to {grave}"
-    );
-    Ok(())
+/// How old the message was when it was handled.
+fn note_age(message: &BorrowedMessage<'_>) {
+    let written = message.timestamp().to_millis().and_then(|at| u64::try_from(at).ok());
+    if let (Some(written), Ok(now)) = (written, SystemTime::now().duration_since(UNIX_EPOCH)) {
+        let age = now.saturating_sub(Duration::from_millis(written));
+        metrics::gauge!("kafka_last_message_age_seconds", "topic" => message.topic().to_owned()).set(age.as_secs_f64());
+    }
 }
 
 fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
@@ -200,26 +222,9 @@ fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
     std::str::from_utf8(header.value?).ok()
 }
 
-async fn wait(pause: Duration, shutdown: &CancellationToken) {
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = sleep(pause) => {}
-    }
-}
-
-/// Pauses that double from 0.2 s to 20 s.
-struct Pause(Duration);
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(Duration::from_millis(200))
-    }
-}
-
-impl Pause {
-    fn next(&mut self) -> Duration {
-        let now = self.0;
-        self.0 = (now * 2).min(Duration::from_secs(20));
-        now
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,8 +1,11 @@
 //! Kafka: settings, the idempotent producer, topics, and the at-least-once consumer.
 
 mod consumer;
+mod letters;
 mod spans;
 mod topics;
+mod troubles;
+mod watch;
 
 use std::time::Duration;
 
@@ -87,6 +90,9 @@ fn build_producer(args: &KafkaArgs, message_timeout: &str) -> anyhow::Result<Fut
     args.config()?
         .set("enable.idempotence", "true")
         .set("acks", "all")
+        // What the broker did not take is sent again until the timeout; idempotence keeps the order meanwhile.
+        .set("max.in.flight.requests.per.connection", "5")
+        .set("queue.buffering.max.kbytes", "65536")
         .set("linger.ms", "2")
         .set("message.timeout.ms", message_timeout)
         .create()

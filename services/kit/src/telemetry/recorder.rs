@@ -107,6 +107,29 @@ fn describe() {
         "Events of the outbox that the relay read last, 0 when it waits"
     );
     counter!("outbox_sent_total", "Events of the outbox that the broker has");
+    counter!("outbox_failures_total", "Tries to publish an event that failed");
+    gauge!(
+        "kafka_consumer_lag",
+        "Messages of a partition that are not handled yet; 0 where another member has the partition"
+    );
+    gauge!(
+        "kafka_last_message_age_seconds",
+        Unit::Seconds,
+        "How old the last message was when it was handled, by topic"
+    );
+    gauge!(
+        "kafka_retry_pause_seconds",
+        Unit::Seconds,
+        "How long a partition pauses before the message that failed is tried again; 0 when it goes on"
+    );
+    counter!(
+        "kafka_rebalances_total",
+        "Times that partitions came or went, by change"
+    );
+    counter!(
+        "kafka_letters_failed_total",
+        "Dead letters that could not be written, by the topic of the message"
+    );
     counter!(
         "kafka_messages_total",
         "Messages that were handled, by topic and outcome"
