@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{History, Service, System, ledger::Acknowledged};
 
 /// How long the platform may take until it has nothing left to do.
-const SETTLING: Duration = Duration::from_secs(60);
+const SETTLING: Duration = Duration::from_secs(120);
 
 /// Waits until nothing is left to do, then checks:
 ///
