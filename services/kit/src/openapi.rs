@@ -206,7 +206,8 @@ mod tests {
     fn an_operation_tells_its_own_answers_and_those_of_the_shared_code() {
         let document = complete(&Document::openapi(), true);
         let create = &document["paths"]["/things"]["post"];
-        let statuses: Vec<&String> = create["responses"].as_object().expect("responses").keys().collect();
+        let mut statuses: Vec<&String> = create["responses"].as_object().expect("responses").keys().collect();
+        statuses.sort();
         assert_eq!(statuses, ["201", "400", "401", "403", "409", "413", "415", "503"]);
         assert_eq!(
             create["responses"]["201"]["headers"]["Location"]["required"], true,
