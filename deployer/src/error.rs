@@ -81,11 +81,6 @@ pub enum Error {
     Interrupted { hint: String },
     #[error("{0}")]
     Declined(String),
-    #[error("`deployer {command}` is not built yet")]
-    NotBuilt {
-        command: &'static str,
-        instead: &'static str,
-    },
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
     /// Failures of several stacks; the first decides the exit code, unless another one is stuck.
@@ -174,7 +169,6 @@ impl Error {
             Self::Preflight(findings) => findings.iter().map(|finding| finding.hint.as_str()).collect::<Vec<_>>().join("\n      "),
             Self::MoreThanCode { .. } => "`deployer diff` shows it, `deployer up` deploys it; --code swaps images alone".into(),
             Self::RolledBack { service, .. } => format!("`deployer logs {service}` shows what it said; correct it and run `deployer up --code` again"),
-            Self::NotBuilt { instead, .. } => (*instead).into(),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "free some disk space, then run the command again".into(),
             Self::Manifest(error) => return error.hint(),
             Self::Shared(error) => return error.hint(),

@@ -125,16 +125,6 @@ fn synth_writes_the_same_templates_twice_and_notices_a_stale_one() {
 }
 
 #[test]
-fn what_is_not_built_says_so() {
-    let dir = TempDir::new().unwrap();
-    for arguments in [&["estimate"][..], &["up", "--code"]] {
-        let output = deployer(dir.path(), free_port(), arguments);
-        assert_eq!(output.status.code(), Some(1));
-        assert!(talk(&output).contains("is not built yet"), "{}", talk(&output));
-    }
-}
-
-#[test]
 fn with_json_an_error_is_a_versioned_line_on_stdout() {
     let dir = TempDir::new().unwrap();
     let output = deployer(dir.path(), free_port(), &["status", "--json"]);
