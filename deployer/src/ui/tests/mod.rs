@@ -1,5 +1,6 @@
 //! The whole screen: one script, played to the tree, to a pipe and to a program.
 
+mod events;
 mod schema;
 mod script;
 
@@ -181,6 +182,6 @@ fn timestamps_stand_before_every_line_of_a_pipe() {
 #[test]
 fn a_loop_of_equal_crashes_does_not_flood_the_screen() {
     let mut plain = Plain::new(Style::default(), false);
-    let told = (1..=1000).filter(|times| !plain.take(&script::stopped(*times), at(0)).is_empty());
+    let told = (1..=1000).filter(|times| !plain.take(&events::stopped(*times), at(0)).is_empty());
     assert_eq!(told.collect::<Vec<_>>(), [1, 2, 3, 10, 100, 1000]);
 }
