@@ -7,6 +7,9 @@ use tokio::{process::Command, time::timeout};
 
 use crate::canary::canary;
 
+/// A variable's name and value.
+type Setting<'a> = (&'a str, &'a str);
+
 /// How long a process may take to see that its settings are wrong.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -22,7 +25,7 @@ pub async fn refused(system: &System) -> Vec<(String, String)> {
     let lines = format!("{secret}\n{secret}");
     let database = ("DATABASE_URL", auth.as_str());
     let key = ("AUTH_KEY_ENCRYPTION_KEY", system.secret("AUTH_KEY_ENCRYPTION_KEY"));
-    let cases: [(Service, &str, [(&str, &str); 2]); 7] = [
+    let cases: [(Service, &str, [Setting<'_>; 2]); 7] = [
         (
             Service::Auth,
             "a malformed address",
