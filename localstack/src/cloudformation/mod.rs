@@ -25,5 +25,6 @@ pub mod stack;
 pub mod deploy;
 pub mod drift;
 pub mod engine;
+mod outputs;
 pub mod remove;
 pub mod rollback;

@@ -15,61 +15,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
-    Broker, Client, Kafka, Link, Postgres, Proxy, Replica, Service, broker::Listener, free_port, log, postgres,
+    Broker, Client, Kafka, Link, Options, Postgres, Proxy, Replica, Service, broker::Listener, free_port, log, postgres,
 };
-
-/// What a system consists of.
-#[derive(Debug, Clone)]
-pub struct Options {
-    services: Vec<Service>,
-    replicas: BTreeMap<Service, usize>,
-    env: Vec<(Option<Service>, String, String)>,
-    demo_patients: bool,
-}
-
-impl Default for Options {
-    /// Every service once, the demo's admin, and no patients.
-    fn default() -> Self {
-        Self {
-            services: Service::ALL.to_vec(),
-            replicas: BTreeMap::new(),
-            env: Vec::new(),
-            demo_patients: false,
-        }
-    }
-}
-
-impl Options {
-    /// Only these services.
-    pub fn only(mut self, services: impl IntoIterator<Item = Service>) -> Self {
-        self.services = services.into_iter().collect();
-        self
-    }
-
-    /// So many processes of a service; 0 leaves its front door closed until one is added.
-    pub fn replicas(mut self, service: Service, count: usize) -> Self {
-        self.replicas.insert(service, count);
-        self
-    }
-
-    /// A variable for one service.
-    pub fn env(mut self, service: Service, name: &str, value: impl Into<String>) -> Self {
-        self.env.push((Some(service), name.to_owned(), value.into()));
-        self
-    }
-
-    /// A variable for all services.
-    pub fn env_for_all(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.env.push((None, name.to_owned(), value.into()));
-        self
-    }
-
-    /// The 15 patients of the demo.
-    pub fn demo_patients(mut self) -> Self {
-        self.demo_patients = true;
-        self
-    }
-}
 
 /// The processes, the links between them, and the folder with their data and logs; all end with this value.
 #[derive(Debug)]

@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::launch::{self, Prepared};
+use super::launch;
+use super::live::Live;
 use super::model::{self, ContainerState, Status, Task, Wish};
 use super::{Ecs, names, task_definition};
 use crate::runtime::load_balancer::Balancers;
-use crate::runtime::task::order::Command;
-use crate::runtime::task::output::Output;
 use crate::runtime::task::process::Container;
-use crate::service::logs;
 use crate::service::records::now;
 use crate::{AwsError, Context};
 
@@ -26,23 +23,6 @@ struct End {
     code: &'static str,
     reason: String,
     failed: bool,
-}
-
-/// A container of this task that was started.
-struct Live {
-    prepared: Prepared,
-    container: Container,
-    output: Option<Output>,
-    healthy: Health,
-}
-
-struct Health {
-    bad: u32,
-    next: Instant,
-    running: bool,
-    /// Whether it was ever healthy.
-    known: bool,
-    begun: Instant,
 }
 
 /// Makes a task and begins to start it. The caller holds the gate.
@@ -242,20 +222,7 @@ async fn start(
                 state.status = Status::Running;
             }
         })?;
-        let output = Output::open(&folder).ok();
-        let healthy = Health {
-            bad: 0,
-            next: Instant::now(),
-            running: false,
-            known: false,
-            begun: Instant::now(),
-        };
-        into.push(Live {
-            prepared,
-            container,
-            output,
-            healthy,
-        });
+        into.push(Live::begin(prepared, container, &folder));
     }
     Ok(())
 }
@@ -294,90 +261,6 @@ async fn watch(cx: &Context, task: &Task, containers: &mut [Live], token: &Cance
             }
             live.probe(n, &said);
         }
-    }
-}
-
-impl Live {
-    /// Sends what the container wrote to its log.
-    fn pump(&mut self, cx: &Context, last: bool) {
-        let Some(output) = &mut self.output else { return };
-        let lines = match output.lines(last) {
-            Ok(lines) if !lines.is_empty() => lines,
-            _ => return,
-        };
-        let Some(log) = &self.prepared.log else { return };
-        let at = now();
-        let events: Vec<(i64, String)> = lines.into_iter().map(|line| (at, line)).collect();
-        if let Err(error) = logs::append(cx, &log.group, &log.stream, &events) {
-            tracing::warn!(log.group = %log.group, %error, "a container's output is lost");
-        }
-    }
-
-    /// Runs the health check when it is due. While a container is new it is asked every second at most.
-    fn probe(&mut self, n: usize, said: &mpsc::Sender<(usize, bool)>) {
-        let Some(check) = self.prepared.check.clone() else {
-            return;
-        };
-        if self.healthy.running || Instant::now() < self.healthy.next {
-            return;
-        }
-        self.healthy.running = true;
-        let (container, prepared, said) = (self.container.clone(), self.prepared.clone(), said.clone());
-        tokio::spawn(async move {
-            let command = Command {
-                argv: check.argv,
-                ..prepared.command
-            };
-            let well = container
-                .succeeds(&prepared.rootfs, command, check.timeout)
-                .await
-                .unwrap_or(false);
-            let _ = said.send((n, well)).await;
-        });
-    }
-
-    fn judge(&mut self, cx: &Context, task: &Task, well: bool) -> Result<(), AwsError> {
-        let Some(check) = &self.prepared.check else {
-            return Ok(());
-        };
-        self.healthy.running = false;
-        let age = self.healthy.begun.elapsed();
-        self.healthy.bad = if well || age < check.start_period {
-            0
-        } else {
-            self.healthy.bad + 1
-        };
-        self.healthy.known |= well;
-        let eager = Duration::from_millis(500);
-        let pause = if self.healthy.known {
-            check.interval
-        } else {
-            check.interval.min(eager)
-        };
-        self.healthy.next = Instant::now() + pause;
-        // Asking more often than the definition says must not make a slow start look like a failure.
-        let patience = if self.healthy.known {
-            Duration::ZERO
-        } else {
-            check.start_period + check.interval * check.retries
-        };
-        let verdict = match () {
-            () if well => "HEALTHY",
-            () if self.healthy.bad >= check.retries && age >= patience => "UNHEALTHY",
-            () => return Ok(()),
-        };
-        let name = &self.prepared.name;
-        let changed = model::task(cx, &task.id)?
-            .is_some_and(|t| t.containers.iter().any(|c| &c.name == name && c.health != verdict));
-        if changed {
-            edit(cx, &task.id, |task| {
-                if let Some(state) = task.containers.iter_mut().find(|c| &c.name == name) {
-                    state.health = verdict.into();
-                }
-            })?;
-            cx.part::<Ecs>().wake.notify_one();
-        }
-        Ok(())
     }
 }
 
@@ -466,7 +349,7 @@ fn note_end(cx: &Context, task: &Task, name: &str, outcome: crate::runtime::task
     })
 }
 
-fn edit(cx: &Context, id: &str, change: impl FnOnce(&mut Task)) -> Result<(), AwsError> {
+pub(super) fn edit(cx: &Context, id: &str, change: impl FnOnce(&mut Task)) -> Result<(), AwsError> {
     let ecs = cx.part::<Ecs>();
     let _held = ecs.hold();
     if let Some(mut task) = model::task(cx, id)? {

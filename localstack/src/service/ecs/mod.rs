@@ -3,6 +3,7 @@
 mod cluster;
 mod drive;
 mod launch;
+mod live;
 mod model;
 mod names;
 mod plan;
