@@ -48,10 +48,7 @@ async fn main() -> anyhow::Result<()> {
     Server::new(NAME, &config.serve)
         .routes(api::router(app.clone()))
         .openapi(api::openapi::document())
-        .ready("database", move || {
-            let pool = pool.clone();
-            async move { database::ping(&pool).await }
-        })
+        .database(&pool)
         .background("upkeep", |shutdown| upkeep::run(app, shutdown))
         .run()
         .await

@@ -61,21 +61,8 @@ async fn main() -> anyhow::Result<()> {
     Server::new("billing-service", &settings.serve)
         .routes(routes::routes(state))
         .openapi(ApiDoc::openapi())
-        .ready("database", {
-            let pool = pool.clone();
-            move || {
-                let pool = pool.clone();
-                async move { database::ping(&pool).await }
-            }
-        })
-        .report("auth-service", {
-            let verifier = verifier.clone();
-            move || {
-                let verdict = verifier.check();
-                async move { verdict }
-            }
-        })
-        .background("signing keys", |shutdown| verifier.keep_fresh(shutdown))
+        .database(&pool)
+        .tokens(&verifier)
         .grpc(grpc, |listener, shutdown| rpc::serve(listener, pool, guard, shutdown))
         .run()
         .await

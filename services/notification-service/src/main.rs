@@ -78,22 +78,9 @@ async fn main() -> anyhow::Result<()> {
     Server::new("notification-service", &settings.serve)
         .routes(routes::routes(state))
         .openapi(ApiDoc::openapi())
-        .ready("database", move || {
-            let pool = pool.clone();
-            async move { database::ping(&pool).await }
-        })
-        .report("kafka", move || {
-            let broker = broker.clone();
-            async move { kafka::reachable(&broker).await }
-        })
-        .report("auth-service", {
-            let verifier = verifier.clone();
-            move || {
-                let verdict = verifier.check();
-                async move { verdict }
-            }
-        })
-        .background("signing keys", |shutdown| verifier.keep_fresh(shutdown))
+        .database(&pool)
+        .kafka(&broker)
+        .tokens(&verifier)
         .background("consumer", |shutdown| consumer::run(settings.kafka, receiver, shutdown))
         .background("sender", |shutdown| sender.run(shutdown))
         .run()

@@ -32,20 +32,14 @@ async fn main() -> anyhow::Result<()> {
         billing: billing.clone(),
     };
     let producer = kafka::producer(&settings.kafka)?;
-    let (checked, kafka_args, topics) = (pool.clone(), settings.kafka.clone(), settings.kafka);
+    let (kafka_args, topics) = (settings.kafka.clone(), settings.kafka);
 
     Server::new(NAME, &settings.serve)
         .routes(app::routes(app))
         .openapi(app::openapi())
-        .ready("database", move || ping(checked.clone()))
-        .report("tokens", {
-            let verifier = verifier.clone();
-            move || std::future::ready(verifier.check())
-        })
-        .report("kafka", move || {
-            let producer = producer.clone();
-            async move { kafka::reachable(&producer).await }
-        })
+        .database(&pool)
+        .tokens(&verifier)
+        .kafka(&producer)
         .report("billing", {
             let billing = billing.clone();
             move || {
@@ -53,7 +47,6 @@ async fn main() -> anyhow::Result<()> {
                 async move { billing.check().await }
             }
         })
-        .background("keys", |shutdown| verifier.keep_fresh(shutdown))
         .background("reconciler", {
             let pool = pool.clone();
             |shutdown| billing::reconcile(pool, billing, shutdown)
@@ -62,8 +55,4 @@ async fn main() -> anyhow::Result<()> {
         .background("outbox", |shutdown| outbox::relay(pool, kafka_args, shutdown))
         .run()
         .await
-}
-
-async fn ping(pool: sqlx::PgPool) -> Result<(), String> {
-    database::ping(&pool).await
 }

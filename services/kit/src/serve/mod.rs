@@ -5,6 +5,7 @@ mod edge;
 mod guard;
 mod health;
 mod metrics;
+mod needs;
 mod run;
 mod stream;
 
