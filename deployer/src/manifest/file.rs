@@ -18,6 +18,8 @@ pub struct File {
     pub _network: Network,
     #[serde(default, rename = "ingress")]
     pub _ingress: Ingress,
+    #[serde(default, rename = "alarms")]
+    pub _alarms: Alarms,
     #[serde(default, rename = "kafka")]
     pub _kafka: Kafka,
     #[serde(default, rename = "database_defaults")]
@@ -40,9 +42,11 @@ pub struct File {
 pub struct Settings {
     pub demo_data: bool,
     pub protected: bool,
+    pub customer_key: bool,
     pub project: Option<Project>,
     pub network: Network,
     pub ingress: Ingress,
+    pub alarms: Alarms,
     pub kafka: Kafka,
     pub database_defaults: Database,
     pub service_defaults: Service,
@@ -79,6 +83,8 @@ pub enum Nat {
     /// One NAT gateway for all zones: cheap, and a zone's outage may take egress with it.
     Single,
     PerZone,
+    /// No way out but AWS's own APIs, through endpoints in the VPC.
+    None,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -90,6 +96,16 @@ pub struct Ingress {
     pub certificate: Option<String>,
     pub probe: Option<String>,
     pub curl: Option<Vec<String>>,
+    /// Whether the load balancer's access logs are kept in a bucket.
+    pub access_logs: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alarms {
+    pub enabled: Option<bool>,
+    /// Who is told, once they have confirmed the subscription.
+    pub email: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -152,6 +168,8 @@ pub struct Service {
     pub memory: Option<u32>,
     pub count: Option<u32>,
     pub scaling: Option<Scaling>,
+    /// Fargate's spare capacity: cheaper, and taken back with two minutes' notice.
+    pub spot: Option<bool>,
     pub health_path: Option<String>,
     pub health_command: Option<Vec<String>>,
     pub database: Option<String>,
@@ -184,4 +202,6 @@ pub struct Scaling {
     pub minimum: u32,
     pub maximum: u32,
     pub cpu_percent: u8,
+    /// Requests a minute that one task of the ingress' service takes before there are more.
+    pub requests_per_target: Option<u32>,
 }

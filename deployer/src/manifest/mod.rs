@@ -27,8 +27,12 @@ pub struct Manifest {
     pub demo_data: bool,
     /// Deletion protection, final snapshots and termination protection.
     pub protected: bool,
+    /// A KMS key of this platform's own encrypts what is kept, instead of AWS's default keys.
+    pub customer_key: bool,
     pub network: Network,
     pub ingress: Ingress,
+    /// None where nothing is watched.
+    pub alarms: Option<Alarms>,
     pub kafka: Option<Kafka>,
     pub databases: Vec<Database>,
     pub topics: Vec<Topic>,
@@ -71,6 +75,12 @@ pub struct Ingress {
     pub certificate: Option<String>,
     pub probe: String,
     pub curl: Vec<String>,
+    pub access_logs: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Alarms {
+    pub email: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -113,6 +123,7 @@ pub struct Service {
     pub memory: u32,
     pub count: u32,
     pub scaling: Option<Scaling>,
+    pub spot: bool,
     pub health_path: String,
     pub health_command: Option<Vec<String>>,
     /// The key of its database.

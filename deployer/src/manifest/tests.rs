@@ -52,13 +52,13 @@ fn an_environment_lays_its_tables_over_the_common_ones() {
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
     let text = SMALL.replace("database = \"orders\"", "databse = \"orders\"");
-    insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:18: unknown field `databse`, expected one of `package`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `databse = "orders"`)"#);
+    insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:18: unknown field `databse`, expected one of `package`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `databse = "orders"`)"#);
 }
 
 #[test]
 fn an_unknown_key_in_an_environment_is_an_error_too() {
     let text = SMALL.replace("count = 3", "cuont = 3");
-    insta::assert_snapshot!(error_of(&text), @"deployer.toml:24: unknown field `cuont`, expected one of `package`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `cuont = 3`)");
+    insta::assert_snapshot!(error_of(&text), @"deployer.toml:24: unknown field `cuont`, expected one of `package`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `cuont = 3`)");
 }
 
 #[test]
@@ -96,4 +96,25 @@ fn the_projects_own_manifest_is_right() {
         assert_eq!(manifest.services.len(), 6);
         assert_eq!(manifest.databases.len(), 5);
     }
+}
+
+#[test]
+fn alarms_are_on_for_all_services_or_for_one() {
+    let told = |text: &str| {
+        let manifest = read(&format!("{SMALL}{text}"), "dev").unwrap();
+        let watched = manifest
+            .services
+            .iter()
+            .map(|service| service.alarms)
+            .collect::<Vec<_>>();
+        (manifest.alarms.is_some(), watched)
+    };
+    assert_eq!(told(""), (false, vec![false, false]));
+    assert_eq!(told("\n[alarms]\nenabled = true\n"), (true, vec![true, true]));
+    assert_eq!(
+        told("\n[environments.dev.services.web]\nalarms = true\n"),
+        (true, vec![false, true])
+    );
+    let refused = error_of(&format!("{SMALL}\n[alarms]\nenabled = true\nemail = \"nobody\"\n"));
+    assert!(refused.contains("'nobody' is no e-mail address"), "{refused}");
 }

@@ -2,11 +2,16 @@
 
 use serde_json::{Value, json};
 
-/// Who may assume a role.
+use crate::template::{pseudo, sub};
+
+/// Who may assume a role: this service of AWS, and only on behalf of this account (IAM: the confused deputy problem).
 pub fn trust(service: &str) -> Value {
     json!({
         "Version": "2012-10-17",
-        "Statement": [{ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" }],
+        "Statement": [{
+            "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole",
+            "Condition": { "StringEquals": { "aws:SourceAccount": pseudo("AccountId") } },
+        }],
     })
 }
 
@@ -18,4 +23,13 @@ pub fn policy(name: &str, statements: Vec<Value>) -> Value {
 /// One statement; `resources` is an ARN or a list of them.
 pub fn allow(actions: &[&str], resources: Value) -> Value {
     json!({ "Effect": "Allow", "Action": actions, "Resource": resources })
+}
+
+/// Reading what `key` encrypts, through one service of AWS alone.
+pub fn decrypt(key: &Value, service: &str) -> Value {
+    let via = sub(&format!("{service}.${{AWS::Region}}.amazonaws.com"), []);
+    json!({
+        "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": key,
+        "Condition": { "StringEquals": { "kms:ViaService": via } },
+    })
 }

@@ -1,6 +1,6 @@
 //! What the links between services, databases and topics mean: who talks to whom on which port, and in which order.
 
-use crate::manifest::{KafkaSecurity, Manifest, Port, Service};
+use crate::manifest::{KafkaSecurity, Manifest, Nat, Port, Service};
 use crate::template::logical_id;
 
 /// One path that traffic takes: from a security group to another, on a TCP port. Nothing else is open.
@@ -20,6 +20,8 @@ pub enum Group {
     Service(String),
     Database(String),
     Kafka,
+    /// The interface endpoints of AWS's APIs, where there is no NAT.
+    Endpoints,
 }
 
 impl Group {
@@ -30,6 +32,7 @@ impl Group {
             Self::Service(name) => logical_id(&[name, "SecurityGroup"]),
             Self::Database(key) => logical_id(&[key, "DatabaseSecurityGroup"]),
             Self::Kafka => "KafkaSecurityGroup".into(),
+            Self::Endpoints => "EndpointsSecurityGroup".into(),
         }
     }
 
@@ -44,11 +47,14 @@ impl Group {
             Self::Service(name) => name.clone(),
             Self::Database(key) => format!("{key} database"),
             Self::Kafka => "Kafka".into(),
+            Self::Endpoints => "AWS endpoints".into(),
         }
     }
 }
 
 pub const POSTGRES: u16 = 5432;
+pub const HTTP: u16 = 80;
+pub const HTTPS: u16 = 443;
 
 /// The port on which the brokers listen for the manifest's kind of security (Amazon MSK: port information).
 pub fn kafka_port(security: KafkaSecurity) -> u16 {
@@ -76,7 +82,17 @@ pub fn groups(manifest: &Manifest) -> Vec<Group> {
     if has_cluster(manifest) {
         groups.push(Group::Kafka);
     }
+    if manifest.network.nat == Nat::None {
+        groups.push(Group::Endpoints);
+    }
     groups
+}
+
+/// The ports of the load balancer that everybody may reach: with HTTPS on 443, port 80 redirects there.
+pub fn public_ports(manifest: &Manifest) -> Vec<u16> {
+    let redirects = manifest.ingress.certificate.is_some() && manifest.ingress.port == HTTPS;
+    let own = manifest.ingress.port;
+    if redirects { vec![own, HTTP] } else { vec![own] }
 }
 
 /// Whether this platform makes a Kafka cluster of its own.
@@ -118,7 +134,11 @@ pub fn paths(manifest: &Manifest) -> Vec<Path> {
             .filter(|_| has_cluster(manifest) && service.uses_kafka())
         {
             let reason = format!("{} uses Kafka", service.name);
-            path(from, Group::Kafka, kafka_port(kafka.security), reason);
+            path(from.clone(), Group::Kafka, kafka_port(kafka.security), reason);
+        }
+        if manifest.network.nat == Nat::None {
+            let reason = format!("{}: images, secrets, logs", service.name);
+            path(from, Group::Endpoints, HTTPS, reason);
         }
     }
     paths

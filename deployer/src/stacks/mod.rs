@@ -1,7 +1,11 @@
 //! The platform's stacks, from the manifest: pure, no I/O.
 
+mod alarms;
+mod dashboard;
 mod data;
 mod iam;
+mod inputs;
+mod keys;
 mod links;
 mod messaging;
 mod network;
@@ -17,7 +21,11 @@ pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack};
 
 /// Everything that one `up` applies.
 pub fn plan(manifest: &Manifest) -> Plan {
-    let mut stacks = vec![network::stack(manifest), registry::stack(manifest)];
+    let mut stacks = Vec::new();
+    stacks.extend(keys::stack(manifest));
+    stacks.extend(alarms::stack(manifest));
+    stacks.push(network::stack(manifest));
+    stacks.push(registry::stack(manifest));
     stacks.extend(data::stack(manifest));
     stacks.extend(messaging::stack(manifest));
     stacks.push(platform::stack(manifest));
@@ -26,6 +34,7 @@ pub fn plan(manifest: &Manifest) -> Plan {
             .into_iter()
             .map(|one| service::stack(manifest, one)),
     );
+    stacks.extend(dashboard::stack(manifest));
     let images = manifest.services.iter().map(|service| Image {
         service: service.name.clone(),
         package: service.package.clone(),

@@ -1,9 +1,12 @@
 //! VPC, subnets, the way out, and all security groups with their rules.
 
+mod endpoints;
+
 use serde_json::{Value, json};
 
+use super::inputs::Inputs;
 use super::links::{self, Group};
-use super::{Stack, name_of};
+use super::{Stack, keys, name_of};
 use crate::manifest::{Manifest, Nat};
 use crate::template::{Handle, Resource, Template, az, join, pseudo, sub};
 
@@ -24,10 +27,13 @@ pub fn stack(manifest: &Manifest) -> Stack {
             .named(manifest.prefix()),
     );
     template.output("VpcId", "The VPC", vpc.reference());
+    let mut inputs = Inputs::default();
     let tiers = subnets(&mut template, manifest, &vpc);
-    security_groups(&mut template, manifest, &vpc);
+    let groups = security_groups(&mut template, manifest, &vpc);
+    endpoints::add(&mut template, manifest, &vpc, &tiers[1], &groups);
     if manifest.network.flow_logs {
-        flow_logs(&mut template, manifest, &vpc);
+        let key = keys::arn(manifest, &mut template, &mut inputs);
+        flow_logs(&mut template, manifest, &vpc, key);
     }
     for (name, tier) in ["Public", "Private", "Isolated"].iter().zip(&tiers) {
         let ids = join(",", tier.subnets.iter().map(Handle::reference));
@@ -37,8 +43,8 @@ pub fn stack(manifest: &Manifest) -> Stack {
         name: name_of(manifest, "network"),
         short: "network".into(),
         template: template.to_json(),
-        parameters: Vec::new(),
-        depends_on: Vec::new(),
+        parameters: inputs.parameters,
+        depends_on: inputs.depends_on,
         holds_data: false,
     }
 }
@@ -68,9 +74,10 @@ fn subnets(template: &mut Template, manifest: &Manifest, vpc: &Handle) -> [Tier;
     let gateways = match manifest.network.nat {
         Nat::Single => 1,
         Nat::PerZone => zones,
+        Nat::None => 0,
     };
-    let private = tier(template, manifest, vpc, "Private", 3, gateways);
-    for (n, table) in private.tables.iter().enumerate() {
+    let private = tier(template, manifest, vpc, "Private", 3, gateways.max(1));
+    for (n, table) in private.tables.iter().enumerate().take(gateways.into()) {
         let address = template.add(
             format!("NatAddress{}", n + 1),
             Resource::new("AWS::EC2::EIP").with("Domain", "vpc").after(&attachment),
@@ -91,18 +98,6 @@ fn subnets(template: &mut Template, manifest: &Manifest, vpc: &Handle) -> [Tier;
         );
     }
     let isolated = tier(template, manifest, vpc, "Isolated", 6, 1);
-    // images' layers come from S3: through the gateway endpoint they cost no NAT traffic
-    template.add(
-        "S3Endpoint",
-        Resource::new("AWS::EC2::VPCEndpoint")
-            .with("VpcId", vpc.reference())
-            .with("VpcEndpointType", "Gateway")
-            .with("ServiceName", sub("com.amazonaws.${AWS::Region}.s3", []))
-            .with(
-                "RouteTableIds",
-                private.tables.iter().map(Handle::reference).collect::<Vec<_>>(),
-            ),
-    );
     [public, private, isolated]
 }
 
@@ -138,7 +133,7 @@ fn tier(template: &mut Template, manifest: &Manifest, vpc: &Handle, name: &str, 
 }
 
 /// A group for each thing that has an address, and a pair of rules for each path that a link needs.
-fn security_groups(template: &mut Template, manifest: &Manifest, vpc: &Handle) {
+fn security_groups(template: &mut Template, manifest: &Manifest, vpc: &Handle) -> Vec<(Group, Handle)> {
     let mut handles: Vec<(Group, Handle)> = Vec::new();
     for group in links::groups(manifest) {
         let handle = template.add(group.logical_id(), security_group(manifest, vpc, &group));
@@ -177,6 +172,7 @@ fn security_groups(template: &mut Template, manifest: &Manifest, vpc: &Handle) {
                 .with("DestinationSecurityGroupId", id(&path.to)),
         );
     }
+    handles
 }
 
 fn stem(group: &Group) -> String {
@@ -188,17 +184,32 @@ fn security_group(manifest: &Manifest, vpc: &Handle, group: &Group) -> Resource 
         .with("GroupDescription", format!("{}: {}", manifest.prefix(), group.words()))
         .with("VpcId", vpc.reference());
     let resource = match group {
-        Group::LoadBalancer => resource.with(
-            "SecurityGroupIngress",
-            json!([{ "IpProtocol": "tcp", "FromPort": manifest.ingress.port, "ToPort": manifest.ingress.port,
-                     "CidrIp": "0.0.0.0/0", "Description": "the public door" }]),
-        ),
+        Group::LoadBalancer => {
+            let door = |port: &u16| {
+                json!({ "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": "0.0.0.0/0",
+                        "Description": "the public door" })
+            };
+            let doors = links::public_ports(manifest);
+            let resource = resource.with("SecurityGroupIngress", doors.iter().map(door).collect::<Value>());
+            match doors.contains(&80) {
+                true => resource.waiving(
+                    "CKV_AWS_260",
+                    "the public door: port 80 redirects to HTTPS once ingress.certificate names a certificate",
+                ),
+                false => resource,
+            }
+        }
         _ => resource,
+    };
+    // without NAT the only way that this rule opens is the gateway endpoint, whose addresses no template can name
+    let outwards = match manifest.network.nat {
+        Nat::None => "S3 through its endpoint: the layers of images",
+        Nat::Single | Nat::PerZone => "AWS APIs: images, secrets, logs",
     };
     // a group without an egress rule may send anywhere, so each has at least this one
     let egress = match group {
         Group::Service(_) => json!([{ "IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0",
-                                      "Description": "AWS APIs: images, secrets, logs" }]),
+                                      "Description": outwards }]),
         _ => json!([{ "IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32",
                       "Description": "nothing: this address and type do not exist" }]),
     };
@@ -209,13 +220,11 @@ fn security_group(manifest: &Manifest, vpc: &Handle, group: &Group) -> Resource 
     ))
 }
 
-fn flow_logs(template: &mut Template, manifest: &Manifest, vpc: &Handle) {
-    let group = template.add(
-        "FlowLogGroup",
-        Resource::new("AWS::Logs::LogGroup")
-            .with("RetentionInDays", 90)
-            .deleted(),
-    );
+fn flow_logs(template: &mut Template, manifest: &Manifest, vpc: &Handle, key: Option<Value>) {
+    let group = Resource::new("AWS::Logs::LogGroup")
+        .with("RetentionInDays", 90)
+        .deleted();
+    let group = template.add("FlowLogGroup", keys::encrypting(group, "KmsKeyId", key, "CKV_AWS_158"));
     let role = template.add(
         "FlowLogRole",
         Resource::new("AWS::IAM::Role")

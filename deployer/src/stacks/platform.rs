@@ -1,5 +1,8 @@
 //! What all services stand on: the ECS cluster, the private DNS namespace, the load balancer and its listener.
 
+mod access_logs;
+mod listener;
+
 use serde_json::{Value, json};
 
 use super::links::{self, Group};
@@ -21,16 +24,7 @@ pub fn stack(manifest: &Manifest) -> Stack {
         "AWS::EC2::SecurityGroup::Id",
         "Who may reach the load balancer",
     );
-    let insights = if manifest.protected { "enabled" } else { "disabled" };
-    let cluster = template.add(
-        "Cluster",
-        Resource::new("AWS::ECS::Cluster")
-            .with("ClusterName", manifest.prefix())
-            .with(
-                "ClusterSettings",
-                json!([{ "Name": "containerInsights", "Value": insights }]),
-            ),
-    );
+    let cluster = template.add("Cluster", cluster(manifest));
     let namespace = template.add(
         "Namespace",
         Resource::new("AWS::ServiceDiscovery::PrivateDnsNamespace")
@@ -41,17 +35,8 @@ pub fn stack(manifest: &Manifest) -> Stack {
             )
             .with("Vpc", vpc.reference()),
     );
-    let balancer = template.add(
-        "LoadBalancer",
-        Resource::new("AWS::ElasticLoadBalancingV2::LoadBalancer")
-            .with("Type", "application")
-            .with("Scheme", "internet-facing")
-            .with("IpAddressType", "ipv4")
-            .with("Subnets", public.reference())
-            .with("SecurityGroups", vec![security.reference()])
-            .with("LoadBalancerAttributes", attributes(manifest)),
-    );
-    let listener = template.add("Listener", listener(manifest, &balancer));
+    let balancer = balancer(&mut template, manifest, public.reference(), security.reference());
+    let listener = listener::add(&mut template, manifest, &balancer);
     template.output("ClusterName", "The ECS cluster", cluster.reference());
     template.output("NamespaceId", "The private DNS namespace", namespace.reference());
     template.output("ListenerArn", "The public listener", listener.reference());
@@ -75,29 +60,56 @@ pub fn stack(manifest: &Manifest) -> Stack {
     }
 }
 
-fn attributes(manifest: &Manifest) -> Value {
-    json!([
-        { "Key": "idle_timeout.timeout_seconds", "Value": "60" },
-        { "Key": "routing.http.drop_invalid_header_fields.enabled", "Value": "true" },
-        { "Key": "deletion_protection.enabled", "Value": manifest.protected.to_string() },
-    ])
+/// Container Insights count the tasks that run, which the services' alarms compare with those that should.
+fn cluster(manifest: &Manifest) -> Resource {
+    let watched = manifest.protected || manifest.alarms.is_some();
+    let insights = if watched { "enabled" } else { "disabled" };
+    let cluster = Resource::new("AWS::ECS::Cluster")
+        .with("ClusterName", manifest.prefix())
+        .with(
+            "ClusterSettings",
+            json!([{ "Name": "containerInsights", "Value": insights }]),
+        )
+        .with("CapacityProviders", json!(["FARGATE", "FARGATE_SPOT"]));
+    match watched {
+        true => cluster,
+        false => cluster.waiving("CKV_AWS_65", "nothing is watched here, and each metric costs"),
+    }
 }
 
-/// What no rule claims is 404, so a service that is not there yet is not a 503 of nobody.
-fn listener(manifest: &Manifest, balancer: &Handle) -> Resource {
-    let listener = Resource::new("AWS::ElasticLoadBalancingV2::Listener")
-        .with("LoadBalancerArn", balancer.reference())
-        .with("Port", manifest.ingress.port)
-        .with(
-            "DefaultActions",
-            json!([{ "Type": "fixed-response", "FixedResponseConfig": {
-                "StatusCode": "404", "ContentType": "text/plain", "MessageBody": "nothing is served here" } }]),
-        );
-    match &manifest.ingress.certificate {
-        Some(arn) => listener
-            .with("Protocol", "HTTPS")
-            .with("SslPolicy", "ELBSecurityPolicy-TLS13-1-2-2021-06")
-            .with("Certificates", json!([{ "CertificateArn": arn }])),
-        None => listener.with("Protocol", "HTTP"),
-    }
+fn attributes(manifest: &Manifest) -> Vec<Value> {
+    vec![
+        json!({ "Key": "idle_timeout.timeout_seconds", "Value": "60" }),
+        json!({ "Key": "routing.http.drop_invalid_header_fields.enabled", "Value": "true" }),
+        // a request that two readers could read in two ways is refused (HTTP desync)
+        json!({ "Key": "routing.http.desync_mitigation_mode", "Value": "strictest" }),
+        json!({ "Key": "deletion_protection.enabled", "Value": manifest.protected.to_string() }),
+    ]
+}
+
+/// Adds the load balancer, with a bucket for its access logs where they are kept.
+fn balancer(template: &mut Template, manifest: &Manifest, subnets: Value, security: Value) -> Handle {
+    let resource = Resource::new("AWS::ElasticLoadBalancingV2::LoadBalancer")
+        .with("Type", "application")
+        .with("Scheme", "internet-facing")
+        .with("IpAddressType", "ipv4")
+        .with("Subnets", subnets)
+        .with("SecurityGroups", vec![security]);
+    let mut attributes = attributes(manifest);
+    let resource = if manifest.ingress.access_logs {
+        let (bucket, policy) = access_logs::add(template);
+        attributes.extend(access_logs::attributes(&bucket));
+        resource.after(&policy)
+    } else {
+        resource.waiving("CKV_AWS_91", "a disposable environment: ingress.access_logs keeps them")
+    };
+    let resource = if manifest.protected {
+        resource
+    } else {
+        resource.waiving(
+            "CKV_AWS_150",
+            "a disposable environment is meant to be deleted: `protected` protects it",
+        )
+    };
+    template.add("LoadBalancer", resource.with("LoadBalancerAttributes", attributes))
 }

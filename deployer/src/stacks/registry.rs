@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{Stack, name_of};
+use super::inputs::Inputs;
+use super::{Stack, keys, name_of};
 use crate::manifest::Manifest;
 use crate::template::{Resource, Template, logical_id};
 
@@ -11,6 +12,9 @@ const KEPT_IMAGES: u32 = 30;
 
 pub fn stack(manifest: &Manifest) -> Stack {
     let mut template = Template::new(format!("{}: image repositories", manifest.prefix()));
+    let mut inputs = Inputs::default();
+    let key = keys::arn(manifest, &mut template, &mut inputs);
+    let encryption = key.map(|key| json!({ "EncryptionType": "KMS", "KmsKey": key }));
     let lifecycle = json!({ "rules": [{
         "rulePriority": 1,
         "description": format!("keep the last {KEPT_IMAGES}"),
@@ -18,19 +22,18 @@ pub fn stack(manifest: &Manifest) -> Stack {
         "action": { "type": "expire" },
     }] });
     for service in &manifest.services {
-        let repository = template.add(
-            logical_id(&[&service.name, "Repository"]),
-            Resource::new("AWS::ECR::Repository")
-                .with("RepositoryName", format!("{}/{}", manifest.prefix(), service.name))
-                .with("ImageScanningConfiguration", json!({ "ScanOnPush": true }))
-                .with("ImageTagMutability", "IMMUTABLE")
-                .with(
-                    "LifecyclePolicy",
-                    json!({ "LifecyclePolicyText": lifecycle.to_string() }),
-                )
-                .with("EmptyOnDelete", true)
-                .deleted(),
-        );
+        let repository = Resource::new("AWS::ECR::Repository")
+            .with("RepositoryName", format!("{}/{}", manifest.prefix(), service.name))
+            .with("ImageScanningConfiguration", json!({ "ScanOnPush": true }))
+            .with("ImageTagMutability", "IMMUTABLE")
+            .with(
+                "LifecyclePolicy",
+                json!({ "LifecyclePolicyText": lifecycle.to_string() }),
+            )
+            .with("EmptyOnDelete", true)
+            .deleted();
+        let repository = keys::encrypting(repository, "EncryptionConfiguration", encryption.clone(), "CKV_AWS_136");
+        let repository = template.add(logical_id(&[&service.name, "Repository"]), repository);
         template.output(
             &output(&service.name),
             "Where the image is pushed",
@@ -41,8 +44,8 @@ pub fn stack(manifest: &Manifest) -> Stack {
         name: name_of(manifest, "registry"),
         short: "registry".into(),
         template: template.to_json(),
-        parameters: Vec::new(),
-        depends_on: Vec::new(),
+        parameters: inputs.parameters,
+        depends_on: inputs.depends_on,
         holds_data: false,
     }
 }

@@ -9,6 +9,7 @@ pub struct Resource {
     properties: Map<String, Value>,
     depends_on: Vec<String>,
     deletion_policy: Option<&'static str>,
+    waived: Vec<(&'static str, &'static str)>,
 }
 
 impl Resource {
@@ -18,6 +19,7 @@ impl Resource {
             properties: Map::new(),
             depends_on: Vec::new(),
             deletion_policy: None,
+            waived: Vec::new(),
         }
     }
 
@@ -38,6 +40,12 @@ impl Resource {
     /// `DependsOn`, for an order that no reference gives.
     pub fn after(mut self, other: &Handle) -> Self {
         self.depends_on.push(other.logical_id.clone());
+        self
+    }
+
+    /// Says in the template's `Metadata` why a finding of checkov does not hold here; nothing else is waived.
+    pub fn waiving(mut self, check: &'static str, reason: &'static str) -> Self {
+        self.waived.push((check, reason));
         self
     }
 
@@ -75,6 +83,14 @@ impl Resource {
         if let Some(policy) = self.deletion_policy {
             body.insert("DeletionPolicy".into(), policy.into());
             body.insert("UpdateReplacePolicy".into(), policy.into());
+        }
+        if !self.waived.is_empty() {
+            let skip: Vec<Value> = self
+                .waived
+                .iter()
+                .map(|(id, comment)| json!({ "id": id, "comment": comment }))
+                .collect();
+            body.insert("Metadata".into(), json!({ "checkov": { "skip": skip } }));
         }
         if !self.properties.is_empty() {
             body.insert("Properties".into(), self.properties.clone().into());

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use super::file::{self, Settings};
 use super::source::Source;
-use super::{Cidr, Database, Ingress, Kafka, KafkaSecurity, Manifest, ManifestError, Nat, Network, Service, Topic};
+use super::{
+    Alarms, Cidr, Database, Ingress, Kafka, KafkaSecurity, Manifest, ManifestError, Nat, Network, Service, Topic,
+};
 
 type Checked<T> = Result<T, ManifestError>;
 
@@ -60,6 +62,7 @@ pub fn manifest(source: &Source, environment: &str, given: Settings, environment
         return place.invalid(&["services"], "declares no service; add a table [services.<name>]");
     }
     one_reader_each(&place, &databases, &services)?;
+    let alarms = alarms(&place, &given, &services)?;
     Ok(Manifest {
         workspace: workspace(source, &project.workspace),
         project: project.name,
@@ -67,7 +70,9 @@ pub fn manifest(source: &Source, environment: &str, given: Settings, environment
         environments,
         demo_data: given.demo_data,
         protected: given.protected,
+        customer_key: given.customer_key,
         ingress: ingress(&place, &given, &services)?,
+        alarms,
         network,
         kafka,
         databases,
@@ -256,9 +261,26 @@ fn ingress(place: &Place, given: &Settings, services: &[Service]) -> Checked<Ing
     Ok(Ingress {
         service: name,
         port,
+        access_logs: own.access_logs.unwrap_or(given.protected),
         certificate: own.certificate.clone(),
         probe,
         curl,
+    })
+}
+
+/// Something is watched when the environment says so, or one of its services.
+fn alarms(place: &Place, given: &Settings, services: &[Service]) -> Checked<Option<Alarms>> {
+    let email = given.alarms.email.clone();
+    if let Some(address) = email.as_ref().filter(|address| !is_address(address)) {
+        return place.invalid(&["alarms", "email"], format!("'{address}' is no e-mail address"));
+    }
+    let on = given.alarms.enabled.unwrap_or(false) || services.iter().any(|service| service.alarms);
+    Ok(on.then_some(Alarms { email }))
+}
+
+fn is_address(text: &str) -> bool {
+    text.split_once('@').is_some_and(|(name, host)| {
+        !name.is_empty() && host.contains('.') && !text.contains(|c: char| c.is_whitespace() || c == ',')
     })
 }
 

@@ -18,7 +18,16 @@ const FARGATE: &[(u32, u32, u32)] = &[
 pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings) -> Checked<Service> {
     let at = |key: &'static str| ["services", name, key];
     let common = &given.service_defaults;
-    const SHARED: [&str; 5] = ["network", "registry", "data", "messaging", "platform"];
+    const SHARED: [&str; 8] = [
+        "keys",
+        "alarms",
+        "network",
+        "registry",
+        "data",
+        "messaging",
+        "platform",
+        "dashboard",
+    ];
     if !is_name(name, 40) || SHARED.contains(&name) {
         return place.invalid(
             &["services", name],
@@ -50,6 +59,9 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings)
             &at("scaling"),
             "needs 1 <= minimum <= maximum and a cpu_percent of 10 to 95",
         );
+    }
+    if scaling.is_some_and(|scaling| scaling.requests_per_target == Some(0)) {
+        return place.invalid(&at("scaling"), "requests_per_target is 1 at least");
     }
     if let Some(key) = &own.database
         && !given.databases.contains_key(key)
@@ -105,6 +117,7 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings)
         memory,
         count: own.count.or(common.count).unwrap_or(1),
         scaling,
+        spot: own.spot.or(common.spot).unwrap_or(false),
         health_path: own.health_path.clone().unwrap_or_else(|| "/health/live".into()),
         health_command: own.health_command.clone().or(common.health_command.clone()),
         database: own.database.clone(),
@@ -113,7 +126,10 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings)
         calls,
         environment,
         secrets,
-        alarms: own.alarms.or(common.alarms).unwrap_or(false),
+        alarms: own
+            .alarms
+            .or(common.alarms)
+            .unwrap_or(given.alarms.enabled.unwrap_or(false)),
         log_retention_days,
     })
 }

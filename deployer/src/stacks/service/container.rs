@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Parts;
+use crate::manifest::Service;
 use crate::stacks::links;
 use crate::template::{Handle, pseudo, sub};
 
-/// Seconds between SIGTERM and SIGKILL: the services need 3 to be seen leaving and up to 25 to drain.
-const STOP_TIMEOUT: u32 = 35;
+/// Seconds that a service may take to end once it takes no more requests: 25 to drain, and some to say the last.
+const DRAIN: u32 = 32;
+/// What Fargate grants at most (Amazon ECS: container definition parameters, `stopTimeout`).
+const LONGEST_STOP: u32 = 120;
 
 pub fn definition(parts: &mut Parts, image: Value, logs: &Handle, secrets: &[(String, Value)]) -> Value {
     let service = parts.service;
@@ -33,7 +36,7 @@ pub fn definition(parts: &mut Parts, image: Value, logs: &Handle, secrets: &[(St
         "User": "10001",
         "ReadonlyRootFilesystem": true,
         "LinuxParameters": { "InitProcessEnabled": true, "Capabilities": { "Drop": ["ALL"] } },
-        "StopTimeout": STOP_TIMEOUT,
+        "StopTimeout": stop_timeout(service),
         "PortMappings": ports,
         "Environment": variables.into_iter().map(|(name, value)| json!({ "Name": name, "Value": value })).collect::<Vec<_>>(),
         "LogConfiguration": { "LogDriver": "awslogs", "Options": {
@@ -55,6 +58,13 @@ pub fn definition(parts: &mut Parts, image: Value, logs: &Handle, secrets: &[(St
             "Command": command, "Interval": 10, "Timeout": 5, "Retries": 3, "StartPeriod": 60 });
     }
     container
+}
+
+/// Seconds between SIGTERM and SIGKILL: first it is seen leaving (`SHUTDOWN_DELAY`, 3 unless told), then it drains.
+fn stop_timeout(service: &Service) -> u32 {
+    let told = service.environment.get("SHUTDOWN_DELAY");
+    let delay = told.and_then(|seconds| seconds.parse().ok()).unwrap_or(3);
+    DRAIN.saturating_add(delay).min(LONGEST_STOP)
 }
 
 /// The plain variables: ports, database, brokers, peers, then what the manifest gives, which wins.

@@ -1,14 +1,17 @@
 //! One service's stack: log group, roles, task definition, ECS service, and its place behind the load balancer.
 
+mod alarms;
 mod container;
 mod ingress;
 mod roles;
 mod scaling;
 
+pub use alarms::{CONSUMER_LAG, OUTBOX_AGE, has_outbox, namespace};
 use serde_json::{Value, json};
 
+use super::inputs::Inputs;
 use super::links::{self, Group};
-use super::{Parameter, Source, Stack, data, from_output, name_of, registry};
+use super::{Parameter, Source, Stack, data, keys, name_of, registry};
 use crate::manifest::{Manifest, Service};
 use crate::template::{Resource, Template};
 
@@ -17,8 +20,7 @@ struct Parts<'a> {
     manifest: &'a Manifest,
     service: &'a Service,
     template: Template,
-    parameters: Vec<Parameter>,
-    depends_on: Vec<String>,
+    inputs: Inputs,
 }
 
 pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
@@ -26,18 +28,18 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
         manifest,
         service,
         template: Template::new(format!("{}: {}", manifest.prefix(), service.name)),
-        parameters: Vec::new(),
-        depends_on: Vec::new(),
+        inputs: Inputs::default(),
     };
     let image = parts.image();
     let cluster = parts.output_of("ClusterName", "String", "The ECS cluster", "platform");
-    let logs = parts.template.add(
-        "LogGroup",
-        Resource::new("AWS::Logs::LogGroup")
-            .with("LogGroupName", format!("/ecs/{}/{}", manifest.prefix(), service.name))
-            .with("RetentionInDays", service.log_retention_days)
-            .deleted(),
-    );
+    let key = parts.key();
+    let logs = Resource::new("AWS::Logs::LogGroup")
+        .with("LogGroupName", format!("/ecs/{}/{}", manifest.prefix(), service.name))
+        .with("RetentionInDays", service.log_retention_days)
+        .deleted();
+    let logs = parts
+        .template
+        .add("LogGroup", keys::encrypting(logs, "KmsKeyId", key, "CKV_AWS_158"));
     let secrets = parts.secrets();
     let task_role = roles::task(&mut parts);
     let execution_role = roles::execution(&mut parts, &logs, &secrets);
@@ -65,7 +67,7 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
         .with("ServiceName", service.name.clone())
         .with("Cluster", cluster.clone())
         .with("TaskDefinition", task.reference())
-        .with("LaunchType", "FARGATE")
+        .with("CapacityProviderStrategy", capacity(service))
         .with_some("DesiredCount", service.scaling.is_none().then_some(service.count))
         .with(
             "DeploymentConfiguration",
@@ -90,34 +92,55 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
     }
     let handle = parts.template.add("Service", resource);
     scaling::add(&mut parts, &handle, &cluster, public.as_ref());
+    alarms::add(&mut parts, &logs, &handle, &cluster, public.as_ref());
     parts
         .template
         .output("ServiceName", "The ECS service", handle.attribute("Name"));
     parts.finish()
 }
 
+/// Where the tasks run: spare capacity only where the manifest says so, since it is taken back with two minutes' notice.
+fn capacity(service: &Service) -> Value {
+    let provider = if service.spot { "FARGATE_SPOT" } else { "FARGATE" };
+    json!([{ "CapacityProvider": provider, "Weight": 1 }])
+}
+
 impl Parts<'_> {
     /// A parameter that an output of another stack fills, under the same name.
     fn output_of(&mut self, name: &str, kind: &str, description: &str, stack: &str) -> Value {
-        self.take(
-            from_output(self.manifest, name, stack, name),
-            kind,
-            description,
-            Some(stack),
-        )
+        let parameter = (name, kind, description);
+        self.inputs.take(self.manifest, &mut self.template, parameter, stack)
+    }
+
+    /// The ARN of the platform's own key, where it has one.
+    fn key(&mut self) -> Option<Value> {
+        keys::arn(self.manifest, &mut self.template, &mut self.inputs)
+    }
+
+    /// The ARN of the topic of all alarms, for a service that is watched.
+    fn alarm_topic(&mut self) -> Option<Value> {
+        let watched = self.service.alarms;
+        watched
+            .then(|| super::alarms::topic(self.manifest, &mut self.template, &mut self.inputs))
+            .flatten()
     }
 
     fn take(&mut self, parameter: Parameter, kind: &str, description: &str, stack: Option<&str>) -> Value {
         let handle = self.template.parameter(&parameter.name, kind, description);
-        if !self.parameters.contains(&parameter) {
-            self.parameters.push(parameter);
-        }
-        if let Some(stack) = stack.map(|short| name_of(self.manifest, short))
-            && !self.depends_on.contains(&stack)
-        {
-            self.depends_on.push(stack);
+        self.inputs.add(parameter);
+        if let Some(short) = stack {
+            self.inputs.wait_for(name_of(self.manifest, short));
         }
         handle.reference()
+    }
+
+    fn load_balancer_name(&mut self) -> Value {
+        self.output_of(
+            "LoadBalancerFullName",
+            "String",
+            "The load balancer's name in metrics",
+            "platform",
+        )
     }
 
     fn image(&mut self) -> Value {
@@ -220,8 +243,8 @@ impl Parts<'_> {
             name: name_of(self.manifest, &self.service.name),
             short: self.service.name.clone(),
             template: self.template.to_json(),
-            parameters: self.parameters,
-            depends_on: self.depends_on,
+            parameters: self.inputs.parameters,
+            depends_on: self.inputs.depends_on,
             holds_data: false,
         }
     }

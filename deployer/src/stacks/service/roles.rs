@@ -44,6 +44,9 @@ pub fn execution(parts: &mut Parts, logs: &Handle, secrets: &[(String, Value)]) 
     }
     if !readable.is_empty() {
         statements.push(iam::allow(&["secretsmanager:GetSecretValue"], readable.into()));
+        if let Some(key) = parts.key() {
+            statements.push(iam::decrypt(&key, "secretsmanager"));
+        }
     }
     let role = Resource::new("AWS::IAM::Role")
         .with("AssumeRolePolicyDocument", iam::trust("ecs-tasks.amazonaws.com"))
