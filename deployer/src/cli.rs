@@ -107,6 +107,7 @@ pub enum Command {
     Drift(command::drift::Args),
     Unstick(command::unstick::Args),
     Estimate(command::estimate::Args),
+    Permissions(command::permissions::Args),
     Doctor(command::doctor::Args),
     Endpoint(command::endpoint::Args),
     Completions(command::completions::Args),

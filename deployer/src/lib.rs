@@ -9,6 +9,7 @@ pub mod template;
 
 pub mod diff;
 pub mod estimate;
+pub mod permissions;
 pub mod rules;
 
 pub mod stacks;

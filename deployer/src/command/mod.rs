@@ -13,6 +13,7 @@ pub mod events;
 pub mod images;
 pub mod logs;
 pub mod outputs;
+pub mod permissions;
 pub mod status;
 pub mod synth;
 pub mod unstick;
@@ -54,6 +55,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<()> {
         Command::Drift(args) => drift::run(args, session).await,
         Command::Unstick(args) => unstick::run(args, session).await,
         Command::Estimate(args) => estimate::run(args, session).await,
+        Command::Permissions(args) => permissions::run(args, session),
         Command::Doctor(args) => doctor::run(args, session).await,
         Command::Endpoint(args) => endpoint::run(args, session).await,
         Command::Completions(args) => completions::run(args),

@@ -81,6 +81,12 @@ impl Schema {
             .is_some_and(|schema| schema["insertionOrder"] == false)
     }
 
+    /// The IAM actions that making, reading, changing and deleting such a resource takes.
+    pub fn permissions(&self) -> impl Iterator<Item = &str> {
+        let all = self.0["permissions"].as_array();
+        all.into_iter().flatten().filter_map(Value::as_str)
+    }
+
     fn lists(&self, key: &str, path: &[&str]) -> bool {
         let pointers = self.0[key].as_array().into_iter().flatten().filter_map(Value::as_str);
         pointers.into_iter().any(|pointer| {
