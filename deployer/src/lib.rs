@@ -18,6 +18,7 @@ pub mod image;
 
 pub mod cloudformation;
 pub mod ecs;
+pub mod leftovers;
 pub mod lock;
 pub mod preflight;
 pub mod target;

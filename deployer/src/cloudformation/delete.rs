@@ -5,13 +5,35 @@ use std::time::{Duration, Instant};
 use super::Failure;
 use super::patience::Patience;
 use super::stack::Existing;
-use super::watch::Watch;
+use super::watch::{Seen, Watch};
 use crate::error::{Error, Result};
 use crate::target::Aws;
 use crate::ui::{Event, Mood, Ui};
 
-/// Deletes one stack; its failure names the first resource that would not go.
+/// A resource that stays although its stack is gone, because its template or a person wanted so.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Kept {
+    pub stack: String,
+    /// Logical id.
+    pub resource: String,
+    pub kind: String,
+    pub physical: String,
+}
+
+/// Deletes one stack; its failure names each resource that would not go.
 pub async fn delete(aws: &Aws, ui: &Ui, existing: &Existing, limit: Duration) -> Result<()> {
+    delete_but(aws, ui, existing, &[], limit).await.map(drop)
+}
+
+/// Deletes one stack without the resources in `retain`, which CloudFormation takes for one whose deletion has failed
+/// (API_DeleteStack, RetainResources); gives what stays.
+pub async fn delete_but(
+    aws: &Aws,
+    ui: &Ui,
+    existing: &Existing,
+    retain: &[String],
+    limit: Duration,
+) -> Result<Vec<Kept>> {
     let began = Instant::now();
     let mut watch = Watch::begin(aws, &existing.id, &existing.name).await?;
     let reviewed_only = existing.status == "REVIEW_IN_PROGRESS";
@@ -27,6 +49,7 @@ pub async fn delete(aws: &Aws, ui: &Ui, existing: &Existing, limit: Duration) ->
     aws.cloudformation
         .delete_stack()
         .stack_name(&existing.id)
+        .set_retain_resources((!retain.is_empty()).then(|| retain.to_vec()))
         .send()
         .await?;
     let mut patience = Patience::default();
@@ -61,12 +84,43 @@ pub async fn delete(aws: &Aws, ui: &Ui, existing: &Existing, limit: Duration) ->
         });
     }
     if status == "DELETE_COMPLETE" {
-        return Ok(());
+        return Ok(kept(&existing.name, &watch.seen));
     }
-    let failure = Failure::new(&existing.name, &status, &watch.seen, None);
+    let reason = failures(&watch.seen).or_else(|| Failure::new(&existing.name, &status, &watch.seen, None).reason);
     Err(Error::Stuck {
         stack: existing.name.clone(),
         status,
-        reason: failure.reason,
+        reason,
     })
+}
+
+/// What the events of a deletion say was left alone.
+fn kept(stack: &str, events: &[Seen]) -> Vec<Kept> {
+    let skipped = events
+        .iter()
+        .filter(|event| event.status == "DELETE_SKIPPED" && !event.is_stack);
+    skipped
+        .map(|event| Kept {
+            stack: stack.to_owned(),
+            resource: event.resource.clone(),
+            kind: event.kind.clone(),
+            physical: event.physical.clone(),
+        })
+        .collect()
+}
+
+/// Each resource that could not be deleted, with why.
+fn failures(events: &[Seen]) -> Option<String> {
+    let mut told: Vec<String> = Vec::new();
+    for event in events
+        .iter()
+        .filter(|event| !event.is_stack && event.status == "DELETE_FAILED")
+    {
+        let why = event.reason.as_deref().unwrap_or("no reason is given");
+        let line = format!("{} ({}): {why}", event.resource, event.kind);
+        if !told.contains(&line) {
+            told.push(line);
+        }
+    }
+    (!told.is_empty()).then(|| told.join("; "))
 }

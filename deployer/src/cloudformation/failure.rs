@@ -60,7 +60,7 @@ impl Failure {
     pub fn hint(&self) -> String {
         let next = "correct the cause, then `deployer up` goes on from here";
         if self.status.contains("DELETE") {
-            "`deployer unstick` says what can be done".into()
+            format!("`deployer unstick {}` says what can be done", self.stack)
         } else {
             next.into()
         }

@@ -5,9 +5,13 @@ pub mod change;
 pub mod delete;
 pub mod drift;
 pub mod failure;
+pub mod history;
+pub mod holdings;
 pub mod patience;
+pub mod protection;
 pub mod settle;
 pub mod stack;
+pub mod status;
 pub mod watch;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::history::Past;
 use super::patience::Patience;
 use super::stack::{self, Existing};
 use super::watch::Watch;
@@ -10,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::target::Aws;
 use crate::ui::{Event, Ui};
 
-/// Waits for an operation that is still running, removes what a failed first creation left, and gives the stack as it
+/// Waits for an operation that is still running, removes what a failed first creation left (never a stack that has been
+/// whole, whatever its state), and gives the stack as it
 /// is then: `None` when it is to be created.
 pub async fn settle(
     aws: &Aws,
@@ -32,6 +34,19 @@ pub async fn settle(
             });
             rest(aws, ui, &existing, limit).await?;
         } else if existing.is_leftover() {
+            // Some endpoints end a failed *update* in this state: what has been whole is updated again, never deleted.
+            match Past::look(aws, &existing).await?.0 {
+                Past::Never => {}
+                Past::Unknown if stack::resources(aws, &existing.id).await?.is_empty() => {}
+                _ if existing.status == "ROLLBACK_COMPLETE" => return Ok(Some(existing)),
+                _ => {
+                    return Err(Error::Stuck {
+                        stack: name.to_owned(),
+                        status: existing.status,
+                        reason: existing.reason,
+                    });
+                }
+            }
             if existing.status != "REVIEW_IN_PROGRESS" {
                 ui.say(format!(
                     "{name}: removing what an earlier, failed creation left ({})",

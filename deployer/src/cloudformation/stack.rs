@@ -161,3 +161,14 @@ pub async fn template(aws: &Aws, name: &str) -> Result<Option<Value>> {
         Err(error) => Err(error),
     }
 }
+
+/// Sets a stack's termination protection on or off.
+pub async fn protect(aws: &Aws, id: &str, protected: bool) -> Result<()> {
+    aws.cloudformation
+        .update_termination_protection()
+        .stack_name(id)
+        .enable_termination_protection(protected)
+        .send()
+        .await?;
+    Ok(())
+}

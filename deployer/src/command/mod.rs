@@ -2,6 +2,7 @@
 
 pub mod code;
 pub mod completions;
+pub mod consent;
 pub mod deploy;
 pub mod destroy;
 pub mod diff;

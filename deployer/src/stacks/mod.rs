@@ -44,6 +44,7 @@ pub fn plan(manifest: &Manifest) -> Plan {
     Plan {
         project: manifest.project.clone(),
         environment: manifest.environment.clone(),
+        protected: manifest.protected,
         images: images.collect(),
         ingress: Ingress {
             stack: name_of(manifest, "platform"),

@@ -7,6 +7,8 @@ use serde_json::Value;
 pub struct Plan {
     pub project: String,
     pub environment: String,
+    /// Whether what it makes is to be kept from being deleted by mistake: `protected` in deployer.toml.
+    pub protected: bool,
     /// In an order in which each stack comes after all it depends on.
     pub stacks: Vec<Stack>,
     pub images: Vec<Image>,

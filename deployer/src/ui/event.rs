@@ -188,7 +188,7 @@ impl Event {
         match self {
             Self::Plan { .. }
             | Self::Result {
-                kind: "diff" | "estimate",
+                kind: "diff" | "estimate" | "destroy_plan",
                 ..
             } => "plan",
             Self::Warning { .. } | Self::Error { .. } | Self::TaskStopped { .. } => "diagnostic",

@@ -217,16 +217,30 @@ impl Ui {
         if self.0.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return None;
         }
+        let line = self.read_line(&format!("{question} [y/N]")).await?;
+        Some(matches!(line.to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Asks for a name to be typed, which `--yes` does not do; without a terminal nobody can (`None`).
+    pub async fn ask_to_type(&self, name: &str, why: &str) -> Option<bool> {
+        if self.0.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let line = self.read_line(&format!("Type {name} to {why}:")).await?;
+        Some(line == name)
+    }
+
+    /// Shows a question and gives the line that is typed.
+    async fn read_line(&self, question: &str) -> Option<String> {
         self.with(|screen, _| screen.renderer.pause());
-        eprint!("{} [y/N] ", self.0.style.bold(question));
+        eprint!("{} ", self.0.style.bold(question));
         let answer = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
             std::io::stdin().lock().read_line(&mut line).map(|_| line)
         });
         let line = answer.await;
         self.with(|screen, now| screen.renderer.resume(now));
-        let line = line.ok()?.unwrap_or_default();
-        Some(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
+        Some(line.ok()?.unwrap_or_default().trim().to_owned())
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Screen, Now) -> T) -> T {

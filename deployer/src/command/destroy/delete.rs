@@ -1,0 +1,147 @@
+//! Deletes the stacks of a plan: in parallel, each after all that use it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::plan::{Demise, Doomed};
+use crate::cloudformation::delete::{self, Kept};
+use crate::cloudformation::{settle, stack};
+use crate::error::{Error, Result};
+use crate::leftovers;
+use crate::target::Aws;
+use crate::ui::Ui;
+
+/// What it takes to delete one stack.
+#[derive(Clone)]
+pub struct Job {
+    pub aws: Aws,
+    pub ui: Ui,
+    /// How long one stack may take.
+    pub limit: Duration,
+    /// Cancelled when no further stack is to be begun.
+    pub stop: CancellationToken,
+}
+
+/// Deletes them all, and gives what stays by its template's or a person's will. The error is the first failure's.
+pub async fn all(job: &Job, demise: &Demise) -> Result<Vec<Kept>> {
+    let mut senders = HashMap::new();
+    let mut ends = HashMap::new();
+    for doomed in &demise.stacks {
+        let (sender, receiver) = watch::channel(None);
+        senders.insert(doomed.stack.clone(), sender);
+        ends.insert(doomed.stack.clone(), receiver);
+    }
+    let mut tasks = JoinSet::new();
+    for doomed in &demise.stacks {
+        let users: Vec<watch::Receiver<Option<bool>>> =
+            doomed.after.iter().filter_map(|user| ends.get(user).cloned()).collect();
+        let Some(sender) = senders.remove(&doomed.stack) else {
+            continue;
+        };
+        let (job, doomed) = (job.clone(), Arc::new(doomed.clone()));
+        tasks.spawn(async move {
+            let mut free = true;
+            for mut user in users {
+                free &= matches!(user.wait_for(Option::is_some).await.map(|end| *end), Ok(Some(true)));
+            }
+            let result = if free && !job.stop.is_cancelled() {
+                one(&job, &doomed).await.map(Some)
+            } else {
+                Ok(None)
+            };
+            sender.send_replace(Some(matches!(result, Ok(Some(_)))));
+            (doomed, result)
+        });
+    }
+    let (mut stays, mut failures, mut not_begun) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(joined) = tasks.join_next().await {
+        match joined.map_err(anyhow::Error::from)? {
+            (_, Ok(Some(kept))) => stays.extend(kept),
+            (doomed, Ok(None)) => not_begun.push(doomed.stack.clone()),
+            (_, Err(error)) => failures.push(error),
+        }
+    }
+    if !not_begun.is_empty() {
+        not_begun.sort();
+        job.ui.say(format!("still there, not begun: {}", not_begun.join(", ")));
+    }
+    let mut failures = failures.into_iter();
+    match failures.next() {
+        None => Ok(stays),
+        Some(first) => {
+            let others: Vec<Error> = failures.collect();
+            let first = Box::new(first);
+            Err(if others.is_empty() {
+                *first
+            } else {
+                Error::Several { first, others }
+            })
+        }
+    }
+}
+
+/// Deletes one stack with what would be in the way of that.
+async fn one(job: &Job, doomed: &Doomed) -> Result<Vec<Kept>> {
+    let Job { aws, ui, limit, .. } = job;
+    let mut existing = doomed.existing.clone();
+    if existing.is_busy() {
+        ui.say(format!(
+            "{}: waiting for what is under way ({})",
+            existing.name, existing.status
+        ));
+        let status = settle::follow(aws, ui, &existing, *limit).await?;
+        match stack::find(aws, &existing.id).await? {
+            Some(now) if status != "DELETE_COMPLETE" => existing = now,
+            _ => return Ok(Vec::new()),
+        }
+    }
+    let of = |kind: &'static str| {
+        doomed
+            .list
+            .iter()
+            .filter(move |r| r.kind == kind && !r.physical.is_empty())
+    };
+    for repository in of("AWS::ECR::Repository") {
+        leftovers::empty(aws, &repository.physical).await?;
+    }
+    let networks: Vec<&str> = of("AWS::EC2::VPC").map(|vpc| vpc.physical.as_str()).collect();
+    interfaces(job, &networks).await;
+    let retain = if existing.status == "DELETE_FAILED" {
+        doomed.retain.as_slice()
+    } else {
+        &[]
+    };
+    match delete::delete_but(aws, ui, &existing, retain, *limit).await {
+        // What AWS' services leave of their interfaces is given back late, and holds subnets and security groups.
+        Err(Error::Stuck { .. }) if interfaces(job, &networks).await > 0 => {
+            delete::delete_but(aws, ui, &existing, retain, *limit).await
+        }
+        ended => ended,
+    }
+}
+
+/// Deletes the network interfaces that nothing uses any more; gives how many there were. Where the endpoint does not tell
+/// them, there are none to delete.
+async fn interfaces(job: &Job, networks: &[&str]) -> usize {
+    let mut gone = 0;
+    for vpc in networks {
+        for id in leftovers::interfaces::unused(&job.aws, vpc).await.unwrap_or_default() {
+            match leftovers::interfaces::delete(&job.aws, &id).await {
+                Ok(()) => {
+                    job.ui
+                        .say(format!("deleted the unused network interface {id} of {vpc}"));
+                    gone += 1;
+                }
+                Err(error) => job
+                    .ui
+                    .warn(format!("the network interface {id} of {vpc} stays: {error}")),
+            }
+        }
+    }
+    gone
+}

@@ -1,0 +1,52 @@
+//! The embedded endpoint goes with the last stack in it.
+
+use crate::cloudformation::stack;
+use crate::command::consent;
+use crate::error::Result;
+use crate::target::{Aws, Session, embedded};
+
+/// Ends the endpoint and removes its state when it is the embedded one of this state directory, and empty.
+pub async fn end(session: &Session, aws: &Aws) -> Result<bool> {
+    if !session.is_local() || session.common.endpoint_url.is_some() || !embedded::probe(session).await?.is_embedded() {
+        return Ok(false);
+    }
+    let state_dir = session.state_dir();
+    if embedded::pid(&state_dir).is_none() {
+        return Ok(false);
+    }
+    let others = stack::all(aws, "").await?;
+    if !others.is_empty() {
+        let names: Vec<&str> = others.keys().map(String::as_str).collect();
+        session.ui.say(format!(
+            "the embedded endpoint goes on: it also holds {}",
+            names.join(", ")
+        ));
+        return Ok(false);
+    }
+    embedded::stop(session).await?;
+    embedded::remove_state(&state_dir)?;
+    session.ui.say("the embedded endpoint is stopped and its state removed");
+    Ok(true)
+}
+
+/// With no endpoint there is nothing to delete; the state of one that was stopped is, when the person agrees.
+pub async fn nothing_listens(session: &Session, dry_run: bool) -> Result<()> {
+    let state_dir = session.state_dir();
+    if !state_dir.join("state.redb").exists() {
+        session
+            .ui
+            .say("nothing to do: no endpoint is running, and it left no state");
+        return Ok(());
+    }
+    session.ui.say(format!(
+        "the embedded endpoint is stopped; its state, with all databases, is in {}",
+        state_dir.display()
+    ));
+    if dry_run {
+        return Ok(());
+    }
+    consent::asked(&session.ui, "Delete it?", "nothing was deleted").await?;
+    embedded::remove_state(&state_dir)?;
+    session.ui.say("deleted");
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! `deployer destroy`: takes away everything that `up` made.
+
+mod delete;
+mod endpoint;
+mod plan;
+mod render;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::consent;
+use super::deploy::interrupt::Interrupts;
+use crate::cloudformation::delete::Kept;
+use crate::cloudformation::protection;
+use crate::error::{Error, Result};
+use crate::leftovers::{self, Scope};
+use crate::lock::Lock;
+use crate::stacks::Plan;
+use crate::target::{Aws, Session, embedded};
+use crate::ui::Outcome;
+use delete::Job;
+use plan::Demise;
+
+/// Delete every stack of the environment, after showing what is lost and asking.
+///
+/// Images, log groups, network interfaces and parameters that hang on the stacks go as well; what stays is listed. The
+/// embedded endpoint is stopped when nothing else is in it. Where the environment is `protected`, its full name must be typed
+/// (or given with --confirm): --yes is not enough.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Show the plan, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// The environment's full name (`project-env`), for scripts that delete a protected one.
+    #[arg(long, value_name = "NAME")]
+    confirm: Option<String>,
+    /// Lift termination and deletion protection, once the environment's name is confirmed.
+    #[arg(long)]
+    lift_protection: bool,
+    /// Leave a resource behind whose deletion has failed.
+    #[arg(long, value_name = "[STACK/]LOGICAL_ID")]
+    retain: Vec<String>,
+    /// Leave the embedded endpoint running.
+    #[arg(long)]
+    keep_endpoint: bool,
+}
+
+pub async fn run(args: Args, session: &Session) -> Result<()> {
+    let ui = &session.ui;
+    let plan = session.plan()?;
+    if session.is_local()
+        && session.common.endpoint_url.is_none()
+        && matches!(embedded::probe(session).await?, embedded::Answer::Nothing(_))
+    {
+        return endpoint::nothing_listens(session, args.dry_run).await;
+    }
+    let aws = session.connect().await?;
+    // Only AWS itself is known to take final snapshots.
+    let snapshots = session.endpoint_url().is_none();
+    let demise = Demise::look(&aws, &plan, session.place(), snapshots, &args.retain).await?;
+    if demise.is_empty() {
+        ui.say(format!("nothing to do: {} has no stacks", demise.name));
+    } else {
+        show(session, &demise, args.dry_run);
+    }
+    if args.dry_run {
+        return Ok(());
+    }
+    let mut stays = Vec::new();
+    if !demise.is_empty() {
+        agree(session, &args, &demise).await?;
+        let lock = Lock::take(&aws, ui, &plan.project, &plan.environment).await?;
+        let animation = ui.animate();
+        let result = carry_out(session, &aws, &demise).await;
+        drop(animation);
+        let swept = match &result {
+            Ok(_) => sweep(session, &aws, &plan, &demise).await,
+            Err(_) => Ok(()),
+        };
+        lock.release(ui).await;
+        stays = result?;
+        swept?;
+        ui.summarize(Outcome::Deleted);
+        tell_leftovers(session, &aws, &plan, &demise, &stays).await;
+    }
+    let stopped = !args.keep_endpoint && endpoint::end(session, &aws).await?;
+    let deleted: Vec<&str> = demise.stacks.iter().map(|one| one.stack.as_str()).collect();
+    ui.data(
+        "destroy",
+        json!({ "deleted": deleted, "stays": stays, "endpoint_stopped": stopped }),
+        "",
+    );
+    Ok(())
+}
+
+/// The plan is what a dry run gives, and what goes before the question otherwise.
+fn show(session: &Session, demise: &Demise, dry_run: bool) {
+    let text = render::text(demise);
+    if session.ui.is_json() || dry_run {
+        session.ui.data("destroy_plan", json!(demise), &text);
+    } else {
+        session.ui.say(text);
+    }
+}
+
+/// What it takes before anything is deleted.
+#[derive(Debug, PartialEq, Eq)]
+enum Gate {
+    /// A yes.
+    Ask,
+    /// The environment's name, typed.
+    Type,
+    /// More than an answer: the reason.
+    Refused(String),
+}
+
+impl Gate {
+    fn of(demise: &Demise, lift: bool) -> Self {
+        let protections: Vec<String> = demise.protections().map(|one| format!("\n  {one}")).collect();
+        let by_hand: Vec<String> = demise
+            .protections()
+            .filter_map(protection::Protection::by_hand)
+            .collect();
+        if protections.is_empty() {
+            return if demise.protected { Self::Type } else { Self::Ask };
+        }
+        let list = protections.concat();
+        if !by_hand.is_empty() {
+            let how = by_hand.join(", ");
+            return Self::Refused(format!(
+                "nothing was deleted, because some of it is protected:{list}\nwhat was set by hand is lifted by hand: {how}"
+            ));
+        }
+        if !lift {
+            return Self::Refused(format!(
+                "nothing was deleted, because some of it is protected:{list}\n`deployer destroy --lift-protection` lifts that, once {} is typed",
+                demise.name
+            ));
+        }
+        Self::Type
+    }
+}
+
+async fn agree(session: &Session, args: &Args, demise: &Demise) -> Result<()> {
+    const KEPT: &str = "nothing was deleted";
+    match Gate::of(demise, args.lift_protection) {
+        Gate::Refused(why) => Err(Error::Declined(why)),
+        Gate::Ask => consent::asked(&session.ui, "Delete all this?", KEPT).await,
+        Gate::Type => {
+            let confirm = args.confirm.as_deref();
+            consent::typed(&session.ui, &demise.name, "delete all this", confirm, KEPT).await
+        }
+    }
+}
+
+/// Lifts every protection, then deletes every stack. A first Ctrl-C begins nothing further, a second one leaves.
+async fn carry_out(session: &Session, aws: &Aws, demise: &Demise) -> Result<Vec<Kept>> {
+    let ui = &session.ui;
+    let limit = Duration::from_secs(60 * if session.is_local() { 10 } else { 90 });
+    let job = Job {
+        aws: aws.clone(),
+        ui: ui.clone(),
+        limit,
+        stop: CancellationToken::new(),
+    };
+    let mut interrupts = Interrupts::new()?;
+    let work = async {
+        for one in demise.stacks.iter().filter(|one| !one.protections.is_empty()) {
+            protection::lift(aws, ui, &one.existing, &one.protections, one.template.as_ref(), limit).await?;
+        }
+        delete::all(&job, demise).await
+    };
+    tokio::pin!(work);
+    let hint = || Error::Interrupted {
+        hint: "what CloudFormation has begun to delete goes on; `deployer destroy` deletes the rest".into(),
+    };
+    loop {
+        tokio::select! {
+            ended = &mut work => {
+                return match ended {
+                    Ok(_) if job.stop.is_cancelled() => Err(hint()),
+                    ended => ended,
+                };
+            }
+            () = interrupts.next() => {
+                if job.stop.is_cancelled() {
+                    return Err(hint());
+                }
+                job.stop.cancel();
+                ui.say("interrupted: no further stack is begun; a deletion cannot be cancelled, so what is under way is waited for; Ctrl-C again leaves it running");
+            }
+        }
+    }
+}
+
+/// Takes away what hangs on the stacks and is in none of them.
+async fn sweep(session: &Session, aws: &Aws, plan: &Plan, demise: &Demise) -> Result<()> {
+    let scope = Scope::new(plan, demise.stacks.iter().filter_map(|one| one.template.as_ref()));
+    for one in leftovers::sweepable(aws, &scope).await.found {
+        leftovers::sweep(aws, &one).await?;
+        session.ui.say(format!("deleted {one}"));
+    }
+    Ok(())
+}
+
+/// Says what is still there, on purpose or not.
+async fn tell_leftovers(session: &Session, aws: &Aws, plan: &Plan, demise: &Demise, stays: &[Kept]) {
+    use crate::cloudformation::holdings::Fate;
+    let ui = &session.ui;
+    let snapshots = demise
+        .stacks
+        .iter()
+        .flat_map(|one| &one.holds)
+        .filter(|one| one.fate == Fate::Snapshot);
+    let mut purpose: Vec<String> = stays
+        .iter()
+        .map(|one| format!("{} {} ({})", one.kind, one.physical, one.resource))
+        .collect();
+    purpose.extend(snapshots.map(|one| format!("the final snapshot of {} ({})", one.what, one.physical)));
+    if !purpose.is_empty() {
+        ui.say(format!("left on purpose:\n  {}", purpose.join("\n  ")));
+    }
+    let scope = Scope::new(plan, demise.stacks.iter().filter_map(|one| one.template.as_ref()));
+    let seen = leftovers::look(aws, &scope).await;
+    let known = |one: &&leftovers::Leftover| !stays.iter().any(|kept| kept.physical == one.name);
+    let left: Vec<String> = seen.found.iter().filter(known).map(ToString::to_string).collect();
+    if !left.is_empty() {
+        ui.warn(format!("still there:\n  {}", left.join("\n  ")));
+    }
+    if !seen.unseen.is_empty() {
+        ui.say(format!(
+            "not looked at, because the endpoint did not answer: {}",
+            seen.unseen.join(", ")
+        ));
+    }
+}
