@@ -139,6 +139,27 @@ impl Error {
         matches!(self, Self::Aws { code, message, .. } if code == "ValidationError" && message.contains("CancelUpdateStack"))
     }
 
+    /// Whether the endpoint says that it has no such operation; each emulator does so in its own words.
+    pub fn is_unsupported(&self) -> bool {
+        let Self::Aws { code, message, .. } = self else {
+            return false;
+        };
+        let message = message.to_lowercase();
+        let words = [
+            "not implemented",
+            "not yet implemented",
+            "not been implemented",
+            "not supported",
+        ];
+        let codes = [
+            "NotImplemented",
+            "InvalidAction",
+            "UnknownOperationException",
+            "UnsupportedOperation",
+        ];
+        codes.contains(&code.as_str()) || words.iter().any(|words| message.contains(words))
+    }
+
     pub fn code(&self) -> &str {
         match self {
             Self::Aws { code, .. } => code,
@@ -160,6 +181,9 @@ impl Error {
             }
             Self::TemplateTooLarge { .. } => "move some of the stack's services or databases into another project".into(),
             Self::Failed(failure) => failure.hint(),
+            Self::Stuck { stack, status, .. } if status == "DELETE_FAILED" => format!(
+                "correct the cause, then `deployer destroy` goes on; `deployer destroy --retain LOGICAL_ID` leaves a resource behind, `deployer unstick {stack}` says more"
+            ),
             Self::Stuck { stack, .. } => format!("`deployer unstick {stack}` says what can be done"),
             Self::CrashLoop { stack, .. } => {
                 format!("CloudFormation waits for hours, since the service has no circuit breaker: `aws cloudformation delete-stack --stack-name {stack}` ends it; correct the cause, then `deployer up`")

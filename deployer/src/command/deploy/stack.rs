@@ -56,7 +56,7 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
             planned,
         )
     {
-        unchanged(deployment, former.clone());
+        unchanged(deployment, guard(deployment, former.clone()).await);
         return Ok(Outcome::Unchanged);
     }
     if deployment.stop.is_cancelled() {
@@ -67,7 +67,7 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
         Ok(Some(set)) => set,
         Ok(None) => {
             if let Some(former) = former {
-                unchanged(deployment, former);
+                unchanged(deployment, guard(deployment, former).await);
             }
             return Ok(Outcome::Unchanged);
         }
@@ -92,9 +92,23 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
     let expected = expected_seconds(deployment, &set);
     apply::apply(aws, ui, &planned.name, &set, expected, *limit).await?;
     if let Some(now) = stack::find(aws, &planned.name).await? {
-        deployment.remember(now);
+        deployment.remember(guard(deployment, now).await);
     }
     Ok(if creates { Outcome::Created } else { Outcome::Updated })
+}
+
+/// Sets the termination protection of a protected environment's stack; an endpoint that cannot is no reason to fail.
+async fn guard(deployment: &Deployment, mut now: Existing) -> Existing {
+    if !deployment.plan.protected || now.protected {
+        return now;
+    }
+    match stack::protect(&deployment.aws, &now.id, true).await {
+        Ok(()) => now.protected = true,
+        Err(error) => deployment
+            .ui
+            .warn(format!("{} has no termination protection: {error}", now.name)),
+    }
+    now
 }
 
 /// What this operation takes at least, as far as somebody has measured the kinds of resources that change: as long as the

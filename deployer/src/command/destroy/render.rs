@@ -115,6 +115,16 @@ mod tests {
             stacks: vec![app, data],
             swept: vec![swept],
         };
-        insta::assert_snapshot!(text(&demise), @"");
+        insta::assert_snapshot!(text(&demise), @"
+        shop-prod on aws eu-central-1: 2 stacks to delete, in this order
+          1. shop-prod-app  1 resource
+               LOST    logs /ecs/shop-prod/app (the last 90 days)
+          2. shop-prod-data  14 resources  UPDATE_ROLLBACK_COMPLETE
+               LOST    secret shop-prod: TOKEN
+               stays   a final snapshot of database orders (50 GiB), paid for by GiB and month until somebody deletes it; its automated backups go too
+               REFUSES OrdersDatabase of shop-prod-data (AWS::RDS::DBInstance) has deletion protection
+        and, in no stack:
+               LOST    log group /aws/rds/instance/orders/postgresql
+        ");
     }
 }

@@ -1,113 +1,183 @@
 //! `deployer unstick`: a stack that neither goes forward nor back.
 
-use std::collections::HashSet;
+mod finding;
+mod remedy;
+
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cloudformation::{Failure, settle, stack, watch};
+use super::consent;
+use crate::cloudformation::{Existing, delete, settle, stack};
 use crate::error::{Error, Result};
-use crate::target::Session;
+use crate::lock::Lock;
+use crate::stacks::Plan;
+use crate::target::{Aws, Session};
+use crate::ui::Ui;
+use finding::Finding;
+use remedy::Remedy;
 
-/// Say why a stack is stuck and what can be done; with --yes, do it.
-#[derive(Debug, clap::Args)]
+/// How long the remedy may take.
+const LIMIT: Duration = Duration::from_secs(3600);
+const KEPT: &str = "nothing was done";
+
+/// Say why a stack is stuck and what can be done; after asking, do it.
+///
+/// Without a stack: every stack of the environment that is stuck. A stack that has ever been complete, by its history and not by
+/// its state, is deleted only after its full name is typed (or given with --confirm).
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
-    /// The stack (its short or full name).
-    stack: String,
-    /// Resources that the rollback is to leave alone.
-    #[arg(long, value_name = "LOGICAL_ID")]
+    /// The stack (its short or full name); all that are stuck unless given.
+    stack: Option<String>,
+    /// A resource that the rollback is to leave as it is.
+    #[arg(long, value_name = "LOGICAL_ID", requires = "stack")]
     skip: Vec<String>,
+    /// A resource that the deletion is to leave behind, because it could not be deleted.
+    #[arg(long, value_name = "LOGICAL_ID", requires = "stack")]
+    retain: Vec<String>,
+    /// The stack's full name, for scripts that delete one that has been complete.
+    #[arg(long, value_name = "NAME", requires = "stack")]
+    confirm: Option<String>,
+    /// Explain, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
-    let ui = &session.ui;
     let plan = session.plan()?;
-    let name = super::stack_named(&plan, &args.stack).map_or_else(|_| args.stack.clone(), |stack| stack.name.clone());
     let aws = session.connect().await?;
+    let snapshots = session.endpoint_url().is_none();
+    let Some(given) = &args.stack else {
+        return list(session, &aws, &plan, snapshots).await;
+    };
+    let name = super::stack_named(&plan, given).map_or_else(|_| given.clone(), |stack| stack.name.clone());
     let Some(existing) = stack::find(&aws, &name).await? else {
         return Err(Error::Usage(format!("there is no stack {name}")));
     };
-    let mut events = watch::events(&aws, &existing.id, &HashSet::new()).await?;
-    // The last operation's events, oldest first: an operation begins with a first status of the stack itself.
-    let began = events.iter().position(|e| {
-        e.is_stack
-            && matches!(
-                e.status.as_str(),
-                "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "DELETE_IN_PROGRESS"
-            )
-    });
-    events.truncate(began.map_or(events.len(), |at| at + 1));
-    events.reverse();
-    let cause = Failure::new(&name, &existing.status, &events, None);
-    ui.data(
-        "unstick",
-        json!({ "stack": name, "status": existing.status, "cause": cause }),
-        "",
-    );
-    let limit = Duration::from_secs(3600);
-    match existing.status.as_str() {
-        "UPDATE_ROLLBACK_FAILED" => {
-            ui.say(cause.to_string());
-            ui.say(
-                "its rollback can be continued; --skip LOGICAL_ID leaves a resource out that can no longer be put back",
-            );
-            if !agreed(session, "Continue the rollback?").await? {
-                return Ok(());
-            }
-            let request = aws.cloudformation.continue_update_rollback().stack_name(&existing.id);
-            request
-                .set_resources_to_skip((!args.skip.is_empty()).then_some(args.skip))
-                .send()
-                .await?;
-            let status = settle::follow(&aws, ui, &existing, limit).await?;
-            ended(&name, status, "UPDATE_ROLLBACK_COMPLETE", ui)
-        }
-        "DELETE_FAILED" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "ROLLBACK_COMPLETE" => {
-            ui.say(cause.to_string());
-            ui.say("the stack can be deleted; `deployer up` then makes it anew");
-            if !agreed(session, "Delete it?").await? {
-                return Ok(());
-            }
-            crate::cloudformation::delete::delete(&aws, ui, &existing, limit).await
-        }
-        "UPDATE_IN_PROGRESS" => {
-            ui.say(format!("{name} is being updated; the update can be cancelled"));
-            if !agreed(session, "Cancel it?").await? {
-                return Ok(());
-            }
-            aws.cloudformation
-                .cancel_update_stack()
-                .stack_name(&existing.id)
-                .send()
-                .await?;
-            let status = settle::follow(&aws, ui, &existing, limit).await?;
-            ended(&name, status, "UPDATE_ROLLBACK_COMPLETE", ui)
-        }
-        status => {
-            ui.say(format!("{name} is not stuck: {status}"));
-            Ok(())
-        }
-    }
-}
-
-async fn agreed(session: &Session, question: &str) -> Result<bool> {
-    match session.ui.ask(question).await {
-        Some(answer) => Ok(answer),
-        None => {
-            session.ui.say("run with --yes to do it");
-            Ok(false)
-        }
-    }
-}
-
-fn ended(name: &str, status: String, wanted: &str, ui: &crate::ui::Ui) -> Result<()> {
-    if status == wanted || status == "UPDATE_COMPLETE" {
-        ui.say(format!("{name}: {status}"));
+    let finding = Finding::look(&aws, &existing, snapshots).await?;
+    let ui = &session.ui;
+    ui.data("unstick", json!(finding), &finding.text());
+    check(&args, &existing, &finding)?;
+    if args.dry_run || matches!(finding.remedy, Remedy::Nothing | Remedy::Wait | Remedy::ByHand) {
         return Ok(());
     }
+    agree(ui, &args, &finding).await?;
+    let lock = Lock::take(&aws, ui, &plan.project, &plan.environment).await?;
+    let animation = ui.animate();
+    let result = act(ui, &aws, &args, &existing, finding.remedy).await;
+    drop(animation);
+    lock.release(ui).await;
+    result
+}
+
+/// Every stack of the environment that needs somebody.
+async fn list(session: &Session, aws: &Aws, plan: &Plan, snapshots: bool) -> Result<()> {
+    let prefix = format!("{}-{}", plan.project, plan.environment);
+    let existing = stack::all(aws, &format!("{prefix}-")).await?;
+    let looked = existing.values().map(|found| Finding::look(aws, found, snapshots));
+    let mut found = futures::future::try_join_all(looked).await?;
+    found.retain(Finding::is_stuck);
+    let text = if found.is_empty() {
+        format!("nothing is stuck in {prefix}\n")
+    } else {
+        let texts: Vec<String> = found.iter().map(Finding::text).collect();
+        format!("{}\n`deployer unstick STACK` does it, after asking\n", texts.join("\n"))
+    };
+    session.ui.data("unstick", json!({ "stuck": found }), &text);
+    Ok(())
+}
+
+/// Refuses options that do not fit, and what is protected.
+fn check(args: &Args, existing: &Existing, finding: &Finding) -> Result<()> {
+    let status = &existing.status;
+    if !args.skip.is_empty() && finding.remedy != Remedy::Continue {
+        return Err(Error::Usage(format!(
+            "--skip is for a rollback that is continued, and {} is in {status}",
+            existing.name
+        )));
+    }
+    if let Some(other) = args.retain.iter().find(|id| !finding.not_deleted.contains(id)) {
+        return Err(Error::Usage(format!(
+            "--retain {other}: the deletion of no such resource of {} has failed",
+            existing.name
+        )));
+    }
+    if existing.protected && matches!(finding.remedy, Remedy::Delete { .. }) {
+        return Err(Error::Declined(format!(
+            "{} has termination protection; `aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {}` lifts it",
+            existing.name, existing.name
+        )));
+    }
+    Ok(())
+}
+
+async fn agree(ui: &Ui, args: &Args, finding: &Finding) -> Result<()> {
+    let question = match finding.remedy {
+        Remedy::Delete { typed: true } => {
+            let confirm = args.confirm.as_deref();
+            return consent::typed(ui, &finding.stack, "delete it", confirm, KEPT).await;
+        }
+        Remedy::Delete { typed: false } => "Delete it?",
+        Remedy::Cancel => "Cancel the update?",
+        Remedy::RollBack => "Roll it back?",
+        _ => "Continue the rollback?",
+    };
+    consent::asked(ui, question, KEPT).await
+}
+
+async fn act(ui: &Ui, aws: &Aws, args: &Args, existing: &Existing, remedy: Remedy) -> Result<()> {
+    let (cloudformation, id) = (&aws.cloudformation, existing.id.as_str());
+    let begun = match remedy {
+        Remedy::Delete { .. } => {
+            return delete::delete_but(aws, ui, existing, &args.retain, LIMIT)
+                .await
+                .map(|kept| {
+                    for one in kept {
+                        ui.say(format!("left behind: {} {} ({})", one.kind, one.physical, one.resource));
+                    }
+                });
+        }
+        Remedy::Cancel => {
+            let request = cloudformation.cancel_update_stack().stack_name(id);
+            request.send().await.map(drop).map_err(Error::from)
+        }
+        Remedy::RollBack => {
+            let request = cloudformation.rollback_stack().stack_name(id);
+            request.send().await.map(drop).map_err(Error::from)
+        }
+        _ => {
+            let skip = (!args.skip.is_empty()).then(|| args.skip.clone());
+            let request = cloudformation
+                .continue_update_rollback()
+                .stack_name(id)
+                .set_resources_to_skip(skip);
+            request.send().await.map(drop).map_err(Error::from)
+        }
+    };
+    match begun {
+        Err(error) if error.is_unsupported() => {
+            return Err(Error::Other(anyhow::anyhow!(
+                "this endpoint cannot do that ({error}); {}",
+                remedy.instead()
+            )));
+        }
+        begun => begun?,
+    }
+    let status = settle::follow(aws, ui, existing, LIMIT).await?;
+    if matches!(
+        status.as_str(),
+        "UPDATE_ROLLBACK_COMPLETE" | "UPDATE_COMPLETE" | "ROLLBACK_COMPLETE"
+    ) {
+        ui.say(format!("{}: {status}", existing.name));
+        return Ok(());
+    }
+    let reason = stack::find(aws, id).await?.and_then(|now| now.reason);
     Err(Error::Stuck {
-        stack: name.to_owned(),
+        stack: existing.name.clone(),
         status,
-        reason: None,
+        reason,
     })
 }

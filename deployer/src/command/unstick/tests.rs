@@ -1,0 +1,1 @@
+//! The command against a scripted endpoint.
