@@ -1,8 +1,13 @@
 //! Everything that can go wrong, as data; one place writes the words.
 
+mod answer;
+#[cfg(test)]
+mod recorded;
+
 use std::any::type_name;
 use std::sync::Arc;
 
+use aws_sdk_cloudformation::config::http::HttpResponse;
 use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::cloudformation::failure::Failure;
@@ -10,6 +15,8 @@ use crate::ecs::stopped::StoppedTask;
 use crate::image::CompileError;
 use crate::manifest::ManifestError;
 use crate::preflight::Finding;
+use crate::target::capabilities::fit::Missing;
+use crate::target::capabilities::hollow::Hollow;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -40,6 +47,17 @@ pub enum Error {
     },
     #[error("{operation} was refused: {message}")]
     Denied { operation: String, message: String },
+    /// The endpoint has no such operation, or no such service in its plan.
+    #[error("{operation}: the endpoint does not do this: {message}")]
+    Unsupported { operation: String, message: String },
+    #[error("{endpoint} does not know {}", .missing.iter().map(|one| one.kind.as_str()).collect::<Vec<_>>().join(", "))]
+    LacksTypes { endpoint: String, missing: Vec<Missing> },
+    #[error("the stacks are complete on {endpoint}, and nothing serves:{}", .hollow.iter().map(|one| format!("\n  {one}")).collect::<String>())]
+    NothingRuns {
+        endpoint: String,
+        hollow: Vec<Hollow>,
+        needs: Option<&'static str>,
+    },
     #[error("another deployment is running: the lock is held by {holder} since {since}, expires {expires}")]
     Locked {
         holder: String,
@@ -105,7 +123,7 @@ impl Error {
             Self::Denied { .. } => 3,
             Self::Failed(_) | Self::RolledBack { .. } => 4,
             Self::Stuck { .. } => 5,
-            Self::TimedOut { .. } | Self::CrashLoop { .. } => 6,
+            Self::TimedOut { .. } | Self::CrashLoop { .. } | Self::NothingRuns { .. } => 6,
             Self::Interrupted { .. } => 130,
             Self::Shared(error) => error.exit_code(),
             Self::Several { first, others } => {
@@ -176,6 +194,24 @@ impl Error {
             Self::PortTaken { .. } => "stop what listens there, or choose another port with --port".into(),
             Self::EndpointStart { log, .. } => format!("its log is {log}"),
             Self::Denied { .. } => "check --profile, AWS_PROFILE and the permissions of the identity (`aws sts get-caller-identity`)".into(),
+            Self::Unsupported { message, .. } if answer::is_licence(message) => {
+                "use a plan of LocalStack that has this service, or stop it and let `deployer up` start the embedded endpoint, which needs no plan".into()
+            }
+            Self::Unsupported { .. } => {
+                "`deployer doctor` says what this endpoint does not do and what deployer does instead".into()
+            }
+            Self::LacksTypes { missing, .. } => {
+                let mut remedies: Vec<&str> = missing.iter().filter_map(|one| one.remedy).collect();
+                remedies.dedup();
+                if missing.iter().any(|one| one.remedy.is_none()) {
+                    remedies.push("use an endpoint that has these: AWS, or the embedded one (another --port, and no --endpoint-url)");
+                }
+                remedies.join("\n      ")
+            }
+            Self::NothingRuns { needs, .. } => {
+                let needs = needs.map(|needs| format!("it runs them with: {needs}; ")).unwrap_or_default();
+                format!("{needs}`deployer up --stacks-only` is content with complete stacks; the embedded endpoint (another --port, and no --endpoint-url) runs everything")
+            }
             Self::Locked { parameter, .. } => {
                 format!("wait until it ends; if its process is gone, the lock expires by itself, or delete the SSM parameter {parameter}")
             }
@@ -212,31 +248,21 @@ impl From<Arc<Error>> for Error {
 }
 
 /// Every SDK error, mapped once.
-impl<E, R> From<SdkError<E, R>> for Error
+impl<E> From<SdkError<E, HttpResponse>> for Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
-    fn from(error: SdkError<E, R>) -> Self {
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
         let operation = operation::<E>();
+        let response = error.raw_response();
         let Some(service) = error.as_service_error() else {
-            let whole = DisplayErrorContext(&error).to_string();
-            let message = whole.split(" (").next().unwrap_or(&whole).to_owned();
-            let text = whole.to_lowercase();
-            return if text.contains("credential") {
-                Self::Denied {
-                    operation,
-                    message: format!("no usable credentials were found ({message})"),
-                }
-            } else {
-                Self::Aws {
-                    operation,
-                    code: String::new(),
-                    message: format!("the endpoint cannot be reached or broke off: {message}"),
-                }
-            };
+            return unanswered(operation, &error, response);
         };
-        let code = service.code().unwrap_or("Unknown").to_owned();
+        let status = response.map_or(0, |response| response.status().as_u16());
+        let Some(code) = service.code().map(str::to_owned) else {
+            let message = response.map_or_else(|| DisplayErrorContext(&error).to_string(), answer::describe);
+            return no_answer(operation, status, message);
+        };
         let message = service.message().map_or_else(|| code.clone(), str::to_owned);
         match code.as_str() {
             "AccessDenied"
@@ -249,12 +275,54 @@ where
             | "SignatureDoesNotMatch"
             | "AuthFailure"
             | "OptInRequired" => Self::Denied { operation, message },
+            _ if answer::is_unsupported(status, &code, &message) => Self::Unsupported { operation, message },
             _ => Self::Aws {
                 operation,
                 code,
                 message,
             },
         }
+    }
+}
+
+/// The request got no answer, or one that cannot be read as any.
+fn unanswered<E>(operation: String, error: &SdkError<E, HttpResponse>, response: Option<&HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    if let (SdkError::ResponseError(_), Some(response)) = (error, response) {
+        let status = response.status().as_u16();
+        return no_answer(operation, status, answer::describe(response));
+    }
+    let whole = DisplayErrorContext(error).to_string();
+    let message = whole.split(" (").next().unwrap_or(&whole).to_owned();
+    if whole.to_lowercase().contains("credential") {
+        return Error::Denied {
+            operation,
+            message: format!("no usable credentials were found ({message})"),
+        };
+    }
+    Error::Aws {
+        operation,
+        code: String::new(),
+        message: format!("the endpoint cannot be reached or broke off: {message}"),
+    }
+}
+
+/// Something that is no AWS answer. An empty code says that asking again may help.
+fn no_answer(operation: String, status: u16, message: String) -> Error {
+    if status == 501 {
+        return Error::Unsupported { operation, message };
+    }
+    let passing = answer::is_gateway(status) || message.contains("connection ended");
+    Error::Aws {
+        operation,
+        code: if passing {
+            String::new()
+        } else {
+            format!("Http{status}")
+        },
+        message: format!("the endpoint answered {message}"),
     }
 }
 

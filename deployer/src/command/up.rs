@@ -19,6 +19,7 @@ use crate::manifest::Manifest;
 use crate::preflight::preflight;
 use crate::rules;
 use crate::stacks::{self, Plan};
+use crate::target::capabilities::{fit, hollow};
 use crate::target::{Aws, Session};
 use crate::ui::{self, Event, event::Planned};
 
@@ -37,6 +38,9 @@ pub struct Args {
     /// How long one stack may take, in minutes; 15 on localstack, 90 on AWS unless given.
     #[arg(long, value_name = "MINUTES")]
     timeout: Option<u64>,
+    /// End when the stacks are complete, without waiting until the system serves: for an endpoint that runs no tasks.
+    #[arg(long, conflicts_with = "code")]
+    stacks_only: bool,
 }
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
@@ -45,7 +49,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         return code::run(session, &args.services, Duration::from_secs(minutes * 60)).await;
     }
     let manifest = session.load()?;
-    let plan = Arc::new(stacks::plan(&manifest));
+    let plan = stacks::plan(&manifest);
     let broken = rules::check(&manifest, &plan);
     if let Some(first) = broken.first() {
         let text = format!("{}: {}: {}", first.stack, first.place, first.what);
@@ -56,6 +60,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     }
     let mut interrupts = Interrupts::new()?;
     let aws = session.connect_or_start().await?;
+    let plan = Arc::new(fit(&aws, &session.ui, plan).await?);
     let lock = Lock::take(&aws, &session.ui, &plan.project, &plan.environment).await?;
     let minutes = args.timeout.unwrap_or(if session.is_local() { 15 } else { 90 });
     let result = apply_all(
@@ -64,6 +69,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         &manifest,
         &plan,
         Duration::from_secs(minutes * 60),
+        args.stacks_only,
         &mut interrupts,
     )
     .await;
@@ -73,6 +79,11 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         .iter()
         .filter(|outcome| **outcome != Outcome::Unchanged)
         .count();
+    let Some(url) = url else {
+        session.ui.summarize(ui::Outcome::Complete);
+        session.ui.data("up", json!({ "url": null, "changed": changed }), "");
+        return Ok(());
+    };
     session.ui.summarize(ui::Outcome::Serves);
     let curl: Vec<String> = plan
         .ingress
@@ -93,8 +104,9 @@ async fn apply_all(
     manifest: &Manifest,
     plan: &Arc<Plan>,
     limit: Duration,
+    stacks_only: bool,
     interrupts: &mut Interrupts,
-) -> Result<(String, Vec<Outcome>)> {
+) -> Result<(Option<String>, Vec<Outcome>)> {
     let ui = &session.ui;
     let existing = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
     preflight(session, aws, manifest, plan, &existing).await?;
@@ -135,13 +147,19 @@ async fn apply_all(
     remember_durations(session, aws, &outcomes).await;
     code::reconcile(session, aws, plan).await?;
     let outcomes = outcomes.into_values().collect();
+    if aws.endpoint.is_foreign() {
+        hollow::verify(aws, ui, plan, stacks_only).await?;
+    }
+    if stacks_only {
+        return Ok((None, outcomes));
+    }
     let wait = Duration::from_secs(if session.is_local() { 180 } else { 900 });
     let url = tokio::select! {
         url = serving::wait(aws, ui, plan, wait) => url?,
         () = interrupts.next() => return Err(interrupt::left_running()),
     };
     drop(animation);
-    Ok((url, outcomes))
+    Ok((Some(url), outcomes))
 }
 
 /// Keeps what each resource took, for the next estimate.

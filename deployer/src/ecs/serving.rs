@@ -146,7 +146,7 @@ pub async fn url(aws: &Aws, plan: &Plan) -> Result<Option<String>> {
     Ok(existing
         .outputs
         .get("LoadBalancerDnsName")
-        .map(|host| base_url(host, plan)))
+        .map(|host| aws.endpoint.front_door(host).unwrap_or_else(|| base_url(host, plan))))
 }
 
 fn base_url(host: &str, plan: &Plan) -> String {

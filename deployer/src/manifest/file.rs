@@ -118,6 +118,8 @@ pub struct Kafka {
     pub security: Option<KafkaSecurity>,
     /// Brokers that exist already, `host:port,…`: no MSK cluster is made then.
     pub bootstrap: Option<String>,
+    /// The IPv4 network that holds those brokers: the services may reach no other on the brokers' ports.
+    pub bootstrap_cidr: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

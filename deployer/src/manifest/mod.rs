@@ -3,6 +3,7 @@
 //! Reading has three steps: the file's shape ([`file`], unknown keys are errors with their line), the merge of one
 //! environment's overrides, and the check that turns names into links which exist.
 
+mod bootstrap;
 mod check;
 mod error;
 mod file;
@@ -12,6 +13,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use bootstrap::Bootstrap;
 pub use error::ManifestError;
 pub use file::{KafkaSecurity, Nat, Scaling};
 
@@ -90,7 +92,7 @@ pub struct Kafka {
     pub brokers: u16,
     pub storage_gib: u32,
     pub security: KafkaSecurity,
-    pub bootstrap: Option<String>,
+    pub bootstrap: Option<Bootstrap>,
 }
 
 #[derive(Debug, Clone)]

@@ -144,6 +144,16 @@ pub fn paths(manifest: &Manifest) -> Vec<Path> {
     paths
 }
 
+/// Where a service may go that is not in this VPC: the brokers that somebody else runs. Network and port.
+pub fn outside(manifest: &Manifest, service: &str) -> Vec<(String, u16)> {
+    let kafka = manifest.kafka.as_ref();
+    let bootstrap = kafka.and_then(|kafka| kafka.bootstrap.as_ref());
+    match bootstrap.filter(|_| manifest.service(service).is_some_and(Service::uses_kafka)) {
+        Some(bootstrap) => bootstrap.destinations(),
+        None => Vec::new(),
+    }
+}
+
 /// The host name of a service inside the VPC.
 pub fn host(manifest: &Manifest, service: &str) -> String {
     format!("{service}.{}", namespace(manifest))

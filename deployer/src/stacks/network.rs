@@ -2,6 +2,8 @@
 
 mod endpoints;
 
+use std::iter;
+
 use serde_json::{Value, json};
 
 use super::inputs::Inputs;
@@ -208,8 +210,14 @@ fn security_group(manifest: &Manifest, vpc: &Handle, group: &Group) -> Resource 
     };
     // a group without an egress rule may send anywhere, so each has at least this one
     let egress = match group {
-        Group::Service(_) => json!([{ "IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0",
-                                      "Description": outwards }]),
+        Group::Service(name) => {
+            let rule = |cidr: &str, port: u16, reason: &str| json!({ "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": cidr, "Description": reason });
+            let outside = links::outside(manifest, name);
+            let brokers = outside
+                .iter()
+                .map(|(cidr, port)| rule(cidr, *port, "brokers outside this platform"));
+            iter::once(rule("0.0.0.0/0", 443, outwards)).chain(brokers).collect()
+        }
         _ => json!([{ "IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32",
                       "Description": "nothing: this address and type do not exist" }]),
     };

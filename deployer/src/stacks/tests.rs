@@ -142,3 +142,34 @@ fn both_ends_of_a_link_are_given_the_same_secret() {
     };
     assert_eq!(secret_of("patient-service"), secret_of("billing-service"));
 }
+
+#[test]
+fn brokers_of_somebody_else_take_the_place_of_the_cluster() {
+    let (mut manifest, _) = plan_of("dev");
+    let kafka = manifest.kafka.as_mut().unwrap();
+    kafka.bootstrap = Some(crate::manifest::Bootstrap::parse("broker.example:9094", Some("10.30.0.0/16")).unwrap());
+    let plan = plan(&manifest);
+    let stack = |short: &str| plan.stacks.iter().find(|stack| stack.short == short);
+    assert!(stack("messaging").is_none());
+    let network = stack("network").unwrap().template.to_string();
+    assert!(!network.contains("Kafka"), "no group and no rule of a cluster");
+    let resources = &stack("network").unwrap().template["Resources"];
+    let egress = |id: &str| {
+        resources[id]["Properties"]["SecurityGroupEgress"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(egress("PatientServiceSecurityGroup"), 2, "it publishes");
+    assert_eq!(egress("BillingServiceSecurityGroup"), 1, "it does not use Kafka");
+    let rule = &resources["PatientServiceSecurityGroup"]["Properties"]["SecurityGroupEgress"][1];
+    assert_eq!(
+        (&rule["CidrIp"], &rule["FromPort"]),
+        (&"10.30.0.0/16".into(), &9094.into())
+    );
+    let told = Parameter {
+        name: "KafkaBootstrapServers".into(),
+        source: Source::Literal("broker.example:9094".into()),
+    };
+    assert!(stack("patient-service").unwrap().parameters.contains(&told));
+}

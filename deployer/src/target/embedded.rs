@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Session, http};
 use crate::error::{Error, Result};
@@ -60,23 +60,69 @@ pub async fn probe(session: &Session) -> Result<Answer> {
         Ok(Err(error)) => return Ok(Answer::Nothing(format!("{address}: {error}"))),
         Ok(Ok(_)) => {}
     }
-    Ok(
-        match http::get(&format!("{url}/_localstack/health"), Duration::from_millis(1500)).await {
-            Ok((200, body)) => match serde_json::from_str::<Value>(&body) {
-                Ok(health) if health.get("services").is_some() => Answer::Endpoint(health),
-                _ => Answer::Stranger("it answers /_localstack/health with something else".into()),
-            },
-            Ok((status, _)) => Answer::Stranger(format!("it answers /_localstack/health with HTTP {status}")),
-            Err(reason) => Answer::Stranger(format!("it does not speak HTTP as an AWS endpoint does ({reason})")),
+    let asked = http::get(&format!("{url}/_localstack/health"), Duration::from_millis(1500)).await;
+    let seen = match asked {
+        Ok((200, body)) => match serde_json::from_str::<Value>(&body) {
+            Ok(health) if health.get("services").is_some() => {
+                return Ok(Answer::Endpoint(introduced(&url, health).await));
+            }
+            _ => "it answers /_localstack/health with something else".to_owned(),
         },
-    )
+        Ok((status, _)) => format!("it answers /_localstack/health with HTTP {status}"),
+        Err(reason) => {
+            return Ok(Answer::Stranger(format!(
+                "it does not speak HTTP as an AWS endpoint does ({reason})"
+            )));
+        }
+    };
+    Ok(match introduction(&url, &Value::Null).await {
+        Some(health) => Answer::Endpoint(health),
+        None => Answer::Stranger(seen),
+    })
+}
+
+/// Paths at which products that imitate LocalStack, or do not, say who they are.
+const INTRODUCTIONS: [(&str, &str); 3] = [
+    ("ministack", "/_ministack/health"),
+    ("fakecloud", "/_fakecloud/health"),
+    ("moto", "/moto-api/config"),
+];
+
+/// The health document with the product's name, where that is not known from the document itself.
+async fn introduced(url: &str, health: Value) -> Value {
+    let known = matches!(
+        health["edition"].as_str(),
+        Some("embedded" | "community" | "pro" | "enterprise")
+    );
+    match known {
+        true => health,
+        false => introduction(url, &health).await.unwrap_or(health),
+    }
+}
+
+async fn introduction(url: &str, health: &Value) -> Option<Value> {
+    for (product, path) in INTRODUCTIONS {
+        let answer = http::get(&format!("{url}{path}"), Duration::from_millis(500)).await;
+        let Ok((200, body)) = answer else { continue };
+        let Ok(said) = serde_json::from_str::<Value>(&body) else {
+            continue;
+        };
+        let version = health.get("version").or_else(|| said.get("version"));
+        return Some(json!({
+            "product": product, "services": health["services"], "edition": health["edition"], "version": version,
+        }));
+    }
+    None
 }
 
 /// Uses what answers; starts the embedded endpoint when nothing does.
-pub async fn start_unless_answering(session: &Session) -> Result<()> {
+pub async fn start_unless_answering(session: &Session) -> Result<Value> {
     match probe(session).await? {
-        Answer::Nothing(_) if session.common.endpoint_url.is_none() => start(session).await,
-        answer => answer.require(session).map(|_| ()),
+        Answer::Nothing(_) if session.common.endpoint_url.is_none() => {
+            start(session).await?;
+            probe(session).await?.require(session)
+        }
+        answer => answer.require(session),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Where a command works: AWS, LocalStack or the embedded endpoint. They differ in URL and credentials only.
 
+pub mod capabilities;
 pub mod embedded;
 pub mod http;
 #[cfg(test)]
 pub mod scripted;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -18,6 +20,7 @@ use crate::error::Result;
 use crate::manifest::Manifest;
 use crate::stacks::{self, Plan};
 use crate::ui::Ui;
+use capabilities::Identity;
 
 /// What every command works with.
 #[derive(Clone)]
@@ -40,6 +43,8 @@ pub struct Aws {
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub ssm: aws_sdk_ssm::Client,
     pub sts: aws_sdk_sts::Client,
+    /// Who answers.
+    pub endpoint: Arc<Identity>,
     /// How long to wait between two looks at something that changes.
     pub pace: Duration,
 }
@@ -97,21 +102,27 @@ impl Session {
 
     /// The clients, once it is known that something answers. Never starts anything.
     pub async fn connect(&self) -> Result<Aws> {
-        if self.is_local() {
-            embedded::probe(self).await?.require(self)?;
-        }
-        Ok(self.clients().await)
+        let endpoint = match self.is_local() {
+            true => self.identity(&embedded::probe(self).await?.require(self)?),
+            false => Identity::aws(),
+        };
+        Ok(self.clients(endpoint).await)
     }
 
     /// The clients; on a machine where nothing listens, the embedded endpoint is started first.
     pub async fn connect_or_start(&self) -> Result<Aws> {
-        if self.is_local() {
-            embedded::start_unless_answering(self).await?;
-        }
-        Ok(self.clients().await)
+        let endpoint = match self.is_local() {
+            true => self.identity(&embedded::start_unless_answering(self).await?),
+            false => Identity::aws(),
+        };
+        Ok(self.clients(endpoint).await)
     }
 
-    async fn clients(&self) -> Aws {
+    fn identity(&self, health: &serde_json::Value) -> Identity {
+        Identity::of(health, &self.endpoint_url().unwrap_or_default())
+    }
+
+    async fn clients(&self, endpoint: Identity) -> Aws {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(if self.is_local() { 1 } else { 5 }))
             .read_timeout(Duration::from_secs(60))
@@ -150,6 +161,7 @@ impl Session {
             logs: aws_sdk_cloudwatchlogs::Client::new(&config),
             ssm: aws_sdk_ssm::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
+            endpoint: Arc::new(endpoint),
             pace: if self.is_local() {
                 Duration::from_millis(250)
             } else {

@@ -58,7 +58,7 @@ pub enum Event {
         mood: Mood,
         seconds: f32,
     },
-    /// What goes on with the images: compiling, packaging, pushing, pushed, unchanged.
+    /// What goes on with the images: pushing, pushed, unchanged, or skipped where the endpoint has no registry.
     Image {
         service: String,
         step: &'static str,
@@ -142,6 +142,8 @@ pub struct Summary {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Serves,
+    /// The stacks are complete; whether the system serves was not asked.
+    Complete,
     Deleted,
     #[default]
     Failed,

@@ -120,6 +120,8 @@ impl Summary {
         let mut text = match self.outcome {
             Outcome::Serves if changed == 0 => "nothing to do; it serves".to_owned(),
             Outcome::Serves => format!("{}; it serves", parts.join(", ")),
+            Outcome::Complete if changed == 0 => "nothing to do; whether it serves was not asked".to_owned(),
+            Outcome::Complete => format!("{}; whether it serves was not asked", parts.join(", ")),
             Outcome::Failed if self.failed == 0 => format!("failed: {}", parts.join(", ")),
             Outcome::Deleted | Outcome::Failed => parts.join(", "),
             Outcome::Stuck => format!("stuck: {}", parts.join(", ")),

@@ -63,6 +63,15 @@ impl Pipeline {
         let built = all
             .get(service)
             .ok_or_else(|| failed("the manifest names no crate for it".into()))?;
+        let Some(address) = self.aws.endpoint.push_address(repository) else {
+            // There is no registry to push to.
+            self.ui.emit(Event::Image {
+                service: service.to_owned(),
+                step: "skipped",
+                detail: built.digest.clone(),
+            });
+            return Ok(format!("{repository}@{}", built.digest));
+        };
         let credentials = self.credentials.get_or_try_init(|| login(&self.aws)).await?;
         let tell = |step, detail: &str| {
             self.ui.emit(Event::Image {
@@ -72,7 +81,7 @@ impl Pipeline {
             });
         };
         let mut step = "unchanged";
-        let digest = image::push(built, repository, credentials, || {
+        let digest = image::push(built, &address, credentials, || {
             tell("pushing", "");
             step = "pushed";
         })

@@ -14,6 +14,7 @@ use crate::cloudformation::{Existing, change, stack};
 use crate::diff::{StackDifference, compare, confirm, security};
 use crate::error::{Error, Result};
 use crate::stacks::{Plan, Stack};
+use crate::target::capabilities::fit;
 use crate::target::{Aws, Session};
 
 /// Show what `up` would change: resource, property, old and new value, what is replaced, what is lost, and who may do more.
@@ -44,6 +45,15 @@ pub struct Args {
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
+    let offline = args.offline || args.against.is_some();
+    let connected = match offline {
+        true => None,
+        false => Some(connect(session).await?),
+    };
+    let plan = match &connected {
+        Some(aws) => fit(aws, &session.ui, plan).await?,
+        None => plan,
+    };
     let chosen: Vec<&Stack> = match &args.stack {
         Some(name) => vec![super::stack_named(&plan, name)?],
         None => plan.stacks.iter().collect(),
@@ -65,7 +75,10 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
             )
         }
         None => (
-            with_deployed(session, &plan, &chosen).await?,
+            match &connected {
+                Some(aws) => with_deployed(aws, &plan, &chosen).await?,
+                None => Vec::new(),
+            },
             "nothing to do: what is deployed is what the manifest says\n".to_owned(),
         ),
     };
@@ -116,16 +129,19 @@ fn with_files(plan: &Plan, chosen: &[&Stack], former: &BTreeMap<String, Value>, 
     found
 }
 
-async fn with_deployed(session: &Session, plan: &Plan, chosen: &[&Stack]) -> Result<Vec<StackDifference>> {
-    let aws = session.connect().await.inspect_err(|error| {
+async fn connect(session: &Session) -> Result<Aws> {
+    session.connect().await.inspect_err(|error| {
         if matches!(error, Error::NoEndpoint { .. }) {
             session
                 .ui
                 .say("`deployer diff --offline` compares with the committed templates, without an endpoint");
         }
-    })?;
-    let existing = stack::all(&aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
-    let compared = chosen.iter().map(|stack| difference(&aws, plan, stack, &existing));
+    })
+}
+
+async fn with_deployed(aws: &Aws, plan: &Plan, chosen: &[&Stack]) -> Result<Vec<StackDifference>> {
+    let existing = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
+    let compared = chosen.iter().map(|stack| difference(aws, plan, stack, &existing));
     let found = futures::future::try_join_all(compared).await?;
     Ok(found.into_iter().flatten().collect())
 }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use super::file::{self, Settings};
 use super::source::Source;
 use super::{
-    Alarms, Cidr, Database, Ingress, Kafka, KafkaSecurity, Manifest, ManifestError, Nat, Network, Service, Topic,
+    Alarms, Bootstrap, Cidr, Database, Ingress, Kafka, KafkaSecurity, Manifest, ManifestError, Nat, Network, Service,
+    Topic,
 };
 
 type Checked<T> = Result<T, ManifestError>;
@@ -193,8 +194,25 @@ fn kafka(place: &Place, given: &Settings, zones: u8) -> Checked<Option<Kafka>> {
         brokers: u16::from(per_zone) * u16::from(zones),
         storage_gib: own.storage_gib.unwrap_or(10),
         security: own.security.unwrap_or(KafkaSecurity::Plaintext),
-        bootstrap: own.bootstrap.clone(),
+        bootstrap: bootstrap(place, own)?,
     }))
+}
+
+fn bootstrap(place: &Place, own: &file::Kafka) -> Checked<Option<Bootstrap>> {
+    let cidr = own.bootstrap_cidr.as_deref();
+    let Some(text) = &own.bootstrap else {
+        return match cidr {
+            Some(_) => place.invalid(
+                &["kafka", "bootstrap_cidr"],
+                "is the network of kafka.bootstrap, which is not set",
+            ),
+            None => Ok(None),
+        };
+    };
+    match Bootstrap::parse(text, cidr) {
+        Ok(bootstrap) => Ok(Some(bootstrap)),
+        Err(wrong) => place.invalid(&["kafka", "bootstrap"], wrong),
+    }
 }
 
 fn topic(place: &Place, name: &str, own: &file::Topic, kafka: Option<&Kafka>) -> Checked<Topic> {

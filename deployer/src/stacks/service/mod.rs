@@ -160,7 +160,7 @@ impl Parts<'_> {
     fn bootstrap_servers(&mut self) -> Option<Value> {
         let kafka = self.manifest.kafka.as_ref().filter(|_| self.service.uses_kafka())?;
         let (source, stack) = match &kafka.bootstrap {
-            Some(servers) => (Source::Literal(servers.clone()), None),
+            Some(servers) => (Source::Literal(servers.to_string()), None),
             None => {
                 let source = Source::BootstrapBrokers {
                     stack: name_of(self.manifest, "messaging"),
