@@ -54,6 +54,17 @@ impl fmt::Display for Protection {
 }
 
 impl Protection {
+    /// It as a thing.
+    fn itself(&self) -> String {
+        match &self.resource {
+            None => format!("the termination protection of stack {}", self.stack),
+            Some(resource) => format!(
+                "the deletion protection of {resource} in {} ({})",
+                self.stack, self.kind
+            ),
+        }
+    }
+
     /// Why deployer does not lift it, where it does not: what a template does not declare, an update does not change.
     pub fn by_hand(&self) -> Option<String> {
         (self.resource.is_some() && !self.declared && self.kind != LOAD_BALANCER).then(|| match self.kind.as_str() {
@@ -191,7 +202,7 @@ pub async fn lift(
         stack::protect(aws, &existing.id, false).await?;
     }
     for one in protections {
-        ui.say(format!("lifted: {one}"));
+        ui.say(format!("lifted: {}", one.itself()));
     }
     Ok(())
 }

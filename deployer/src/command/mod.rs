@@ -21,6 +21,9 @@ pub mod unstick;
 pub mod up;
 pub mod validate;
 
+#[cfg(test)]
+pub mod played;
+
 use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
 use crate::target::Session;

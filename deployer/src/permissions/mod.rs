@@ -29,18 +29,23 @@ pub const OWN: &[(&str, &[&str])] = &[
             "DescribeStackResourceDrifts",
             "DescribeStacks",
             "DetectStackDrift",
+            "DetectStackResourceDrift",
             "ExecuteChangeSet",
             "GetTemplate",
             "ListStackResources",
+            "RollbackStack",
+            "UpdateTerminationProtection",
             "ValidateTemplate",
         ],
     ),
     (
         "ec2",
         &[
+            "DeleteNetworkInterface",
             "DescribeAccountAttributes",
             "DescribeAddresses",
             "DescribeAvailabilityZones",
+            "DescribeNetworkInterfaces",
             "DescribeVpcs",
         ],
     ),
@@ -56,18 +61,34 @@ pub const OWN: &[(&str, &[&str])] = &[
     (
         "ecs",
         &[
+            "DeregisterTaskDefinition",
+            "DescribeClusters",
             "DescribeServices",
             "DescribeTaskDefinition",
             "DescribeTasks",
+            "ListTaskDefinitions",
             "ListTasks",
             "RegisterTaskDefinition",
             "UpdateService",
         ],
     ),
-    ("elasticloadbalancing", &["DescribeTargetHealth"]),
-    ("kafka", &["GetBootstrapBrokers"]),
-    ("logs", &["DescribeLogGroups", "FilterLogEvents", "GetLogEvents"]),
-    ("ssm", &["DeleteParameter", "GetParameter", "PutParameter"]),
+    (
+        "elasticloadbalancing",
+        &[
+            "DescribeLoadBalancerAttributes",
+            "DescribeTargetHealth",
+            "ModifyLoadBalancerAttributes",
+        ],
+    ),
+    ("kafka", &["GetBootstrapBrokers", "ListClustersV2"]),
+    (
+        "logs",
+        &["DeleteLogGroup", "DescribeLogGroups", "FilterLogEvents", "GetLogEvents"],
+    ),
+    (
+        "ssm",
+        &["DeleteParameter", "GetParameter", "GetParametersByPath", "PutParameter"],
+    ),
     ("sts", &["GetCallerIdentity"]),
 ];
 

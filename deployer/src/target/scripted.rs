@@ -35,6 +35,10 @@ impl Scripted {
         }
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Clients that talk to it.
     pub async fn aws(&self, ui: &Ui) -> Aws {
         let cli = Cli::parse_from(["deployer", "--endpoint-url", &self.url, "status"]);

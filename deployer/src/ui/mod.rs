@@ -98,6 +98,17 @@ impl Ui {
     /// A screen that only remembers what happened.
     #[cfg(test)]
     pub fn recording() -> (Self, Arc<Mutex<Vec<Event>>>) {
+        Self::recorded(false)
+    }
+
+    /// The same with `--yes`.
+    #[cfg(test)]
+    pub fn agreeing() -> (Self, Arc<Mutex<Vec<Event>>>) {
+        Self::recorded(true)
+    }
+
+    #[cfg(test)]
+    fn recorded(yes: bool) -> (Self, Arc<Mutex<Vec<Event>>>) {
         let events = Arc::new(Mutex::new(Vec::new()));
         let screen = Screen {
             renderer: Box::new(tests::Recorder(events.clone())),
@@ -108,7 +119,7 @@ impl Ui {
             screen: Mutex::new(screen),
             began: Instant::now(),
             json: false,
-            yes: false,
+            yes,
             style: Style::default(),
         };
         (Self(Arc::new(inner)), events)

@@ -100,13 +100,12 @@ async fn look(aws: &Aws, existing: &Existing, snapshots: bool) -> Result<Doomed>
     let template = stack::template(aws, &existing.id).await?;
     let protections = protection::find(aws, existing, &list, template.as_ref()).await?;
     let mut holds = holdings(&list, template.as_ref(), snapshots);
-    for one in holds
-        .iter_mut()
-        .filter(|one| one.kind == "AWS::ECR::Repository" && one.fate == Fate::Lost)
-    {
+    for one in holds.iter_mut().filter(|one| one.kind == "AWS::ECR::Repository") {
         let count = leftovers::images(aws, &one.physical).await?.len();
-        one.what = format!("{count} images of repository {}", one.physical);
+        let many = if count == 1 { "image" } else { "images" };
+        one.what = format!("{count} {many} of repository {}", one.physical);
     }
+    holds.retain(|one| !one.what.starts_with("0 images"));
     Ok(Doomed {
         stack: existing.name.clone(),
         status: existing.status.clone(),

@@ -1,1 +1,148 @@
-//! The command against a scripted endpoint.
+//! The command against a scripted endpoint: what is refused before anything, and in which order the rest goes.
+
+use serde_json::json;
+
+use super::*;
+use crate::command::played::{Account, Stack};
+use crate::ui::{Event, Ui};
+
+const NETWORK: &str = "patient-management-prod-network";
+const PLATFORM: &str = "patient-management-prod-platform";
+
+/// A network and, on it, a platform with a load balancer.
+fn two() -> Vec<Stack> {
+    let mut platform = Stack::new(PLATFORM, "CREATE_COMPLETE");
+    platform.template = json!({ "Resources": { "LoadBalancer": {
+        "Type": "AWS::ElasticLoadBalancingV2::LoadBalancer",
+        "Properties": { "LoadBalancerAttributes": [{ "Key": "deletion_protection.enabled", "Value": "true" }] },
+    } } });
+    vec![Stack::new(NETWORK, "CREATE_COMPLETE"), platform]
+}
+
+fn confirmed() -> Args {
+    Args {
+        confirm: Some("patient-management-prod".into()),
+        keep_endpoint: true,
+        ..Args::default()
+    }
+}
+
+/// Without the lock that is taken and given back.
+fn deeds(account: &Account) -> Vec<String> {
+    let mut changes = account.changes();
+    changes.retain(|call| !call.ends_with("Parameter"));
+    changes
+}
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing_and_takes_no_lock() {
+    let account = Account::of(two());
+    let (ui, _) = Ui::recording();
+    let (_endpoint, session) = account.opens("prod", &ui).await;
+    let args = Args {
+        dry_run: true,
+        ..Args::default()
+    };
+    run(args, &session).await.expect("a plan");
+    assert_eq!(account.changes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_protected_resource_is_refused_before_anything_is_deleted() {
+    let mut stacks = two();
+    stacks[0].protected = true;
+    let account = Account::of(stacks);
+    let (ui, _) = Ui::agreeing();
+    let (_endpoint, session) = account.opens("prod", &ui).await;
+    let error = run(confirmed(), &session).await.expect_err("it is protected");
+    assert_eq!(error.exit_code(), 1);
+    insta::assert_snapshot!(error, @"
+    nothing was deleted, because some of it is protected:
+      LoadBalancer of patient-management-prod-platform (AWS::ElasticLoadBalancingV2::LoadBalancer) has deletion protection
+      stack patient-management-prod-network has termination protection
+    `deployer destroy --lift-protection` lifts that, once patient-management-prod is typed
+    ");
+    assert_eq!(account.changes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn with_the_name_confirmed_every_protection_is_lifted_before_the_first_deletion() {
+    let mut stacks = two();
+    stacks[0].protected = true;
+    let account = Account::of(stacks);
+    let (ui, said) = Ui::agreeing();
+    let (_endpoint, session) = account.opens("prod", &ui).await;
+    let args = Args {
+        lift_protection: true,
+        ..confirmed()
+    };
+    run(args, &session).await.expect("it goes");
+    assert_eq!(
+        deeds(&account),
+        [
+            "ModifyLoadBalancerAttributes".to_owned(),
+            format!("UpdateTerminationProtection {NETWORK}"),
+            format!("DeleteStack {PLATFORM}"),
+            format!("DeleteStack {NETWORK}"),
+        ]
+    );
+    let deleted = said.lock().expect("whole").iter().any(
+        |event| matches!(event, Event::Summary(summary) if summary.deleted == 2 && summary.outcome == Outcome::Deleted),
+    );
+    assert!(deleted);
+}
+
+#[tokio::test]
+async fn yes_is_not_enough_in_a_protected_environment() {
+    let account = Account::of(vec![Stack::new(NETWORK, "CREATE_COMPLETE")]);
+    let (ui, _) = Ui::agreeing();
+    let (_endpoint, session) = account.opens("prod", &ui).await;
+    for other in ["patient-management-dev", "yes", ""] {
+        let args = Args {
+            confirm: Some(other.into()),
+            ..confirmed()
+        };
+        assert_eq!(run(args, &session).await.expect_err("another name").exit_code(), 1);
+    }
+    assert_eq!(account.changes(), Vec::<String>::new());
+    run(confirmed(), &session).await.expect("the right name");
+    assert_eq!(deeds(&account), [format!("DeleteStack {NETWORK}")]);
+    let before = account.changes().len();
+    run(confirmed(), &session).await.expect("nothing to do");
+    assert_eq!(account.changes().len(), before, "a second one changes nothing");
+}
+
+#[tokio::test]
+async fn what_would_not_go_is_named_and_what_it_stands_on_is_not_begun() {
+    let mut stacks = vec![
+        Stack::new(NETWORK, "CREATE_COMPLETE"),
+        Stack::new(PLATFORM, "CREATE_COMPLETE"),
+    ];
+    stacks[1].template = json!({ "Resources": { "Namespace": { "Type": "AWS::EC2::VPC" } } });
+    stacks[1].refuses = Some(("Namespace", "it still has services"));
+    let account = Account::of(stacks);
+    let (ui, said) = Ui::agreeing();
+    let (_endpoint, session) = account.opens("prod", &ui).await;
+    let error = run(confirmed(), &session).await.expect_err("it refuses");
+    assert_eq!(error.exit_code(), 5);
+    insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap_or_default()), @"
+    stack patient-management-prod-platform is stuck in DELETE_FAILED: Namespace (AWS::EC2::VPC): it still has services
+    hint: correct the cause, then `deployer destroy` goes on; `deployer destroy --retain LOGICAL_ID` leaves a resource behind, `deployer unstick patient-management-prod-platform` says more
+    ");
+    assert_eq!(deeds(&account), [format!("DeleteStack {PLATFORM}")]);
+
+    // It goes on from there; the resource is left behind by its name alone.
+    let with = |id: &str| Args {
+        retain: vec![id.into()],
+        ..confirmed()
+    };
+    assert!(
+        run(with("Vpc"), &session).await.is_err(),
+        "nothing of that name has failed"
+    );
+    run(with("platform/Namespace"), &session).await.expect("it goes on");
+    assert_eq!(deeds(&account).last(), Some(&format!("DeleteStack {NETWORK}")));
+    let said = said.lock().expect("whole");
+    let told = |event: &Event| matches!(event, Event::Note { text } if text.starts_with("left on purpose") && text.contains("prod-platform-Namespace"));
+    assert!(said.iter().any(told), "{said:#?}");
+}

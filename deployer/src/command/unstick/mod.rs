@@ -129,7 +129,7 @@ async fn agree(ui: &Ui, args: &Args, finding: &Finding) -> Result<()> {
 }
 
 async fn act(ui: &Ui, aws: &Aws, args: &Args, existing: &Existing, remedy: Remedy) -> Result<()> {
-    let (cloudformation, id) = (&aws.cloudformation, existing.id.as_str());
+    let id = existing.id.as_str();
     let begun = match remedy {
         Remedy::Delete { .. } => {
             return delete::delete_but(aws, ui, existing, &args.retain, LIMIT)
@@ -141,16 +141,17 @@ async fn act(ui: &Ui, aws: &Aws, args: &Args, existing: &Existing, remedy: Remed
                 });
         }
         Remedy::Cancel => {
-            let request = cloudformation.cancel_update_stack().stack_name(id);
+            let request = aws.cloudformation.cancel_update_stack().stack_name(id);
             request.send().await.map(drop).map_err(Error::from)
         }
         Remedy::RollBack => {
-            let request = cloudformation.rollback_stack().stack_name(id);
+            let request = aws.cloudformation.rollback_stack().stack_name(id);
             request.send().await.map(drop).map_err(Error::from)
         }
         _ => {
             let skip = (!args.skip.is_empty()).then(|| args.skip.clone());
-            let request = cloudformation
+            let request = aws
+                .cloudformation
                 .continue_update_rollback()
                 .stack_name(id)
                 .set_resources_to_skip(skip);
