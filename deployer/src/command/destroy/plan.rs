@@ -100,12 +100,16 @@ async fn look(aws: &Aws, existing: &Existing, snapshots: bool) -> Result<Doomed>
     let template = stack::template(aws, &existing.id).await?;
     let protections = protection::find(aws, existing, &list, template.as_ref()).await?;
     let mut holds = holdings(&list, template.as_ref(), snapshots);
+    let mut empty = Vec::new();
     for one in holds.iter_mut().filter(|one| one.kind == "AWS::ECR::Repository") {
         let count = leftovers::images(aws, &one.physical).await?.len();
         let many = if count == 1 { "image" } else { "images" };
         one.what = format!("{count} {many} of repository {}", one.physical);
+        if count == 0 && one.fate == Fate::Lost {
+            empty.push(one.resource.clone());
+        }
     }
-    holds.retain(|one| !one.what.starts_with("0 images"));
+    holds.retain(|one| !empty.contains(&one.resource));
     Ok(Doomed {
         stack: existing.name.clone(),
         status: existing.status.clone(),
