@@ -1,21 +1,19 @@
 //! The services' OpenAPI documents, and Swagger UI over them.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use kit::Problem;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
-use utoipa_swagger_ui::{Config, Url};
 
 use crate::forwarded;
 use crate::gateway::{Gateway, Refusal};
+use crate::page;
 use crate::peer::Peer;
 use crate::route::Who;
 use crate::upstream::Outgoing;
@@ -166,26 +164,23 @@ pub async fn index() -> Response {
     params(("file" = String, Path, description = "The name of the part", example = "swagger-ui.css")),
     responses(
         (status = 200, description = "A script, a style or an image", content(
-            (String = "text/css"), (String = "text/javascript"), (String = "text/html"), (String = "image/png"), (String = "application/octet-stream"))),
+            (String = "text/css"), (String = "text/javascript"), (String = "text/html"), (String = "image/png"))),
         (status = 404, description = "No such page", body = Problem),
 ))]
 pub async fn asset(Path(file): Path<String>) -> Response {
-    let urls = DOCUMENTS.map(|document| Url::new(document.name, document.path));
-    let config = Arc::new(Config::new(urls).validator_url("none").persist_authorization(false));
-    match utoipa_swagger_ui::serve(&file, config) {
-        Ok(Some(found)) => {
-            let kind = HeaderValue::try_from(found.content_type);
-            let kind = kind.unwrap_or(HeaderValue::from_static("application/octet-stream"));
-            let policy = HeaderValue::from_static(POLICY);
-            (
-                [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)],
-                found.bytes.into_owned(),
-            )
-                .into_response()
+    let (content_type, body) = match page::part(&file) {
+        Some(part) => (part.content_type, Body::from(part.bytes)),
+        None if file == "swagger-initializer.js" => {
+            let documents = DOCUMENTS.iter().map(|document| (document.name, document.path));
+            ("text/javascript", Body::from(page::initializer(documents)))
         }
-        Ok(None) => Problem::not_found("No such page").into_response(),
-        Err(error) => Problem::internal(error).into_response(),
-    }
+        None => return Problem::not_found("No such page").into_response(),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+    ];
+    (headers, body).into_response()
 }
 
 #[cfg(test)]

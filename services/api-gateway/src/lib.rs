@@ -7,6 +7,7 @@ pub mod cors;
 pub mod docs;
 pub mod forwarded;
 pub mod gateway;
+pub mod page;
 pub mod peer;
 pub mod proxy;
 pub mod rate;
