@@ -12,7 +12,7 @@ use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata, S
 
 use crate::cloudformation::failure::Failure;
 use crate::ecs::stopped::StoppedTask;
-use crate::image::CompileError;
+use crate::image::{CompileError, EngineError, PushError};
 use crate::manifest::ManifestError;
 use crate::preflight::Finding;
 use crate::target::capabilities::fit::Missing;
@@ -33,6 +33,14 @@ pub enum Error {
     Compile(#[from] CompileError),
     #[error("image of {service}: {reason}")]
     Image { service: String, reason: String },
+    #[error("image of {service}: {reason}")]
+    Registry {
+        service: String,
+        registry: String,
+        reason: String,
+    },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     #[error("no AWS endpoint answers at {url}: {reason}")]
     NoEndpoint { url: String, reason: String },
     #[error("port {port} is taken by something that is not an AWS endpoint: {seen}")]
@@ -116,11 +124,24 @@ impl Error {
         move |source| Self::Io { what, source }
     }
 
+    /// What became of a push: that the registry refuses us is exit code 3.
+    pub fn from_push(service: &str, error: PushError) -> Self {
+        let (service, reason) = (service.to_owned(), error.to_string());
+        match error {
+            PushError::Denied { registry, .. } => Self::Registry {
+                service,
+                registry,
+                reason,
+            },
+            PushError::Other(_) => Self::Image { service, reason },
+        }
+    }
+
     /// The process' exit code; see the help of `deployer`.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Differences => 2,
-            Self::Denied { .. } => 3,
+            Self::Denied { .. } | Self::Registry { .. } => 3,
             Self::Failed(_) | Self::RolledBack { .. } => 4,
             Self::Stuck { .. } => 5,
             Self::TimedOut { .. } | Self::CrashLoop { .. } | Self::NothingRuns { .. } => 6,
@@ -211,6 +232,15 @@ impl Error {
             Self::NothingRuns { needs, .. } => {
                 let needs = needs.map(|needs| format!("it runs them with: {needs}; ")).unwrap_or_default();
                 format!("{needs}`deployer up --stacks-only` is content with complete stacks; the embedded endpoint (another --port, and no --endpoint-url) runs everything")
+            }
+            Self::Registry { registry, .. } if registry.ends_with(".amazonaws.com") => {
+                "check --profile, AWS_PROFILE and the identity's ecr: permissions; for --registry, `aws ecr get-login-password | docker login`".into()
+            }
+            Self::Registry { registry, .. } => {
+                format!("`docker login {registry}`, or set DEPLOYER_REGISTRY_USERNAME and DEPLOYER_REGISTRY_PASSWORD; the identity must be allowed to push there")
+            }
+            Self::Engine(EngineError::Absent { .. }) => {
+                "start Docker or set DOCKER_HOST=unix://SOCKET; `deployer images load --output FILE` writes the archive without it".into()
             }
             Self::Locked { parameter, .. } => {
                 format!("wait until it ends; if its process is gone, the lock expires by itself, or delete the SSM parameter {parameter}")

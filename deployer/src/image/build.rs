@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::closure::{Closure, closure};
 use super::layer::{Entry, Layer};
 use super::layout::{CONFIG, Descriptor, LAYER, Layout, MANIFEST, write_whole};
+use super::provenance::Provenance;
 use super::unwritten;
 use crate::stacks::Image;
 
@@ -38,9 +39,25 @@ pub struct Built {
     pub folder: PathBuf,
 }
 
+/// What is remembered of a built image, beside its layout.
+const RECORD: &str = "built.json";
+
 impl Built {
+    /// What was built of a service last, when it is still whole.
+    pub fn of(spec: &Image) -> Option<Self> {
+        let folder = folder(spec);
+        let record = fs::read(folder.join(RECORD)).ok()?;
+        let built: Self = serde_json::from_slice(&record).ok()?;
+        (built.folder == folder && built.is_whole()).then_some(built)
+    }
+
     pub(super) fn layout(&self) -> Layout {
         Layout(self.folder.clone())
+    }
+
+    /// The bytes that a registry stores of it, compressed as they are.
+    pub fn bytes(&self) -> u64 {
+        self.layer.size + self.config.size + self.manifest.size
     }
 
     fn is_whole(&self) -> bool {
@@ -50,19 +67,15 @@ impl Built {
 }
 
 /// Packs a binary with what it needs. It blocks; when nothing has changed, it only reads and compares.
-pub fn build(spec: &Image, binary: &Path) -> anyhow::Result<Built> {
+pub fn build(spec: &Image, binary: &Path, provenance: &Provenance) -> anyhow::Result<Built> {
     let needed = closure(binary)?;
     let layer = fill(spec, binary, &needed)?;
-    let settings = settings(spec, &needed);
+    let settings = settings(spec, &needed, provenance);
     let fingerprint = format!("{}-{}", layer.fingerprint()?, digest_of(&settings));
-    let folder = spec.workspace.join("target/oci").join(&spec.service);
-    let record = folder.join("built.json");
-    let former = fs::read(&record)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Built>(&bytes).ok());
-    if let Some(former) = former.filter(|f| f.fingerprint == fingerprint && f.folder == folder && f.is_whole()) {
+    if let Some(former) = Built::of(spec).filter(|former| former.fingerprint == fingerprint) {
         return Ok(former);
     }
+    let folder = folder(spec);
     let layout = Layout(folder.clone());
     let (layer, diff_id) = write_layer(&layout, &layer)?;
     let mut config = settings;
@@ -81,8 +94,12 @@ pub fn build(spec: &Image, binary: &Path) -> anyhow::Result<Built> {
         fingerprint,
         folder,
     };
-    write_whole(&record, &serde_json::to_vec_pretty(&built)?)?;
+    write_whole(&built.folder.join(RECORD), &serde_json::to_vec_pretty(&built)?)?;
     Ok(built)
+}
+
+fn folder(spec: &Image) -> PathBuf {
+    spec.workspace.join("target/oci").join(&spec.service)
 }
 
 fn write_layer(layout: &Layout, layer: &Layer) -> anyhow::Result<(Descriptor, String)> {
@@ -159,7 +176,7 @@ fn certificates() -> anyhow::Result<PathBuf> {
 }
 
 /// The image's configuration, all but the layer.
-fn settings(spec: &Image, needed: &Closure) -> Value {
+fn settings(spec: &Image, needed: &Closure, provenance: &Provenance) -> Value {
     let mut env = vec![
         "PATH=/usr/local/bin".to_owned(),
         format!("SSL_CERT_FILE={CERTIFICATES}"),
@@ -177,7 +194,13 @@ fn settings(spec: &Image, needed: &Closure) -> Value {
         .iter()
         .map(|port| (format!("{port}/tcp"), json!({})))
         .collect();
-    json!({
+    let title = ("org.opencontainers.image.title".to_owned(), spec.service.as_str());
+    let labels: Map<String, Value> = [title]
+        .into_iter()
+        .chain(provenance.labels())
+        .map(|(name, value)| (name, json!(value)))
+        .collect();
+    let mut settings = json!({
         "architecture": needed.architecture,
         "os": "linux",
         "config": {
@@ -186,10 +209,14 @@ fn settings(spec: &Image, needed: &Closure) -> Value {
             "Entrypoint": [place(spec)],
             "WorkingDir": "/",
             "ExposedPorts": ports,
-            "Labels": {"org.opencontainers.image.title": spec.service},
+            "Labels": labels,
             "StopSignal": "SIGTERM",
         },
-    })
+    });
+    if let Some(created) = &provenance.created {
+        settings["created"] = json!(created);
+    }
+    settings
 }
 
 fn digest_of(value: &Value) -> String {
@@ -213,23 +240,48 @@ mod tests {
     #[test]
     fn the_same_inputs_give_the_same_bytes() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let first = build(&image(one.path()), Path::new("/bin/true")).unwrap();
-        let second = build(&image(other.path()), Path::new("/bin/true")).unwrap();
+        let first = build(&image(one.path()), Path::new("/bin/true"), &Provenance::default()).unwrap();
+        let second = build(&image(other.path()), Path::new("/bin/true"), &Provenance::default()).unwrap();
         assert_eq!(first.digest, second.digest);
         let bytes = |built: &Built| fs::read(built.layout().blob(&built.layer.digest)).unwrap();
         assert_eq!(bytes(&first), bytes(&second));
     }
 
     #[test]
+    fn the_configuration_says_where_the_image_comes_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let provenance = Provenance {
+            version: Some("1.2.3".into()),
+            revision: Some("c0ffee".into()),
+            created: Some("2026-01-02T03:04:05Z".into()),
+            ..Provenance::default()
+        };
+        let built = build(&image(folder.path()), Path::new("/bin/true"), &provenance).unwrap();
+        let config = fs::read(built.layout().blob(&built.config.digest)).unwrap();
+        let config: Value = serde_json::from_slice(&config).unwrap();
+        assert_eq!(config["created"], "2026-01-02T03:04:05Z");
+        let expected = json!({
+            "org.opencontainers.image.title": "truth",
+            "org.opencontainers.image.version": "1.2.3",
+            "org.opencontainers.image.revision": "c0ffee",
+            "org.opencontainers.image.created": "2026-01-02T03:04:05Z",
+        });
+        assert_eq!(config["config"]["Labels"], expected);
+    }
+
+    #[test]
     fn an_unchanged_binary_is_not_packed_again_and_a_changed_one_replaces_it() {
         let folder = tempfile::tempdir().unwrap();
         let spec = image(folder.path());
-        let first = build(&spec, Path::new("/bin/true")).unwrap();
+        let first = build(&spec, Path::new("/bin/true"), &Provenance::default()).unwrap();
         let layer = first.layout().blob(&first.layer.digest);
         let made = fs::metadata(&layer).unwrap().modified().unwrap();
-        assert_eq!(build(&spec, Path::new("/bin/true")).unwrap(), first);
+        assert_eq!(
+            build(&spec, Path::new("/bin/true"), &Provenance::default()).unwrap(),
+            first
+        );
         assert_eq!(fs::metadata(&layer).unwrap().modified().unwrap(), made);
-        let second = build(&spec, Path::new("/bin/false")).unwrap();
+        let second = build(&spec, Path::new("/bin/false"), &Provenance::default()).unwrap();
         assert_ne!(second.digest, first.digest);
         assert!(!layer.exists(), "the former layer is gone");
     }
@@ -237,7 +289,7 @@ mod tests {
     #[test]
     fn a_layer_holds_the_binary_its_libraries_certificates_and_a_user() {
         let folder = tempfile::tempdir().unwrap();
-        let built = build(&image(folder.path()), Path::new("/bin/true")).unwrap();
+        let built = build(&image(folder.path()), Path::new("/bin/true"), &Provenance::default()).unwrap();
         let file = fs::File::open(built.layout().blob(&built.layer.digest)).unwrap();
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
         let paths: Vec<String> = archive

@@ -31,8 +31,7 @@ pub async fn compile(
     if packages.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = Command::new(cargo());
     command.args([
         "build",
         "--release",
@@ -82,6 +81,10 @@ pub async fn compile(
         return Err(talk.into_error(status));
     }
     packages.iter().map(|package| binary_of(package, &artifacts)).collect()
+}
+
+pub(super) fn cargo() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 fn binary_of(package: &str, artifacts: &[(String, PathBuf)]) -> Result<(String, PathBuf), CompileError> {

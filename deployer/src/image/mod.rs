@@ -1,18 +1,29 @@
 //! Images without a Docker daemon: compile the crates, pack what they need, push it.
 //!
 //! [`compile`] runs one `cargo build` for all packages, [`build`] makes an OCI image of one binary (the same inputs give
-//! the same bytes), [`push`] uploads what the registry does not have.
+//! the same bytes) with what [`provenance`] knows of it, [`push`] uploads what a registry does not have, [`archive`] and
+//! [`load`] are for Docker.
 
+mod archive;
 mod build;
 mod closure;
 mod compile;
+mod engine;
+mod fault;
 mod layer;
 mod layout;
+mod login;
+mod provenance;
 mod push;
 
+pub use archive::archive;
 pub use build::{Built, build};
 pub use compile::{CompileError, compile};
-pub use push::{Credentials, push};
+pub use engine::{EngineError, load};
+pub use fault::PushError;
+pub use login::{Credentials, credentials};
+pub use provenance::{Provenance, provenance};
+pub use push::{Progress, push};
 
 /// The words for a failed write, which say it when the disk is full.
 fn unwritten(error: std::io::Error, path: &std::path::Path) -> anyhow::Error {

@@ -58,11 +58,17 @@ pub enum Event {
         mood: Mood,
         seconds: f32,
     },
-    /// What goes on with the images: pushing, pushed, unchanged, or skipped where the endpoint has no registry.
+    /// What goes on with the images: pushing, pushed, unchanged, skipped where the endpoint has no registry, or loaded.
     Image {
         service: String,
         step: &'static str,
         detail: String,
+    },
+    /// How much of an image the registry has got, in bytes; several times a second at most.
+    Upload {
+        service: String,
+        sent: u64,
+        total: u64,
     },
     /// A line that the compiler says.
     Compiler {

@@ -182,6 +182,8 @@ pub fn lines(event: &Event, style: Style) -> Vec<String> {
         }
         Event::Image { service, step, detail } if detail.is_empty() => vec![format!("image {service}: {step}")],
         Event::Image { service, step, detail } => vec![format!("image {service}: {step} {detail}")],
+        // Only what moves shows it.
+        Event::Upload { .. } => Vec::new(),
         Event::Compiler { line } => vec![style.dim(&clean(line))],
         Event::Rollout { stack, rollout, .. } => vec![format!("{stack}: {}", words(rollout))],
         Event::Serving { state } => vec![format!("waiting until it serves: {state}")],

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{OnceCell, watch};
 
+use crate::command::images::pack::pack;
+use crate::command::images::send::{login, send};
 use crate::error::{Error, Result};
-use crate::image::{self, Built, Credentials};
+use crate::image::{Built, Credentials};
 use crate::stacks::Image;
 use crate::target::Aws;
 use crate::ui::{Event, Ui};
@@ -73,21 +73,7 @@ impl Pipeline {
             return Ok(format!("{repository}@{}", built.digest));
         };
         let credentials = self.credentials.get_or_try_init(|| login(&self.aws)).await?;
-        let tell = |step, detail: &str| {
-            self.ui.emit(Event::Image {
-                service: service.to_owned(),
-                step,
-                detail: detail.to_owned(),
-            });
-        };
-        let mut step = "unchanged";
-        let digest = image::push(built, &address, credentials, || {
-            tell("pushing", "");
-            step = "pushed";
-        })
-        .await
-        .map_err(|error| failed(format!("{error:#}")))?;
-        tell(step, &digest);
+        let digest = send(&self.ui, built, &address, None, Some(credentials)).await?;
         Ok(format!("{repository}@{digest}"))
     }
 }
@@ -96,58 +82,4 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         self.work.abort();
     }
-}
-
-/// Compiles every crate, then packs each binary.
-async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, Built>> {
-    let mut packed = BTreeMap::new();
-    let Some(first) = images.first() else { return Ok(packed) };
-    let mut packages: Vec<&str> = images.iter().map(|image| image.package.as_str()).collect();
-    packages.sort_unstable();
-    packages.dedup();
-    let binaries = image::compile(&first.workspace, &packages, |line| {
-        // A build that has nothing to do says one line, which tells nobody anything.
-        if !line.trim_start().starts_with("Finished") {
-            ui.emit(Event::Compiler { line: line.to_owned() });
-        }
-    })
-    .await?;
-    let mut tasks = tokio::task::JoinSet::new();
-    for spec in images {
-        let binary = binaries.get(&spec.package).cloned().unwrap_or_default();
-        tasks.spawn_blocking(move || {
-            let built = image::build(&spec, &binary);
-            (spec.service, built)
-        });
-    }
-    while let Some(joined) = tasks.join_next().await {
-        let (service, built) = joined.map_err(anyhow::Error::from)?;
-        let built = built.map_err(|error| Error::Image {
-            service: service.clone(),
-            reason: format!("{error:#}"),
-        })?;
-        packed.insert(service, built);
-    }
-    Ok(packed)
-}
-
-/// User name and password for the registry, from ECR.
-async fn login(aws: &Aws) -> Result<Credentials> {
-    let answer = aws.ecr.get_authorization_token().send().await?;
-    let token = answer
-        .authorization_data()
-        .first()
-        .and_then(|data| data.authorization_token())
-        .unwrap_or_default();
-    let unusable = || Error::Other(anyhow::anyhow!("ECR gave an authorization token that cannot be read"));
-    let text = STANDARD
-        .decode(token)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(unusable)?;
-    let (username, password) = text.split_once(':').ok_or_else(unusable)?;
-    Ok(Credentials {
-        username: username.to_owned(),
-        password: password.to_owned(),
-    })
 }

@@ -115,6 +115,14 @@ pub fn compiler(line: &str) -> Event {
     Event::Compiler { line: line.into() }
 }
 
+pub fn upload(sent: u64, total: u64) -> Event {
+    Event::Upload {
+        service: "app".into(),
+        sent,
+        total,
+    }
+}
+
 pub fn image(step: &'static str, detail: &str) -> Event {
     Event::Image {
         service: "app".into(),

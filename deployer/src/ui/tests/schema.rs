@@ -142,6 +142,7 @@ fn name(event: &Event) -> &'static str {
         Event::Resource { .. } => "resource",
         Event::StackEnded { .. } => "stack_ended",
         Event::Image { .. } => "image",
+        Event::Upload { .. } => "upload",
         Event::Compiler { .. } => "compiler",
         Event::Rollout { .. } => "rollout",
         Event::Serving { .. } => "serving",

@@ -40,6 +40,8 @@ pub fn first_deployment() -> Vec<Beat> {
         ),
         Look(14),
         Happens(20, image("pushing", "")),
+        Happens(21, upload(4_100_000, 8_200_000)),
+        Look(21),
         Happens(22, image("pushed", "sha256:0123456789abcdef0123456789abcdef")),
         Happens(
             95,

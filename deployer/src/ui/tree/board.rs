@@ -113,11 +113,15 @@ impl Board {
             }
             Event::Image { service, step, detail } => {
                 self.compiler = None;
-                if matches!(*step, "pushed" | "unchanged") {
+                if matches!(*step, "pushed" | "unchanged" | "loaded") {
                     self.images.shift_remove(service);
                 } else {
                     self.images.insert(service.clone(), format!("{step} {detail}"));
                 }
+            }
+            Event::Upload { service, sent, total } => {
+                self.images
+                    .insert(service.clone(), format!("pushing {}", bar(*sent, *total)));
             }
             Event::Compiler { line } => self.compiler = Some(line.clone()),
             Event::Serving { state } => self.serving = Some(state.clone()),
@@ -198,6 +202,20 @@ fn action(status: &str) -> &'static str {
         s if s.starts_with("UPDATE") => "update",
         _ => "work",
     }
+}
+
+/// How much has gone up: `━━━━━━────── 5.1 of 10.2 MB`.
+fn bar(sent: u64, total: u64) -> String {
+    const WIDTH: u64 = 20;
+    let full = (sent.min(total) * WIDTH).checked_div(total).unwrap_or(WIDTH);
+    let repeat = |text: &str, count: u64| text.repeat(count as usize);
+    format!(
+        "{}{} {:.1} of {:.1} MB",
+        repeat("━", full),
+        repeat("─", WIDTH - full),
+        sent as f64 / 1e6,
+        total as f64 / 1e6
+    )
 }
 
 /// What a stack has turned to.

@@ -100,7 +100,7 @@ impl Tree {
                 )]
             }
             Event::Image { service, step, detail } => {
-                if !matches!(*step, "pushed" | "unchanged") {
+                if !matches!(*step, "pushed" | "unchanged" | "loaded") {
                     return Vec::new();
                 }
                 // as much of a digest as people compare by eye; the whole of it is in plain output

@@ -1,0 +1,43 @@
+//! Compiles every crate together, then packs each binary.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::image::{self, Built};
+use crate::stacks::Image;
+use crate::ui::{Event, Ui};
+
+/// The image of each service, in its OCI layout.
+pub async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, Built>> {
+    let mut packed = BTreeMap::new();
+    let Some(first) = images.first() else { return Ok(packed) };
+    let mut packages: Vec<&str> = images.iter().map(|image| image.package.as_str()).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    let compiled = image::compile(&first.workspace, &packages, |line| {
+        // A build that has nothing to do says one line, which tells nobody anything.
+        if !line.trim_start().starts_with("Finished") {
+            ui.emit(Event::Compiler { line: line.to_owned() });
+        }
+    });
+    let (binaries, mut provenance) = tokio::join!(compiled, image::provenance(&first.workspace, &packages));
+    let binaries = binaries?;
+    let mut tasks = tokio::task::JoinSet::new();
+    for spec in images {
+        let binary = binaries.get(&spec.package).cloned().unwrap_or_default();
+        let known = provenance.entry(spec.package.clone()).or_default().clone();
+        tasks.spawn_blocking(move || {
+            let built = image::build(&spec, &binary, &known);
+            (spec.service, built)
+        });
+    }
+    while let Some(joined) = tasks.join_next().await {
+        let (service, built) = joined.map_err(anyhow::Error::from)?;
+        let built = built.map_err(|error| Error::Image {
+            service: service.clone(),
+            reason: format!("{error:#}"),
+        })?;
+        packed.insert(service, built);
+    }
+    Ok(packed)
+}
