@@ -180,23 +180,11 @@ impl Error {
 
     /// Whether the endpoint says that it has no such operation; each emulator does so in its own words.
     pub fn is_unsupported(&self) -> bool {
-        let Self::Aws { code, message, .. } = self else {
-            return false;
-        };
-        let message = message.to_lowercase();
-        let words = [
-            "not implemented",
-            "not yet implemented",
-            "not been implemented",
-            "not supported",
-        ];
-        let codes = [
-            "NotImplemented",
-            "InvalidAction",
-            "UnknownOperationException",
-            "UnsupportedOperation",
-        ];
-        codes.contains(&code.as_str()) || words.iter().any(|words| message.contains(words))
+        match self {
+            Self::Unsupported { .. } => true,
+            Self::Aws { message, .. } => answer::says_unsupported(message),
+            _ => false,
+        }
     }
 
     pub fn code(&self) -> &str {
@@ -220,6 +208,15 @@ impl Error {
             }
             Self::Unsupported { .. } => {
                 "`deployer doctor` says what this endpoint does not do and what deployer does instead".into()
+            }
+            Self::Aws { message, .. } if message.contains("Unrecognized resource types") => {
+                "the region or the endpoint does not have these types; without MSK, kafka.bootstrap in deployer.toml names brokers that you run".into()
+            }
+            Self::Aws { code, .. } if answer::is_fault(code) => {
+                "this is a fault of the endpoint, or of something before it: its own log says more, and `deployer doctor` who answers".into()
+            }
+            Self::Aws { code, .. } if code.is_empty() => {
+                "`deployer doctor` says whether it runs; what was begun there goes on, and the same command takes it up again".into()
             }
             Self::LacksTypes { missing, .. } => {
                 let mut remedies: Vec<&str> = missing.iter().filter_map(|one| one.remedy).collect();

@@ -10,6 +10,7 @@ use crate::ecs::diagnose::{CrashLoop, Diagnosis};
 use crate::ecs::rollout::Breaker;
 use crate::error::{Error, Result};
 use crate::target::Aws;
+use crate::target::capabilities::Capability;
 use crate::ui::{Event, Mood, Ui};
 
 /// Executes; the error of a failed operation holds the first resource's reason and, for an ECS service, its task's end.
@@ -100,6 +101,13 @@ async fn end_early(aws: &Aws, ui: &Ui, name: &str, set: &ChangeSet, crash: &Cras
             task: Box::new(crash.task.clone()),
         }),
         Way::Cancel => {
+            if aws.endpoint.lacks(Capability::CancelUpdate) {
+                ui.warn(format!(
+                    "{proof}; {} cannot cancel an update, so its end is waited for",
+                    aws.endpoint
+                ));
+                return Ok(());
+            }
             ui.warn(format!("{proof}; the update is cancelled"));
             let request = aws.cloudformation.cancel_update_stack().stack_name(&set.stack_id);
             match request.send().await.map_err(Error::from) {

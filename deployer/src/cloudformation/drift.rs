@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::target::Aws;
+use crate::target::capabilities::Capability;
 
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -24,6 +25,12 @@ pub struct Drift {
 
 /// Detects and describes the drift of one stack.
 pub async fn detect(aws: &Aws, stack: &str) -> Result<Vec<Drift>> {
+    if aws.endpoint.lacks(Capability::Drift) {
+        return Err(Error::Unsupported {
+            operation: "cloudformation DetectStackDrift".into(),
+            message: format!("{} has no drift detection", aws.endpoint),
+        });
+    }
     let started = aws.cloudformation.detect_stack_drift().stack_name(stack).send().await?;
     let id = started.stack_drift_detection_id().unwrap_or_default().to_owned();
     let began = Instant::now();

@@ -41,7 +41,7 @@ pub async fn run(_: Args, session: &Session) -> Result<()> {
             embedded::Answer::Nothing(reason) => Ok(format!("{reason}; `up` starts the embedded endpoint")),
             answer => answer
                 .require(session)
-                .map(|_| "answers".to_owned())
+                .map(|health| session.identity(&health).account())
                 .map_err(|error| error.to_string()),
         };
         checks.push(Check {

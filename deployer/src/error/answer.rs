@@ -30,6 +30,23 @@ pub fn is_unsupported(status: u16, code: &str, message: &str) -> bool {
         || message.contains("not supported by this version of localstack")
 }
 
+/// Whether a message that came with some other code says so: each imitation has its own words.
+pub fn says_unsupported(message: &str) -> bool {
+    let message = message.to_lowercase();
+    let words = [
+        "not implemented",
+        "not been implemented",
+        "not yet implemented",
+        "not supported",
+    ];
+    words.iter().any(|words| message.contains(words))
+}
+
+/// Whether a code means that the endpoint itself failed.
+pub fn is_fault(code: &str) -> bool {
+    code.starts_with("Http") || matches!(code, "InternalError" | "InternalFailure" | "ServiceUnavailable")
+}
+
 /// Whether the plan of the endpoint, not its programming, is what lacks.
 pub fn is_licence(message: &str) -> bool {
     message.to_lowercase().contains("license")

@@ -118,7 +118,8 @@ impl Session {
         Ok(self.clients(endpoint).await)
     }
 
-    fn identity(&self, health: &serde_json::Value) -> Identity {
+    /// Who answered with this health document.
+    pub fn identity(&self, health: &serde_json::Value) -> Identity {
         Identity::of(health, &self.endpoint_url().unwrap_or_default())
     }
 

@@ -126,8 +126,12 @@ async fn database(aws: &Aws, planned: &Stack, id: &str) -> Result<Option<String>
     Ok(refused(&value(&host), &value(&port)).await)
 }
 
-/// Only a refusal proves anything: a name that this machine does not know may be known where the tasks run.
+/// Only a refusal proves anything, and a name that is AWS's own, where no imitation runs a thing: a name that this machine
+/// does not know may be known where the tasks run.
 async fn refused(host: &str, port: &str) -> Option<String> {
+    if host.ends_with(".amazonaws.com") {
+        return Some(format!("{host} is a name of AWS, where it does not run"));
+    }
     let address = format!("{host}:{port}");
     if port.parse::<u16>().is_err() {
         return Some(format!("its address is {address:?}"));
@@ -185,6 +189,7 @@ mod tests {
         drop(listener);
         let evidence = format!("nothing listens at 127.0.0.1:{port}");
         assert_eq!(refused("127.0.0.1", &port).await, Some(evidence));
+        assert!(refused("shop.c1.us-east-1.rds.amazonaws.com", "5432").await.is_some());
         assert_eq!(refused("name.that.is.nowhere.invalid", "5432").await, None);
         assert!(refused("127.0.0.1", "unknown").await.is_some());
     }

@@ -173,4 +173,18 @@ impl Identity {
             .map(|row| (row.standing(self.kind), row))
             .filter(|(standing, _)| *standing != Has)
     }
+
+    /// Who it is, and a line for each thing that it does not do, or not surely, with what deployer does instead.
+    pub fn account(&self) -> String {
+        let gaps = self.gaps().map(|(standing, row)| {
+            let standing = match standing {
+                Has => "does".to_owned(),
+                Lacks => "does not".to_owned(),
+                When(condition) => format!("only with {condition}"),
+                Unverified => "not verified".to_owned(),
+            };
+            format!("\n         {standing}: {}; {}", row.what, row.instead)
+        });
+        format!("{self}{}", gaps.collect::<String>())
+    }
 }
