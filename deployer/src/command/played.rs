@@ -52,6 +52,10 @@ pub struct Account {
     pub stacks: Mutex<Vec<Stack>>,
     /// Operations that the endpoint does not have.
     pub lacks: Vec<&'static str>,
+    /// Log groups that no stack holds.
+    pub log_groups: Mutex<Vec<String>>,
+    /// Network interfaces that nothing uses.
+    pub interfaces: Mutex<Vec<String>>,
     called: Mutex<Vec<String>>,
 }
 
@@ -64,6 +68,8 @@ impl Account {
         Arc::new(Self {
             stacks: Mutex::new(stacks),
             lacks: lacks.to_vec(),
+            log_groups: Mutex::default(),
+            interfaces: Mutex::default(),
             called: Mutex::default(),
         })
     }
@@ -121,7 +127,8 @@ impl Account {
             .expect("whole")
             .push(format!("{operation} {short}").trim().to_owned());
         if self.lacks.contains(&operation) {
-            return refusal("InternalFailure", &format!("{operation} is not yet implemented"));
+            let (_, text) = refusal("InternalFailure", "The operation has not yet been implemented");
+            return (501, text);
         }
         match (operation, found) {
             ("DescribeStacks", Some(stack))
@@ -183,13 +190,40 @@ impl Account {
                 result(operation, "")
             }
             ("ModifyLoadBalancerAttributes", _) => result(operation, ""),
-            ("PutParameter" | "DeleteParameter" | "DeregisterTaskDefinition" | "DeleteLogGroup", _) => {
-                (200, "{}".into())
-            }
+            ("PutParameter" | "DeleteParameter" | "DeregisterTaskDefinition", _) => (200, "{}".into()),
             ("GetParameter", _) => missing(),
             ("GetParametersByPath", _) => (200, json!({ "Parameters": [] }).to_string()),
             ("ListTaskDefinitions", _) => (200, json!({ "taskDefinitionArns": [] }).to_string()),
-            ("DescribeLogGroups", _) => (200, json!({ "logGroups": [] }).to_string()),
+            ("DescribeLogGroups", _) => {
+                let asked: Value = serde_json::from_str(body).unwrap_or_default();
+                let prefix = asked["logGroupNamePrefix"].as_str().unwrap_or_default();
+                let groups = self.log_groups.lock().expect("whole");
+                let found = groups.iter().filter(|name| name.starts_with(prefix));
+                let told: Vec<Value> = found.map(|name| json!({ "logGroupName": name })).collect();
+                (200, json!({ "logGroups": told }).to_string())
+            }
+            ("DeleteLogGroup", _) => {
+                let asked: Value = serde_json::from_str(body).unwrap_or_default();
+                let mut groups = self.log_groups.lock().expect("whole");
+                groups.retain(|name| asked["logGroupName"] != **name);
+                (200, "{}".into())
+            }
+            ("DescribeNetworkInterfaces", _) => {
+                let interfaces = self.interfaces.lock().expect("whole");
+                let item = |id: &String| {
+                    format!("<item><networkInterfaceId>{id}</networkInterfaceId><status>available</status></item>")
+                };
+                let told: String = interfaces.iter().map(item).collect();
+                let set = format!("<networkInterfaceSet>{told}</networkInterfaceSet>");
+                (200, format!("<{operation}Response>{set}</{operation}Response>"))
+            }
+            ("DeleteNetworkInterface", _) => {
+                self.interfaces.lock().expect("whole").clear();
+                (
+                    200,
+                    format!("<{operation}Response><return>true</return></{operation}Response>"),
+                )
+            }
             _ => refusal("NotImplemented", "that is not part of the play"),
         }
     }

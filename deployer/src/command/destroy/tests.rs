@@ -146,3 +146,27 @@ async fn what_would_not_go_is_named_and_what_it_stands_on_is_not_begun() {
     let told = |event: &Event| matches!(event, Event::Note { text } if text.starts_with("left on purpose") && text.contains("prod-platform-Namespace"));
     assert!(said.iter().any(told), "{said:#?}");
 }
+
+#[tokio::test]
+async fn what_hangs_on_the_stacks_is_swept_and_what_is_anothers_is_not() {
+    let mut network = Stack::new(NETWORK, "CREATE_COMPLETE");
+    network.template = json!({ "Resources": { "Vpc": { "Type": "AWS::EC2::VPC" } } });
+    let account = Account::of(vec![network]);
+    let others = "/ecs/patient-management-prod-two/api-gateway".to_owned();
+    let ours = "/aws/rds/instance/patient-management-prod-data-patientdatabase-1x2y/postgresql".to_owned();
+    *account.log_groups.lock().expect("whole") = vec![ours, others.clone()];
+    account.interfaces.lock().expect("whole").push("eni-1".into());
+    let (ui, _) = Ui::agreeing();
+    let (_endpoint, session) = account.opens("prod", &ui).await;
+    run(confirmed(), &session).await.expect("it goes");
+    assert_eq!(
+        deeds(&account),
+        [
+            "DeleteNetworkInterface".to_owned(),
+            format!("DeleteStack {NETWORK}"),
+            "DeleteLogGroup".to_owned()
+        ],
+        "what holds the network goes before it, its logs after it"
+    );
+    assert_eq!(*account.log_groups.lock().expect("whole"), [others]);
+}

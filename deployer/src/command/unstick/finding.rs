@@ -32,9 +32,16 @@ pub struct Finding {
 
 impl Finding {
     /// Looks, and changes nothing.
-    pub async fn look(aws: &Aws, existing: &Existing, snapshots: bool) -> Result<Self> {
+    ///
+    /// With `delete` the remedy of a stuck stack is its deletion, whatever else there is.
+    pub async fn look(aws: &Aws, existing: &Existing, snapshots: bool, delete: bool) -> Result<Self> {
         let (past, events) = Past::look(aws, existing).await?;
-        let remedy = Remedy::of(&existing.status, past);
+        let remedy = match Remedy::of(&existing.status, past) {
+            Remedy::Continue | Remedy::RollBack | Remedy::ByHand if delete => Remedy::Delete {
+                typed: past != Past::Never,
+            },
+            remedy => remedy,
+        };
         let list = stack::resources(aws, &existing.id).await?;
         let holds = match remedy {
             Remedy::Delete { .. } => {
@@ -45,6 +52,10 @@ impl Finding {
         };
         let (stand, means) = meaning(&existing.status);
         let failed = list.iter().filter(|resource| resource.status == "DELETE_FAILED");
+        let not_put_back = match existing.status.as_str() {
+            "UPDATE_ROLLBACK_FAILED" => history::not_put_back(&events),
+            _ => Vec::new(),
+        };
         Ok(Self {
             stack: existing.name.clone(),
             status: existing.status.clone(),
@@ -57,10 +68,7 @@ impl Finding {
                 &history::last_operation(&events),
                 None,
             ),
-            not_put_back: match remedy {
-                Remedy::Continue => history::not_put_back(&events),
-                _ => Vec::new(),
-            },
+            not_put_back,
             not_deleted: failed.map(|resource| resource.logical.clone()).collect(),
             resources: list.len(),
             holds,
@@ -83,7 +91,7 @@ impl Finding {
             lines.push(format!("  not put back: {resource}{reason}"));
         }
         lines.push(format!("  {}", self.remedy.words(&self.status)));
-        if !self.not_put_back.is_empty() {
+        if self.remedy == Remedy::Continue && !self.not_put_back.is_empty() {
             let skip: Vec<String> = self
                 .not_put_back
                 .iter()

@@ -38,6 +38,9 @@ pub struct Args {
     /// A resource that the deletion is to leave behind, because it could not be deleted.
     #[arg(long, value_name = "LOGICAL_ID", requires = "stack")]
     retain: Vec<String>,
+    /// Delete a stack whose rollback failed instead of continuing it: for endpoints that cannot, and as the last way out.
+    #[arg(long, requires = "stack")]
+    delete: bool,
     /// The stack's full name, for scripts that delete one that has been complete.
     #[arg(long, value_name = "NAME", requires = "stack")]
     confirm: Option<String>,
@@ -57,7 +60,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let Some(existing) = stack::find(&aws, &name).await? else {
         return Err(Error::Usage(format!("there is no stack {name}")));
     };
-    let finding = Finding::look(&aws, &existing, snapshots).await?;
+    let finding = Finding::look(&aws, &existing, snapshots, args.delete).await?;
     let ui = &session.ui;
     ui.data("unstick", json!(finding), &finding.text());
     check(&args, &existing, &finding)?;
@@ -77,7 +80,9 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
 async fn list(session: &Session, aws: &Aws, plan: &Plan, snapshots: bool) -> Result<()> {
     let prefix = format!("{}-{}", plan.project, plan.environment);
     let existing = stack::all(aws, &format!("{prefix}-")).await?;
-    let looked = existing.values().map(|found| Finding::look(aws, found, snapshots));
+    let looked = existing
+        .values()
+        .map(|found| Finding::look(aws, found, snapshots, false));
     let mut found = futures::future::try_join_all(looked).await?;
     found.retain(Finding::is_stuck);
     let text = if found.is_empty() {

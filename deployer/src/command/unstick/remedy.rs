@@ -67,7 +67,7 @@ impl Remedy {
         match self {
             Self::Cancel => "the update ends by itself, or with its timeout; then `deployer unstick` looks again",
             Self::Continue | Self::RollBack => {
-                "correct what failed and try `deployer up`; the last way out is to delete the stack (`deployer destroy`, or DeleteStack) and make it anew, which loses what it holds"
+                "correct what failed and try `deployer up`; the last way out is `deployer unstick STACK --delete`, which loses what it holds"
             }
             _ => "delete it with `deployer destroy`",
         }

@@ -51,7 +51,7 @@ async fn a_rollback_that_failed_is_explained_and_continued() {
     let (_endpoint, session) = account.opens("dev", &ui).await;
     let aws = session.connect().await.expect("it answers");
     let existing = stack::find(&aws, DATA).await.expect("an answer").expect("a stack");
-    let finding = Finding::look(&aws, &existing, false).await.expect("a finding");
+    let finding = Finding::look(&aws, &existing, false, false).await.expect("a finding");
     insta::assert_snapshot!(finding.text(), @"
     patient-management-dev-data: UPDATE_ROLLBACK_FAILED
       its update failed, and so did putting it back: some resources are as before, others are not; the rollback can be continued once the cause is removed
@@ -118,8 +118,16 @@ async fn an_endpoint_without_the_operation_is_named_with_what_else_there_is() {
     let (_endpoint, session) = account.opens("dev", &ui).await;
     let error = run(of("data"), &session).await.expect_err("it cannot");
     insta::assert_snapshot!(error, @"
-    this endpoint cannot do that (cloudformation ContinueUpdateRollback: ContinueUpdateRollback is not yet implemented); correct what failed and try `deployer up`; the last way out is to delete the stack (`deployer destroy`, or DeleteStack) and make it anew, which loses what it holds
+    this endpoint cannot do that (cloudformation ContinueUpdateRollback: the endpoint does not do this: The operation has not yet been implemented); correct what failed and try `deployer up`; the last way out is `deployer unstick STACK --delete`, which loses what it holds
     ");
+    let args = |name: &str| Args {
+        delete: true,
+        confirm: Some(name.into()),
+        ..of("data")
+    };
+    assert!(run(args("yes"), &session).await.is_err(), "its name is needed");
+    run(args(DATA), &session).await.expect("the last way out");
+    assert_eq!(deeds(&account).last(), Some(&format!("DeleteStack {DATA}")));
 }
 
 #[tokio::test]
