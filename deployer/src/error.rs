@@ -43,6 +43,10 @@ pub enum Error {
     Engine(#[from] EngineError),
     #[error("no AWS endpoint answers at {url}: {reason}")]
     NoEndpoint { url: String, reason: String },
+    #[error("{url} cannot be reached: {reason}")]
+    Unreachable { url: String, reason: String },
+    #[error("no AWS region is given: neither --region nor AWS_REGION nor the profile names one")]
+    NoRegion,
     #[error("port {port} is taken by something that is not an AWS endpoint: {seen}")]
     PortTaken { port: u16, seen: String },
     #[error("the embedded endpoint did not start: {reason}")]
@@ -200,6 +204,8 @@ impl Error {
             Self::NoEndpoint { .. } => {
                 "start it with `deployer endpoint start`, or deploy with `deployer up`, which starts it; --endpoint-url or --port name another one".into()
             }
+            Self::Unreachable { .. } => "check the URL or region, the network and the proxy (HTTPS_PROXY); without --endpoint-url the target's own endpoint is used".into(),
+            Self::NoRegion => "name it with --region, AWS_REGION, or `aws configure set region` in the profile".into(),
             Self::PortTaken { .. } => "stop what listens there, or choose another port with --port".into(),
             Self::EndpointStart { log, .. } => format!("its log is {log}"),
             Self::Denied { .. } => "check --profile, AWS_PROFILE and the permissions of the identity (`aws sts get-caller-identity`)".into(),

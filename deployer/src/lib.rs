@@ -22,6 +22,7 @@ pub mod leftovers;
 pub mod lock;
 pub mod preflight;
 pub mod target;
+pub mod undeclared;
 
 pub mod ui;
 

@@ -182,7 +182,7 @@ fn services(events: &[Seen]) -> Vec<(&str, &str)> {
 }
 
 /// The tasks of a service that are to be in this state, without those that are known.
-async fn tasks(
+pub(super) async fn tasks(
     aws: &Aws,
     cluster: &str,
     service: &str,

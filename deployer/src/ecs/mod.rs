@@ -3,11 +3,13 @@
 pub mod crash;
 pub mod diagnose;
 pub mod hotswap;
+pub mod last;
 pub mod rollout;
 pub mod serving;
 pub mod stopped;
 pub mod swapped;
 pub mod tail;
+pub mod version;
 
 /// Cluster and service name from a service's ARN, `arn:…:service/CLUSTER/NAME`.
 pub fn service_of(arn: &str) -> Option<(&str, &str)> {

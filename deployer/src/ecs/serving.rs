@@ -25,6 +25,10 @@ pub struct Standing {
     /// States of its targets behind the load balancer.
     pub targets: Vec<String>,
     pub last_event: Option<String>,
+    /// ARN of what the newest deployment runs.
+    pub task_definition: Option<String>,
+    /// When that deployment began, in seconds since 1970.
+    pub since: Option<i64>,
 }
 
 impl Standing {
@@ -72,6 +76,15 @@ pub async fn parts(aws: &Aws, plan: &Plan) -> Result<Parts> {
     })
 }
 
+impl Parts {
+    /// The ARN of the ECS service of this name.
+    pub fn arn(&self, service: &str) -> Option<&str> {
+        let arns = self.services.iter().map(|(arn, _)| arn.as_str());
+        arns.into_iter()
+            .find(|arn| service_of(arn).is_some_and(|(_, name)| name == service))
+    }
+}
+
 /// How each service stands now.
 pub async fn standing(aws: &Aws, parts: &Parts) -> Result<Vec<Standing>> {
     try_join_all(parts.services.iter().map(|(arn, groups)| async move {
@@ -94,6 +107,8 @@ pub async fn standing(aws: &Aws, parts: &Parts) -> Result<Vec<Standing>> {
             rollout: "MISSING".into(),
             targets: Vec::new(),
             last_event: None,
+            task_definition: None,
+            since: None,
         };
         Ok(answer
             .services()
@@ -123,6 +138,11 @@ fn summary(service: &Service, targets: Vec<String>) -> Standing {
         },
         targets,
         last_event: service.events().first().and_then(|e| e.message()).map(str::to_owned),
+        task_definition: primary
+            .and_then(|d| d.task_definition())
+            .or(service.task_definition())
+            .map(str::to_owned),
+        since: primary.and_then(|d| d.created_at()).map(|time| time.secs()),
     }
 }
 
@@ -238,6 +258,8 @@ mod tests {
             rollout: "COMPLETED".into(),
             targets: vec!["healthy".into(), "draining".into()],
             last_event: None,
+            task_definition: None,
+            since: None,
         };
         assert!(state.is_steady());
         state.targets.push("initial".into());

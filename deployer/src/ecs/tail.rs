@@ -1,6 +1,6 @@
 //! What services log, from CloudWatch Logs.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use aws_sdk_ecs::types::Task;
@@ -38,7 +38,7 @@ impl From<FilteredLogEvent> for Line {
 }
 
 /// The lines of a group from this time on (milliseconds since 1970) that `known` does not hold; it learns them.
-pub async fn since(aws: &Aws, group: &str, from: i64, known: &mut HashSet<String>) -> Result<Vec<Line>> {
+pub async fn since(aws: &Aws, group: &str, from: i64, known: &mut HashMap<String, i64>) -> Result<Vec<Line>> {
     let request = aws.logs.filter_log_events().log_group_name(group).start_time(from);
     let mut pages = request.into_paginator().send();
     let mut lines = Vec::new();
@@ -46,7 +46,7 @@ pub async fn since(aws: &Aws, group: &str, from: i64, known: &mut HashSet<String
         match page.map_err(Error::from) {
             Ok(page) => {
                 let fresh = page.events.unwrap_or_default().into_iter().map(Line::from);
-                lines.extend(fresh.filter(|line| known.insert(line.id.clone())));
+                lines.extend(fresh.filter(|line| known.insert(line.id.clone(), line.time).is_none()));
             }
             Err(error) if error.is_missing() => break,
             Err(error) => return Err(error),

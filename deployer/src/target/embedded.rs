@@ -1,7 +1,6 @@
 //! The embedded endpoint as a process: is it there, start it in the background, stop it.
 
 use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 
-use super::{Session, http};
+use super::{Session, http, reach};
 use crate::error::{Error, Result};
 
 /// How long the endpoint may take to answer after it was started.
@@ -37,6 +36,7 @@ impl Answer {
         let url = session.endpoint_url().unwrap_or_default();
         match self {
             Self::Endpoint(health) => Ok(health),
+            Self::Nothing(reason) if session.common.endpoint_url.is_some() => Err(Error::Unreachable { url, reason }),
             Self::Nothing(reason) => Err(Error::NoEndpoint { url, reason }),
             Self::Stranger(seen) => Err(Error::PortTaken { port: port(&url), seen }),
         }
@@ -46,21 +46,10 @@ impl Answer {
 /// Asks for the endpoint's health; ends within two seconds.
 pub async fn probe(session: &Session) -> Result<Answer> {
     let url = session.endpoint_url().unwrap_or_default();
-    let parsed = url::Url::parse(&url).map_err(|error| Error::Usage(format!("--endpoint-url {url}: {error}")))?;
-    let address = format!(
-        "{}:{}",
-        parsed.host_str().unwrap_or("localhost"),
-        parsed.port_or_known_default().unwrap_or(80)
-    );
-    match tokio::time::timeout(Duration::from_secs(1), tokio::net::TcpStream::connect(&address)).await {
-        Err(_) => return Ok(Answer::Nothing(format!("{address} does not answer"))),
-        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
-            return Ok(Answer::Nothing(format!("nothing listens on {address}")));
-        }
-        Ok(Err(error)) => return Ok(Answer::Nothing(format!("{address}: {error}"))),
-        Ok(Ok(_)) => {}
+    if let Err(reason) = reach::connect(&url).await? {
+        return Ok(Answer::Nothing(reason));
     }
-    let asked = http::get(&format!("{url}/_localstack/health"), Duration::from_millis(1500)).await;
+    let asked = http::get(&format!("{url}/_localstack/health"), reach::ANSWER).await;
     let seen = match asked {
         Ok((200, body)) => match serde_json::from_str::<Value>(&body) {
             Ok(health) if health.get("services").is_some() => {
@@ -101,18 +90,18 @@ async fn introduced(url: &str, health: Value) -> Value {
 }
 
 async fn introduction(url: &str, health: &Value) -> Option<Value> {
-    for (product, path) in INTRODUCTIONS {
-        let answer = http::get(&format!("{url}{path}"), Duration::from_millis(500)).await;
-        let Ok((200, body)) = answer else { continue };
-        let Ok(said) = serde_json::from_str::<Value>(&body) else {
-            continue;
-        };
-        let version = health.get("version").or_else(|| said.get("version"));
-        return Some(json!({
-            "product": product, "services": health["services"], "edition": health["edition"], "version": version,
-        }));
-    }
-    None
+    // All are asked at once: a person waits for the answer.
+    let asked = INTRODUCTIONS.map(|(product, path)| async move {
+        match http::get(&format!("{url}{path}"), Duration::from_millis(500)).await {
+            Ok((200, body)) => Some((product, serde_json::from_str::<Value>(&body).ok()?)),
+            _ => None,
+        }
+    });
+    let (product, said) = futures::future::join_all(asked).await.into_iter().flatten().next()?;
+    let version = health.get("version").or_else(|| said.get("version"));
+    Some(json!({
+        "product": product, "services": health["services"], "edition": health["edition"], "version": version,
+    }))
 }
 
 /// Uses what answers; starts the embedded endpoint when nothing does.

@@ -11,19 +11,30 @@ pub async fn post(url: &str, timeout: Duration) -> Result<(u16, String), String>
     send(reqwest::Method::POST, url, timeout).await
 }
 
+/// The `Date` of an answer, whatever its status.
+pub async fn date(url: &str, timeout: Duration) -> Option<String> {
+    let answer = client(url, timeout).ok()?.get(url).send().await.ok()?;
+    let date = answer.headers().get(reqwest::header::DATE)?;
+    date.to_str().ok().map(str::to_owned)
+}
+
 async fn send(method: reqwest::Method, url: &str, timeout: Duration) -> Result<(u16, String), String> {
+    let request = client(url, timeout)?.request(method, url);
+    let answer = request.send().await.map_err(|error| root(&error))?;
+    let status = answer.status().as_u16();
+    // A long or endless body is nothing that a health check has.
+    let body = answer.text().await.map_err(|error| root(&error))?;
+    Ok((status, body))
+}
+
+fn client(url: &str, timeout: Duration) -> Result<reqwest::Client, String> {
     let mut builder = reqwest::Client::builder()
         .timeout(timeout)
         .redirect(reqwest::redirect::Policy::none());
     if is_loopback(url) {
         builder = builder.no_proxy();
     }
-    let client = builder.build().map_err(|error| error.to_string())?;
-    let answer = client.request(method, url).send().await.map_err(|error| root(&error))?;
-    let status = answer.status().as_u16();
-    // A long or endless body is nothing that a health check has.
-    let body = answer.text().await.map_err(|error| root(&error))?;
-    Ok((status, body))
+    builder.build().map_err(|error| error.to_string())
 }
 
 fn is_loopback(url: &str) -> bool {

@@ -3,6 +3,8 @@
 pub mod capabilities;
 pub mod embedded;
 pub mod http;
+pub mod identity;
+pub mod reach;
 #[cfg(test)]
 pub mod scripted;
 
@@ -45,6 +47,8 @@ pub struct Aws {
     pub sts: aws_sdk_sts::Client,
     /// Who answers.
     pub endpoint: Arc<Identity>,
+    /// When the credentials end, in seconds since 1970; none where they do not.
+    pub expiry: Option<i64>,
     /// How long to wait between two looks at something that changes.
     pub pace: Duration,
 }
@@ -106,7 +110,7 @@ impl Session {
             true => self.identity(&embedded::probe(self).await?.require(self)?),
             false => Identity::aws(),
         };
-        Ok(self.clients(endpoint).await)
+        self.clients(endpoint).await
     }
 
     /// The clients; on a machine where nothing listens, the embedded endpoint is started first.
@@ -115,7 +119,7 @@ impl Session {
             true => self.identity(&embedded::start_unless_answering(self).await?),
             false => Identity::aws(),
         };
-        Ok(self.clients(endpoint).await)
+        self.clients(endpoint).await
     }
 
     /// Who answered with this health document.
@@ -123,7 +127,7 @@ impl Session {
         Identity::of(health, &self.endpoint_url().unwrap_or_default())
     }
 
-    async fn clients(&self, endpoint: Identity) -> Aws {
+    async fn clients(&self, endpoint: Identity) -> Result<Aws> {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(if self.is_local() { 1 } else { 5 }))
             .read_timeout(Duration::from_secs(60))
@@ -135,6 +139,7 @@ impl Session {
         if let Some(profile) = &self.common.profile {
             loader = loader.profile_name(profile);
         }
+        let mut expiry = None;
         if self.is_local() {
             let region = self.common.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
             loader = loader
@@ -147,12 +152,17 @@ impl Session {
                 );
         } else {
             loader = loader.retry_config(RetryConfig::standard().with_max_attempts(6));
-            if let Some(region) = &self.common.region {
-                loader = loader.region(Region::new(region.clone()));
-            }
+            let profile = self.common.profile.as_deref();
+            let region = identity::region(self.common.region.as_deref(), profile).await?;
+            let (credentials, end) = identity::credentials(&region, profile).await?;
+            expiry = end;
+            loader = loader.region(region).credentials_provider(credentials);
         }
         let config = loader.load().await;
-        Aws {
+        if !self.is_local() {
+            reach::require(&config).await?;
+        }
+        Ok(Aws {
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
             ec2: aws_sdk_ec2::Client::new(&config),
             ecr: aws_sdk_ecr::Client::new(&config),
@@ -163,12 +173,13 @@ impl Session {
             ssm: aws_sdk_ssm::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             endpoint: Arc::new(endpoint),
+            expiry,
             pace: if self.is_local() {
                 Duration::from_millis(250)
             } else {
                 Duration::from_secs(3)
             },
-        }
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod event;
 mod ndjson;
+pub mod pipe;
 mod plain;
 mod style;
 pub mod table;
@@ -15,7 +16,7 @@ mod width;
 #[cfg(test)]
 mod tests;
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -179,15 +180,12 @@ impl Ui {
             return;
         }
         self.with(|screen, _| screen.renderer.pause());
-        let mut out = std::io::stdout().lock();
         let end = if text.is_empty() || text.ends_with('\n') {
             ""
         } else {
             "\n"
         };
-        // A reader that has gone (`| head`) is no error.
-        let _ = write!(out, "{text}{end}").and_then(|()| out.flush());
-        drop(out);
+        pipe::write(&format!("{text}{end}"));
         self.with(|screen, now| screen.renderer.resume(now));
     }
 

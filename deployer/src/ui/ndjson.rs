@@ -1,11 +1,9 @@
 //! One JSON object a line, for programs; `deployer/schema/events.v1.json` says what is in it.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::{Event, Now, Renderer};
+use super::{Event, Now, Renderer, pipe};
 
 /// The version of the lines' shape; it changes when a field goes or changes its meaning.
 const VERSION: u32 = 1;
@@ -14,8 +12,7 @@ pub struct Ndjson;
 
 impl Renderer for Ndjson {
     fn event(&mut self, event: &Event, now: Now) {
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{}", line(event, now)).and_then(|()| out.flush());
+        pipe::write(&format!("{}\n", line(event, now)));
     }
 }
 

@@ -28,6 +28,11 @@ impl Style {
         self.paint("33", text)
     }
 
+    /// One of the terminal's own colours by its code (SGR, ECMA-48), such as 36 for cyan.
+    pub fn hue(self, code: &str, text: &str) -> String {
+        self.paint(code, text)
+    }
+
     pub fn mood(self, mood: Mood, text: &str) -> String {
         match mood {
             Mood::Good => self.green(text),

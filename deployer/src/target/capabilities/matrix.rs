@@ -4,6 +4,8 @@
 //! source of localstack-core 2026.3.0; ministack 1.5.33 and moto 5.2.5, both tried. What is written of LocalStack's paid
 //! plans was read, not tried.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::identity::{Identity, Kind};
@@ -173,18 +175,16 @@ impl Identity {
             .map(|row| (row.standing(self.kind), row))
             .filter(|(standing, _)| *standing != Has)
     }
+}
 
-    /// Who it is, and a line for each thing that it does not do, or not surely, with what deployer does instead.
-    pub fn account(&self) -> String {
-        let gaps = self.gaps().map(|(standing, row)| {
-            let standing = match standing {
-                Has => "does".to_owned(),
-                Lacks => "does not".to_owned(),
-                When(condition) => format!("only with {condition}"),
-                Unverified => "not verified".to_owned(),
-            };
-            format!("\n         {standing}: {}; {}", row.what, row.instead)
-        });
-        format!("{self}{}", gaps.collect::<String>())
+/// As in `only with Docker: ECS tasks`.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Has => f.write_str("does"),
+            Lacks => f.write_str("does not"),
+            When(condition) => write!(f, "only with {condition}"),
+            Unverified => f.write_str("not verified"),
+        }
     }
 }

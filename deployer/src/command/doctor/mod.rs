@@ -1,0 +1,82 @@
+//! `deployer doctor`: is what a deployment needs there?
+
+mod account;
+mod check;
+mod clock;
+mod endpoint;
+mod machine;
+mod port;
+
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::target::Session;
+use crate::ui::{Mood, Style};
+use check::{Check, Level};
+
+/// Check this machine and the target for what a deployment needs, and say how to get what is missing.
+///
+/// Each check is ok, a warning (`up` goes on without), or failed (`up` would not). Nothing is changed, started or installed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  deployer doctor                                this machine and the embedded endpoint
+  deployer doctor --target aws --profile ops     credentials, region, clock
+  deployer doctor --json | jq '.value[] | select(.level != \"ok\")'
+
+Exit codes: 0 nothing failed; 1 a check failed.")]
+pub struct Args {}
+
+pub async fn run(_: Args, session: &Session) -> Result<()> {
+    let mut checks = machine::checks(session);
+    if session.is_local() {
+        checks.extend(endpoint::checks(session).await?);
+    } else {
+        checks.extend(account::checks(session).await);
+    }
+    let value: Vec<_> = checks
+        .iter()
+        .map(|c| json!({ "check": c.name, "level": c.level, "ok": c.level != Level::Fail, "found": c.found, "fix": c.fix }))
+        .collect();
+    session
+        .ui
+        .data("doctor", json!(value), &render(&checks, session.ui.style()));
+    let failed = checks.iter().filter(|check| check.level == Level::Fail).count();
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(Error::Usage(format!("{failed} of {} checks failed", checks.len())))
+    }
+}
+
+fn render(checks: &[Check], style: Style) -> String {
+    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for check in checks {
+        let (word, mood) = match check.level {
+            Level::Ok => ("ok  ", Mood::Good),
+            Level::Warn => ("warn", Mood::Busy),
+            Level::Fail => ("FAIL", Mood::Bad),
+        };
+        let name = format!("{:width$}", check.name);
+        text.push_str(&format!("{}  {name}  {}\n", style.mood(mood, word), check.found));
+        if let Some(fix) = &check.fix {
+            text.push_str(&format!("      {:width$}  fix: {fix}\n", ""));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_says_what_was_found_and_what_to_do() {
+        let checks = [
+            Check::ok("cargo", "cargo 1.95.0"),
+            Check::warn("disk", "3.0 GB are free", "free some space"),
+            Check::fail("PostgreSQL", "not installed", "apt-get install postgresql"),
+        ];
+        insta::assert_snapshot!(render(&checks, Style::default()), @"");
+    }
+}

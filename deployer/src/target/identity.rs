@@ -1,0 +1,100 @@
+//! Who asks on AWS: region and credentials, found or missed while a person waits.
+
+use std::sync::Mutex;
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_config::Region;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::imds::{self, region::ImdsRegionProvider};
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
+
+use crate::error::{Error, Result};
+
+/// The region of `--region`, the environment, the profile, or the EC2 instance.
+pub async fn region(given: Option<&str>, profile: Option<&str>) -> Result<Region> {
+    if let Some(given) = given {
+        return Ok(Region::new(given.to_owned()));
+    }
+    let mut profiles = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile {
+        profiles = profiles.profile_name(profile);
+    }
+    let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(profiles.build())
+        .or_else(ImdsRegionProvider::builder().imds_client(instance()).build());
+    chain.region().await.ok_or(Error::NoRegion)
+}
+
+/// The credentials that the SDK's own chain finds (environment, profile, SSO, web identity, container, EC2 instance), and
+/// when they end, in seconds since 1970.
+pub async fn credentials(
+    region: &Region,
+    profile: Option<&str>,
+) -> Result<(impl ProvideCredentials + 'static, Option<i64>)> {
+    let mut chain = DefaultCredentialsChain::builder()
+        .region(region.clone())
+        .imds_client(instance());
+    if let Some(profile) = profile {
+        chain = chain.profile_name(profile);
+    }
+    let chain = chain.build().await;
+    let first = chain.provide_credentials().await.map_err(|error| refused(&error))?;
+    let end = first.expiry().and_then(|end| end.duration_since(UNIX_EPOCH).ok());
+    let end = end.and_then(|end| i64::try_from(end.as_secs()).ok());
+    let first = Mutex::new(Some(first));
+    Ok((Primed { first, chain }, end))
+}
+
+/// The instance's metadata service answers within milliseconds where there is one; elsewhere nobody waits for it.
+fn instance() -> imds::Client {
+    imds::Client::builder()
+        .max_attempts(1)
+        .connect_timeout(Duration::from_millis(400))
+        .read_timeout(Duration::from_millis(600))
+        .build()
+}
+
+fn refused(error: &CredentialsError) -> Error {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let message = match error {
+        CredentialsError::CredentialsNotLoaded(_) => {
+            "no usable credentials were found in the environment, the profile, or this machine's role".to_owned()
+        }
+        _ => format!("no usable credentials were found: {cause}"),
+    };
+    Error::Denied {
+        operation: "signing in to AWS".into(),
+        message,
+    }
+}
+
+/// A chain whose first answer is known already: a program that asks for a second factor is asked once.
+#[derive(Debug)]
+struct Primed {
+    first: Mutex<Option<Credentials>>,
+    chain: DefaultCredentialsChain,
+}
+
+impl ProvideCredentials for Primed {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let first = self
+            .first
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        match first {
+            Some(first) => future::ProvideCredentials::ready(Ok(first)),
+            None => self.chain.provide_credentials(),
+        }
+    }
+}
