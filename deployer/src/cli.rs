@@ -11,7 +11,22 @@ use crate::command;
 /// Exit codes: 0 done or nothing to do; 1 error; 2 differences found (diff --exit-code); 3 credentials or permission;
 /// 4 failed and rolled back; 5 stack stuck, needs `unstick`; 6 timed out while stabilising; 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "deployer", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "deployer",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "Examples:
+  deployer doctor                              is everything there?
+  deployer up                                  deploy to this machine, and print where it is
+  deployer status
+  deployer logs -f patient-service
+  deployer diff --env prod --offline           what would change, without any network
+  deployer up --target aws --env prod
+  deployer destroy
+
+`deployer COMMAND --help` has examples and exit codes of each command."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,
@@ -112,3 +127,6 @@ pub enum Command {
     Endpoint(command::endpoint::Args),
     Completions(command::completions::Args),
 }
+
+#[cfg(test)]
+mod tests;

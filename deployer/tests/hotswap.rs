@@ -46,6 +46,11 @@ fn code_is_swapped_in_place_and_the_next_full_up_reconciles_it() {
         said.out.contains("TaskDefinition"),
         "the service's task definition has drifted"
     );
+    let said = scratch.run(&["status"]);
+    assert!(
+        said.out.contains("swapped by `up --code` at"),
+        "status marks it: it runs another image than its stack declares"
+    );
 
     // code that dies at start: rolled back by ECS, said so, exit code 4
     scratch.edit(

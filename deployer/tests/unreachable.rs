@@ -38,8 +38,6 @@ const CONTENT: &[&[&str]] = &[
     &["diff", "--offline"],
     &["estimate"],
     &["estimate", "--from-scratch"],
-    &["endpoint", "status"],
-    &["endpoint", "stop"],
     &["completions", "bash"],
 ];
 
@@ -65,7 +63,7 @@ fn run(dir: &TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Ended
     let began = Instant::now();
     let child = command
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn();
     let mut child = child.expect("deployer runs");
@@ -180,6 +178,19 @@ fn aws_without_credentials_is_exit_3_and_nobody_waits_for_an_instance_role() {
         3,
         "no usable credentials were found",
     );
+}
+
+#[test]
+fn the_embedded_endpoint_is_no_matter_of_aws() {
+    let dir = TempDir::new().unwrap();
+    let port = free_port().to_string();
+    for action in ["status", "stop"] {
+        let ended = run(&dir, &["endpoint", action, "--port", &port], &[]);
+        assert_eq!(ended.code, 0, "{}", ended.talk);
+        let ended = run(&dir, &["endpoint", action, "--target", "aws"], &[]);
+        assert_eq!(ended.code, 1, "{}", ended.talk);
+        assert!(ended.talk.contains("--target localstack"), "{}", ended.talk);
+    }
 }
 
 #[test]

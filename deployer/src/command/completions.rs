@@ -8,6 +8,12 @@ use crate::error::Result;
 
 /// Print a completion script, such as for `source <(deployer completions bash)`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  deployer completions bash > ~/.local/share/bash-completion/completions/deployer
+  deployer completions zsh > ~/.zfunc/_deployer
+  source <(deployer completions bash)    in this shell alone
+
+Exit codes: 0 printed; 1 no such shell.")]
 pub struct Args {
     shell: Shell,
 }

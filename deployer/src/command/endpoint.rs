@@ -7,6 +7,12 @@ use crate::target::{Session, embedded};
 
 /// Start, stop or look at the embedded AWS endpoint.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  deployer endpoint status
+  deployer endpoint start --port 4600 --state-dir /tmp/second
+  deployer endpoint stop                 its processes end, its state is kept
+
+Exit codes: 0 done, already so, or looked (status, whether it runs or not); 1 error.")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -30,6 +36,12 @@ enum Action {
 }
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
+    if !session.is_local() {
+        return Err(Error::Usage(
+            "`deployer endpoint` is about the embedded endpoint; AWS needs none: use --target localstack, or leave --target away"
+                .into(),
+        ));
+    }
     match args.action {
         Action::Start {
             foreground: true,

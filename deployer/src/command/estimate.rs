@@ -4,19 +4,25 @@ use serde_json::json;
 
 use crate::cloudformation::stack;
 use crate::diff::{Change, compare};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::estimate::price::{self, Money};
 use crate::estimate::{Durations, Estimate, History, Source, estimate};
-use crate::stacks::Stack;
+use crate::stacks::{Plan, Stack};
 use crate::target::Session;
 
-/// Estimate how long `up` will take, along the critical path.
+/// Estimate how long `up` will take, along the critical path, and what a month on AWS costs.
 ///
 /// Compares with what is deployed where the target answers, else assumes a first deployment. A resource takes the median of
 /// your own deployments to the same place, else rain's average on AWS. Building images comes on top, beside the first stacks.
+/// Prices come from the AWS Price List API, with --target aws and credentials that allow pricing:GetProducts; there is no table of
+/// them here.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  deployer estimate                                  what would change here, and how long it takes
   deployer estimate --target aws --env prod --from-scratch
-  deployer estimate --json | jq .value.seconds")]
+  deployer estimate --json | jq .value.seconds
+
+Exit codes: 0 estimated, also where nothing answers: then of a first deployment; 1 error.")]
 pub struct Args {
     /// Assume that nothing is deployed, and ask no endpoint.
     #[arg(long)]
@@ -48,8 +54,31 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         on_aws: !session.is_local(),
     };
     let found = estimate(&changes, &durations);
-    session.ui.data("estimate", json!(found), &render(&found, from_scratch));
+    let money = money(session, &plan, args.from_scratch).await;
+    let text = match &money {
+        Ok(money) => price::render(money),
+        Err(reason) => format!("no price: {reason}\n"),
+    };
+    let mut value = json!(found);
+    value["money"] = match &money {
+        Ok(money) => json!(money),
+        Err(reason) => json!({ "none": reason }),
+    };
+    let text = format!("{}\n{text}", render(&found, from_scratch));
+    session.ui.data("estimate", value, &text);
     Ok(())
+}
+
+/// What a month of the whole plan costs, or why that is not known.
+async fn money(session: &Session, plan: &Plan, offline: bool) -> std::result::Result<Money, String> {
+    if session.is_local() {
+        return Err("nothing here is paid for; with --target aws, AWS is asked".into());
+    }
+    if offline {
+        return Err("--from-scratch asks no endpoint; without it, AWS is asked".into());
+    }
+    let found = async { price::ask(&session.connect().await?, plan).await }.await;
+    found.map_err(|error: Error| format!("the AWS Price List API was not asked: {error}"))
 }
 
 async fn deployed<'a>(session: &Session, stacks: &'a [Stack]) -> Result<Vec<(&'a Stack, Vec<Change>)>> {

@@ -13,6 +13,12 @@ use crate::ui::Mood;
 
 /// Show the events of the stacks, oldest first.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  deployer events                        the last of all stacks, merged by time
+  deployer events patient-service -n 200
+  deployer events --json | jq '.value[] | select(.status | endswith(\"FAILED\"))'
+
+Exit codes: 0 shown; 1 no such stack, or nothing answers; 3 credentials or permission.")]
 pub struct Args {
     /// Only this stack (its short or full name).
     stack: Option<String>,

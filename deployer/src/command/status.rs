@@ -221,6 +221,22 @@ mod tests {
             }],
             url: Some("http://localhost:8080".into()),
         };
-        insta::assert_snapshot!(render(&plan, &seen, 1_000_000), @"");
+        insta::assert_snapshot!(render(&plan, &seen, 1_000_000), @r"
+        STACK                          STATUS                                       CHANGED
+        network                        CREATE_COMPLETE                              11 d ago
+        data                           not deployed                                 -
+        auth-service                   UPDATE_COMPLETE                              16 min ago
+        api-gateway                    not deployed                                 -
+        patient-management-dev-former  CREATE_COMPLETE (no longer in the manifest)  5 d 18 h ago
+
+        SERVICE       TASKS  ROLLOUT    TARGETS  SINCE           IMAGE         VERSION
+        auth-service  0/1    COMPLETED  -        1 min ago       aaaaaaaaaaaa  swapped by `up --code` at 2026-01-02T03:04:05Z; its stack has bbbbbbbbbbbb
+        api-gateway   1/1    COMPLETED  healthy  2 h 46 min ago  cccccccccccc  as declared
+
+          the last task of auth-service that stopped: Essential container in task exited (exit code 1); its last log lines:
+            DATABASE_HOST is not set
+
+        http://localhost:8080
+        ");
     }
 }

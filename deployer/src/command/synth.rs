@@ -9,6 +9,12 @@ use crate::target::Session;
 
 /// Write the CloudFormation templates, one file a stack, or print one.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  deployer synth --env prod                      templates/prod/*.json
+  deployer synth --check                         in CI: are the committed templates what the manifest says?
+  deployer synth network | jq .Resources
+
+Exit codes: 0 written, printed or the same; 1 error, or --check found a stale file.")]
 pub struct Args {
     /// Directory to write to, as DIR/ENV/STACK.json.
     #[arg(short, long, default_value = "templates", value_name = "DIR")]

@@ -27,6 +27,14 @@ use crate::ui::{self, Event, event::Planned};
 ///
 /// Stacks without changes are not touched. Only what is printed last goes to stdout.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  deployer up                                  everything, here: starts the embedded endpoint where nothing answers
+  deployer up --target aws --env prod --profile ops
+  deployer up --code patient-service           its new code alone, in the time that a rollout takes
+  deployer up --yes --json > events.ndjson     in CI
+
+Exit codes: 0 it serves, or there was nothing to do; 1 error; 3 credentials or permission; 4 failed and rolled back;
+5 a stack is stuck, see `deployer unstick`; 6 timed out, nothing was cancelled; 130 interrupted.")]
 pub struct Args {
     /// Only swap the code of running services (hotswap): seconds, past CloudFormation. Refused when more than code changed;
     /// the next full `up` brings the stacks up to date.

@@ -12,7 +12,9 @@ use crate::target::Session;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer validate
-  deployer validate --env prod --online --target aws")]
+  deployer validate --env prod --online --target aws
+
+Exit codes: 0 nothing is wrong; 1 something is, or nothing answers (--online); 3 credentials or permission (--online).")]
 pub struct Args {
     /// Ask the target's CloudFormation as well.
     #[arg(long)]

@@ -62,7 +62,7 @@ impl Version {
             (Some(declared), Some(entry), _) if declared != now => {
                 format!(
                     "swapped by `up --code` at {}; its stack has {}",
-                    entry.at,
+                    seconds(&entry.at),
                     short(declared)
                 )
             }
@@ -114,6 +114,14 @@ fn built(plan: &Plan, of: &str) -> Option<String> {
 /// The digest of a reference that has one; else the whole reference.
 fn digest(image: &str) -> &str {
     image.rsplit_once('@').map_or(image, |(_, digest)| digest)
+}
+
+/// A time without its fraction of a second.
+fn seconds(time: &str) -> String {
+    match time.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => time.to_owned(),
+    }
 }
 
 fn short(image: &str) -> String {

@@ -1,10 +1,11 @@
 //! How long a deployment takes: expected seconds of each resource, and the longest way through them.
 //!
 //! What a resource takes is the median of your own deployments to the same place, else an average from a table that names
-//! its source, else unknown. Money is not estimated from tables: prices are AWS's to tell.
+//! its source, else unknown. Money is not estimated from tables: prices are AWS's to tell, and `price` asks.
 
 mod history;
 mod path;
+pub mod price;
 mod table;
 
 use serde::Serialize;

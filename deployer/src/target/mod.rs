@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::config::Credentials;
 use aws_sdk_cloudformation::config::retry::RetryConfig;
 
 use crate::cli::{Common, TargetName};
 use crate::error::Result;
+use crate::estimate::price;
 use crate::manifest::Manifest;
 use crate::stacks::{self, Plan};
 use crate::ui::Ui;
@@ -47,6 +48,8 @@ pub struct Aws {
     pub sts: aws_sdk_sts::Client,
     /// Who answers.
     pub endpoint: Arc<Identity>,
+    /// What the clients are made of, for those that one command alone needs.
+    config: Arc<SdkConfig>,
     /// When the credentials end, in seconds since 1970; none where they do not.
     pub expiry: Option<i64>,
     /// How long to wait between two looks at something that changes.
@@ -173,6 +176,7 @@ impl Session {
             ssm: aws_sdk_ssm::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             endpoint: Arc::new(endpoint),
+            config: Arc::new(config),
             expiry,
             pace: if self.is_local() {
                 Duration::from_millis(250)
@@ -180,6 +184,20 @@ impl Session {
                 Duration::from_secs(3)
             },
         })
+    }
+}
+
+impl Aws {
+    /// The region that is worked in.
+    pub fn region(&self) -> Option<String> {
+        self.config.region().map(|region| region.as_ref().to_owned())
+    }
+
+    /// A client of the Price List API, which few regions have.
+    pub fn pricing(&self) -> aws_sdk_pricing::Client {
+        let region = price::endpoint_region(&self.region().unwrap_or_default());
+        let config = aws_sdk_pricing::config::Builder::from(&*self.config).region(Region::new(region));
+        aws_sdk_pricing::Client::from_conf(config.build())
     }
 }
 

@@ -32,6 +32,14 @@ use plan::Demise;
 /// embedded endpoint is stopped when nothing else is in it. Where the environment is `protected`, its full name must be typed
 /// (or given with --confirm): --yes is not enough.
 #[derive(Debug, Default, clap::Args)]
+#[command(after_help = "Examples:
+  deployer destroy --dry-run                                what would go, and what is lost
+  deployer destroy                                          asks first
+  deployer destroy --yes --keep-endpoint
+  deployer destroy --env prod --target aws --lift-protection --confirm patient-management-prod
+
+Exit codes: 0 deleted, or nothing was there; 1 error, or refused; 3 credentials or permission; 5 a deletion failed;
+6 timed out; 130 interrupted.")]
 pub struct Args {
     /// Show the plan, and do nothing.
     #[arg(long)]

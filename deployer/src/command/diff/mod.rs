@@ -28,7 +28,9 @@ use crate::target::{Aws, Session};
   deployer diff patient-service          of one stack
   deployer diff --offline --exit-code    against the committed templates, in CI
   deployer diff --against ../main/templates/dev
-  deployer diff --json | jq '.value[].changes[] | select(.loss)'")]
+  deployer diff --json | jq '.value[].changes[] | select(.loss)'
+
+Exit codes: 0 shown; 1 error, or nothing answers; 2 there are differences (--exit-code alone); 3 credentials or permission.")]
 pub struct Args {
     /// Exit with 2 when there are differences.
     #[arg(long)]

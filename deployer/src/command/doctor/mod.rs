@@ -27,12 +27,15 @@ Exit codes: 0 nothing failed; 1 a check failed.")]
 pub struct Args {}
 
 pub async fn run(_: Args, session: &Session) -> Result<()> {
-    let mut checks = machine::checks(session);
-    if session.is_local() {
-        checks.extend(endpoint::checks(session).await?);
+    let own = session.clone();
+    let machine = tokio::task::spawn_blocking(move || machine::checks(&own));
+    let place = if session.is_local() {
+        endpoint::checks(session).await?
     } else {
-        checks.extend(account::checks(session).await);
-    }
+        account::checks(session).await
+    };
+    let mut checks = machine.await.map_err(anyhow::Error::from)?;
+    checks.extend(place);
     let value: Vec<_> = checks
         .iter()
         .map(|c| json!({ "check": c.name, "level": c.level, "ok": c.level != Level::Fail, "found": c.found, "fix": c.fix }))
@@ -77,6 +80,12 @@ mod tests {
             Check::warn("disk", "3.0 GB are free", "free some space"),
             Check::fail("PostgreSQL", "not installed", "apt-get install postgresql"),
         ];
-        insta::assert_snapshot!(render(&checks, Style::default()), @"");
+        insta::assert_snapshot!(render(&checks, Style::default()), @r"
+        ok    cargo       cargo 1.95.0
+        warn  disk        3.0 GB are free
+                          fix: free some space
+        FAIL  PostgreSQL  not installed
+                          fix: apt-get install postgresql
+        ");
     }
 }

@@ -14,6 +14,13 @@ use crate::ui::Event;
 
 /// Build the services' images, push them to a registry, give them to a Docker Engine; without a word, list them.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  deployer images                              what is built and what runs, by digest
+  deployer images build
+  deployer images push auth-service --registry ghcr.io/me
+  deployer images load                         into the Docker Engine of this machine
+
+Exit codes: 0 done; 1 error, or nothing answers; 3 credentials or permission.")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,

@@ -29,6 +29,13 @@ const KEPT: &str = "nothing was done";
 /// Without a stack: every stack of the environment that is stuck. A stack that has ever been complete, by its history and not by
 /// its state, is deleted only after its full name is typed (or given with --confirm).
 #[derive(Debug, Default, clap::Args)]
+#[command(after_help = "Examples:
+  deployer unstick                       what is stuck, in words; asks before it acts
+  deployer unstick data --dry-run
+  deployer unstick auth-service --skip Service
+
+Exit codes: 0 no stack is stuck any more, or --dry-run; 1 error, or refused; 3 credentials or permission; 5 still stuck;
+6 timed out.")]
 pub struct Args {
     /// The stack (its short or full name); all that are stuck unless given.
     stack: Option<String>,
