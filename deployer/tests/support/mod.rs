@@ -88,6 +88,8 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.run(&["destroy", "--yes"]);
+            // What is protected is not destroyed, but what runs for it ends.
+            self.run(&["endpoint", "stop"]);
         }
     }
 }
