@@ -227,5 +227,6 @@ impl Attempt {
 
 fn is_loopback(registry: &str) -> bool {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
-    host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
+    let local = [".localhost", ".localhost.localstack.cloud"];
+    host == "localhost" || local.iter().any(|end| host.ends_with(end)) || host.starts_with("127.") || host == "[::1]"
 }

@@ -93,7 +93,7 @@ async fn introduction(url: &str, health: &Value) -> Option<Value> {
     // All are asked at once: a person waits for the answer.
     let asked = INTRODUCTIONS.map(|(product, path)| async move {
         match http::get(&format!("{url}{path}"), Duration::from_millis(500)).await {
-            Ok((200, body)) => Some((product, serde_json::from_str::<Value>(&body).ok()?)),
+            Ok((200..=299, body)) => Some((product, serde_json::from_str::<Value>(&body).ok()?)),
             _ => None,
         }
     });

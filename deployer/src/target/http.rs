@@ -42,7 +42,11 @@ fn is_loopback(url: &str) -> bool {
         .ok()
         .and_then(|url| url.host_str().map(str::to_owned))
         .unwrap_or_default();
-    host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.ends_with(".localhost.localstack.cloud")
+        || host.starts_with("127.")
+        || host == "[::1]"
 }
 
 /// The innermost cause: "Connection refused" says more than "error sending request".

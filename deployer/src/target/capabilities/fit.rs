@@ -29,6 +29,12 @@ pub async fn fit(aws: &Aws, ui: &Ui, mut plan: Plan) -> Result<Plan> {
     if !aws.endpoint.is_foreign() {
         return Ok(plan);
     }
+    if aws.endpoint.lacks(Capability::Outputs) {
+        return Err(Error::Unsupported {
+            operation: "up".into(),
+            message: format!("stacks on {} have no outputs, which further stacks need", aws.endpoint),
+        });
+    }
     if aws.endpoint.lacks(Capability::ManagedCredentials) && credentials::generate(&mut plan) {
         ui.warn(format!(
             "{} keeps no passwords of databases: they are generated secrets of their stack",
@@ -43,14 +49,27 @@ pub async fn fit(aws: &Aws, ui: &Ui, mut plan: Plan) -> Result<Plan> {
         endpoint: aws.endpoint.to_string(),
         missing,
     })?;
-    for (kind, (count, why)) in left_out {
-        let because = match unknown.contains(&kind) {
-            true => format!("{} does not know it", aws.endpoint),
-            false => "it refers to what is left out".to_owned(),
-        };
-        ui.warn(format!("{kind}: {count} left out, since {because}; {why}"));
+    for line in account(&left_out, &unknown, &aws.endpoint.to_string()) {
+        ui.warn(line);
     }
     Ok(plan)
+}
+
+/// A line for each reason: which types were left out, how many of each, and why nothing is missed.
+fn account(left_out: &LeftOut, unknown: &BTreeSet<String>, endpoint: &str) -> Vec<String> {
+    let mut reasons: BTreeMap<(bool, &str), Vec<String>> = BTreeMap::new();
+    for (kind, (count, why)) in left_out {
+        let reason = (!unknown.contains(kind), *why);
+        reasons.entry(reason).or_default().push(format!("{kind} ({count})"));
+    }
+    let line = |((follows, why), kinds): ((bool, &str), Vec<String>)| {
+        let because = match follows {
+            true => "refers to what is left out".to_owned(),
+            false => format!("not known to {endpoint}"),
+        };
+        format!("left out: {}; {because}; {why}", kinds.join(", "))
+    };
+    reasons.into_iter().map(line).collect()
 }
 
 /// The plan without these types; the error is what it needs of them.

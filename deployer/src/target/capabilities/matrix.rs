@@ -14,6 +14,7 @@ use super::identity::{Identity, Kind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capability {
+    Outputs,
     OperationEvents,
     CancelUpdate,
     ContinueRollback,
@@ -54,7 +55,15 @@ pub struct Row {
 
 use Standing::{Has, Lacks, Unverified, When};
 
-pub const MATRIX: [Row; 11] = [
+pub const MATRIX: [Row; 12] = [
+    Row {
+        capability: Capability::Outputs,
+        what: "a stack made through a change set has its outputs",
+        localstack: Has,
+        ministack: Has,
+        moto: Lacks,
+        instead: "nothing: stacks take their parameters from outputs of others, so `up` ends before it begins",
+    },
     Row {
         capability: Capability::OperationEvents,
         what: "events by operation (DescribeEvents)",

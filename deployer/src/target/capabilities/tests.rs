@@ -217,3 +217,52 @@ fn a_database_gets_a_secret_of_its_stack_where_rds_keeps_none() {
     );
     assert!(!credentials::generate(&mut plan), "once is enough");
 }
+
+#[test]
+fn localstacks_list_of_services_tells_what_its_plan_does_not_have() {
+    let plan = plan_with(None, "dev");
+    let of = |edition: &str, services: serde_json::Value| {
+        Identity::of(
+            &json!({ "services": services, "edition": edition }),
+            "http://127.0.0.1:4566",
+        )
+    };
+    let base = json!({
+        "application-autoscaling": "available", "cloudwatch": "running", "ec2": "available", "ecr": "available",
+        "ecs": "available", "elbv2": "available", "iam": "running", "kafka": "disabled", "logs": "available",
+        "rds": "available", "secretsmanager": "available", "servicediscovery": "available",
+    });
+    let missing = unknown::unlisted(&of("pro", base), &plan);
+    assert!(
+        !missing.is_empty() && missing.iter().all(|kind| kind.starts_with("AWS::MSK::")),
+        "{missing:?}"
+    );
+    let community = of(
+        "community",
+        json!({ "cloudformation": "available", "ec2": "available", "s3": "available" }),
+    );
+    assert!(unknown::unlisted(&community, &plan).contains("AWS::ECS::Service"));
+    let silent = of("pro", json!({}));
+    assert!(
+        unknown::unlisted(&silent, &plan).is_empty(),
+        "who lists nothing is believed until it is asked"
+    );
+}
+
+#[test]
+fn the_matrix_tells_of_every_gap_what_is_done_instead() {
+    let moto = Identity::of(&json!({ "services": {}, "product": "moto" }), "http://127.0.0.1:5000");
+    assert!(moto.lacks(Capability::Outputs) && moto.lacks(Capability::CancelUpdate));
+    let account = moto.account();
+    assert!(account.starts_with("moto\n"), "{account}");
+    assert_eq!(
+        account.lines().count(),
+        1 + matrix::MATRIX.len(),
+        "moto has nothing of it"
+    );
+    let pro = Identity::of(
+        &json!({ "services": {}, "edition": "pro", "version": "4.14.0" }),
+        "http://127.0.0.1:4566",
+    );
+    insta::assert_snapshot!(pro.account());
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::future::try_join_all;
 use serde_json::Value;
 
-use super::identity::Kind;
+use super::identity::{Identity, Kind};
 use crate::error::{Error, Result};
 use crate::stacks::{Plan, Stack};
 use crate::target::Aws;
@@ -29,20 +29,20 @@ const SERVICES: [(&str, &str); 12] = [
 /// Asks before anything is made. An endpoint that accepts whatever it is given is found out afterwards, by
 /// [`super::hollow`].
 pub async fn unknown(aws: &Aws, plan: &Plan) -> Result<BTreeSet<String>> {
-    let mut unknown = unlisted(aws, plan);
+    let mut unknown = unlisted(&aws.endpoint, plan);
     let refused = try_join_all(plan.stacks.iter().map(|stack| refused(aws, stack))).await?;
     unknown.extend(refused.into_iter().flatten());
     Ok(unknown)
 }
 
 /// The types of services that LocalStack's image or plan does not have.
-fn unlisted(aws: &Aws, plan: &Plan) -> BTreeSet<String> {
-    if aws.endpoint.kind != Kind::LocalStack {
+pub fn unlisted(endpoint: &Identity, plan: &Plan) -> BTreeSet<String> {
+    if endpoint.kind != Kind::LocalStack {
         return BTreeSet::new();
     }
     let is_missing = |kind: &&str| {
         let service = SERVICES.iter().find(|(begin, _)| kind.starts_with(begin));
-        service.is_some_and(|(_, name)| aws.endpoint.lists(name) == Some(false))
+        service.is_some_and(|(_, name)| endpoint.lists(name) == Some(false))
     };
     let types = plan.stacks.iter().flat_map(|stack| types(&stack.template));
     types.filter(is_missing).map(str::to_owned).collect()
