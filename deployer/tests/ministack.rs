@@ -157,7 +157,7 @@ fn the_whole_life_of_a_platform_on_an_endpoint_that_is_not_ours() {
 
     let doctor = ministack.run(&["doctor"]).all;
     assert!(
-        doctor.contains("ministack light") && doctor.contains("only with Docker: ECS tasks"),
+        doctor.contains("ministack light") && doctor.contains("running ECS tasks and databases: only with Docker"),
         "{doctor}"
     );
 

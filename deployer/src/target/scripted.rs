@@ -85,7 +85,7 @@ async fn serve(mut stream: TcpStream, answer: Arc<Answer>) {
             .unwrap_or_default(),
     };
     let answered = if health {
-        Some((200, r#"{"services":{}}"#.to_owned()))
+        Some((200, r#"{"services":{},"edition":"embedded"}"#.to_owned()))
     } else {
         answer(&operation, &body)
     };

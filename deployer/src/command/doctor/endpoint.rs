@@ -106,7 +106,7 @@ fn gaps(health: &Value, url: &str) -> Vec<Check> {
         return Vec::new();
     }
     let told = identity.gaps().map(|(standing, row)| {
-        let found = format!("{standing}: {}", row.what);
+        let found = format!("{}: {standing}", row.what);
         Check::warn("capability", found, format!("none needed: {}", row.instead))
     });
     told.collect()

@@ -58,11 +58,11 @@ use Standing::{Has, Lacks, Unverified, When};
 pub const MATRIX: [Row; 12] = [
     Row {
         capability: Capability::Outputs,
-        what: "a stack made through a change set has its outputs",
+        what: "outputs of stacks that are made through change sets",
         localstack: Has,
         ministack: Has,
         moto: Lacks,
-        instead: "nothing: stacks take their parameters from outputs of others, so `up` ends before it begins",
+        instead: "`up` refuses to begin, since stacks take their parameters from outputs of others",
     },
     Row {
         capability: Capability::OperationEvents,
@@ -74,7 +74,7 @@ pub const MATRIX: [Row; 12] = [
     },
     Row {
         capability: Capability::CancelUpdate,
-        what: "an update is cancelled (CancelUpdateStack)",
+        what: "cancelling an update (CancelUpdateStack)",
         localstack: Lacks,
         ministack: Has,
         moto: Lacks,
@@ -82,7 +82,7 @@ pub const MATRIX: [Row; 12] = [
     },
     Row {
         capability: Capability::ContinueRollback,
-        what: "a failed rollback is continued (ContinueUpdateRollback)",
+        what: "continuing a failed rollback (ContinueUpdateRollback)",
         localstack: Lacks,
         ministack: Has,
         moto: Lacks,
@@ -90,15 +90,15 @@ pub const MATRIX: [Row; 12] = [
     },
     Row {
         capability: Capability::Drift,
-        what: "drift is detected (DetectStackDrift)",
+        what: "drift detection (DetectStackDrift)",
         localstack: Lacks,
         ministack: Has,
         moto: Lacks,
-        instead: "`diff` compares templates; what was changed by hand stays unseen",
+        instead: "`diff` compares templates, and what was changed by hand stays unseen",
     },
     Row {
         capability: Capability::HonestTypes,
-        what: "a resource type that it does not know is refused",
+        what: "refusing resource types that it does not know",
         localstack: When("CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES=0"),
         ministack: Has,
         moto: Lacks,
@@ -106,7 +106,7 @@ pub const MATRIX: [Row; 12] = [
     },
     Row {
         capability: Capability::HonestRollback,
-        what: "an update that fails ends in UPDATE_ROLLBACK_COMPLETE",
+        what: "UPDATE_ROLLBACK_COMPLETE as the end of a failed update",
         localstack: Lacks,
         ministack: Has,
         moto: Lacks,
@@ -114,15 +114,15 @@ pub const MATRIX: [Row; 12] = [
     },
     Row {
         capability: Capability::TasksRun,
-        what: "ECS tasks and databases run",
+        what: "running ECS tasks and databases",
         localstack: When("a plan with ECS and RDS, and Docker"),
         ministack: When("Docker"),
         moto: Lacks,
-        instead: "`up` says that nothing serves; `up --stacks-only` ends when the stacks are complete",
+        instead: "`up` says that nothing serves, and `up --stacks-only` is content with complete stacks",
     },
     Row {
         capability: Capability::RegistryAtItsUri,
-        what: "images are pushed to the repository's URI",
+        what: "a registry at the repository's URI",
         localstack: Has,
         ministack: Lacks,
         moto: Lacks,
@@ -130,7 +130,7 @@ pub const MATRIX: [Row; 12] = [
     },
     Row {
         capability: Capability::LoadBalancerAtItsPort,
-        what: "the load balancer listens on its listener's port",
+        what: "a load balancer on its listener's port",
         localstack: Lacks,
         ministack: Lacks,
         moto: Lacks,
@@ -138,7 +138,7 @@ pub const MATRIX: [Row; 12] = [
     },
     Row {
         capability: Capability::ManagedCredentials,
-        what: "RDS keeps a database's password and tells where (MasterUserSecret)",
+        what: "passwords of databases that RDS keeps (MasterUserSecret)",
         localstack: Unverified,
         ministack: Lacks,
         moto: Lacks,
@@ -146,7 +146,7 @@ pub const MATRIX: [Row; 12] = [
     },
     Row {
         capability: Capability::OwnAccount,
-        what: "the account is the credentials' own",
+        what: "the credentials' own account",
         localstack: Lacks,
         ministack: Lacks,
         moto: Lacks,
@@ -190,8 +190,8 @@ impl Identity {
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Has => f.write_str("does"),
-            Lacks => f.write_str("does not"),
+            Has => f.write_str("yes"),
+            Lacks => f.write_str("no"),
             When(condition) => write!(f, "only with {condition}"),
             Unverified => f.write_str("not verified"),
         }
