@@ -186,7 +186,7 @@ impl Identity {
     }
 }
 
-/// As in `only with Docker: ECS tasks`.
+/// As in `running ECS tasks: only with Docker`.
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -257,8 +257,13 @@ fn the_matrix_tells_of_every_gap_what_is_done_instead() {
     let moto = Identity::of(&json!({ "services": {}, "product": "moto" }), "http://127.0.0.1:5000");
     assert!(moto.lacks(Capability::Outputs) && moto.lacks(Capability::CancelUpdate));
     assert_eq!(moto.gaps().count(), matrix::MATRIX.len(), "it has nothing of it");
-    let pro = Identity::of(&json!({ "services": {}, "edition": "pro", "version": "4.14.0" }), "http://127.0.0.1:4566");
-    let lines = pro.gaps().map(|(standing, row)| format!("{}: {standing}; {}\n", row.what, row.instead));
+    let pro = Identity::of(
+        &json!({ "services": {}, "edition": "pro", "version": "4.14.0" }),
+        "http://127.0.0.1:4566",
+    );
+    let lines = pro
+        .gaps()
+        .map(|(standing, row)| format!("{}: {standing}; {}\n", row.what, row.instead));
     insta::assert_snapshot!(lines.collect::<String>());
 }
 
