@@ -4,21 +4,22 @@
 # `deployer images load` makes the same without Docker and in a tenth of the time; what `deployer up` deploys is made that way.
 
 FROM rust:1.95.0-bookworm AS build
-# librdkafka is compiled with make and needs zlib's headers; the cryptography library is compiled with cmake
+# librdkafka is compiled with make and needs the headers of zlib and OpenSSL; the cryptography library is compiled with cmake
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends cmake zlib1g-dev \
+    && apt-get install -y --no-install-recommends cmake libssl-dev pkg-config zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 ARG SERVICE
 # The target directory is a cache, so that a second service compiles nothing of the first again. What the binary needs and the
-# base does not have (zlib) goes beside it.
+# base may lack (zlib, OpenSSL, the authorities of RDS) goes beside it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
     test -n "$SERVICE" || { echo "name the service: --build-arg SERVICE=patient-service" >&2; exit 1; } \
     && cargo build --release --locked --workspace --bin "$SERVICE" \
     && install -D "target/release/$SERVICE" /image/usr/local/bin/service \
-    && ldd /image/usr/local/bin/service | awk '$1 ~ /^libz/ { print $3 }' | xargs -r cp --parents -L -t /image
+    && ldd /image/usr/local/bin/service | awk '$1 ~ /^lib(z|ssl|crypto)\./ { print $3 }' | xargs -r cp --parents -L -t /image \
+    && install -D -m 644 deployer/src/image/rds-global-bundle.pem /image/etc/ssl/certs/rds-global-bundle.pem
 
 # glibc, certificates and a user, no shell
 FROM gcr.io/distroless/cc-debian12:nonroot

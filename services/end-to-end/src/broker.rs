@@ -15,9 +15,13 @@ pub struct Broker {
 }
 
 /// A listener of the broker: its name, its port, and the port that it tells its clients.
-pub(crate) struct Listener {
+#[derive(Debug)]
+pub struct Listener {
+    /// As Kafka names it.
     pub name: &'static str,
+    /// Where it listens.
     pub port: u16,
+    /// Where its clients are told to go.
     pub advertised: u16,
 }
 
@@ -26,7 +30,7 @@ impl Broker {
     ///
     /// # Panics
     /// When it does not answer in time.
-    pub(crate) async fn start(folder: &Path, listeners: &[Listener]) -> Self {
+    pub async fn start(folder: &Path, listeners: &[Listener]) -> Self {
         let (port, controller) = (free_port(), free_port());
         let mut arguments = vec![
             "exec".to_owned(),

@@ -69,7 +69,7 @@ impl Kafka {
     ///
     /// # Panics
     /// When the broker refuses.
-    pub(crate) async fn create_topics(&self) {
+    pub async fn create_topics(&self) {
         let admin: AdminClient<DefaultClientContext> = self.config().create().expect("an admin client");
         let topics = [
             NewTopic::new(PATIENT, PATIENT_PARTITIONS, TopicReplication::Fixed(1)),

@@ -22,7 +22,7 @@ mod target_group;
 mod wait;
 mod writers;
 
-pub use broker::Broker;
+pub use broker::{Broker, Listener};
 pub use client::{Answer, Client, Request};
 pub use history::{History, Story};
 pub use kafka::{Kafka, Record};

@@ -21,7 +21,7 @@ impl Postgres {
     ///
     /// # Panics
     /// When it does not answer in time.
-    pub(crate) async fn start(folder: &Path, databases: &[&str]) -> Self {
+    pub async fn start(folder: &Path, databases: &[&str]) -> Self {
         let port = free_port();
         let command = system::script("postgres", ["exec", &folder.display().to_string(), &port.to_string()]);
         let env = system::tools();

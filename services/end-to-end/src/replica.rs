@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, process::ExitStatu
 
 use rustix::process::Signal;
 
-use crate::{Client, Service, eventually, free_port, log, process::Process};
+use crate::{Client, Service, eventually, free_port, log, process::Process, system};
 
 /// How long a service may take until it is ready.
 const START: Duration = Duration::from_secs(40);
@@ -46,6 +46,14 @@ impl Replica {
             management,
             grpc,
         }
+    }
+
+    /// A process that no system is around, told just this.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn alone(service: Service, env: BTreeMap<String, String>, log: &Path) -> Self {
+        Self::start(service, env, &system::binary(service), log)
     }
 
     /// Which service it is of.

@@ -387,7 +387,7 @@ fn local(port: u16) -> std::net::SocketAddr {
 }
 
 /// The service's binary, which cargo puts beside the folder of the test's own.
-fn binary(service: Service) -> PathBuf {
+pub(crate) fn binary(service: Service) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     let place = test
         .ancestors()

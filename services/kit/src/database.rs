@@ -121,6 +121,13 @@ pub async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgPool> {
                 "the database at {place} refuses the password (28P01); check the secret that DATABASE_PASSWORD is from"
             );
         }
+        if is_distrusted(&error) {
+            bail!(
+                "the database at {place} shows a certificate that is not trusted ({error}); DATABASE_CA_FILE names the \
+                 authorities that are: for Amazon RDS its global bundle, which images have at \
+                 /etc/ssl/certs/rds-global-bundle.pem"
+            );
+        }
         if !is_unreachable(&error) || started.elapsed() > START_PATIENCE {
             return Err(error).with_context(|| format!("no connection to the database at {place}"));
         }
@@ -210,6 +217,15 @@ pub fn describe(error: &sqlx::Error) -> String {
             format!("{} (SQLSTATE {})", error.message(), error.code().unwrap_or_default())
         }
         other => other.to_string(),
+    }
+}
+
+/// Whether TLS broke off, which time does not mend: rustls tells of a bad certificate as invalid data.
+fn is_distrusted(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
     }
 }
 

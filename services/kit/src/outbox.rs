@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use futures::future::join_all;
 use rdkafka::{
     message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord, Producer, PurgeConfig},
+    producer::{FutureRecord, Producer as _, PurgeConfig},
     types::RDKafkaErrorCode,
 };
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgListener};
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     database,
-    kafka::{self, KafkaArgs, patient_producer},
+    kafka::{self, KafkaArgs, Producer, patient_producer},
     trace::{HEADER, Trace},
 };
 
@@ -136,7 +136,7 @@ async fn try_lock(leader: &mut PgConnection) -> sqlx::Result<bool> {
         .await
 }
 
-async fn send_all(pool: &PgPool, leader: &mut PgConnection, producer: &FutureProducer) -> anyhow::Result<()> {
+async fn send_all(pool: &PgPool, leader: &mut PgConnection, producer: &Producer) -> anyhow::Result<()> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen("outbox").await?;
     let mut refused = Refused::default();
@@ -204,11 +204,7 @@ fn first_of_each_key(events: Vec<Event>) -> (Vec<Event>, Vec<Event>) {
 ///
 /// The next event of a key is sent only after the deletion of the one before, on the connection that has the lock. So
 /// a leader that lost the lock, and does not know it yet, can repeat an event but not overtake one.
-async fn send_round(
-    round: &[Event],
-    leader: &mut PgConnection,
-    producer: &FutureProducer,
-) -> anyhow::Result<Vec<String>> {
+async fn send_round(round: &[Event], leader: &mut PgConnection, producer: &Producer) -> anyhow::Result<Vec<String>> {
     let sending = join_all(round.iter().map(|event| async move {
         let mut span = kafka::sending(&event.topic, event.traceparent.as_deref());
         let trace = span.trace().to_string();

@@ -58,7 +58,9 @@ fn brokers(topics: &[&str]) -> (MockCluster<'static, DefaultProducerContext>, Ka
         KafkaArgs {
             bootstrap_servers,
             security: Security::Plaintext,
+            ca_file: None,
             create_topics: false,
+            iam: kit::kafka::IamArgs::default(),
         },
     )
 }

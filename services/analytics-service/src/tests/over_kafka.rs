@@ -28,7 +28,9 @@ async fn an_unreadable_message_goes_to_the_dead_letters_and_those_around_it_are_
     let kafka = KafkaArgs {
         bootstrap_servers: cluster.bootstrap_servers(),
         security: Security::Plaintext,
+        ca_file: None,
         create_topics: false,
+        iam: kit::kafka::IamArgs::default(),
     };
     let patient = Uuid::new_v4();
     let now = OffsetDateTime::now_utc();

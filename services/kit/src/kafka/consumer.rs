@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     KafkaArgs,
     letters::Letters,
+    quiet,
     spans::processing,
     troubles::{Place, Troubles},
     watch::Watch,
@@ -75,7 +76,7 @@ pub async fn consume(
 ) -> anyhow::Result<()> {
     let troubles = Arc::new(Troubles::default());
     let consumer: StreamConsumer<Watch> = args
-        .config()?
+        .config()
         .set("group.id", group)
         .set("enable.auto.commit", "true")
         .set("auto.commit.interval.ms", "1000")
@@ -89,7 +90,7 @@ pub async fn consume(
         // A long poll that does not wake on new data would cost up to this, so it is short.
         .set("fetch.wait.max.ms", "20")
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .create_with_context(Watch::new(troubles.clone()))
+        .create_with_context(Watch::new(args.context()?, troubles.clone()))
         .context("the Kafka consumer's settings are refused")?;
     consumer
         .subscribe(topics)
@@ -109,7 +110,10 @@ pub async fn consume(
         let message = match received {
             Ok(message) => message,
             Err(error) => {
-                tracing::warn!(kafka.group = group, error = %error, "waiting for Kafka");
+                let kind = error.rdkafka_error_code();
+                if let Some(left_out) = quiet::tell(&format!("consumer {kind:?}")) {
+                    tracing::warn!(kafka.group = group, error = %error, left_out, "waiting for Kafka");
+                }
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = sleep(Duration::from_secs(1)) => {}

@@ -6,15 +6,15 @@ use anyhow::Context;
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Header, Headers, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
+    producer::FutureRecord,
     types::RDKafkaErrorCode,
 };
 
-use super::{KafkaArgs, build_producer};
+use super::{KafkaArgs, Producer, build_producer};
 
 /// Sends dead letters for one consumer group.
 pub(super) struct Letters {
-    producer: FutureProducer,
+    producer: Producer,
     group: String,
 }
 

@@ -1,21 +1,23 @@
 //! Kafka: settings, the idempotent producer, topics, and the at-least-once consumer.
 
 mod consumer;
+mod context;
+mod iam;
 mod letters;
+mod quiet;
 mod spans;
 mod topics;
 mod troubles;
 mod watch;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, bail};
-use rdkafka::{
-    ClientConfig,
-    producer::{FutureProducer, Producer},
-};
+use anyhow::Context;
+use rdkafka::{ClientConfig, producer::Producer as _};
 
 pub use consumer::{Handler, Incoming, Outcome, consume};
+pub use context::{Producer, Shared};
+pub use iam::IamArgs;
 pub(crate) use spans::{sending, sent};
 pub use topics::{TopicSpec, ensure_topics};
 
@@ -33,9 +35,15 @@ pub struct KafkaArgs {
     /// How connections are secured: a setting of the environment in deployer.toml
     #[arg(id = "kafka_security", long = "kafka-security", env = "KAFKA_SECURITY", value_enum, default_value_t = Security::Plaintext)]
     pub security: Security,
+    /// PEM file of the authorities that vouch for the brokers; the system's own unless told
+    #[arg(id = "kafka_ca_file", long = "kafka-ca-file", env = "KAFKA_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
     /// Whether this service creates the topics it uses, where the platform cannot
     #[arg(id = "kafka_create_topics", long = "kafka-create-topics", env = "KAFKA_CREATE_TOPICS", default_value_t = false, action = clap::ArgAction::Set)]
     pub create_topics: bool,
+    /// Who this service is, for `msk-iam`.
+    #[command(flatten)]
+    pub iam: IamArgs,
 }
 
 /// How connections to the brokers are secured.
@@ -49,16 +57,7 @@ pub enum Security {
 
 impl KafkaArgs {
     /// What every client of these brokers is configured with.
-    ///
-    /// # Errors
-    /// When this build cannot speak the security that is asked for.
-    pub fn config(&self) -> anyhow::Result<ClientConfig> {
-        if self.security == Security::MskIam {
-            bail!(
-                "KAFKA_SECURITY=msk-iam is not supported by this build: its librdkafka has no TLS; \
-                 use plaintext listeners inside the VPC (kafka_security = \"plaintext\" in deployer.toml)"
-            );
-        }
+    pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.bootstrap_servers)
@@ -69,7 +68,27 @@ impl KafkaArgs {
                 "client.id",
                 concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
             );
-        Ok(config)
+        if self.security == Security::MskIam {
+            config
+                .set("security.protocol", "sasl_ssl")
+                .set("sasl.mechanism", "OAUTHBEARER");
+        }
+        if let Some(file) = &self.ca_file {
+            config.set("ssl.ca.location", file.to_string_lossy());
+        }
+        config
+    }
+
+    /// What the clients are asked for, and tell.
+    ///
+    /// # Errors
+    /// When IAM is asked for and neither a region nor credentials are told.
+    pub fn context(&self) -> anyhow::Result<Shared> {
+        let iam = match self.security {
+            Security::Plaintext => None,
+            Security::MskIam => Some(iam::Iam::new(&self.iam, &self.bootstrap_servers)?),
+        };
+        Ok(Shared::new(iam))
     }
 }
 
@@ -77,17 +96,17 @@ impl KafkaArgs {
 ///
 /// # Errors
 /// When the settings are refused. A broker that is down is no error.
-pub fn producer(args: &KafkaArgs) -> anyhow::Result<FutureProducer> {
+pub fn producer(args: &KafkaArgs) -> anyhow::Result<Producer> {
     build_producer(args, "30000")
 }
 
 /// The same, for one who must not lose the order: a message waits for the broker as long as it takes.
-pub(crate) fn patient_producer(args: &KafkaArgs) -> anyhow::Result<FutureProducer> {
+pub(crate) fn patient_producer(args: &KafkaArgs) -> anyhow::Result<Producer> {
     build_producer(args, "0")
 }
 
-fn build_producer(args: &KafkaArgs, message_timeout: &str) -> anyhow::Result<FutureProducer> {
-    args.config()?
+fn build_producer(args: &KafkaArgs, message_timeout: &str) -> anyhow::Result<Producer> {
+    args.config()
         .set("enable.idempotence", "true")
         .set("acks", "all")
         // What the broker did not take is sent again until the timeout; idempotence keeps the order meanwhile.
@@ -95,7 +114,7 @@ fn build_producer(args: &KafkaArgs, message_timeout: &str) -> anyhow::Result<Fut
         .set("queue.buffering.max.kbytes", "65536")
         .set("linger.ms", "2")
         .set("message.timeout.ms", message_timeout)
-        .create()
+        .create_with_context(args.context()?)
         .context("the Kafka producer's settings are refused")
 }
 
@@ -103,7 +122,7 @@ fn build_producer(args: &KafkaArgs, message_timeout: &str) -> anyhow::Result<Fut
 ///
 /// # Errors
 /// When none does.
-pub async fn reachable(producer: &FutureProducer) -> Result<(), String> {
+pub async fn reachable(producer: &Producer) -> Result<(), String> {
     let producer = producer.clone();
     let asked = tokio::task::spawn_blocking(move || {
         producer

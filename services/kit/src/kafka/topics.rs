@@ -5,12 +5,11 @@ use std::time::Duration;
 use anyhow::bail;
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     types::RDKafkaErrorCode,
 };
 use tokio::time::{Instant, sleep};
 
-use super::KafkaArgs;
+use super::{KafkaArgs, Security, Shared};
 
 /// A topic as it should be.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +28,13 @@ pub async fn ensure_topics(args: &KafkaArgs, topics: &[TopicSpec]) -> anyhow::Re
     if !args.create_topics {
         return Ok(());
     }
-    let client: AdminClient<DefaultClientContext> = args.config()?.create()?;
+    if args.security == Security::MskIam {
+        bail!(
+            "KAFKA_CREATE_TOPICS is for brokers that take anybody: with KAFKA_SECURITY=msk-iam topics are resources of \
+             the platform, and no service may make one; unset it"
+        );
+    }
+    let client: AdminClient<Shared> = args.config().create_with_context(args.context()?)?;
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(5)));
     let wanted: Vec<NewTopic<'_>> = topics
         .iter()

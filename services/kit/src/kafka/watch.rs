@@ -1,27 +1,48 @@
 //! What a consumer's client tells of itself: lag, and partitions that come and go.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use rdkafka::{
     ClientContext, Statistics, TopicPartitionList,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
+    error::KafkaError,
     statistics::Partition,
 };
 
-use super::troubles::{Place, Troubles};
+use super::{
+    Shared,
+    troubles::{Place, Troubles},
+};
 
 /// The context of a consumer.
 pub(super) struct Watch {
+    shared: Shared,
     troubles: Arc<Troubles>,
 }
 
 impl Watch {
-    pub(super) fn new(troubles: Arc<Troubles>) -> Self {
-        Self { troubles }
+    pub(super) fn new(shared: Shared, troubles: Arc<Troubles>) -> Self {
+        Self { shared, troubles }
     }
 }
 
 impl ClientContext for Watch {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = Shared::ENABLE_REFRESH_OAUTH_TOKEN;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.shared.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.shared.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.shared.generate_oauth_token(config)
+    }
+
     fn stats(&self, statistics: Statistics) {
         for topic in statistics.topics.values() {
             let ours = topic.partitions.values().filter(|it| it.fetch_state == "active");

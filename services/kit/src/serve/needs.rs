@@ -1,6 +1,5 @@
 //! What a service usually needs, as checks and background work of its server.
 
-use rdkafka::producer::FutureProducer;
 use sqlx::PgPool;
 
 use super::Server;
@@ -24,7 +23,7 @@ impl Server {
     }
 
     /// Tells whether a broker answers.
-    pub fn kafka(self, producer: &FutureProducer) -> Self {
+    pub fn kafka(self, producer: &kafka::Producer) -> Self {
         let producer = producer.clone();
         self.report("kafka", move || {
             let producer = producer.clone();
