@@ -13,8 +13,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::authority::Authority;
 use super::install::Install;
 use super::owner::Owner;
+use super::parameters::Parameters;
 use crate::runtime::daemon;
 use crate::runtime::task::Identity;
 
@@ -37,6 +39,11 @@ pub struct Cluster {
     pub folder: PathBuf,
     pub address: Ipv4Addr,
     pub port: u16,
+    /// Who vouches for it.
+    pub authority: Authority,
+    pub parameters: Parameters,
+    /// Whether it refuses connections in the clear.
+    pub forces_tls: bool,
 }
 
 impl Cluster {
@@ -55,6 +62,7 @@ impl Cluster {
         fs::write(self.folder.join("admin"), &admin)?;
         fs::set_permissions(self.folder.join("admin"), fs::Permissions::from_mode(0o600))?;
         self.configure()?;
+        self.certify(owner)?;
         owner.give(&self.folder)?;
 
         let (mut single, at) = owner.command(&self.folder, &install.tool("postgres"));
@@ -73,6 +81,7 @@ impl Cluster {
             );
         }
         self.configure()?;
+        self.certify(owner)?;
         let log = self.folder.join("server.log");
         let (mut command, at) = owner.command(&self.folder, &install.tool("postgres"));
         command.args(["-D", &format!("{at}/data")]);
@@ -144,20 +153,42 @@ impl Cluster {
         }
     }
 
-    /// Small, durable, on its own address only; TLS when the template has a certificate.
+    /// Takes the parameters as they are now; what only a start can change waits for one, as RDS has it.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        self.configure()?;
+        if let Some(server) = self.running() {
+            server.signal(Signal::HUP);
+        }
+        Ok(())
+    }
+
+    /// A certificate for its address, anew at each start: the address may be another one by then.
+    fn certify(&self, owner: Owner) -> anyhow::Result<()> {
+        let data = self.folder.join("data");
+        self.authority.certify(self.address, &data)?;
+        owner.give(&data.join("server.key"))?;
+        owner.give(&data.join("server.crt"))
+    }
+
+    /// Small, durable, on its own address only, with what the parameter group asks.
     fn configure(&self) -> anyhow::Result<()> {
         let data = self.folder.join("data");
-        let ssl = if data.join("server.crt").is_file() { "on" } else { "off" };
         let settings = format!(
             "listen_addresses = '{}'\nport = {}\nunix_socket_directories = ''\nmax_connections = 80\n\
              shared_buffers = '16MB'\nmin_wal_size = '32MB'\nmax_wal_size = '256MB'\nfsync = on\n\
-             password_encryption = 'scram-sha-256'\nssl = {ssl}\ntimezone = 'UTC'\nlog_timezone = 'UTC'\n\
+             password_encryption = 'scram-sha-256'\nssl = on\ntimezone = 'UTC'\nlog_timezone = 'UTC'\n\
              logging_collector = off\nlog_line_prefix = '%m [%p] '\nlog_statement = 'none'\n\
-             log_min_error_statement = 'panic'\n",
-            self.address, self.port
+             log_min_error_statement = 'panic'\n{}",
+            self.address,
+            self.port,
+            self.parameters.lines()
         );
         fs::write(data.join("postgresql.auto.conf"), settings).context("cannot write the server's settings")?;
-        let access = "# What reaches the address needs a password.\nhost all all 127.0.0.0/8 scram-sha-256\n";
+        let kind = if self.forces_tls { "hostssl" } else { "host" };
+        let access = format!(
+            "# What reaches the address needs a password, and TLS where the parameter group says so.\n\
+             {kind} all all 127.0.0.0/8 scram-sha-256\n"
+        );
         fs::write(data.join("pg_hba.conf"), access).context("cannot write the server's access rules")
     }
 
@@ -229,34 +260,9 @@ async fn ensure_template(install: &Install, owner: Owner, template: &Path) -> an
     initdb.arg(format!("--pwfile={at}/first"));
     run(initdb, None, "make a PostgreSQL data directory").await?;
     fs::remove_file(beside.join("first"))?;
-    certificate(&beside.join("data")).await;
     owner.give(&beside)?;
     let _ = fs::remove_dir_all(template);
     fs::rename(&beside, template).context("cannot keep the database template")
-}
-
-/// A self-signed certificate, so that clients that require TLS get it. Without openssl there is none.
-async fn certificate(data: &Path) {
-    let mut openssl = Command::new("openssl");
-    openssl.args([
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ]);
-    openssl
-        .args(["-days", "3650", "-subj", "/CN=localhost", "-keyout"])
-        .arg(data.join("server.key"));
-    openssl.arg("-out").arg(data.join("server.crt"));
-    if run(openssl, None, "make a certificate").await.is_err() {
-        let _ = fs::remove_file(data.join("server.crt"));
-        tracing::info!("no openssl here: the databases of this endpoint have no TLS");
-        return;
-    }
-    let _ = fs::set_permissions(data.join("server.key"), fs::Permissions::from_mode(0o600));
 }
 
 async fn run(mut command: Command, input: Option<String>, purpose: &str) -> anyhow::Result<()> {

@@ -16,3 +16,4 @@ mod user;
 pub use identity::Identity;
 pub use init::{ARGUMENT, init_main};
 pub use order::{Exec, Order, Outcome, Run};
+pub use root::OWN_AUTHORITIES;

@@ -9,6 +9,10 @@ use rustix::fs::StatVfsMountFlags;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// Where images have the authorities of RDS (what deployer packs does); here it is the endpoint that vouches.
+const AUTHORITIES: &str = "etc/ssl/certs/rds-global-bundle.pem";
+/// The file in a container's folder that takes its place.
+pub const OWN_AUTHORITIES: &str = "authorities.pem";
 const OWN_FILES: [&str; 3] = ["hosts", "resolv.conf", "hostname"];
 
 /// Builds the root on `folder/root` and moves into it. The caller is alone in a fresh mount namespace, and the first
@@ -30,6 +34,11 @@ pub fn enter(rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
     bring_in(&rootfs.join("etc"), &root.join("etc"), &OWN_FILES)?;
     for name in OWN_FILES {
         bind_file(&folder.join(name), &root.join("etc").join(name))?;
+    }
+    let (ours, theirs) = (folder.join(OWN_AUTHORITIES), root.join(AUTHORITIES));
+    if ours.is_file() && fs::symlink_metadata(&theirs).is_ok_and(|found| found.is_file()) {
+        rustix::mount::mount_bind(&ours, &theirs).context("cannot show the authorities of the databases")?;
+        seal(&theirs)?;
     }
     for name in ["tmp", "dev", "dev/shm", "proc", "sys"] {
         fs::create_dir(root.join(name))?;

@@ -11,6 +11,8 @@ use super::model::{self, Task};
 use super::secrets;
 use super::shape::{list, text, whole};
 use crate::Context;
+use crate::runtime::postgres::Authority;
+use crate::runtime::task::OWN_AUTHORITIES;
 use crate::runtime::task::order::Command;
 use crate::runtime::task::process::{self, Container};
 use crate::service::{ecr, logs};
@@ -134,6 +136,12 @@ pub async fn prepare(cx: &Context, task: &Task, definition: &Value, container: &
 impl Prepared {
     pub async fn start(&self, cx: &Context, task: &Task) -> anyhow::Result<Container> {
         let folder = self.folder(cx, task);
+        let vouching = Authority::of(cx.state_dir()).certificate();
+        let written = vouching.and_then(|pem| {
+            std::fs::create_dir_all(&folder)?;
+            Ok(std::fs::write(folder.join(OWN_AUTHORITIES), pem)?)
+        });
+        written.context("CannotStartContainerError: the authority of the databases cannot be shown")?;
         process::start(&folder, &self.rootfs, self.command.clone())
             .await
             .context("CannotStartContainerError")

@@ -64,6 +64,7 @@ pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
         "StorageEncrypted": flag("StorageEncrypted"),
         "StorageType": text("StorageType", "gp2"),
         "DeletionProtection": flag("DeletionProtection"),
+        "CACertificateIdentifier": text("CACertificateIdentifier", "rds-ca-rsa2048-g1"),
         "IAMDatabaseAuthenticationEnabled": false,
         "AutoMinorVersionUpgrade": text("AutoMinorVersionUpgrade", "true") == "true",
         "TagList": record.tag_list(),

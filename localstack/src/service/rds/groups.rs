@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::service::rds::lifecycle::INSTANCES;
+use crate::runtime::postgres::Parameters;
+use crate::service::rds::lifecycle::{self, INSTANCES};
 use crate::service::records::{Kept, Record, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
@@ -52,7 +53,7 @@ impl Kept for SubnetGroup {
     }
 }
 
-/// The local servers keep settings of their own; a parameter group is a record.
+/// Its parameters become settings of the servers that name it, as far as this machine can follow.
 pub struct ParameterGroup;
 
 impl Kept for ParameterGroup {
@@ -85,11 +86,18 @@ impl Kept for ParameterGroup {
                 format!("ParameterGroupFamily {family} is not a valid parameter group family here: postgres only");
             return Err(AwsError::new("InvalidParameterValue", words));
         }
-        Ok(Record::new(name, desired))
+        let record = Record::new(name, desired);
+        check(&record)?;
+        Ok(record)
     }
 
     fn resource(_cx: &Context, record: &Record) -> Resource {
         Resource::new(&record.id).with("DBParameterGroupName", record.id.as_str())
+    }
+
+    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        check(record)?;
+        lifecycle::reload(cx, record)
     }
 
     fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
@@ -103,6 +111,23 @@ impl Kept for ParameterGroup {
             )),
             None => Ok(()),
         }
+    }
+}
+
+/// What a group asks.
+pub fn parameters(group: &Record) -> Parameters {
+    Parameters::from_property(group.properties.get("Parameters"))
+}
+
+/// Refuses, in CloudFormation's words, what RDS does not know.
+fn check(group: &Record) -> Result<(), AwsError> {
+    let family = group.text("Family").unwrap_or_default();
+    match parameters(group).refused(family.trim_start_matches("postgres")) {
+        Some(name) => Err(AwsError::new(
+            "InvalidParameterValue",
+            format!("Invalid / Unmodifiable / Unsupported DB Parameter: {name}"),
+        )),
+        None => Ok(()),
     }
 }
 

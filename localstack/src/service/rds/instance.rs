@@ -105,6 +105,7 @@ impl ResourceType for Instance {
             lifecycle::change_password(cx, &record, password).await?;
         }
         INSTANCES.put(cx, &record).map_err(Failure::from)?;
+        lifecycle::cluster(cx, &record)?.reload()?;
         Ok(resource(cx, &record))
     }
 

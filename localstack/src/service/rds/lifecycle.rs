@@ -8,9 +8,9 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::groups::{ParameterGroup, SubnetGroup};
+use super::groups::{self, ParameterGroup, SubnetGroup};
 use super::rules;
-use crate::runtime::postgres::{Cluster, Install, Master};
+use crate::runtime::postgres::{Authority, Cluster, Install, Master};
 use crate::service::records::{Kept, Record, Records};
 use crate::{AwsError, Context, Desired};
 
@@ -176,11 +176,43 @@ async fn serve(cx: &Context, record: &Record, master: &Master<'_>) -> Result<(),
 pub fn cluster(cx: &Context, record: &Record) -> Result<Cluster, AwsError> {
     let fact = |name: &str| record.fact(name).unwrap_or_default();
     let broken = || AwsError::internal(format!("the record of the instance {} is broken", record.id));
+    let group = record.text("DBParameterGroupName").map(|name| name.to_lowercase());
+    let group = group.map_or(Ok(None), |name| ParameterGroup::RECORDS.get(cx, &name))?;
+    let parameters = group.as_ref().map(groups::parameters).unwrap_or_default();
     Ok(Cluster {
         folder: cx.state_dir().join("rds").join(&record.id),
         address: fact("address").parse().map_err(|_| broken())?,
         port: fact("port").parse().map_err(|_| broken())?,
+        authority: Authority::of(cx.state_dir()),
+        forces_tls: parameters.forces_tls(&major(record)),
+        parameters,
     })
+}
+
+/// The major version that the template asks for, else the one that runs.
+pub fn major(record: &Record) -> String {
+    let version = record.text("EngineVersion");
+    let version = version.or_else(|| Install::find().ok().map(|install| install.version));
+    version
+        .unwrap_or_default()
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Gives the servers of a parameter group its new values.
+pub fn reload(cx: &Context, group: &Record) -> Result<(), AwsError> {
+    for instance in INSTANCES.list(cx)? {
+        if !instance.has("DBParameterGroupName", &group.id) {
+            continue;
+        }
+        let mut cluster = cluster(cx, &instance)?;
+        cluster.parameters = groups::parameters(group);
+        cluster.forces_tls = cluster.parameters.forces_tls(&major(&instance));
+        cluster.reload()?;
+    }
+    Ok(())
 }
 
 pub async fn change_password(cx: &Context, record: &Record, password: &str) -> Result<(), AwsError> {

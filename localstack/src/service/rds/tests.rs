@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::lifecycle::{self, INSTANCES};
-use crate::service::testing::{context_with, create};
+use crate::Context;
+use crate::runtime::postgres::{Authority, Install};
+use crate::service::testing::{context_with, create, desired};
 
 fn properties(id: &str, name: &str) -> Value {
     json!({
@@ -59,4 +61,93 @@ async fn a_database_name_with_a_hyphen_fails_and_leaves_nothing() {
         "{error}"
     );
     assert!(INSTANCES.list(&cx).unwrap().is_empty());
+}
+
+/// Asks the database as a client does; what psql says when it is refused.
+async fn ask(cx: &Context, mode: &str, sql: &str) -> Result<String, String> {
+    let authority = cx.state_dir().join("authority-for-clients.pem");
+    std::fs::write(&authority, Authority::of(cx.state_dir()).certificate().unwrap()).unwrap();
+    let mut psql = tokio::process::Command::new(Install::find().unwrap().tool("psql"));
+    psql.args([
+        "-X",
+        "-A",
+        "-t",
+        "-h",
+        "127.77.1.1",
+        "-p",
+        "15432",
+        "-U",
+        "app",
+        "-d",
+        "orders_db",
+        "-c",
+        sql,
+    ]);
+    psql.env("PGPASSWORD", "right-password")
+        .env("PGSSLMODE", mode)
+        .env("PGSSLROOTCERT", authority);
+    let output = psql.output().await.unwrap();
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout).unwrap().trim().to_owned()),
+        false => Err(String::from_utf8(output.stderr).unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn the_parameter_group_holds_tls_is_verified_and_the_log_keeps_no_rows() {
+    let (cx, _folder) = context_with(vec![super::service()]);
+    let family = format!("postgres{}", Install::find().unwrap().major());
+    let group = |log_statement: &str| {
+        json!({"Family": family, "Description": "d", "DBParameterGroupName": "strict", "Parameters": {
+            "rds.force_ssl": "1", "log_error_verbosity": "terse", "log_statement": log_statement}})
+    };
+    create(&cx, "AWS::RDS::DBParameterGroup", "Group", group("none"))
+        .await
+        .unwrap();
+    let mut wanted = properties("orders", "orders_db");
+    wanted["DBParameterGroupName"] = "strict".into();
+    create(&cx, "AWS::RDS::DBInstance", "Db", wanted).await.unwrap();
+
+    let refused = ask(&cx, "disable", "select 1").await.unwrap_err();
+    assert!(refused.contains("no encryption"), "{refused}");
+    assert_eq!(
+        ask(&cx, "verify-full", "show log_error_verbosity").await.unwrap(),
+        "terse"
+    );
+
+    let twice = "create table people (email text unique); insert into people values ('hidden@example.org'), \
+                 ('hidden@example.org')";
+    assert!(
+        ask(&cx, "verify-full", twice)
+            .await
+            .unwrap_err()
+            .contains("people_email_key")
+    );
+    let log = std::fs::read_to_string(cx.state_dir().join("rds/orders/server.log")).unwrap();
+    assert!(
+        log.contains("people_email_key") && !log.contains("hidden@example.org"),
+        "{log}"
+    );
+
+    let changed = desired("Group", group("ddl"));
+    let kind = cx.resource_type("AWS::RDS::DBParameterGroup").unwrap();
+    kind.update(&cx, "strict", &group("none"), &changed).await.unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while ask(&cx, "verify-full", "show log_statement").await.unwrap() != "ddl" {
+        assert!(
+            std::time::Instant::now() < until,
+            "a changed group reaches the running server"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+
+    let mut wrong = group("none");
+    wrong["Parameters"] = json!({"log_statment": "all"});
+    wrong["DBParameterGroupName"] = "wrong".into();
+    let error = create(&cx, "AWS::RDS::DBParameterGroup", "Wrong", wrong)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().ends_with("DB Parameter: log_statment"), "{error}");
+    lifecycle::delete(&cx, "orders").await.unwrap();
+    cx.shutdown().cancel();
 }
