@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::cloudformation::Existing;
 use crate::error::{Error, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{KafkaSecurity, Manifest};
 use crate::stacks::{Plan, Stack};
 use crate::target::{Aws, Session};
 
@@ -95,6 +95,18 @@ fn settings(manifest: &Manifest, local: bool) -> Vec<Finding> {
                 manifest.ingress.port
             ),
             "set ingress.certificate to the ARN of an ACM certificate",
+        ));
+    }
+    if local
+        && let Some(kafka) = &manifest.kafka
+        && kafka.security == KafkaSecurity::MskIam
+    {
+        findings.push(fatal(
+            format!(
+                "kafka.security is \"msk-iam\" in {}, and no broker of a local endpoint asks for TLS and IAM",
+                manifest.prefix()
+            ),
+            "deploy it to AWS, or set security = \"plaintext\" under kafka for an environment that runs locally",
         ));
     }
     if let Some(arn) = &manifest.ingress.certificate

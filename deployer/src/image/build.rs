@@ -3,26 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::authorities::{self, CERTIFICATES};
 use super::closure::{Closure, closure};
 use super::layer::{Entry, Layer};
 use super::layout::{CONFIG, Descriptor, LAYER, Layout, MANIFEST, write_whole};
 use super::provenance::Provenance;
 use super::unwritten;
 use crate::stacks::Image;
+use crate::stacks::plan::DATABASE_AUTHORITIES;
 
 /// The user that services run as in their images.
 const USER: u32 = 10001;
-
-const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
-const CERTIFICATE_FILES: &[&str] = &[
-    CERTIFICATES,
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-];
 
 /// An image in its OCI layout under `target/oci/SERVICE`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,10 +139,11 @@ fn fill(spec: &Image, binary: &Path, needed: &Closure) -> anyhow::Result<Layer> 
     layer.add(
         CERTIFICATES,
         Entry::File {
-            source: certificates()?,
+            source: authorities::certificates()?,
             mode: 0o644,
         },
     );
+    layer.text(DATABASE_AUTHORITIES, authorities::RDS);
     let user = format!("app:x:{USER}:{USER}:app:/:/nonexistent\n");
     layer.text("etc/passwd", format!("root:x:0:0:root:/:/nonexistent\n{user}"));
     layer.text("etc/group", format!("root:x:0:\napp:x:{USER}:\n"));
@@ -165,14 +160,6 @@ fn fill(spec: &Image, binary: &Path, needed: &Closure) -> anyhow::Result<Layer> 
 
 fn place(spec: &Image) -> String {
     format!("/usr/local/bin/{}", spec.package)
-}
-
-fn certificates() -> anyhow::Result<PathBuf> {
-    let found = CERTIFICATE_FILES.iter().map(PathBuf::from).find(|path| path.is_file());
-    found.context(
-        "this machine has no CA certificates to put into the image\n\
-         hint: `apt-get install ca-certificates` (they are expected at /etc/ssl/certs/ca-certificates.crt)",
-    )
 }
 
 /// The image's configuration, all but the layer.
@@ -300,6 +287,7 @@ mod tests {
         for wanted in [
             "usr/local/bin/true",
             "etc/ssl/certs/ca-certificates.crt",
+            "etc/ssl/certs/rds-global-bundle.pem",
             "etc/passwd",
             "tmp/",
         ] {

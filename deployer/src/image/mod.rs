@@ -5,6 +5,7 @@
 //! [`load`] are for Docker.
 
 mod archive;
+mod authorities;
 mod build;
 mod closure;
 mod compile;

@@ -1,11 +1,15 @@
 //! PostgreSQL databases, and every generated secret.
 
-use serde_json::json;
+mod database;
+mod watch;
 
+use serde_json::{Value, json};
+
+use super::inputs::Inputs;
 use super::links::{self, Group};
-use super::{Stack, from_output, name_of};
-use crate::manifest::{Database, Manifest};
-use crate::template::{Handle, Resource, Template, logical_id};
+use super::{Stack, alarms, keys, name_of};
+use crate::manifest::Manifest;
+use crate::template::{Resource, Template, logical_id};
 
 /// None for a platform that stores nothing and has no secret.
 pub fn stack(manifest: &Manifest) -> Option<Stack> {
@@ -14,45 +18,21 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
         return None;
     }
     let mut template = Template::new(format!("{}: databases and generated secrets", manifest.prefix()));
-    let mut parameters = Vec::new();
+    let mut inputs = Inputs::default();
+    let key = keys::arn(manifest, &mut template, &mut inputs);
     if !manifest.databases.is_empty() {
-        let subnets = template.parameter(
-            "IsolatedSubnetIds",
-            "List<AWS::EC2::Subnet::Id>",
-            "Subnets without a way out",
-        );
-        parameters.push(from_output(
-            manifest,
-            "IsolatedSubnetIds",
-            "network",
-            "IsolatedSubnetIds",
-        ));
-        let group = template.add(
-            "DatabaseSubnetGroup",
-            Resource::new("AWS::RDS::DBSubnetGroup")
-                .with(
-                    "DBSubnetGroupDescription",
-                    format!("{}: isolated subnets", manifest.prefix()),
-                )
-                .with("SubnetIds", subnets.reference()),
-        );
-        for database in &manifest.databases {
-            let security = Group::Database(database.key.clone()).output();
-            parameters.push(from_output(manifest, &security, "network", &security));
-            instance(&mut template, manifest, database, &group, &security);
-        }
+        databases(manifest, &mut template, &mut inputs, key.as_ref());
     }
     for (variable, id) in secrets {
-        let secret = template.add(
-            id.clone(),
-            Resource::new("AWS::SecretsManager::Secret")
-                .with("Description", format!("{}: {variable}", manifest.prefix()))
-                .with(
-                    "GenerateSecretString",
-                    json!({ "PasswordLength": 48, "ExcludePunctuation": true }),
-                )
-                .deleted(),
-        );
+        let secret = Resource::new("AWS::SecretsManager::Secret")
+            .with("Description", format!("{}: {variable}", manifest.prefix()))
+            .with(
+                "GenerateSecretString",
+                json!({ "PasswordLength": 48, "ExcludePunctuation": true }),
+            )
+            .deleted();
+        let secret = keys::encrypting(secret, "KmsKeyId", key.clone(), "CKV_AWS_149");
+        let secret = template.add(id.clone(), secret);
         template.output(
             &format!("{id}Arn"),
             &format!("The secret behind {variable}"),
@@ -63,14 +43,49 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
         name: name_of(manifest, "data"),
         short: "data".into(),
         template: template.to_json(),
-        depends_on: if parameters.is_empty() {
-            Vec::new()
-        } else {
-            vec![name_of(manifest, "network")]
-        },
-        parameters,
+        depends_on: inputs.depends_on,
+        parameters: inputs.parameters,
         holds_data: !manifest.databases.is_empty(),
     })
+}
+
+fn databases(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs, key: Option<&Value>) {
+    let subnets = (
+        "IsolatedSubnetIds",
+        "List<AWS::EC2::Subnet::Id>",
+        "Subnets without a way out",
+    );
+    let subnets = inputs.take(manifest, template, subnets, "network");
+    let topic = alarms::topic(manifest, template, inputs);
+    let group = template.add(
+        "DatabaseSubnetGroup",
+        Resource::new("AWS::RDS::DBSubnetGroup")
+            .with(
+                "DBSubnetGroupDescription",
+                format!("{}: isolated subnets", manifest.prefix()),
+            )
+            .with("SubnetIds", subnets),
+    );
+    let monitoring = manifest.protected.then(|| database::monitoring(template));
+    for database in &manifest.databases {
+        let security = Group::Database(database.key.clone()).output();
+        let parameter = (
+            security.as_str(),
+            "AWS::EC2::SecurityGroup::Id",
+            "Who may reach the database",
+        );
+        let security = inputs.take(manifest, template, parameter, "network");
+        let around = database::Around {
+            subnets: group.reference(),
+            security,
+            key: key.cloned(),
+            monitoring: monitoring.clone(),
+        };
+        let instance = database::add(template, manifest, database, around);
+        if let Some(topic) = &topic {
+            watch::add(template, database, &instance, topic);
+        }
+    }
 }
 
 /// Every generated secret once, as variable and logical id.
@@ -91,58 +106,4 @@ fn all_secrets(manifest: &Manifest) -> Vec<(String, String)> {
 /// The output names of a database: host, port, and the ARN of its credentials.
 pub fn outputs(key: &str) -> [String; 3] {
     ["Host", "Port", "SecretArn"].map(|what| logical_id(&[key, "Database", what]))
-}
-
-fn instance(template: &mut Template, manifest: &Manifest, database: &Database, subnets: &Handle, security: &str) {
-    let security = template.parameter(security, "AWS::EC2::SecurityGroup::Id", "Who may reach the database");
-    let family = database
-        .engine_version
-        .split('.')
-        .next()
-        .unwrap_or(&database.engine_version);
-    let settings = template.add(
-        logical_id(&[&database.key, "DatabaseParameters"]),
-        Resource::new("AWS::RDS::DBParameterGroup")
-            .with("Family", format!("postgres{family}"))
-            .with("Description", format!("{}: {}", manifest.prefix(), database.key))
-            .with(
-                "Parameters",
-                json!({ "rds.force_ssl": "1", "log_min_duration_statement": "500" }),
-            ),
-    );
-    let instance = Resource::new("AWS::RDS::DBInstance")
-        .with("Engine", "postgres")
-        .with("EngineVersion", database.engine_version.clone())
-        .with("DBInstanceClass", database.instance_class.clone())
-        .with("DBName", database.name.clone())
-        .with("MasterUsername", format!("{}_owner", database.name))
-        .with("ManageMasterUserPassword", true)
-        .with("AllocatedStorage", database.storage_gib.to_string())
-        .with("StorageType", "gp3")
-        .with("StorageEncrypted", true)
-        .with("MultiAZ", database.multi_az)
-        .with("Port", links::POSTGRES.to_string())
-        .with("PubliclyAccessible", false)
-        .with("DBSubnetGroupName", subnets.reference())
-        .with("VPCSecurityGroups", vec![security.reference()])
-        .with("DBParameterGroupName", settings.reference())
-        .with("BackupRetentionPeriod", database.backup_days)
-        .with("CopyTagsToSnapshot", true)
-        .with("AutoMinorVersionUpgrade", true)
-        .with("EnableCloudwatchLogsExports", json!(["postgresql"]))
-        .with("DeletionProtection", manifest.protected);
-    let instance = if manifest.protected {
-        instance.snapshotted()
-    } else {
-        instance.deleted()
-    };
-    let handle = template.add(logical_id(&[&database.key, "Database"]), instance);
-    let [host, port, secret] = outputs(&database.key);
-    template.output(&host, "Where it listens", handle.attribute("Endpoint.Address"));
-    template.output(&port, "On which port", handle.attribute("Endpoint.Port"));
-    template.output(
-        &secret,
-        "Its owner's name and password",
-        handle.attribute("MasterUserSecret.SecretArn"),
-    );
 }

@@ -2,6 +2,10 @@
 
 use serde_json::Value;
 
+/// Where every image has the authorities of Amazon RDS, which no system trusts by itself. The embedded endpoint, whose
+/// databases have an authority of its own, shows that one to its tasks in this very place.
+pub const DATABASE_AUTHORITIES: &str = "/etc/ssl/certs/rds-global-bundle.pem";
+
 /// Everything that one `up` applies, computed from the manifest alone.
 #[derive(Debug, Clone)]
 pub struct Plan {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::links::{Group, paths};
 use super::*;
 
-fn plan_of(environment: &str) -> (Manifest, Plan) {
+pub(super) fn plan_of(environment: &str) -> (Manifest, Plan) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
     let manifest = Manifest::load(&path, environment).unwrap();
     let plan = plan(&manifest);

@@ -139,11 +139,19 @@ fn database(place: &Place, key: &str, own: &file::Database, given: &Settings) ->
     let name = own.name.clone().unwrap_or_else(|| key.replace('-', "_"));
     if !name.starts_with(|c: char| c.is_ascii_alphabetic())
         || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        || name.len() > 63
+        || name.len() > 57
     {
         return place.invalid(
             &["databases", key, "name"],
-            format!("'{name}' is not a name that RDS accepts: letters, digits and underscores, from a letter on"),
+            format!(
+                "'{name}' is not a name that RDS accepts: letters, digits and underscores, from a letter on, 57 at most"
+            ),
+        );
+    }
+    if RESERVED.contains(&name.to_ascii_lowercase().as_str()) || name.starts_with("pg_") {
+        return place.invalid(
+            &["databases", key, "name"],
+            format!("'{name}' is a word that RDS or PostgreSQL keeps for itself; say another `name = \"…\"`"),
         );
     }
     let storage_gib = own.storage_gib.or(common.storage_gib).unwrap_or(20);
@@ -179,6 +187,74 @@ fn database(place: &Place, key: &str, own: &file::Database, given: &Settings) ->
     })
 }
 
+/// What RDS takes for no database of PostgreSQL, and what would have to be quoted for ever.
+const RESERVED: &[&str] = &[
+    "all",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "column",
+    "constraint",
+    "create",
+    "db",
+    "default",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "from",
+    "grant",
+    "group",
+    "having",
+    "in",
+    "initially",
+    "intersect",
+    "into",
+    "limit",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "placing",
+    "primary",
+    "rdsadmin",
+    "references",
+    "select",
+    "some",
+    "table",
+    "template0",
+    "template1",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "when",
+    "where",
+    "window",
+    "with",
+];
+
 fn kafka(place: &Place, given: &Settings, zones: u8) -> Checked<Option<Kafka>> {
     if given.topics.is_empty() {
         return Ok(None);
@@ -188,12 +264,27 @@ fn kafka(place: &Place, given: &Settings, zones: u8) -> Checked<Option<Kafka>> {
     if !(1..=10).contains(&per_zone) {
         return place.invalid(&["kafka", "brokers_per_zone"], format!("{per_zone} is not 1 to 10"));
     }
+    let storage_gib = own.storage_gib.unwrap_or(10);
+    if !(1..=16_384).contains(&storage_gib) {
+        return place.invalid(
+            &["kafka", "storage_gib"],
+            format!("{storage_gib} is not 1 to 16384, which the volume of a broker can be"),
+        );
+    }
+    let security = own.security.unwrap_or(KafkaSecurity::Plaintext);
+    if security == KafkaSecurity::MskIam && own.bootstrap.is_some() {
+        return place.invalid(
+            &["kafka", "security"],
+            "\"msk-iam\" is for a cluster of this platform: what roles may do with the brokers of kafka.bootstrap is \
+             for their owner to say; set \"plaintext\", or leave bootstrap out",
+        );
+    }
     Ok(Some(Kafka {
         version: own.version.clone().unwrap_or_else(|| "4.0.x.kraft".into()),
         instance_type: own.instance_type.clone().unwrap_or_else(|| "kafka.t3.small".into()),
         brokers: u16::from(per_zone) * u16::from(zones),
-        storage_gib: own.storage_gib.unwrap_or(10),
-        security: own.security.unwrap_or(KafkaSecurity::Plaintext),
+        storage_gib,
+        security,
         bootstrap: bootstrap(place, own)?,
     }))
 }

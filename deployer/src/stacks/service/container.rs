@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Parts;
 use crate::manifest::Service;
 use crate::stacks::links;
+use crate::stacks::plan::DATABASE_AUTHORITIES;
 use crate::template::{Handle, pseudo, sub};
 
 /// Seconds that a service may take to end once it takes no more requests: 25 to drain, and some to say the last.
@@ -18,7 +19,7 @@ pub fn definition(parts: &mut Parts, image: Value, logs: &Handle, secrets: &[(St
     let service = parts.service;
     let variables = variables(parts);
     let mut hidden: BTreeMap<String, Value> = secrets.iter().cloned().collect();
-    if let Some((_, [_, _, credentials], _)) = parts.database() {
+    if let Some(([_, _, credentials], _)) = parts.database() {
         for (variable, key) in [("DATABASE_USERNAME", "username"), ("DATABASE_PASSWORD", "password")] {
             let arn = sub(&format!("${{Arn}}:{key}::"), [("Arn", credentials.clone())]);
             hidden.insert(variable.into(), arn);
@@ -74,11 +75,13 @@ fn variables(parts: &mut Parts) -> BTreeMap<String, Value> {
     for port in &service.ports {
         variables.insert(port.variable.clone(), port.number.to_string().into());
     }
-    if let Some((tls, [host, port, _], name)) = parts.database() {
+    if let Some(([host, port, _], name)) = parts.database() {
         variables.insert("DATABASE_HOST".into(), host);
         variables.insert("DATABASE_PORT".into(), port);
         variables.insert("DATABASE_NAME".into(), name.into());
-        variables.insert("DATABASE_TLS".into(), tls.into());
+        // RDS refuses what is in the clear (rds.force_ssl); that it is RDS who answers is for the client to check
+        variables.insert("DATABASE_TLS".into(), "verify-full".into());
+        variables.insert("DATABASE_CA_FILE".into(), DATABASE_AUTHORITIES.into());
     }
     if let Some(servers) = parts.bootstrap_servers() {
         variables.insert("KAFKA_BOOTSTRAP_SERVERS".into(), servers);

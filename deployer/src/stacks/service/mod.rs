@@ -189,7 +189,7 @@ impl Parts<'_> {
     }
 
     /// Host, port and credentials of the service's database.
-    fn database(&mut self) -> Option<(&'static str, [Value; 3], String)> {
+    fn database(&mut self) -> Option<([Value; 3], String)> {
         let key = self.service.database.clone()?;
         let database = self.manifest.databases.iter().find(|database| database.key == key)?;
         let [host, port, secret] = data::outputs(&key);
@@ -198,9 +198,7 @@ impl Parts<'_> {
             self.output_of(&port, "String", "On which port", "data"),
             self.output_of(&secret, "String", "The credentials of the database", "data"),
         ];
-        // RDS refuses connections in the clear (rds.force_ssl); a local endpoint's server may have no certificate
-        let tls = if self.manifest.protected { "require" } else { "prefer" };
-        Some((tls, values, database.name.clone()))
+        Some((values, database.name.clone()))
     }
 
     /// The service's name in the private namespace.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Parts;
 use crate::manifest::KafkaSecurity;
-use crate::stacks::{iam, links, name_of};
+use crate::stacks::{iam, links, messaging};
 use crate::template::{Handle, Resource, sub};
 
 /// For the code: only what its links ask of AWS, which for plain Kafka is nothing.
@@ -39,7 +39,7 @@ pub fn execution(parts: &mut Parts, logs: &Handle, secrets: &[(String, Value)]) 
         iam::allow(&["logs:CreateLogStream", "logs:PutLogEvents"], logs.attribute("Arn")),
     ];
     let mut readable: Vec<Value> = secrets.iter().map(|(_, arn)| arn.clone()).collect();
-    if let Some((_, [_, _, credentials], _)) = parts.database() {
+    if let Some(([_, _, credentials], _)) = parts.database() {
         readable.push(credentials);
     }
     if !readable.is_empty() {
@@ -54,8 +54,8 @@ pub fn execution(parts: &mut Parts, logs: &Handle, secrets: &[(String, Value)]) 
     parts.template.add("ExecutionRole", role)
 }
 
-/// Topics and groups by name, inside this platform's cluster (Amazon MSK: IAM access control, semantics of actions).
-fn kafka_statements(parts: &Parts) -> Vec<Value> {
+/// Topics and groups by name, inside this very cluster (Amazon MSK: IAM access control, semantics of actions).
+fn kafka_statements(parts: &mut Parts) -> Vec<Value> {
     let (manifest, service) = (parts.manifest, parts.service);
     let uses_iam = manifest
         .kafka
@@ -64,24 +64,21 @@ fn kafka_statements(parts: &Parts) -> Vec<Value> {
     if !uses_iam || !service.uses_kafka() || !links::has_cluster(manifest) {
         return Vec::new();
     }
-    let cluster = name_of(manifest, "").trim_end_matches('-').to_owned();
-    let arn = |kind: &str, name: &str| {
-        let rest = if name.is_empty() {
-            String::new()
-        } else {
-            format!("/{name}")
-        };
-        sub(
-            &format!("arn:${{AWS::Partition}}:kafka:${{AWS::Region}}:${{AWS::AccountId}}:{kind}/{cluster}/*{rest}"),
-            [],
-        )
+    let cluster = parts.output_of(messaging::CLUSTER, "String", "The Kafka cluster", "messaging");
+    // arn:…:cluster/NAME/UUID
+    let uuid = json!({ "Fn::Select": [2, { "Fn::Split": ["/", cluster.clone()] }] });
+    let inside = |kind: &str, name: &str| {
+        let arn = format!(
+            "arn:${{AWS::Partition}}:kafka:${{AWS::Region}}:${{AWS::AccountId}}:{kind}/{}/${{Uuid}}/{name}",
+            manifest.prefix()
+        );
+        sub(&arn, [("Uuid", uuid.clone())])
     };
-    let topics = |names: &[String]| names.iter().map(|name| arn("topic", name)).collect::<Value>();
-    let mut statements = vec![iam::allow(
-        &["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"],
-        arn("cluster", ""),
-    )];
+    let topics = |names: &[String]| names.iter().map(|name| inside("topic", name)).collect::<Value>();
+    let mut of_cluster = vec!["kafka-cluster:Connect"];
+    let mut statements = Vec::new();
     if !service.publishes.is_empty() {
+        of_cluster.push("kafka-cluster:WriteDataIdempotently");
         statements.push(iam::allow(
             &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
             topics(&service.publishes),
@@ -94,8 +91,9 @@ fn kafka_statements(parts: &Parts) -> Vec<Value> {
         ));
         statements.push(iam::allow(
             &["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"],
-            arn("group", &service.name),
+            inside("group", &service.name),
         ));
     }
+    statements.insert(0, iam::allow(&of_cluster, cluster));
     statements
 }
