@@ -70,6 +70,8 @@ pub enum Error {
         hollow: Vec<Hollow>,
         needs: Option<&'static str>,
     },
+    #[error("{operation} was refused: the credentials have expired, and there are no fresh ones")]
+    Expired { operation: String },
     #[error("another deployment is running: the lock is held by {holder} since {since}, expires {expires}")]
     Locked {
         holder: String,
@@ -145,7 +147,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Differences => 2,
-            Self::Denied { .. } | Self::Registry { .. } => 3,
+            Self::Denied { .. } | Self::Expired { .. } | Self::Registry { .. } => 3,
             Self::Failed(_) | Self::RolledBack { .. } => 4,
             Self::Stuck { .. } => 5,
             Self::TimedOut { .. } | Self::CrashLoop { .. } | Self::NothingRuns { .. } => 6,
@@ -245,6 +247,9 @@ impl Error {
             Self::Engine(EngineError::Absent { .. }) => {
                 "start Docker or set DOCKER_HOST=unix://SOCKET; `deployer images load --output FILE` writes the archive without it".into()
             }
+            Self::Expired { .. } => {
+                "what CloudFormation has begun goes on; get fresh ones (`aws sso login`, or as you got these), then the same command goes on from here".into()
+            }
             Self::Locked { parameter, .. } => {
                 format!("wait until it ends; if its process is gone, the lock expires by itself, or delete the SSM parameter {parameter}")
             }
@@ -301,13 +306,12 @@ where
             "AccessDenied"
             | "AccessDeniedException"
             | "UnauthorizedOperation"
-            | "ExpiredToken"
-            | "ExpiredTokenException"
             | "InvalidClientTokenId"
             | "UnrecognizedClientException"
             | "SignatureDoesNotMatch"
             | "AuthFailure"
             | "OptInRequired" => Self::Denied { operation, message },
+            "ExpiredToken" | "ExpiredTokenException" => Self::Expired { operation },
             _ if answer::is_unsupported(status, &code, &message) => Self::Unsupported { operation, message },
             _ => Self::Aws {
                 operation,
@@ -329,7 +333,11 @@ where
     }
     let whole = DisplayErrorContext(error).to_string();
     let message = whole.split(" (").next().unwrap_or(&whole).to_owned();
-    if whole.to_lowercase().contains("credential") {
+    let text = whole.to_lowercase();
+    if text.contains("credentials have expired") {
+        return Error::Expired { operation };
+    }
+    if text.contains("credential") {
         return Error::Denied {
             operation,
             message: format!("no usable credentials were found ({message})"),

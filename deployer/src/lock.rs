@@ -55,7 +55,7 @@ impl Lock {
             }
             // Two may take over at once: only what is still there after a moment counts.
             let won = put(aws, &parameter, &own, false).await?;
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            aws.clock.sleep(Duration::from_millis(300)).await;
             match read(aws, &parameter).await? {
                 Some(now) if won && now.id == own.id => {}
                 Some(now) => return Err(now.refusal(parameter)),
@@ -131,7 +131,7 @@ impl Holder {
 
 async fn beat(aws: Aws, ui: Ui, parameter: String, mut own: Holder) {
     loop {
-        tokio::time::sleep(HEARTBEAT).await;
+        aws.clock.sleep(HEARTBEAT).await;
         match read(&aws, &parameter).await {
             Ok(Some(now)) if now.id == own.id => {
                 own.expires = OffsetDateTime::now_utc().unix_timestamp() + LIFETIME.as_secs() as i64;

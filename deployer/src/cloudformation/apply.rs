@@ -1,11 +1,11 @@
 //! Executes a change set and follows it to its end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Failure;
 use super::change::ChangeSet;
-use super::patience::Patience;
-use super::watch::Watch;
+use super::patience::{Patience, persist};
+use super::watch::{Seen, Watch};
 use crate::ecs::diagnose::{CrashLoop, Diagnosis};
 use crate::ecs::rollout::Breaker;
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ pub async fn apply(
     expected_seconds: Option<u32>,
     limit: Duration,
 ) -> Result<String> {
-    let began = Instant::now();
+    let mut wait = aws.wait(limit);
     let mut watch = Watch::begin(aws, &set.stack_id, name).await?;
     let action = if set.creates { "create" } else { "update" };
     ui.emit(Event::Stack {
@@ -32,16 +32,12 @@ pub async fn apply(
         resources: set.changes.len(),
         expected_seconds,
     });
-    aws.cloudformation
-        .execute_change_set()
-        .change_set_name(&set.id)
-        .stack_name(&set.stack_id)
-        .send()
-        .await?;
+    persist(aws, ui, || execute(aws, set)).await?;
     let mut diagnosis = Diagnosis::new(name);
-    let mut patience = Patience::default();
+    let mut patience = Patience::new(aws.clock);
     let mut crashed = None;
     let status = loop {
+        let before = watch.seen.len() + diagnosis.shown();
         let looked = watch.look(aws, ui).await;
         let ended = patience.bear(ui, looked)?.flatten();
         // A rollback deletes tasks and log groups: what they say must be read before.
@@ -57,10 +53,13 @@ pub async fn apply(
             end_early(aws, ui, name, set, &found).await?;
             crashed = Some(found);
         }
-        watch.within(began, limit)?;
-        tokio::time::sleep(aws.pace).await;
+        if watch.seen.len() + diagnosis.shown() > before {
+            wait.notice();
+        }
+        watch.within(&wait)?;
+        wait.pause().await;
     };
-    let seconds = began.elapsed().as_secs_f32();
+    let seconds = wait.elapsed().as_secs_f32();
     ui.emit(Event::StackEnded {
         stack: name.to_owned(),
         mood: Mood::of(&status),
@@ -71,6 +70,9 @@ pub async fn apply(
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" => Ok(status),
         _ => {
             let mut failure = Failure::new(name, &status, &watch.seen, diagnosis.last());
+            if failure.resource.is_none() && status == "DELETE_COMPLETE" {
+                failure.reason = Some("it was deleted while this went on, by somebody else".to_owned());
+            }
             if let Some(crash) = crashed.filter(|_| failure.resource.is_none()) {
                 failure.blame(&crash);
             }
@@ -78,11 +80,49 @@ pub async fn apply(
                 "UPDATE_ROLLBACK_FAILED" | "ROLLBACK_FAILED" | "DELETE_FAILED" => Error::Stuck {
                     stack: name.to_owned(),
                     status,
-                    reason: failure.reason,
+                    reason: stuck_because(&failure, &watch.seen),
                 },
                 _ => Error::Failed(Box::new(failure)),
             })
         }
+    }
+}
+
+/// Lets CloudFormation begin. Asked twice because the first answer was lost, it says that it has begun, which is as good.
+async fn execute(aws: &Aws, set: &ChangeSet) -> Result<()> {
+    let request = aws.cloudformation.execute_change_set().change_set_name(&set.id);
+    match request.stack_name(&set.stack_id).send().await.map_err(Error::from) {
+        Err(Error::Aws { code, message, .. }) if code == "InvalidChangeSetStatus" && message.contains("EXECUTE_") => {
+            Ok(())
+        }
+        Err(error) => Err(error),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// What failed first, and what then could not be undone, which is what keeps the stack from going on.
+fn stuck_because(failure: &Failure, events: &[Seen]) -> Option<String> {
+    let undoing = events
+        .iter()
+        .position(|event| event.is_stack && event.status.contains("ROLLBACK"));
+    let after = undoing.map_or(events, |at| &events[at..]);
+    let stuck = after
+        .iter()
+        .find(|event| event.status.ends_with("_FAILED") && !event.is_stack && !event.is_cancelled());
+    let tell = |resource: &str, kind: &str, reason: Option<&str>| {
+        format!("{resource} ({kind}): {}", reason.unwrap_or("no reason given"))
+    };
+    let first = failure
+        .resource
+        .as_deref()
+        .map(|name| tell(name, failure.kind.as_deref().unwrap_or("?"), failure.reason.as_deref()))
+        .or_else(|| failure.reason.clone());
+    let then = stuck.map(|event| tell(&event.resource, &event.kind, event.reason.as_deref()));
+    match (first, then) {
+        (Some(first), Some(then)) if first != then => {
+            Some(format!("{first}; it could not be undone, because of {then}"))
+        }
+        (first, then) => first.or(then),
     }
 }
 

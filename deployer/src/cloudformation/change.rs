@@ -1,7 +1,7 @@
 //! Change sets: what would happen to a stack, and the handle to make it happen.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, ResourceAttribute, ResourceChange, Tag};
 use uuid::Uuid;
@@ -86,7 +86,7 @@ pub async fn prepare(aws: &Aws, wanted: &Wanted, creates: bool) -> Result<Option
 
 /// Status, reason and changes, once CloudFormation has worked them out.
 async fn describe(aws: &Aws, id: &str, stack_id: &str) -> Result<(String, String, Vec<Change>)> {
-    let began = Instant::now();
+    let wait = aws.wait(DESCRIBE);
     let mut token: Option<String> = None;
     let mut changes = Vec::new();
     loop {
@@ -101,15 +101,8 @@ async fn describe(aws: &Aws, id: &str, stack_id: &str) -> Result<(String, String
             .await?;
         let status = page.status().map(|s| s.as_str()).unwrap_or_default().to_owned();
         if matches!(status.as_str(), "CREATE_PENDING" | "CREATE_IN_PROGRESS") {
-            if began.elapsed() > DESCRIBE {
-                let what = format!("change set {id}");
-                return Err(Error::TimedOut {
-                    what,
-                    seconds: DESCRIBE.as_secs(),
-                    last: Some(status),
-                });
-            }
-            tokio::time::sleep(aws.pace / 2).await;
+            wait.within(|| format!("change set {id}"), || Some(status))?;
+            aws.clock.sleep(aws.pace / 2).await;
             continue;
         }
         changes.extend(

@@ -52,7 +52,7 @@ pub async fn delete_but(
         .set_retain_resources((!retain.is_empty()).then(|| retain.to_vec()))
         .send()
         .await?;
-    let mut patience = Patience::default();
+    let mut patience = Patience::new(aws.clock);
     let status = loop {
         let looked = watch.look(aws, ui).await;
         if let Some(status) = patience.bear(ui, looked)?.flatten() {
@@ -71,7 +71,7 @@ pub async fn delete_but(
                     last: found.flatten().map(|now| now.status),
                 });
             }
-            _ => tokio::time::sleep(aws.pace).await,
+            _ => aws.clock.sleep(aws.pace).await,
         }
     };
     if !reviewed_only {

@@ -1,6 +1,6 @@
 //! Drift: where what runs differs from what its template says.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_cloudformation::types::StackResourceDriftStatus;
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub async fn detect(aws: &Aws, stack: &str) -> Result<Vec<Drift>> {
     }
     let started = aws.cloudformation.detect_stack_drift().stack_name(stack).send().await?;
     let id = started.stack_drift_detection_id().unwrap_or_default().to_owned();
-    let began = Instant::now();
+    let wait = aws.wait(LIMIT);
     loop {
         let answer = aws
             .cloudformation
@@ -42,14 +42,10 @@ pub async fn detect(aws: &Aws, stack: &str) -> Result<Vec<Drift>> {
             .send()
             .await?;
         match answer.detection_status().map(|s| s.as_str()).unwrap_or_default() {
-            "DETECTION_IN_PROGRESS" if began.elapsed() > LIMIT => {
-                return Err(Error::TimedOut {
-                    what: format!("drift detection of {stack}"),
-                    seconds: LIMIT.as_secs(),
-                    last: None,
-                });
+            "DETECTION_IN_PROGRESS" => {
+                wait.within(|| format!("drift detection of {stack}"), || None)?;
+                wait.pause().await;
             }
-            "DETECTION_IN_PROGRESS" => tokio::time::sleep(aws.pace).await,
             "DETECTION_FAILED" => {
                 let message = answer.detection_status_reason().unwrap_or("no reason given").to_owned();
                 return Err(Error::Aws {

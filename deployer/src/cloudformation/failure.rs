@@ -59,7 +59,9 @@ impl Failure {
 
     pub fn hint(&self) -> String {
         let next = "correct the cause, then `deployer up` goes on from here";
-        if self.status.contains("DELETE") {
+        if self.status == "DELETE_COMPLETE" {
+            "if it is wanted, `deployer up` makes it anew".into()
+        } else if self.status.contains("DELETE") {
             format!("`deployer unstick {}` says what can be done", self.stack)
         } else {
             next.into()

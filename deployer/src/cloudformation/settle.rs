@@ -1,6 +1,6 @@
 //! Brings a stack into a state from which it can be changed, whatever an earlier run left behind.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::history::Past;
 use super::patience::Patience;
@@ -67,23 +67,16 @@ pub async fn settle(
 
 /// Waits until the stack's status is final.
 async fn rest(aws: &Aws, ui: &Ui, existing: &Existing, limit: Duration) -> Result<()> {
-    let began = Instant::now();
-    let mut patience = Patience::default();
+    let wait = aws.wait(limit);
+    let mut patience = Patience::new(aws.clock);
     loop {
         let looked = stack::find(aws, &existing.id).await;
         let last = match patience.bear(ui, looked)? {
             Some(found) if found.as_ref().is_none_or(|now| watch::is_final(&now.status)) => return Ok(()),
             found => found.flatten().map(|now| now.status),
         };
-        if began.elapsed() > limit {
-            let what = format!("the running operation on stack {}", existing.name);
-            return Err(Error::TimedOut {
-                what,
-                seconds: limit.as_secs(),
-                last,
-            });
-        }
-        tokio::time::sleep(aws.pace).await;
+        wait.within(|| format!("the running operation on stack {}", existing.name), || last)?;
+        wait.pause().await;
     }
 }
 

@@ -1,13 +1,13 @@
 //! Follows an operation on a stack through its events until it ends.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_cloudformation::types::StackEvent;
 
 use super::patience::Patience;
 use crate::error::{Error, Result};
-use crate::target::Aws;
+use crate::target::{Aws, Wait};
 use crate::ui::{Event, Ui};
 
 /// An event of a stack, without the SDK's wrapping.
@@ -52,8 +52,13 @@ impl Seen {
     }
 }
 
-/// The events of a stack, newest first, down to the first that `known` holds.
+/// The events of a stack, newest first, down to the first that `known` holds; none of a stack that is not there.
 pub async fn events(aws: &Aws, stack: &str, known: &HashSet<String>) -> Result<Vec<Seen>> {
+    Ok(read(aws, stack, known).await?.unwrap_or_default())
+}
+
+/// The same; `None` when the stack is not there.
+async fn read(aws: &Aws, stack: &str, known: &HashSet<String>) -> Result<Option<Vec<Seen>>> {
     let mut pages = aws
         .cloudformation
         .describe_stack_events()
@@ -71,11 +76,11 @@ pub async fn events(aws: &Aws, stack: &str, known: &HashSet<String>) -> Result<V
                 }
                 found.push(event);
             }
-            Err(error) if error.is_missing() => break,
+            Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error),
         }
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// An operation that is being followed.
@@ -105,10 +110,13 @@ impl Watch {
         })
     }
 
-    /// Takes the new events in, shows them, and gives the status in which the operation ended, if it did.
+    /// Takes the new events in, shows them, and gives the status in which the operation ended, if it did. A stack that is
+    /// not there any more has been deleted, whether its endpoint keeps the events of deleted stacks or not.
     pub async fn look(&mut self, aws: &Aws, ui: &Ui) -> Result<Option<String>> {
         let mut ended = None;
-        let mut fresh = events(aws, &self.id, &self.known).await?;
+        let Some(mut fresh) = read(aws, &self.id, &self.known).await? else {
+            return Ok(Some("DELETE_COMPLETE".to_owned()));
+        };
         fresh.reverse();
         for event in fresh {
             self.known.insert(event.id.clone());
@@ -138,15 +146,19 @@ impl Watch {
 
     /// Waits until the operation has ended, and gives the stack's status then.
     pub async fn until_ended(&mut self, aws: &Aws, ui: &Ui, limit: Duration) -> Result<String> {
-        let began = Instant::now();
-        let mut patience = Patience::default();
+        let mut wait = aws.wait(limit);
+        let mut patience = Patience::new(aws.clock);
         loop {
+            let before = self.seen.len();
             let looked = self.look(aws, ui).await;
             if let Some(Some(status)) = patience.bear(ui, looked)? {
                 return Ok(status);
             }
-            self.within(began, limit)?;
-            tokio::time::sleep(aws.pace).await;
+            if self.seen.len() > before {
+                wait.notice();
+            }
+            self.within(&wait)?;
+            wait.pause().await;
         }
     }
 
@@ -157,19 +169,12 @@ impl Watch {
     }
 
     /// An error when the operation takes longer than it may.
-    pub fn within(&self, began: Instant, limit: Duration) -> Result<()> {
-        if began.elapsed() <= limit {
-            return Ok(());
-        }
-        let last = self
-            .seen
-            .last()
-            .map(|event| format!("{} {}", event.resource, event.status));
-        Err(Error::TimedOut {
-            what: format!("stack {}", self.name),
-            seconds: limit.as_secs(),
-            last,
-        })
+    pub fn within(&self, wait: &Wait) -> Result<()> {
+        let last = || {
+            let last = self.seen.last()?;
+            Some(format!("{} {}", last.resource, last.status))
+        };
+        wait.within(|| format!("stack {}", self.name), last)
     }
 }
 

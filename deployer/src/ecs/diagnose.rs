@@ -1,7 +1,7 @@
 //! Follows the ECS services of a stack operation: their rollouts, and why tasks stop, read before a rollback deletes it.
 
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_ecs::types::{DesiredStatus, HealthStatus, Task};
 
@@ -28,7 +28,8 @@ pub struct Diagnosis {
     rollouts: HashMap<String, Rollout>,
     crashes: Crashes,
     last: Option<StoppedTask>,
-    looked: Option<Instant>,
+    looked: Option<Duration>,
+    shown: usize,
 }
 
 /// A service whose tasks end the same way again and again.
@@ -49,7 +50,13 @@ impl Diagnosis {
             crashes: Crashes::default(),
             last: None,
             looked: None,
+            shown: 0,
         }
+    }
+
+    /// How much it has shown until now: it grows while something happens.
+    pub fn shown(&self) -> usize {
+        self.shown
     }
 
     /// The task that stopped last, if one did.
@@ -61,7 +68,7 @@ impl Diagnosis {
     /// there to tell.
     pub async fn look(&mut self, aws: &Aws, ui: &Ui, events: &[Seen]) -> Option<CrashLoop> {
         let pause = aws.pace.max(Duration::from_millis(500));
-        if self.looked.is_some_and(|at| at.elapsed() < pause) {
+        if self.looked.is_some_and(|at| aws.clock.since(at) < pause) {
             return None;
         }
         self.look_now(aws, ui, events).await
@@ -69,7 +76,7 @@ impl Diagnosis {
 
     /// The same, however short the last look is ago: for when everything is about to go.
     pub async fn look_now(&mut self, aws: &Aws, ui: &Ui, events: &[Seen]) -> Option<CrashLoop> {
-        self.looked = Some(Instant::now());
+        self.looked = Some(aws.clock.now());
         let began = events.first().map_or(0.0, |event| event.time);
         let mut proved = None;
         for (resource, arn) in services(events) {
@@ -107,6 +114,7 @@ impl Diagnosis {
         let known = self.rollouts.get(arn);
         // A service that stands still is shown only if it was seen moving.
         if known != Some(&rollout) && (rollout.is_moving() || known.is_some()) {
+            self.shown += 1;
             ui.emit(Event::Rollout {
                 stack: self.stack.clone(),
                 resource: resource.to_owned(),
@@ -147,6 +155,7 @@ impl Diagnosis {
             }
             stopped.log = tail::of_task(aws, task, LINES).await.unwrap_or_default();
             let times = self.crashes.note(revision, &stopped.reason, stopped.exit_code);
+            self.shown += 1;
             ui.emit(Event::TaskStopped {
                 service: service.to_owned(),
                 task: stopped.task.clone(),

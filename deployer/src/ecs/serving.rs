@@ -1,13 +1,13 @@
 //! Whether the system serves: services steady, targets healthy, a GET through the load balancer answered.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_ecs::types::{DeploymentRolloutState, Service};
 use futures::future::try_join_all;
 use serde::Serialize;
 
 use super::service_of;
-use crate::cloudformation::patience::Patience;
+use crate::cloudformation::patience::{Patience, persist};
 use crate::cloudformation::stack;
 use crate::error::{Error, Result};
 use crate::stacks::Plan;
@@ -185,18 +185,18 @@ fn base_url(host: &str, plan: &Plan) -> String {
 
 /// Waits until the system serves, and gives its URL.
 pub async fn wait(aws: &Aws, ui: &Ui, plan: &Plan, limit: Duration) -> Result<String> {
-    let began = Instant::now();
-    let parts = parts(aws, plan).await?;
-    let Some(url) = url(aws, plan).await? else {
+    let wait = aws.wait(limit);
+    let parts = persist(aws, ui, || parts(aws, plan)).await?;
+    let Some(url) = persist(aws, ui, || url(aws, plan)).await? else {
         return Err(Error::Plan(format!(
             "stack {} has no output LoadBalancerDnsName",
             plan.ingress.stack
         )));
     };
-    let mut patience = Patience::default();
+    let mut patience = Patience::new(aws.clock);
     loop {
         let Some(states) = patience.bear(ui, standing(aws, &parts).await)? else {
-            tokio::time::sleep(aws.pace).await;
+            aws.clock.sleep(aws.pace).await;
             continue;
         };
         let waiting = match states.iter().find(|state| !state.is_steady()) {
@@ -206,15 +206,9 @@ pub async fn wait(aws: &Aws, ui: &Ui, plan: &Plan, limit: Duration) -> Result<St
                 Err(reason) => reason,
             },
         };
-        if began.elapsed() > limit {
-            return Err(Error::TimedOut {
-                what: "the system's start".into(),
-                seconds: limit.as_secs(),
-                last: Some(waiting),
-            });
-        }
+        wait.within(|| "the system's start".into(), || Some(waiting.clone()))?;
         ui.emit(Event::Serving { state: waiting });
-        tokio::time::sleep(aws.pace).await;
+        aws.clock.sleep(aws.pace).await;
     }
 }
 

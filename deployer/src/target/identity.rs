@@ -1,7 +1,6 @@
 //! Who asks on AWS: region and credentials, found or missed while a person waits.
 
-use std::sync::Mutex;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_config::Region;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
@@ -9,8 +8,7 @@ use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::imds::{self, region::ImdsRegionProvider};
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
+use aws_credential_types::provider::error::CredentialsError;
 
 use crate::error::{Error, Result};
 
@@ -29,24 +27,15 @@ pub async fn region(given: Option<&str>, profile: Option<&str>) -> Result<Region
     chain.region().await.ok_or(Error::NoRegion)
 }
 
-/// The credentials that the SDK's own chain finds (environment, profile, SSO, web identity, container, EC2 instance), and
-/// when they end, in seconds since 1970.
-pub async fn credentials(
-    region: &Region,
-    profile: Option<&str>,
-) -> Result<(impl ProvideCredentials + 'static, Option<i64>)> {
+/// The SDK's own chain: environment, profile, SSO, web identity, container, EC2 instance.
+pub async fn chain(region: &Region, profile: Option<&str>) -> DefaultCredentialsChain {
     let mut chain = DefaultCredentialsChain::builder()
         .region(region.clone())
         .imds_client(instance());
     if let Some(profile) = profile {
         chain = chain.profile_name(profile);
     }
-    let chain = chain.build().await;
-    let first = chain.provide_credentials().await.map_err(|error| refused(&error))?;
-    let end = first.expiry().and_then(|end| end.duration_since(UNIX_EPOCH).ok());
-    let end = end.and_then(|end| i64::try_from(end.as_secs()).ok());
-    let first = Mutex::new(Some(first));
-    Ok((Primed { first, chain }, end))
+    chain.build().await
 }
 
 /// The instance's metadata service answers within milliseconds where there is one; elsewhere nobody waits for it.
@@ -58,7 +47,8 @@ fn instance() -> imds::Client {
         .build()
 }
 
-fn refused(error: &CredentialsError) -> Error {
+/// What a person is told who has no credentials.
+pub fn refused(error: &CredentialsError) -> Error {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {
         cause = next;
@@ -72,29 +62,5 @@ fn refused(error: &CredentialsError) -> Error {
     Error::Denied {
         operation: "signing in to AWS".into(),
         message,
-    }
-}
-
-/// A chain whose first answer is known already: a program that asks for a second factor is asked once.
-#[derive(Debug)]
-struct Primed {
-    first: Mutex<Option<Credentials>>,
-    chain: DefaultCredentialsChain,
-}
-
-impl ProvideCredentials for Primed {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        let first = self
-            .first
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take();
-        match first {
-            Some(first) => future::ProvideCredentials::ready(Ok(first)),
-            None => self.chain.provide_credentials(),
-        }
     }
 }

@@ -1,6 +1,9 @@
 //! Where a command works: AWS, LocalStack or the embedded endpoint. They differ in URL and credentials only.
 
 pub mod capabilities;
+mod clients;
+mod clock;
+pub mod credentials;
 pub mod embedded;
 pub mod http;
 pub mod identity;
@@ -9,13 +12,9 @@ pub mod reach;
 pub mod scripted;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_cloudformation::config::Credentials;
-use aws_sdk_cloudformation::config::retry::RetryConfig;
+pub use clients::Aws;
+pub use clock::{Clock, Wait};
 
 use crate::cli::{Common, TargetName};
 use crate::error::Result;
@@ -32,28 +31,6 @@ pub struct Session {
     pub common: Common,
     /// The manifest as found; it need not exist for commands that do not read it.
     pub manifest: PathBuf,
-}
-
-/// Clients of the AWS services that deployer calls.
-#[derive(Clone)]
-pub struct Aws {
-    pub cloudformation: aws_sdk_cloudformation::Client,
-    pub ec2: aws_sdk_ec2::Client,
-    pub ecr: aws_sdk_ecr::Client,
-    pub ecs: aws_sdk_ecs::Client,
-    pub elb: aws_sdk_elasticloadbalancingv2::Client,
-    pub kafka: aws_sdk_kafka::Client,
-    pub logs: aws_sdk_cloudwatchlogs::Client,
-    pub ssm: aws_sdk_ssm::Client,
-    pub sts: aws_sdk_sts::Client,
-    /// Who answers.
-    pub endpoint: Arc<Identity>,
-    /// What the clients are made of, for those that one command alone needs.
-    config: Arc<SdkConfig>,
-    /// When the credentials end, in seconds since 1970; none where they do not.
-    pub expiry: Option<i64>,
-    /// How long to wait between two looks at something that changes.
-    pub pace: Duration,
 }
 
 impl Session {
@@ -131,73 +108,7 @@ impl Session {
     }
 
     async fn clients(&self, endpoint: Identity) -> Result<Aws> {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(if self.is_local() { 1 } else { 5 }))
-            .read_timeout(Duration::from_secs(60))
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
-        if let Some(url) = self.endpoint_url() {
-            loader = loader.endpoint_url(url);
-        }
-        if let Some(profile) = &self.common.profile {
-            loader = loader.profile_name(profile);
-        }
-        let mut expiry = None;
-        if self.is_local() {
-            let region = self.common.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
-            loader = loader
-                .region(Region::new(region))
-                .credentials_provider(Credentials::new("test", "test", None, None, "localstack"))
-                .retry_config(
-                    RetryConfig::standard()
-                        .with_max_attempts(2)
-                        .with_initial_backoff(Duration::from_millis(200)),
-                );
-        } else {
-            loader = loader.retry_config(RetryConfig::standard().with_max_attempts(6));
-            let profile = self.common.profile.as_deref();
-            let region = identity::region(self.common.region.as_deref(), profile).await?;
-            let (credentials, end) = identity::credentials(&region, profile).await?;
-            expiry = end;
-            loader = loader.region(region).credentials_provider(credentials);
-        }
-        let config = loader.load().await;
-        if !self.is_local() {
-            reach::require(&config).await?;
-        }
-        Ok(Aws {
-            cloudformation: aws_sdk_cloudformation::Client::new(&config),
-            ec2: aws_sdk_ec2::Client::new(&config),
-            ecr: aws_sdk_ecr::Client::new(&config),
-            ecs: aws_sdk_ecs::Client::new(&config),
-            elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
-            kafka: aws_sdk_kafka::Client::new(&config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
-            ssm: aws_sdk_ssm::Client::new(&config),
-            sts: aws_sdk_sts::Client::new(&config),
-            endpoint: Arc::new(endpoint),
-            config: Arc::new(config),
-            expiry,
-            pace: if self.is_local() {
-                Duration::from_millis(250)
-            } else {
-                Duration::from_secs(3)
-            },
-        })
-    }
-}
-
-impl Aws {
-    /// The region that is worked in.
-    pub fn region(&self) -> Option<String> {
-        self.config.region().map(|region| region.as_ref().to_owned())
-    }
-
-    /// A client of the Price List API, which few regions have.
-    pub fn pricing(&self) -> aws_sdk_pricing::Client {
-        let region = price::endpoint_region(&self.region().unwrap_or_default());
-        let config = aws_sdk_pricing::config::Builder::from(&*self.config).region(Region::new(region));
-        aws_sdk_pricing::Client::from_conf(config.build())
+        clients::connect(self, endpoint, Clock::default(), None).await
     }
 }
 

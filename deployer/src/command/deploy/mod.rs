@@ -139,6 +139,8 @@ impl Deployment {
                 }
                 // Several stacks wait for the same images: what they miss is told once.
                 Err(Error::Shared(_)) if failures.iter().any(|known| matches!(known, Error::Shared(_))) => {}
+                // Each of them was refused for the same cause.
+                Err(Error::Expired { .. }) if failures.iter().any(|known| matches!(known, Error::Expired { .. })) => {}
                 Err(error) => failures.push(error),
             }
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::resolve::{Images, resolve};
 use super::{Deployment, Outcome, Running};
 use crate::cloudformation::change::{self, ChangeSet, Wanted};
+use crate::cloudformation::patience::persist;
 use crate::cloudformation::{Existing, apply, delete, settle, stack};
 use crate::diff::{Action, Change};
 use crate::error::{Error, Result};
@@ -27,7 +28,11 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
         aws, ui, plan, limit, ..
     } = deployment;
     let planned = &plan.stacks[index];
-    let former = settle::settle(aws, ui, &planned.name, deployment.existing(&planned.name), *limit).await?;
+    let known = deployment.existing(&planned.name);
+    let mut former = persist(aws, ui, || {
+        settle::settle(aws, ui, &planned.name, known.clone(), *limit)
+    })
+    .await?;
     if deployment.images.is_open()
         && planned
             .parameters
@@ -39,31 +44,28 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
             on: "its image".to_owned(),
         });
     }
-    let parameters = resolve(
-        aws,
-        planned,
-        former.as_ref(),
-        |name| deployment.existing(name),
-        Images::Built(&deployment.images),
-    )
-    .await?;
+    let existing = |name: &str| deployment.existing(name);
+    let images = Images::Built(&deployment.images);
+    let parameters = persist(aws, ui, || resolve(aws, planned, former.as_ref(), existing, images)).await?;
     let wanted = wanted(plan, planned, parameters);
-    if let Some(former) = &former
-        && is_same(
-            former,
-            &wanted,
-            stack::template(aws, &former.name).await?.as_ref(),
-            planned,
-        )
-    {
-        unchanged(deployment, guard(deployment, former.clone()).await);
-        return Ok(Outcome::Unchanged);
+    if let Some(known) = &former {
+        match persist(aws, ui, || stack::template(aws, &known.name)).await? {
+            template if is_same(known, &wanted, template.as_ref(), planned) => {
+                unchanged(deployment, guard(deployment, known.clone()).await);
+                return Ok(Outcome::Unchanged);
+            }
+            None if persist(aws, ui, || stack::find(aws, &known.name)).await?.is_none() => {
+                ui.warn(format!("{} was deleted meanwhile: it is made anew", planned.name));
+                former = None;
+            }
+            _ => {}
+        }
     }
     if deployment.stop.is_cancelled() {
         return Ok(Outcome::Skipped);
     }
     let creates = former.is_none();
-    let set = match change::prepare(aws, &wanted, creates).await {
+    let set = match persist(aws, ui, || change::prepare(aws, &wanted, creates)).await {
         Ok(Some(set)) => set,
         Ok(None) => {
             if let Some(former) = former {
@@ -91,7 +93,7 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
     );
     let expected = expected_seconds(deployment, &set);
     apply::apply(aws, ui, &planned.name, &set, expected, *limit).await?;
-    if let Some(now) = stack::find(aws, &planned.name).await? {
+    if let Some(now) = persist(aws, ui, || stack::find(aws, &planned.name)).await? {
         deployment.remember(guard(deployment, now).await);
     }
     Ok(if creates { Outcome::Created } else { Outcome::Updated })
