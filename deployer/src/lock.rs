@@ -23,6 +23,9 @@ struct Holder {
     user: String,
     host: String,
     pid: u32,
+    /// When the process was started, in clock ticks since this machine booted: a pid is used again, both are not.
+    #[serde(default)]
+    born: Option<u64>,
     /// Seconds since 1970.
     started: i64,
     expires: i64,
@@ -100,6 +103,7 @@ impl Holder {
                 .unwrap_or_else(|_| "somebody".into()),
             host,
             pid: std::process::id(),
+            born: born(std::process::id()),
             started: now,
             expires: now + LIFETIME.as_secs() as i64,
         }
@@ -111,12 +115,15 @@ impl Holder {
 
     fn lives(&self) -> bool {
         let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let gone = self.host == here
-            && i32::try_from(self.pid)
+        let gone = || {
+            i32::try_from(self.pid)
                 .ok()
                 .and_then(rustix::process::Pid::from_raw)
-                .is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
-        !gone && self.expires > OffsetDateTime::now_utc().unix_timestamp()
+                .is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+        };
+        // Where the system does not tell when a process was started, the pid alone has to do.
+        let another = || self.born.is_some_and(|then| born(self.pid).is_some_and(|now| now != then));
+        !(self.host == here && (gone() || another())) && self.expires > OffsetDateTime::now_utc().unix_timestamp()
     }
 
     fn refusal(&self, parameter: String) -> Error {
@@ -127,6 +134,19 @@ impl Holder {
             parameter,
         }
     }
+}
+
+/// The field `starttime` of /proc/PID/stat (proc_pid_stat(5)); none where there is no such file. A process that has ended
+/// and that nobody has waited for yet counts as gone.
+fn born(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold blanks and parentheses; after it come the state and the numbers.
+    let (_, rest) = text.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    if matches!(fields.first(), Some(&"Z" | &"X")) {
+        return Some(0);
+    }
+    fields.get(19)?.parse().ok()
 }
 
 async fn beat(aws: Aws, ui: Ui, parameter: String, mut own: Holder) {
@@ -219,6 +239,9 @@ mod tests {
         let mut gone = Holder::new();
         gone.pid = u32::MAX;
         assert!(!gone.lives());
+        let mut reused = Holder::new();
+        reused.born = reused.born.map(|then| then - 1);
+        assert!(!reused.lives(), "another process has got the pid since");
         gone.host = "elsewhere".into();
         assert!(gone.lives(), "another machine's processes cannot be seen from here");
     }

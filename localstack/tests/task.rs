@@ -21,8 +21,9 @@ fn main() {
         tells_its_exit_code_and_is_asked_to_end(folder.path(), &image).await;
         what_the_image_lacks_is_missing(folder.path(), &image).await;
         a_health_check_runs_inside(folder.path(), &image).await;
+        an_init_passes_signals_on_and_the_exit_code_back(folder.path(), &image).await;
     });
-    println!("task: 4 passed");
+    println!("task: 5 passed");
 }
 
 async fn sees_the_image_and_nothing_else(folder: &Path, image: &Path) {
@@ -91,6 +92,7 @@ async fn what_the_image_lacks_is_missing(folder: &Path, image: &Path) {
         env: vec![],
         user: String::new(),
         working_dir: String::new(),
+        init: false,
     };
     let container = process::start(&folder.join("lacks"), image, command).await.unwrap();
     let outcome = container.ended().await;
@@ -126,6 +128,41 @@ async fn a_health_check_runs_inside(folder: &Path, image: &Path) {
     container.end(Duration::ZERO).await;
 }
 
+async fn an_init_passes_signals_on_and_the_exit_code_back(folder: &Path, image: &Path) {
+    let run = |name: &'static str, script: &'static str| async move {
+        let command = Command {
+            init: true,
+            ..shell(script, "7:8")
+        };
+        process::start(&folder.join(name), image, command).await.unwrap()
+    };
+    let up = |container: &Container| {
+        let output = container.folder.join("output");
+        move || fs::read_to_string(&output).is_ok_and(|text| text.contains("up"))
+    };
+    // As process 1 it would be spared: it has no handler. Under an init it is process 2, and the signal ends it.
+    let deaf = run("deaf", "echo up $$; while :; do read -r x < /dev/zero; done").await;
+    until(up(&deaf)).await;
+    let lines = Output::open(&deaf.folder).unwrap().lines(true).unwrap();
+    assert_eq!(lines, ["up 2"]);
+    let asked = std::time::Instant::now();
+    assert_eq!(deaf.end(Duration::from_secs(20)).await.code, Some(128 + 15));
+    assert!(asked.elapsed() < Duration::from_secs(10), "its grace is not waited out");
+    let handler = run("handler", "trap 'exit 42' TERM; echo up; while :; do :; done").await;
+    until(up(&handler)).await;
+    assert_eq!(handler.end(Duration::from_secs(20)).await.code, Some(42));
+    // An orphan is the init's to wait for, and the command's own end is the container's.
+    let orphans = run("orphans", "( ( : ) & ); exit 3").await;
+    assert_eq!(orphans.ended().await.code, Some(3));
+    let missing = Command {
+        argv: vec!["/usr/bin/env".into()],
+        init: true,
+        ..shell("", "")
+    };
+    let missing = process::start(&folder.join("init-lacks"), image, missing).await.unwrap().ended().await;
+    assert!(missing.code.is_none() && missing.reason.is_some(), "{missing:?}");
+}
+
 async fn start(folder: &Path, name: &str, image: &Path, script: &str, user: &str) -> Container {
     process::start(&folder.join(name), image, shell(script, user))
         .await
@@ -138,6 +175,7 @@ fn shell(script: &str, user: &str) -> Command {
         env: vec![("GREETING".into(), "hello".into())],
         user: user.into(),
         working_dir: String::new(),
+        init: false,
     }
 }
 

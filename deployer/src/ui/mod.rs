@@ -15,6 +15,8 @@ mod width;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::piped;
 
 use std::io::{BufRead, IsTerminal};
 use std::sync::{Arc, Mutex};

@@ -5,6 +5,9 @@ pub mod interrupt;
 pub mod resolve;
 pub mod stack;
 
+#[cfg(test)]
+mod stories;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio, exit};
 use anyhow::{Context as _, bail};
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, UnshareFlags};
 
-use super::{Exec, Identity, Order, Outcome, Run, order, root, user};
+use super::{Exec, Identity, Order, Outcome, Run, order, reaper, root, user};
 
 /// The first argument that makes a program call [`init_main`].
 pub const ARGUMENT: &str = "__task";
@@ -20,7 +20,7 @@ const INNER: &str = "inner";
 pub fn init_main() -> ! {
     let inner = std::env::args().nth(2).as_deref() == Some(INNER);
     let done = read_order().and_then(|order| match order {
-        Order::Run(run) if inner => become_container(&run).map(|never| match never {}),
+        Order::Run(run) if inner => become_container(&run),
         Order::Run(run) => supervise(run),
         Order::Exec(exec) => run_beside(&exec),
     });
@@ -95,17 +95,19 @@ fn start_inner(run: &mut Run) -> anyhow::Result<std::process::Child> {
     Ok(child)
 }
 
-/// The inner process: builds the root, drops what it may, and becomes the image's command.
-fn become_container(run: &Run) -> anyhow::Result<std::convert::Infallible> {
+/// The inner process: builds the root, drops what it may, and becomes the image's command, or the init above it, whose exit
+/// code it gives then.
+fn become_container(run: &Run) -> anyhow::Result<i32> {
     let mut failure = File::create(run.folder.join("failure")).context("cannot write to the task's folder")?;
-    let Err(error) = (|| -> anyhow::Result<std::convert::Infallible> {
+    let done = (|| {
         let (uid, gid) = user::resolve(&run.rootfs, &run.command.user)?;
         unshare(UnshareFlags::NEWNS)?;
         root::enter(&run.rootfs, &run.folder)?;
         hand_over(run, uid, gid)
     })();
-    let _ = write!(failure, "{error:#}");
-    Err(error)
+    done.inspect_err(|error| {
+        let _ = write!(failure, "{error:#}");
+    })
 }
 
 /// Joins a running container's namespaces and runs one command there.
@@ -135,7 +137,7 @@ fn run_beside(exec: &Exec) -> anyhow::Result<i32> {
     Ok(status.code().or_else(|| status.signal().map(|s| 128 + s)).unwrap_or(1))
 }
 
-fn hand_over(run: &Run, uid: u32, gid: u32) -> anyhow::Result<std::convert::Infallible> {
+fn hand_over(run: &Run, uid: u32, gid: u32) -> anyhow::Result<i32> {
     let Some(program) = run.command.argv.first() else {
         bail!("the image and the task definition name no command to run");
     };
@@ -149,6 +151,9 @@ fn hand_over(run: &Run, uid: u32, gid: u32) -> anyhow::Result<std::convert::Infa
     } else {
         limit_capabilities();
         command.uid(uid).gid(gid);
+    }
+    if run.command.init {
+        return reaper::run(command);
     }
     let error = command.exec();
     Err(error).with_context(|| format!("exec {program}"))

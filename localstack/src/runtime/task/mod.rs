@@ -10,6 +10,7 @@ mod init;
 pub mod order;
 pub mod output;
 pub mod process;
+mod reaper;
 mod root;
 mod user;
 

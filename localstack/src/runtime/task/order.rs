@@ -43,6 +43,9 @@ pub struct Command {
     /// As the image says it: empty, `name`, `uid`, `name:group`, `uid:gid`.
     pub user: String,
     pub working_dir: String,
+    /// Whether an init process stands above the command (`linuxParameters.initProcessEnabled`).
+    #[serde(default)]
+    pub init: bool,
 }
 
 /// How a container ended.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::model::{self, Task};
 use super::secrets;
-use super::shape::{list, text, whole};
+use super::shape::{flag, list, text, whole};
 use crate::Context;
 use crate::runtime::postgres::Authority;
 use crate::runtime::task::OWN_AUTHORITIES;
@@ -120,6 +120,7 @@ pub async fn prepare(cx: &Context, task: &Task, definition: &Value, container: &
         env: env.into_iter().collect(),
         user: text(container, "user").map_or(config.user, str::to_owned),
         working_dir: text(container, "workingDirectory").map_or(config.working_dir, str::to_owned),
+        init: flag(container.pointer("/linuxParameters/initProcessEnabled")).unwrap_or(false),
     };
     let stop_timeout = whole(container.get("stopTimeout")).unwrap_or(30).clamp(0, 120);
     Ok(Prepared {

@@ -6,12 +6,40 @@ use clap::Parser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Aws, Session};
+use super::credentials::Source;
+use super::{Aws, Clock, Session, clients};
 use crate::cli::Cli;
 use crate::ui::Ui;
 
-/// What to answer to an operation (`DescribeStacks`) with this body: status and text; `None` breaks the connection off.
-type Answer = dyn Fn(&str, &str) -> Option<(u16, String)> + Send + Sync;
+pub mod story;
+
+/// A request, as far as a test cares.
+pub struct Call {
+    /// `DescribeStacks`.
+    pub operation: String,
+    pub body: String,
+    /// The access key that it was signed with.
+    pub key: String,
+}
+
+impl Call {
+    /// A field of a query request, such as `StackName`; empty when it has none.
+    pub fn field(&self, name: &str) -> String {
+        url::form_urlencoded::parse(self.body.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default()
+    }
+}
+
+/// What to answer to a call: status and text; `None` breaks the connection off.
+type Answer = dyn Fn(&Call) -> Option<(u16, String)> + Send + Sync;
+
+/// The error of a query service.
+pub fn refusal(status: u16, code: &str, message: &str) -> Option<(u16, String)> {
+    let text = format!("<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>");
+    Some((status, text))
+}
 
 /// Listens on a port of its own until it is dropped.
 pub struct Scripted {
@@ -20,7 +48,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    pub async fn start(answer: impl Fn(&str, &str) -> Option<(u16, String)> + Send + Sync + 'static) -> Self {
+    pub async fn start(answer: impl Fn(&Call) -> Option<(u16, String)> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let answer: Arc<Answer> = Arc::new(answer);
@@ -46,6 +74,15 @@ impl Scripted {
             .connect()
             .await
             .expect("it answers")
+    }
+
+    /// Clients that talk to it as they do to AWS, by this clock and with these credentials. The region is one of its own,
+    /// since the SDK slows down all clients of a service and region together.
+    pub async fn as_aws(&self, ui: &Ui, clock: Clock, source: Source) -> Aws {
+        let region = format!("us-test-{}", self.url.rsplit(':').next().unwrap_or_default());
+        let options = ["--target", "aws", "--region", &region, "--endpoint-url", &self.url];
+        let cli = Cli::parse_from(["deployer"].into_iter().chain(options).chain(["status"]));
+        clients::connect(&Session::new(cli.common, ui.clone()), clock, Some(source)).await
     }
 }
 
@@ -87,7 +124,12 @@ async fn serve(mut stream: TcpStream, answer: Arc<Answer>) {
     let answered = if health {
         Some((200, r#"{"services":{},"edition":"embedded"}"#.to_owned()))
     } else {
-        answer(&operation, &body)
+        let signed = header("authorization").unwrap_or_default();
+        let key = signed
+            .split_once("Credential=")
+            .and_then(|(_, rest)| rest.split_once('/'));
+        let key = key.map_or_else(String::new, |(key, _)| key.to_owned());
+        answer(&Call { operation, body, key })
     };
     if let Some((status, text)) = answered {
         let length = text.len();
