@@ -122,7 +122,10 @@ impl Holder {
                 .is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
         };
         // Where the system does not tell when a process was started, the pid alone has to do.
-        let another = || self.born.is_some_and(|then| born(self.pid).is_some_and(|now| now != then));
+        let another = || {
+            self.born
+                .is_some_and(|then| born(self.pid).is_some_and(|now| now != then))
+        };
         !(self.host == here && (gone() || another())) && self.expires > OffsetDateTime::now_utc().unix_timestamp()
     }
 

@@ -52,7 +52,9 @@ impl Up {
     }
 
     fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        let sent = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
         assert!(sent.unwrap().success());
     }
 
@@ -115,7 +117,10 @@ fn two_interrupts_leave_it_running(scratch: &Scratch) {
         "it says how to come back"
     );
     let next = scratch.run(&["up", "--yes"]);
-    assert!(next.code == 0 && curl(&[&scratch.url()]) == "hello", "the next one completes");
+    assert!(
+        next.code == 0 && curl(&[&scratch.url()]) == "hello",
+        "the next one completes"
+    );
     assert!(!next.all.contains("removing"), "and takes up what was begun");
 }
 
@@ -134,7 +139,11 @@ fn a_second_one_is_refused_and_an_interrupt_undoes_the_first(scratch: &Scratch) 
     let said = up.said();
     assert!(said.contains("hello-dev-hello (cancel its update)") && said.contains("UPDATE_ROLLBACK_COMPLETE"));
     assert_eq!(curl(&[&scratch.url()]), "hello", "what was there is still there");
-    assert_eq!(scratch.run(&["diff", "--exit-code"]).code, 2, "the change is not applied");
+    assert_eq!(
+        scratch.run(&["diff", "--exit-code"]).code,
+        2,
+        "the change is not applied"
+    );
 }
 
 fn after_a_kill_the_next_takes_the_lock_over_at_once(scratch: &Scratch) {
@@ -143,7 +152,14 @@ fn after_a_kill_the_next_takes_the_lock_over_at_once(scratch: &Scratch) {
     up.signal("-KILL");
     assert_eq!(up.end(10), None);
     let next = scratch.run(&["up", "--yes"]);
-    assert!(next.all.contains("taking over the lock"), "a dead holder is not waited for");
+    assert!(
+        next.all.contains("taking over the lock"),
+        "a dead holder is not waited for"
+    );
     assert_eq!(next.code, 0, "the next one completes");
-    assert_eq!(scratch.run(&["diff", "--exit-code"]).code, 0, "and nothing is left to do");
+    assert_eq!(
+        scratch.run(&["diff", "--exit-code"]).code,
+        0,
+        "and nothing is left to do"
+    );
 }

@@ -159,7 +159,11 @@ async fn an_init_passes_signals_on_and_the_exit_code_back(folder: &Path, image: 
         init: true,
         ..shell("", "")
     };
-    let missing = process::start(&folder.join("init-lacks"), image, missing).await.unwrap().ended().await;
+    let missing = process::start(&folder.join("init-lacks"), image, missing)
+        .await
+        .unwrap()
+        .ended()
+        .await;
     assert!(missing.code.is_none() && missing.reason.is_some(), "{missing:?}");
 }
 

@@ -11,6 +11,7 @@ use super::deploy::images::Pipeline;
 use super::deploy::resolve::{Images, resolve};
 use crate::cloudformation::{Existing, stack};
 use crate::diff::compare;
+use crate::ecs::follow::{Rolling, follow};
 use crate::ecs::hotswap::{self, Swap};
 use crate::ecs::swapped::{Entry, Swapped};
 use crate::ecs::{service_of, serving};
@@ -25,7 +26,8 @@ struct Target<'a> {
     service: String,
     /// Full name of the stack that holds its repository, and the output that is the repository's URI.
     repository: (String, String),
-    /// The physical id of its ECS service.
+    /// The logical and the physical id of its ECS service.
+    resource: String,
     arn: String,
 }
 
@@ -62,7 +64,7 @@ async fn swap_all(session: &Session, aws: &Aws, plan: &Plan, only: &[String], li
         .filter(|image| targets.iter().any(|target| target.service == image.service));
     let images = Pipeline::start(session.ui.clone(), aws.clone(), wanted.cloned().collect());
     let mut record = Swapped::load(aws, &plan.project, &plan.environment).await?;
-    let mut swapped = Vec::new();
+    let mut rolling = Vec::new();
     for target in &targets {
         let (registry, output) = &target.repository;
         let missing = || {
@@ -77,6 +79,13 @@ async fn swap_all(session: &Session, aws: &Aws, plan: &Plan, only: &[String], li
         let image = images.reference(&target.service, uri).await?;
         let (cluster, name) = service_of(&target.arn).unwrap_or(("default", &target.arn));
         if let Swap::Rolling { to, .. } = hotswap::swap(aws, cluster, name, &target.service, &image).await? {
+            rolling.push(Rolling {
+                stack: target.stack.name.clone(),
+                resource: target.resource.clone(),
+                service: target.service.clone(),
+                arn: target.arn.clone(),
+                to: to.clone(),
+            });
             let at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
             let entry = Entry {
                 image,
@@ -86,15 +95,14 @@ async fn swap_all(session: &Session, aws: &Aws, plan: &Plan, only: &[String], li
             record.services.insert(target.service.clone(), entry);
             // Written at once: whatever becomes of this run, the next full one knows.
             record.store(aws, &plan.project, &plan.environment).await?;
-            swapped.push(target.service.clone());
         }
     }
-    if !swapped.is_empty() {
+    if !rolling.is_empty() {
+        follow(aws, &session.ui, &rolling, limit).await?;
         serving::wait(aws, &session.ui, plan, limit).await?;
-        stays(aws, &targets, &record).await?;
     }
     drop(animation);
-    Ok(swapped)
+    Ok(rolling.into_iter().map(|rolling| rolling.service).collect())
 }
 
 async fn targets<'a>(
@@ -123,14 +131,13 @@ async fn targets<'a>(
         let found = resources
             .into_iter()
             .find(|resource| resource.kind == "AWS::ECS::Service");
-        let arn = found
-            .map(|found| found.physical)
-            .ok_or_else(|| more(&stack.name, "it has no ECS service"))?;
+        let found = found.ok_or_else(|| more(&stack.name, "it has no ECS service"))?;
         targets.push(Target {
             stack,
             service,
             repository,
-            arn,
+            resource: found.logical,
+            arn: found.physical,
         });
     }
     Ok(targets)
@@ -175,24 +182,6 @@ async fn refuse_more_than_code(
         Some(missing) => Err(more(&missing.name, "it is not deployed")),
         None => Ok(()),
     }
-}
-
-/// A circuit breaker may have rolled the service back, which is steady as well.
-async fn stays(aws: &Aws, targets: &[Target<'_>], record: &Swapped) -> Result<()> {
-    for target in targets {
-        let Some(entry) = record.services.get(&target.service) else {
-            continue;
-        };
-        let (cluster, name) = service_of(&target.arn).unwrap_or(("default", &target.arn));
-        let live = hotswap::live(aws, cluster, name).await?;
-        if live != entry.task_definition {
-            return Err(Error::RolledBack {
-                service: target.service.clone(),
-                task_definition: live,
-            });
-        }
-    }
-    Ok(())
 }
 
 fn more(stack: &str, what: &str) -> Error {

@@ -11,14 +11,15 @@ use super::deploy::images::Pipeline;
 use super::deploy::interrupt::{self, Interrupts};
 use super::deploy::{Deployment, Outcome};
 use crate::cloudformation::{Existing, stack, watch};
+use crate::diff::compare;
 use crate::ecs::serving;
 use crate::error::{Error, Result};
-use crate::estimate::{Durations, History, Operation, measure};
+use crate::estimate::{Durations, History, Operation, measure, within};
 use crate::lock::Lock;
 use crate::manifest::Manifest;
 use crate::preflight::preflight;
 use crate::rules;
-use crate::stacks::{self, Plan};
+use crate::stacks::{self, Plan, Stack};
 use crate::target::capabilities::{fit, hollow};
 use crate::target::{Aws, Session};
 use crate::ui::{self, Event, event::Planned};
@@ -118,7 +119,11 @@ async fn apply_all(
     let ui = &session.ui;
     let existing = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
     preflight(session, aws, manifest, plan, &existing).await?;
-    announce(session, plan, &existing);
+    let durations = Arc::new(Durations {
+        history: History::load(&session.place()),
+        on_aws: !session.is_local(),
+    });
+    announce(session, plan, &existing, &durations);
     let animation = ui.animate();
     let images = Pipeline::start(ui.clone(), aws.clone(), plan.images.clone());
     let deployment = Arc::new(Deployment::new(
@@ -128,6 +133,7 @@ async fn apply_all(
         images,
         existing,
         limit,
+        durations,
     ));
     let mut work = tokio::spawn(deployment.clone().run());
     let mut interrupted = false;
@@ -190,11 +196,8 @@ async fn remember_durations(session: &Session, aws: &Aws, outcomes: &BTreeMap<St
 }
 
 /// Says what will be done, before anything is, and what is known of how long it takes.
-fn announce(session: &Session, plan: &Plan, existing: &BTreeMap<String, Existing>) {
-    let durations = Durations {
-        history: History::load(&session.place()),
-        on_aws: !session.is_local(),
-    };
+fn announce(session: &Session, plan: &Plan, existing: &BTreeMap<String, Existing>, durations: &Arc<Durations>) {
+    let known = durations.clone();
     session.ui.expect(Arc::new(move |kind, action| {
         let operation = match action {
             "create" => Operation::Create,
@@ -202,13 +205,20 @@ fn announce(session: &Session, plan: &Plan, existing: &BTreeMap<String, Existing
             "delete" => Operation::Delete,
             _ => return None,
         };
-        durations.expected(kind, operation).map(|expected| expected.seconds)
+        known.expected(kind, operation).map(|expected| expected.seconds)
     }));
+    // What an existing stack takes is known once it has been compared with what is deployed.
+    let expected = |stack: &Stack| {
+        let alone = within(stack, &compare(None, &stack.template), durations).seconds;
+        (alone >= 1.0).then_some(alone.round() as u32)
+    };
+    let exists = |name: &str| existing.get(name).is_some_and(|found| !found.is_leftover());
     let stacks = plan.stacks.iter().map(|stack| Planned {
         stack: stack.name.clone(),
         short: stack.short.clone(),
-        exists: existing.get(&stack.name).is_some_and(|found| !found.is_leftover()),
+        exists: exists(&stack.name),
         needs: stack.depends_on.clone(),
+        expected_seconds: expected(stack).filter(|_| !exists(&stack.name)),
     });
     let planned = |name: &&String| plan.stacks.iter().any(|stack| stack.name == **name);
     session.ui.emit(Event::Plan {

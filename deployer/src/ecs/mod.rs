@@ -2,6 +2,7 @@
 
 pub mod crash;
 pub mod diagnose;
+pub mod follow;
 pub mod hotswap;
 pub mod last;
 pub mod rollout;

@@ -11,7 +11,7 @@ mod table;
 use serde::Serialize;
 
 pub use history::{History, Measured, measure};
-pub use path::{Estimate, StackEstimate, Step, estimate};
+pub use path::{Estimate, StackEstimate, Step, estimate, within};
 
 /// What is done to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -85,7 +85,8 @@ fn operation(change: &Change) -> Operation {
     }
 }
 
-fn within(stack: &Stack, changes: &[Change], durations: &Durations) -> StackEstimate {
+/// The time of one stack by itself: its longest chain of resources that change.
+pub fn within(stack: &Stack, changes: &[Change], durations: &Durations) -> StackEstimate {
     let empty = Map::new();
     let resources = stack.template["Resources"].as_object().unwrap_or(&empty);
     let by_name: HashMap<&str, &Change> = changes

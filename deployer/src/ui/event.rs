@@ -123,6 +123,8 @@ pub struct Planned {
     pub exists: bool,
     /// The names of the stacks that come first.
     pub needs: Vec<String>,
+    /// How long it is expected to take by itself, where that is known before anything has been looked at.
+    pub expected_seconds: Option<u32>,
 }
 
 /// The stacks of a run, counted.

@@ -67,7 +67,6 @@ struct Inner {
 struct Screen {
     renderer: Box<dyn Renderer>,
     tally: Tally,
-    expect: Expect,
 }
 
 impl Ui {
@@ -87,7 +86,6 @@ impl Ui {
         let screen = Screen {
             renderer,
             tally: Tally::default(),
-            expect: unknown(),
         };
         Self(Arc::new(Inner {
             screen: Mutex::new(screen),
@@ -116,7 +114,6 @@ impl Ui {
         let screen = Screen {
             renderer: Box::new(tests::Recorder(events.clone())),
             tally: Tally::default(),
-            expect: unknown(),
         };
         let inner = Inner {
             screen: Mutex::new(screen),
@@ -145,16 +142,7 @@ impl Ui {
 
     /// Tells how long things take, from now on.
     pub fn expect(&self, expect: Expect) {
-        self.with(|screen, _| {
-            screen.renderer.expect(expect.clone());
-            screen.expect = expect;
-        });
-    }
-
-    /// How many seconds an action on a resource of this type takes, as far as `expect` was told.
-    pub fn expected(&self, kind: &str, action: &str) -> Option<f64> {
-        let expect = self.with(|screen, _| screen.expect.clone());
-        expect(kind, action)
+        self.with(|screen, _| screen.renderer.expect(expect));
     }
 
     /// Ends the account of a deployment: what became of its stacks. Says nothing when there was none.

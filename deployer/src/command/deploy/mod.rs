@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cloudformation::Existing;
 use crate::error::{Error, Result};
+use crate::estimate::Durations;
 use crate::stacks::Plan;
 use crate::target::Aws;
 use crate::ui::Ui;
@@ -41,6 +42,8 @@ pub struct Deployment {
     pub images: Pipeline,
     /// How long one operation on a stack may take.
     pub limit: Duration,
+    /// What is known of how long things take.
+    pub durations: Arc<Durations>,
     /// Cancelled when no further stack is to be begun.
     pub stop: CancellationToken,
     existing: RwLock<BTreeMap<String, Existing>>,
@@ -62,6 +65,7 @@ impl Deployment {
         images: Pipeline,
         existing: BTreeMap<String, Existing>,
         limit: Duration,
+        durations: Arc<Durations>,
     ) -> Self {
         let (existing, running) = (RwLock::new(existing), Mutex::default());
         Self {
@@ -70,6 +74,7 @@ impl Deployment {
             plan,
             images,
             limit,
+            durations,
             stop: CancellationToken::new(),
             existing,
             running,

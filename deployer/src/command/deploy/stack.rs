@@ -9,6 +9,7 @@ use crate::cloudformation::patience::persist;
 use crate::cloudformation::{Existing, apply, delete, settle, stack};
 use crate::diff::{Action, Change};
 use crate::error::{Error, Result};
+use crate::estimate::within;
 use crate::stacks::{Plan, Source, Stack};
 use crate::ui::{Event, Mood};
 
@@ -91,7 +92,7 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
             creates,
         },
     );
-    let expected = expected_seconds(deployment, &set);
+    let expected = expected_seconds(deployment, planned, &set);
     apply::apply(aws, ui, &planned.name, &set, expected, *limit).await?;
     if let Some(now) = persist(aws, ui, || stack::find(aws, &planned.name)).await? {
         deployment.remember(guard(deployment, now).await);
@@ -113,18 +114,10 @@ async fn guard(deployment: &Deployment, mut now: Existing) -> Existing {
     now
 }
 
-/// What this operation takes at least, as far as somebody has measured the kinds of resources that change: as long as the
-/// slowest of them.
-fn expected_seconds(deployment: &Deployment, set: &ChangeSet) -> Option<u32> {
-    let known = set.changes.iter().filter_map(|change| {
-        let action = match change.action {
-            Action::Add | Action::Import => "create",
-            Action::Remove => "delete",
-            _ => "update",
-        };
-        deployment.ui.expected(&change.kind, action)
-    });
-    known.max_by(f64::total_cmp).map(|seconds| seconds.round() as u32)
+/// What this operation takes along its longest chain of resources, as far as somebody has measured their kinds.
+fn expected_seconds(deployment: &Deployment, planned: &Stack, set: &ChangeSet) -> Option<u32> {
+    let seconds = within(planned, &set.changes, &deployment.durations).seconds;
+    (seconds > 0.0).then_some(seconds.round() as u32)
 }
 
 /// The stack as its template and parameters say.

@@ -99,7 +99,15 @@ async fn up(story: &Arc<Story>, endpoint: &Scripted, plan: &Arc<Plan>, source: S
         let existing = stack::all(&aws, "shop-dev-").await?;
         let images = Pipeline::start(ui.clone(), aws.clone(), Vec::new());
         let limit = Duration::from_secs(90 * 60);
-        let deployment = Deployment::new(aws.clone(), ui.clone(), plan.clone(), images, existing, limit);
+        let deployment = Deployment::new(
+            aws.clone(),
+            ui.clone(),
+            plan.clone(),
+            images,
+            existing,
+            limit,
+            Arc::default(),
+        );
         Ok(Arc::new(deployment).run().await?.into_iter().collect())
     };
     let result = result.await;

@@ -6,6 +6,7 @@ use clap::Parser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::capabilities::Identity;
 use super::credentials::Source;
 use super::{Aws, Clock, Session, clients};
 use crate::cli::Cli;
@@ -82,7 +83,13 @@ impl Scripted {
         let region = format!("us-test-{}", self.url.rsplit(':').next().unwrap_or_default());
         let options = ["--target", "aws", "--region", &region, "--endpoint-url", &self.url];
         let cli = Cli::parse_from(["deployer"].into_iter().chain(options).chain(["status"]));
-        clients::connect(&Session::new(cli.common, ui.clone()), clock, Some(source)).await
+        clients::connect(
+            &Session::new(cli.common, ui.clone()),
+            Identity::aws(),
+            clock,
+            Some(source),
+        )
+        .await
     }
 }
 

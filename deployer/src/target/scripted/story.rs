@@ -43,6 +43,7 @@ struct Line {
 struct Played {
     template: String,
     pending: String,
+    tags: Vec<(String, String)>,
     /// What has happened to it, with the moment of the story.
     events: Vec<Line>,
 }
@@ -71,8 +72,8 @@ impl Story {
         let done = Line::parse("0:00 stack CREATE_COMPLETE");
         let played = Played {
             template: template.to_owned(),
-            pending: String::new(),
             events: vec![done],
+            ..Played::default()
         };
         self.stacks().insert(stack.to_owned(), played);
         self
@@ -145,6 +146,11 @@ impl Story {
                     return missing(&name);
                 };
                 played.pending = call.field("TemplateBody");
+                let tag = |number: usize| {
+                    let field = |name: &str| call.field(&format!("Tags.member.{number}.{name}"));
+                    (field("Key"), field("Value"))
+                };
+                played.tags = (1..).map(tag).take_while(|(key, _)| !key.is_empty()).collect();
                 format!("<Id>set-{name}</Id><StackId>{}</StackId>", id(&name))
             }
             operation => {
@@ -209,9 +215,11 @@ impl Played {
 
     fn described(&self, name: &str, now: Duration) -> String {
         let (id, status) = (id(name), self.status(now));
+        let tag = |(key, value): &(String, String)| format!("<member><Key>{key}</Key><Value>{value}</Value></member>");
+        let tags: String = self.tags.iter().map(tag).collect();
         format!(
             "<member><StackName>{name}</StackName><StackId>{id}</StackId><StackStatus>{status}</StackStatus>\
-             <CreationTime>2026-01-02T03:04:05Z</CreationTime></member>"
+             <CreationTime>2026-01-02T03:04:05Z</CreationTime><Tags>{tags}</Tags></member>"
         )
     }
 

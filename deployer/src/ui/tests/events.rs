@@ -6,20 +6,21 @@ use super::super::event::{Event, Mood, Planned};
 use crate::ecs::rollout::{Breaker, Revision, Rollout};
 
 pub fn plan(exists: bool) -> Event {
-    let planned = |short: &str, needs: &[&str]| Planned {
+    let planned = |short: &str, needs: &[&str], seconds: u32| Planned {
         stack: format!("shop-dev-{short}"),
         short: short.into(),
         exists,
         needs: needs.iter().map(|need| format!("shop-dev-{need}")).collect(),
+        expected_seconds: (!exists).then_some(seconds),
     };
     Event::Plan {
         project: "shop".into(),
         environment: "dev".into(),
         place: "http://127.0.0.1:4566".into(),
         stacks: vec![
-            planned("network", &[]),
-            planned("data", &["network"]),
-            planned("app", &["network", "data"]),
+            planned("network", &[], 106),
+            planned("data", &["network"], 595),
+            planned("app", &["network", "data"], 119),
         ],
         left: if exists {
             vec!["shop-dev-old".into()]

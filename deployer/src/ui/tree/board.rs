@@ -57,6 +57,7 @@ impl Board {
                 for planned in stacks {
                     let mut stack = Stack::new(&planned.short);
                     stack.needs.clone_from(&planned.needs);
+                    stack.expected = planned.expected_seconds;
                     self.stacks.insert(planned.stack.clone(), stack);
                 }
             }
@@ -133,6 +134,29 @@ impl Board {
     /// Nothing moves any more.
     pub fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// What is left of the whole run, along the chain of stacks that takes longest, as far as that is known.
+    pub fn left(&self, now: Duration) -> Option<f64> {
+        let mut ends: IndexMap<&str, f64> = IndexMap::new();
+        for (name, stack) in &self.stacks {
+            let expected = stack.expected.map(f64::from);
+            let own = match &stack.phase {
+                Phase::Ended(_) => 0.0,
+                Phase::Waits(_) => expected.unwrap_or(0.0),
+                Phase::Works { began, .. } => {
+                    let elapsed = now.saturating_sub(*began).as_secs_f64();
+                    expected.map_or(0.0, |seconds| (seconds - elapsed).max(0.0))
+                }
+            };
+            // In a plan each stack comes after those that it needs.
+            let before = stack.needs.iter().filter_map(|need| ends.get(need.as_str()));
+            let begun = before.copied().fold(0.0, f64::max);
+            ends.insert(name, begun + own);
+        }
+        ends.into_values()
+            .max_by(f64::total_cmp)
+            .filter(|seconds| *seconds > 0.0)
     }
 
     /// What a waiting stack waits for, in words; none when nothing holds it back.

@@ -110,6 +110,11 @@ fn all(board: &Board, view: &View, resources: usize, fold: bool) -> Vec<Row> {
     if waiting > 0 {
         rows.push(Row(Tone::Dim, format!("· {waiting} more wait")));
     }
+    if open().count() > 1
+        && let Some(text) = board.left(view.now).and_then(|seconds| left(seconds, Duration::ZERO))
+    {
+        rows.push(Row(Tone::Dim, format!("  all stacks  {text}")));
+    }
     let unchanged: Vec<&str> = board
         .stacks
         .values()

@@ -36,9 +36,7 @@ async fn watch(mut command: Command) -> anyhow::Result<i32> {
     let (passes, mut passed) = mpsc::unbounded_channel();
     for (kind, name) in PASSED {
         let (mut heard, passes) = (signal(kind)?, passes.clone());
-        tokio::spawn(async move {
-            while heard.recv().await.is_some() && passes.send(name).is_ok() {}
-        });
+        tokio::spawn(async move { while heard.recv().await.is_some() && passes.send(name).is_ok() {} });
     }
     let program = command.get_program().to_string_lossy().into_owned();
     let child = command.spawn().with_context(|| format!("exec {program}"))?;
