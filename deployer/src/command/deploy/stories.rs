@@ -68,6 +68,7 @@ fn plan(messaging: bool) -> Arc<Plan> {
     Arc::new(Plan {
         project: "shop".into(),
         environment: "dev".into(),
+        protected: false,
         stacks,
         images: Vec::new(),
         ingress: Ingress {
