@@ -156,7 +156,10 @@ fn after_a_kill_the_next_takes_the_lock_over_at_once(scratch: &Scratch) {
         next.all.contains("taking over the lock"),
         "a dead holder is not waited for"
     );
-    assert!(next.code == 0 && next.out.contains(&scratch.url()), "the next one completes");
+    assert!(
+        next.code == 0 && next.out.contains(&scratch.url()),
+        "the next one completes"
+    );
     assert_eq!(
         scratch.run(&["diff", "--exit-code"]).code,
         0,

@@ -134,7 +134,7 @@ fn definition() -> String {
 
 async fn applied(crashing: &Arc<Crashing>, creates: bool) -> (Result<String>, Vec<Event>) {
     let script = crashing.clone();
-    let endpoint = Scripted::start(move |call| Some((200, script.answer(&call.operation, &call.body)))).await;
+    let endpoint = Scripted::start(move |operation, body| Some((200, script.answer(operation, body)))).await;
     let (ui, said) = Ui::recording();
     let set = ChangeSet {
         id: "set".into(),
@@ -183,10 +183,10 @@ async fn a_creation_without_a_breaker_is_not_waited_for() {
 async fn an_endpoint_that_is_gone_for_a_while_is_waited_for_and_the_operation_taken_up_again() {
     let crashing = Crashing::new(true);
     let (script, asked) = (crashing.clone(), AtomicU32::new(0));
-    let endpoint = Scripted::start(move |call| {
+    let endpoint = Scripted::start(move |operation, body| {
         // It is gone for the first looks after the beginning: two tries each.
         let gone = *script.begun.lock().expect("whole") && asked.fetch_add(1, Ordering::Relaxed) < 4;
-        (!gone).then(|| (200, script.answer(&call.operation, &call.body)))
+        (!gone).then(|| (200, script.answer(operation, body)))
     })
     .await;
     let (ui, said) = Ui::recording();

@@ -82,7 +82,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
 async fn show_all(args: &Args, session: &Session, aws: &Aws, sources: &mut [Source], palette: &Palette) -> Result<()> {
     let mut from = (OffsetDateTime::now_utc().unix_timestamp() - args.since) * 1000;
     let mut first = true;
-    let mut patience = Patience::default();
+    let mut patience = Patience::new(aws.clock);
     loop {
         let answer = read(aws, sources, from).await;
         let lines = if args.follow {

@@ -72,9 +72,7 @@ pub(super) async fn connect(
     };
     let found = source.is_none() && !local;
     let source = source.unwrap_or_else(|| match local {
-        true => {
-            Arc::new(|| Box::pin(async { Ok(Credentials::new("test", "test", None, None, "localstack")) }))
-        }
+        true => Arc::new(|| Box::pin(async { Ok(Credentials::new("test", "test", None, None, "localstack")) })),
         false => credentials::chain(region.clone(), profile.clone()),
     });
     let renewing = Renewing::new(source, clock);

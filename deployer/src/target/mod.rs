@@ -18,7 +18,6 @@ pub use clock::{Clock, Wait};
 
 use crate::cli::{Common, TargetName};
 use crate::error::Result;
-use crate::estimate::price;
 use crate::manifest::Manifest;
 use crate::stacks::{self, Plan};
 use crate::ui::Ui;

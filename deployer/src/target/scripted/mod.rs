@@ -49,7 +49,13 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    pub async fn start(answer: impl Fn(&Call) -> Option<(u16, String)> + Send + Sync + 'static) -> Self {
+    /// Answers to an operation with this body.
+    pub async fn start(answer: impl Fn(&str, &str) -> Option<(u16, String)> + Send + Sync + 'static) -> Self {
+        Self::hear(move |call| answer(&call.operation, &call.body)).await
+    }
+
+    /// Answers to all that a call tells.
+    pub async fn hear(answer: impl Fn(&Call) -> Option<(u16, String)> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let answer: Arc<Answer> = Arc::new(answer);
@@ -90,6 +96,7 @@ impl Scripted {
             Some(source),
         )
         .await
+        .expect("there are credentials")
     }
 }
 

@@ -89,7 +89,7 @@ impl Story {
         trouble: impl Fn(&Call, Duration) -> Option<Option<(u16, String)>> + Send + Sync + 'static,
     ) -> Scripted {
         let story = self.clone();
-        Scripted::start(move |call| {
+        Scripted::hear(move |call| {
             let now = story.clock.now();
             story.calls().push((now, call.operation.clone()));
             match trouble(call, now) {
