@@ -80,8 +80,8 @@ fn calls(folder: &Path, into: &mut BTreeSet<(String, String)>) {
                 let mut words = text[at + before.len()..].splitn(3, ['.', '(']);
                 let (client, operation) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
                 let name = |word: &str| !word.is_empty() && word.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
-                // `aws.endpoint` is no client: it says who answers.
-                if client != "endpoint"
+                // `aws.endpoint` says who answers, `aws.clock` what time it is: they are no clients.
+                if !["endpoint", "clock"].contains(&client)
                     && name(client)
                     && name(operation)
                     && words.next().is_some_and(|rest| rest.starts_with(')'))
