@@ -1,5 +1,6 @@
 //! Deletes a stack and waits until it is gone.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::Failure;
@@ -84,7 +85,9 @@ pub async fn delete_but(
         });
     }
     if status == "DELETE_COMPLETE" {
-        return Ok(kept(&existing.name, &watch.seen));
+        // What an earlier attempt, or a replacement, left behind stays as well.
+        let all = super::watch::events(aws, &existing.id, &HashSet::new()).await;
+        return Ok(kept(&existing.name, &all.unwrap_or(watch.seen)));
     }
     let reason = failures(&watch.seen).or_else(|| Failure::new(&existing.name, &status, &watch.seen, None).reason);
     Err(Error::Stuck {
@@ -94,19 +97,23 @@ pub async fn delete_but(
     })
 }
 
-/// What the events of a deletion say was left alone.
+/// What the events of a stack say was left alone, each once.
 fn kept(stack: &str, events: &[Seen]) -> Vec<Kept> {
-    let skipped = events
+    let mut found: Vec<Kept> = Vec::new();
+    for event in events
         .iter()
-        .filter(|event| event.status == "DELETE_SKIPPED" && !event.is_stack);
-    skipped
-        .map(|event| Kept {
-            stack: stack.to_owned(),
-            resource: event.resource.clone(),
-            kind: event.kind.clone(),
-            physical: event.physical.clone(),
-        })
-        .collect()
+        .filter(|event| event.status == "DELETE_SKIPPED" && !event.is_stack)
+    {
+        if !found.iter().any(|known| known.physical == event.physical) {
+            found.push(Kept {
+                stack: stack.to_owned(),
+                resource: event.resource.clone(),
+                kind: event.kind.clone(),
+                physical: event.physical.clone(),
+            });
+        }
+    }
+    found
 }
 
 /// Each resource that could not be deleted, with why.

@@ -117,7 +117,7 @@ pub async fn find(aws: &Aws, name: &str) -> Result<Option<Existing>> {
     }
 }
 
-/// The resources of a stack; none when it does not exist.
+/// The resources of a stack, without those that it has given up; none when it does not exist.
 pub async fn resources(aws: &Aws, name: &str) -> Result<Vec<Resource>> {
     let mut pages = aws
         .cloudformation
@@ -144,7 +144,7 @@ pub async fn resources(aws: &Aws, name: &str) -> Result<Vec<Resource>> {
                 .to_owned(),
         });
     }
-    found.retain(|resource| resource.status != "DELETE_COMPLETE");
+    found.retain(|resource| !matches!(resource.status.as_str(), "DELETE_COMPLETE" | "DELETE_SKIPPED"));
     Ok(found)
 }
 

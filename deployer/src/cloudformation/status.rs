@@ -25,11 +25,7 @@ pub struct Meaning {
 
 /// Every status that CloudFormation knows.
 pub const ALL: [Meaning; 23] = [
-    means(
-        "CREATE_IN_PROGRESS",
-        Stand::Busy,
-        "it is being created; a creation cannot be cancelled, only deleted",
-    ),
+    means("CREATE_IN_PROGRESS", Stand::Busy, "it is being created"),
     means(
         "CREATE_COMPLETE",
         Stand::Good,
@@ -66,11 +62,7 @@ pub const ALL: [Meaning; 23] = [
         Stand::Stuck,
         "its deletion failed: some of its resources are still there, the others are gone; it can only be deleted again",
     ),
-    means(
-        "UPDATE_IN_PROGRESS",
-        Stand::Busy,
-        "it is being updated; the update can be cancelled",
-    ),
+    means("UPDATE_IN_PROGRESS", Stand::Busy, "it is being updated"),
     means(
         "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
         Stand::Busy,

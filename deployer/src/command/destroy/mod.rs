@@ -141,7 +141,7 @@ impl Gate {
         if !by_hand.is_empty() {
             let how = by_hand.join(", ");
             return Self::Refused(format!(
-                "nothing was deleted, because some of it is protected:{list}\nwhat was set by hand is lifted by hand: {how}"
+                "nothing was deleted, because some of it is protected:{list}\nwhat was set by hand is lifted by hand: {how}; the rest goes with --lift-protection"
             ));
         }
         if !lift {
