@@ -53,6 +53,9 @@ impl Remedy {
                 "it has been whole before, so an update failed, not its creation: `deployer up` updates it again; only if that is refused, delete it"
             }
             Self::Delete { typed: true } => "it can be deleted, with what it holds; `deployer up` then makes it anew",
+            Self::Delete { typed: false } if status == "CREATE_IN_PROGRESS" => {
+                "a creation cannot be cancelled; deleting the stack ends it"
+            }
             Self::Delete { typed: false } => {
                 "it has never been whole, and can be deleted; `deployer up` then makes it anew"
             }
