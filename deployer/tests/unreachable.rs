@@ -25,7 +25,6 @@ const COMMANDS: &[&[&str]] = &[
     &["logs"],
     &["logs", "--follow", "auth-service"],
     &["events"],
-    &["images"],
     &["drift"],
     &["unstick", "network"],
     &["doctor"],
@@ -178,6 +177,17 @@ fn aws_without_credentials_is_exit_3_and_nobody_waits_for_an_instance_role() {
         3,
         "no usable credentials were found",
     );
+}
+
+#[test]
+fn images_are_listed_without_an_endpoint_and_what_is_deployed_is_not_known() {
+    let dir = TempDir::new().unwrap();
+    let (port, url) = (free_port().to_string(), format!("http://127.0.0.1:{}", free_port()));
+    for options in [["--port", &port], ["--endpoint-url", &url]] {
+        let ended = run(&dir, &["images", options[0], options[1]], &[]);
+        assert_eq!(ended.code, 0, "{}", ended.talk);
+        assert!(ended.talk.contains("what is deployed is not known"), "{}", ended.talk);
+    }
 }
 
 #[test]

@@ -102,6 +102,23 @@ fn every_command_has_examples_that_are_taken_and_exit_codes() {
 }
 
 #[test]
+fn the_whole_help_is_as_it_was_read_last() {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut text = cli.render_long_help().to_string();
+    for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+        let help = command.render_long_help().to_string();
+        // The common options are the same everywhere.
+        let own = help.split_once("Common options:").map_or(help.as_str(), |(own, _)| own);
+        let after = help.find("Examples:\n").map_or("", |at| &help[at..]);
+        text.push_str(&format!("\n=== deployer {} ===\n{own}{after}", command.get_name()));
+    }
+    // What the variables hold on this machine is shown, and is no part of the text.
+    let values = regex::Regex::new(r"\[env: (\w+)=[^\]]*\]").expect("a pattern");
+    insta::assert_snapshot!(values.replace_all(&text, "[env: $1]"));
+}
+
+#[test]
 fn a_line_ends_at_a_pipe_a_comment_or_a_gap() {
     let text = "  deployer diff --json | jq .\n  eval \"$(deployer outputs --format env)\"    in this shell\n\
                 scripts/deployer logs --grep 'a | b' -n 5   # two\nhere deployer is only spoken of";

@@ -45,7 +45,12 @@ pub const OWN: &[(&str, &[&str])] = &[
             "DescribeAccountAttributes",
             "DescribeAddresses",
             "DescribeAvailabilityZones",
+            "DescribeNatGateways",
             "DescribeNetworkInterfaces",
+            "DescribeSecurityGroupRules",
+            "DescribeSecurityGroups",
+            "DescribeSubnets",
+            "DescribeVpcEndpoints",
             "DescribeVpcs",
         ],
     ),
@@ -66,6 +71,7 @@ pub const OWN: &[(&str, &[&str])] = &[
             "DescribeServices",
             "DescribeTaskDefinition",
             "DescribeTasks",
+            "ListServices",
             "ListTaskDefinitions",
             "ListTasks",
             "RegisterTaskDefinition",
@@ -75,16 +81,19 @@ pub const OWN: &[(&str, &[&str])] = &[
     (
         "elasticloadbalancing",
         &[
+            "DescribeListeners",
             "DescribeLoadBalancerAttributes",
+            "DescribeRules",
             "DescribeTargetHealth",
             "ModifyLoadBalancerAttributes",
         ],
     ),
-    ("kafka", &["GetBootstrapBrokers", "ListClustersV2"]),
+    ("kafka", &["GetBootstrapBrokers", "ListClustersV2", "ListTopics"]),
     (
         "logs",
         &["DeleteLogGroup", "DescribeLogGroups", "FilterLogEvents", "GetLogEvents"],
     ),
+    ("pricing", &["GetProducts"]),
     (
         "ssm",
         &["DeleteParameter", "GetParameter", "GetParametersByPath", "PutParameter"],
@@ -103,8 +112,8 @@ const PUSH: &[&str] = &[
     "UploadLayerPart",
 ];
 
-/// Services that answer in one region for all (AWS General Reference: "AWS services with global endpoints").
-const GLOBAL: &[&str] = &["iam", "route53", "sts"];
+/// Services that answer in one region, or a few, for all (AWS General Reference: "AWS services with global endpoints").
+const GLOBAL: &[&str] = &["iam", "pricing", "route53", "sts"];
 
 /// The statements, one a service; regional ones hold in `region` alone when it is given.
 pub fn statements(plan: &Plan, region: Option<&str>) -> Vec<Value> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region};
 use aws_sdk_cloudformation::config::retry::RetryConfig;
 use aws_sdk_cloudformation::config::{Credentials, IdentityCache};
 
@@ -24,12 +24,14 @@ pub struct Aws {
     pub elb: aws_sdk_elasticloadbalancingv2::Client,
     pub kafka: aws_sdk_kafka::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// The Price List API, which few regions have: in the nearest.
+    pub pricing: aws_sdk_pricing::Client,
     pub ssm: aws_sdk_ssm::Client,
     pub sts: aws_sdk_sts::Client,
     /// Who answers.
     pub endpoint: Arc<Identity>,
-    /// What the clients are made of, for those that one command alone needs.
-    config: Arc<SdkConfig>,
+    /// The region that is worked in.
+    pub region: String,
     /// When the credentials end, in seconds since 1970; none where they do not.
     pub expiry: Option<i64>,
     /// How long to wait at first between two looks at something that changes.
@@ -38,18 +40,6 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// The region that is worked in.
-    pub fn region(&self) -> Option<String> {
-        self.config.region().map(|region| region.as_ref().to_owned())
-    }
-
-    /// A client of the Price List API, which few regions have.
-    pub fn pricing(&self) -> aws_sdk_pricing::Client {
-        let region = price::endpoint_region(&self.region().unwrap_or_default());
-        let config = aws_sdk_pricing::config::Builder::from(&*self.config).region(Region::new(region));
-        aws_sdk_pricing::Client::from_conf(config.build())
-    }
-
     /// Begins to wait for something that may take as long as `limit`.
     pub fn wait(&self, limit: Duration) -> Wait {
         Wait::begin(self.clock, self.pace, limit)
@@ -111,6 +101,11 @@ pub(super) async fn connect(
             $sdk::Client::from_conf(own.build())
         }};
     }
+    let region = config.region().map(|region| region.as_ref().to_owned());
+    let region = region.unwrap_or_default();
+    let pricing = aws_sdk_pricing::config::Builder::from(&config)
+        .region(Region::new(price::endpoint_region(&region)))
+        .retry_classifier(renewing.clone());
     Ok(Aws {
         cloudformation: client!(aws_sdk_cloudformation),
         ec2: client!(aws_sdk_ec2),
@@ -119,10 +114,11 @@ pub(super) async fn connect(
         elb: client!(aws_sdk_elasticloadbalancingv2),
         kafka: client!(aws_sdk_kafka),
         logs: client!(aws_sdk_cloudwatchlogs),
+        pricing: aws_sdk_pricing::Client::from_conf(pricing.build()),
         ssm: client!(aws_sdk_ssm),
         sts: client!(aws_sdk_sts),
         endpoint: Arc::new(endpoint),
-        config: Arc::new(config),
+        region,
         expiry,
         pace: if local {
             Duration::from_millis(250)

@@ -133,7 +133,7 @@ fn with_files(plan: &Plan, chosen: &[&Stack], former: &BTreeMap<String, Value>, 
 
 async fn connect(session: &Session) -> Result<Aws> {
     session.connect().await.inspect_err(|error| {
-        if matches!(error, Error::NoEndpoint { .. }) {
+        if matches!(error, Error::NoEndpoint { .. } | Error::Unreachable { .. }) {
             session
                 .ui
                 .say("`deployer diff --offline` compares with the committed templates, without an endpoint");

@@ -20,7 +20,7 @@ pub async fn run(_: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
     let deployed = match deployed(session, &plan).await {
         // What is built here can be told without any endpoint.
-        Err(error @ Error::NoEndpoint { .. }) => {
+        Err(error @ (Error::NoEndpoint { .. } | Error::Unreachable { .. })) => {
             session.ui.warn(format!("what is deployed is not known: {error}"));
             None
         }

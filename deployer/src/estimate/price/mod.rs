@@ -40,10 +40,9 @@ pub struct Priced {
 
 /// Asks AWS for the price of everything in the plan that stands and costs.
 pub async fn ask(aws: &Aws, plan: &Plan) -> Result<Money> {
-    let region = aws.region().unwrap_or_default();
-    let client = aws.pricing();
+    let region = &aws.region;
     let items = items(plan);
-    let asked = items.iter().map(|item| price(&client, &region, &item.product));
+    let asked = items.iter().map(|item| price(aws, region, &item.product));
     let mut money = Money {
         region: region.clone(),
         currency: if region.starts_with("cn-") { "CNY" } else { "USD" }.into(),
@@ -70,8 +69,9 @@ pub async fn ask(aws: &Aws, plan: &Plan) -> Result<Money> {
     Ok(money)
 }
 
-async fn price(client: &aws_sdk_pricing::Client, region: &str, product: &Product) -> Result<Option<product::Price>> {
-    let mut request = client
+async fn price(aws: &Aws, region: &str, product: &Product) -> Result<Option<product::Price>> {
+    let mut request = aws
+        .pricing
         .get_products()
         .service_code(product.service)
         .format_version("aws_v1");
