@@ -23,6 +23,16 @@ fn code_is_swapped_in_place_and_the_next_full_up_reconciles_it() {
     assert_eq!(scratch.run(&["up", "--yes"]).code, 0);
     assert_eq!(curl(&[&scratch.url()]), "hello");
 
+    // what `images push` would send is what `up` has sent
+    let said = scratch.run(&["images", "push"]);
+    assert!(said.code == 0 && said.all.contains("image hello: unchanged"));
+    let listed = scratch.run(&["images"]).out;
+    assert!(
+        listed
+            .lines()
+            .any(|row| row.starts_with("hello") && row.ends_with(" this"))
+    );
+
     // nothing changed: nothing to do
     let said = scratch.run(&["up", "--code"]);
     assert!(said.code == 0 && said.all.contains("nothing to do"));

@@ -48,7 +48,12 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let names: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
     let services: Vec<String> = named.iter().map(|(built, _)| built.service.clone()).collect();
     match args.output {
-        None => image::load(named).await?,
+        None => {
+            image::load(named).await?;
+            for (service, name) in services.iter().zip(&names) {
+                tell(session, service, "loaded", name);
+            }
+        }
         Some(path) => {
             let written = tokio::task::spawn_blocking(move || write(&named, &path));
             written.await.map_err(anyhow::Error::from)??;
@@ -57,9 +62,6 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     drop(animation);
     if to_stdout {
         return Ok(());
-    }
-    for (service, name) in services.iter().zip(&names) {
-        tell(session, service, "loaded", name);
     }
     let values: Vec<_> = services
         .iter()
