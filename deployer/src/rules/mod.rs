@@ -1,6 +1,7 @@
 //! What can be known to be wrong before anything is asked: rules over the plan and its templates. Pure.
 
 mod network;
+mod reach;
 mod references;
 
 use serde::Serialize;
@@ -19,7 +20,8 @@ pub struct Finding {
     pub what: String,
 }
 
-/// Every finding, stack by stack: properties against the types' schemas, references, and a network path for every link.
+/// Every finding, stack by stack: properties against the types' schemas, references, a network path for every link,
+/// and none for anything else.
 pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<Finding> {
     let mut findings = Vec::new();
     for stack in &plan.stacks {
@@ -45,6 +47,7 @@ pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<Finding> {
         references::check(stack, &mut note);
     }
     findings.extend(network::check(manifest, plan));
+    findings.extend(reach::check(manifest, plan));
     findings
 }
 

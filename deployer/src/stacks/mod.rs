@@ -6,7 +6,7 @@ mod data;
 mod iam;
 mod inputs;
 mod keys;
-mod links;
+pub mod links;
 mod messaging;
 mod network;
 pub mod plan;
@@ -16,7 +16,7 @@ mod service;
 
 use crate::manifest::Manifest;
 
-pub use links::paths;
+pub use links::{HTTPS, paths, public_ports};
 pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack};
 
 /// Everything that one `up` applies.

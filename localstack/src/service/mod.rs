@@ -20,9 +20,11 @@ pub mod kms;
 pub mod logs;
 pub mod rds;
 pub(crate) mod records;
+pub mod s3;
 mod seal;
 pub mod secretsmanager;
 pub mod servicediscovery;
+pub mod sns;
 pub mod ssm;
 pub mod sts;
 #[cfg(test)]
@@ -30,7 +32,7 @@ pub(crate) mod testing;
 
 /// Every service of the endpoint, in the order in which they start.
 ///
-/// ec2, iam, sts, ssm, kms, secretsmanager, logs, ecr, monitoring, application-autoscaling, rds, kafka,
+/// ec2, iam, sts, ssm, kms, s3, sns, secretsmanager, logs, ecr, monitoring, application-autoscaling, rds, kafka,
 /// servicediscovery, elasticloadbalancing, ecs, cloudformation: what others need comes first.
 pub fn all() -> Vec<Arc<dyn Service>> {
     vec![
@@ -39,6 +41,8 @@ pub fn all() -> Vec<Arc<dyn Service>> {
         sts::service(),
         ssm::service(),
         kms::service(),
+        s3::service(),
+        sns::service(),
         secretsmanager::service(),
         logs::service(),
         ecr::service(),

@@ -64,6 +64,7 @@ const VERSIONS: &[(&str, &str)] = &[
     ("2011-06-15", "sts"),
     ("2015-12-01", "elasticloadbalancing"),
     ("2010-08-01", "monitoring"),
+    ("2010-03-31", "sns"),
 ];
 
 impl Target {

@@ -13,6 +13,7 @@ const NAMESPACES: &[(&str, &str)] = &[
         "elasticloadbalancing",
         "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
     ),
+    ("sns", "http://sns.amazonaws.com/doc/2010-03-31/"),
     ("monitoring", "http://monitoring.amazonaws.com/doc/2010-08-01/"),
 ];
 

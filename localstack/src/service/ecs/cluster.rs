@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{invalid, model, shape};
+use super::{capacity, invalid, model, shape};
 use crate::service::Call;
 use crate::service::records::{Gate, Kept, Record, Records, page, tags_of, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
@@ -56,7 +56,7 @@ pub struct CapacityProviders;
 
 impl Kept for CapacityProviders {
     const TYPE: &'static str = "AWS::ECS::ClusterCapacityProviderAssociations";
-    const RECORDS: Records = Records("ecs.capacity-providers");
+    const RECORDS: Records = capacity::ASSOCIATIONS;
 
     fn schema() -> Schema {
         Schema {

@@ -1,5 +1,6 @@
 //! Amazon ECS: clusters, task definitions, services and tasks.
 
+mod capacity;
 mod cluster;
 mod drive;
 mod launch;

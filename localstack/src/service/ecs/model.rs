@@ -53,6 +53,9 @@ pub struct Wish {
     pub network: Value,
     pub grace_seconds: i64,
     pub launch_type: String,
+    /// The capacity provider strategy, in place of the launch type; null where there is none.
+    #[serde(default)]
+    pub capacity: Value,
     pub enable_execute_command: bool,
     pub propagate_tags: String,
 }

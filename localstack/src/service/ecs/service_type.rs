@@ -56,7 +56,6 @@ impl ResourceType for ServiceType {
             create_only: &[
                 "Cluster",
                 "DeploymentController",
-                "LaunchType",
                 "Role",
                 "SchedulingStrategy",
                 "ServiceName",
@@ -86,6 +85,9 @@ impl ResourceType for ServiceType {
             && let Some(input) = input.as_object_mut()
         {
             input.shift_remove("desiredCount");
+        }
+        if previous.get("CapacityProviderStrategy").is_some() && input.get("capacityProviderStrategy").is_none() {
+            input["launchType"] = input.get("launchType").cloned().unwrap_or_else(|| "FARGATE".into());
         }
         // What the template no longer says is no longer wanted.
         for (property, member, none) in [

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::model::{self, Deployment, Service, Status, Task, Wish};
-use super::{Ecs, cluster, invalid, scheduler, shape, tag_list, wish};
+use super::{Ecs, capacity, cluster, invalid, scheduler, shape, tag_list, wish};
 use crate::service::Call;
 use crate::service::records::{now, page, seconds, tags_of};
 use crate::{AwsError, Context};
@@ -93,6 +93,7 @@ fn needs_deployment(before: &Wish, after: &Wish) -> bool {
         || before.load_balancers != after.load_balancers
         || before.registries != after.registries
         || before.network != after.network
+        || before.capacity != after.capacity
         || before.enable_execute_command != after.enable_execute_command
 }
 
@@ -202,7 +203,8 @@ fn description(cx: &Context, service: &Service, tasks: &[Task]) -> Value {
             "taskDefinition": d.wish.task_definition, "desiredCount": if n == 0 { service.desired } else { 0 },
             "runningCount": count(Some(&d.id), &running), "pendingCount": count(Some(&d.id), &pending),
             "failedTasks": d.failed_tasks, "createdAt": seconds(d.created), "updatedAt": seconds(d.updated),
-            "launchType": d.wish.launch_type, "networkConfiguration": d.wish.network,
+            "launchType": capacity::launch_type(&d.wish), "capacityProviderStrategy": d.wish.capacity,
+            "networkConfiguration": d.wish.network,
             "rolloutState": d.rollout.name(), "rolloutStateReason": d.reason,
         })
     };
@@ -222,7 +224,8 @@ fn description(cx: &Context, service: &Service, tasks: &[Task]) -> Value {
         "serviceArn": service.arn, "serviceName": service.name, "status": service.status,
         "clusterArn": cluster::arn(cx, &service.cluster), "desiredCount": service.desired,
         "runningCount": count(None, &running), "pendingCount": count(None, &pending),
-        "taskDefinition": wish.task_definition, "launchType": wish.launch_type, "platformVersion": "1.4.0",
+        "taskDefinition": wish.task_definition, "launchType": capacity::launch_type(wish),
+        "capacityProviderStrategy": wish.capacity, "platformVersion": "1.4.0",
         "platformFamily": "Linux", "schedulingStrategy": "REPLICA", "deploymentController": {"type": "ECS"},
         "deploymentConfiguration": {
             "minimumHealthyPercent": wish.minimum_percent, "maximumPercent": wish.maximum_percent,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::model::{self, Task};
-use super::{Ecs, cluster, drive, invalid, shape, tag_list, task_definition, wish};
+use super::{Ecs, capacity, cluster, drive, invalid, shape, tag_list, task_definition, wish};
 use crate::service::Call;
 use crate::service::records::{page, seconds, tags_of};
 use crate::{AwsError, Context};
@@ -120,7 +120,8 @@ fn description(cx: &Context, task: &Task) -> Result<Value, AwsError> {
     let mut shown = json!({
         "taskArn": arn, "clusterArn": cluster::arn(cx, &task.cluster), "taskDefinitionArn": task.wish.task_definition,
         "lastStatus": task.last_status.name(), "desiredStatus": if task.stopping { "STOPPED" } else { "RUNNING" },
-        "group": group, "launchType": task.wish.launch_type, "platformVersion": "1.4.0", "platformFamily": "Linux",
+        "group": group, "launchType": task.wish.launch_type,
+        "capacityProviderName": capacity::provider(&task.wish.capacity), "platformVersion": "1.4.0", "platformFamily": "Linux",
         "connectivity": "CONNECTED", "healthStatus": task.health(&definition), "createdAt": seconds(task.created),
         "availabilityZone": format!("{}a", cx.region()), "overrides": task.overrides, "containers": containers,
         "cpu": definition.get("cpu"), "memory": definition.get("memory"), "version": 1, "tags": tag_list(&task.tags),

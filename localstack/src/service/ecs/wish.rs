@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::model::{LoadBalancer, Registry, Wish};
 use super::shape::{flag, list, text, whole};
-use super::{invalid, task_definition};
+use super::{capacity, invalid, task_definition};
 use crate::{AwsError, Context};
 
 /// Lays what is said over what was: members that are not mentioned stay.
@@ -69,6 +69,10 @@ pub fn read(cx: &Context, input: &Value, before: Option<&Wish>) -> Result<Wish, 
     }
     if let Some(kind) = text(input, "launchType") {
         wish.launch_type = kind.to_owned();
+        wish.capacity = Value::Null;
+    }
+    if let Some(strategy) = capacity::strategy(cx, input)? {
+        wish.capacity = strategy;
     }
     if let Some(enable) = flag(input.get("enableExecuteCommand")) {
         wish.enable_execute_command = enable;

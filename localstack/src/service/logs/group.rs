@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{file, invalid, missing, stream};
+use super::{file, invalid, metric_filter, missing, stream};
 use crate::service::Call;
 use crate::service::records::{Gate, Kept, Record, Records, page, tags_of, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
@@ -62,6 +62,7 @@ impl Kept for LogGroup {
     }
 
     fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+        metric_filter::forget_group(cx, &record.id)?;
         stream::forget_group(cx, &record.id)
     }
 }
@@ -102,6 +103,7 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let part = cx.part::<Gate>();
     let _held = part.hold();
     let group = named(cx, call)?;
+    metric_filter::forget_group(cx, &group.id)?;
     stream::forget_group(cx, &group.id)?;
     GROUPS.delete(cx, &group.id)?;
     Ok(json!({}))
@@ -168,7 +170,7 @@ fn description(cx: &Context, group: &Record) -> Value {
     let arn = arn(cx, &group.id);
     let mut answer = json!({
         "logGroupName": group.id, "creationTime": group.created, "arn": format!("{arn}:*"), "logGroupArn": arn,
-        "metricFilterCount": 0, "storedBytes": file::stored(cx, &group.id),
+        "metricFilterCount": metric_filter::count(cx, &group.id), "storedBytes": file::stored(cx, &group.id),
         "logGroupClass": group.text("LogGroupClass").unwrap_or_else(|| "STANDARD".into()),
     });
     if let Some(days) = group.text("RetentionInDays").and_then(|days| days.parse::<i64>().ok()) {

@@ -3,6 +3,7 @@
 mod events;
 mod file;
 mod group;
+mod metric_filter;
 mod pattern;
 mod stream;
 
@@ -31,7 +32,7 @@ impl Service for Logs {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![kept::<group::LogGroup>()]
+        vec![kept::<group::LogGroup>(), kept::<metric_filter::MetricFilter>()]
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
@@ -47,6 +48,8 @@ impl Service for Logs {
             "PutLogEvents" => events::put(cx, &call),
             "GetLogEvents" => events::get(cx, &call),
             "FilterLogEvents" => events::filter(cx, &call),
+            "DescribeMetricFilters" => metric_filter::describe(cx, &call),
+            "TestMetricFilter" => metric_filter::test(&call),
             other => Err(AwsError::not_implemented("logs", other)),
         }
     }

@@ -1,6 +1,10 @@
 //! What a consumer's client tells of itself: lag, and partitions that come and go.
 
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use rdkafka::{
     ClientContext, Statistics, TopicPartitionList,
@@ -15,16 +19,22 @@ use super::{
     Shared,
     troubles::{Place, Troubles},
 };
+use crate::telemetry::Minutely;
 
 /// The context of a consumer.
 pub(super) struct Watch {
     shared: Shared,
     troubles: Arc<Troubles>,
+    minutely: Mutex<Minutely>,
 }
 
 impl Watch {
     pub(super) fn new(shared: Shared, troubles: Arc<Troubles>) -> Self {
-        Self { shared, troubles }
+        Self {
+            shared,
+            troubles,
+            minutely: Mutex::default(),
+        }
     }
 }
 
@@ -44,13 +54,20 @@ impl ClientContext for Watch {
     }
 
     fn stats(&self, statistics: Statistics) {
+        let mut waiting = 0;
         for topic in statistics.topics.values() {
             let ours = topic.partitions.values().filter(|it| it.fetch_state == "active");
             for partition in ours {
                 if let Some(lag) = lag(partition) {
                     set_lag(&topic.topic, partition.partition, lag as f64);
+                    waiting += lag;
                 }
             }
+        }
+        let mut minutely = self.minutely.lock().unwrap_or_else(PoisonError::into_inner);
+        if minutely.due(Instant::now()) {
+            // a metric filter of the deployed log group reads this field by its name
+            tracing::info!(kafka_consumer_lag = waiting, "the lag was measured");
         }
     }
 }

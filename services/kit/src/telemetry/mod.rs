@@ -1,11 +1,13 @@
 //! What a service tells of itself: JSON logs, Prometheus metrics, and traces for an OpenTelemetry collector.
 
 mod log;
+mod minutely;
 mod process;
 pub(crate) mod recorder;
 
 use std::sync::OnceLock;
 
+pub(crate) use minutely::Minutely;
 pub use recorder::before_reading;
 
 use crate::trace::{Sampler, export};

@@ -1,0 +1,49 @@
+//! What an expression of a template stands for: resources, through parameters and outputs of other stacks.
+
+use serde_json::Value;
+
+use crate::stacks::{Plan, Source, Stack};
+
+/// The logical ids of the resources that a value names; `None` when it cannot be told.
+pub fn resources(plan: &Plan, stack: &Stack, value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::Array(several) => {
+            let each = several.iter().map(|one| resources(plan, stack, one));
+            Some(each.collect::<Option<Vec<_>>>()?.concat())
+        }
+        Value::Object(call) if call.len() == 1 => match call.iter().next()? {
+            (name, argument) if name == "Ref" => reference(plan, stack, argument.as_str()?),
+            (name, argument) if name == "Fn::GetAtt" => Some(vec![attribute(argument)?]),
+            (name, argument) if name == "Fn::Join" => resources(plan, stack, argument.get(1)?),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn reference(plan: &Plan, stack: &Stack, name: &str) -> Option<Vec<String>> {
+    if stack.template["Resources"].get(name).is_some() {
+        return Some(vec![name.to_owned()]);
+    }
+    let parameter = stack.parameters.iter().find(|parameter| parameter.name == name)?;
+    let Source::Output { stack: giver, output } = &parameter.source else {
+        return None;
+    };
+    let giver = plan.stacks.iter().find(|stack| stack.name == *giver)?;
+    resources(plan, giver, giver.template["Outputs"].get(output)?.get("Value")?)
+}
+
+fn attribute(argument: &Value) -> Option<String> {
+    let text = match argument {
+        Value::Array(parts) => parts.first()?.as_str()?,
+        Value::String(path) => path.split('.').next()?,
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// A whole number, whether it is written as one or as text.
+pub fn number(value: &Value) -> Option<u16> {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    u16::try_from(number).ok()
+}
