@@ -196,7 +196,7 @@ mod tests {
             policy("arn:aws:s3:::other/*".into()),
         )
         .await;
-        assert!(refused.unwrap_err().reason.contains("invalid resource"));
+        assert!(refused.unwrap_err().0.contains("invalid resource"));
         create(&cx, "AWS::S3::BucketPolicy", "Policy", policy(arn + "/*"))
             .await
             .unwrap();

@@ -53,6 +53,9 @@ mod tests {
         assert!(of("0.0.0.0/0").contains(&of("10.20.3.0/24")) && of("10.20.3.7/24").overlaps(&of("10.20.0.0/16")));
         assert!(!of("10.20.0.0/16").contains(&of("0.0.0.0/0")) && !of("10.20.3.0/24").overlaps(&of("10.20.4.0/24")));
         assert!(of("::/0").contains(&of("2001:db8::/32")) && !of("10.0.0.0/8").overlaps(&of("2001:db8::/32")));
-        assert_eq!((Network::parse("10.0.0.0"), Network::parse("10.0.0.0/33")), (None, None));
+        assert_eq!(
+            (Network::parse("10.0.0.0"), Network::parse("10.0.0.0/33")),
+            (None, None)
+        );
     }
 }

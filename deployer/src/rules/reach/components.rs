@@ -83,7 +83,14 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn component(&self, kind: Kind, group: &Group, subnets: &Value, groups: &Value, ports: Vec<u16>) -> Option<Component> {
+    fn component(
+        &self,
+        kind: Kind,
+        group: &Group,
+        subnets: &Value,
+        groups: &Value,
+        ports: Vec<u16>,
+    ) -> Option<Component> {
         Some(Component {
             stack: self.stack.short.clone(),
             place: self.name.to_owned(),
@@ -99,12 +106,19 @@ impl Reader<'_> {
 
     fn load_balancer(&self) -> Option<Component> {
         let listeners = of_type(&self.stack.template, "AWS::ElasticLoadBalancingV2::Listener");
-        let ports = listeners.filter_map(|(_, listener)| number(&listener["Port"])).collect();
+        let ports = listeners
+            .filter_map(|(_, listener)| number(&listener["Port"]))
+            .collect();
         let (subnets, groups) = (&self.properties["Subnets"], &self.properties["SecurityGroups"]);
         let component = self.component(Kind::LoadBalancer, &Group::LoadBalancer, subnets, groups, ports)?;
         Some(Component {
             public: self.properties["Scheme"] != "internal",
-            forwards: self.plan.stacks.iter().flat_map(|stack| forwards(self.plan, stack)).collect(),
+            forwards: self
+                .plan
+                .stacks
+                .iter()
+                .flat_map(|stack| forwards(self.plan, stack))
+                .collect(),
             ..component
         })
     }
@@ -115,7 +129,9 @@ impl Reader<'_> {
         let definition = &self.stack.template["Resources"][&definition]["Properties"];
         let containers = definition["ContainerDefinitions"].as_array().into_iter().flatten();
         let mappings = containers.flat_map(|container| container["PortMappings"].as_array().into_iter().flatten());
-        let ports = mappings.filter_map(|mapping| number(&mapping["ContainerPort"])).collect();
+        let ports = mappings
+            .filter_map(|mapping| number(&mapping["ContainerPort"]))
+            .collect();
         let group = Group::Service(self.stack.short.clone());
         let (subnets, groups) = (&network["Subnets"], &network["SecurityGroups"]);
         let component = self.component(Kind::Tasks, &group, subnets, groups, ports)?;

@@ -4,8 +4,8 @@
 //! through; so between them the security groups decide, on both sides. Towards the internet it takes a route, too.
 //! What this does not model (network ACLs, peerings, prefix lists) is a finding and never silently open.
 
-mod components;
 mod cidr;
+mod components;
 mod expression;
 mod groups;
 mod routes;
@@ -18,6 +18,7 @@ use super::Finding;
 use crate::manifest::{Manifest, Nat};
 use crate::stacks::links::Group;
 use crate::stacks::{self, Plan};
+use cidr::Network;
 use components::{Component, Kind};
 use groups::{Groups, Peer, Side};
 use routes::Routes;
@@ -98,9 +99,20 @@ fn declared(manifest: &Manifest) -> BTreeSet<Way> {
     for port in stacks::public_ports(manifest) {
         ways.insert(tcp(End::Internet, End::of(&Group::LoadBalancer), port));
     }
-    if manifest.network.nat != Nat::None {
-        let services = manifest.services.iter().map(|service| Group::Service(service.name.clone()));
-        ways.extend(services.map(|group| tcp(End::of(&group), End::Internet, stacks::HTTPS)));
+    if manifest.network.nat == Nat::None {
+        return ways;
+    }
+    let vpc = Network::parse(&manifest.network.cidr.to_string());
+    for service in &manifest.services {
+        let from = End::of(&Group::Service(service.name.clone()));
+        ways.insert(tcp(from.clone(), End::Internet, stacks::HTTPS));
+        // brokers that somebody else runs
+        for (network, port) in stacks::links::outside(manifest, &service.name) {
+            let network = Network::parse(&network);
+            if !vpc.zip(network).is_some_and(|(vpc, network)| vpc.contains(&network)) {
+                ways.insert(tcp(from.clone(), End::Internet, port));
+            }
+        }
     }
     ways
 }
@@ -182,14 +194,18 @@ impl World {
     fn from_internet(&self, to: &Component, protocol: &str, port: u16) -> bool {
         to.public
             && self.routes.through_gateway(&to.subnets)
-            && self.groups.allow(&to.groups, Side::Ingress, protocol, port, self.outside())
+            && self
+                .groups
+                .allow(&to.groups, Side::Ingress, protocol, port, self.outside())
     }
 
     fn to_internet(&self, from: &Component, protocol: &str, port: u16) -> bool {
         let route = self.routes.through_nat(&from.subnets) || from.public && self.routes.through_gateway(&from.subnets);
         route
             && from.kind != Kind::LoadBalancer
-            && self.groups.allow(&from.groups, Side::Egress, protocol, port, self.outside())
+            && self
+                .groups
+                .allow(&from.groups, Side::Egress, protocol, port, self.outside())
     }
 
     fn outside(&self) -> impl Fn(&Peer) -> bool {

@@ -52,7 +52,10 @@ impl Routes {
         let mut routes = Self::default();
         for stack in &plan.stacks {
             for (name, resource) in stack.template["Resources"].as_object().into_iter().flatten() {
-                let Some(kind) = resource["Type"].as_str().and_then(|kind| kind.strip_prefix("AWS::EC2::")) else {
+                let Some(kind) = resource["Type"]
+                    .as_str()
+                    .and_then(|kind| kind.strip_prefix("AWS::EC2::"))
+                else {
                     continue;
                 };
                 if !MODELLED.contains(&kind) {
@@ -115,7 +118,9 @@ impl Routes {
 
     fn out_of(&self, subnet: &str) -> &[Target] {
         let table = self.subnets.get(subnet).and_then(|(_, table)| table.as_ref());
-        table.and_then(|table| self.tables.get(table)).map_or(&[], Vec::as_slice)
+        table
+            .and_then(|table| self.tables.get(table))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// What stores stands in subnets without any way out.

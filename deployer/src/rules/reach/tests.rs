@@ -37,7 +37,13 @@ fn every_link_reaches_and_nothing_else_does() {
         assert_eq!(world.unknown, [], "{environment}");
         assert_eq!(world.ways(), declared(&manifest), "{environment}");
         assert_eq!(told(&manifest, &plan), Vec::<String>::new(), "{environment}");
-        let kinds = |kind| world.components.iter().filter(|component| component.kind == kind).count();
+        let kinds = |kind| {
+            world
+                .components
+                .iter()
+                .filter(|component| component.kind == kind)
+                .count()
+        };
         assert_eq!(
             (kinds(Kind::LoadBalancer), kinds(Kind::Tasks), kinds(Kind::Store)),
             (1, manifest.services.len(), manifest.databases.len() + 1)
@@ -49,7 +55,10 @@ fn every_link_reaches_and_nothing_else_does() {
 fn only_the_load_balancer_is_reachable_from_the_internet() {
     for environment in ["dev", "prod"] {
         let (manifest, plan) = golden(environment);
-        let open = World::of(&plan).ways().into_iter().filter(|way| way.from == End::Internet);
+        let open = World::of(&plan)
+            .ways()
+            .into_iter()
+            .filter(|way| way.from == End::Internet);
         let open: Vec<(End, u16)> = open.map(|way| (way.to, way.port)).collect();
         assert_eq!(open, [(End::of(&Group::LoadBalancer), manifest.ingress.port)]);
     }
@@ -66,9 +75,18 @@ fn without_nat_services_reach_the_endpoints_and_not_the_internet() {
     let ways = World::of(&plan).ways();
     assert_eq!(ways, declared(&manifest));
     assert!(ways.iter().all(|way| way.to != End::Internet));
-    let door: Vec<u16> = ways.iter().filter(|way| way.from == End::Internet).map(|way| way.port).collect();
+    let door: Vec<u16> = ways
+        .iter()
+        .filter(|way| way.from == End::Internet)
+        .map(|way| way.port)
+        .collect();
     assert_eq!(door, [80, 443]);
-    assert!(World::of(&plan).components.iter().any(|component| component.kind == Kind::Endpoint));
+    assert!(
+        World::of(&plan)
+            .components
+            .iter()
+            .any(|component| component.kind == Kind::Endpoint)
+    );
 }
 
 #[test]
@@ -82,7 +100,8 @@ fn a_rule_too_many_is_a_way_that_no_link_asks_for() {
         "Properties": { "GroupId": found["GroupId"], "IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432,
                         "CidrIp": "10.20.0.0/16" } });
     let told = told(&manifest, &plan);
-    let surplus = "network/BillingDatabase: PatientService reaches it on tcp 5432, which no link of the manifest asks for";
+    let surplus =
+        "network/BillingDatabase: PatientService reaches it on tcp 5432, which no link of the manifest asks for";
     assert!(told.contains(&surplus.to_owned()), "{told:#?}");
 }
 
