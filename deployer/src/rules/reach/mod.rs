@@ -99,6 +99,14 @@ fn declared(manifest: &Manifest) -> BTreeSet<Way> {
     for port in stacks::public_ports(manifest) {
         ways.insert(tcp(End::Internet, End::of(&Group::LoadBalancer), port));
     }
+    // the public door is open to everybody, so also to whoever may call AWS's APIs, which are on the same port
+    if stacks::public_ports(manifest).contains(&stacks::HTTPS) {
+        let services = manifest
+            .services
+            .iter()
+            .map(|service| Group::Service(service.name.clone()));
+        ways.extend(services.map(|group| tcp(End::of(&group), End::of(&Group::LoadBalancer), stacks::HTTPS)));
+    }
     if manifest.network.nat == Nat::None {
         return ways;
     }
