@@ -183,13 +183,10 @@ fn doctor_finds_nothing_wrong(scratch: &Scratch) {
 
 /// The value of the one result among the lines.
 fn value(lines: &str) -> Value {
-    let lines = lines
+    let mut lines = lines
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let result = lines
-        .into_iter()
-        .find(|line| line["event"] == "result")
-        .expect("a result");
+    let result = lines.find(|line| line["event"] == "result").expect("a result");
     result["value"].clone()
 }
 

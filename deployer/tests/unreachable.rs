@@ -183,7 +183,7 @@ fn aws_without_credentials_is_exit_3_and_nobody_waits_for_an_instance_role() {
 fn images_are_listed_without_an_endpoint_and_what_is_deployed_is_not_known() {
     let dir = TempDir::new().unwrap();
     let (port, url) = (free_port().to_string(), format!("http://127.0.0.1:{}", free_port()));
-    for options in [["--port", &port], ["--endpoint-url", &url]] {
+    for options in [["--port", port.as_str()], ["--endpoint-url", url.as_str()]] {
         let ended = run(&dir, &["images", options[0], options[1]], &[]);
         assert_eq!(ended.code, 0, "{}", ended.talk);
         assert!(ended.talk.contains("what is deployed is not known"), "{}", ended.talk);

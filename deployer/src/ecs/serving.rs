@@ -79,9 +79,8 @@ pub async fn parts(aws: &Aws, plan: &Plan) -> Result<Parts> {
 impl Parts {
     /// The ARN of the ECS service of this name.
     pub fn arn(&self, service: &str) -> Option<&str> {
-        let arns = self.services.iter().map(|(arn, _)| arn.as_str());
-        arns.into_iter()
-            .find(|arn| service_of(arn).is_some_and(|(_, name)| name == service))
+        let mut arns = self.services.iter().map(|(arn, _)| arn.as_str());
+        arns.find(|arn| service_of(arn).is_some_and(|(_, name)| name == service))
     }
 }
 

@@ -40,6 +40,7 @@ impl Scratch {
     }
 
     /// Changes the first occurrence in a file of the directory.
+    #[allow(dead_code, reason = "each test file uses its part of these")]
     pub fn edit(&self, file: &str, from: &str, to: &str) {
         let path = self.path().join(file);
         let text = std::fs::read_to_string(&path).unwrap();
