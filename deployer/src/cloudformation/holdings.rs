@@ -55,7 +55,8 @@ pub fn holdings(resources: &[Resource], template: Option<&Value>, snapshots: boo
             Fate::Lost if policy == Policy::Snapshot => {
                 Some("the template asks for a final snapshot, which this endpoint does not take".to_owned())
             }
-            _ => note(&resource.kind).map(str::to_owned),
+            Fate::Kept => None,
+            Fate::Lost | Fate::Snapshot => note(&resource.kind).map(str::to_owned),
         };
         Some(Holding {
             resource: resource.logical.clone(),
