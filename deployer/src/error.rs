@@ -217,7 +217,7 @@ impl Error {
             Self::Unsupported { .. } => {
                 "`deployer doctor` says what this endpoint does not do and what deployer does instead".into()
             }
-            Self::Aws { message, .. } if message.contains("Unrecognized resource types") => {
+            Self::Aws { message, .. } if answer::names_types(message) => {
                 "the region or the endpoint does not have these types; without MSK, kafka.bootstrap in deployer.toml names brokers that you run".into()
             }
             Self::Aws { code, .. } if answer::is_fault(code) => {

@@ -42,6 +42,11 @@ pub fn says_unsupported(message: &str) -> bool {
     words.iter().any(|words| message.contains(words))
 }
 
+/// Whether a message is about resource types that are not there: CloudFormation's words, and LocalStack's.
+pub fn names_types(message: &str) -> bool {
+    message.contains("Unrecognized resource types") || message.contains("Unsupported resources detected")
+}
+
 /// Whether a code means that the endpoint itself failed.
 pub fn is_fault(code: &str) -> bool {
     code.starts_with("Http") || matches!(code, "InternalError" | "InternalFailure" | "ServiceUnavailable")
