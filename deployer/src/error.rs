@@ -247,9 +247,6 @@ impl Error {
             Self::Engine(EngineError::Absent { .. }) => {
                 "start Docker or set DOCKER_HOST=unix://SOCKET; `deployer images load --output FILE` writes the archive without it".into()
             }
-            Self::Aws { code, .. } if code.is_empty() => {
-                "what was begun goes on without being watched; when the endpoint answers again, the same command takes it up".into()
-            }
             Self::Expired { .. } => {
                 "what CloudFormation has begun goes on; get fresh ones (`aws sso login`, or as you got these), then the same command goes on from here".into()
             }

@@ -50,7 +50,7 @@ pub async fn detect(aws: &Aws, stack: &str) -> Result<Vec<Drift>> {
                 let message = answer.detection_status_reason().unwrap_or("no reason given").to_owned();
                 return Err(Error::Aws {
                     operation: format!("drift detection of {stack}"),
-                    code: String::new(),
+                    code: "DETECTION_FAILED".to_owned(),
                     message,
                 });
             }

@@ -64,10 +64,7 @@ struct Source {
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
     let mut sources = chosen(&plan, &args.services)?;
-    let palette = Palette::new(
-        plan.images.iter().map(|image| image.service.as_str()),
-        session.ui.style(),
-    );
+    let palette = Palette::new(plan.services(), session.ui.style());
     let aws = session.connect().await?;
     // Listened to from here on: a signal between two looks counts as well.
     let listen = |kind| signal(kind).map_err(Error::io("cannot listen for signals"));
@@ -128,7 +125,7 @@ async fn read(aws: &Aws, sources: &mut [Source], from: i64) -> Result<Vec<(Strin
 }
 
 fn chosen(plan: &Plan, given: &[String]) -> Result<Vec<Source>> {
-    let known: Vec<&str> = plan.images.iter().map(|image| image.service.as_str()).collect();
+    let known: Vec<&str> = plan.services().collect();
     if let Some(unknown) = given.iter().find(|service| !known.contains(&service.as_str())) {
         return Err(Error::Usage(format!(
             "there is no service '{unknown}'; there are {}",

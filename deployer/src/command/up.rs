@@ -44,7 +44,8 @@ pub struct Args {
     /// With --code: only these services; all unless given.
     #[arg(value_name = "SERVICE", requires = "code")]
     services: Vec<String>,
-    /// How long one stack may take, in minutes; 15 on localstack, 90 on AWS unless given.
+    /// How long one stack may take, and the system to serve after the last one, in minutes; 15 and 3 on localstack, 90 and
+    /// 15 on AWS unless given. With --code, how long the rollout may take: 5 on localstack, 20 on AWS.
     #[arg(long, value_name = "MINUTES")]
     timeout: Option<u64>,
     /// End when the stacks are complete, without waiting until the system serves: for an endpoint that runs no tasks.
@@ -71,17 +72,8 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let aws = session.connect_or_start().await?;
     let plan = Arc::new(fit(&aws, &session.ui, plan).await?);
     let lock = Lock::take(&aws, &session.ui, &plan.project, &plan.environment).await?;
-    let minutes = args.timeout.unwrap_or(if session.is_local() { 15 } else { 90 });
-    let result = apply_all(
-        session,
-        &aws,
-        &manifest,
-        &plan,
-        Duration::from_secs(minutes * 60),
-        args.stacks_only,
-        &mut interrupts,
-    )
-    .await;
+    let limits = Limits::of(&args, session.is_local());
+    let result = apply_all(session, &aws, &manifest, &plan, limits, &mut interrupts).await;
     lock.release(&session.ui).await;
     let (url, outcomes) = result?;
     let changed = outcomes
@@ -107,13 +99,30 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     Ok(())
 }
 
+/// How long what may take.
+#[derive(Clone, Copy)]
+struct Limits {
+    stack: Duration,
+    /// None when nobody waits for it.
+    serving: Option<Duration>,
+}
+
+impl Limits {
+    fn of(args: &Args, local: bool) -> Self {
+        let minutes = |unless_given: u64| Duration::from_secs(args.timeout.unwrap_or(unless_given) * 60);
+        Self {
+            stack: minutes(if local { 15 } else { 90 }),
+            serving: (!args.stacks_only).then(|| minutes(if local { 3 } else { 15 })),
+        }
+    }
+}
+
 async fn apply_all(
     session: &Session,
     aws: &Aws,
     manifest: &Manifest,
     plan: &Arc<Plan>,
-    limit: Duration,
-    stacks_only: bool,
+    limits: Limits,
     interrupts: &mut Interrupts,
 ) -> Result<(Option<String>, Vec<Outcome>)> {
     let ui = &session.ui;
@@ -132,7 +141,7 @@ async fn apply_all(
         plan.clone(),
         images,
         existing,
-        limit,
+        limits.stack,
         durations,
     ));
     let mut work = tokio::spawn(deployment.clone().run());
@@ -162,12 +171,11 @@ async fn apply_all(
     code::reconcile(session, aws, plan).await?;
     let outcomes = outcomes.into_values().collect();
     if aws.endpoint.is_foreign() {
-        hollow::verify(aws, ui, plan, stacks_only).await?;
+        hollow::verify(aws, ui, plan, limits.serving.is_none()).await?;
     }
-    if stacks_only {
+    let Some(wait) = limits.serving else {
         return Ok((None, outcomes));
-    }
-    let wait = Duration::from_secs(if session.is_local() { 180 } else { 900 });
+    };
     let url = tokio::select! {
         url = serving::wait(aws, ui, plan, wait) => url?,
         () = interrupts.next() => return Err(interrupt::left_running()),

@@ -24,7 +24,7 @@ pub use engine::{EngineError, load};
 pub use fault::PushError;
 pub use login::{Credentials, credentials};
 pub use provenance::{Provenance, provenance};
-pub use push::{Progress, push};
+pub use push::{Progress, is_loopback, push};
 
 /// The words for a failed write, which say it when the disk is full.
 fn unwritten(error: std::io::Error, path: &std::path::Path) -> anyhow::Error {

@@ -225,7 +225,8 @@ impl Attempt {
     }
 }
 
-fn is_loopback(registry: &str) -> bool {
+/// Whether a registry is on this machine, where nobody listens in and no certificate is.
+pub fn is_loopback(registry: &str) -> bool {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
     let local = [".localhost", ".localhost.localstack.cloud"];
     host == "localhost" || local.iter().any(|end| host.ends_with(end)) || host.starts_with("127.") || host == "[::1]"

@@ -163,6 +163,9 @@ pub struct Topic {
 pub struct Service {
     /// The cargo package, whose binary has the same name; the table's key unless told.
     pub package: Option<String>,
+    /// An image that exists, as `registry/name:tag` or with its digest, instead of a crate; `health_command` then begins
+    /// with the program's path in it.
+    pub image: Option<String>,
     pub ports: IndexMap<String, u16>,
     /// The variable in which a named port is told to the service; `PORT` for `http`.
     pub port_variables: BTreeMap<String, String>,

@@ -118,6 +118,8 @@ pub struct Topic {
 pub struct Service {
     pub name: String,
     pub package: String,
+    /// What it runs when it is not built from a crate.
+    pub image: Option<String>,
     pub ports: Vec<Port>,
     /// Fargate CPU units, 1024 to a core.
     pub cpu: u32,

@@ -52,19 +52,31 @@ fn an_environment_lays_its_tables_over_the_common_ones() {
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
     let text = SMALL.replace("database = \"orders\"", "databse = \"orders\"");
-    insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:18: unknown field `databse`, expected one of `package`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `databse = "orders"`)"#);
+    insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:18: unknown field `databse`, expected one of `package`, `image`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `databse = "orders"`)"#);
 }
 
 #[test]
 fn an_unknown_key_in_an_environment_is_an_error_too() {
     let text = SMALL.replace("count = 3", "cuont = 3");
-    insta::assert_snapshot!(error_of(&text), @"deployer.toml:24: unknown field `cuont`, expected one of `package`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `cuont = 3`)");
+    insta::assert_snapshot!(error_of(&text), @"deployer.toml:24: unknown field `cuont`, expected one of `package`, `image`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `cuont = 3`)");
 }
 
 #[test]
 fn a_link_to_a_service_that_is_not_there_is_refused() {
     let text = SMALL.replace("service = \"orders\" }", "service = \"order\" }");
     insta::assert_snapshot!(error_of(&text), @"deployer.toml:14: services.web.calls: there is no service 'order'; services: orders, web");
+}
+
+#[test]
+fn a_service_is_a_package_or_an_image() {
+    let with = |line: &str| SMALL.replace("[services.orders]", &format!("[services.orders]\n{line}"));
+    let manifest = read(&with("image = \"registry.example.org/orders:1.4\""), "dev").expect("an image");
+    assert_eq!(
+        manifest.service("orders").and_then(|service| service.image.as_deref()),
+        Some("registry.example.org/orders:1.4")
+    );
+    assert!(error_of(&with("image = \"a:1\"\npackage = \"orders\"")).contains("not both"));
+    assert!(error_of(&with("image = \"Not An Image\"")).contains("is no image reference"));
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub fn plan(manifest: &Manifest) -> Plan {
     stacks.extend(keys::stack(manifest));
     stacks.extend(alarms::stack(manifest));
     stacks.push(network::stack(manifest));
-    stacks.push(registry::stack(manifest));
+    stacks.extend(registry::stack(manifest));
     stacks.extend(data::stack(manifest));
     stacks.extend(messaging::stack(manifest));
     stacks.push(platform::stack(manifest));
@@ -35,7 +35,8 @@ pub fn plan(manifest: &Manifest) -> Plan {
             .map(|one| service::stack(manifest, one)),
     );
     stacks.extend(dashboard::stack(manifest));
-    let images = manifest.services.iter().map(|service| Image {
+    let built = manifest.services.iter().filter(|service| service.image.is_none());
+    let images = built.map(|service| Image {
         service: service.name.clone(),
         package: service.package.clone(),
         workspace: manifest.workspace.clone(),

@@ -20,6 +20,17 @@ pub struct Plan {
     pub ingress: Ingress,
 }
 
+impl Plan {
+    /// Every service: those whose images are built, then those that run an image of somebody else's.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        let built = |name: &str| self.images.iter().any(|image| image.service == name);
+        let runs = |stack: &&Stack| stack.template["Resources"]["TaskDefinition"].is_object();
+        let others = self.stacks.iter().filter(runs).map(|stack| stack.short.as_str());
+        let images = self.images.iter().map(|image| image.service.as_str());
+        images.chain(others.filter(move |name| !built(name)))
+    }
+}
+
 /// One CloudFormation stack.
 #[derive(Debug, Clone)]
 pub struct Stack {

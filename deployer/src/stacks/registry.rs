@@ -10,7 +10,14 @@ use crate::template::{Resource, Template, logical_id};
 /// How many images a repository keeps: enough to go back to.
 const KEPT_IMAGES: u32 = 30;
 
-pub fn stack(manifest: &Manifest) -> Stack {
+/// The stack; none when no image is built.
+pub fn stack(manifest: &Manifest) -> Option<Stack> {
+    let mut built = manifest
+        .services
+        .iter()
+        .filter(|service| service.image.is_none())
+        .peekable();
+    built.peek()?;
     let mut template = Template::new(format!("{}: image repositories", manifest.prefix()));
     let mut inputs = Inputs::default();
     let key = keys::arn(manifest, &mut template, &mut inputs);
@@ -21,7 +28,7 @@ pub fn stack(manifest: &Manifest) -> Stack {
         "selection": { "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES },
         "action": { "type": "expire" },
     }] });
-    for service in &manifest.services {
+    for service in built {
         let repository = Resource::new("AWS::ECR::Repository")
             .with("RepositoryName", format!("{}/{}", manifest.prefix(), service.name))
             .with("ImageScanningConfiguration", json!({ "ScanOnPush": true }))
@@ -40,14 +47,14 @@ pub fn stack(manifest: &Manifest) -> Stack {
             repository.attribute("RepositoryUri"),
         );
     }
-    Stack {
+    Some(Stack {
         name: name_of(manifest, "registry"),
         short: "registry".into(),
         template: template.to_json(),
         parameters: inputs.parameters,
         depends_on: inputs.depends_on,
         holds_data: false,
-    }
+    })
 }
 
 /// The output that holds a service's repository URI.

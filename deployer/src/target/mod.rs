@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod http;
 pub mod identity;
 pub mod reach;
+pub mod registry;
 #[cfg(test)]
 pub mod scripted;
 

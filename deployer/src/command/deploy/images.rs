@@ -2,16 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OnceCell, watch};
 
 use crate::command::images::pack::pack;
-use crate::command::images::send::{login, send};
+use crate::command::images::send::send;
 use crate::error::{Error, Result};
 use crate::image::{Built, Credentials};
 use crate::stacks::Image;
 use crate::target::Aws;
+use crate::target::registry::login;
 use crate::ui::{Event, Ui};
+
+/// How long the compiler may take: a first build of everything on a slow machine.
+const COMPILE: Duration = Duration::from_secs(2 * 3600);
+/// How long one image may take on its way to the registry.
+const PUSH: Duration = Duration::from_secs(1800);
 
 type Packed = std::result::Result<Arc<BTreeMap<String, Built>>, Arc<Error>>;
 
@@ -30,7 +37,8 @@ impl Pipeline {
         let (sender, packed) = watch::channel(None);
         let speaker = ui.clone();
         let work = tokio::spawn(async move {
-            let result = pack(&speaker, images).await.map(Arc::new).map_err(Arc::new);
+            let packed = within(COMPILE, "building the images", pack(&speaker, images)).await;
+            let result = packed.flatten().map(Arc::new).map_err(Arc::new);
             sender.send_replace(Some(result));
         });
         Self {
@@ -73,9 +81,18 @@ impl Pipeline {
             return Ok(format!("{repository}@{}", built.digest));
         };
         let credentials = self.credentials.get_or_try_init(|| login(&self.aws)).await?;
-        let digest = send(&self.ui, built, &address, None, Some(credentials)).await?;
+        let what = format!("pushing the image of {service}");
+        let digest = within(PUSH, &what, send(&self.ui, built, &address, None, Some(credentials))).await??;
         Ok(format!("{repository}@{digest}"))
     }
+}
+
+async fn within<T>(limit: Duration, what: &str, work: impl Future<Output = T>) -> Result<T> {
+    tokio::time::timeout(limit, work).await.map_err(|_| Error::TimedOut {
+        what: what.to_owned(),
+        seconds: limit.as_secs(),
+        last: None,
+    })
 }
 
 impl Drop for Pipeline {

@@ -6,13 +6,14 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 
 use super::pack::pack;
-use super::send::{login, send};
+use super::send::send;
 use super::{Services, tag};
 use crate::cloudformation::stack;
 use crate::error::{Error, Result};
 use crate::image::{Credentials, credentials};
 use crate::stacks::{Image, Source};
 use crate::target::Session;
+use crate::target::registry::login;
 
 /// How many images go up at a time.
 const SIDE_BY_SIDE: usize = 4;

@@ -109,8 +109,19 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings)
             );
         }
     }
+    if let Some(image) = &own.image {
+        if own.package.is_some() {
+            return place.invalid(&at("image"), "a service has a package or an image, not both");
+        }
+        if let Err(error) = image.parse::<oci_client::Reference>() {
+            return place.invalid(&at("image"), format!("'{image}' is no image reference: {error}"));
+        }
+    }
+    // What images built here have in common is not what another one has.
+    let common_check = common.health_command.clone().filter(|_| own.image.is_none());
     Ok(Service {
         package: own.package.clone().unwrap_or_else(|| name.to_owned()),
+        image: own.image.clone(),
         ports: ports(place, name, own)?,
         name: name.to_owned(),
         cpu,
@@ -119,7 +130,7 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings)
         scaling,
         spot: own.spot.or(common.spot).unwrap_or(false),
         health_path: own.health_path.clone().unwrap_or_else(|| "/health/live".into()),
-        health_command: own.health_command.clone().or(common.health_command.clone()),
+        health_command: own.health_command.clone().or(common_check),
         database: own.database.clone(),
         publishes: own.publishes.clone().unwrap_or_default(),
         consumes: own.consumes.clone().unwrap_or_default(),

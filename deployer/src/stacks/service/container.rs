@@ -51,8 +51,9 @@ pub fn definition(parts: &mut Parts, image: Value, logs: &Handle, secrets: &[(St
     }
     if let Some(command) = &service.health_command {
         let binary = format!("/usr/local/bin/{}", service.package);
-        let command: Vec<&str> = ["CMD", &binary]
-            .into_iter()
+        let program = service.image.is_none().then_some(binary.as_str());
+        let command: Vec<&str> = std::iter::once("CMD")
+            .chain(program)
             .chain(command.iter().map(String::as_str))
             .collect();
         container["HealthCheck"] = json!({

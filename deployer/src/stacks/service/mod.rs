@@ -144,16 +144,22 @@ impl Parts<'_> {
     }
 
     fn image(&mut self) -> Value {
-        let source = Source::Image {
-            service: self.service.name.clone(),
-            stack: name_of(self.manifest, "registry"),
-            output: registry::output(&self.service.name),
+        let (source, stack) = match &self.service.image {
+            Some(image) => (Source::Literal(image.clone()), None),
+            None => {
+                let source = Source::Image {
+                    service: self.service.name.clone(),
+                    stack: name_of(self.manifest, "registry"),
+                    output: registry::output(&self.service.name),
+                };
+                (source, Some("registry"))
+            }
         };
         let parameter = Parameter {
             name: "Image".into(),
             source,
         };
-        self.take(parameter, "String", "The image with its digest", Some("registry"))
+        self.take(parameter, "String", "The image with its digest", stack)
     }
 
     /// Where the brokers are.

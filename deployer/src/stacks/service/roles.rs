@@ -20,24 +20,11 @@ pub fn task(parts: &mut Parts) -> Handle {
 
 /// For ECS: pull this image, write this log, read these secrets.
 pub fn execution(parts: &mut Parts, logs: &Handle, secrets: &[(String, Value)]) -> Handle {
-    let repository = format!(
-        "arn:${{AWS::Partition}}:ecr:${{AWS::Region}}:${{AWS::AccountId}}:repository/{}/{}",
-        parts.manifest.prefix(),
-        parts.service.name
-    );
-    let mut statements = vec![
-        // the action knows no resource (Amazon ECR: actions, resources and condition keys)
-        iam::allow(&["ecr:GetAuthorizationToken"], "*".into()),
-        iam::allow(
-            &[
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer",
-            ],
-            sub(&repository, []),
-        ),
-        iam::allow(&["logs:CreateLogStream", "logs:PutLogEvents"], logs.attribute("Arn")),
-    ];
+    let mut statements = pull(parts);
+    statements.push(iam::allow(
+        &["logs:CreateLogStream", "logs:PutLogEvents"],
+        logs.attribute("Arn"),
+    ));
     let mut readable: Vec<Value> = secrets.iter().map(|(_, arn)| arn.clone()).collect();
     if let Some(([_, _, credentials], _)) = parts.database() {
         readable.push(credentials);
@@ -52,6 +39,44 @@ pub fn execution(parts: &mut Parts, logs: &Handle, secrets: &[(String, Value)]) 
         .with("AssumeRolePolicyDocument", iam::trust("ecs-tasks.amazonaws.com"))
         .with("Policies", json!([iam::policy("start-tasks", statements)]));
     parts.template.add("ExecutionRole", role)
+}
+
+/// What pulling the image asks of ECR; nothing when it lies in another registry.
+fn pull(parts: &Parts) -> Vec<Value> {
+    let repository = match &parts.service.image {
+        None => Some(format!(
+            "arn:${{AWS::Partition}}:ecr:${{AWS::Region}}:${{AWS::AccountId}}:repository/{}/{}",
+            parts.manifest.prefix(),
+            parts.service.name
+        )),
+        Some(image) => repository_of(image),
+    };
+    let Some(repository) = repository else {
+        return Vec::new();
+    };
+    vec![
+        // the action knows no resource (Amazon ECR: actions, resources and condition keys)
+        iam::allow(&["ecr:GetAuthorizationToken"], "*".into()),
+        iam::allow(
+            &[
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ],
+            sub(&repository, []),
+        ),
+    ]
+}
+
+/// The ARN of the repository of `ACCOUNT.dkr.ecr.REGION.…/NAME:TAG`; none when it is no private ECR repository.
+fn repository_of(image: &str) -> Option<String> {
+    let image: oci_client::Reference = image.parse().ok()?;
+    let (account, rest) = image.registry().split_once(".dkr.ecr.")?;
+    let region = rest.split('.').next()?;
+    let name = image.repository();
+    Some(format!(
+        "arn:${{AWS::Partition}}:ecr:{region}:{account}:repository/{name}"
+    ))
 }
 
 /// Topics and groups by name, inside this very cluster (Amazon MSK: IAM access control, semantics of actions).

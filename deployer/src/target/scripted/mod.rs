@@ -19,6 +19,8 @@ pub struct Call {
     /// `DescribeStacks`.
     pub operation: String,
     pub body: String,
+    /// `/v2/NAME/manifests/TAG`.
+    pub path: String,
     /// The access key that it was signed with.
     pub key: String,
 }
@@ -72,6 +74,11 @@ impl Scripted {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     /// Clients that talk to it.
@@ -143,7 +150,13 @@ async fn serve(mut stream: TcpStream, answer: Arc<Answer>) {
             .split_once("Credential=")
             .and_then(|(_, rest)| rest.split_once('/'));
         let key = key.map_or_else(String::new, |(key, _)| key.to_owned());
-        answer(&Call { operation, body, key })
+        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        answer(&Call {
+            operation,
+            body,
+            path,
+            key,
+        })
     };
     if let Some((status, text)) = answered {
         let length = text.len();

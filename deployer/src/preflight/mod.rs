@@ -1,5 +1,7 @@
 //! What would stop a deployment half an hour in, looked at before it begins.
 
+mod images;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::AccountAttributeName;
@@ -56,15 +58,28 @@ pub async fn preflight(
         .iter()
         .filter(|stack| existing.get(&stack.name).is_none_or(Existing::is_leftover))
         .collect();
-    let (identity, zones, quotas, names) = tokio::join!(
+    // What a failed rollback has left still belongs to its stack, and goes with it.
+    let free: Vec<&Stack> = new
+        .iter()
+        .filter(|stack| {
+            existing
+                .get(&stack.name)
+                .is_none_or(|left| !left.status.ends_with("_FAILED"))
+        })
+        .copied()
+        .collect();
+    let (identity, zones, quotas, names, clusters, images) = tokio::join!(
         async { identity.await.map_err(Error::from).map(drop) },
         zones(aws, manifest, &new),
         quotas(aws, &new),
-        names(aws, &new),
+        names(aws, &free),
+        clusters(aws, &free),
+        images::look(aws, manifest),
     );
     identity?;
     let mut findings = settings(manifest, session.is_local());
-    for found in [zones, quotas, names] {
+    findings.extend(images);
+    for found in [zones, quotas, names, clusters] {
         match found {
             Ok(found) => findings.extend(found),
             // Who may not look, or an endpoint that does not know the operation, is told so and not stopped.
@@ -220,6 +235,38 @@ async fn repository(aws: &Aws, name: &str) -> Result<Option<Finding>> {
     }
 }
 
+/// Clusters of these names that others have: an account and region has one of a name.
+async fn clusters(aws: &Aws, new: &[&Stack]) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for name in named(new, "AWS::MSK::Cluster", "ClusterName") {
+        let answer = aws.kafka.list_clusters_v2().cluster_name_filter(&name).send().await?;
+        let same = answer
+            .cluster_info_list()
+            .iter()
+            .find(|one| one.cluster_name() == Some(&name));
+        if let Some(taken) = same {
+            let state = taken.state().map_or("unknown", |state| state.as_str());
+            findings.push(fatal(
+                format!("the MSK cluster {name} ({state}) exists and belongs to no stack of this environment"),
+                "rename the project, or delete the cluster if nobody needs its topics; one that is being deleted takes minutes to go",
+            ));
+        }
+    }
+    let names = named(new, "AWS::ECS::Cluster", "ClusterName");
+    if !names.is_empty() {
+        let answer = aws.ecs.describe_clusters().set_clusters(Some(names)).send().await?;
+        let active = answer.clusters().iter().filter(|one| one.status() == Some("ACTIVE"));
+        findings.extend(active.map(|taken| {
+            let name = taken.cluster_name().unwrap_or_default();
+            fatal(
+                format!("the ECS cluster {name} exists and belongs to no stack of this environment"),
+                "rename the project, or delete the cluster if nobody runs anything in it",
+            )
+        }));
+    }
+    Ok(findings)
+}
+
 fn resources<'a>(stacks: &'a [&Stack], kind: &'a str) -> impl Iterator<Item = &'a Value> {
     let all = stacks
         .iter()
@@ -255,7 +302,11 @@ mod tests {
             told.len() == 1 && !told[0].fatal && told[0].what.contains("plain HTTP on port 80"),
             "{told:?}"
         );
-        assert!(settings(&manifest, true).is_empty());
+        let local = settings(&manifest, true);
+        assert!(
+            local.iter().all(|found| !found.what.contains("plain HTTP")),
+            "{local:?}"
+        );
         manifest.ingress.certificate = Some("my-certificate".into());
         assert!(settings(&manifest, false)[0].fatal);
     }
