@@ -183,27 +183,31 @@ mod tests {
             },
         );
         insta::assert_snapshot!(render(&found, true), @r"
-        a first deployment takes about 34 min
+        a first deployment takes about 36 min
 
         critical path:
+            2 min 2 s  keys/Key  AWS::KMS::Key  (rain's average)
            1 min 46 s  network/NatGateway1  AWS::EC2::NatGateway  (rain's average)
                30 min  messaging/KafkaCluster  AWS::MSK::Cluster  (rain's average)
            1 min 59 s  analytics-service/Service  AWS::ECS::Service  (rain's average)
 
         by stack:
+            2 min 2 s  patient-management-prod-keys  (1 resources)
+                  0 s  patient-management-prod-alarms  (2 resources)
            1 min 46 s  patient-management-prod-network  (91 resources)
                   0 s  patient-management-prod-registry  (6 resources)
-           9 min 55 s  patient-management-prod-data  (14 resources)
-               30 min  patient-management-prod-messaging  (4 resources)
-           1 min 56 s  patient-management-prod-platform  (4 resources)
-           1 min 59 s  patient-management-prod-auth-service  (10 resources)
-           1 min 59 s  patient-management-prod-analytics-service  (10 resources)
-           1 min 59 s  patient-management-prod-billing-service  (10 resources)
-           1 min 59 s  patient-management-prod-notification-service  (10 resources)
-           1 min 59 s  patient-management-prod-patient-service  (10 resources)
-           1 min 59 s  patient-management-prod-api-gateway  (14 resources)
+           9 min 55 s  patient-management-prod-data  (35 resources)
+               30 min  patient-management-prod-messaging  (11 resources)
+           1 min 56 s  patient-management-prod-platform  (6 resources)
+           1 min 59 s  patient-management-prod-auth-service  (11 resources)
+           1 min 59 s  patient-management-prod-analytics-service  (13 resources)
+           1 min 59 s  patient-management-prod-billing-service  (11 resources)
+           1 min 59 s  patient-management-prod-notification-service  (13 resources)
+           1 min 59 s  patient-management-prod-patient-service  (13 resources)
+           1 min 59 s  patient-management-prod-api-gateway  (18 resources)
+                  0 s  patient-management-prod-dashboard  (1 resources)
 
-        29 other types have not been measured; they take seconds as a rule
+        35 other types have not been measured; they take seconds as a rule
         ");
     }
 }

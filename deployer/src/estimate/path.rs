@@ -57,10 +57,13 @@ pub fn estimate(stacks: &[(&Stack, Vec<Change>)], durations: &Durations) -> Esti
         ends.insert(&stack.name, (begun + own.seconds, path));
         alone.push(own);
     }
-    let (seconds, critical) = ends
-        .into_values()
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .unwrap_or_default();
+    // Of several that take equally long, the first in the plan's order: the same answer each time.
+    let (mut seconds, mut critical) = (0.0, Vec::new());
+    for end in stacks.iter().filter_map(|(stack, _)| ends.remove(stack.name.as_str())) {
+        if end.0 > seconds {
+            (seconds, critical) = end;
+        }
+    }
     let mut unknown: Vec<String> = stacks
         .iter()
         .flat_map(|(_, changes)| changes)

@@ -5,7 +5,7 @@ use super::clock;
 use crate::error::Error;
 use crate::target::{Aws, Session};
 
-/// Credentials that end sooner, in seconds, do not last for a first deployment ("about 34 min" of `estimate`).
+/// Credentials that end sooner, in seconds, do not last for a first deployment.
 const SOON: i64 = 45 * 60;
 
 pub async fn checks(session: &Session) -> Vec<Check> {
