@@ -130,3 +130,19 @@ fn alarms_are_on_for_all_services_or_for_one() {
     let refused = error_of(&format!("{SMALL}\n[alarms]\nenabled = true\nemail = \"nobody\"\n"));
     assert!(refused.contains("'nobody' is no e-mail address"), "{refused}");
 }
+
+#[test]
+fn a_database_is_not_named_with_a_word_that_postgresql_keeps() {
+    let text = SMALL.replace("[databases.orders]", "[databases.orders]\nname = \"order\"");
+    insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:9: databases.orders.name: 'order' is a word that RDS or PostgreSQL keeps for itself; say another `name = "…"`"#);
+}
+
+#[test]
+fn iam_is_for_brokers_of_the_platform() {
+    let text = format!("{SMALL}\n[kafka]\nsecurity = \"msk-iam\"\nbootstrap = \"broker.example.org:9092\"\n");
+    let refused = error_of(&text);
+    assert!(
+        refused.contains("kafka.security: \"msk-iam\" is for a cluster of this platform"),
+        "{refused}"
+    );
+}

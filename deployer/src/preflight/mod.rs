@@ -310,4 +310,20 @@ mod tests {
         manifest.ingress.certificate = Some("my-certificate".into());
         assert!(settings(&manifest, false)[0].fatal);
     }
+
+    #[test]
+    fn iam_for_brokers_is_refused_where_no_broker_asks_for_it_and_the_setting_is_named() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
+        let mut manifest = Manifest::load(&path, "prod").expect("the manifest");
+        let refused = settings(&manifest, true)
+            .into_iter()
+            .find(|told| told.fatal)
+            .expect("a finding");
+        assert!(
+            refused.what.contains("kafka.security") && refused.hint.contains("plaintext"),
+            "{refused:?}"
+        );
+        manifest.kafka.as_mut().expect("kafka").security = KafkaSecurity::Plaintext;
+        assert!(!settings(&manifest, true).iter().any(|told| told.fatal));
+    }
 }

@@ -127,6 +127,10 @@ fn describe() {
         "Times that partitions came or went, by change"
     );
     counter!(
+        "kafka_client_troubles_total",
+        "What librdkafka complained of, by kind; the log has two lines a minute of each"
+    );
+    counter!(
         "kafka_letters_failed_total",
         "Dead letters that could not be written, by the topic of the message"
     );
