@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::readme::{blocks, paste};
 use support::{Said, Scratch, curl};
 
 /// The project's own manifest under another name, and what a person would do with it.
@@ -97,6 +98,7 @@ fn a_system_is_deployed_used_changed_broken_killed_and_destroyed() {
     it_is_deployed(&system);
     its_curl_lines_work(&system);
     a_second_up_changes_nothing(&system);
+    the_readmes_tour_works(&system);
     two_at_once_are_refused(&system);
     a_change_is_previewed_and_applied(&system);
     a_service_that_exits_at_start_is_rolled_back(&system);
@@ -142,6 +144,36 @@ fn a_second_up_changes_nothing(system: &System) {
     );
     let said = system.run(&["diff", "--exit-code"]);
     assert_eq!(said.code, 0, "diff after up finds nothing");
+}
+
+/// The tour's commands as they stand, but for the one that never ends and the one that ends all.
+fn the_readmes_tour_works(system: &System) {
+    let blocks = blocks("A tour");
+    let [commands, requests, aws] = blocks.as_slice() else {
+        panic!("the tour has {} blocks of commands instead of 3", blocks.len());
+    };
+    // what is committed beside the manifest in a checkout
+    assert_eq!(paste(system, "pms-test", "scripts/deployer synth").code, 0);
+    for line in commands.lines().filter(|line| !line.contains("deployer destroy")) {
+        let endless = line.contains("logs -f");
+        let line = if endless {
+            format!("timeout --signal INT 3 {line}")
+        } else {
+            line.to_owned()
+        };
+        let said = paste(system, "pms-test", &line);
+        assert!(said.code == 0 || endless && !said.out.is_empty(), "`{line}` failed");
+    }
+    let said = paste(system, "pms-test", requests);
+    assert_eq!(said.code, 0);
+    for word in ["\"Ada Lovelace\"", "\"ageBands\""] {
+        assert!(said.out.contains(word), "the answers show {word}");
+    }
+    let said = paste(system, "pms-test", aws);
+    assert_eq!(said.code, 0, "the aws CLI is answered");
+    for word in ["CREATE_COMPLETE", "events", "serviceArns", "patient-service"] {
+        assert!(said.out.contains(word), "the aws CLI shows {word}");
+    }
 }
 
 fn two_at_once_are_refused(system: &System) {

@@ -1,6 +1,8 @@
 //! What the tests that deploy something share: the CLI on an endpoint of its own, and what it said.
 
 #[allow(dead_code, reason = "each test file uses its part of these")]
+pub mod readme;
+#[allow(dead_code, reason = "each test file uses its part of these")]
 pub mod registry;
 #[allow(dead_code, reason = "each test file uses its part of these")]
 pub mod stranger;
