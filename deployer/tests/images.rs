@@ -2,7 +2,6 @@
 //!
 //! Run by `scripts/test images`: it compiles, and wants Debian's docker-registry.
 
-#[allow(dead_code, reason = "each test file uses its part of these")]
 mod support;
 
 use support::registry::{BreakingLine, Registry};

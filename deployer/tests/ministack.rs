@@ -3,7 +3,6 @@
 //! Ignored unless asked for, since it needs ministack on PATH and the services compiled: `scripts/test ministack`. No
 //! Docker is used, so that what is seen is the same everywhere: the stacks are real, and nothing runs behind them.
 
-#[allow(dead_code, reason = "each test file uses its part of it")]
 mod support;
 
 use std::path::Path;

@@ -65,7 +65,7 @@ struct Follower {
 }
 
 impl Follower {
-    fn new(scratch: &Scratch) -> (Child, ChildStdout) {
+    fn spawn(scratch: &Scratch) -> (Child, ChildStdout) {
         let mut command = scratch.command(&["logs", "-f", "--since", "1h"]);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("deployer runs");
         let out = child.stdout.take().expect("its stdout");
@@ -73,7 +73,7 @@ impl Follower {
     }
 
     fn start(scratch: &Scratch) -> Self {
-        let (child, out) = Self::new(scratch);
+        let (child, out) = Self::spawn(scratch);
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             BufReader::new(out)
@@ -116,7 +116,7 @@ fn logs_are_followed_over_streams_until_ctrl_c(scratch: &Scratch) {
 }
 
 fn a_follower_whose_reader_goes_ends_silently(scratch: &Scratch) {
-    let (mut child, out) = Follower::new(scratch);
+    let (mut child, out) = Follower::spawn(scratch);
     let mut reader = BufReader::new(out);
     let mut line = String::new();
     reader.read_line(&mut line).expect("a line");

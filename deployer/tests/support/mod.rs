@@ -1,10 +1,9 @@
 //! What the tests that deploy something share: the CLI on an endpoint of its own, and what it said.
 
-#[allow(dead_code, reason = "each test file uses its part of these")]
+#![allow(dead_code, reason = "each test file uses its part of these")]
+
 pub mod readme;
-#[allow(dead_code, reason = "each test file uses its part of these")]
 pub mod registry;
-#[allow(dead_code, reason = "each test file uses its part of these")]
 pub mod stranger;
 
 use std::net::TcpListener;
@@ -42,7 +41,6 @@ impl Scratch {
     }
 
     /// Changes the first occurrence in a file of the directory.
-    #[allow(dead_code, reason = "each test file uses its part of these")]
     pub fn edit(&self, file: &str, from: &str, to: &str) {
         let path = self.path().join(file);
         let text = std::fs::read_to_string(&path).unwrap();

@@ -158,7 +158,7 @@ async fn a_throttled_deployment_slows_down_and_ends_well() {
             let storm = (120..210).contains(&now.as_secs());
             let code = codes[count as usize % codes.len()];
             let status = if code == "SlowDown" { 503 } else { 400 };
-            (storm || count % 2 == 0).then(|| refusal(status, code, "Rate exceeded"))
+            (storm || count.is_multiple_of(2)).then(|| refusal(status, code, "Rate exceeded"))
         })
         .await;
     let run = up(&story, &endpoint, &plan(false), keys(&["KEY"])).await;

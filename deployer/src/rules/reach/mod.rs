@@ -171,10 +171,10 @@ impl World {
                             note(from.end(), to.end());
                         }
                     }
-                    if self.from_internet(to, protocol, port) {
+                    if self.internet_reaches(to, protocol, port) {
                         note(End::Internet, to.end());
                     }
-                    if self.to_internet(to, protocol, port) {
+                    if self.reaches_internet(to, protocol, port) {
                         note(to.end(), End::Internet);
                     }
                 }
@@ -199,7 +199,7 @@ impl World {
             && self.groups.allow(&to.groups, Side::Ingress, protocol, port, peer(from))
     }
 
-    fn from_internet(&self, to: &Component, protocol: &str, port: u16) -> bool {
+    fn internet_reaches(&self, to: &Component, protocol: &str, port: u16) -> bool {
         to.public
             && self.routes.through_gateway(&to.subnets)
             && self
@@ -207,7 +207,7 @@ impl World {
                 .allow(&to.groups, Side::Ingress, protocol, port, self.outside())
     }
 
-    fn to_internet(&self, from: &Component, protocol: &str, port: u16) -> bool {
+    fn reaches_internet(&self, from: &Component, protocol: &str, port: u16) -> bool {
         let route = self.routes.through_nat(&from.subnets) || from.public && self.routes.through_gateway(&from.subnets);
         route
             && from.kind != Kind::LoadBalancer

@@ -209,8 +209,9 @@ impl Line {
 
 impl Played {
     fn status(&self, now: Duration) -> &str {
-        let own = self.events.iter().filter(|line| line.who == "stack" && line.at <= now);
-        own.last().map_or("REVIEW_IN_PROGRESS", |line| line.status.as_str())
+        let mut own = self.events.iter().filter(|line| line.who == "stack" && line.at <= now);
+        own.next_back()
+            .map_or("REVIEW_IN_PROGRESS", |line| line.status.as_str())
     }
 
     fn described(&self, name: &str, now: Duration) -> String {
