@@ -29,7 +29,7 @@ fn a_protected_system_goes_only_by_its_typed_name_and_then_wholly() {
     ] {
         assert!(plan.out.contains(word), "the plan says `{word}`");
     }
-    let before = system.run(&["events", "--json"]).out;
+    let before = system.run(&["events"]).out;
     for refused in [
         ["destroy", "--yes", "--confirm", "hello-dev"].as_slice(),
         &["destroy", "--yes", "--lift-protection"],
@@ -37,11 +37,7 @@ fn a_protected_system_goes_only_by_its_typed_name_and_then_wholly() {
     ] {
         assert_eq!(system.run(refused).code, 1);
     }
-    assert_eq!(
-        system.run(&["events", "--json"]).out,
-        before,
-        "what is refused begins nothing"
-    );
+    assert_eq!(system.run(&["events"]).out, before, "what is refused begins nothing");
     assert_eq!(system.run(&["up", "--yes"]).code, 0, "it still serves");
 
     let gone = system.run(&["destroy", "--lift-protection", "--confirm", "hello-dev"]);
