@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use super::egress::{Egress, network};
+
 /// `kafka.bootstrap`: no cluster is made, and the topics are their operator's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bootstrap {
@@ -24,20 +26,25 @@ impl Bootstrap {
             .split(',')
             .map(|one| broker(one.trim()))
             .collect::<Result<_, _>>()?;
-        let cidr = cidr.map(network).transpose()?;
+        cidr.map(network).transpose()?;
+        let cidr = cidr.map(str::to_owned);
         Ok(Self { brokers, cidr })
     }
 
-    /// Networks and ports of the brokers, each once: where the manifest names no network, a broker given by its address
+    /// The ways to the brokers, each once: where the manifest names no network, a broker given by its address
     /// is that address, and one given by its name may be anywhere.
-    pub fn destinations(&self) -> Vec<(String, u16)> {
+    pub fn destinations(&self) -> Vec<Egress> {
         let mut found = Vec::new();
         for broker in &self.brokers {
             let alone = || match broker.host.parse::<Ipv4Addr>() {
                 Ok(address) => format!("{address}/32"),
                 Err(_) => "0.0.0.0/0".to_owned(),
             };
-            let destination = (self.cidr.clone().unwrap_or_else(alone), broker.port);
+            let destination = Egress {
+                cidr: self.cidr.clone().unwrap_or_else(alone),
+                port: broker.port,
+                reason: "brokers outside this platform".to_owned(),
+            };
             if !found.contains(&destination) {
                 found.push(destination);
             }
@@ -71,17 +78,6 @@ fn broker(text: &str) -> Result<Broker, String> {
     }
 }
 
-fn network(text: &str) -> Result<String, String> {
-    let parts = text.split_once('/').and_then(|(address, bits)| {
-        let bits: u8 = bits.parse().ok()?;
-        Some((address.parse::<Ipv4Addr>().ok()?, bits))
-    });
-    match parts {
-        Some((_, bits)) if bits <= 32 => Ok(text.to_owned()),
-        _ => Err(format!("'{text}' is not an IPv4 network as in 10.30.0.0/16")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,10 +86,14 @@ mod tests {
     fn brokers_are_reached_at_their_address_their_network_or_anywhere() {
         let named = Bootstrap::parse("a.example:9092, 10.1.2.3:9093,a.example:9092", None).expect("brokers");
         assert_eq!(named.to_string(), "a.example:9092,10.1.2.3:9093,a.example:9092");
+        let ways = |bootstrap: &Bootstrap| -> Vec<(String, u16)> {
+            let ways = bootstrap.destinations().into_iter();
+            ways.map(|way| (way.cidr, way.port)).collect()
+        };
         let anywhere = ("0.0.0.0/0".to_owned(), 9092);
-        assert_eq!(named.destinations(), [anywhere, ("10.1.2.3/32".to_owned(), 9093)]);
+        assert_eq!(ways(&named), [anywhere, ("10.1.2.3/32".to_owned(), 9093)]);
         let within = Bootstrap::parse("a.example:9092", Some("10.30.0.0/16")).expect("brokers");
-        assert_eq!(within.destinations(), [("10.30.0.0/16".to_owned(), 9092)]);
+        assert_eq!(ways(&within), [("10.30.0.0/16".to_owned(), 9092)]);
     }
 
     #[test]

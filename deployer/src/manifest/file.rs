@@ -181,6 +181,8 @@ pub struct Service {
     pub publishes: Option<Vec<String>>,
     pub consumes: Option<Vec<String>>,
     pub calls: Option<Vec<Call>>,
+    /// Where it may go outside the platform, besides HTTPS: a mail server, a collector of traces.
+    pub egress: Option<Vec<Egress>>,
     pub environment: BTreeMap<String, String>,
     pub secrets: Option<Vec<String>>,
     pub alarms: Option<bool>,
@@ -195,6 +197,16 @@ pub struct Call {
     pub port: String,
     /// A variable that holds a secret which deployer generates for this link and gives to both ends.
     pub secret: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Egress {
+    /// An IPv4 network.
+    pub cidr: String,
+    /// Of TCP.
+    pub port: u16,
+    pub reason: String,
 }
 
 fn http() -> String {

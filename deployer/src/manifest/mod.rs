@@ -5,6 +5,7 @@
 
 mod bootstrap;
 mod check;
+mod egress;
 mod error;
 mod file;
 mod merge;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use bootstrap::Bootstrap;
+pub use egress::Egress;
 pub use error::ManifestError;
 pub use file::{KafkaSecurity, Nat, Scaling};
 
@@ -135,6 +137,8 @@ pub struct Service {
     pub publishes: Vec<String>,
     pub consumes: Vec<String>,
     pub calls: Vec<Call>,
+    /// Where it may go outside the platform, besides HTTPS.
+    pub egress: Vec<Egress>,
     pub environment: BTreeMap<String, String>,
     /// Variables whose values are generated for this service alone.
     pub secrets: Vec<String>,

@@ -52,13 +52,13 @@ fn an_environment_lays_its_tables_over_the_common_ones() {
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
     let text = SMALL.replace("database = \"orders\"", "databse = \"orders\"");
-    insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:18: unknown field `databse`, expected one of `package`, `image`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `databse = "orders"`)"#);
+    insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:18: unknown field `databse`, expected one of `package`, `image`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `egress`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `databse = "orders"`)"#);
 }
 
 #[test]
 fn an_unknown_key_in_an_environment_is_an_error_too() {
     let text = SMALL.replace("count = 3", "cuont = 3");
-    insta::assert_snapshot!(error_of(&text), @"deployer.toml:24: unknown field `cuont`, expected one of `package`, `image`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `cuont = 3`)");
+    insta::assert_snapshot!(error_of(&text), @"deployer.toml:24: unknown field `cuont`, expected one of `package`, `image`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `egress`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `cuont = 3`)");
 }
 
 #[test]
@@ -135,6 +135,22 @@ fn alarms_are_on_for_all_services_or_for_one() {
 fn a_database_is_not_named_with_a_word_that_postgresql_keeps() {
     let text = SMALL.replace("[databases.orders]", "[databases.orders]\nname = \"order\"");
     insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:9: databases.orders.name: 'order' is a word that RDS or PostgreSQL keeps for itself; say another `name = "…"`"#);
+}
+
+#[test]
+fn a_way_out_is_read_with_its_reason_and_needs_a_network_that_has_one() {
+    let way = "egress = [{ cidr = \"203.0.113.0/24\", port = 587, reason = \"mail\" }]";
+    let text = SMALL.replace("database = \"orders\"", &format!("database = \"orders\"\n{way}"));
+    let manifest = read(&text, "dev").unwrap();
+    let orders = &manifest.service("orders").unwrap().egress;
+    assert_eq!((orders[0].cidr.as_str(), orders[0].port), ("203.0.113.0/24", 587));
+    assert!(manifest.service("web").unwrap().egress.is_empty());
+    let closed = format!("{text}\n[network]\nnat = \"none\"\n");
+    let refused = error_of(&closed);
+    assert!(refused.contains("there is no way out of this network"), "{refused}");
+    let inside = text.replace("203.0.113.0/24", "10.0.1.0/24");
+    let refused = error_of(&inside);
+    assert!(refused.contains("10.0.1.0/24 is inside this platform"), "{refused}");
 }
 
 #[test]

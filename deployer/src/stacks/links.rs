@@ -1,6 +1,6 @@
 //! What the links between services, databases and topics mean: who talks to whom on which port, and in which order.
 
-use crate::manifest::{KafkaSecurity, Manifest, Nat, Port, Service};
+use crate::manifest::{Bootstrap, Egress, KafkaSecurity, Manifest, Nat, Port, Service};
 use crate::template::logical_id;
 
 /// One path that traffic takes: from a security group to another, on a TCP port. Nothing else is open.
@@ -144,14 +144,20 @@ pub fn paths(manifest: &Manifest) -> Vec<Path> {
     paths
 }
 
-/// Where a service may go that is not in this VPC: the brokers that somebody else runs. Network and port.
-pub fn outside(manifest: &Manifest, service: &str) -> Vec<(String, u16)> {
-    let kafka = manifest.kafka.as_ref();
-    let bootstrap = kafka.and_then(|kafka| kafka.bootstrap.as_ref());
-    match bootstrap.filter(|_| manifest.service(service).is_some_and(Service::uses_kafka)) {
-        Some(bootstrap) => bootstrap.destinations(),
-        None => Vec::new(),
-    }
+/// Where a service may go that is not in this VPC, besides HTTPS: what its manifest says, and brokers that somebody
+/// else runs.
+pub fn outside(manifest: &Manifest, service: &str) -> Vec<Egress> {
+    let Some(service) = manifest.service(service) else {
+        return Vec::new();
+    };
+    let mut ways = service.egress.clone();
+    let kafka = manifest.kafka.as_ref().filter(|_| service.uses_kafka());
+    ways.extend(
+        kafka
+            .and_then(|kafka| kafka.bootstrap.as_ref())
+            .map_or_else(Vec::new, Bootstrap::destinations),
+    );
+    ways
 }
 
 /// The host name of a service inside the VPC.

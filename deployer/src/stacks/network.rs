@@ -213,10 +213,8 @@ fn security_group(manifest: &Manifest, vpc: &Handle, group: &Group) -> Resource 
         Group::Service(name) => {
             let rule = |cidr: &str, port: u16, reason: &str| json!({ "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": cidr, "Description": reason });
             let outside = links::outside(manifest, name);
-            let brokers = outside
-                .iter()
-                .map(|(cidr, port)| rule(cidr, *port, "brokers outside this platform"));
-            iter::once(rule("0.0.0.0/0", 443, outwards)).chain(brokers).collect()
+            let ways = outside.iter().map(|way| rule(&way.cidr, way.port, &way.reason));
+            iter::once(rule("0.0.0.0/0", 443, outwards)).chain(ways).collect()
         }
         _ => json!([{ "IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32",
                       "Description": "nothing: this address and type do not exist" }]),

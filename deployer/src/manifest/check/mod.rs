@@ -57,7 +57,7 @@ pub fn manifest(source: &Source, environment: &str, given: Settings, environment
     let services = given
         .services
         .iter()
-        .map(|(name, own)| service::service(&place, name, own, &given))
+        .map(|(name, own)| service::service(&place, name, own, &given, network.cidr))
         .collect::<Checked<Vec<_>>>()?;
     if services.is_empty() {
         return place.invalid(&["services"], "declares no service; add a table [services.<name>]");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::file::{self, Settings};
-use super::super::{Call, Port, Service};
+use super::super::{Call, Cidr, Egress, Nat, Port, Service};
 use super::{Checked, Place, is_name, is_variable, known};
 
 /// CPU units with the smallest and greatest memory that Fargate gives them (Amazon ECS: task size).
@@ -15,7 +15,7 @@ const FARGATE: &[(u32, u32, u32)] = &[
     (4096, 8192, 30720),
 ];
 
-pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings) -> Checked<Service> {
+pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings, platform: Cidr) -> Checked<Service> {
     let at = |key: &'static str| ["services", name, key];
     let common = &given.service_defaults;
     const SHARED: [&str; 8] = [
@@ -135,6 +135,7 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings)
         publishes: own.publishes.clone().unwrap_or_default(),
         consumes: own.consumes.clone().unwrap_or_default(),
         calls,
+        egress: egress(place, name, own, given, platform)?,
         environment,
         secrets,
         alarms: own
@@ -143,6 +144,18 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings)
             .unwrap_or(given.alarms.enabled.unwrap_or(false)),
         log_retention_days,
     })
+}
+
+fn egress(place: &Place, name: &str, own: &file::Service, given: &Settings, platform: Cidr) -> Checked<Vec<Egress>> {
+    let at = ["services", name, "egress"];
+    let ways = own.egress.as_ref().or(given.service_defaults.egress.as_ref());
+    let ways: Vec<_> = ways.into_iter().flatten().collect();
+    if !ways.is_empty() && given.network.nat == Some(Nat::None) {
+        return place.invalid(&at, "there is no way out of this network: `network.nat` is \"none\"");
+    }
+    ways.into_iter()
+        .map(|way| Egress::parse(way, platform).or_else(|wrong| place.invalid(&at, wrong)))
+        .collect()
 }
 
 fn ports(place: &Place, name: &str, own: &file::Service) -> Checked<Vec<Port>> {

@@ -114,11 +114,10 @@ fn declared(manifest: &Manifest) -> BTreeSet<Way> {
     for service in &manifest.services {
         let from = End::of(&Group::Service(service.name.clone()));
         ways.insert(tcp(from.clone(), End::Internet, stacks::HTTPS));
-        // brokers that somebody else runs
-        for (network, port) in stacks::links::outside(manifest, &service.name) {
-            let network = Network::parse(&network);
+        for way in stacks::links::outside(manifest, &service.name) {
+            let network = Network::parse(&way.cidr);
             if !vpc.zip(network).is_some_and(|(vpc, network)| vpc.contains(&network)) {
-                ways.insert(tcp(from.clone(), End::Internet, port));
+                ways.insert(tcp(from.clone(), End::Internet, way.port));
             }
         }
     }

@@ -3,6 +3,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::manifest::Egress;
 
 /// The plan of an environment, with the committed templates in the place of those just made.
 fn golden(environment: &str) -> (Manifest, Plan) {
@@ -87,6 +88,23 @@ fn without_nat_services_reach_the_endpoints_and_not_the_internet() {
             .iter()
             .any(|component| component.kind == Kind::Endpoint)
     );
+}
+
+#[test]
+fn a_way_out_that_the_manifest_names_is_open_for_that_service_alone() {
+    let (mut manifest, _) = golden("dev");
+    let notification = manifest.services.iter_mut().find(|s| s.name == "notification-service");
+    notification.expect("the service").egress.push(Egress {
+        cidr: "203.0.113.0/24".into(),
+        port: 587,
+        reason: "mail".into(),
+    });
+    let plan = stacks::plan(&manifest);
+    assert_eq!(told(&manifest, &plan), Vec::<String>::new());
+    let ways = World::of(&plan).ways().into_iter().filter(|way| way.port == 587);
+    let ways: Vec<(End, End)> = ways.map(|way| (way.from, way.to)).collect();
+    let from = End::of(&Group::Service("notification-service".into()));
+    assert_eq!(ways, [(from, End::Internet)]);
 }
 
 #[test]
