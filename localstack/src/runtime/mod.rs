@@ -1,5 +1,6 @@
 //! What runs: the processes and proxies behind the resources.
 
+pub mod authority;
 pub mod broker;
 pub mod daemon;
 pub mod discovery;

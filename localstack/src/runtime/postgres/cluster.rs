@@ -13,10 +13,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::authority::Authority;
 use super::install::Install;
 use super::owner::Owner;
 use super::parameters::Parameters;
+use crate::runtime::authority::Authority;
 use crate::runtime::daemon;
 use crate::runtime::task::Identity;
 

@@ -11,7 +11,7 @@ use super::model::{self, Task};
 use super::secrets;
 use super::shape::{flag, list, text, whole};
 use crate::Context;
-use crate::runtime::postgres::Authority;
+use crate::runtime::authority::Authority;
 use crate::runtime::task::OWN_AUTHORITIES;
 use crate::runtime::task::order::Command;
 use crate::runtime::task::process::{self, Container};
@@ -137,7 +137,7 @@ pub async fn prepare(cx: &Context, task: &Task, definition: &Value, container: &
 impl Prepared {
     pub async fn start(&self, cx: &Context, task: &Task) -> anyhow::Result<Container> {
         let folder = self.folder(cx, task);
-        let vouching = Authority::of(cx.state_dir()).certificate();
+        let vouching = Authority::of_databases(cx.state_dir()).certificate();
         let written = vouching.and_then(|pem| {
             std::fs::create_dir_all(&folder)?;
             Ok(std::fs::write(folder.join(OWN_AUTHORITIES), pem)?)

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::groups::{self, ParameterGroup, SubnetGroup};
 use super::rules;
-use crate::runtime::postgres::{Authority, Cluster, Install, Master};
+use crate::runtime::authority::Authority;
+use crate::runtime::postgres::{Cluster, Install, Master};
 use crate::service::records::{Kept, Record, Records};
 use crate::{AwsError, Context, Desired};
 
@@ -183,7 +184,7 @@ pub fn cluster(cx: &Context, record: &Record) -> Result<Cluster, AwsError> {
         folder: cx.state_dir().join("rds").join(&record.id),
         address: fact("address").parse().map_err(|_| broken())?,
         port: fact("port").parse().map_err(|_| broken())?,
-        authority: Authority::of(cx.state_dir()),
+        authority: Authority::of_databases(cx.state_dir()),
         forces_tls: parameters.forces_tls(&major(record)),
         parameters,
     })

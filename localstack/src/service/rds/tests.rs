@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::lifecycle::{self, INSTANCES};
 use crate::Context;
-use crate::runtime::postgres::{Authority, Install};
+use crate::runtime::authority::Authority;
+use crate::runtime::postgres::Install;
 use crate::service::testing::{context_with, create, desired};
 
 fn properties(id: &str, name: &str) -> Value {
@@ -66,7 +67,11 @@ async fn a_database_name_with_a_hyphen_fails_and_leaves_nothing() {
 /// Asks the database as a client does; what psql says when it is refused.
 async fn ask(cx: &Context, mode: &str, sql: &str) -> Result<String, String> {
     let authority = cx.state_dir().join("authority-for-clients.pem");
-    std::fs::write(&authority, Authority::of(cx.state_dir()).certificate().unwrap()).unwrap();
+    std::fs::write(
+        &authority,
+        Authority::of_databases(cx.state_dir()).certificate().unwrap(),
+    )
+    .unwrap();
     let mut psql = tokio::process::Command::new(Install::find().unwrap().tool("psql"));
     psql.args([
         "-X",
