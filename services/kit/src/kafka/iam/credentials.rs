@@ -1,5 +1,7 @@
 //! Credentials as ECS gives them to a task: a document at an address that only the task reaches.
 
+use std::net::IpAddr;
+
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use http::{Request, Uri, header::AUTHORIZATION};
@@ -13,6 +15,9 @@ use super::IamArgs;
 
 /// Where ECS answers its tasks (Amazon ECS Developer Guide, "Task IAM role").
 const ECS: &str = "http://169.254.170.2";
+/// Those that AWS' own SDKs ask without TLS beside loopback (AWS SDKs and Tools Reference Guide, "Container credential
+/// provider"): ECS, and EKS in both families.
+const PROVIDERS: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 /// The largest document that is read, in bytes.
 const LARGEST: usize = 64 * 1024;
 
@@ -81,9 +86,12 @@ impl Container {
         let uri: Uri = address
             .parse()
             .context("the address of the task's credentials is no URL")?;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let stays = |address: IpAddr| address.is_loopback() || PROVIDERS.contains(&host);
         ensure!(
-            uri.scheme_str() == Some("http"),
-            "the address of the task's credentials ({uri}) must be http://…: it never leaves the machine"
+            uri.scheme_str() == Some("http") && (host == "localhost" || host.parse().is_ok_and(stays)),
+            "the address of the task's credentials ({uri}) must be http:// on loopback, or the one of ECS or EKS: \
+             what it gives never leaves the machine"
         );
         Ok(Self { uri, authorization })
     }
@@ -118,6 +126,30 @@ impl Container {
 mod tests {
     use super::*;
     use axum::{Router, http::HeaderMap, routing::get};
+
+    #[test]
+    fn credentials_are_asked_for_on_this_machine_only() {
+        let taken = |address: &str| Container::new(address, None).is_ok();
+        for address in [
+            "http://169.254.170.2/v2/credentials/1",
+            "http://127.0.0.1:4566/a",
+            "http://[::1]:4566/a",
+            "http://localhost/a",
+            "http://[fd00:ec2::23]/v1/credentials",
+        ] {
+            assert!(taken(address), "{address}");
+        }
+        for address in [
+            "http://169.254.169.254/a",
+            "http://10.0.0.1/a",
+            "http://example.org/a",
+            "http://127.0.0.1.example.org/a",
+            "https://127.0.0.1/a",
+            "nonsense",
+        ] {
+            assert!(!taken(address), "{address}");
+        }
+    }
 
     #[tokio::test]
     async fn the_document_of_a_tasks_role_is_read_with_the_authorization_that_was_given() {
