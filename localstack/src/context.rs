@@ -36,7 +36,7 @@ impl Slice {
         Ipv4Addr::new(127, self.0, 1, n)
     }
 
-    /// MSK clusters: 127.x.2.n, port 9092.
+    /// MSK clusters: 127.x.2.n, ports 9092 and 9098.
     pub fn broker(self, n: u8) -> Ipv4Addr {
         Ipv4Addr::new(127, self.0, 2, n)
     }

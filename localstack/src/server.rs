@@ -105,6 +105,7 @@ pub fn router(cx: Context) -> Router {
         .route("/_localstack/health", get(health))
         .route("/_localstack/info", get(info))
         .route("/_localstack/shutdown", post(shutdown))
+        .route(service::ecs::credentials::ROUTE, get(service::ecs::credentials::answer))
         .fallback(aws)
         .layer(axum::middleware::from_fn(guard))
         .with_state(cx)

@@ -20,10 +20,11 @@ fn main() {
         sees_the_image_and_nothing_else(folder.path(), &image).await;
         tells_its_exit_code_and_is_asked_to_end(folder.path(), &image).await;
         what_the_image_lacks_is_missing(folder.path(), &image).await;
+        the_endpoints_authorities_take_the_place_of_the_images(folder.path(), &image).await;
         a_health_check_runs_inside(folder.path(), &image).await;
         an_init_passes_signals_on_and_the_exit_code_back(folder.path(), &image).await;
     });
-    println!("task: 5 passed");
+    println!("task: 6 passed");
 }
 
 async fn sees_the_image_and_nothing_else(folder: &Path, image: &Path) {
@@ -100,6 +101,34 @@ async fn what_the_image_lacks_is_missing(folder: &Path, image: &Path) {
     assert!(
         outcome.reason.as_deref().is_some_and(|r| r.contains("/usr/bin/env")),
         "{outcome:?}"
+    );
+}
+
+async fn the_endpoints_authorities_take_the_place_of_the_images(folder: &Path, image: &Path) {
+    let own = folder.join("trusts");
+    for bundle in task::OF_THE_SYSTEM.iter().chain([&task::OF_DATABASES]) {
+        let path = image.join(bundle.path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::create_dir_all(&own).unwrap();
+        fs::write(path, "the image's").unwrap();
+        fs::write(own.join(bundle.shown), format!("shown at {}\n", bundle.path)).unwrap();
+    }
+    // What the image has none of is not made.
+    fs::remove_file(image.join(task::OF_THE_SYSTEM[2].path)).unwrap();
+    let script = "for file in /etc/ssl/certs/* /etc/pki/tls/certs/*; do read -r line < \"$file\"; echo \"$line\"; done; \
+                  [ -e /etc/ssl/cert.pem ] || echo none; (echo x > /etc/ssl/certs/ca-certificates.crt) 2>/dev/null || echo sealed";
+    let container = start(folder, "trusts", image, script, "").await;
+    assert_eq!(container.ended().await.code, Some(0));
+    let lines = Output::open(&container.folder).unwrap().lines(true).unwrap();
+    assert_eq!(
+        lines,
+        [
+            "shown at etc/ssl/certs/ca-certificates.crt",
+            "shown at etc/ssl/certs/rds-global-bundle.pem",
+            "shown at etc/pki/tls/certs/ca-bundle.crt",
+            "none",
+            "sealed"
+        ]
     );
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context as _, anyhow};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
@@ -41,25 +42,36 @@ pub fn open(cx: &Context, purpose: &str, sealed: &str) -> anyhow::Result<Vec<u8>
     Ok(plain.to_vec())
 }
 
-/// Reads the key, or makes it at first use.
+/// What only this endpoint can say of `text`, in hexadecimal digits: the same each time.
+pub fn stamp(cx: &Context, purpose: &str, text: &str) -> anyhow::Result<String> {
+    let own = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes(cx)?), purpose.as_bytes());
+    let said = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, own.as_ref()), text.as_bytes());
+    Ok(hex::encode(said))
+}
+
 fn key(cx: &Context) -> anyhow::Result<RandomizedNonceKey> {
+    RandomizedNonceKey::new(&AES_256_GCM, &bytes(cx)?).map_err(|_| anyhow!("the key of the secrets is refused"))
+}
+
+/// Reads the key, or makes it at first use.
+fn bytes(cx: &Context) -> anyhow::Result<[u8; 32]> {
     let path = path(cx);
     let fresh: [u8; 32] = rand::random();
     // `create_new` decides between two first uses at once; a file written in part is told apart by its length.
-    let bytes = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => {
             file.write_all(&fresh)
                 .and_then(|()| file.sync_all())
                 .with_context(|| format!("cannot write {}", path.display()))?;
-            fresh.to_vec()
+            Ok(fresh)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?
+            let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let bytes = bytes.try_into();
+            bytes.map_err(|_| anyhow!("{} does not hold a key of 32 bytes", path.display()))
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot make {}", path.display())),
-    };
-    RandomizedNonceKey::new(&AES_256_GCM, &bytes)
-        .map_err(|_| anyhow!("{} does not hold a key of 32 bytes", path.display()))
+        Err(error) => Err(error).with_context(|| format!("cannot make {}", path.display())),
+    }
 }
 
 fn path(cx: &Context) -> std::path::PathBuf {
@@ -79,5 +91,15 @@ mod tests {
         assert_eq!(open(&cx, "a", &sealed).unwrap(), b"hush");
         assert!(open(&cx, "b", &sealed).is_err());
         assert!(open(&cx, "a", "AAAA").is_err());
+    }
+
+    #[test]
+    fn a_stamp_is_the_same_each_time_and_another_for_all_else() {
+        let ((cx, _folder), (other, _other_folder)) = (context(), context());
+        let said = stamp(&cx, "a", "text").unwrap();
+        assert_eq!(stamp(&cx, "a", "text").unwrap(), said);
+        for (cx, purpose, text) in [(&cx, "b", "text"), (&cx, "a", "other"), (&other, "a", "text")] {
+            assert_ne!(stamp(cx, purpose, text).unwrap(), said);
+        }
     }
 }

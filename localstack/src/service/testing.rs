@@ -11,13 +11,18 @@ use crate::{Config, Context, Desired, Failure, Resource, Service};
 
 /// An endpoint's context without services, in a folder of its own.
 pub fn context() -> (Context, TempDir) {
+    context_on(77)
+}
+
+/// The same on a loopback slice of its own, for what listens on fixed ports.
+pub fn context_on(slice: u8) -> (Context, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("state.redb")).unwrap();
     let state_dir = folder.path().to_owned();
     let config = Config {
         port: 0,
         state_dir,
-        slice: 77,
+        slice,
         region: "us-east-1".into(),
         broker: None,
     };

@@ -15,6 +15,8 @@ pub struct Kafka {
     java: PathBuf,
 }
 
+const CONTROLLER: u16 = 9093;
+
 const LOGGING: &str = "status=error\n\
     appender.console.type=Console\n\
     appender.console.name=console\n\
@@ -85,16 +87,18 @@ fn has_kafka(libs: &Path) -> bool {
 /// One replica of everything, few internal partitions, no wait before the first rebalance, topics only by request. The
 /// short session lets a broker that was killed come back at once: its former self is given up after two seconds.
 fn properties(settings: &Settings, data: &Path) -> String {
-    let (address, port) = (settings.address, settings.port);
-    let controller = port + 1;
+    let (address, port) = (settings.address, settings.listeners.own);
+    let guarded = settings.listeners.guarded;
+    let listens = guarded.map_or_else(String::new, |it| format!(",DOOR://{address}:{}", it.inside));
+    let tells = guarded.map_or_else(String::new, |it| format!(",DOOR://{address}:{}", it.outside));
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
-         controller.quorum.voters=1@{address}:{controller}\n\
-         listeners=PLAINTEXT://{address}:{port},CONTROLLER://{address}:{controller}\n\
-         advertised.listeners=PLAINTEXT://{address}:{port}\n\
+         controller.quorum.voters=1@{address}:{CONTROLLER}\n\
+         listeners=PLAINTEXT://{address}:{port},CONTROLLER://{address}:{CONTROLLER}{listens}\n\
+         advertised.listeners=PLAINTEXT://{address}:{port}{tells}\n\
          controller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,DOOR:PLAINTEXT\n\
          inter.broker.listener.name=PLAINTEXT\n\
          log.dirs={}\n\
          auto.create.topics.enable=false\n\

@@ -1,6 +1,7 @@
 //! The Kafka-protocol brokers behind MSK clusters.
 
 mod client;
+pub mod door;
 mod kafka;
 mod nisshi;
 mod server;
@@ -11,6 +12,7 @@ pub use server::Server;
 use std::path::PathBuf;
 
 use anyhow::bail;
+use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 /// What a broker is told.
@@ -19,9 +21,28 @@ pub struct Settings {
     /// Everything that the broker keeps.
     pub folder: PathBuf,
     pub address: std::net::Ipv4Addr,
-    pub port: u16,
+    pub listeners: Listeners,
     /// Sixteen bytes in URL-safe base64, as Kafka has it.
     pub cluster_id: String,
+}
+
+/// The ports of a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listeners {
+    /// For the endpoint itself.
+    pub own: u16,
+    /// Whether clients are told of that port, too.
+    pub open: bool,
+    pub guarded: Option<Guarded>,
+}
+
+/// A listener behind a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guarded {
+    /// Where the broker listens for those whom the door lets in.
+    pub inside: u16,
+    /// The door's port: what the broker tells them.
+    pub outside: u16,
 }
 
 /// A program that speaks the Kafka protocol.

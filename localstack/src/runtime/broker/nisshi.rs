@@ -30,11 +30,26 @@ impl Broker for Nisshi {
 
     fn command(&self, settings: &Settings) -> anyhow::Result<Command> {
         fs::create_dir_all(&settings.folder).context("cannot make the broker's folder")?;
-        let url = format!("tcp://{}:{}", settings.address, settings.port);
+        let url = |port: u16| format!("tcp://{}:{port}", settings.address);
+        // It has one listener: clients are told of the door where there is no other way in.
+        let listeners = settings.listeners;
+        let told = listeners.guarded.filter(|_| !listeners.open);
+        let told = told.map_or(listeners.own, |guarded| guarded.outside);
         let mut command = Command::new(&self.0);
-        command.args(["broker", "--cluster-id", &settings.cluster_id, "--listener-url", &url]);
+        command.args([
+            "broker",
+            "--cluster-id",
+            &settings.cluster_id,
+            "--listener-url",
+            &url(listeners.own),
+        ]);
         // A relative file: the broker runs in its folder.
-        command.args(["--advertised-listener-url", &url, "--storage-engine", "sqlite://msk.db"]);
+        command.args([
+            "--advertised-listener-url",
+            &url(told),
+            "--storage-engine",
+            "sqlite://msk.db",
+        ]);
         command.current_dir(&settings.folder);
         Ok(command)
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use super::{Client, Settings, choose};
+use super::{Client, Guarded, Settings, choose};
 use crate::runtime::daemon;
 use crate::runtime::task::Identity;
 
@@ -25,14 +25,14 @@ impl Server {
     pub fn client(&self) -> Client {
         Client {
             address: self.settings.address,
-            port: self.settings.port,
+            port: self.settings.listeners.own,
         }
     }
 
     /// Starts the broker, and returns its program's name when it answers.
     pub async fn start(&self) -> anyhow::Result<&'static str> {
         let broker = choose(self.broker.as_deref())?;
-        let (address, port) = (self.settings.address, self.settings.port);
+        let (address, port) = (self.settings.address, self.settings.listeners.own);
         if !daemon::is_free(address, port).await {
             bail!("{address}:{port} is taken by another process; the broker cannot listen there");
         }
@@ -40,6 +40,8 @@ impl Server {
         let log = self.settings.folder.join("broker.log");
         let process = daemon::start(command, &log)?;
         fs::write(self.pid_file(), serde_json::to_vec(&process)?).context("cannot write the broker's pid file")?;
+        fs::write(self.listeners_file(), serde_json::to_vec(&self.settings.listeners)?)
+            .context("cannot write down where the broker listens")?;
         let until = Instant::now() + START_PATIENCE;
         while let Err(error) = self.client().answers().await {
             if !process.is_alive() {
@@ -64,6 +66,29 @@ impl Server {
         process.is_alive().then_some(process)
     }
 
+    /// Whether the running broker listens where it should.
+    pub fn is_current(&self) -> bool {
+        let written = fs::read(self.listeners_file()).ok();
+        let written = written.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        // Brokers of endpoints before this one wrote nothing down, and had no door.
+        written.map_or(self.settings.listeners.guarded.is_none(), |found: super::Listeners| {
+            found == self.settings.listeners
+        })
+    }
+
+    /// The listener behind the door, where this broker has one.
+    pub fn guarded(&self) -> Option<Guarded> {
+        let listeners = self.settings.listeners;
+        match self.broker.as_deref() {
+            Some("nisshi") if listeners.open => None,
+            Some("nisshi") => listeners.guarded.map(|guarded| Guarded {
+                inside: listeners.own,
+                ..guarded
+            }),
+            _ => listeners.guarded,
+        }
+    }
+
     pub async fn stop(&self) {
         if let Some(process) = self.running() {
             daemon::stop(process, Signal::TERM, Duration::from_secs(20)).await;
@@ -85,5 +110,9 @@ impl Server {
 
     fn pid_file(&self) -> std::path::PathBuf {
         self.settings.folder.join("process.json")
+    }
+
+    fn listeners_file(&self) -> std::path::PathBuf {
+        self.settings.folder.join("listeners.json")
     }
 }

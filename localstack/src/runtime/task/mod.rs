@@ -17,4 +17,4 @@ mod user;
 pub use identity::Identity;
 pub use init::{ARGUMENT, init_main};
 pub use order::{Exec, Order, Outcome, Run};
-pub use root::OWN_AUTHORITIES;
+pub use root::{OF_DATABASES, OF_THE_SYSTEM, is_file_itself};

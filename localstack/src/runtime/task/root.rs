@@ -9,10 +9,32 @@ use rustix::fs::StatVfsMountFlags;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// A file of authorities in an image, and the file in a container's folder that takes its place.
+pub struct Bundle {
+    pub path: &'static str,
+    pub shown: &'static str,
+}
+
 /// Where images have the authorities of RDS (what deployer packs does); here it is the endpoint that vouches.
-const AUTHORITIES: &str = "etc/ssl/certs/rds-global-bundle.pem";
-/// The file in a container's folder that takes its place.
-pub const OWN_AUTHORITIES: &str = "authorities.pem";
+pub const OF_DATABASES: Bundle = Bundle {
+    path: "etc/ssl/certs/rds-global-bundle.pem",
+    shown: "authorities.pem",
+};
+/// Where images have those that everybody trusts, in the ways of Debian, Fedora and Alpine.
+pub const OF_THE_SYSTEM: [Bundle; 3] = [
+    Bundle {
+        path: "etc/ssl/certs/ca-certificates.crt",
+        shown: "system-authorities.debian.pem",
+    },
+    Bundle {
+        path: "etc/pki/tls/certs/ca-bundle.crt",
+        shown: "system-authorities.fedora.pem",
+    },
+    Bundle {
+        path: "etc/ssl/cert.pem",
+        shown: "system-authorities.alpine.pem",
+    },
+];
 const OWN_FILES: [&str; 3] = ["hosts", "resolv.conf", "hostname"];
 
 /// Builds the root on `folder/root` and moves into it. The caller is alone in a fresh mount namespace, and the first
@@ -35,10 +57,13 @@ pub fn enter(rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
     for name in OWN_FILES {
         bind_file(&folder.join(name), &root.join("etc").join(name))?;
     }
-    let (ours, theirs) = (folder.join(OWN_AUTHORITIES), root.join(AUTHORITIES));
-    if ours.is_file() && fs::symlink_metadata(&theirs).is_ok_and(|found| found.is_file()) {
-        rustix::mount::mount_bind(&ours, &theirs).context("cannot show the authorities of the databases")?;
-        seal(&theirs)?;
+    for bundle in OF_THE_SYSTEM.iter().chain([&OF_DATABASES]) {
+        let (ours, theirs) = (folder.join(bundle.shown), root.join(bundle.path));
+        if ours.is_file() && is_file_itself(&theirs) {
+            rustix::mount::mount_bind(&ours, &theirs)
+                .with_context(|| format!("cannot show the authorities in /{}", bundle.path))?;
+            seal(&theirs)?;
+        }
     }
     for name in ["tmp", "dev", "dev/shm", "proc", "sys"] {
         fs::create_dir(root.join(name))?;
@@ -67,6 +92,11 @@ pub fn enter(rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
     rustix::mount::unmount(".", UnmountFlags::DETACH).context("cannot let the old root go")?;
     rustix::process::chdir("/")?;
     Ok(())
+}
+
+/// Whether a file is there, and no link to one.
+pub fn is_file_itself(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
 /// A view of the container's own processes only; where a sandbox forbids a fresh one, the machine's.

@@ -1,20 +1,21 @@
 //! From a container definition to a running container.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::credentials;
 use super::model::{self, Task};
 use super::secrets;
 use super::shape::{flag, list, text, whole};
 use crate::Context;
 use crate::runtime::authority::Authority;
-use crate::runtime::task::OWN_AUTHORITIES;
-use crate::runtime::task::order::Command;
 use crate::runtime::task::process::{self, Container};
+use crate::runtime::task::{self, order::Command};
 use crate::service::{ecr, logs};
 
 /// A container as it is to be run; also what its health check needs later.
@@ -91,11 +92,7 @@ pub async fn prepare(cx: &Context, task: &Task, definition: &Value, container: &
     env.insert("AWS_REGION".into(), cx.region().into());
     env.insert("AWS_DEFAULT_REGION".into(), cx.region().into());
     env.insert("AWS_ENDPOINT_URL".into(), endpoint);
-    if text(definition, "taskRoleArn").is_some() {
-        env.entry("AWS_ACCESS_KEY_ID".into()).or_insert_with(|| "test".into());
-        env.entry("AWS_SECRET_ACCESS_KEY".into())
-            .or_insert_with(|| "test".into());
-    }
+    env.extend(credentials::variables(cx, task, definition)?);
     let config = unpacked.config;
     let strings = |value: &Value, member: &str| -> Option<Vec<String>> {
         let found = value.get(member)?.as_array()?;
@@ -137,12 +134,8 @@ pub async fn prepare(cx: &Context, task: &Task, definition: &Value, container: &
 impl Prepared {
     pub async fn start(&self, cx: &Context, task: &Task) -> anyhow::Result<Container> {
         let folder = self.folder(cx, task);
-        let vouching = Authority::of_databases(cx.state_dir()).certificate();
-        let written = vouching.and_then(|pem| {
-            std::fs::create_dir_all(&folder)?;
-            Ok(std::fs::write(folder.join(OWN_AUTHORITIES), pem)?)
-        });
-        written.context("CannotStartContainerError: the authority of the databases cannot be shown")?;
+        show_authorities(cx, &self.rootfs, &folder)
+            .context("CannotStartContainerError: the endpoint's authorities cannot be shown")?;
         process::start(&folder, &self.rootfs, self.command.clone())
             .await
             .context("CannotStartContainerError")
@@ -153,7 +146,26 @@ impl Prepared {
     }
 }
 
-fn check(rootfs: &std::path::Path, container: &Value) -> anyhow::Result<Option<Check>> {
+/// Whom the container is to trust: for databases the endpoint's authority alone, as it would be RDS; for all else the
+/// image's own authorities and the endpoint's, which stands for the public one that vouches for AWS's names.
+fn show_authorities(cx: &Context, rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    let databases = Authority::of_databases(cx.state_dir()).certificate()?;
+    fs::write(folder.join(task::OF_DATABASES.shown), databases)?;
+    let public = Authority::of_public_names(cx.state_dir()).certificate()?;
+    for bundle in &task::OF_THE_SYSTEM {
+        let theirs = rootfs.join(bundle.path);
+        if task::is_file_itself(&theirs) {
+            let mut all = fs::read(&theirs).with_context(|| format!("cannot read {}", theirs.display()))?;
+            all.push(b'\n');
+            all.extend_from_slice(public.as_bytes());
+            fs::write(folder.join(bundle.shown), all)?;
+        }
+    }
+    Ok(())
+}
+
+fn check(rootfs: &Path, container: &Value) -> anyhow::Result<Option<Check>> {
     let Some(given) = container.get("healthCheck") else {
         return Ok(None);
     };
@@ -165,7 +177,7 @@ fn check(rootfs: &std::path::Path, container: &Value) -> anyhow::Result<Option<C
         Some((kind, _)) if kind == "NONE" => return Ok(None),
         Some((kind, rest)) if kind == "CMD" => rest.to_vec(),
         Some((kind, rest)) if kind == "CMD-SHELL" => {
-            if std::fs::symlink_metadata(rootfs.join("bin/sh")).is_err() {
+            if fs::symlink_metadata(rootfs.join("bin/sh")).is_err() {
                 bail!(
                     "CannotStartContainerError: the health check is CMD-SHELL, and the image has no /bin/sh: use CMD"
                 );

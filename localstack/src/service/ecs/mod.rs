@@ -2,6 +2,7 @@
 
 mod capacity;
 mod cluster;
+pub mod credentials;
 mod drive;
 mod launch;
 mod live;
@@ -28,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 use crate::service::records::kept;
 use crate::service::{Call, Service};
 use crate::{AwsError, Context, ResourceType};
+
+pub use names::may_reach;
 
 pub fn service() -> Arc<dyn Service> {
     Arc::new(EcsService)

@@ -180,6 +180,14 @@ fn hosts(cx: &Context, task: &Task, names: &[Name], services: &[Service]) -> Res
     Ok(text)
 }
 
+/// Whether security groups let a task come to `groups` on this port. Who is no task here is not held to any.
+pub fn may_reach(cx: &Context, task: &str, groups: &[String], port: u16) -> Result<(), String> {
+    match model::task(cx, task).map_err(|error| error.message)? {
+        Some(task) => reaches(cx, &task.wish.security_groups, groups, port),
+        None => Ok(()),
+    }
+}
+
 fn reaches(cx: &Context, from: &[String], to: &[String], port: u16) -> Result<(), String> {
     match (from.is_empty(), to.is_empty()) {
         // Both are in the VPC's default group, whose members reach each other.

@@ -1,5 +1,6 @@
-//! IAM: roles and policies are kept and checked for form; nothing is denied here.
+//! IAM: roles and policies are kept and checked for form; only the brokers' doors ask what they allow.
 
+pub mod access;
 mod document;
 mod policy;
 mod role;
@@ -12,6 +13,8 @@ use serde_json::{Value, json};
 use crate::service::Call;
 use crate::service::records::kept;
 use crate::{AwsError, Context, ResourceType, Service};
+
+pub use role::{key_id, with_arn};
 
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Iam)

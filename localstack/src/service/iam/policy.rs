@@ -135,6 +135,28 @@ pub fn inline(cx: &Context, call: &Call) -> Result<Vec<(String, Value)>, AwsErro
     Ok(found)
 }
 
+/// The documents of all policies of a role that are known here; those that AWS manages are not.
+pub fn documents(cx: &Context, role: &Record) -> Result<Vec<Value>, AwsError> {
+    let inline = role.properties.get("Policies").and_then(Value::as_array);
+    let mut found: Vec<Value> = inline
+        .into_iter()
+        .flatten()
+        .map(|policy| policy["PolicyDocument"].clone())
+        .collect();
+    let document = |policy: &Record| policy.properties.get("PolicyDocument").cloned();
+    found.extend(attached_to(cx, &role.id)?.iter().filter_map(document));
+    for arn in texts(role.properties.get("ManagedPolicyArns")) {
+        found.extend(managed(cx, &arn)?);
+    }
+    Ok(found)
+}
+
+/// The document of a managed policy; none when it is not known here.
+pub fn managed(cx: &Context, arn: &str) -> Result<Option<Value>, AwsError> {
+    let policy = MANAGED.get(cx, arn)?;
+    Ok(policy.and_then(|policy| policy.properties.get("PolicyDocument").cloned()))
+}
+
 pub fn get_inline(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let wanted = call.required("PolicyName")?;
     let found = inline(cx, call)?.into_iter().find(|(name, _)| *name == wanted);

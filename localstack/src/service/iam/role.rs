@@ -130,6 +130,19 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"Roles": shown, "IsTruncated": false}))
 }
 
+/// The role with this ARN; none when it is gone, or was made anew under another path.
+pub fn with_arn(cx: &Context, wanted: &str) -> Result<Option<Record>, AwsError> {
+    let name = wanted.rsplit('/').next().unwrap_or_default();
+    Ok(ROLES.get(cx, name)?.filter(|role| arn(cx, role) == wanted))
+}
+
+/// The id of a temporary access key.
+pub fn key_id() -> String {
+    let mut id = id("ASIA");
+    id.truncate(20);
+    id
+}
+
 /// An id as IAM makes them: a prefix of four letters and 17 letters and digits.
 pub fn id(prefix: &str) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

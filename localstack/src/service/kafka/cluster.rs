@@ -60,7 +60,7 @@ impl ResourceType for Cluster {
         let mut record = lifecycle::find(cx, id)?;
         record.take(desired);
         lifecycle::check(&record)?;
-        CLUSTERS.put(cx, &record)?;
+        lifecycle::change(cx, &record).await?;
         Ok(resource(&record))
     }
 
@@ -109,8 +109,7 @@ impl ResourceType for Serverless {
 
     async fn create(&self, _cx: &Context, _desired: &Desired) -> Result<Resource, Failure> {
         Err(Failure::new(
-            "Serverless clusters take IAM authentication over TLS only, which no local broker has. \
-             Use AWS::MSK::Cluster here.",
+            "Serverless clusters are not run here. Use AWS::MSK::Cluster, which can ask for IAM authentication, too.",
         ))
     }
 

@@ -32,10 +32,18 @@ pub fn cluster(cx: &Context, call: &Call, shape: Shape) -> Result<Value, AwsErro
     Ok(json!({"clusterInfo": show(&asked(cx, call)?, shape)}))
 }
 
-/// The local broker speaks plaintext, whatever the template says of encryption.
+/// The addresses of the listeners that there are, each under the name of its kind.
 pub fn bootstrap(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let settings = lifecycle::server(cx, &asked(cx, call)?)?.settings;
-    Ok(json!({"bootstrapBrokerString": format!("{}:{}", settings.address, settings.port)}))
+    let server = lifecycle::server(cx, &asked(cx, call)?)?;
+    let (address, listeners) = (server.settings.address, server.settings.listeners);
+    let mut answer = json!({});
+    if listeners.open {
+        answer["bootstrapBrokerString"] = format!("{address}:{}", listeners.own).into();
+    }
+    if let Some(guarded) = server.guarded() {
+        answer["bootstrapBrokerStringSaslIam"] = format!("{address}:{}", guarded.outside).into();
+    }
+    Ok(answer)
 }
 
 pub fn nodes(cx: &Context, call: &Call) -> Result<Value, AwsError> {

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use super::access;
 use super::topic::TOPICS;
 use crate::runtime::broker::{Server, Settings};
 use crate::service::records::{Record, Records};
@@ -22,7 +23,6 @@ pub const ACTIVE: &str = "ACTIVE";
 /// What MSK calls the cluster's version, for optimistic updates; here it never moves.
 pub const VERSION: &str = "K3P5ROKL5A1OLE";
 
-const PORT: u16 = 9092;
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// Held while it is decided what becomes of a cluster.
@@ -56,7 +56,7 @@ pub fn check(record: &Record) -> Result<(), AwsError> {
             "The number of broker nodes must be a multiple of Availability Zones in the Client Subnets parameter.",
         );
     }
-    Ok(())
+    access::check(record)
 }
 
 /// Makes a cluster; returns when its broker answers. A failed one leaves nothing behind.
@@ -69,10 +69,13 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
         started = server.start() => started.map_err(AwsError::from),
         () = desired.cancel.cancelled() => Err(AwsError::new("Cancelled", "Resource creation cancelled")),
     };
-    match started {
-        Ok(broker) => {
-            record.facts.insert("broker".into(), broker.into());
-            record.facts.insert(STATE.into(), ACTIVE.into());
+    let opened = started.and_then(|broker| {
+        record.facts.insert("broker".into(), broker.into());
+        record.facts.insert(STATE.into(), ACTIVE.into());
+        access::keep_door(cx, &record.id, &self::server(cx, &record)?)
+    });
+    match opened {
+        Ok(()) => {
             CLUSTERS.put(cx, &record)?;
             Ok(record)
         }
@@ -119,7 +122,7 @@ pub fn server(cx: &Context, record: &Record) -> Result<Server, AwsError> {
     let settings = Settings {
         folder: cx.state_dir().join("kafka").join(fact("uuid")),
         address,
-        port: PORT,
+        listeners: access::listeners(record),
         cluster_id: fact("cluster_id"),
     };
     // The data belongs to the program that wrote it.
@@ -128,6 +131,20 @@ pub fn server(cx: &Context, record: &Record) -> Result<Server, AwsError> {
         settings,
         broker: broker.or_else(|| cx.config().broker.clone()),
     })
+}
+
+/// Gives an active cluster other settings; the broker starts anew when it has to listen elsewhere.
+pub async fn change(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    let part = cx.part::<Deciding>();
+    let _held = part.0.lock().await;
+    let wanted = server(cx, record)?;
+    if !wanted.is_current() {
+        access::close_door(cx, &record.id);
+        wanted.stop().await;
+        wanted.start().await?;
+    }
+    access::keep_door(cx, &record.id, &wanted)?;
+    CLUSTERS.put(cx, record)
 }
 
 /// Ends the broker and removes its data; a cluster that is not there is fine.
@@ -142,6 +159,7 @@ pub async fn delete(cx: &Context, arn: &str) -> Result<(), AwsError> {
         CLUSTERS.put(cx, &record)?;
     }
     let record = find(cx, arn)?;
+    access::close_door(cx, arn);
     server(cx, &record)?.destroy().await?;
     for topic in TOPICS.list(cx)? {
         if topic.has("ClusterArn", arn) {
@@ -179,7 +197,7 @@ pub async fn resume(cx: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the broker of an active cluster when it does not run.
+/// Starts the broker of an active cluster when it does not run, or not as it should; keeps its door open.
 async fn revive(cx: &Context, arn: &str) {
     let Ok(Some(record)) = CLUSTERS.get(cx, arn) else {
         return;
@@ -188,12 +206,15 @@ async fn revive(cx: &Context, arn: &str) {
         return;
     }
     let Ok(server) = server(cx, &record) else { return };
-    if server.running().is_some() {
-        return;
+    if server.running().is_none() || !server.is_current() {
+        tracing::info!(cluster = %arn, "starts the broker of a cluster");
+        server.stop().await;
+        if let Err(error) = server.start().await {
+            tracing::error!(cluster = %arn, error = format!("{error:#}"), "the broker of a cluster does not start");
+        }
     }
-    tracing::info!(cluster = %arn, "starts the broker of a cluster");
-    if let Err(error) = server.start().await {
-        tracing::error!(cluster = %arn, error = format!("{error:#}"), "the broker of a cluster does not start");
+    if let Err(error) = access::keep_door(cx, arn, &server) {
+        tracing::error!(cluster = %arn, %error, "the door of a cluster does not open");
     }
 }
 

@@ -1,11 +1,15 @@
 //! Amazon MSK: a cluster is a Kafka-protocol broker on loopback.
 
+mod access;
 mod cluster;
 mod describe;
+#[cfg(test)]
+mod iam_tests;
 mod lifecycle;
 mod records;
 #[cfg(test)]
 mod tests;
+mod token;
 mod topic;
 
 use std::sync::Arc;

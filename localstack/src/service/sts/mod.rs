@@ -1,4 +1,6 @@
-//! STS: who the caller is. Everybody is the account's root here.
+//! STS: who the caller is (everybody is the account's root here), and temporary credentials of roles.
+
+pub mod session;
 
 use std::sync::Arc;
 

@@ -1,0 +1,145 @@
+//! Who may connect to a cluster, on which port, and what is asked at the door.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::lifecycle;
+use super::token;
+use crate::runtime::authority::Authority;
+use crate::runtime::broker::door::{self, Door};
+use crate::runtime::broker::{Guarded, Listeners, Server};
+use crate::service::records::{Record, scalar, texts};
+use crate::service::sts::session::Session;
+use crate::service::{ecs, iam};
+use crate::{AwsError, Context};
+
+/// The ports of MSK (Amazon MSK Developer Guide, "Port information").
+const PLAINTEXT: u16 = 9092;
+const IAM: u16 = 9098;
+/// Ports that no client is told of: the broker's own where plaintext is off, and its listener behind the door.
+const HIDDEN: u16 = 9095;
+const INSIDE: u16 = 9097;
+
+const CONNECT: &str = "kafka-cluster:Connect";
+
+/// The doors that are open, by the cluster's ARN.
+#[derive(Default)]
+struct Doors(Mutex<HashMap<String, Open>>);
+
+struct Open {
+    guarded: Guarded,
+    _door: Door,
+}
+
+/// Where the broker of a cluster listens. Without IAM it takes anybody, whatever the template says of encryption.
+pub fn listeners(record: &Record) -> Listeners {
+    let iam = is_on(record, "/Sasl/Iam/Enabled");
+    let open = !iam || (is_on(record, "/Unauthenticated/Enabled") && in_transit(record) != "TLS");
+    Listeners {
+        own: if open { PLAINTEXT } else { HIDDEN },
+        open,
+        guarded: iam.then_some(Guarded {
+            inside: INSIDE,
+            outside: IAM,
+        }),
+    }
+}
+
+/// Refuses what MSK refuses.
+pub fn check(record: &Record) -> Result<(), AwsError> {
+    if is_on(record, "/Sasl/Iam/Enabled") && in_transit(record) == "PLAINTEXT" {
+        let words = "IAM access control needs encryption in transit: ClientBroker must be TLS or TLS_PLAINTEXT.";
+        return Err(AwsError::new("BadRequestException", words));
+    }
+    Ok(())
+}
+
+fn is_on(record: &Record, member: &str) -> bool {
+    let given = record.properties.get("ClientAuthentication");
+    let found = given.and_then(|given| given.pointer(member)).and_then(scalar);
+    found.as_deref() == Some("true")
+}
+
+fn in_transit(record: &Record) -> String {
+    let given = record.properties.get("EncryptionInfo");
+    let found = given.and_then(|given| given.pointer("/EncryptionInTransit/ClientBroker"));
+    found.and_then(Value::as_str).unwrap_or("TLS").to_owned()
+}
+
+/// Opens the door of a cluster whose broker has one, and closes that of any other.
+///
+/// # Errors
+/// When the door's port is taken.
+pub fn keep_door(cx: &Context, arn: &str, server: &Server) -> Result<(), AwsError> {
+    let doors = cx.part::<Doors>();
+    let mut doors = doors.0.lock().expect("no panic holds this lock");
+    let Some(guarded) = server.guarded() else {
+        doors.remove(arn);
+        return Ok(());
+    };
+    if doors.get(arn).is_some_and(|open| open.guarded == guarded) {
+        return Ok(());
+    }
+    doors.remove(arn);
+    let at = |port: u16| SocketAddr::from((server.settings.address, port));
+    let (asking, cluster) = (cx.clone(), arn.to_owned());
+    let door = door::open(
+        at(guarded.outside),
+        at(guarded.inside),
+        &Authority::of_public_names(cx.state_dir()),
+        Arc::new(move |token| admit(&asking, &cluster, token)),
+        cx.shutdown().child_token(),
+    )?;
+    doors.insert(arn.to_owned(), Open { guarded, _door: door });
+    Ok(())
+}
+
+pub fn close_door(cx: &Context, arn: &str) {
+    let doors = cx.part::<Doors>();
+    doors.0.lock().expect("no panic holds this lock").remove(arn);
+}
+
+/// The token is right, its role may connect, and security groups let its task come here. What the role may do with
+/// topics and groups is not asked.
+fn admit(cx: &Context, cluster: &str, token: &str) -> Result<(), String> {
+    let now = OffsetDateTime::now_utc();
+    let session = token::verify(token, cx.region(), now, |given| Session::of(cx, given))?;
+    iam::access::allows(cx, &session.role, CONNECT, cluster)?;
+    let record = lifecycle::find(cx, cluster).map_err(|error| error.message)?;
+    let groups = record.properties.get("BrokerNodeGroupInfo");
+    let groups = texts(groups.and_then(|info| info.get("SecurityGroups")));
+    ecs::may_reach(cx, &session.name, &groups, IAM)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ports(authentication: Value, transit: &str) -> (bool, u16, bool) {
+        let record = Record::bare(
+            "c",
+            json!({"ClientAuthentication": authentication,
+                   "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": transit}}}),
+        );
+        let found = listeners(&record);
+        (found.open, found.own, found.guarded.is_some())
+    }
+
+    #[test]
+    fn a_cluster_listens_where_its_template_says() {
+        let both = json!({"Sasl": {"Iam": {"Enabled": "true"}}, "Unauthenticated": {"Enabled": true}});
+        assert_eq!(ports(both.clone(), "TLS_PLAINTEXT"), (true, 9092, true));
+        assert_eq!(ports(both, "TLS"), (false, 9095, true));
+        let iam = json!({"Sasl": {"Iam": {"Enabled": true}}});
+        assert_eq!(ports(iam.clone(), "TLS_PLAINTEXT"), (false, 9095, true));
+        assert_eq!(ports(Value::Null, "TLS"), (true, 9092, false));
+        let bare = json!({"ClientAuthentication": iam, "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": "PLAINTEXT"}}});
+        assert!(check(&Record::bare("c", bare)).is_err());
+    }
+}
