@@ -102,6 +102,7 @@ fn a_system_is_deployed_used_changed_broken_killed_and_destroyed() {
     two_at_once_are_refused(&system);
     a_change_is_previewed_and_applied(&system);
     a_service_that_exits_at_start_is_rolled_back(&system);
+    it_turns_to_tls_and_iam_for_kafka(&system);
     it_survives_a_kill_of_the_endpoint(&system);
     it_is_destroyed_without_a_trace(&system);
 }
@@ -249,24 +250,59 @@ fn a_service_that_exits_at_start_is_rolled_back(system: &System) {
     assert_eq!(system.run(&["diff", "--exit-code"]).code, 0);
 }
 
-fn it_survives_a_kill_of_the_endpoint(system: &System) {
-    let token = system.token();
-    let patient =
-        r#"{"name":"Kept Patient","email":"kept@example.org","address":"1 Main St","dateOfBirth":"1980-02-03"}"#;
-    let authorization = format!("Authorization: Bearer {token}");
-    let patients = format!("{}/api/patients", system.url());
+/// In place, as a team would: the brokers, the rules, the roles and the services change in one `up`.
+fn it_turns_to_tls_and_iam_for_kafka(system: &System) {
+    system.edit("security = \"plaintext\"", "security = \"msk-iam\"");
+    let said = system.run(&["diff"]);
+    for word in ["msk-iam", "9098", "kafka-cluster:Connect"] {
+        assert!(said.all.contains(word), "diff names {word}");
+    }
+    assert_eq!(system.run(&["up", "--yes"]).code, 0);
+    assert_eq!(system.run(&["diff", "--exit-code"]).code, 0);
+    let brokers = format!("127.{}.2.1", 20 + system.endpoint % 200);
+    assert!(TcpStream::connect((brokers.as_str(), 9098)).is_ok(), "the door is open");
+    assert!(
+        TcpStream::connect((brokers.as_str(), 9092)).is_err(),
+        "plaintext is off"
+    );
+    let patient = create_patient(system, "Guarded Patient", "guarded@example.org");
+    reaches_analytics(system, &patient);
+}
+
+/// The id of a new patient.
+fn create_patient(system: &System, name: &str, email: &str) -> String {
+    let body = serde_json::json!({"name": name, "email": email, "address": "1 Main St", "dateOfBirth": "1980-02-03"});
     let made = curl(&[
         "-X",
         "POST",
         "-H",
-        &authorization,
+        &format!("Authorization: Bearer {}", system.token()),
         "-H",
         "Content-Type: application/json",
         "-d",
-        patient,
-        &patients,
+        &body.to_string(),
+        &format!("{}/api/patients", system.url()),
     ]);
-    assert!(made.contains("Kept Patient"), "{made}");
+    let made: Value = serde_json::from_str(&made).unwrap_or_else(|_| panic!("no patient: {made}"));
+    made["id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no id: {made}"))
+        .to_owned()
+}
+
+/// The event of a patient's creation goes from one service to another by Kafka.
+fn reaches_analytics(system: &System, patient: &str) {
+    let authorization = format!("Authorization: Bearer {}", system.token());
+    let events = format!("{}/api/analytics/events?patientId={patient}", system.url());
+    eventually("the event reaches analytics", 60, || {
+        curl(&["-H", &authorization, &events]).contains("PATIENT_CREATED")
+    });
+}
+
+fn it_survives_a_kill_of_the_endpoint(system: &System) {
+    let authorization = format!("Authorization: Bearer {}", system.token());
+    let patients = format!("{}/api/patients", system.url());
+    create_patient(system, "Kept Patient", "kept@example.org");
     let before = system.running();
 
     let pid = std::fs::read_to_string(system.state().join("endpoint.pid")).expect("the endpoint's pid");
@@ -285,6 +321,9 @@ fn it_survives_a_kill_of_the_endpoint(system: &System) {
     eventually("the endpoint runs what it ran, and nothing else", 15, || {
         system.running() == before
     });
+    // the brokers' door was the endpoint's own, and the services come back to the new one
+    let patient = create_patient(system, "Later Patient", "later@example.org");
+    reaches_analytics(system, &patient);
 }
 
 fn it_is_destroyed_without_a_trace(system: &System) {

@@ -13,6 +13,8 @@ use crate::cloudformation::Existing;
 use crate::error::{Error, Result};
 use crate::manifest::{KafkaSecurity, Manifest};
 use crate::stacks::{Plan, Stack};
+use crate::target::capabilities::matrix::Standing;
+use crate::target::capabilities::{Capability, Identity};
 use crate::target::{Aws, Session};
 
 /// VPCs that a region takes unless a higher quota was asked for (Amazon VPC quotas).
@@ -77,7 +79,7 @@ pub async fn preflight(
         images::look(aws, manifest),
     );
     identity?;
-    let mut findings = settings(manifest, session.is_local());
+    let mut findings = settings(manifest, &aws.endpoint, session.is_local());
     findings.extend(images);
     for found in [zones, quotas, names, clusters] {
         match found {
@@ -100,7 +102,7 @@ pub async fn preflight(
 }
 
 /// What the manifest alone tells.
-fn settings(manifest: &Manifest, local: bool) -> Vec<Finding> {
+fn settings(manifest: &Manifest, endpoint: &Identity, local: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     if manifest.protected && manifest.ingress.certificate.is_none() && !local {
         findings.push(warning(
@@ -112,16 +114,18 @@ fn settings(manifest: &Manifest, local: bool) -> Vec<Finding> {
             "set ingress.certificate to the ARN of an ACM certificate",
         ));
     }
-    if local
-        && let Some(kafka) = &manifest.kafka
+    // Services would wait for ever for brokers that do not know what they are shown.
+    if let Some(kafka) = &manifest.kafka
         && kafka.security == KafkaSecurity::MskIam
+        && endpoint.standing(Capability::BrokersWithIam) != Standing::Has
     {
         findings.push(fatal(
             format!(
-                "kafka.security is \"msk-iam\" in {}, and no broker of a local endpoint asks for TLS and IAM",
+                "kafka.security is \"msk-iam\" in {}, and the brokers of {endpoint} are not known to ask for TLS and IAM",
                 manifest.prefix()
             ),
-            "deploy it to AWS, or set security = \"plaintext\" under kafka for an environment that runs locally",
+            "deploy it to AWS or the embedded endpoint, or set security = \"plaintext\" under kafka for an environment \
+             that runs there",
         ));
     }
     if let Some(arn) = &manifest.ingress.certificate
@@ -291,39 +295,56 @@ fn named(stacks: &[&Stack], kind: &str, property: &str) -> Vec<String> {
 mod tests {
     use std::path::Path;
 
+    use serde_json::json;
+
     use super::*;
+    use crate::target::capabilities::Kind;
+
+    fn embedded() -> Identity {
+        Identity::of(&json!({"edition": "embedded"}), "http://127.0.0.1:4566")
+    }
 
     #[test]
     fn production_without_a_certificate_is_warned_of_on_aws_alone() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
         let mut manifest = Manifest::load(&path, "prod").expect("the manifest");
-        let told = settings(&manifest, false);
+        let aws = Identity::aws();
+        let told = settings(&manifest, &aws, false);
         assert!(
             told.len() == 1 && !told[0].fatal && told[0].what.contains("plain HTTP on port 80"),
             "{told:?}"
         );
-        let local = settings(&manifest, true);
+        let local = settings(&manifest, &embedded(), true);
         assert!(
             local.iter().all(|found| !found.what.contains("plain HTTP")),
             "{local:?}"
         );
         manifest.ingress.certificate = Some("my-certificate".into());
-        assert!(settings(&manifest, false)[0].fatal);
+        assert!(settings(&manifest, &aws, false)[0].fatal);
     }
 
     #[test]
     fn iam_for_brokers_is_refused_where_no_broker_asks_for_it_and_the_setting_is_named() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
         let mut manifest = Manifest::load(&path, "prod").expect("the manifest");
-        let refused = settings(&manifest, true)
-            .into_iter()
-            .find(|told| told.fatal)
-            .expect("a finding");
-        assert!(
-            refused.what.contains("kafka.security") && refused.hint.contains("plaintext"),
-            "{refused:?}"
-        );
+        let fatal = |manifest: &Manifest, endpoint: &Identity| {
+            let told = settings(manifest, endpoint, endpoint.kind != Kind::Aws);
+            told.into_iter().find(|told| told.fatal)
+        };
+        for product in ["ministack", "moto", "localstack", "somebody"] {
+            let health = json!({"product": product, "edition": if product == "localstack" { "pro" } else { "" }});
+            let endpoint = Identity::of(&health, "http://127.0.0.1:4566");
+            let refused = fatal(&manifest, &endpoint).expect("a finding");
+            assert!(
+                refused.what.contains("kafka.security") && refused.hint.contains("plaintext"),
+                "{refused:?}"
+            );
+        }
+        for does in [Identity::aws(), embedded()] {
+            assert_eq!(fatal(&manifest, &does), None, "{does}");
+        }
         manifest.kafka.as_mut().expect("kafka").security = KafkaSecurity::Plaintext;
-        assert!(!settings(&manifest, true).iter().any(|told| told.fatal));
+        let ministack = Identity::of(&json!({"product": "ministack"}), "http://127.0.0.1:4566");
+        assert_eq!(fatal(&manifest, &ministack), None);
     }
 }

@@ -25,6 +25,7 @@ pub enum Capability {
     RegistryAtItsUri,
     LoadBalancerAtItsPort,
     ManagedCredentials,
+    BrokersWithIam,
     OwnAccount,
 }
 
@@ -55,7 +56,7 @@ pub struct Row {
 
 use Standing::{Has, Lacks, Unverified, When};
 
-pub const MATRIX: [Row; 12] = [
+pub const MATRIX: [Row; 13] = [
     Row {
         capability: Capability::Outputs,
         what: "outputs of stacks that are made through change sets",
@@ -143,6 +144,14 @@ pub const MATRIX: [Row; 12] = [
         ministack: Lacks,
         moto: Lacks,
         instead: "the password is a generated secret of the data stack",
+    },
+    Row {
+        capability: Capability::BrokersWithIam,
+        what: "brokers that ask for TLS and IAM",
+        localstack: Unverified,
+        ministack: Lacks,
+        moto: Lacks,
+        instead: "`up` refuses kafka.security = \"msk-iam\" and names the setting",
     },
     Row {
         capability: Capability::OwnAccount,
