@@ -150,12 +150,17 @@ fn optional_date(value: &Value, label: &str) -> std::result::Result<Option<Date>
         Value::String(text) => text,
         _ => return Err(format!("{label} must be a date (YYYY-MM-DD)")),
     };
-    let format = format_description!("[year]-[month]-[day]");
-    // The format alone would take a sign and more digits (ISO 8601, expanded years), which no other part here takes.
-    let plain = text.len() == 10;
-    let date = Date::parse(text, format).ok().filter(|date| plain && date.year() > 0);
-    date.map(Some)
+    date(text)
+        .map(Some)
         .ok_or_else(|| format!("{label} must be a date (YYYY-MM-DD)"))
+}
+
+/// Reads YYYY-MM-DD, from the year 1 on: what PostgreSQL takes, too.
+///
+/// The format alone would take a sign, more digits (ISO 8601, expanded years) and the year 0.
+pub(super) fn date(text: &str) -> Option<Date> {
+    let date = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
+    date.filter(|date| text.len() == 10 && date.year() > 0)
 }
 
 #[cfg(test)]

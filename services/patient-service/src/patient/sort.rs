@@ -1,10 +1,9 @@
 //! The order of a list of patients.
 
 use kit::{Problem, Result};
-use time::{Date, macros::format_description};
 use utoipa::ToSchema;
 
-use super::Patient;
+use super::{Patient, input::date};
 use crate::page::Cursor;
 
 /// The order of a list; the id tells patients of equal keys apart.
@@ -86,7 +85,7 @@ impl Sort {
     pub fn cursor(self, text: &str) -> Result<Cursor> {
         let cursor = Cursor::parse(text, self.as_str())?;
         let dated = matches!(self, Self::DateOfBirth | Self::RegisteredDate);
-        if dated && Date::parse(&cursor.key, format_description!("[year]-[month]-[day]")).is_err() {
+        if dated && date(&cursor.key).is_none() {
             return Err(Problem::field(
                 "cursor",
                 "Cursor is malformed; take it from the Link header of a page",
@@ -98,11 +97,32 @@ impl Sort {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
 
     #[test]
     fn an_unknown_order_is_refused() {
         assert_eq!(Sort::parse(Some("-name")).expect("an order"), Sort::NameDescending);
         assert_eq!(Sort::parse(Some("';drop")).expect_err("no order").status(), 400);
+    }
+
+    #[test]
+    fn a_cursor_whose_date_the_database_would_refuse_is_refused_here() {
+        let cursor = |key: &str| {
+            let cursor = serde_json::json!({"sort": "dateOfBirth", "key": key, "id": uuid::Uuid::nil()});
+            Sort::DateOfBirth.cursor(&URL_SAFE_NO_PAD.encode(cursor.to_string()))
+        };
+        assert!(cursor("1990-05-17").is_ok());
+        for bad in [
+            "0000-01-01",
+            "-001-01-01",
+            "-0001-01-01",
+            "+1990-05-17",
+            "1990-02-30",
+            "",
+        ] {
+            assert_eq!(cursor(bad).expect_err(bad).status(), 400);
+        }
     }
 }

@@ -44,13 +44,19 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let Some(value) = parts.headers.get(header::IF_MATCH) else {
-            return Ok(Self::default());
-        };
-        value
-            .to_str()
-            .map(Self::parse)
-            .map_err(|_| Problem::bad_request("If-Match is malformed"))
+        // Several lines are one list (RFC 9110, 5.3).
+        let lines: Vec<&str> = parts
+            .headers
+            .get_all(header::IF_MATCH)
+            .iter()
+            .map(HeaderValue::to_str)
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|_| Problem::bad_request("If-Match is malformed"))?;
+        Ok(if lines.is_empty() {
+            Self::default()
+        } else {
+            Self::parse(&lines.join(","))
+        })
     }
 }
 
