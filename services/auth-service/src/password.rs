@@ -48,7 +48,7 @@ pub struct Turn {
     argon2: Argon2<'static>,
     nobody: Arc<str>,
     work: Arc<AtomicU64>,
-    permit: OwnedSemaphorePermit,
+    permit: Arc<OwnedSemaphorePermit>,
 }
 
 impl Passwords {
@@ -82,7 +82,7 @@ impl Passwords {
                 argon2: self.argon2.clone(),
                 nobody: self.nobody.clone(),
                 work: self.work.clone(),
-                permit,
+                permit: Arc::new(permit),
             }),
             _ => Err(Problem::unavailable(
                 "Too many logins are under way; try again in a few seconds",
@@ -107,6 +107,9 @@ impl Turn {
     pub async fn matches(&self, password: SecretString, stored: Option<String>) -> Result<Verdict> {
         let argon2 = self.argon2.clone();
         let nobody = self.nobody.clone();
+        // A hash that has begun goes on, also when its client leaves: it keeps the turn until it is done. Otherwise whoever
+        // connects and leaves would have any number computed at once, each with its memory.
+        let permit = self.permit.clone();
         self.work.fetch_add(1, Ordering::Relaxed);
         blocking(move || {
             let against = PasswordHash::new(stored.as_deref().unwrap_or(&nobody)).map_err(anyhow::Error::msg)?;
@@ -114,6 +117,7 @@ impl Turn {
             let same = argon2
                 .verify_password(password.expose_secret().as_bytes(), &against)
                 .is_ok();
+            drop(permit);
             Ok(match same && stored.is_some() {
                 false => Verdict::Wrong,
                 true if is_cheaper(&against, argon2.params()) => Verdict::Outdated,
@@ -191,6 +195,21 @@ mod tests {
             let found = turn.matches("correct horse".into(), Some(hash.clone())).await.ok();
             assert_eq!(found, Some(verdict), "{memory} KiB, {passes} passes");
         }
+    }
+
+    #[tokio::test]
+    async fn who_leaves_while_a_password_is_checked_does_not_give_the_turn_to_another_one() {
+        // 64 MiB take some ten milliseconds at the least.
+        let passwords = Passwords::with(Params::new(65_536, 1, 1, None).unwrap(), 1).unwrap();
+        let turn = passwords.turn().await.ok().unwrap();
+        tokio::select! {
+            biased;
+            _ = turn.matches("a guess".into(), None) => panic!("it cannot be done at once"),
+            () = std::future::ready(()) => {}
+        }
+        drop(turn);
+        assert_eq!(passwords.turns.available_permits(), 0, "the hash is still computed");
+        let _next = passwords.turn().await.ok().unwrap();
     }
 
     #[tokio::test]

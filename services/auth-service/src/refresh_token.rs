@@ -39,6 +39,10 @@ pub async fn start(db: impl PgExecutor<'_>, user: Uuid, now: OffsetDateTime) -> 
 pub async fn rotate(db: &mut PgConnection, token: &str, now: OffsetDateTime) -> sqlx::Result<Rotation> {
     type Row = (Uuid, Uuid, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>);
     let digest = fingerprint(token);
+    // The user first, then the token, as whoever disables a user does: otherwise each could wait for the other, and a
+    // successor could be born after the sessions were ended.
+    let lock = "select from users where id = (select user_id from refresh_tokens where digest = $1) for share";
+    sqlx::query(lock).bind(&digest).execute(&mut *db).await?;
     let row: Option<Row> = sqlx::query_as(
         "select family, user_id, expires_at, family_expires_at, used_at from refresh_tokens where digest = $1 for update",
     )

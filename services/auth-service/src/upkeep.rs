@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use time::OffsetDateTime;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -11,10 +13,14 @@ use crate::{refresh_token, throttle};
 /// How often that is.
 pub const PAUSE: Duration = Duration::from_secs(30);
 
+/// How long it may take: a database that vanished without a word must not end it for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Runs until the shutdown. A failure is logged and tried again: what is in memory serves meanwhile.
 pub async fn run(app: App, shutdown: CancellationToken) -> anyhow::Result<()> {
     while shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some() {
-        if let Err(error) = once(&app, OffsetDateTime::now_utc()).await {
+        let done = timeout(PATIENCE, once(&app, OffsetDateTime::now_utc())).await;
+        if let Err(error) = done.context("the database is silent").flatten() {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "the upkeep failed; it is tried again in {} s",

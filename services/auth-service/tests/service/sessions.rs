@@ -57,6 +57,38 @@ async fn of_two_uses_at_the_same_instant_one_wins_and_the_family_ends() {
 }
 
 #[tokio::test]
+async fn a_refresh_that_meets_the_end_of_all_sessions_waits_for_it_and_is_refused() {
+    let Some(service) = Service::start().await else { return };
+    let session = service.login(ADMIN, PASSWORD).await.1;
+    let mut change = service.database.pool.begin().await.unwrap();
+    let id: uuid::Uuid = sqlx::query_scalar("select id from users for update")
+        .fetch_one(&mut *change)
+        .await
+        .unwrap();
+    let refresh = service.post("/refresh", json!({ "refreshToken": session["refreshToken"] }));
+    let end = async {
+        let waiting = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+        while !sqlx::query_scalar::<_, bool>(waiting)
+            .fetch_one(&service.database.pool)
+            .await
+            .unwrap()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        auth_service::refresh_token::end_all(&mut *change, id).await.unwrap();
+        change.commit().await.unwrap();
+    };
+    let ((status, _), ()) = tokio::join!(refresh, end);
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let left: i64 = sqlx::query_scalar("select count(*) from refresh_tokens")
+        .fetch_one(&service.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(left, 0, "no successor was born");
+    service.database.drop().await;
+}
+
+#[tokio::test]
 async fn a_user_who_is_disabled_or_has_another_role_is_out_at_once_here_and_cannot_refresh() {
     let Some(service) = Service::start().await else { return };
     let admin = service.admin().await;
