@@ -10,7 +10,7 @@ pub mod users;
 pub mod validate;
 
 use axum::Router;
-use axum::routing::{get, patch, post};
+use axum::routing::{get, post};
 
 use crate::app::App;
 
@@ -23,7 +23,7 @@ pub fn router(app: App) -> Router {
         .route("/logout", post(logout::logout))
         .route("/signup", post(signup::signup))
         .route("/users", get(users::list).post(users::create))
-        .route("/users/{id}", patch(users::change))
+        .route("/users/{id}", get(users::read).patch(users::change))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .with_state(app)
 }

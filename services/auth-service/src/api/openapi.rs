@@ -14,7 +14,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     info(title = "Users and sessions", description = "Users, login, refresh, logout and the signing keys."),
     paths(
         login::login, validate::validate, refresh::refresh, logout::logout, signup::signup,
-        users::list, users::create, users::change, jwks::jwks,
+        users::list, users::create, users::read, users::change, jwks::jwks,
     ),
     tags(
         (name = "Session", description = "Log in, stay, and go."),

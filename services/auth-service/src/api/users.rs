@@ -123,6 +123,20 @@ pub async fn create(
     ))
 }
 
+/// Read a user
+#[utoipa::path(
+    get, path = "/users/{id}", operation_id = "readUser", tag = "Users", security(("bearer" = ["ADMIN"])),
+    params(("id" = Uuid, Path, description = "The user's id")),
+    responses(
+        (status = 200, description = "The user", body = UserView),
+        (status = 404, description = "User not found", body = Problem),
+    )
+)]
+pub async fn read(State(app): State<App>, _: Administrator, Path(id): Path<Uuid>) -> Result<Json<UserView>> {
+    let user = user::find(&app.pool, id).await?;
+    user.map(|user| Json(user.into())).ok_or_else(missing)
+}
+
 /// What may be changed; what is left out stays.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"role": "ADMIN", "disabled": false}))]
@@ -161,7 +175,7 @@ pub async fn change(
     let before = user::lock(&mut *transaction, id).await?;
     let now = OffsetDateTime::now_utc();
     let Some(user) = user::change(&mut *transaction, id, change.role, change.disabled, now).await? else {
-        return Err(Problem::not_found("User not found"));
+        return Err(missing());
     };
     if user.disabled || before.is_some_and(|before| before.role != user.role) {
         refresh_token::end_all(&mut *transaction, id).await?;
@@ -169,6 +183,10 @@ pub async fn change(
     transaction.commit().await?;
     tracing::info!(user.id = %id, admin.id = %admin.sub, user.disabled = user.disabled, "an admin changed a user");
     Ok(Json(user.into()))
+}
+
+fn missing() -> Problem {
+    Problem::not_found("User not found")
 }
 
 fn header_value(text: String) -> Result<HeaderValue> {

@@ -13,7 +13,15 @@ async fn admins_keep_the_users_and_the_last_admin_stays() {
     let (status, headers, second) = service.send(Method::POST, "/users", Some(&admin), new).await;
     assert_eq!((status, &second["role"]), (StatusCode::CREATED, &json!("ADMIN")));
     let id = second["id"].as_str().unwrap();
-    assert_eq!(headers["location"].to_str().unwrap(), format!("/auth/users/{id}"));
+    let location = headers["location"].to_str().unwrap();
+    assert_eq!(location, format!("/auth/users/{id}"));
+    let named = location.strip_prefix("/auth").unwrap();
+    let (status, _, read) = service.send(Method::GET, named, Some(&admin), Value::Null).await;
+    assert_eq!(
+        (status, &read),
+        (StatusCode::OK, &second),
+        "what Location names is there"
+    );
 
     let (status, headers, page) = service
         .send(Method::GET, "/users?limit=1", Some(&admin), Value::Null)
@@ -52,10 +60,22 @@ async fn admins_keep_the_users_and_the_last_admin_stays() {
         assert_eq!(status, StatusCode::CONFLICT, "the last admin");
     }
     let nobody = "/users/00000000-0000-4000-8000-000000000000";
-    assert_eq!(
-        service.send(Method::PATCH, nobody, Some(&admin), json!({})).await.0,
-        StatusCode::NOT_FOUND
-    );
+    for method in [Method::GET, Method::PATCH] {
+        let (status, ..) = service.send(method.clone(), nobody, Some(&admin), json!({})).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{method}");
+    }
+    let user = json!({ "email": "third@example.org", "password": "longenough1" });
+    service.send(Method::POST, "/users", Some(&admin), user).await;
+    let user = service.login("third@example.org", "longenough1").await.1;
+    let (status, ..) = service
+        .send(
+            Method::GET,
+            &format!("/users/{id}"),
+            user["token"].as_str(),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
     assert_eq!(
         service.send(Method::PATCH, "/users/x", Some(&admin), json!({})).await.0,
         StatusCode::BAD_REQUEST
