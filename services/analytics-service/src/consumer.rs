@@ -49,7 +49,8 @@ impl Handler for Recorder {
             Ok(event) => event,
             Err(reason) => return Ok(Outcome::Poison(reason.to_string())),
         };
-        let recorded = journal::record(&self.pool, &event).await.map_err(|error| {
+        let recorded = database::patiently(journal::record(&self.pool, &event)).await;
+        let recorded = recorded.map_err(|error| {
             database::observe(&error);
             anyhow::anyhow!("the event could not be recorded: {}", database::describe(&error))
         })?;

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Response, Status,
+    service::interceptor::InterceptedService,
     transport::{Server, server::TcpIncoming},
 };
 use uuid::Uuid;
@@ -26,6 +27,10 @@ use crate::{
 
 /// How long one call may take; patient-service gives up earlier and tries again.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Calls that one connection may have under way; further ones wait at the caller.
+const CALLS: u32 = 256;
+/// The largest message that is read, in bytes; a real one has some hundred.
+const LARGEST: usize = 16 * 1024;
 
 /// Serves billing, health and reflection on `listener` until `shutdown`, then answers what is under way.
 ///
@@ -50,11 +55,13 @@ pub async fn serve(
         tonic_health::pb::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
     ])?;
+    let billing = BillingServiceServer::new(Billing { pool }).max_decoding_message_size(LARGEST);
     Server::builder()
         .timeout(CALL_TIMEOUT)
         .layer(observe)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .add_service(BillingServiceServer::with_interceptor(Billing { pool }, guard))
+        .max_concurrent_streams(Some(CALLS))
+        .add_service(InterceptedService::new(billing, guard))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async {
@@ -136,8 +143,8 @@ fn text(field: &str, value: String) -> Result<String, Status> {
 fn failed(error: sqlx::Error) -> Status {
     database::observe(&error);
     tracing::error!(error = %database::describe(&error), "a billing call failed at the database");
-    if database::is_unreachable(&error) {
-        Status::unavailable("the database cannot be reached; try again")
+    if database::is_passing(&error) {
+        Status::unavailable("the database cannot do it now; try again")
     } else {
         Status::internal("the account could not be written")
     }

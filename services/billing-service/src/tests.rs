@@ -206,6 +206,13 @@ async fn a_caller_without_the_links_secret_is_refused_but_health_answers_everybo
     );
     assert_eq!(service.create(&patient, "").await, Err(Code::Unauthenticated));
     assert_eq!(service.create("not-a-uuid", SECRET).await, Err(Code::InvalidArgument));
+    let long = "x".repeat(20_000);
+    assert_eq!(
+        service.create(&long, SECRET).await,
+        Err(Code::OutOfRange),
+        "it is not even read"
+    );
+    assert_eq!(service.create(&long, "a guess").await, Err(Code::Unauthenticated));
     let request = HealthCheckRequest {
         service: "billing.v1.BillingService".to_owned(),
     };

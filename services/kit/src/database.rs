@@ -5,16 +5,22 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use anyhow::{Context, bail};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    PgPool,
+    PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{fatal, telemetry};
 
 /// How long a service waits at start for a database that does not answer yet.
 const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a statement may take at the server, in PostgreSQL's words: longer than anybody waits for its answer, so that
+/// what is given up does not keep its connection.
+const STATEMENT: &str = "20s";
+/// How long work waits for an answer of the database when nobody else limits it: see [`patiently`].
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Where the service's own database is.
 #[derive(Debug, Clone, clap::Args)]
@@ -104,9 +110,9 @@ pub async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgPool> {
         .acquire_timeout(Duration::from_secs(3))
         // Young connections notice a rotated password and a failed-over server.
         .max_lifetime(Duration::from_secs(15 * 60))
-        .after_connect(|_, _| {
+        .after_connect(|connection, _| {
             metrics::counter!("database_connections_opened_total").increment(1);
-            Box::pin(std::future::ready(Ok(())))
+            Box::pin(async move { limit(connection, STATEMENT).await })
         })
         .connect_lazy_with(options);
     watch(&pool, args.database_pool_size);
@@ -137,12 +143,47 @@ pub async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgPool> {
     }
 }
 
-/// Brings the schema up to date, one process at a time (sqlx holds an advisory lock meanwhile).
+/// Brings the schema up to date, one process at a time (sqlx holds an advisory lock meanwhile), however long it takes.
 pub async fn migrate(pool: &PgPool, migrator: &Migrator) -> anyhow::Result<()> {
-    migrator
-        .run(pool)
+    let migrating = async {
+        let mut connection = pool.acquire().await?;
+        let usual: String = sqlx::query_scalar("show statement_timeout")
+            .fetch_one(&mut *connection)
+            .await?;
+        limit(&mut connection, "0").await?;
+        migrator.run(&mut *connection).await?;
+        limit(&mut connection, &usual).await?;
+        anyhow::Ok(())
+    };
+    migrating
         .await
         .context("the database's schema could not be brought up to date")
+}
+
+/// Sets how long a statement of this connection may take.
+async fn limit(connection: &mut PgConnection, time: &str) -> sqlx::Result<()> {
+    sqlx::query("select set_config('statement_timeout', $1, false)")
+        .bind(time)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Does work that no request's deadline limits, and gives it up when the database is silent for half a minute.
+///
+/// A server that vanished without a word, as a failed-over one does, never answers and never refuses.
+///
+/// # Errors
+/// Those of the work; an I/O error, which [`is_unreachable`] knows, when it took too long.
+pub async fn patiently<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    within(SILENCE, work).await
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let silent = || std::io::Error::new(std::io::ErrorKind::TimedOut, "the database is silent");
+    timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(silent())))
 }
 
 /// Shows the pool's connections among the metrics, from now on.
@@ -178,6 +219,7 @@ pub fn observe(error: &sqlx::Error) {
         sqlx::Error::PoolTimedOut => Some("pool_timeout"),
         error if is_refused_password(error) => Some("refused_password"),
         error if is_unreachable(error) => Some("unreachable"),
+        error if gave_way(error) => Some("gave_way"),
         // A broken constraint is the caller's doing, and is answered.
         sqlx::Error::Database(error) if error.code().is_some_and(|code| code.starts_with("23")) => None,
         sqlx::Error::RowNotFound => None,
@@ -203,6 +245,18 @@ pub fn is_unreachable(error: &sqlx::Error) -> bool {
             .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300"),
         _ => false,
     }
+}
+
+/// Whether time is the cure: the server [cannot be reached](is_unreachable), or this statement gave way to another one.
+pub fn is_passing(error: &sqlx::Error) -> bool {
+    is_unreachable(error) || gave_way(error)
+}
+
+/// Whether the statement ended for the sake of others, and may do so no more the next time: 40001 (serialisation), 40P01
+/// (deadlock), 55P03 (a lock that is not free), 57014 (it took longer than [`STATEMENT`]).
+fn gave_way(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["40001", "40P01", "55P03", "57014"].contains(&code.as_ref()))
 }
 
 /// The name of the constraint that an insert or update broke, if that is what failed.
@@ -231,4 +285,67 @@ fn is_distrusted(error: &sqlx::Error) -> bool {
 
 fn is_refused_password(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("28P01"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestDatabase;
+
+    fn args(url: &str) -> DatabaseArgs {
+        DatabaseArgs {
+            database_url: Some(url.to_owned().into()),
+            database_host: String::new(),
+            database_port: 0,
+            database_name: String::new(),
+            database_username: String::new(),
+            database_password: None,
+            database_tls: Tls::Prefer,
+            database_ca_file: None,
+            database_pool_size: 4,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_statement_ends_when_nobody_waits_for_it_any_more_and_a_migration_may_take_its_time() {
+        let Some(database) = TestDatabase::create().await else {
+            return;
+        };
+        let pool = connect(&args(&database.url)).await.expect("a pool");
+        let limit = async |pool: &PgPool| {
+            let shown = sqlx::query_scalar::<_, String>("show statement_timeout");
+            shown.fetch_one(pool).await.expect("a setting")
+        };
+        assert_eq!(limit(&pool).await, STATEMENT);
+        migrate(&pool, &Migrator::DEFAULT).await.expect("nothing to do");
+        assert_eq!(limit(&pool).await, STATEMENT);
+        pool.close().await;
+        database.drop().await;
+    }
+
+    #[tokio::test]
+    async fn what_gave_way_to_others_may_be_tried_again_and_a_fault_may_not() {
+        let Some(database) = TestDatabase::create().await else {
+            return;
+        };
+        for (statement, passes) in [
+            ("do $$ begin raise exception using errcode = '40P01'; end $$", true),
+            ("set statement_timeout = 10; select pg_sleep(5)", true),
+            ("select 1 / 0", false),
+        ] {
+            let error = sqlx::raw_sql(statement)
+                .execute(&database.pool)
+                .await
+                .expect_err(statement);
+            assert_eq!(is_passing(&error), passes, "{error}");
+        }
+        database.drop().await;
+    }
+
+    #[tokio::test]
+    async fn a_database_that_never_answers_is_given_up() {
+        let silence = std::future::pending::<sqlx::Result<()>>();
+        let error = within(Duration::from_millis(1), silence).await.expect_err("silence");
+        assert!(is_unreachable(&error), "{error}");
+    }
 }

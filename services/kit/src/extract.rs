@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::problem::Problem;
 
-/// A JSON body, in and out: 400 for malformed or mistyped JSON (naming the field), 413, 415.
+/// A JSON body, in and out: 400 for malformed or mistyped JSON (naming the field), 413, 415 (another type, or compressed).
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
 
@@ -22,6 +22,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "Send the body as application/json",
+            ));
+        }
+        if !is_plain(request.headers()) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Send the body as it is, without a Content-Encoding",
             ));
         }
         let bytes = Bytes::from_request(request, state)
@@ -47,6 +53,12 @@ fn is_json(headers: &HeaderMap) -> bool {
         .unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// Whether the body is not compressed or the like (RFC 9110, 8.4).
+fn is_plain(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 const NO_OBJECT: &str = "The body is not the JSON object that is expected here";
@@ -133,6 +145,26 @@ mod tests {
 
     fn refusal(body: &[u8]) -> String {
         serde_json::to_string(&parse::<Named>(body).expect_err("a refusal")).expect("JSON")
+    }
+
+    #[tokio::test]
+    async fn a_body_of_another_type_or_coding_is_415() {
+        for (kind, coding, status) in [
+            ("application/json", "identity", None),
+            ("application/json; charset=utf-8", "Identity", None),
+            ("application/merge-patch+json", "identity", None),
+            ("text/plain", "identity", Some(415)),
+            ("application/json", "gzip", Some(415)),
+        ] {
+            let request = Request::post("/")
+                .header(header::CONTENT_TYPE, kind)
+                .header(header::CONTENT_ENCODING, coding)
+                .body(r#"{"name":"a"}"#.into())
+                .expect("a request");
+            let read = Json::<Named>::from_request(request, &()).await;
+            let refused = read.err().map(|problem| problem.status().as_u16());
+            assert_eq!(refused, status, "{kind}, {coding}");
+        }
     }
 
     #[test]

@@ -164,6 +164,10 @@ impl From<sqlx::Error> for Problem {
             tracing::warn!(error = %database::describe(&error), "the database cannot be reached");
             return Self::unavailable("The database cannot be reached; try again in a moment");
         }
+        if database::is_passing(&error) {
+            tracing::warn!(error = %database::describe(&error), "a statement gave way to another one");
+            return Self::unavailable("The database is busy with what this needs; try again in a moment");
+        }
         Self::internal(database::describe(&error))
     }
 }

@@ -53,7 +53,8 @@ impl Handler for Receiver {
             Ok(event) => event,
             Err(reason) => return Ok(Outcome::Poison(reason.to_string())),
         };
-        let received = inbox::receive(&self.pool, &event).await.map_err(|error| {
+        let received = database::patiently(inbox::receive(&self.pool, &event)).await;
+        let received = received.map_err(|error| {
             database::observe(&error);
             anyhow::anyhow!("the notification could not be written: {}", database::describe(&error))
         })?;

@@ -5,6 +5,8 @@ use async_trait::async_trait;
 use crate::letter::Letter;
 
 /// Hands letters to the world; an error means that the letter may not have left, and it is tried again.
+///
+/// The error is logged: it must quote neither the recipient nor the letter, which mail servers' answers often do.
 #[async_trait]
 pub trait Sink: Send + Sync + 'static {
     async fn deliver(&self, letter: &Letter) -> anyhow::Result<()>;
