@@ -9,6 +9,7 @@ use kit::token::TokenArgs;
 
 use crate::cors::Origins;
 use crate::peer::Peers;
+use crate::places::Most;
 use crate::rate::Rate;
 
 /// Everything that the environment or the command line tells.
@@ -45,6 +46,12 @@ pub struct Config {
     /// Requests that are sent on at the same time; more get 503
     #[arg(long, env = "MAX_CONCURRENT_REQUESTS", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_concurrent_requests: u32,
+    /// Of these, requests of one user or address; more get 429
+    #[arg(long, env = "MAX_CONCURRENT_REQUESTS_PER_CALLER", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_concurrent_requests_per_caller: u32,
+    /// Memory for the bodies of these requests, in MiB; a body that finds no room gets 503
+    #[arg(long, env = "MAX_BODY_MEMORY_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub max_body_memory_mib: u32,
     /// Proxies in front that append to X-Forwarded-For; the client's address is counted from the right, 0 ignores it
     #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 1)]
     pub trusted_proxies: usize,
@@ -76,6 +83,14 @@ impl Config {
     /// How long a service may take.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.upstream_timeout)
+    }
+
+    /// How many requests may be under way.
+    pub fn places(&self) -> Most {
+        Most {
+            all: self.max_concurrent_requests,
+            each: self.max_concurrent_requests_per_caller,
+        }
     }
 
     /// What one caller may do.

@@ -65,6 +65,7 @@ pub fn layer(Origins(origins): &Origins) -> Option<CorsLayer> {
             header::LOCATION,
             header::RETRY_AFTER,
             HeaderName::from_static("x-total-count"),
+            HeaderName::from_static("x-total-count-relation"),
         ])
         .max_age(MAX_AGE);
     Some(layer)

@@ -105,10 +105,11 @@ pub async fn document(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
-    gateway.admit(&parts, Who::Anyone).await?;
+    let caller = gateway.admit(&parts, Who::Anyone).await?;
     let Some(Document { peer, prefix, .. }) = DOCUMENTS.into_iter().find(|document| document.name == name) else {
         return Err(Problem::not_found("No such document").into());
     };
+    let _place = gateway.place(caller)?;
     let outgoing = Outgoing {
         method: Method::GET,
         path: PathAndQuery::from_static("/v3/api-docs"),
@@ -154,9 +155,12 @@ pub async fn redirect() -> impl IntoResponse {
 
 /// Open Swagger UI over all documents
 #[utoipa::path(get, path = "/docs/", operation_id = "readPage", tag = "Documents",
-    responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
-pub async fn index() -> Response {
-    asset(Path("index.html".to_owned())).await
+    responses(
+        (status = 200, description = "The page", body = String, content_type = "text/html", headers(("Cache-Control"))),
+        (status = 429, description = "Too many requests from this address", body = Problem),
+))]
+pub async fn index(State(gateway): State<Gateway>, request: Request) -> Result<Response, Refusal> {
+    asset(State(gateway), Path("index.html".to_owned()), request).await
 }
 
 /// Read a part of the page
@@ -164,23 +168,32 @@ pub async fn index() -> Response {
     params(("file" = String, Path, description = "The name of the part", example = "swagger-ui.css")),
     responses(
         (status = 200, description = "A script, a style or an image", content(
-            (String = "text/css"), (String = "text/javascript"), (String = "text/html"), (String = "image/png"))),
+            (String = "text/css"), (String = "text/javascript"), (String = "text/html"), (String = "image/png")),
+            headers(("Cache-Control"))),
         (status = 404, description = "No such page", body = Problem),
+        (status = 429, description = "Too many requests from this address", body = Problem),
 ))]
-pub async fn asset(Path(file): Path<String>) -> Response {
+pub async fn asset(
+    State(gateway): State<Gateway>,
+    Path(file): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    // A part has up to a megabyte and a half, for whoever asks.
+    gateway.admit(&request.into_parts().0, Who::Anyone).await?;
     let (content_type, body) = match page::part(&file) {
         Some(part) => (part.content_type, Body::from(part.bytes)),
         None if file == "swagger-initializer.js" => {
             let documents = DOCUMENTS.iter().map(|document| (document.name, document.path));
             ("text/javascript", Body::from(page::initializer(documents)))
         }
-        None => return Problem::not_found("No such page").into_response(),
+        None => return Err(Problem::not_found("No such page").into()),
     };
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "public, max-age=3600"),
     ];
-    (headers, body).into_response()
+    Ok((headers, body).into_response())
 }
 
 #[cfg(test)]

@@ -73,15 +73,14 @@ pub fn remove_hop(headers: &mut HeaderMap) {
 
 /// The client's address, `proxies` entries from the right of X-Forwarded-For: what stands left of them is hearsay.
 pub fn client(headers: &HeaderMap, proxies: usize) -> Option<IpAddr> {
-    let entries: Vec<&str> = headers
+    // Bytes: what a client made up need not be text, and must not hide what the load balancer added behind it.
+    let entries: Vec<&[u8]> = headers
         .get_all("x-forwarded-for")
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
+        .flat_map(|list| list.as_bytes().split(|byte| *byte == b','))
         .collect();
     let at = entries.len().checked_sub(proxies)?;
-    let entry = entries.get(at)?;
+    let entry = std::str::from_utf8(entries.get(at)?).ok()?.trim();
     // Load balancers may be told to add the port.
     let with_port = || entry.parse::<SocketAddr>().map(|address| address.ip());
     entry.parse().or_else(|_| with_port()).ok()
@@ -149,6 +148,9 @@ mod tests {
             given.append("x-forwarded-for", HeaderValue::from_static("203.0.113.9"));
             assert_eq!(client(&given, 1), "203.0.113.9".parse().ok(), "{made_up}");
         }
+        let not_text = HeaderValue::from_bytes(b"\xff\xfe, 203.0.113.9").unwrap();
+        let given = HeaderMap::from_iter([(HeaderName::from_static("x-forwarded-for"), not_text)]);
+        assert_eq!(client(&given, 1), "203.0.113.9".parse().ok());
         for (entry, address) in [
             ("203.0.113.9:4711", "203.0.113.9"),
             ("[2001:db8::9]:4711", "2001:db8::9"),

@@ -9,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, header};
 use kit::token::{TokenError, bearer};
-use kit::{Claims, Problem, Verifier};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use kit::{Problem, Verifier};
 
+use crate::body::Room;
 use crate::forwarded;
+use crate::places::{Full, Place, Places};
 use crate::rate::{Key, Limiter};
 use crate::route::Who;
 use crate::upstream::Upstream;
@@ -23,8 +24,10 @@ pub struct Gateway {
     pub upstream: Upstream,
     pub verifier: Verifier,
     pub limiter: Arc<Limiter>,
-    /// Requests that may still be sent on at the same time.
-    pub places: Arc<Semaphore>,
+    /// Requests that may be under way at the same time.
+    pub places: Places,
+    /// Memory for their bodies.
+    pub room: Room,
     /// Proxies in front that append to X-Forwarded-For.
     pub proxies: usize,
 }
@@ -80,13 +83,12 @@ impl IntoResponse for Refusal {
 }
 
 impl Gateway {
-    /// Lets a caller in, or says why not: 401, 403, 429, or 503 while no keys are known.
+    /// Lets a caller in, and tells as whom it is counted; or says why not: 401, 403, 429, or 503 while no keys are known.
     ///
     /// Whoever has no token that holds is counted by address: a forged token buys no bucket of its own.
-    pub async fn admit(&self, parts: &Parts, who: Who) -> Result<Option<Claims>, Refusal> {
+    pub async fn admit(&self, parts: &Parts, who: Who) -> Result<Key, Refusal> {
         if who == Who::Anyone {
-            self.count(Key::address(self.client(parts)))?;
-            return Ok(None);
+            return self.count(Key::address(self.client(parts)));
         }
         let verdict = match bearer(&parts.headers) {
             Some(token) => self.verifier.verify(token).await,
@@ -94,9 +96,9 @@ impl Gateway {
         };
         match verdict {
             Ok(claims) => {
-                self.count(Key::User(claims.sub))?;
+                let key = self.count(Key::User(claims.sub))?;
                 if who.admits(claims.role) {
-                    Ok(Some(claims))
+                    Ok(key)
                 } else {
                     Err(Problem::forbidden().into())
                 }
@@ -113,10 +115,15 @@ impl Gateway {
         }
     }
 
-    /// Takes a place among the requests under way; 503 when all are taken.
-    pub fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let place = self.places.clone().try_acquire_owned();
-        place.map_err(|_| Problem::unavailable("Too many requests are under way; try again in a moment"))
+    /// Takes a place among the requests under way; 503 when all are taken, 429 when this caller has its share.
+    pub fn place(&self, key: Key) -> Result<Place, Refusal> {
+        self.places.take(key).map_err(|full| match full {
+            Full::All => Problem::unavailable("Too many requests are under way; try again in a moment").into(),
+            Full::Caller => {
+                metrics::counter!("gateway_rate_limited_total").increment(1);
+                Refusal::TooMany { seconds: 1 }
+            }
+        })
     }
 
     /// The client's address, from the load balancer or from the connection itself.
@@ -130,8 +137,9 @@ impl Gateway {
         })
     }
 
-    fn count(&self, key: Key) -> Result<(), Refusal> {
-        self.limiter.take(key, Instant::now()).map_err(|wait| {
+    fn count(&self, key: Key) -> Result<Key, Refusal> {
+        let taken = self.limiter.take(key, Instant::now());
+        taken.map(|()| key).map_err(|wait| {
             metrics::counter!("gateway_rate_limited_total").increment(1);
             Refusal::TooMany {
                 seconds: wait.as_secs_f64().ceil().max(1.0) as u64,

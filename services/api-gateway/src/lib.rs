@@ -9,6 +9,7 @@ pub mod forwarded;
 pub mod gateway;
 pub mod page;
 pub mod peer;
+pub mod places;
 pub mod proxy;
 pub mod rate;
 pub mod route;

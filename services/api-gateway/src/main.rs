@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api_gateway::body::Room;
 use api_gateway::config::Config;
 use api_gateway::docs::ApiDoc;
 use api_gateway::gateway::{self, Gateway};
+use api_gateway::places::Places;
 use api_gateway::rate::Limiter;
 use api_gateway::router;
 use api_gateway::upstream::Upstream;
 use kit::cli::Cli;
 use kit::{Server, telemetry};
-use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 
 const NAME: &str = "api-gateway";
@@ -27,7 +28,8 @@ async fn main() -> anyhow::Result<()> {
         upstream: Upstream::new(config.peers()?, config.timeout()),
         verifier: verifier.clone(),
         limiter: Arc::new(Limiter::new(config.rate())),
-        places: Arc::new(Semaphore::new(config.max_concurrent_requests as usize)),
+        places: Places::new(config.places()),
+        room: Room::new(config.max_body_memory_mib as usize * 1024),
         proxies: config.trusted_proxies,
     };
     let keys = verifier.clone();

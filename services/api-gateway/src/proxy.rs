@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::uri::PathAndQuery;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
 use kit::Problem;
 
 use crate::gateway::{Gateway, Refusal};
@@ -26,13 +26,18 @@ const METHODS: [Method; 7] = [
 pub async fn forward(gateway: Gateway, route: &'static Route, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     if !METHODS.contains(&parts.method) {
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This route does not take this method").into());
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This route does not take this method");
+        return Ok((
+            [(header::ALLOW, METHODS.map(|method| method.to_string()).join(", "))],
+            problem,
+        )
+            .into_response());
     }
-    gateway.admit(&parts, route.who(&parts.method)).await?;
+    let caller = gateway.admit(&parts, route.who(&parts.method)).await?;
     let root = PathAndQuery::from_static("/");
     let path = stripped(route.prefix(), parts.uri.path_and_query().unwrap_or(&root))?;
-    let _place = gateway.place()?;
-    let body = body::read(&parts.headers, body).await?;
+    let _place = gateway.place(caller)?;
+    let (body, _room) = body::read(&parts.headers, body, &gateway.room).await?;
     let address = gateway.client(&parts);
     let headers = forwarded::to_service(parts.headers, route.prefix(), address);
     let repeatable = upstream::repeatable(&parts.method, &headers, route.keyed);

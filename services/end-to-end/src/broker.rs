@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use crate::{Kafka, eventually, free_port, log, process::Process, system};
+use crate::{Kafka, eventually, free_port, log, process::Process, tools};
 
 /// How long a broker may take until it answers, recovery included.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -43,9 +43,9 @@ impl Broker {
                 .iter()
                 .map(|listener| format!("{}:{}:{}", listener.name, listener.port, listener.advertised)),
         );
-        let command = system::script("broker", arguments);
+        let command = tools::script("broker", arguments);
         let broker = Self {
-            process: Process::start("Kafka", command, system::tools(), &folder.with_extension("log")),
+            process: Process::start("Kafka", command, tools::environment(), &folder.with_extension("log")),
             port,
         };
         broker.answers().await;

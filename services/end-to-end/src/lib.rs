@@ -19,6 +19,7 @@ mod replica;
 mod service;
 mod system;
 mod target_group;
+mod tools;
 mod wait;
 mod writers;
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use crate::{free_port, log, process::Process, system};
+use crate::{free_port, log, process::Process, tools};
 
 /// How long a server may take until it answers, recovery included.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,8 +23,8 @@ impl Postgres {
     /// When it does not answer in time.
     pub async fn start(folder: &Path, databases: &[&str]) -> Self {
         let port = free_port();
-        let command = system::script("postgres", ["exec", &folder.display().to_string(), &port.to_string()]);
-        let env = system::tools();
+        let command = tools::script("postgres", ["exec", &folder.display().to_string(), &port.to_string()]);
+        let env = tools::environment();
         let postgres = Self {
             process: Process::start("PostgreSQL", command, env, &folder.with_extension("log")),
             port,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, process::ExitStatu
 
 use rustix::process::Signal;
 
-use crate::{Client, Service, eventually, free_port, log, process::Process, system};
+use crate::{Client, Service, eventually, free_port, log, process::Process, tools};
 
 /// How long a service may take until it is ready.
 const START: Duration = Duration::from_secs(40);
@@ -53,7 +53,7 @@ impl Replica {
     /// # Panics
     /// When it cannot be started.
     pub fn alone(service: Service, env: BTreeMap<String, String>, log: &Path) -> Self {
-        Self::start(service, env, &system::binary(service), log)
+        Self::start(service, env, &tools::binary(service), log)
     }
 
     /// Which service it is of.

@@ -15,7 +15,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
-    Broker, Client, Kafka, Link, Options, Postgres, Proxy, Replica, Service, broker::Listener, free_port, log, postgres,
+    Broker, Client, Kafka, Link, Options, Postgres, Proxy, Replica, Service, broker::Listener, free_port, log,
+    postgres, tools::binary,
 };
 
 /// The processes, the links between them, and the folder with their data and logs; all end with this value.
@@ -338,6 +339,7 @@ impl System {
                 // All load comes from one address and few users.
                 set("RATE_LIMIT_PER_SECOND", "5000");
                 set("RATE_LIMIT_BURST", "10000");
+                set("MAX_CONCURRENT_REQUESTS_PER_CALLER", "1024");
                 for peer in Service::ALL.into_iter().filter(|peer| *peer != Service::Gateway) {
                     set(peer.url_variable(), &self.base(peer));
                 }
@@ -367,37 +369,6 @@ impl Drop for System {
     }
 }
 
-/// The command that runs one of our scripts.
-pub(crate) fn script<S: Into<String>>(name: &str, arguments: impl IntoIterator<Item = S>) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts").join(name);
-    std::iter::once(path.display().to_string())
-        .chain(arguments.into_iter().map(Into::into))
-        .collect()
-}
-
-/// The environment of the tools that the scripts use.
-pub(crate) fn tools() -> BTreeMap<String, String> {
-    let names = ["PATH", "HOME", "JAVA_HOME", "KAFKA_HOME", "XDG_DATA_HOME"];
-    let set = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
-    names.into_iter().filter_map(set).collect()
-}
-
 fn local(port: u16) -> std::net::SocketAddr {
     ([127, 0, 0, 1], port).into()
-}
-
-/// The service's binary, which cargo puts beside the folder of the test's own.
-pub(crate) fn binary(service: Service) -> PathBuf {
-    let test = std::env::current_exe().expect("the test's own path");
-    let place = test
-        .ancestors()
-        .nth(2)
-        .expect("target/release/deps")
-        .join(service.name());
-    assert!(
-        place.is_file(),
-        "{} is not built: cargo build --release --locked --workspace --bins",
-        place.display()
-    );
-    place
 }

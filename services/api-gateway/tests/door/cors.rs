@@ -54,7 +54,21 @@ async fn no_origin_is_let_in_unless_it_is_listed() {
     assert!(asked["access-control-allow-methods"].to_str().unwrap().contains("PUT"));
     assert_eq!(status, StatusCode::OK);
     assert_eq!(sent["access-control-allow-origin"], "https://clinic.example");
-    assert!(sent["access-control-expose-headers"].to_str().unwrap().contains("etag"));
+    let exposed: Vec<&str> = sent["access-control-expose-headers"]
+        .to_str()
+        .unwrap()
+        .split(',')
+        .collect();
+    for header in [
+        "etag",
+        "link",
+        "location",
+        "retry-after",
+        "x-total-count",
+        "x-total-count-relation",
+    ] {
+        assert!(exposed.contains(&header), "{header}: {exposed:?}");
+    }
     assert!(!sent.contains_key("access-control-allow-credentials"));
     assert!(
         sent["vary"].to_str().unwrap().contains("origin"),

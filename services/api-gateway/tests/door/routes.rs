@@ -6,6 +6,7 @@ use api_gateway::rate::Rate;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, get};
+use futures::FutureExt;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use kit::Role;
@@ -75,6 +76,7 @@ async fn the_door_opens_by_token_and_role() {
         if expected >= 400 {
             assert_eq!(headers["content-type"], "application/problem+json", "{method} {path}");
         }
+        assert_eq!(headers.contains_key("allow"), expected == 405, "{method} {path}");
         assert_eq!(
             headers.contains_key("www-authenticate"),
             expected == 401,
@@ -137,6 +139,29 @@ async fn too_many_requests_of_one_caller_are_429_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn who_sends_slowly_takes_a_share_of_the_places_and_not_all_of_them() {
+    let door = door(start(Router::new().fallback(any(echo))).await, ROOMY).await;
+    let (slow, other) = (door.tokens.token(Role::User), door.tokens.token(Role::User));
+    let never = || {
+        let request = http::Request::post("/api/patients").header("authorization", format!("Bearer {slow}"));
+        let body = Body::from_stream(futures::stream::pending::<Result<bytes::Bytes, Infallible>>());
+        Box::pin(door.send(request.body(body).unwrap()))
+    };
+    let mut under_way: Vec<_> = (0..4).map(|_| never()).collect();
+    assert!(under_way.iter_mut().all(|request| request.now_or_never().is_none()));
+    let (status, headers, _) = door.ask(Method::GET, "/api/patients", Some(&slow)).await;
+    assert_eq!(
+        (status, &headers["retry-after"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"1".parse().unwrap())
+    );
+    let (status, ..) = door.ask(Method::GET, "/api/patients", Some(&other)).await;
+    assert_eq!(status, StatusCode::OK);
+    drop(under_way);
+    let (status, ..) = door.ask(Method::GET, "/api/patients", Some(&slow)).await;
+    assert_eq!(status, StatusCode::OK, "the places are free again");
+}
+
+#[tokio::test]
 async fn documents_tell_the_public_address_and_the_page_shows_them() {
     let document = || async { axum::Json(json!({ "openapi": "3.1.0", "paths": { "/login": {} } })) };
     let door = door(start(Router::new().route("/v3/api-docs", get(document))).await, ROOMY).await;
@@ -176,4 +201,19 @@ async fn documents_tell_the_public_address_and_the_page_shows_them() {
     );
     let script = page.await.unwrap().into_body().collect().await.unwrap().to_bytes();
     assert!(String::from_utf8_lossy(&script).contains("/api-docs/notifications"));
+}
+
+#[tokio::test]
+async fn the_parts_of_the_page_are_kept_by_browsers_and_counted_for_who_takes_them_again_and_again() {
+    let rate = Rate {
+        per_second: 0.01,
+        burst: 2.0,
+    };
+    let door = door(start(Router::new()).await, rate).await;
+    for expected in [StatusCode::OK, StatusCode::OK, StatusCode::TOO_MANY_REQUESTS] {
+        let (status, headers, _) = door.ask(Method::GET, "/docs/swagger-ui-bundle.js", None).await;
+        assert_eq!(status, expected);
+        let kept = headers["cache-control"] == "public, max-age=3600";
+        assert_eq!(kept, expected == StatusCode::OK, "{headers:?}");
+    }
 }

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api_gateway::body::Room;
 use api_gateway::gateway::Gateway;
 use api_gateway::peer::Peers;
+use api_gateway::places::{Most, Places};
 use api_gateway::rate::{Limiter, Rate};
 use api_gateway::{router, upstream::Upstream};
 use axum::Router;
@@ -19,7 +21,6 @@ use kit::testing::TestTokens;
 use kit::{ServeArgs, Server};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 pub const ROOMY: Rate = Rate {
@@ -68,7 +69,8 @@ pub fn gateway(tokens: &TestTokens, service: SocketAddr, rate: Rate) -> Gateway 
         upstream: Upstream::new(peers, Duration::from_millis(700)),
         verifier: tokens.verifier(),
         limiter: Arc::new(Limiter::new(rate)),
-        places: Arc::new(Semaphore::new(16)),
+        places: Places::new(Most { all: 16, each: 4 }),
+        room: Room::new(4096),
         proxies: 1,
     }
 }
