@@ -327,11 +327,38 @@ async fn a_timeline_counts_each_bucket_of_its_range() {
 }
 
 #[tokio::test]
+async fn a_long_history_is_read_in_pages() {
+    let Some(service) = Service::start().await else { return };
+    let (patient, now) = (Uuid::new_v4(), OffsetDateTime::now_utc());
+    for version in 1..=7 {
+        service
+            .deliver(&event(patient, "PATIENT_UPDATED", version, now).encode_to_vec())
+            .await;
+    }
+    let (mut versions, mut after) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/analytics/events?patientId={patient}&limit=3{after}");
+        let (status, page) = service.get(&path, Role::Admin).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        let page = page.as_array().expect("an array");
+        versions.extend(page.iter().map(|event| event["version"].as_i64().expect("a version")));
+        match page.last().filter(|_| page.len() == 3) {
+            Some(last) => after = format!("&after={}", last["eventId"].as_str().expect("an id")),
+            None => break,
+        }
+    }
+    assert_eq!(versions, [1, 2, 3, 4, 5, 6, 7]);
+    service.database.drop().await;
+}
+
+#[tokio::test]
 async fn bad_parameters_and_wrong_roles_are_refused() {
     let Some(service) = Service::start().await else { return };
     for path in [
         "/analytics/events",
         "/analytics/events?patientId=1",
+        "/analytics/events?patientId=00000000-0000-4000-8000-000000000000&limit=1001",
+        "/analytics/events?patientId=00000000-0000-4000-8000-000000000000&limit=99999999999999999999",
         "/analytics/timeline?bucket=second",
         "/analytics/timeline?from=yesterday",
         "/analytics/timeline?from=2026-02-30",
