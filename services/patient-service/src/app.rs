@@ -16,7 +16,7 @@ use sqlx::{PgPool, migrate::Migrator};
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
 
-use crate::{billing::Billing, family, patient};
+use crate::{billing::Billing, calendar::Calendar, family, patient};
 
 /// The schema, step by step.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -30,6 +30,8 @@ pub struct App {
     pub verifier: Verifier,
     /// The gRPC client of billing-service.
     pub billing: Arc<Billing>,
+    /// Which day it is.
+    pub calendar: Calendar,
 }
 
 /// The service's own routes.

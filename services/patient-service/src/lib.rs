@@ -7,6 +7,7 @@ pub mod family;
 pub mod patient;
 
 pub mod billing;
+pub mod calendar;
 pub mod idempotency;
 pub mod page;
 pub mod seed;

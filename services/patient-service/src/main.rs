@@ -6,6 +6,7 @@ use kit::{Server, cli::Cli, database, kafka, outbox};
 use patient_service::{
     app::{self, App},
     billing::{self, Billing},
+    calendar::Calendar,
     seed,
     settings::{CLI, Settings},
 };
@@ -30,6 +31,7 @@ async fn main() -> anyhow::Result<()> {
         pool: pool.clone(),
         verifier: verifier.clone(),
         billing: billing.clone(),
+        calendar: Calendar::of(&settings.time_zone, &pool).await?,
     };
     let producer = kafka::producer(&settings.kafka)?;
     let (kafka_args, topics) = (settings.kafka.clone(), settings.kafka);

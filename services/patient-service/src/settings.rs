@@ -20,6 +20,9 @@ pub struct Settings {
     pub tokens: TokenArgs,
     #[command(flatten)]
     pub billing: BillingArgs,
+    /// Time zone of the patients, by its IANA name, such as Europe/Paris: which day today is, for dates of birth and of registration
+    #[arg(long, env = "TIME_ZONE", default_value = "UTC")]
+    pub time_zone: String,
     /// Whether an empty database starts with 15 demo patients; for development only
     #[arg(long, env = "SEED_DEMO_DATA", default_value_t = false, action = clap::ArgAction::Set)]
     pub seed_demo_data: bool,

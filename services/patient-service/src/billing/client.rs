@@ -195,7 +195,7 @@ async fn within<T>(
 }
 
 /// Whether the code says that the peer, or what it stands on, did not answer; any other is an answer.
-fn is_silence(code: Code) -> bool {
+pub(super) fn is_silence(code: Code) -> bool {
     matches!(
         code,
         Code::Unavailable

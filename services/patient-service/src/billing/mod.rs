@@ -2,6 +2,7 @@
 
 mod breaker;
 mod client;
+mod pending;
 mod reconcile;
 
 use std::time::Duration;
@@ -28,6 +29,10 @@ pub fn describe_metrics() {
     metrics::describe_counter!(
         "billing_refusals_total",
         "Calls of the reconciler that billing-service answered with a refusal, by status code"
+    );
+    metrics::describe_gauge!(
+        "billing_intents",
+        "Accounts that wait to be opened or closed, up to 100000: due (state=waiting), or refused by billing-service (state=refused)"
     );
     metrics::gauge!("billing_breaker_open").set(0.0);
 }
@@ -79,7 +84,8 @@ impl Billing {
 
 /// Notes what billing answered, unless the patient was deleted meanwhile.
 async fn note_opened(pool: &PgPool, patient: Uuid, state: &BillingState) -> sqlx::Result<()> {
-    let update = "update billing_intent set status = $2, account_id = $3 where patient_id = $1 and wanted = 'OPEN'";
+    let update = "update billing_intent set status = $2, account_id = $3, refused = null
+                  where patient_id = $1 and wanted = 'OPEN'";
     let status = if state.status == "CLOSED" { "CLOSED" } else { "ACTIVE" };
     sqlx::query(update)
         .bind(patient)

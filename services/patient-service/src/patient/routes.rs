@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kit::{Admin, Caller, Json, Path, Prefix, Problem, Query, Result};
 use serde::Deserialize;
 use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
+use time::Date;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use super::{
     store,
     version::{IfMatch, etag},
 };
-use crate::{billing::Billing, idempotency::Key, page};
+use crate::{billing::Billing, calendar::Calendar, idempotency::Key, page};
 
 /// What a list can be asked.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -84,15 +84,17 @@ pub async fn list(
 pub async fn create(
     State(pool): State<PgPool>,
     State(billing): State<Arc<Billing>>,
+    State(calendar): State<Calendar>,
     Caller(caller): Caller,
     prefix: Prefix,
     headers: HeaderMap,
     Json(body): Json<PatientBody>,
 ) -> Result<Response> {
-    let new = body.validate(OffsetDateTime::now_utc().date())?;
+    let today = calendar.today(&pool).await?;
+    let new = body.validate(today)?;
     let key = Key::read(&headers, caller.sub, "POST /patients", &new)?;
     let mut transaction = pool.begin().await?;
-    let made = make(&mut transaction, &new, key.as_ref()).await;
+    let made = make(&mut transaction, &new, today, key.as_ref()).await;
     if !matches!(made, Ok(Made::New(_))) {
         // Awaited, so that the claim on the key is gone before the client can try again.
         transaction.rollback().await?;
@@ -118,7 +120,7 @@ enum Made {
     Before(Patient),
 }
 
-async fn make(transaction: &mut PgConnection, new: &ValidPatient, key: Option<&Key>) -> Result<Made> {
+async fn make(transaction: &mut PgConnection, new: &ValidPatient, today: Date, key: Option<&Key>) -> Result<Made> {
     if let Some(key) = key
         && let Some(mut first) = key.claim::<Patient>(transaction).await?
     {
@@ -128,7 +130,7 @@ async fn make(transaction: &mut PgConnection, new: &ValidPatient, key: Option<&K
         }
         return Ok(Made::Before(first));
     }
-    let patient = store::create(transaction, new, OffsetDateTime::now_utc().date()).await?;
+    let patient = store::create(transaction, new, today).await?;
     if let Some(key) = key {
         key.keep(transaction, &patient).await?;
     }
@@ -158,12 +160,13 @@ pub async fn read(State(pool): State<PgPool>, _: Caller, Path(id): Path<Uuid>) -
 ))]
 pub async fn update(
     State(pool): State<PgPool>,
+    State(calendar): State<Calendar>,
     _: Caller,
     Path(id): Path<Uuid>,
     expected: IfMatch,
     Json(body): Json<PatientBody>,
 ) -> Result<Response> {
-    let new = body.validate(OffsetDateTime::now_utc().date())?;
+    let new = body.validate(calendar.today(&pool).await?)?;
     let mut transaction = pool.begin().await?;
     let patient = store::update(&mut transaction, id, &new, &expected).await?;
     transaction.commit().await?;

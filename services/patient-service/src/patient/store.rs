@@ -75,7 +75,12 @@ pub async fn update(
 ) -> Result<Patient> {
     expected.check(lock(transaction, id).await?)?;
     sqlx::query(
-        "update patient set name = $2, email = $3, address = $4, date_of_birth = $5,
+        // What billing refuses may be what is changed here, so it is asked again.
+        "with again as (
+             update billing_intent set next_attempt = now(), attempts = 0, refused = null
+             where patient_id = $1 and status = 'PENDING'
+         )
+         update patient set name = $2, email = $3, address = $4, date_of_birth = $5,
              registered_date = coalesce($6, registered_date), version = version + 1
          where id = $1",
     )
@@ -123,7 +128,7 @@ async fn intend(transaction: &mut PgConnection, patient: Uuid, wanted: &str) -> 
     sqlx::query(
         "insert into billing_intent (patient_id, wanted, next_attempt) values ($1, $2, now() + interval '3 seconds')
          on conflict (patient_id) do update
-         set wanted = excluded.wanted, status = 'PENDING', attempts = 0, next_attempt = excluded.next_attempt",
+         set wanted = excluded.wanted, status = 'PENDING', attempts = 0, next_attempt = excluded.next_attempt, refused = null",
     )
     .bind(patient)
     .bind(wanted)

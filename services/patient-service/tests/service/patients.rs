@@ -1,8 +1,10 @@
 //! Patients and families as a client of the service sees them.
 
 use crate::support::{House, house, patient};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contracts::patient::events::PatientEvent;
 use http::{Method, StatusCode};
+use patient_service::calendar::Calendar;
 use prost::Message;
 use serde_json::{Value, json};
 
@@ -249,5 +251,114 @@ async fn a_family_has_the_members_that_it_was_given() {
         (answer.status, &answer.body["detail"]),
         (StatusCode::NOT_FOUND, &json!("Patient not found"))
     );
+    house.database.drop().await;
+}
+
+#[tokio::test]
+async fn two_changes_that_wait_for_each_other_are_no_fault_of_ours() {
+    let house = house!();
+    let (ada, bea) = (house.create("Ada").await, house.create("Bea").await);
+    let path = format!("/patients/{}", ada["id"].as_str().expect("an id"));
+    // Somebody gives Bea another address, and then Ada's; meanwhile Ada gets Bea's.
+    let mut other = house.database.pool.begin().await.expect("a transaction");
+    sqlx::raw_sql("set local deadlock_timeout = '20s'; update patient set email = 'x@example.org' where name = 'Bea'")
+        .execute(&mut *other)
+        .await
+        .expect("an update");
+    let mut swapped = patient("Ada");
+    swapped["email"] = bea["email"].clone();
+    let change = house.call(Method::PUT, &path, Some(swapped));
+    let rest = async {
+        let waiting = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+        while !sqlx::query_scalar::<_, bool>(waiting)
+            .fetch_one(&house.database.pool)
+            .await
+            .expect("an answer")
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        sqlx::query("update patient set email = 'ada@example.org' where name = 'Bea'")
+            .execute(&mut *other)
+            .await
+    };
+    let (answer, rest) = tokio::join!(change, rest);
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.body);
+    assert_eq!(answer.header("retry-after"), "5");
+    // Now that Ada has her address still, the other one is told so.
+    assert!(rest.is_err());
+    drop(other);
+    house.database.drop().await;
+}
+
+#[tokio::test]
+async fn a_cursor_that_somebody_made_up_is_a_mistake_and_no_fault_of_ours() {
+    let house = house!();
+    for key in ["0000-01-01", "-0001-01-01", "infinity", "now", "2024-02-30"] {
+        for sort in ["dateOfBirth", "registeredDate"] {
+            let cursor = json!({"sort": sort, "key": key, "id": uuid::Uuid::nil()}).to_string();
+            let cursor = URL_SAFE_NO_PAD.encode(cursor);
+            let answer = house
+                .call(Method::GET, &format!("/patients?sort={sort}&cursor={cursor}"), None)
+                .await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{sort} {key}: {}", answer.body);
+        }
+    }
+    house.database.drop().await;
+}
+
+#[tokio::test]
+async fn several_lines_of_if_match_are_one_list() {
+    let house = house!();
+    let ada = house.create("Ada").await;
+    let path = format!("/patients/{}", ada["id"].as_str().expect("an id"));
+    let lines = [("if-match", "\"7\""), ("if-match", "\"1\"")];
+    let answer = house.call_with(Method::PUT, &path, Some(patient("Ada")), &lines).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    house.database.drop().await;
+}
+
+#[tokio::test]
+async fn a_child_of_today_is_registered_today_wherever_the_house_is() {
+    // 14 hours before UTC and 12 behind: at any moment one of them has another date than UTC.
+    for zone in ["Pacific/Kiritimati", "Etc/GMT+12"] {
+        let Some(house) = House::build_in(zone).await else {
+            return;
+        };
+        let [today, tomorrow] = [0, 1].map(|days| {
+            let query = "select ((now() at time zone $1)::date + $2)::text";
+            sqlx::query_scalar::<_, String>(query).bind(zone).bind(days)
+        });
+        let (today, tomorrow) = (
+            today.fetch_one(&house.database.pool).await.expect("a date"),
+            tomorrow.fetch_one(&house.database.pool).await.expect("a date"),
+        );
+        let mut child = patient("Ada");
+        child["dateOfBirth"] = json!(today);
+        let answer = house.call(Method::POST, "/patients", Some(child.clone())).await;
+        assert_eq!(
+            (answer.status, &answer.body["registeredDate"]),
+            (StatusCode::CREATED, &json!(today)),
+            "{zone}"
+        );
+        child["dateOfBirth"] = json!(tomorrow);
+        let answer = house.call(Method::POST, "/patients", Some(child)).await;
+        assert_eq!(
+            answer.body["errors"]["dateOfBirth"], "Date of birth cannot be in the future",
+            "{zone}"
+        );
+        house.database.drop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_time_zone_that_is_none_is_refused_by_the_name_of_its_variable() {
+    let house = house!();
+    for zone in ["Mars/Olympus", "", "'; drop table patient"] {
+        let error = Calendar::of(zone, &house.database.pool)
+            .await
+            .expect_err(zone)
+            .to_string();
+        assert!(error.contains("TIME_ZONE") && error.contains("IANA"), "{error}");
+    }
     house.database.drop().await;
 }

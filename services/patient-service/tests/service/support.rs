@@ -21,6 +21,7 @@ use kit::{
 use patient_service::{
     app::{self, App},
     billing::{Billing, BillingArgs},
+    calendar::Calendar,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -41,6 +42,11 @@ pub struct House {
 impl House {
     /// Nothing when tests have no database server.
     pub async fn build() -> Option<Self> {
+        Self::build_in("UTC").await
+    }
+
+    /// The same where the patients live in another time zone.
+    pub async fn build_in(zone: &str) -> Option<Self> {
         let database = TestDatabase::create().await?;
         database::migrate(&database.pool, &app::MIGRATIONS)
             .await
@@ -58,6 +64,7 @@ impl House {
             pool: database.pool.clone(),
             verifier: tokens.verifier(),
             billing: billing.clone(),
+            calendar: Calendar::of(zone, &database.pool).await.expect("a time zone"),
         };
         let args = ServeArgs {
             host: [127, 0, 0, 1].into(),
@@ -159,6 +166,9 @@ pub struct Peer {
     accounts: Accounts,
 }
 
+/// The name of a patient for whom the peer opens no account.
+pub const REFUSED: &str = "Refused By Billing";
+
 /// The status of each patient's account.
 type Accounts = Arc<Mutex<BTreeMap<String, &'static str>>>;
 
@@ -201,7 +211,14 @@ impl BillingService for Books {
         &self,
         request: tonic::Request<BillingRequest>,
     ) -> Result<Response<BillingResponse>, Status> {
-        let patient = admitted(request)?.patient_id;
+        let BillingRequest {
+            patient_id: patient,
+            name,
+            ..
+        } = admitted(request)?;
+        if name == REFUSED {
+            return Err(Status::invalid_argument("name is not one"));
+        }
         let status = *self
             .0
             .lock()
