@@ -1,4 +1,4 @@
-//! analytics-service: counts what happens to patients.
+#![doc = include_str!("../README.md")]
 
 mod consumer;
 mod history;

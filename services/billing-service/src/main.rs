@@ -1,4 +1,4 @@
-//! billing-service: keeps the billing accounts of patients.
+#![doc = include_str!("../README.md")]
 
 mod account;
 mod link;

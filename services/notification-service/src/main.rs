@@ -1,4 +1,4 @@
-//! notification-service: tells patients what happened to their records.
+#![doc = include_str!("../README.md")]
 
 mod consumer;
 mod event;
