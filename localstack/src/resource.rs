@@ -108,6 +108,24 @@ pub trait ResourceType: Send + Sync {
     /// Removes it, and waits until it is gone. Removing what is not there succeeds. `properties` are the last known.
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Value) -> Result<(), Failure>;
 
+    /// Whether a last snapshot of it can be kept: `DeletionPolicy: Snapshot`, which is the default of such types here (AWS
+    /// CloudFormation: DeletionPolicy attribute, of `AWS::RDS::DBInstance`).
+    fn keeps_snapshots(&self) -> bool {
+        false
+    }
+
+    /// Keeps a snapshot under this name, then removes the resource as `delete` does; asked only of types that
+    /// `keeps_snapshots`.
+    async fn delete_but_snapshot(
+        &self,
+        _cx: &Context,
+        _physical_id: &str,
+        _properties: &Value,
+        _name: &str,
+    ) -> Result<(), Failure> {
+        Err(Failure::new(format!("{} has no snapshots", self.name())))
+    }
+
     /// The live properties in the template's own form, for drift: `Ok(None)` when it is gone, `Err` when this type
     /// cannot be read (drift then says NOT_CHECKED).
     async fn read(&self, _cx: &Context, _physical_id: &str) -> Result<Option<Value>, Failure> {

@@ -67,7 +67,7 @@ pub async fn preview(cx: &Context, stack: &Stack, template: &Template, goal: &Go
         changes.extend(change);
     }
     for member in members.values().filter(|m| !graph.contains_key(&m.logical_id)) {
-        changes.push(removal(member));
+        changes.push(removal(cx, member));
     }
     let is_empty = changes.is_empty() && goal.tags == stack.goal.tags && !looker.outputs_change()?;
     Ok(Preview { changes, is_empty })
@@ -321,10 +321,15 @@ impl Looker<'_> {
     }
 }
 
-fn removal(member: &Member) -> Value {
+fn removal(cx: &Context, member: &Member) -> Value {
+    let keeps_snapshots = || {
+        cx.resource_type(&member.kind)
+            .is_some_and(|kind| kind.keeps_snapshots())
+    };
     let policy = match member.deletion_policy.as_deref() {
         Some("Retain" | "RetainExceptOnCreate") => "Retain",
         Some("Snapshot") => "Snapshot",
+        None if keeps_snapshots() => "Snapshot",
         _ => "Delete",
     };
     json!({

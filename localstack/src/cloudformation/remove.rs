@@ -114,7 +114,9 @@ async fn each(work: &Work, doomed: Vec<Member>, in_rollback: bool) -> anyhow::Re
 /// Deletes one resource; says whether it is out of the way.
 async fn one(work: &Work, mut member: Member, in_rollback: bool) -> anyhow::Result<bool> {
     let stack = work.stack()?;
-    let policy = policy(&stack, &member, in_rollback);
+    let kind = work.cx.resource_type(&member.kind);
+    let keeps_snapshots = kind.as_ref().is_some_and(|kind| kind.keeps_snapshots());
+    let policy = policy(&stack, &member, in_rollback, keeps_snapshots);
     let Some(physical_id) = member.physical_id.clone() else {
         told(work, &mut member, "DELETE_COMPLETE", None)?;
         return Ok(true);
@@ -123,23 +125,42 @@ async fn one(work: &Work, mut member: Member, in_rollback: bool) -> anyhow::Resu
         told(work, &mut member, "DELETE_SKIPPED", None)?;
         return Ok(true);
     }
-    let snapshot = (policy.as_deref() == Some("Snapshot"))
-        .then(|| "The embedded endpoint takes no snapshot before it deletes this resource.".to_owned());
-    told(work, &mut member, "DELETE_IN_PROGRESS", snapshot)?;
-    let Some(kind) = work.cx.resource_type(&member.kind) else {
+    told(work, &mut member, "DELETE_IN_PROGRESS", None)?;
+    let Some(kind) = kind else {
         let reason = format!("Unrecognized resource type: {}", member.kind);
         told(work, &mut member, "DELETE_FAILED", Some(reason))?;
         return Ok(false);
     };
     let properties = serde_json::Value::Object(member.properties.clone());
-    match kind.delete(&work.cx, &physical_id, &properties).await {
+    let deleted = match policy.as_deref() {
+        Some("Snapshot") if keeps_snapshots => {
+            let name = snapshot_name(&stack.name, &member.logical_id);
+            kind.delete_but_snapshot(&work.cx, &physical_id, &properties, &name)
+                .await
+        }
+        _ => kind.delete(&work.cx, &physical_id, &properties).await,
+    };
+    match deleted {
         Ok(()) => told(work, &mut member, "DELETE_COMPLETE", None).map(|()| true),
         Err(failure) => told(work, &mut member, "DELETE_FAILED", Some(failure.0)).map(|()| false),
     }
 }
 
+/// `STACK-snapshot-LOGICALID-RANDOM`, as CloudFormation names the last snapshots of databases.
+fn snapshot_name(stack: &str, logical_id: &str) -> String {
+    const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let random: String = (0..12)
+        .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
+        .collect();
+    // An identifier of RDS has no two hyphens in a row, and at most 255 characters; a stack's name may have the former.
+    let words = stack.split('-').filter(|word| !word.is_empty());
+    let stem = words.chain(["snapshot", logical_id]).collect::<Vec<_>>().join("-");
+    let stem: String = stem.to_lowercase().chars().take(242).collect();
+    format!("{stem}-{random}")
+}
+
 /// What the template wants to happen to a resource that goes.
-fn policy(stack: &Stack, member: &Member, in_rollback: bool) -> Option<String> {
+fn policy(stack: &Stack, member: &Member, in_rollback: bool, keeps_snapshots: bool) -> Option<String> {
     let current = stack.members.get(&member.logical_id).map(|m| &m.physical_id);
     let is_replaced = current.is_some_and(|id| *id != member.physical_id);
     match is_replaced {
@@ -148,6 +169,7 @@ fn policy(stack: &Stack, member: &Member, in_rollback: bool) -> Option<String> {
         false => match member.deletion_policy.as_deref() {
             Some("RetainExceptOnCreate") if in_rollback && member.is_new => None,
             Some("RetainExceptOnCreate") => Some("Retain".to_owned()),
+            None if keeps_snapshots => Some("Snapshot".to_owned()),
             _ => member.deletion_policy.clone(),
         },
     }

@@ -27,6 +27,7 @@ const PSEUDO: &[&str] = &[
 /// `ValidationError` in AWS's words, naming what is not there.
 pub fn validate(cx: &Context, template: &Template) -> Result<(), AwsError> {
     types(cx, template)?;
+    snapshots(cx, template)?;
     for (name, expression) in &template.conditions {
         block(cx, template, expression, "Conditions", Some(name))?;
     }
@@ -128,6 +129,21 @@ fn types(cx: &Context, template: &Template) -> Result<(), AwsError> {
             )))
         }
     }
+}
+
+/// Only some types can leave a snapshot.
+fn snapshots(cx: &Context, template: &Template) -> Result<(), AwsError> {
+    let cannot = |kind: &str| cx.resource_type(kind).is_some_and(|kind| !kind.keeps_snapshots());
+    for spec in template.resources.values() {
+        let asked = [&spec.deletion_policy, &spec.update_replace_policy];
+        if asked.iter().any(|policy| policy.as_deref() == Some("Snapshot")) && cannot(&spec.kind) {
+            return Err(AwsError::validation(format!(
+                "Template error: resource type {} does not support deletion policy Snapshot",
+                spec.kind
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn named_condition(template: &Template, condition: Option<&str>, block: &str) -> Result<(), AwsError> {

@@ -167,6 +167,56 @@ async fn policies_keep_what_they_say() {
 }
 
 #[tokio::test]
+async fn snapshots_are_kept_of_what_goes_where_the_policies_or_the_types_default_say_so() {
+    let bench = bench();
+    let chest = |name: &str, policies: &[&str]| {
+        let mut chest = thing(name, json!({}));
+        chest["Type"] = json!("Test::Shop::Chest");
+        for policy in policies {
+            let (attribute, value) = policy.split_once('=').unwrap();
+            chest[attribute] = json!(value);
+        }
+        chest
+    };
+    let whole = |old: &str| {
+        body(json!({
+            "Asked": chest("asked", &["DeletionPolicy=Snapshot"]), "Default": chest("default", &[]),
+            "Not": chest("not", &["DeletionPolicy=Delete"]),
+            "Old": chest(old, &["DeletionPolicy=Delete", "UpdateReplacePolicy=Snapshot"]),
+        }))
+    };
+    bench.create("my--Stack", whole("old")).await;
+    assert_eq!(bench.update("my--Stack", whole("new")).await, "UPDATE_COMPLETE");
+    bench
+        .call("DeleteStack", json!({"StackName": "my--Stack"}))
+        .await
+        .unwrap();
+    assert_eq!(bench.rest("my--Stack").await, "GONE");
+    let kept: Vec<String> = bench.names();
+    let stems: Vec<&str> = kept.iter().map(|name| name.rsplit_once('-').unwrap().0).collect();
+    assert_eq!(
+        stems,
+        [
+            "asked as my-stack-snapshot-asked",
+            "default as my-stack-snapshot-default",
+            "old as my-stack-snapshot-old"
+        ]
+    );
+    let mut odd = thing("odd", json!({}));
+    odd["DeletionPolicy"] = json!("Snapshot");
+    let error = bench
+        .with_body("CreateStack", "t", body(json!({"Odd": odd})))
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("Test::Shop::Thing does not support deletion policy Snapshot"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_stack_that_cannot_be_deleted_says_which_resource_and_lets_it_be_retained() {
     let bench = bench();
     bench

@@ -21,7 +21,7 @@ impl Service for Shop {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![Arc::new(self.clone())]
+        vec![Arc::new(self.clone()), Arc::new(Chest(self.clone()))]
     }
 
     async fn call(&self, _: &Context, call: Call) -> Result<Value, AwsError> {
@@ -84,6 +84,41 @@ impl ResourceType for Shop {
 
     async fn read(&self, _: &Context, id: &str) -> Result<Option<Value>, Failure> {
         Ok(self.0.lock().unwrap().get(id).cloned())
+    }
+}
+
+/// A thing that leaves a snapshot.
+struct Chest(Shop);
+
+#[async_trait]
+impl ResourceType for Chest {
+    fn name(&self) -> &'static str {
+        "Test::Shop::Chest"
+    }
+
+    fn schema(&self) -> Schema {
+        self.0.schema()
+    }
+
+    async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
+        self.0.create(cx, desired).await
+    }
+
+    async fn update(&self, cx: &Context, id: &str, before: &Value, desired: &Desired) -> Result<Resource, Failure> {
+        self.0.update(cx, id, before, desired).await
+    }
+
+    async fn delete(&self, cx: &Context, id: &str, properties: &Value) -> Result<(), Failure> {
+        self.0.delete(cx, id, properties).await
+    }
+
+    fn keeps_snapshots(&self) -> bool {
+        true
+    }
+
+    async fn delete_but_snapshot(&self, cx: &Context, id: &str, last: &Value, name: &str) -> Result<(), Failure> {
+        self.0.0.lock().unwrap().insert(format!("{id} as {name}"), last.clone());
+        self.0.delete(cx, id, last).await
     }
 }
 

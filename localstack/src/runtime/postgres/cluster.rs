@@ -51,15 +51,45 @@ impl Cluster {
     pub async fn create(&self, template: &Path, master: &Master<'_>) -> anyhow::Result<()> {
         let (install, owner) = (Install::find()?, Owner::choose()?);
         ensure_template(&install, owner, template).await?;
+        let admin = password();
+        let sql = setup(&admin, master);
+        self.fill(&install, owner, &template.join("data"), &admin, sql).await
+    }
+
+    /// Makes the data as a copy of what is in the folder `kept`; the admin's password is renewed, and the master user's where
+    /// one is given.
+    ///
+    /// # Errors
+    /// When another major version of PostgreSQL wrote it: that one alone can read it.
+    pub async fn restore(&self, kept: &Path, user: &str, given: Option<&str>) -> anyhow::Result<()> {
+        let (install, owner) = (Install::find()?, Owner::choose()?);
+        let wrote = fs::read_to_string(kept.join("data/PG_VERSION")).context("the snapshot's data cannot be read")?;
+        if wrote.trim() != install.major() {
+            bail!(
+                "the snapshot was made by PostgreSQL {}, and this machine has {}: install that version to restore it",
+                wrote.trim(),
+                install.version
+            );
+        }
+        let admin = password();
+        let mut sql = format!("alter role {ADMIN} password {};\n\n", literal(&admin));
+        if let Some(given) = given {
+            sql += &format!("alter role {} password {};\n\n", identifier(user), literal(given));
+        }
+        self.fill(&install, owner, &kept.join("data"), &admin, sql).await
+    }
+
+    /// Copies a stopped server's data, and runs SQL on it before anybody can connect.
+    async fn fill(&self, install: &Install, owner: Owner, from: &Path, admin: &str, sql: String) -> anyhow::Result<()> {
         fs::create_dir_all(&self.folder).context("cannot make the instance's folder")?;
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
+        let data = self.folder.join("data");
         let mut copy = Command::new("cp");
-        copy.args(["-a", "--reflink=auto"])
-            .arg(template.join("data"))
-            .arg(self.folder.join("data"));
-        run(copy, None, "copy the template of a database").await?;
-        let admin = password();
-        fs::write(self.folder.join("admin"), &admin)?;
+        copy.args(["-a", "--reflink=auto"]).arg(from).arg(&data);
+        run(copy, None, "copy the data of a database").await?;
+        // What a server that was killed leaves behind names a process that is none of this data's.
+        let _ = fs::remove_file(data.join("postmaster.pid"));
+        fs::write(self.folder.join("admin"), admin)?;
         fs::set_permissions(self.folder.join("admin"), fs::Permissions::from_mode(0o600))?;
         self.configure()?;
         self.certify(owner)?;
@@ -67,7 +97,35 @@ impl Cluster {
 
         let (mut single, at) = owner.command(&self.folder, &install.tool("postgres"));
         single.args(["--single", "-j", "-D", &format!("{at}/data"), "postgres"]);
-        run(single, Some(setup(&admin, master)), "make the master user").await
+        run(single, Some(sql), "set the passwords of a database").await
+    }
+
+    /// Moves a stopped server's data into the folder `kept`; does nothing when that was done already.
+    pub fn part_with(&self, kept: &Path) -> anyhow::Result<()> {
+        let (from, to) = (self.folder.join("data"), kept.join("data"));
+        if to.exists() && !from.exists() {
+            return Ok(());
+        }
+        fs::rename(&from, &to).with_context(|| format!("cannot keep {} as {}", from.display(), to.display()))
+    }
+
+    /// Copies a running server's data into the folder `kept`, as it is at the end of the copy.
+    pub async fn back_up(&self, kept: &Path) -> anyhow::Result<()> {
+        let (install, owner) = (Install::find()?, Owner::choose()?);
+        owner.give(kept)?;
+        let admin = fs::read_to_string(self.folder.join("admin")).context("the admin's password is gone")?;
+        let (mut backup, at) = owner.command(kept, &install.tool("pg_basebackup"));
+        let (address, port) = (self.address.to_string(), self.port.to_string());
+        backup.args([
+            "-h", &address, "-p", &port, "-U", ADMIN, "-w", "-c", "fast", "-X", "stream",
+        ]);
+        backup.arg("-D").arg(format!("{at}/data"));
+        // Its user may not look into the endpoint's own home for a client's certificate.
+        backup
+            .env("PGPASSWORD", admin)
+            .env("PGCONNECT_TIMEOUT", "5")
+            .env("HOME", &at);
+        run(backup, None, "copy a running database").await
     }
 
     /// Starts the server, and returns when it takes queries.
@@ -187,7 +245,8 @@ impl Cluster {
         let kind = if self.forces_tls { "hostssl" } else { "host" };
         let access = format!(
             "# What reaches the address needs a password, and TLS where the parameter group says so.\n\
-             {kind} all all 127.0.0.0/8 scram-sha-256\n"
+             {kind} all all 127.0.0.0/8 scram-sha-256\n\
+             {kind} replication {ADMIN} 127.0.0.0/8 scram-sha-256\n"
         );
         fs::write(data.join("pg_hba.conf"), access).context("cannot write the server's access rules")
     }

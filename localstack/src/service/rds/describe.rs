@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::groups::{ParameterGroup, SubnetGroup};
 use super::lifecycle::{self, INSTANCES};
+use super::snapshot::SNAPSHOTS;
 use crate::runtime::postgres::Install;
 use crate::service::records::{Kept, Record, iso, page, texts};
 use crate::{AwsError, Call, Context};
@@ -31,7 +32,7 @@ pub async fn instances(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// One instance, with what the template gave and what RDS says by default.
 pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
-    let text = |name: &str, default: &str| record.text(name).unwrap_or_else(|| default.to_owned());
+    let text = |name: &str, default: &str| lifecycle::setting(record, name).unwrap_or_else(|| default.to_owned());
     let fact = |name: &str| record.fact(name).unwrap_or_default();
     let flag = |name: &str| record.has(name, "true");
     let version = Install::find()
@@ -49,7 +50,7 @@ pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
         "Engine": "postgres",
         "EngineVersion": version,
         "DBInstanceStatus": fact("status"),
-        "MasterUsername": text("MasterUsername", "postgres"),
+        "MasterUsername": lifecycle::master_user(record),
         "Endpoint": {
             "Address": fact("address"),
             "Port": fact("port").parse::<u16>().unwrap_or(5432),
@@ -69,7 +70,7 @@ pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
         "AutoMinorVersionUpgrade": text("AutoMinorVersionUpgrade", "true") == "true",
         "TagList": record.tag_list(),
     });
-    if let Some(name) = record.text("DBName") {
+    if let Some(name) = lifecycle::setting(record, "DBName") {
         shown["DBName"] = name.into();
     }
     if let Some(name) = record.text("DBParameterGroupName") {
@@ -191,6 +192,7 @@ pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (name, kind) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let records = match kind {
         "db" => INSTANCES,
+        "snapshot" => SNAPSHOTS,
         "subgrp" => SubnetGroup::RECORDS,
         "pg" => ParameterGroup::RECORDS,
         _ => {

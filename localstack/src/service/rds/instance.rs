@@ -30,6 +30,7 @@ impl ResourceType for Instance {
                 "DBInstanceIdentifier",
                 "DBName",
                 "DBParameterGroupName",
+                "DBSnapshotIdentifier",
                 "DBSubnetGroupName",
                 "DatabaseInsightsMode",
                 "DeleteAutomatedBackups",
@@ -67,6 +68,7 @@ impl ResourceType for Instance {
             create_only: &[
                 "DBInstanceIdentifier",
                 "DBName",
+                "DBSnapshotIdentifier",
                 "DBSubnetGroupName",
                 "KmsKeyId",
                 "MasterUsername",
@@ -113,7 +115,18 @@ impl ResourceType for Instance {
         if INSTANCES.get(cx, id)?.is_none() {
             return Ok(());
         }
-        Ok(lifecycle::delete(cx, id).await?)
+        Ok(lifecycle::delete(cx, id, None).await?)
+    }
+
+    fn keeps_snapshots(&self) -> bool {
+        true
+    }
+
+    async fn delete_but_snapshot(&self, cx: &Context, id: &str, _: &Value, name: &str) -> Result<(), Failure> {
+        if INSTANCES.get(cx, id)?.is_none() {
+            return Ok(());
+        }
+        Ok(lifecycle::delete(cx, id, Some(name)).await?)
     }
 
     async fn read(&self, cx: &Context, id: &str) -> Result<Option<Value>, Failure> {

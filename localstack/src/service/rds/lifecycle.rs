@@ -1,15 +1,13 @@
-//! The life of an instance: made, watched, restarted, destroyed.
+//! The life of an instance: made, changed, destroyed.
 
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::groups::{self, ParameterGroup, SubnetGroup};
-use super::rules;
+use super::{rules, snapshot};
 use crate::runtime::authority::Authority;
 use crate::runtime::postgres::{Cluster, Install, Master};
 use crate::service::records::{Kept, Record, Records};
@@ -17,13 +15,14 @@ use crate::{AwsError, Context, Desired};
 
 pub const INSTANCES: Records = Records("rds.instances");
 
-const STATUS: &str = "status";
-const AVAILABLE: &str = "available";
-const WATCH_EVERY: Duration = Duration::from_secs(1);
+pub const STATUS: &str = "status";
+pub const AVAILABLE: &str = "available";
+/// The fact that names the snapshot that a deletion keeps.
+const LAST: &str = "final_snapshot";
 
 /// Held while it is decided what becomes of an instance: its address, its restart, its end.
 #[derive(Default)]
-struct Deciding(Mutex<()>);
+pub struct Deciding(pub Mutex<()>);
 
 pub fn arn(cx: &Context, id: &str) -> String {
     cx.arn("rds", &format!("db:{id}"))
@@ -35,10 +34,32 @@ pub fn find(cx: &Context, id: &str) -> Result<Record, AwsError> {
         .ok_or_else(|| AwsError::new("DBInstanceNotFound", format!("DBInstance {id} not found.")).with_status(404))
 }
 
+pub fn require_available(record: &Record) -> Result<(), AwsError> {
+    match record.fact(STATUS).as_deref() {
+        Some(AVAILABLE) => Ok(()),
+        _ => Err(AwsError::new(
+            "InvalidDBInstanceState",
+            format!("Instance {} is not currently in the available state.", record.id),
+        )),
+    }
+}
+
+/// What the template says, else what the snapshot has that the instance was made from.
+pub fn setting(record: &Record, name: &str) -> Option<String> {
+    record.text(name).or_else(|| record.fact(name))
+}
+
+/// A restored instance keeps its snapshot's, whatever the template says.
+pub fn master_user(record: &Record) -> String {
+    let user = record.fact("MasterUsername").or_else(|| record.text("MasterUsername"));
+    user.unwrap_or_else(|| "postgres".to_owned())
+}
+
 /// Makes an instance; returns when the master user's queries work. A failed one leaves nothing behind.
 pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
     let mut record = check(cx, desired)?;
-    let user = record.text("MasterUsername").unwrap_or_else(|| "postgres".into());
+    let source = restored_from(cx, &mut record)?;
+    let user = master_user(&record);
     let given = record
         .properties
         .shift_remove("MasterUserPassword")
@@ -50,32 +71,30 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
                 "You can't specify MasterUserPassword and ManageMasterUserPassword together.",
             ));
         }
-        (Some(given), false) => given,
-        (None, true) => generated(),
+        (Some(given), false) => Some(given),
+        (None, true) => Some(generated()),
+        // The one that is in the data.
+        (None, false) if source.is_some() => None,
         (None, false) => return Err(rules::invalid("The parameter MasterUserPassword must be provided.")),
     };
-    rules::password(&password)?;
+    if let Some(password) = &password {
+        rules::password(password)?;
+    }
     reserve(cx, &mut record).await?;
     let made = async {
-        if managed {
-            let secret = make_secret(cx, &record, &user, &password).await?;
+        if let Some(password) = password.as_ref().filter(|_| managed) {
+            let secret = make_secret(cx, &record, &user, password).await?;
             record.facts.insert("secret".into(), secret.into());
             INSTANCES.put(cx, &record)?;
         }
-        let database = record.text("DBName");
-        let master = Master {
-            user: &user,
-            password: &password,
-            database: database.as_deref(),
-        };
-        serve(cx, &record, &master).await
+        serve(cx, &record, source.as_deref(), &user, password.as_deref()).await
     };
     let made = tokio::select! {
         made = made => made,
         () = desired.cancel.cancelled() => Err(AwsError::new("Cancelled", "Resource creation cancelled")),
     };
     if let Err(error) = made {
-        if let Err(left) = delete(cx, &record.id).await {
+        if let Err(left) = delete(cx, &record.id, None).await {
             tracing::warn!(instance = %record.id, error = %left, "an instance that failed is not wholly removed");
         }
         return Err(error);
@@ -85,11 +104,36 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
     Ok(record)
 }
 
+/// The folder of the snapshot that the template names, when it does; the record takes over what a snapshot decides.
+fn restored_from(cx: &Context, record: &mut Record) -> Result<Option<PathBuf>, AwsError> {
+    let Some(id) = record.text("DBSnapshotIdentifier").filter(|id| !id.is_empty()) else {
+        return Ok(None);
+    };
+    if record.text("DBName").is_some() {
+        return Err(rules::invalid("DBName must be null when Restoring for this Engine."));
+    }
+    let (source, folder) = snapshot::restorable(cx, &id)?;
+    for name in snapshot::INHERITED {
+        if let Some(value) = source.text(name) {
+            record.facts.insert((*name).to_owned(), value.into());
+        }
+    }
+    Ok(Some(folder))
+}
+
 fn check(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
     let given = desired.properties.get("DBInstanceIdentifier").and_then(Value::as_str);
     let id = rules::identifier(&given.map_or_else(|| desired.generated_name(63), str::to_owned))?;
     let record = Record::new(id, desired);
-    let engine = record.text("Engine").unwrap_or_default();
+    let engine = record.text("Engine").unwrap_or_else(|| {
+        // A snapshot's own, where the template does not say.
+        let is_restored = record.text("DBSnapshotIdentifier").is_some_and(|id| !id.is_empty());
+        if is_restored {
+            "postgres".to_owned()
+        } else {
+            String::new()
+        }
+    });
     if engine != "postgres" {
         return Err(rules::invalid(format!(
             "The engine '{engine}' does not run here: `postgres` is the one that does"
@@ -98,7 +142,7 @@ fn check(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
     if let Some(name) = record.text("DBName") {
         rules::database(&name)?;
     }
-    rules::master_user(&record.text("MasterUsername").unwrap_or_else(|| "postgres".into()))?;
+    rules::master_user(&master_user(&record))?;
     if let Some(group) = record.text("DBSubnetGroupName")
         && SubnetGroup::RECORDS.get(cx, &group.to_lowercase())?.is_none()
     {
@@ -151,8 +195,7 @@ async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
             "This endpoint has addresses for 254 database instances.",
         )
     })?;
-    let port: u16 = record
-        .text("Port")
+    let port: u16 = setting(record, "Port")
         .map_or(Ok(5432), |port| port.parse())
         .map_err(|_| rules::invalid("The parameter Port must be a number between 1150 and 65535"))?;
     record.facts.insert("address".into(), address.into());
@@ -165,12 +208,33 @@ async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
     INSTANCES.put(cx, record)
 }
 
-async fn serve(cx: &Context, record: &Record, master: &Master<'_>) -> Result<(), AwsError> {
+/// Makes the data, new or as the snapshot in the folder `source` has it, and starts the server.
+async fn serve(
+    cx: &Context,
+    record: &Record,
+    source: Option<&Path>,
+    user: &str,
+    password: Option<&str>,
+) -> Result<(), AwsError> {
     let cluster = cluster(cx, record)?;
-    let template = cx.state_dir().join("postgres-template").join(Install::find()?.version);
-    cluster.create(&template, master).await?;
+    let database = setting(record, "DBName");
+    let master = password.map(|password| Master {
+        user,
+        password,
+        database: database.as_deref(),
+    });
+    match (source, &master) {
+        (Some(source), _) => cluster.restore(source, user, password).await?,
+        (None, Some(master)) => {
+            let template = cx.state_dir().join("postgres-template").join(Install::find()?.version);
+            cluster.create(&template, master).await?;
+        }
+        (None, None) => return Err(AwsError::internal("a new instance without a password")),
+    }
     cluster.start().await?;
-    cluster.answers(master).await?;
+    if let Some(master) = &master {
+        cluster.answers(master).await?;
+    }
     Ok(())
 }
 
@@ -218,12 +282,13 @@ pub fn reload(cx: &Context, group: &Record) -> Result<(), AwsError> {
 
 pub async fn change_password(cx: &Context, record: &Record, password: &str) -> Result<(), AwsError> {
     rules::password(password)?;
-    let user = record.text("MasterUsername").unwrap_or_else(|| "postgres".into());
-    Ok(cluster(cx, record)?.change_password(&user, password).await?)
+    Ok(cluster(cx, record)?
+        .change_password(&master_user(record), password)
+        .await?)
 }
 
-/// Ends the server and removes its data and its secret.
-pub async fn delete(cx: &Context, id: &str) -> Result<(), AwsError> {
+/// Ends the server and removes its data and its secret; keeps the data first as a snapshot where one is named.
+pub async fn delete(cx: &Context, id: &str, last: Option<&str>) -> Result<(), AwsError> {
     let mut record = find(cx, id)?;
     if record.has("DeletionProtection", "true") && record.fact(STATUS).as_deref() == Some(AVAILABLE) {
         return Err(AwsError::new(
@@ -234,12 +299,20 @@ pub async fn delete(cx: &Context, id: &str) -> Result<(), AwsError> {
     {
         let part = cx.part::<Deciding>();
         let _held = part.0.lock().await;
+        // A deletion that was begun is taken up as it was begun, and what never served has nothing to keep.
+        if let Some(last) = last.filter(|_| record.fact(STATUS).as_deref() == Some(AVAILABLE)) {
+            let begun = snapshot::begin(cx, &record, last)?;
+            record.facts.insert(LAST.into(), begun.id.into());
+        }
         record.facts.insert(STATUS.into(), "deleting".into());
         INSTANCES.put(cx, &record)?;
     }
     let cluster = cluster(cx, &record)?;
     if let Some(server) = cluster.running() {
         cluster.stop(server).await;
+    }
+    if let Some(last) = record.fact(LAST) {
+        snapshot::keep_last(cx, &cluster, &last)?;
     }
     cluster.destroy()?;
     if let Some(secret) = record.fact("secret") {
@@ -272,67 +345,4 @@ fn generated() -> String {
     (0..32)
         .map(|_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())]))
         .collect()
-}
-
-/// After a start of the endpoint: adopts the servers that live, starts the others, and watches all.
-pub async fn resume(cx: &Context) -> anyhow::Result<()> {
-    for record in INSTANCES.list(cx)? {
-        // The endpoint died while it made or removed this one; the stack that wanted it does the same again.
-        if record.fact(STATUS).as_deref() != Some(AVAILABLE) {
-            delete(cx, &record.id).await?;
-        }
-    }
-    let records = INSTANCES.list(cx)?;
-    join_all(records.iter().map(|record| revive(cx, &record.id))).await;
-    let cx = cx.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = cx.shutdown().cancelled() => break,
-                () = sleep(WATCH_EVERY) => {}
-            }
-            for record in INSTANCES.list(&cx).unwrap_or_default() {
-                let part = cx.part::<Deciding>();
-                let _held = part.0.lock().await;
-                revive(&cx, &record.id).await;
-            }
-        }
-    });
-    Ok(())
-}
-
-/// Starts the server of an available instance when it does not run.
-async fn revive(cx: &Context, id: &str) {
-    let Ok(Some(record)) = INSTANCES.get(cx, id) else {
-        return;
-    };
-    if record.fact(STATUS).as_deref() != Some(AVAILABLE) || cx.shutdown().is_cancelled() {
-        return;
-    }
-    let Ok(cluster) = cluster(cx, &record) else { return };
-    if cluster.running().is_some() {
-        return;
-    }
-    tracing::info!(instance = %id, "starts the database of an instance");
-    if let Err(error) = cluster.start().await {
-        tracing::error!(instance = %id, error = format!("{error:#}"), "the database of an instance does not start");
-    }
-}
-
-/// Ends every server; the data stays.
-pub async fn suspend(cx: &Context) {
-    let part = cx.part::<Deciding>();
-    let _held = part.0.lock().await;
-    let clusters: Vec<Cluster> = INSTANCES
-        .list(cx)
-        .unwrap_or_default()
-        .iter()
-        .flat_map(|r| cluster(cx, r))
-        .collect();
-    join_all(clusters.iter().map(|cluster| async move {
-        if let Some(server) = cluster.running() {
-            cluster.stop(server).await;
-        }
-    }))
-    .await;
 }

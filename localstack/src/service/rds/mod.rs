@@ -5,8 +5,10 @@ mod groups;
 mod instance;
 mod lifecycle;
 mod rules;
+mod snapshot;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use serde_json::{Value, json};
 
 use crate::service::records::{kept, tags_of};
 use crate::{AwsError, Call, Context, Desired, ResourceType, Service};
+
+pub use snapshot::kept as kept_snapshots;
 
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Rds)
@@ -44,18 +48,22 @@ impl Service for Rds {
             "DescribeDBEngineVersions" => describe::engine_versions(&call),
             "ListTagsForResource" => describe::tags(cx, &call),
             "CreateDBInstance" => create(cx, call).await,
+            "RestoreDBInstanceFromDBSnapshot" => restore(cx, call).await,
             "ModifyDBInstance" => modify(cx, call).await,
             "DeleteDBInstance" => delete(cx, call).await,
+            "CreateDBSnapshot" => snapshot::create(cx, &call).await,
+            "DescribeDBSnapshots" => snapshot::describe(cx, &call),
+            "DeleteDBSnapshot" => snapshot::delete(cx, &call),
             other => Err(AwsError::not_implemented("rds", other)),
         }
     }
 
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
-        lifecycle::resume(cx).await
+        watch::resume(cx).await
     }
 
     async fn stop(&self, cx: &Context) {
-        lifecycle::suspend(cx).await;
+        watch::suspend(cx).await;
     }
 }
 
@@ -80,6 +88,11 @@ async fn create(cx: &Context, call: Call) -> Result<Value, AwsError> {
     Ok(json!({"DBInstance": describe::shown(cx, &record).await?}))
 }
 
+async fn restore(cx: &Context, call: Call) -> Result<Value, AwsError> {
+    call.required("DBSnapshotIdentifier")?;
+    create(cx, call).await
+}
+
 async fn modify(cx: &Context, call: Call) -> Result<Value, AwsError> {
     let mut record = lifecycle::find(cx, &call.required("DBInstanceIdentifier")?)?;
     for member in [
@@ -102,7 +115,19 @@ async fn modify(cx: &Context, call: Call) -> Result<Value, AwsError> {
 
 async fn delete(cx: &Context, call: Call) -> Result<Value, AwsError> {
     let record = lifecycle::find(cx, &call.required("DBInstanceIdentifier")?)?;
+    let last = call.text("FinalDBSnapshotIdentifier");
+    let wrong = match (&last, call.boolean("SkipFinalSnapshot").unwrap_or(false)) {
+        (None, false) => Some("FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."),
+        (Some(_), true) => Some("FinalDBSnapshotIdentifier cannot be specified when SkipFinalSnapshot is true."),
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        return Err(AwsError::new("InvalidParameterCombination", wrong));
+    }
+    if last.is_some() {
+        lifecycle::require_available(&record)?;
+    }
     let shown = describe::shown(cx, &record).await?;
-    lifecycle::delete(cx, &record.id).await?;
+    lifecycle::delete(cx, &record.id, last.as_deref()).await?;
     Ok(json!({"DBInstance": shown}))
 }

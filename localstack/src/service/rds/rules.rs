@@ -4,8 +4,17 @@ use crate::AwsError;
 
 /// An identifier in RDS's form: small letters.
 pub fn identifier(given: &str) -> Result<String, AwsError> {
+    named("DBInstanceIdentifier", given, 63)
+}
+
+/// A snapshot's identifier; it is a folder's name, too.
+pub fn snapshot_identifier(given: &str) -> Result<String, AwsError> {
+    named("DBSnapshotIdentifier", given, 255)
+}
+
+fn named(parameter: &str, given: &str, limit: usize) -> Result<String, AwsError> {
     let id = given.to_lowercase();
-    let fine = id.len() <= 63
+    let fine = id.len() <= limit
         && id.starts_with(|c: char| c.is_ascii_lowercase())
         && id
             .chars()
@@ -16,9 +25,8 @@ pub fn identifier(given: &str) -> Result<String, AwsError> {
         return Ok(id);
     }
     Err(invalid(format!(
-        "The parameter DBInstanceIdentifier is not a valid identifier. Identifiers must begin with a letter; must \
-         contain only ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two consecutive \
-         hyphens: {given}"
+        "The parameter {parameter} is not a valid identifier. Identifiers must begin with a letter; must contain only \
+         ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two consecutive hyphens: {given}"
     )))
 }
 
@@ -110,5 +118,6 @@ mod tests {
     fn an_identifier_is_kept_in_small_letters() {
         assert_eq!(identifier("Data-Db1").unwrap(), "data-db1");
         assert!(identifier("1db").is_err() && identifier("a--b").is_err() && identifier("a-").is_err());
+        assert!(snapshot_identifier("../../etc").is_err() && snapshot_identifier("a.b").is_err());
     }
 }
