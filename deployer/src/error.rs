@@ -143,6 +143,36 @@ impl Error {
         }
     }
 
+    /// What a service refuses, by its code.
+    pub fn refused(operation: String, status: u16, code: &str, message: String) -> Self {
+        match code {
+            "AccessDenied"
+            | "AccessDeniedException"
+            | "UnauthorizedOperation"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "SignatureDoesNotMatch"
+            | "AuthFailure"
+            | "OptInRequired" => Self::Denied { operation, message },
+            "ExpiredToken" | "ExpiredTokenException" => Self::Expired { operation },
+            _ if answer::is_unsupported(status, code, &message) => Self::Unsupported { operation, message },
+            _ => Self::Aws {
+                operation,
+                code: code.to_owned(),
+                message,
+            },
+        }
+    }
+
+    /// A request that got no answer; asking again may help.
+    pub fn unreached(operation: String, reason: &str) -> Self {
+        Self::Aws {
+            operation,
+            code: String::new(),
+            message: format!("the endpoint cannot be reached or broke off: {reason}"),
+        }
+    }
+
     /// The process' exit code; see the help of `deployer`.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -302,23 +332,7 @@ where
             return no_answer(operation, status, message);
         };
         let message = service.message().map_or_else(|| code.clone(), str::to_owned);
-        match code.as_str() {
-            "AccessDenied"
-            | "AccessDeniedException"
-            | "UnauthorizedOperation"
-            | "InvalidClientTokenId"
-            | "UnrecognizedClientException"
-            | "SignatureDoesNotMatch"
-            | "AuthFailure"
-            | "OptInRequired" => Self::Denied { operation, message },
-            "ExpiredToken" | "ExpiredTokenException" => Self::Expired { operation },
-            _ if answer::is_unsupported(status, &code, &message) => Self::Unsupported { operation, message },
-            _ => Self::Aws {
-                operation,
-                code,
-                message,
-            },
-        }
+        Self::refused(operation, status, &code, message)
     }
 }
 
@@ -343,11 +357,7 @@ where
             message: format!("no usable credentials were found ({message})"),
         };
     }
-    Error::Aws {
-        operation,
-        code: String::new(),
-        message: format!("the endpoint cannot be reached or broke off: {message}"),
-    }
+    Error::unreached(operation, &message)
 }
 
 /// Something that is no AWS answer. An empty code says that asking again may help.

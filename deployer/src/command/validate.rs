@@ -3,12 +3,14 @@
 use serde_json::json;
 
 use crate::error::{Error, Result};
+use crate::preflight;
 use crate::rules;
 use crate::target::Session;
 
 /// Check deployer.toml and its templates: links have paths, references lead somewhere, properties have the right types.
 ///
-/// Needs no endpoint; with --online, CloudFormation reads the templates as well. Exit code 1 when something is found.
+/// Needs no endpoint; with --online, CloudFormation reads the templates as well, and on AWS the certificate of the ingress is
+/// looked at. Exit code 1 when something is found.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer validate
@@ -16,7 +18,7 @@ use crate::target::Session;
 
 Exit codes: 0 nothing is wrong; 1 something is, or nothing answers (--online); 3 credentials or permission (--online).")]
 pub struct Args {
-    /// Ask the target's CloudFormation as well.
+    /// Ask the target as well: CloudFormation, and ACM for the certificate.
     #[arg(long)]
     online: bool,
 }
@@ -34,6 +36,14 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
                 .template_body(body)
                 .send()
                 .await?;
+        }
+        let certificate = preflight::certificate(session, &aws, &manifest).await?;
+        let (fatal, warnings): (Vec<_>, Vec<_>) = certificate.into_iter().partition(|found| found.fatal);
+        for one in warnings {
+            session.ui.warn(format!("{}; {}", one.what, one.hint));
+        }
+        if !fatal.is_empty() {
+            return Err(Error::Preflight(fatal));
         }
     }
     let resources: usize = plan

@@ -15,6 +15,7 @@ pub const MANAGED_POLICY: usize = 6144;
 
 /// What `deployer` calls itself, by IAM service prefix; a test holds it against the sources.
 pub const OWN: &[(&str, &[&str])] = &[
+    ("acm", &["DescribeCertificate"]),
     (
         "cloudformation",
         &[
@@ -89,11 +90,14 @@ pub const OWN: &[(&str, &[&str])] = &[
         ],
     ),
     ("kafka", &["GetBootstrapBrokers", "ListClustersV2", "ListTopics"]),
+    ("kms", &["DescribeKey"]),
     (
         "logs",
         &["DeleteLogGroup", "DescribeLogGroups", "FilterLogEvents", "GetLogEvents"],
     ),
     ("pricing", &["GetProducts"]),
+    ("rds", &["DescribeDBSnapshots"]),
+    ("secretsmanager", &["ListSecrets"]),
     (
         "ssm",
         &["DeleteParameter", "GetParameter", "GetParametersByPath", "PutParameter"],

@@ -80,8 +80,8 @@ fn calls(folder: &Path, into: &mut BTreeSet<(String, String)>) {
                 let mut words = text[at + before.len()..].splitn(3, ['.', '(']);
                 let (client, operation) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
                 let name = |word: &str| !word.is_empty() && word.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
-                // `aws.endpoint` says who answers, `aws.clock` what time it is: they are no clients.
-                if !["endpoint", "clock"].contains(&client)
+                // `aws.endpoint` says who answers, `aws.clock` what time it is, and `aws.plain` asks what `ALL` lists.
+                if !["endpoint", "clock", "plain"].contains(&client)
                     && name(client)
                     && name(operation)
                     && words.next().is_some_and(|rest| rest.starts_with(')'))
@@ -109,7 +109,10 @@ fn what_deployer_calls_itself_is_listed() {
         });
         format!("{service}:{}", words.collect::<String>())
     };
-    let called: BTreeSet<String> = found.iter().map(action).collect();
+    let plain = crate::target::plain::ALL
+        .iter()
+        .map(|question| format!("{}:{}", question.service, question.operation));
+    let called: BTreeSet<String> = found.iter().map(action).chain(plain).collect();
     let listed: BTreeSet<String> = OWN
         .iter()
         .flat_map(|(service, names)| names.iter().map(move |name| format!("{service}:{name}")))

@@ -1,5 +1,6 @@
 //! What would stop a deployment half an hour in, looked at before it begins.
 
+mod certificate;
 mod images;
 
 use std::collections::BTreeMap;
@@ -70,18 +71,19 @@ pub async fn preflight(
         })
         .copied()
         .collect();
-    let (identity, zones, quotas, names, clusters, images) = tokio::join!(
+    let (identity, zones, quotas, names, clusters, images, certificate) = tokio::join!(
         async { identity.await.map_err(Error::from).map(drop) },
         zones(aws, manifest, &new),
         quotas(aws, &new),
         names(aws, &free),
         clusters(aws, &free),
         images::look(aws, manifest),
+        certificate(session, aws, manifest),
     );
     identity?;
     let mut findings = settings(manifest, &aws.endpoint, session.is_local());
     findings.extend(images);
-    for found in [zones, quotas, names, clusters] {
+    for found in [zones, quotas, names, clusters, certificate] {
         match found {
             Ok(found) => findings.extend(found),
             // Who may not look, or an endpoint that does not know the operation, is told so and not stopped.
@@ -99,6 +101,19 @@ pub async fn preflight(
     } else {
         Err(Error::Preflight(fatal))
     }
+}
+
+/// What keeps the load balancer from its certificate; on AWS alone, since no local endpoint has an authority to ask.
+pub async fn certificate(session: &Session, aws: &Aws, manifest: &Manifest) -> Result<Vec<Finding>> {
+    match session.is_local() || !is_of_acm(manifest) {
+        true => Ok(Vec::new()),
+        false => certificate::look(aws, manifest).await,
+    }
+}
+
+fn is_of_acm(manifest: &Manifest) -> bool {
+    let arn = manifest.ingress.certificate.as_deref().unwrap_or_default();
+    arn.starts_with("arn:") && arn.contains(":acm:")
 }
 
 /// What the manifest alone tells.
@@ -129,7 +144,7 @@ fn settings(manifest: &Manifest, endpoint: &Identity, local: bool) -> Vec<Findin
         ));
     }
     if let Some(arn) = &manifest.ingress.certificate
-        && !(arn.starts_with("arn:") && arn.contains(":acm:"))
+        && !is_of_acm(manifest)
     {
         findings.push(fatal(
             format!("ingress.certificate is `{arn}`, which is no ARN of a certificate"),

@@ -10,6 +10,7 @@ use aws_sdk_cloudformation::config::{Credentials, IdentityCache};
 
 use super::capabilities::Identity;
 use super::credentials::{self, Renewing, Source};
+use super::plain::Plain;
 use super::{Clock, Session, Wait, identity, reach};
 use crate::error::Result;
 use crate::estimate::price;
@@ -24,6 +25,8 @@ pub struct Aws {
     pub elb: aws_sdk_elasticloadbalancingv2::Client,
     pub kafka: aws_sdk_kafka::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// Services of which one operation is asked.
+    pub plain: Plain,
     /// The Price List API, which few regions have: in the nearest.
     pub pricing: aws_sdk_pricing::Client,
     pub ssm: aws_sdk_ssm::Client,
@@ -103,6 +106,16 @@ pub(super) async fn connect(
     }
     let region = config.region().map(|region| region.as_ref().to_owned());
     let region = region.unwrap_or_default();
+    let base = match session.endpoint_url() {
+        Some(url) => url,
+        None => reach::regional(&config).await?,
+    };
+    let plain = Plain {
+        credentials: renewing.clone(),
+        region: region.clone(),
+        clock,
+        base,
+    };
     let pricing = aws_sdk_pricing::config::Builder::from(&config)
         .region(Region::new(price::endpoint_region(&region)))
         .retry_classifier(renewing.clone());
@@ -114,6 +127,7 @@ pub(super) async fn connect(
         elb: client!(aws_sdk_elasticloadbalancingv2),
         kafka: client!(aws_sdk_kafka),
         logs: client!(aws_sdk_cloudwatchlogs),
+        plain,
         pricing: aws_sdk_pricing::Client::from_conf(pricing.build()),
         ssm: client!(aws_sdk_ssm),
         sts: client!(aws_sdk_sts),

@@ -11,6 +11,20 @@ pub async fn post(url: &str, timeout: Duration) -> Result<(u16, String), String>
     send(reqwest::Method::POST, url, timeout).await
 }
 
+/// Status and body of a POST with these headers, as `plain` signs it.
+pub(super) async fn send_signed(
+    url: &str,
+    headers: &[(String, String)],
+    body: String,
+    timeout: Duration,
+) -> Result<(u16, String), String> {
+    let mut request = client(url, timeout)?.post(url).body(body);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    finish(request).await
+}
+
 /// The `Date` of an answer, whatever its status.
 pub async fn date(url: &str, timeout: Duration) -> Option<String> {
     let answer = client(url, timeout).ok()?.get(url).send().await.ok()?;
@@ -19,7 +33,10 @@ pub async fn date(url: &str, timeout: Duration) -> Option<String> {
 }
 
 async fn send(method: reqwest::Method, url: &str, timeout: Duration) -> Result<(u16, String), String> {
-    let request = client(url, timeout)?.request(method, url);
+    finish(client(url, timeout)?.request(method, url)).await
+}
+
+async fn finish(request: reqwest::RequestBuilder) -> Result<(u16, String), String> {
     let answer = request.send().await.map_err(|error| root(&error))?;
     let status = answer.status().as_u16();
     // A long or endless body is nothing that a health check has.

@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod embedded;
 pub mod http;
 pub mod identity;
+pub mod plain;
 pub mod reach;
 pub mod registry;
 #[cfg(test)]
@@ -86,11 +87,15 @@ impl Session {
 
     /// The clients, once it is known that something answers. Never starts anything.
     pub async fn connect(&self) -> Result<Aws> {
-        let endpoint = match self.is_local() {
-            true => self.identity(&embedded::probe(self).await?.require(self)?),
-            false => Identity::aws(),
-        };
-        self.clients(endpoint).await
+        match self.is_local() {
+            true => self.connect_to(embedded::probe(self).await?).await,
+            false => self.clients(Identity::aws()).await,
+        }
+    }
+
+    /// The clients of a local endpoint that has been asked already: nobody waits twice for one that keeps silent.
+    pub async fn connect_to(&self, answer: embedded::Answer) -> Result<Aws> {
+        self.clients(self.identity(&answer.require(self)?)).await
     }
 
     /// The clients; on a machine where nothing listens, the embedded endpoint is started first.

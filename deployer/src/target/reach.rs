@@ -63,7 +63,8 @@ pub async fn connect(url: &str) -> Result<std::result::Result<(), String>> {
     )
 }
 
-async fn regional(config: &SdkConfig) -> Result<String> {
+/// The URL of CloudFormation in the configured region.
+pub(super) async fn regional(config: &SdkConfig) -> Result<String> {
     let region = config.region().map(|region| region.as_ref().to_owned());
     let params = Params::builder().set_region(region).build();
     let params = params.map_err(anyhow::Error::from)?;
