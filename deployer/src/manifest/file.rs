@@ -149,6 +149,8 @@ pub struct Database {
     pub storage_gib: Option<u32>,
     pub multi_az: Option<bool>,
     pub backup_days: Option<u8>,
+    /// The DB snapshot that it is made from; it stays named for as long as the database is to stay.
+    pub snapshot: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

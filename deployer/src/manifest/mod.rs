@@ -107,6 +107,8 @@ pub struct Database {
     pub storage_gib: u32,
     pub multi_az: bool,
     pub backup_days: u8,
+    /// The DB snapshot that it is made from, by identifier or ARN.
+    pub snapshot: Option<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -42,6 +42,22 @@ fn the_golden_templates_are_current() {
 }
 
 #[test]
+fn a_database_made_from_a_snapshot_has_its_name_and_owner_from_there() {
+    let (mut manifest, _) = plan_of("dev");
+    let restored = manifest.databases.first_mut().expect("a database");
+    restored.snapshot = Some("dev-data-snapshot-1x".into());
+    let id = crate::template::logical_id(&[&restored.key, "Database"]);
+    let plan = plan(&manifest);
+    let data = plan.stacks.iter().find(|stack| stack.short == "data").expect("a stack");
+    let properties = &data.template["Resources"][&id]["Properties"];
+    assert_eq!(properties["DBSnapshotIdentifier"], "dev-data-snapshot-1x");
+    assert!(
+        properties.get("DBName").is_none() && properties.get("MasterUsername").is_none(),
+        "{properties}"
+    );
+}
+
+#[test]
 fn every_stack_comes_after_all_that_it_depends_on() {
     let (_, plan) = plan_of("dev");
     let mut done = BTreeSet::new();

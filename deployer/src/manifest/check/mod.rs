@@ -168,6 +168,12 @@ fn database(place: &Place, key: &str, own: &file::Database, given: &Settings) ->
             format!("{backup_days} is more than 35, which RDS keeps at most"),
         );
     }
+    if common.snapshot.is_some() {
+        return place.invalid(
+            &["database_defaults", "snapshot"],
+            "a snapshot is of one database: name it under databases",
+        );
+    }
     Ok(Database {
         key: key.to_owned(),
         name,
@@ -184,6 +190,7 @@ fn database(place: &Place, key: &str, own: &file::Database, given: &Settings) ->
         storage_gib,
         multi_az: own.multi_az.or(common.multi_az).unwrap_or(false),
         backup_days,
+        snapshot: own.snapshot.clone(),
     })
 }
 

@@ -40,9 +40,15 @@ pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, ar
     let instance = Resource::new("AWS::RDS::DBInstance")
         .with("Engine", "postgres")
         .with("EngineVersion", database.engine_version.clone())
-        .with("DBInstanceClass", database.instance_class.clone())
-        .with("DBName", database.name.clone())
-        .with("MasterUsername", format!("{}_owner", database.name))
+        .with("DBInstanceClass", database.instance_class.clone());
+    let instance = match &database.snapshot {
+        // Database and owner are in the snapshot; RDS refuses the one and ignores the other.
+        Some(snapshot) => instance.with("DBSnapshotIdentifier", snapshot.clone()),
+        None => instance
+            .with("DBName", database.name.clone())
+            .with("MasterUsername", format!("{}_owner", database.name)),
+    };
+    let instance = instance
         // RDS makes the password, keeps it in Secrets Manager and changes it every seven days
         .with("ManageMasterUserPassword", true)
         .with("AllocatedStorage", database.storage_gib.to_string())
