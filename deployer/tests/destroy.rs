@@ -2,6 +2,7 @@
 
 mod support;
 
+use support::curl;
 use support::stranger::stranger;
 
 #[test]
@@ -48,8 +49,41 @@ fn a_protected_system_goes_only_by_its_typed_name_and_then_wholly() {
         lifted < at(": delete,"),
         "every protection is lifted before the first deletion"
     );
-    assert!(!system.state().exists(), "the endpoint went with it");
+    let kept = localstack::service::rds::kept_snapshots(&system.state());
+    let [snapshot] = kept.as_slice() else {
+        panic!("one database, one final snapshot: {kept:?}")
+    };
+    assert!(
+        snapshot.starts_with("hello-dev-data-snapshot-ordersdatabase-"),
+        "{snapshot}"
+    );
+    let command = format!("rds delete-db-snapshot --db-snapshot-identifier {snapshot}");
+    assert!(gone.all.contains(&command), "what deletes it is told");
     let again = system.run(&["destroy", "--yes"]);
     assert_eq!(again.code, 0);
-    assert!(again.all.contains("nothing to do"));
+    assert!(again.all.contains("nothing was deleted") && again.all.contains(snapshot.as_str()));
+
+    // A disposable environment, out of what is left.
+    system.edit("deployer.toml", "protected = true", "");
+    system.edit(
+        "deployer.toml",
+        "[databases.orders]",
+        &format!("[databases.orders]\nsnapshot = \"{snapshot}\""),
+    );
+    assert_eq!(system.run(&["up", "--yes"]).code, 0);
+    let resources = system.run(&["drift"]).out;
+    assert!(resources.contains("no drift"), "{resources}");
+    let deleted = curl(&[
+        &format!("http://127.0.0.1:{}", system.endpoint),
+        "-H",
+        "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/rds/aws4_request, SignedHeaders=host, Signature=0",
+        "-d",
+        &format!("Action=DeleteDBSnapshot&Version=2014-10-31&DBSnapshotIdentifier={snapshot}"),
+    ]);
+    assert!(deleted.contains("<Status>deleted</Status>"), "{deleted}");
+    assert_eq!(system.run(&["destroy", "--yes"]).code, 0);
+    assert!(!system.state().exists(), "the endpoint went with it");
+    let last = system.run(&["destroy", "--yes"]);
+    assert_eq!(last.code, 0);
+    assert!(last.all.contains("nothing to do"));
 }

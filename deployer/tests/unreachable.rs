@@ -136,6 +136,34 @@ fn a_port_that_takes_connections_and_never_answers_is_an_error_with_a_hint_for_e
 }
 
 #[test]
+fn a_port_that_keeps_silent_is_waited_for_once() {
+    let dir = TempDir::new().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let address = silent.local_addr().unwrap();
+    let (port, url) = (address.port().to_string(), format!("http://{address}"));
+    let signed = [
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "eu-west-1"),
+    ];
+    for command in [
+        vec!["destroy", "--yes", "--port", &port],
+        vec!["estimate", "--port", &port],
+        vec!["estimate", "--target", "aws", "--endpoint-url", &url],
+    ] {
+        let ended = run(&dir, &command, &signed);
+        println!("{:7.3} s  deployer {}", ended.took.as_secs_f64(), command.join(" "));
+        let connections = std::iter::from_fn(|| silent.accept().ok()).count();
+        assert_eq!(
+            connections, 2,
+            "one to see that it listens, one that waits: {command:?}: {}",
+            ended.talk
+        );
+    }
+}
+
+#[test]
 fn an_endpoint_that_was_stopped_is_an_error_with_a_hint_and_nothing_is_left_to_destroy() {
     let dir = TempDir::new().unwrap();
     let port = free_port().to_string();

@@ -4,11 +4,11 @@ use serde_json::json;
 
 use crate::cloudformation::stack;
 use crate::diff::{Change, compare};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::estimate::price::{self, Money};
 use crate::estimate::{Durations, Estimate, History, Source, estimate};
 use crate::stacks::{Plan, Stack};
-use crate::target::Session;
+use crate::target::{Aws, Session};
 
 /// Estimate how long `up` will take, along the critical path, and what a month on AWS costs.
 ///
@@ -33,8 +33,17 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
     let mut from_scratch = args.from_scratch;
     let mut changes: Vec<(&Stack, Vec<Change>)> = Vec::new();
-    if !from_scratch {
-        match deployed(session, &plan.stacks).await {
+    // Once for both questions: nobody waits twice for what keeps silent.
+    let aws = match from_scratch {
+        true => None,
+        false => Some(session.connect().await.map_err(|error| error.to_string())),
+    };
+    if let Some(aws) = &aws {
+        let found = match aws {
+            Ok(aws) => deployed(aws, &plan.stacks).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.clone()),
+        };
+        match found {
             Ok(found) => changes = found,
             Err(error) => {
                 session.ui.say(format!("assumes a first deployment: {error}"));
@@ -54,7 +63,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         on_aws: !session.is_local(),
     };
     let found = estimate(&changes, &durations);
-    let money = money(session, &plan, args.from_scratch).await;
+    let money = money(session, aws, &plan).await;
     let text = match &money {
         Ok(money) => price::render(money),
         Err(reason) => format!("no price: {reason}\n"),
@@ -70,31 +79,28 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
 }
 
 /// What a month of the whole plan costs, or why that is not known.
-async fn money(session: &Session, plan: &Plan, offline: bool) -> std::result::Result<Money, String> {
+async fn money(session: &Session, aws: Option<Result<Aws, String>>, plan: &Plan) -> Result<Money, String> {
     if session.is_local() {
         return Err("nothing here is paid for; with --target aws, AWS is asked".into());
     }
-    if offline {
-        return Err("--from-scratch asks no endpoint; without it, AWS is asked".into());
-    }
-    let found = async { price::ask(&session.connect().await?, plan).await }.await;
-    found.map_err(|error: Error| format!("the AWS Price List API was not asked: {error}"))
+    let found = match aws {
+        None => return Err("--from-scratch asks no endpoint; without it, AWS is asked".into()),
+        Some(Ok(aws)) => price::ask(&aws, plan).await.map_err(|error| error.to_string()),
+        Some(Err(error)) => Err(error),
+    };
+    found.map_err(|error| format!("the AWS Price List API was not asked: {error}"))
 }
 
-async fn deployed<'a>(session: &Session, stacks: &'a [Stack]) -> Result<Vec<(&'a Stack, Vec<Change>)>> {
-    let aws = session.connect().await?;
-    let found = stacks.iter().map(|planned| {
-        let aws = aws.clone();
-        async move {
-            let existing = stack::find(&aws, &planned.name)
-                .await?
-                .filter(|existing| !existing.is_leftover());
-            let template = match existing {
-                Some(existing) => stack::template(&aws, &existing.name).await?,
-                None => None,
-            };
-            Ok((planned, compare(template.as_ref(), &planned.template)))
-        }
+async fn deployed<'a>(aws: &Aws, stacks: &'a [Stack]) -> Result<Vec<(&'a Stack, Vec<Change>)>> {
+    let found = stacks.iter().map(|planned| async move {
+        let existing = stack::find(aws, &planned.name)
+            .await?
+            .filter(|existing| !existing.is_leftover());
+        let template = match existing {
+            Some(existing) => stack::template(aws, &existing.name).await?,
+            None => None,
+        };
+        Ok((planned, compare(template.as_ref(), &planned.template)))
     });
     futures::future::try_join_all(found).await
 }

@@ -1,5 +1,6 @@
 //! A CloudFormation account that plays a part: a few stacks with their histories, and every call noted.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -56,6 +57,8 @@ pub struct Account {
     pub log_groups: Mutex<Vec<String>>,
     /// Network interfaces that nothing uses.
     pub interfaces: Mutex<Vec<String>>,
+    /// Answers of services that have no part of their own, by operation.
+    said: Mutex<HashMap<&'static str, String>>,
     called: Mutex<Vec<String>>,
 }
 
@@ -70,8 +73,14 @@ impl Account {
             lacks: lacks.to_vec(),
             log_groups: Mutex::default(),
             interfaces: Mutex::default(),
+            said: Mutex::default(),
             called: Mutex::default(),
         })
+    }
+
+    /// From now on this is the answer to an operation.
+    pub fn says(&self, operation: &'static str, answer: &str) {
+        self.said.lock().expect("whole").insert(operation, answer.to_owned());
     }
 
     /// An endpoint that answers for it until it is dropped, and a session of this environment that talks to it.
@@ -129,6 +138,9 @@ impl Account {
         if self.lacks.contains(&operation) {
             let (_, text) = refusal("InternalFailure", "The operation has not yet been implemented");
             return (501, text);
+        }
+        if let Some(said) = self.said.lock().expect("whole").get(operation) {
+            return (200, said.clone());
         }
         match (operation, found) {
             ("DescribeStacks", Some(stack))
@@ -267,7 +279,7 @@ fn resources(stack: &Stack) -> String {
     let all = stack.template["Resources"].as_object().into_iter().flatten();
     let told: String = all
         .map(|(logical, resource)| {
-            let failed = stack.status == "DELETE_FAILED" && stack.refuses.is_some_and(|(id, _)| id == logical);
+            let failed = stack.status.ends_with("_FAILED") && stack.refuses.is_some_and(|(id, _)| id == logical);
             let status = if failed { "DELETE_FAILED" } else { "CREATE_COMPLETE" };
             let kind = resource["Type"].as_str().unwrap_or_default();
             format!(

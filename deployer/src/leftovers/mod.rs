@@ -3,6 +3,7 @@
 mod find;
 mod images;
 pub mod interfaces;
+pub mod remains;
 mod sweep;
 
 use std::collections::BTreeSet;

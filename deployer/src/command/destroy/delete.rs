@@ -116,10 +116,26 @@ async fn one(job: &Job, doomed: &Doomed) -> Result<Vec<Kept>> {
     } else {
         &[]
     };
-    match delete::delete_but(aws, ui, &existing, retain, *limit).await {
+    let ended = match delete::delete_but(aws, ui, &existing, retain, *limit).await {
         // What AWS' services leave of their interfaces is given back late, and holds subnets and security groups.
         Err(Error::Stuck { .. }) if interfaces(job, &networks).await > 0 => {
             delete::delete_but(aws, ui, &existing, retain, *limit).await
+        }
+        ended => ended,
+    };
+    match ended {
+        // A creation whose rollback had failed: now CloudFormation leaves alone what has failed again.
+        Err(Error::Stuck { .. }) if retain.is_empty() && !doomed.retain.is_empty() => {
+            let now = stack::resources(aws, &existing.id).await?;
+            let failed = now.iter().filter(|one| one.status == "DELETE_FAILED");
+            let retain: Vec<String> = failed
+                .map(|one| one.logical.clone())
+                .filter(|id| doomed.retain.contains(id))
+                .collect();
+            match retain.is_empty() {
+                true => ended,
+                false => delete::delete_but(aws, ui, &existing, &retain, *limit).await,
+            }
         }
         ended => ended,
     }

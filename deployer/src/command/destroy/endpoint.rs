@@ -1,12 +1,15 @@
 //! The embedded endpoint goes with the last stack in it.
 
+use localstack::service::rds::kept_snapshots;
+
 use crate::cloudformation::stack;
 use crate::command::consent;
 use crate::error::Result;
 use crate::target::{Aws, Session, embedded};
 
-/// Ends the endpoint and removes its state when it is the embedded one of this state directory, and empty.
-pub async fn end(session: &Session, aws: &Aws) -> Result<bool> {
+/// Ends the endpoint when it is the embedded one of this state directory and holds no stack; removes its state unless there
+/// are snapshots in it. `stays` says that something was left on purpose, which goes with the state.
+pub async fn end(session: &Session, aws: &Aws, stays: bool) -> Result<bool> {
     if !session.is_local() || session.common.endpoint_url.is_some() || !embedded::probe(session).await?.is_embedded() {
         return Ok(false);
     }
@@ -24,9 +27,34 @@ pub async fn end(session: &Session, aws: &Aws) -> Result<bool> {
         return Ok(false);
     }
     embedded::stop(session).await?;
+    let snapshots = kept_snapshots(&state_dir);
+    if !snapshots.is_empty() {
+        session.ui.say(format!(
+            "the embedded endpoint is stopped; its state stays in {}, {}",
+            state_dir.display(),
+            because(&snapshots)
+        ));
+        return Ok(true);
+    }
     embedded::remove_state(&state_dir)?;
-    session.ui.say("the embedded endpoint is stopped and its state removed");
+    let also = if stays {
+        ", and with it what was left on purpose"
+    } else {
+        ""
+    };
+    session
+        .ui
+        .say(format!("the embedded endpoint is stopped and its state removed{also}"));
     Ok(true)
+}
+
+/// Why a state is not removed, and what it takes.
+fn because(snapshots: &[String]) -> String {
+    format!(
+        "since these snapshots of databases are in it: {}; `deployer endpoint start` makes it answer again, and when they are \
+         deleted (`aws rds delete-db-snapshot`), `deployer destroy` removes it",
+        snapshots.join(", ")
+    )
 }
 
 /// With no endpoint there is nothing to delete; the state of one that was stopped is, when the person agrees.
@@ -36,6 +64,15 @@ pub async fn nothing_listens(session: &Session, dry_run: bool) -> Result<()> {
         session
             .ui
             .say("nothing to do: no endpoint is running, and it left no state");
+        return Ok(());
+    }
+    let snapshots = kept_snapshots(&state_dir);
+    if !snapshots.is_empty() {
+        session.ui.say(format!(
+            "nothing was deleted: the embedded endpoint is stopped, and its state stays in {}, {}",
+            state_dir.display(),
+            because(&snapshots)
+        ));
         return Ok(());
     }
     session.ui.say(format!(

@@ -8,6 +8,7 @@ mod render;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -16,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::consent;
 use super::deploy::interrupt::Interrupts;
 use crate::cloudformation::delete::Kept;
+use crate::cloudformation::holdings::Fate;
 use crate::cloudformation::protection;
 use crate::error::{Error, Result};
+use crate::leftovers::remains::{self, Remain};
 use crate::leftovers::{self, Scope};
 use crate::lock::Lock;
 use crate::stacks::Plan;
@@ -28,9 +31,10 @@ use plan::Demise;
 
 /// Delete every stack of the environment, after showing what is lost and asking.
 ///
-/// Images, log groups, network interfaces and parameters that hang on the stacks go as well; what stays is listed. The
-/// embedded endpoint is stopped when nothing else is in it. Where the environment is `protected`, its full name must be typed
-/// (or given with --confirm): --yes is not enough.
+/// Images, log groups, network interfaces and parameters that hang on the stacks go as well; what stays is listed with what
+/// deletes it: final snapshots, what templates retain, secrets and keys that wait for their end. The embedded endpoint is
+/// stopped when no stack is left in it, and its state removed unless there are snapshots in it. Where the environment is
+/// `protected`, its full name must be typed (or given with --confirm): --yes is not enough.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:
   deployer destroy --dry-run                                what would go, and what is lost
@@ -50,7 +54,7 @@ pub struct Args {
     /// Lift termination and deletion protection, once the environment's name is confirmed.
     #[arg(long)]
     lift_protection: bool,
-    /// Leave a resource behind whose deletion has failed.
+    /// Leave a resource behind whose deletion has failed; where that was in the rollback of a creation, it is tried once more.
     #[arg(long, value_name = "[STACK/]LOGICAL_ID")]
     retain: Vec<String>,
     /// Leave the embedded endpoint running.
@@ -61,15 +65,17 @@ pub struct Args {
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     let ui = &session.ui;
     let plan = session.plan()?;
-    if session.is_local()
-        && session.common.endpoint_url.is_none()
-        && matches!(embedded::probe(session).await?, embedded::Answer::Nothing(_))
-    {
-        return endpoint::nothing_listens(session, args.dry_run).await;
-    }
-    let aws = session.connect().await?;
-    // Only AWS itself is known to take final snapshots.
-    let snapshots = session.endpoint_url().is_none();
+    let aws = match session.is_local() {
+        true => match embedded::probe(session).await? {
+            embedded::Answer::Nothing(_) if session.common.endpoint_url.is_none() => {
+                return endpoint::nothing_listens(session, args.dry_run).await;
+            }
+            answer => session.connect_to(answer).await?,
+        },
+        false => session.connect().await?,
+    };
+    // Of imitations it is not known.
+    let snapshots = !aws.endpoint.is_foreign();
     let demise = Demise::look(&aws, &plan, session.place(), snapshots, &args.retain).await?;
     if demise.is_empty() {
         ui.say(format!("nothing to do: {} has no stacks", demise.name));
@@ -79,7 +85,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     if args.dry_run {
         return Ok(());
     }
-    let mut stays = Vec::new();
+    let (mut stays, mut remains) = (Vec::new(), Vec::new());
     if !demise.is_empty() {
         agree(session, &args, &demise).await?;
         let lock = Lock::take(&aws, ui, &plan.project, &plan.environment).await?;
@@ -94,13 +100,13 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         stays = result?;
         swept?;
         ui.summarize(Outcome::Deleted);
-        tell_leftovers(session, &aws, &plan, &demise, &stays).await;
+        remains = tell_leftovers(session, &aws, &plan, &demise, &stays).await;
     }
-    let stopped = !args.keep_endpoint && endpoint::end(session, &aws).await?;
+    let stopped = !args.keep_endpoint && endpoint::end(session, &aws, !stays.is_empty()).await?;
     let deleted: Vec<&str> = demise.stacks.iter().map(|one| one.stack.as_str()).collect();
     ui.data(
         "destroy",
-        json!({ "deleted": deleted, "stays": stays, "endpoint_stopped": stopped }),
+        json!({ "deleted": deleted, "stays": stays, "remains": remains, "endpoint_stopped": stopped }),
         "",
     );
     Ok(())
@@ -216,34 +222,67 @@ async fn sweep(session: &Session, aws: &Aws, plan: &Plan, demise: &Demise) -> Re
     Ok(())
 }
 
-/// Says what is still there, on purpose or not.
-async fn tell_leftovers(session: &Session, aws: &Aws, plan: &Plan, demise: &Demise, stays: &[Kept]) {
-    use crate::cloudformation::holdings::Fate;
+/// Says what is still there, on purpose or not; gives the former.
+async fn tell_leftovers(session: &Session, aws: &Aws, plan: &Plan, demise: &Demise, stays: &[Kept]) -> Vec<Remain> {
     let ui = &session.ui;
-    let snapshots = demise
-        .stacks
-        .iter()
-        .flat_map(|one| &one.holds)
-        .filter(|one| one.fate == Fate::Snapshot);
-    let mut purpose: Vec<String> = stays
-        .iter()
-        .map(|one| format!("{} {} ({})", one.kind, one.physical, one.resource))
-        .collect();
-    purpose.extend(snapshots.map(|one| format!("the final snapshot of {} ({})", one.what, one.physical)));
+    let scope = Scope::new(plan, demise.stacks.iter().filter_map(|one| one.template.as_ref()));
+    let (mut remains, dark) = remaining(aws, plan, demise, &scope).await;
+    remains.splice(0..0, stays.iter().map(|one| remains::kept(aws, one)));
+    let mut purpose: Vec<String> = remains.iter().map(ToString::to_string).collect();
+    if dark.iter().any(|one| one.starts_with(SNAPSHOTS)) {
+        // They are there by the plan, although nobody could be asked for their names.
+        let holds = demise.stacks.iter().flat_map(|one| &one.holds);
+        let promised = holds.filter(|one| one.fate == Fate::Snapshot);
+        purpose.extend(promised.map(|one| format!("the final snapshot of {} ({})", one.what, one.physical)));
+    }
     if !purpose.is_empty() {
         ui.say(format!("left on purpose:\n  {}", purpose.join("\n  ")));
     }
-    let scope = Scope::new(plan, demise.stacks.iter().filter_map(|one| one.template.as_ref()));
     let seen = leftovers::look(aws, &scope).await;
     let known = |one: &&leftovers::Leftover| !stays.iter().any(|kept| kept.physical == one.name);
     let left: Vec<String> = seen.found.iter().filter(known).map(ToString::to_string).collect();
     if !left.is_empty() {
         ui.warn(format!("still there:\n  {}", left.join("\n  ")));
     }
-    if !seen.unseen.is_empty() {
+    let unseen: Vec<String> = seen.unseen.into_iter().chain(dark).collect();
+    if !unseen.is_empty() {
         ui.say(format!(
             "not looked at, because the endpoint did not answer: {}",
-            seen.unseen.join(", ")
+            unseen.join(", ")
         ));
     }
+    remains
+}
+
+const SNAPSHOTS: &str = "final snapshots";
+
+/// What outlives its stacks by design, and what could not be asked for.
+async fn remaining(aws: &Aws, plan: &Plan, demise: &Demise, scope: &Scope) -> (Vec<Remain>, Vec<String>) {
+    let planned = plan.stacks.iter().map(|stack| stack.name.clone());
+    let stacks: BTreeSet<String> = planned
+        .chain(demise.stacks.iter().map(|one| one.stack.clone()))
+        .collect();
+    let stacks: Vec<String> = stacks.into_iter().collect();
+    let of_stacks = demise.stacks.iter().flat_map(|one| &one.list);
+    let keys: Vec<String> = of_stacks
+        .filter(|one| one.kind == "AWS::KMS::Key" && !one.physical.is_empty())
+        .map(|one| one.physical.clone())
+        .collect();
+    let (snapshots, secrets, keys) = tokio::join!(
+        remains::snapshots(aws, &stacks),
+        remains::secrets(aws, scope),
+        remains::keys(aws, &keys)
+    );
+    let (mut found, mut dark) = (Vec::new(), Vec::new());
+    for (what, one) in [
+        (SNAPSHOTS, snapshots),
+        ("deleted secrets", secrets),
+        ("deleted keys", keys),
+    ] {
+        match one {
+            Ok(remains) => found.extend(remains),
+            Err(error) => dark.push(format!("{what} ({error})")),
+        }
+    }
+    (found, dark)
 }

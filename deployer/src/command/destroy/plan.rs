@@ -154,27 +154,47 @@ fn order(stacks: &mut [Doomed], plan: &Plan) {
 }
 
 /// Notes which resources are to be left alone: `LOGICAL_ID` or `STACK/LOGICAL_ID`, of those whose deletion has failed.
+///
+/// CloudFormation leaves resources alone in a stack in DELETE_FAILED only (API_DeleteStack, RetainResources). A creation whose
+/// rollback has failed becomes that when its deletion fails once more.
 fn kept_back(stacks: &mut [Doomed], plan: &Plan, retain: &[String]) -> Result<()> {
     let prefix = format!("{}-{}-", plan.project, plan.environment);
     for wanted in retain {
-        let mut known = false;
-        for one in stacks.iter_mut().filter(|one| one.status == "DELETE_FAILED") {
-            let short = one.stack.strip_prefix(&prefix).unwrap_or(&one.stack);
-            let failed = one.list.iter().filter(|resource| resource.status == "DELETE_FAILED");
+        let (mut known, mut too_early) = (false, None);
+        for one in stacks.iter_mut() {
+            let short = one.stack.strip_prefix(&prefix).unwrap_or(&one.stack).to_owned();
             let named = |id: &str| {
                 *wanted == id || *wanted == format!("{short}/{id}") || *wanted == format!("{}/{id}", one.stack)
             };
+            let note = match one.status.as_str() {
+                "DELETE_FAILED" => "left alone, as --retain says",
+                "ROLLBACK_FAILED" => {
+                    "its deletion is tried once more, since CloudFormation leaves nothing alone before a deletion of the stack has \
+                     failed; then it is left alone, as --retain says"
+                }
+                status => {
+                    if one.list.iter().any(|resource| named(&resource.logical)) {
+                        too_early = Some(format!("{} is in {status}", one.stack));
+                    }
+                    continue;
+                }
+            };
+            let failed = one.list.iter().filter(|resource| resource.status == "DELETE_FAILED");
             let found: Vec<String> = failed.map(|r| r.logical.clone()).filter(|id| named(id)).collect();
             for holding in one.holds.iter_mut().filter(|holding| found.contains(&holding.resource)) {
                 holding.fate = Fate::Kept;
-                holding.note = Some("left alone, as --retain says".into());
+                holding.note = Some(note.into());
             }
             known |= !found.is_empty();
             one.retain.extend(found);
         }
         if !known {
+            let why = too_early.map_or_else(
+                || "there is no such resource whose deletion has failed".to_owned(),
+                |stack| format!("{stack}, and its deletion has not failed: `deployer destroy` deletes it whole"),
+            );
             return Err(Error::Usage(format!(
-                "--retain {wanted}: there is no such resource whose deletion has failed; CloudFormation leaves only those alone"
+                "--retain {wanted}: {why}; CloudFormation leaves a resource alone only in a stack in DELETE_FAILED"
             )));
         }
     }
@@ -258,10 +278,17 @@ pub mod tests {
         };
         one.list = vec![resource("Vpc", "DELETE_FAILED"), resource("Subnet", "CREATE_COMPLETE")];
         let mut whole = vec![one.clone()];
+        let early = kept_back(&mut whole, &plan, &["Vpc".into()]).expect_err("it can still be deleted whole");
         assert!(
-            kept_back(&mut whole, &plan, &["Vpc".into()]).is_err(),
-            "the stack can still be deleted whole"
+            early
+                .to_string()
+                .contains("network is in CREATE_COMPLETE, and its deletion has not failed"),
+            "{early}"
         );
+        one.status = "ROLLBACK_FAILED".into();
+        let mut rolled_back = vec![one.clone()];
+        kept_back(&mut rolled_back, &plan, &["Vpc".into()]).expect("its deletion failed in the rollback");
+        assert_eq!(rolled_back[0].retain, ["Vpc"]);
         one.status = "DELETE_FAILED".into();
         let mut failed = vec![one];
         assert!(kept_back(&mut failed, &plan, &["Subnet".into()]).is_err());

@@ -57,7 +57,7 @@ fn holds(holding: &Holding) -> String {
     match holding.fate {
         Fate::Lost => format!("LOST    {}{note}", holding.what),
         Fate::Snapshot => format!(
-            "stays   a final snapshot of {}, paid for by GiB and month until somebody deletes it{note}",
+            "stays   a final snapshot of {}, which AWS charges for by GiB and month until somebody deletes it{note}",
             holding.what
         ),
         Fate::Kept => format!("stays   {}{note}", holding.what),
@@ -121,7 +121,7 @@ mod tests {
                LOST    logs /ecs/shop-prod/app (the last 90 days)
           2. shop-prod-data  14 resources  UPDATE_ROLLBACK_COMPLETE
                LOST    secret shop-prod: TOKEN
-               stays   a final snapshot of database orders (50 GiB), paid for by GiB and month until somebody deletes it; its automated backups go too
+               stays   a final snapshot of database orders (50 GiB), which AWS charges for by GiB and month until somebody deletes it; its automated backups go too
                REFUSES OrdersDatabase of shop-prod-data (AWS::RDS::DBInstance) has deletion protection
         and, in no stack:
                LOST    log group /aws/rds/instance/orders/postgresql

@@ -148,6 +148,82 @@ async fn what_would_not_go_is_named_and_what_it_stands_on_is_not_begun() {
 }
 
 #[tokio::test]
+async fn what_a_failed_rollback_could_not_delete_is_tried_once_more_and_then_left_behind() {
+    let mut stuck = Stack::new(PLATFORM, "ROLLBACK_FAILED");
+    stuck.template = json!({ "Resources": { "Namespace": { "Type": "AWS::EC2::VPC" } } });
+    stuck.refuses = Some(("Namespace", "it still has services"));
+    let account = Account::of(vec![stuck]);
+    let (ui, _) = Ui::agreeing();
+    let (_endpoint, session) = account.opens("prod", &ui).await;
+    let args = Args {
+        retain: vec!["Namespace".into()],
+        ..confirmed()
+    };
+    run(args, &session).await.expect("the second deletion leaves it behind");
+    let deletion = format!("DeleteStack {PLATFORM}");
+    assert_eq!(deeds(&account), [deletion.clone(), deletion]);
+}
+
+#[tokio::test]
+async fn what_outlives_the_stacks_is_told_with_what_deletes_it() {
+    let mut network = Stack::new(NETWORK, "CREATE_COMPLETE");
+    network.template = json!({ "Resources": { "Key": { "Type": "AWS::KMS::Key" } } });
+    let account = Account::of(vec![network]);
+    let snapshot = |id: &str| {
+        format!(
+            "<DBSnapshot><DBSnapshotIdentifier>{id}</DBSnapshotIdentifier><DBInstanceIdentifier>orders</DBInstanceIdentifier>\
+             <AllocatedStorage>50</AllocatedStorage><SnapshotCreateTime>2026-01-02T03:04:05Z</SnapshotCreateTime>\
+             <Status>available</Status></DBSnapshot>"
+        )
+    };
+    let snapshots: String = [
+        "patient-management-prod-data-snapshot-orders-1x",
+        "patient-management-prod-two-data-snapshot-orders-1x",
+    ]
+    .map(snapshot)
+    .concat();
+    let secret = |environment: &str, deleted: bool| {
+        let mut secret = json!({"Name": format!("{environment}-token"), "ARN": format!("arn:{environment}"), "Tags": [
+            {"Key": "project", "Value": "patient-management"}, {"Key": "environment", "Value": environment}]});
+        if deleted {
+            secret["DeletedDate"] = json!(1_767_322_000.5);
+        }
+        secret
+    };
+    account.says(
+        "DescribeDBSnapshots",
+        &format!(
+            "<DescribeDBSnapshotsResponse><DescribeDBSnapshotsResult><DBSnapshots>{snapshots}</DBSnapshots>\
+         </DescribeDBSnapshotsResult></DescribeDBSnapshotsResponse>"
+        ),
+    );
+    let secrets = [secret("prod", true), secret("prod", false), secret("dev", true)];
+    account.says("ListSecrets", &json!({ "SecretList": secrets }).to_string());
+    let key = json!({"KeyMetadata": {"KeyState": "PendingDeletion", "DeletionDate": 1_769_900_000.0}});
+    account.says("DescribeKey", &key.to_string());
+    let (ui, said) = Ui::agreeing();
+    let (_endpoint, session) = account.opens("prod", &ui).await;
+    run(confirmed(), &session).await.expect("it goes");
+    let said = said.lock().expect("whole");
+    let told = said.iter().find_map(|event| match event {
+        Event::Note { text } if text.starts_with("left on purpose") => {
+            Some(text.replace(session.endpoint_url().as_deref()?, "URL"))
+        }
+        _ => None,
+    });
+    insta::assert_snapshot!(told.expect("what is left"), @"
+    left on purpose:
+      snapshot patient-management-prod-data-snapshot-orders-1x; 50 GiB of orders, taken on 2026-01-02, available
+          deleted by `aws --endpoint-url URL rds delete-db-snapshot --db-snapshot-identifier patient-management-prod-data-snapshot-orders-1x`
+      secret prod-token; deleted on 2026-01-02, and gone when its recovery window (7 to 30 days) has passed
+          brought back by `aws --endpoint-url URL secretsmanager restore-secret --secret-id arn:prod`
+          ended now by `aws --endpoint-url URL secretsmanager delete-secret --force-delete-without-recovery --secret-id arn:prod`
+      key patient-management-prod-network-Key; deleted on 2026-01-31; what it encrypted cannot be read then
+          kept by `aws --endpoint-url URL kms cancel-key-deletion --key-id patient-management-prod-network-Key && aws --endpoint-url URL kms enable-key --key-id patient-management-prod-network-Key`
+    ");
+}
+
+#[tokio::test]
 async fn what_hangs_on_the_stacks_is_swept_and_what_is_anothers_is_not() {
     let mut network = Stack::new(NETWORK, "CREATE_COMPLETE");
     network.template = json!({ "Resources": { "Vpc": { "Type": "AWS::EC2::VPC" } } });
