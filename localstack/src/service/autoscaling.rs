@@ -1,4 +1,5 @@
 //! Application Auto Scaling: targets hold a service between their bounds; policies are kept, as there are no metrics.
+//! What a broker stores has no bounds here but the disk's, so that its targets are kept alone.
 
 use std::sync::Arc;
 
@@ -12,7 +13,11 @@ use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema,
 
 const TARGETS: Records = Records("autoscaling.targets");
 const POLICIES: Records = Records("autoscaling.policies");
-const DIMENSION: &str = "ecs:service:DesiredCount";
+/// Namespace and dimension of what can be scaled, with the last part of its service-linked role.
+const SCALABLE: [(&str, &str, &str); 2] = [
+    ("ecs", "ecs:service:DesiredCount", "ECSService"),
+    ("kafka", "kafka:broker-storage:VolumeSize", "KafkaCluster"),
+];
 
 pub fn service() -> Arc<dyn Service> {
     Arc::new(AutoScaling)
@@ -140,8 +145,10 @@ impl Kept for Target {
         let text = |property: &str| record.text(property).unwrap_or_default();
         let (resource, dimension, namespace) =
             (text("ResourceId"), text("ScalableDimension"), text("ServiceNamespace"));
-        if (namespace.as_str(), dimension.as_str()) != ("ecs", DIMENSION) {
-            let reason = format!("The embedded endpoint scales {DIMENSION} only, and not {namespace} {dimension}.");
+        let known = |(of, what, _): &(&str, &str, &str)| *of == namespace && *what == dimension;
+        if !SCALABLE.iter().any(known) {
+            let all = SCALABLE.map(|(_, what, _)| what).join(" and ");
+            let reason = format!("The embedded endpoint scales {all} only, and not {namespace} {dimension}.");
             return Err(AwsError::new("ValidationException", reason));
         }
         record.id = format!("{resource}|{dimension}|{namespace}");
@@ -224,16 +231,19 @@ impl Kept for Policy {
         };
         let found = TARGETS.get(cx, &target)?.ok_or_else(missing)?;
         let resource = found.text("ResourceId").unwrap_or_default();
+        let namespace = found.text("ServiceNamespace").unwrap_or_default();
         let name = text("PolicyName");
         record.id = cx.arn(
             "autoscaling",
             &format!(
-                "scalingPolicy:{}:resource/ecs/{resource}:policyName/{name}",
+                "scalingPolicy:{}:resource/{namespace}/{resource}:policyName/{name}",
                 Uuid::new_v4()
             ),
         );
+        let dimension = found.text("ScalableDimension").unwrap_or_default();
         record.facts.insert("Target".into(), target.into());
-        record.facts.insert("Namespace".into(), "ecs".into());
+        record.facts.insert("Namespace".into(), namespace.into());
+        record.facts.insert("Dimension".into(), dimension.into());
         record.facts.insert("ResourceId".into(), resource.into());
         Ok(record)
     }
@@ -260,6 +270,9 @@ async fn clamp(cx: &Context, target: &str) -> Result<(), AwsError> {
         return Ok(());
     };
     let (min, max) = bounds(&record)?;
+    if !record.has("ServiceNamespace", "ecs") {
+        return Ok(());
+    }
     let resource = record.text("ResourceId").unwrap_or_default();
     let steps: Vec<&str> = resource.split('/').collect();
     let ["service", cluster, service] = steps[..] else {
@@ -292,12 +305,18 @@ fn target(cx: &Context, record: &Record) -> Value {
             .and_then(|state| state.get(member));
         state.is_some_and(|flag| flag == true || flag == "true")
     };
+    let namespace = record.text("ServiceNamespace").unwrap_or_default();
+    let role = SCALABLE
+        .iter()
+        .find(|(of, ..)| *of == namespace)
+        .map_or("", |(.., role)| role);
     json!({
-        "ServiceNamespace": "ecs", "ResourceId": record.text("ResourceId"), "ScalableDimension": DIMENSION,
+        "ServiceNamespace": namespace, "ResourceId": record.text("ResourceId"),
+        "ScalableDimension": record.text("ScalableDimension"),
         "MinCapacity": min, "MaxCapacity": max, "CreationTime": seconds(record.created),
         "RoleARN": record.text("RoleARN").unwrap_or_else(|| format!(
-            "arn:aws:iam::{}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/\
-             AWSServiceRoleForApplicationAutoScaling_ECSService",
+            "arn:aws:iam::{}:role/aws-service-role/{namespace}.application-autoscaling.amazonaws.com/\
+             AWSServiceRoleForApplicationAutoScaling_{role}",
             cx.account(),
         )),
         "SuspendedState": {
@@ -311,7 +330,8 @@ fn target(cx: &Context, record: &Record) -> Value {
 fn policy(record: &Record) -> Value {
     let mut item = json!({
         "PolicyARN": record.id, "PolicyName": record.text("PolicyName"), "PolicyType": record.text("PolicyType"),
-        "ServiceNamespace": "ecs", "ResourceId": record.fact("ResourceId"), "ScalableDimension": DIMENSION,
+        "ServiceNamespace": record.fact("Namespace"), "ResourceId": record.fact("ResourceId"),
+        "ScalableDimension": record.fact("Dimension"),
         "Alarms": [], "CreationTime": seconds(record.created),
     });
     for member in [
@@ -325,4 +345,46 @@ fn policy(record: &Record) -> Value {
             .for_each(|value| item[member] = value.clone());
     }
     item
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::service::testing::{context_with, create};
+
+    #[tokio::test]
+    async fn the_storage_of_brokers_has_targets_and_policies_that_are_described_as_its_own() {
+        let (cx, _folder) = context_with(vec![service()]);
+        let cluster = "arn:aws:kafka:us-east-1:000000000000:cluster/c/1";
+        let of = |dimension: &str| {
+            json!({"ServiceNamespace": "kafka", "ScalableDimension": dimension, "ResourceId": cluster,
+                   "MinCapacity": 1, "MaxCapacity": 400})
+        };
+        let kind = "AWS::ApplicationAutoScaling::ScalableTarget";
+        let refused = create(&cx, kind, "Other", of("kafka:broker:Count")).await.unwrap_err();
+        assert!(refused.0.contains("and not kafka kafka:broker:Count"), "{refused}");
+        let target = create(&cx, kind, "Target", of("kafka:broker-storage:VolumeSize"))
+            .await
+            .unwrap();
+        let policy = json!({"PolicyName": "storage", "PolicyType": "TargetTrackingScaling",
+                            "ScalingTargetId": target.physical_id});
+        create(&cx, "AWS::ApplicationAutoScaling::ScalingPolicy", "Policy", policy)
+            .await
+            .unwrap();
+        let described = async |operation: &str, list: &str| {
+            let input = json!({"ServiceNamespace": "kafka"});
+            cx.call("application-autoscaling", operation, input).await.unwrap()[list][0].clone()
+        };
+        for (operation, list) in [
+            ("DescribeScalableTargets", "ScalableTargets"),
+            ("DescribeScalingPolicies", "ScalingPolicies"),
+        ] {
+            let found = described(operation, list).await;
+            assert_eq!(found["ServiceNamespace"], "kafka");
+            assert_eq!(found["ScalableDimension"], "kafka:broker-storage:VolumeSize");
+            assert_eq!(found["ResourceId"], cluster);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Response, StatusCode};
 
+use super::listener::Via;
 use super::proxy::Body;
 use super::rule::Action;
 
@@ -15,14 +16,28 @@ pub fn error(status: u16) -> Response<Body> {
         504 => "504 Gateway Time-out".to_owned(),
         code => format!("{code} {}", status.canonical_reason().unwrap_or("")),
     };
+    page(status, &words, "")
+}
+
+/// What a client is told that speaks HTTP where TLS is spoken.
+pub fn in_the_clear() -> Response<Body> {
+    let words = "The plain HTTP request was sent to HTTPS port";
+    page(StatusCode::BAD_REQUEST, "400 Bad Request", words)
+}
+
+fn page(status: StatusCode, title: &str, words: &str) -> Response<Body> {
+    let words = match words {
+        "" => String::new(),
+        words => format!("<hr><center>{words}</center>\r\n"),
+    };
     let page = format!(
-        "<html>\r\n<head><title>{words}</title></head>\r\n<body>\r\n<center><h1>{words}</h1></center>\r\n</body>\r\n</html>\r\n"
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n{words}</body>\r\n</html>\r\n"
     );
     own(status, "text/html", page)
 }
 
 /// A fixed response, or a redirect; none for an action that forwards.
-pub fn without_target(action: &Action, uri: &hyper::Uri, host: &str, listener: u16) -> Option<Response<Body>> {
+pub fn without_target(action: &Action, uri: &hyper::Uri, host: &str, via: Via) -> Option<Response<Body>> {
     match action {
         Action::Forward(_) => None,
         Action::Fixed {
@@ -43,9 +58,9 @@ pub fn without_target(action: &Action, uri: &hyper::Uri, host: &str, listener: u
             status,
         } => {
             let fill = |text: &str| {
-                text.replace("#{protocol}", "http")
+                text.replace("#{protocol}", via.scheme())
                     .replace("#{host}", host)
-                    .replace("#{port}", &listener.to_string())
+                    .replace("#{port}", &via.port.to_string())
                     .replace("#{path}", uri.path().trim_start_matches('/'))
                     .replace("#{query}", uri.query().unwrap_or(""))
             };

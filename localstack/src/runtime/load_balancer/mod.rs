@@ -10,12 +10,14 @@ mod listener;
 mod pattern;
 mod proxy;
 mod rule;
+mod tls;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
 
 pub use group::{Group, Health, Settings, Target};
 pub use rule::{Action, Condition, Rule};
+pub use tls::{Tls, Versions};
 
 use crate::{AwsError, Context};
 
@@ -32,6 +34,8 @@ pub struct Wanted {
 pub struct ListenerRules {
     pub rules: Vec<Rule>,
     pub idle_timeout: std::time::Duration,
+    /// None where it speaks HTTP in the clear.
+    pub tls: Option<Tls>,
 }
 
 pub struct WantedGroup {
@@ -76,7 +80,7 @@ pub fn apply(cx: &Context, wanted: Wanted) -> Result<(), AwsError> {
     listeners.retain(|port, _| wanted.listeners.contains_key(port));
     for (port, rules) in wanted.listeners {
         match listeners.get(&port) {
-            Some(open) => open.replace(rules),
+            Some(open) => open.replace(cx, rules)?,
             None => {
                 listeners.insert(port, listener::open(cx, port, rules)?);
             }

@@ -1,7 +1,6 @@
 //! One request through the load balancer.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::listener::Via;
 use super::rule::{Action, host_of};
 use super::{Balancers, ListenerRules, Target, answer};
 use crate::Context;
@@ -51,14 +51,13 @@ impl Default for Client {
 pub async fn answer(
     cx: Context,
     rules: Arc<ListenerRules>,
-    peer: SocketAddr,
-    port: u16,
+    via: Via,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let Some(rule) = rules.rules.iter().find(|rule| rule.applies(&request, peer.ip())) else {
+    let Some(rule) = rules.rules.iter().find(|rule| rule.applies(&request, via.peer.ip())) else {
         return Ok(answer::error(404));
     };
-    if let Some(own) = answer::without_target(&rule.action, request.uri(), host_of(&request), port) {
+    if let Some(own) = answer::without_target(&rule.action, request.uri(), host_of(&request), via) {
         return Ok(own);
     }
     let balancers = cx.part::<Balancers>();
@@ -68,7 +67,7 @@ pub async fn answer(
     let Some(target) = choose(&balancers, groups) else {
         return Ok(answer::error(503));
     };
-    Ok(forward(&balancers.client, &target, peer, port, rules.idle_timeout, request).await)
+    Ok(forward(&balancers.client, &target, via, rules.idle_timeout, request).await)
 }
 
 /// Weighs the groups, then takes the turn within the one chosen.
@@ -90,8 +89,7 @@ fn choose(balancers: &Balancers, groups: &[(String, u32)]) -> Option<Arc<Target>
 async fn forward(
     client: &Client,
     target: &Arc<Target>,
-    peer: SocketAddr,
-    port: u16,
+    via: Via,
     idle: Duration,
     request: Request<Incoming>,
 ) -> Response<Body> {
@@ -110,7 +108,8 @@ async fn forward(
     parts.uri = uri;
     parts.version = http::Version::HTTP_11;
     strip(&mut parts.headers);
-    forwarded(&mut parts.headers, peer, port);
+    join_cookies(&mut parts.headers);
+    forwarded(&mut parts.headers, via);
     let sent = client.0.request(Request::from_parts(parts, body.boxed()));
     match tokio::time::timeout(idle, sent).await {
         Ok(Ok(found)) => {
@@ -147,8 +146,22 @@ fn strip(headers: &mut HeaderMap) {
     headers.remove("proxy-connection");
 }
 
+/// HTTP/2 may send cookies one by one; HTTP/1.1 has them in one header (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let all: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if all.len() > 1
+        && let Ok(one) = HeaderValue::from_bytes(&all.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, one);
+    }
+}
+
 /// Says where the request came from, after what proxies before this one said.
-fn forwarded(headers: &mut HeaderMap, peer: SocketAddr, port: u16) {
+fn forwarded(headers: &mut HeaderMap, via: Via) {
     let before: Vec<&str> = headers
         .get_all("x-forwarded-for")
         .iter()
@@ -157,14 +170,14 @@ fn forwarded(headers: &mut HeaderMap, peer: SocketAddr, port: u16) {
     let chain = before
         .into_iter()
         .map(str::to_owned)
-        .chain([peer.ip().to_string()])
+        .chain([via.peer.ip().to_string()])
         .collect::<Vec<_>>()
         .join(", ");
     if let Ok(value) = HeaderValue::from_str(&chain) {
         headers.insert("x-forwarded-for", value);
     }
-    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
-    headers.insert("x-forwarded-port", HeaderValue::from(port));
+    headers.insert("x-forwarded-proto", HeaderValue::from_static(via.scheme()));
+    headers.insert("x-forwarded-port", HeaderValue::from(via.port));
     if !headers.contains_key("x-amzn-trace-id") {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let seconds = time::OffsetDateTime::now_utc().unix_timestamp();

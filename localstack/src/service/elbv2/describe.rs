@@ -7,7 +7,7 @@ use super::load_balancer::{self, LOAD_BALANCERS, ZONE};
 use super::rule::RULES;
 use super::target_group::{self, TARGET_GROUPS};
 use super::wanted::users_of;
-use super::{text, whole};
+use super::{text, tls, whole};
 use crate::service::Call;
 use crate::service::records::{Record, iso, texts};
 use crate::{AwsError, Context};
@@ -112,10 +112,16 @@ pub fn listeners(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn listener(r: &Record) -> Value {
-    json!({
-        "ListenerArn": r.id, "LoadBalancerArn": r.text("LoadBalancerArn"), "Port": whole(r, "Port"), "Protocol": "HTTP",
-        "DefaultActions": r.properties.get("DefaultActions"),
-    })
+    let mut shown = json!({
+        "ListenerArn": r.id, "LoadBalancerArn": r.text("LoadBalancerArn"), "Port": whole(r, "Port"),
+        "Protocol": tls::protocol(r), "DefaultActions": r.properties.get("DefaultActions"),
+    });
+    let certificates = tls::certificates(r);
+    if !certificates.is_empty() {
+        shown["Certificates"] = certificates.iter().map(|arn| json!({"CertificateArn": arn})).collect();
+        shown["SslPolicy"] = tls::policy(r).into();
+    }
+    shown
 }
 
 pub fn rules(cx: &Context, call: &Call) -> Result<Value, AwsError> {

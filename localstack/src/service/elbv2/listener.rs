@@ -1,7 +1,7 @@
 //! Listeners: a port on loopback each.
 
 use super::rule::{RULES, checked_actions};
-use super::{load_balancer, refused, suffix, whole};
+use super::{load_balancer, refused, suffix, tls, whole};
 use crate::service::records::{Kept, Record, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
@@ -79,15 +79,7 @@ pub fn checked(cx: &Context, record: &Record) -> Result<(), AwsError> {
     let Some(port) = port(record) else {
         return Err(refused("A listener must have a Port between 1 and 65535"));
     };
-    if let Some(other) = record.text("Protocol").filter(|p| p != "HTTP") {
-        return Err(AwsError::new(
-            "UnsupportedProtocol",
-            format!(
-                "The embedded endpoint's load balancers speak HTTP only, not {other}: declare the listener without \
-                 a certificate for this target."
-            ),
-        ));
-    }
+    tls::of(record, true)?;
     let others = LISTENERS.list(cx)?;
     // One that replaces another, declared in the same place, takes its port over.
     let clash = others

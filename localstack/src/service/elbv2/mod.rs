@@ -8,7 +8,11 @@ mod modify;
 mod rule;
 mod target_group;
 mod targets;
+mod tls;
 mod wanted;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

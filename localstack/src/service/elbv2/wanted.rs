@@ -7,7 +7,7 @@ use super::listener::{self, LISTENERS};
 use super::load_balancer::LOAD_BALANCERS;
 use super::rule::{self, RULES};
 use super::target_group::{self, TARGET_GROUPS};
-use super::{attribute, text, whole};
+use super::{attribute, text, tls, whole};
 use crate::runtime::load_balancer::{self as runtime, Action, ListenerRules, Rule, Settings, Wanted, WantedGroup};
 use crate::service::records::Record;
 use crate::{AwsError, Context};
@@ -49,9 +49,15 @@ pub fn apply(cx: &Context) -> Result<(), AwsError> {
             action: rule::action(record.properties.get("DefaultActions"))?,
         });
         let balancer = LOAD_BALANCERS.get(cx, &record.text("LoadBalancerArn").unwrap_or_default())?;
-        let idle = balancer.and_then(|b| attribute(&b, "LoadBalancerAttributes", "idle_timeout.timeout_seconds"));
-        let idle_timeout = Duration::from_secs(idle.and_then(|s| s.parse().ok()).unwrap_or(60));
-        wanted.listeners.insert(port, ListenerRules { rules, idle_timeout });
+        let said = |key: &str| attribute(balancer.as_ref()?, "LoadBalancerAttributes", key);
+        let idle = said("idle_timeout.timeout_seconds").and_then(|s| s.parse().ok());
+        let http2 = said("routing.http2.enabled").as_deref() != Some("false");
+        let serves = ListenerRules {
+            rules,
+            idle_timeout: Duration::from_secs(idle.unwrap_or(60)),
+            tls: tls::of(&record, http2)?,
+        };
+        wanted.listeners.insert(port, serves);
     }
     runtime::apply(cx, wanted)
 }
