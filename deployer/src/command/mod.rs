@@ -3,6 +3,7 @@
 pub mod code;
 pub mod completions;
 pub mod consent;
+pub mod curl;
 pub mod deploy;
 pub mod destroy;
 pub mod diff;

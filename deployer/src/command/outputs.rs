@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::target::Session;
 
 /// Print all outputs as STACK.NAME=VALUE, or the value of one; `url` is the system's URL.
+///
+/// With HTTPS on the embedded endpoint, `authority` is the file of the authority that vouches for that URL, as
+/// `curl --cacert` takes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer outputs url                        the system's URL alone, for scripts
@@ -19,7 +22,7 @@ use crate::target::Session;
 
 Exit codes: 0 printed; 1 no such output, or nothing is deployed or answers; 3 credentials or permission.")]
 pub struct Args {
-    /// `url`, STACK.NAME, or NAME where only one stack has it.
+    /// `url`, `authority`, STACK.NAME, or NAME where only one stack has it.
     name: Option<String>,
     /// How to write them: lines for people, one JSON object (a string for one NAME), or quoted variables for a shell.
     #[arg(long, default_value = "text")]
@@ -45,6 +48,8 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         outputs.extend(named.map(|(key, value)| (format!("{short}.{key}"), value)));
     }
     if let Some(url) = url? {
+        let vouching = aws.endpoint.vouching.as_ref().filter(|_| url.starts_with("https:"));
+        outputs.extend(vouching.map(|path| ("authority".into(), path.display().to_string())));
         outputs.insert("url".into(), url);
     }
     let Some(wanted) = &args.name else {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::code;
+use super::curl;
 use super::deploy::images::Pipeline;
 use super::deploy::interrupt::{self, Interrupts};
 use super::deploy::{Deployment, Outcome};
@@ -86,12 +87,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         return Ok(());
     };
     session.ui.summarize(ui::Outcome::Serves);
-    let curl: Vec<String> = plan
-        .ingress
-        .curl
-        .iter()
-        .map(|line| line.replace("{url}", &url))
-        .collect();
+    let curl = curl::lines(&plan.ingress.curl, &url, aws.endpoint.vouching.as_deref());
     let text = format!("{url}\n\n{}\n", curl.join("\n"));
     session
         .ui

@@ -5,13 +5,16 @@ use std::time::Duration;
 use aws_sdk_ecs::types::{DeploymentRolloutState, Service};
 use futures::future::try_join_all;
 use serde::Serialize;
+use tokio::net::lookup_host;
 
 use super::service_of;
 use crate::cloudformation::patience::{Patience, persist};
 use crate::cloudformation::stack;
 use crate::error::{Error, Result};
 use crate::stacks::Plan;
-use crate::target::{Aws, http};
+use crate::target::Aws;
+use crate::target::capabilities::Kind;
+use crate::target::http::{self, Way};
 use crate::ui::{Event, Ui};
 
 /// One ECS service as it stands.
@@ -157,15 +160,31 @@ pub async fn targets(aws: &Aws, group: &str) -> Result<Vec<String>> {
     Ok(answer.target_health_descriptions().iter().filter_map(state).collect())
 }
 
+/// Where the system is reached.
+struct Door {
+    url: String,
+    /// The load balancer's own name, where the URL has another one.
+    behind: Option<String>,
+}
+
 /// The base URL of the system, from the outputs of the stack that holds its load balancer.
 pub async fn url(aws: &Aws, plan: &Plan) -> Result<Option<String>> {
+    Ok(door(aws, plan).await?.map(|door| door.url))
+}
+
+async fn door(aws: &Aws, plan: &Plan) -> Result<Option<Door>> {
     let Some(existing) = stack::find(aws, &plan.ingress.stack).await? else {
         return Ok(None);
     };
-    Ok(existing
-        .outputs
-        .get("LoadBalancerDnsName")
-        .map(|host| aws.endpoint.front_door(host).unwrap_or_else(|| base_url(host, plan))))
+    Ok(existing.outputs.get("LoadBalancerDnsName").map(|dns| {
+        // on an endpoint of this machine nobody's domain leads to it
+        let named = plan.ingress.host.as_ref().filter(|_| aws.endpoint.kind == Kind::Aws);
+        let own = || base_url(named.unwrap_or(dns), plan);
+        Door {
+            url: aws.endpoint.front_door(dns).unwrap_or_else(own),
+            behind: named.map(|_| dns.to_lowercase()),
+        }
+    }))
 }
 
 fn base_url(host: &str, plan: &Plan) -> String {
@@ -186,7 +205,7 @@ fn base_url(host: &str, plan: &Plan) -> String {
 pub async fn wait(aws: &Aws, ui: &Ui, plan: &Plan, limit: Duration) -> Result<String> {
     let wait = aws.wait(limit);
     let parts = persist(aws, ui, || parts(aws, plan)).await?;
-    let Some(url) = persist(aws, ui, || url(aws, plan)).await? else {
+    let Some(door) = persist(aws, ui, || door(aws, plan)).await? else {
         return Err(Error::Plan(format!(
             "stack {} has no output LoadBalancerDnsName",
             plan.ingress.stack
@@ -200,8 +219,11 @@ pub async fn wait(aws: &Aws, ui: &Ui, plan: &Plan, limit: Duration) -> Result<St
         };
         let waiting = match states.iter().find(|state| !state.is_steady()) {
             Some(state) => describe(state),
-            None => match probe(&url, plan).await {
-                Ok(()) => return Ok(url),
+            None => match probe(aws, &door, plan).await {
+                Ok(()) => {
+                    told_by_dns(ui, &door, plan).await;
+                    return Ok(door.url);
+                }
                 Err(reason) => reason,
             },
         };
@@ -228,12 +250,31 @@ fn describe(state: &Standing) -> String {
     format!("{service}: {running} of {desired} running, rollout {rollout}{targets}")
 }
 
-async fn probe(url: &str, plan: &Plan) -> Result<(), String> {
+async fn probe(aws: &Aws, door: &Door, plan: &Plan) -> Result<(), String> {
     let path = &plan.ingress.probe_path;
-    match http::get(&format!("{url}{path}"), Duration::from_secs(5)).await {
+    let mut way = Way {
+        authority: aws.endpoint.vouching.as_deref(),
+        addresses: Vec::new(),
+    };
+    if let Some(dns) = &door.behind {
+        let found = lookup_host((dns.as_str(), plan.ingress.port)).await;
+        way.addresses = found.map_err(|error| format!("{dns}: {error}"))?.collect();
+    }
+    match http::get_by(&way, &format!("{}{path}", door.url), Duration::from_secs(5)).await {
         Ok((status, _)) if status < 500 => Ok(()),
         Ok((status, _)) => Err(format!("GET {path} through the load balancer gives {status}")),
         Err(reason) => Err(format!("GET {path} through the load balancer: {reason}")),
+    }
+}
+
+/// A name of one's own leads nowhere until its domain says where.
+async fn told_by_dns(ui: &Ui, door: &Door, plan: &Plan) {
+    if let (Some(dns), Some(host)) = (&door.behind, &plan.ingress.host)
+        && lookup_host((host.as_str(), plan.ingress.port)).await.is_err()
+    {
+        ui.warn(format!(
+            "{host} has no address yet: point it to {dns} (a CNAME record, or an alias in Route 53)"
+        ));
     }
 }
 

@@ -94,6 +94,8 @@ pub struct Ingress {
     pub port: Option<u16>,
     /// An ACM certificate's ARN: the listener then speaks HTTPS.
     pub certificate: Option<String>,
+    /// The name that people use, for which the certificate is; whoever holds its domain points it to the load balancer.
+    pub host: Option<String>,
     pub probe: Option<String>,
     pub curl: Option<Vec<String>>,
     /// Whether the load balancer's access logs are kept in a bucket.

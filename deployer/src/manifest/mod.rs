@@ -77,6 +77,8 @@ pub struct Ingress {
     pub service: String,
     pub port: u16,
     pub certificate: Option<String>,
+    /// The name that people use; the load balancer's own where there is none, and on local endpoints.
+    pub host: Option<String>,
     pub probe: String,
     pub curl: Vec<String>,
     pub access_logs: bool,

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod images;
+mod ports;
 
 use std::collections::BTreeMap;
 
@@ -83,6 +84,7 @@ pub async fn preflight(
     identity?;
     let mut findings = settings(manifest, &aws.endpoint, session.is_local());
     findings.extend(images);
+    findings.extend(ports::look(session, aws, manifest, plan, &new));
     for found in [zones, quotas, names, clusters, certificate] {
         match found {
             Ok(found) => findings.extend(found),
@@ -127,6 +129,19 @@ fn settings(manifest: &Manifest, endpoint: &Identity, local: bool) -> Vec<Findin
                 manifest.ingress.port
             ),
             "set ingress.certificate to the ARN of an ACM certificate",
+        ));
+    }
+    if manifest.ingress.certificate.is_some() && manifest.ingress.host.is_none() && !local {
+        findings.push(fatal(
+            "ingress.certificate is for a name, and nothing says for which: `up` could not ask over HTTPS whether it serves",
+            "set ingress.host to that name, such as patients.example.org",
+        ));
+    }
+    if manifest.demo_data && !local {
+        let environment = &manifest.environment;
+        findings.push(fatal(
+            format!("{environment} has demo data: an administrator whose password everybody can read"),
+            format!("set demo_data = false under [environments.{environment}] to deploy it to AWS"),
         ));
     }
     // Services would wait for ever for brokers that do not know what they are shown.
@@ -336,6 +351,21 @@ mod tests {
         );
         manifest.ingress.certificate = Some("my-certificate".into());
         assert!(settings(&manifest, &aws, false)[0].fatal);
+    }
+
+    #[test]
+    fn demo_data_stays_on_this_machine() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
+        let mut manifest = Manifest::load(&path, "dev").expect("the manifest");
+        let aws = Identity::aws();
+        let refused = settings(&manifest, &aws, false);
+        assert!(
+            refused[0].fatal && refused[0].what.contains("demo data") && refused[0].hint.contains("[environments.dev]"),
+            "{refused:?}"
+        );
+        assert_eq!(settings(&manifest, &aws, true), []);
+        manifest.demo_data = false;
+        assert_eq!(settings(&manifest, &aws, false), []);
     }
 
     #[test]

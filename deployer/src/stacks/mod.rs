@@ -51,6 +51,7 @@ pub fn plan(manifest: &Manifest) -> Plan {
             stack: name_of(manifest, "platform"),
             port: manifest.ingress.port,
             https: manifest.ingress.certificate.is_some(),
+            host: manifest.ingress.host.clone(),
             probe_path: manifest.ingress.probe.clone(),
             curl: manifest.ingress.curl.clone(),
         },

@@ -96,6 +96,8 @@ pub struct Ingress {
     /// The listener's port.
     pub port: u16,
     pub https: bool,
+    /// The name that people use on AWS, where it is not the load balancer's own.
+    pub host: Option<String>,
     /// The path that `up` asks for to see that the system serves; an answer below 500 from a target counts.
     pub probe_path: String,
     /// Two commands to print at the end of `up`, with `{url}` for the base URL.

@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod http;
 pub mod identity;
 pub mod plain;
+pub mod port;
 pub mod reach;
 pub mod registry;
 #[cfg(test)]

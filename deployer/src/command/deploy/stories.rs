@@ -75,6 +75,7 @@ fn plan(messaging: bool) -> Arc<Plan> {
             stack: APP.into(),
             port: 80,
             https: false,
+            host: None,
             probe_path: "/".into(),
             curl: Vec::new(),
         },

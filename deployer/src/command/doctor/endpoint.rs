@@ -7,12 +7,13 @@ use localstack::runtime::{broker, postgres};
 use serde_json::Value;
 
 use super::check::Check;
+use super::clock;
 use super::machine::on_path;
-use super::{clock, port};
 use crate::error::Result;
 use crate::target::Session;
 use crate::target::capabilities::{Identity, Kind};
 use crate::target::embedded::{self, Answer};
+use crate::target::port;
 
 /// The services that a deployment asks for, as health documents name them: one of these names each.
 const SERVICES: [&[&str]; 11] = [

@@ -5,7 +5,6 @@ mod check;
 mod clock;
 mod endpoint;
 mod machine;
-mod port;
 
 use serde_json::json;
 

@@ -1,5 +1,6 @@
 //! From what is written to what holds: defaults, names that exist, values that AWS accepts.
 
+mod ingress;
 mod service;
 
 use std::path::PathBuf;
@@ -7,8 +8,7 @@ use std::path::PathBuf;
 use super::file::{self, Settings};
 use super::source::Source;
 use super::{
-    Alarms, Bootstrap, Cidr, Database, Ingress, Kafka, KafkaSecurity, Manifest, ManifestError, Nat, Network, Service,
-    Topic,
+    Alarms, Bootstrap, Cidr, Database, Kafka, KafkaSecurity, Manifest, ManifestError, Nat, Network, Service, Topic,
 };
 
 type Checked<T> = Result<T, ManifestError>;
@@ -72,7 +72,7 @@ pub fn manifest(source: &Source, environment: &str, given: Settings, environment
         demo_data: given.demo_data,
         protected: given.protected,
         customer_key: given.customer_key,
-        ingress: ingress(&place, &given, &services)?,
+        ingress: ingress::ingress(&place, &given, &services)?,
         alarms,
         network,
         kafka,
@@ -339,48 +339,6 @@ fn topic(place: &Place, name: &str, own: &file::Topic, kafka: Option<&Kafka>) ->
         name: name.to_owned(),
         partitions,
         replication_factor,
-    })
-}
-
-fn ingress(place: &Place, given: &Settings, services: &[Service]) -> Checked<Ingress> {
-    let own = &given.ingress;
-    let Some(name) = own.service.clone() else {
-        return place.invalid(&["ingress"], "names no service; say `service = \"…\"`");
-    };
-    let Some(service) = services.iter().find(|service| service.name == name) else {
-        return place.invalid(
-            &["ingress", "service"],
-            format!(
-                "there is no service '{name}'; {}",
-                known("services", given.services.keys())
-            ),
-        );
-    };
-    if service.http_port().is_none() {
-        return place.invalid(&["ingress", "service"], format!("'{name}' has no port named http"));
-    }
-    let port = own.port.unwrap_or(if own.certificate.is_some() { 443 } else { 80 });
-    if port == 0 {
-        return place.invalid(&["ingress", "port"], "0 is not a port to listen on");
-    }
-    let probe = own.probe.clone().unwrap_or_else(|| service.health_path.clone());
-    if !probe.starts_with('/') {
-        return place.invalid(
-            &["ingress", "probe"],
-            format!("'{probe}' is not a path: it begins with '/'"),
-        );
-    }
-    let curl = own
-        .curl
-        .clone()
-        .unwrap_or_else(|| vec![format!("curl -i {{url}}{probe}")]);
-    Ok(Ingress {
-        service: name,
-        port,
-        access_logs: own.access_logs.unwrap_or(given.protected),
-        certificate: own.certificate.clone(),
-        probe,
-        curl,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -28,6 +29,8 @@ pub struct Identity {
     pub version: Option<String>,
     /// Where it listens, without a slash at the end; empty for AWS.
     pub url: String,
+    /// The file (PEM) of the authority that vouches for its load balancers; none where the machine's own authorities do.
+    pub vouching: Option<PathBuf>,
     /// The services that it lists, with their states.
     services: BTreeMap<String, String>,
 }
@@ -41,6 +44,7 @@ impl Identity {
             edition: None,
             version: None,
             url: String::new(),
+            vouching: None,
             services: BTreeMap::new(),
         }
     }
@@ -69,6 +73,7 @@ impl Identity {
             edition,
             version: text("version"),
             url: url.trim_end_matches('/').to_owned(),
+            vouching: text("authority").filter(|_| kind == Kind::Embedded).map(PathBuf::from),
             services: services.collect(),
         }
     }
