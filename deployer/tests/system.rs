@@ -8,11 +8,10 @@ mod support;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::readme::{blocks, paste};
-use support::{Said, Scratch, curl};
+use support::{Said, Scratch, curl, eventually};
 
 /// The project's own manifest under another name, and what a person would do with it.
 struct System(Scratch);
@@ -55,39 +54,10 @@ impl System {
         answer["token"].as_str().expect("a token").to_owned()
     }
 
-    /// Processes of this endpoint: its own, and whatever it started.
-    fn processes(&self) -> Vec<String> {
-        let needle = self.path().to_str().unwrap().to_owned();
-        let slice = 20 + self.endpoint % 200;
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
-                continue;
-            };
-            let read = |file: &str| {
-                std::fs::read(entry.path().join(file)).map(|b| String::from_utf8_lossy(&b).replace('\0', " "))
-            };
-            let Ok(arguments) = read("cmdline") else { continue };
-            let host = read("environ").is_ok_and(|all| all.contains(&format!("HOST=127.{slice}.")));
-            if pid != std::process::id() && (arguments.contains(&needle) || host) {
-                found.push(format!("{pid} {arguments}"));
-            }
-        }
-        found
-    }
-
     /// The servers and tasks among them: without the endpoint itself and the health checks that come and go.
     fn running(&self) -> Vec<String> {
         let lasting = |line: &String| !line.contains("endpoint start") && !line.trim_end().ends_with(" health");
         self.processes().into_iter().filter(lasting).collect()
-    }
-}
-
-fn eventually(what: &str, seconds: u64, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(seconds);
-    while !holds() {
-        assert!(Instant::now() < end, "not within {seconds} s: {what}");
-        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
@@ -117,7 +87,7 @@ fn its_curl_lines_work(system: &System) {
     let said = system.run(&["outputs", "url"]);
     assert_eq!(said.out.trim(), system.url());
     let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(system.manifest()).unwrap()).unwrap();
-    let lines = manifest["ingress"]["curl"].as_array().unwrap();
+    let lines = manifest["environments"]["dev"]["ingress"]["curl"].as_array().unwrap();
     let answers: Vec<Value> = lines
         .iter()
         .map(|line| {

@@ -9,7 +9,7 @@ pub mod stranger;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A directory with a manifest, deployed to an endpoint on a port of its own.
 pub struct Scratch {
@@ -79,6 +79,27 @@ impl Scratch {
         said
     }
 
+    /// Processes of this endpoint: its own, and whatever it started.
+    pub fn processes(&self) -> Vec<String> {
+        let needle = self.path().to_str().unwrap().to_owned();
+        let slice = 20 + self.endpoint % 200;
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+                continue;
+            };
+            let read = |file: &str| {
+                std::fs::read(entry.path().join(file)).map(|b| String::from_utf8_lossy(&b).replace('\0', " "))
+            };
+            let Ok(arguments) = read("cmdline") else { continue };
+            let host = read("environ").is_ok_and(|all| all.contains(&format!("HOST=127.{slice}.")));
+            if pid != std::process::id() && (arguments.contains(&needle) || host) {
+                found.push(format!("{pid} {arguments}"));
+            }
+        }
+        found
+    }
+
     pub fn url(&self) -> String {
         format!("http://localhost:{}", self.ingress)
     }
@@ -126,6 +147,15 @@ fn own_port() -> u16 {
 
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Fails unless it holds within that many seconds.
+pub fn eventually(what: &str, seconds: u64, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while !holds() {
+        assert!(Instant::now() < end, "not within {seconds} s: {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 pub fn curl(arguments: &[&str]) -> String {
