@@ -139,7 +139,13 @@ fn the_readmes_tour_works(system: &System) {
     }
     let said = paste(system, "pms-test", aws);
     assert_eq!(said.code, 0, "the aws CLI is answered");
-    for word in ["CREATE_COMPLETE", "events", "serviceArns", "patient-service"] {
+    for word in [
+        "CREATE_COMPLETE",
+        "events",
+        "serviceArns",
+        "patient-service",
+        "remove_bucket: shelf",
+    ] {
         assert!(said.out.contains(word), "the aws CLI shows {word}");
     }
 }

@@ -193,6 +193,9 @@ async fn aws(State(cx): State<Context>, request: Request<Body>) -> Response<Body
     if path == "/v2" || path.starts_with("/v2/") {
         return service::ecr::registry(cx, request).await;
     }
+    if service::s3::is_meant(request.headers(), request.uri()) {
+        return service::s3::answer(cx, request).await;
+    }
     wire::answer(&cx, request).await
 }
 

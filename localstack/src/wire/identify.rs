@@ -1,6 +1,7 @@
 //! Which service, operation and protocol a request means.
 
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 use serde_json::{Map, Value};
 
 use super::{query, rest};
@@ -69,7 +70,7 @@ const VERSIONS: &[(&str, &str)] = &[
 
 impl Target {
     pub fn of(cx: &Context, parts: &Parts, body: &[u8]) -> Result<Self, AwsError> {
-        let scope = credential_scope(parts);
+        let scope = scope(&parts.headers, &parts.uri);
         let region = scope
             .as_ref()
             .map_or_else(|| cx.region().to_owned(), |(region, _)| region.clone());
@@ -151,14 +152,11 @@ fn content_type(parts: &Parts) -> Option<&str> {
 }
 
 /// Region and signing name out of `Credential=KEY/DATE/REGION/SERVICE/aws4_request`, in the header or a presigned URL.
-fn credential_scope(parts: &Parts) -> Option<(String, String)> {
-    let header = parts
-        .headers
-        .get(http::header::AUTHORIZATION)
-        .and_then(|v| v.to_str().ok());
+pub fn scope(headers: &HeaderMap, uri: &Uri) -> Option<(String, String)> {
+    let header = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let credential = match header.and_then(|h| h.split_once("Credential=")) {
         Some((_, rest)) => rest.split([',', ' ']).next()?.to_owned(),
-        None => form_urlencoded::parse(parts.uri.query()?.as_bytes())
+        None => form_urlencoded::parse(uri.query()?.as_bytes())
             .find(|(name, _)| name == "X-Amz-Credential")
             .map(|(_, value)| value.into_owned())?,
     };

@@ -15,6 +15,8 @@ use crate::{AwsError, Call, Context};
 
 pub use identify::Protocol;
 use identify::Target;
+pub use identify::scope;
+pub use xml::escaped;
 
 /// The largest request that an API call may be; images go another way.
 const LARGEST: usize = 16 << 20;

@@ -200,7 +200,7 @@ fn text(value: &Value) -> String {
 }
 
 /// XML text; characters that XML 1.0 cannot carry become U+FFFD.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -7,31 +7,36 @@ use super::super::parameter::{self, Given};
 use super::super::stack::{self, Goal, Stack};
 use super::super::template::Template;
 use super::super::validate;
+use crate::service::s3::{self, Address};
 use crate::{AwsError, Call, Context};
 
-/// The largest template that a request may carry, in bytes; AWS takes larger ones from S3, which is not here.
+/// The largest template that a request may carry, in bytes.
 const LARGEST_TEMPLATE: usize = 51_200;
+/// The largest one that S3 may hold, in bytes ("1 MB" in the quotas; the number is the one of AWS's own error).
+const LARGEST_OBJECT: usize = 1_000_000;
 
 /// The stack that `StackName` means: it must exist.
 pub fn stack(cx: &Context, call: &Call) -> Result<Stack, AwsError> {
     stack::existing(cx, &call.required("StackName")?)
 }
 
-/// The template's text: given, or the stack's own with `UsePreviousTemplate`.
-pub fn body(call: &Call, previous: Option<&Stack>) -> Result<String, AwsError> {
+/// The template's text: given, from S3, or the stack's own with `UsePreviousTemplate`.
+pub async fn body(cx: &Context, call: &Call, previous: Option<&Stack>) -> Result<String, AwsError> {
     if call.boolean("UsePreviousTemplate") == Some(true) {
         let previous = previous.filter(|s| !s.goal.body.is_empty());
         return previous
             .map(|s| s.goal.body.clone())
             .ok_or_else(|| AwsError::validation("There is no previous template to use."));
     }
-    if call.text("TemplateURL").is_some() {
-        return Err(AwsError::validation(
-            "TemplateURL is not supported: the embedded endpoint has no S3. Give the template as TemplateBody.",
-        ));
-    }
-    let body = call.text("TemplateBody").filter(|b| !b.is_empty());
-    let body = body.ok_or_else(|| AwsError::validation("Either Template URL or Template Body must be specified."))?;
+    let given = |member: &str| call.text(member).filter(|text| !text.is_empty());
+    let body = match (given("TemplateBody"), given("TemplateURL")) {
+        (Some(body), None) => body,
+        (None, Some(url)) => return stored(cx, &url).await,
+        _ => {
+            let words = "Either Template URL or Template Body must be specified.";
+            return Err(AwsError::validation(words));
+        }
+    };
     if body.len() > LARGEST_TEMPLATE {
         return Err(AwsError::validation(format!(
             "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to {LARGEST_TEMPLATE}"
@@ -40,9 +45,30 @@ pub fn body(call: &Call, previous: Option<&Stack>) -> Result<String, AwsError> {
     Ok(body)
 }
 
+/// The template that `TemplateURL` names: an object of S3 here, whether its URL is this endpoint's or AWS's own.
+async fn stored(cx: &Context, url: &str) -> Result<String, AwsError> {
+    let address = Address::of_url(url).ok_or_else(|| AwsError::validation("TemplateURL must be a supported URL."))?;
+    let cx = cx.clone();
+    let read = tokio::task::spawn_blocking(move || s3::read(&cx, &address));
+    let read = read.await.map_err(|error| AwsError::internal(error.to_string()))?;
+    let bytes = read.map_err(|error| match error.status {
+        500 => error,
+        _ => AwsError::validation(format!(
+            "S3 error: {}\nFor more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html",
+            error.message
+        )),
+    })?;
+    if bytes.len() > LARGEST_OBJECT {
+        let words = format!("Template may not exceed {LARGEST_OBJECT} bytes in size.");
+        return Err(AwsError::validation(words));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| AwsError::validation("Template format error: the template is no text in UTF-8."))
+}
+
 /// Template, parameters and tags of a request, checked against each other.
 pub async fn goal(cx: &Context, call: &Call, previous: Option<&Stack>) -> Result<(Template, Goal), AwsError> {
-    let body = body(call, previous)?;
+    let body = body(cx, call, previous).await?;
     let template = Template::parse(&body)?;
     validate::validate(cx, &template)?;
     let before: Option<&Given> = previous.map(|s| &s.goal.given);

@@ -19,8 +19,8 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"TemplateBody": body, "StagesAvailable": ["Original", "Processed"]}))
 }
 
-pub fn validate(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let template = Template::parse(&input::body(call, None)?)?;
+pub async fn validate(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let template = Template::parse(&input::body(cx, call, None).await?)?;
     check::validate(cx, &template)?;
     let parameters: Vec<Value> = template
         .parameters
@@ -36,10 +36,10 @@ pub fn validate(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }))
 }
 
-pub fn summary(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+pub async fn summary(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let body = match call.text("StackName") {
         Some(_) => input::stack(cx, call)?.goal.body,
-        None => input::body(call, None)?,
+        None => input::body(cx, call, None).await?,
     };
     let template = Template::parse(&body)?;
     let parameters: Vec<Value> = template

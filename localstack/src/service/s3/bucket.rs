@@ -1,39 +1,15 @@
-//! S3: buckets and their policies are kept and checked; there are no objects here, and nothing writes any.
+//! Buckets and their policies as resources of a template; policies are checked, and decide nothing.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::service::Call;
-use crate::service::records::{Kept, Record, Records, kept};
-use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
+use super::object::{self, Object};
+use crate::service::records::{Kept, Record, Records};
+use crate::{AwsError, Context, Desired, Resource, Schema};
 
-const BUCKETS: Records = Records("s3.buckets");
+pub const BUCKETS: Records = Records("s3.buckets");
 const POLICIES: Records = Records("s3.policies");
 
-pub fn service() -> Arc<dyn Service> {
-    Arc::new(S3)
-}
-
-struct S3;
-
-#[async_trait]
-impl Service for S3 {
-    fn name(&self) -> &'static str {
-        "s3"
-    }
-
-    fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![kept::<Bucket>(), kept::<BucketPolicy>()]
-    }
-
-    async fn call(&self, _cx: &Context, call: Call) -> Result<Value, AwsError> {
-        Err(AwsError::not_implemented("s3", &call.operation))
-    }
-}
-
-struct Bucket;
+pub struct Bucket;
 
 impl Kept for Bucket {
     const TYPE: &'static str = "AWS::S3::Bucket";
@@ -83,18 +59,11 @@ impl Kept for Bucket {
         record.id = record
             .text("BucketName")
             .unwrap_or_else(|| desired.generated_name(63).to_lowercase());
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
-        if !(3..=63).contains(&record.id.len()) || !record.id.chars().all(allowed) {
-            return Err(AwsError::new(
-                "InvalidBucketName",
-                format!("The specified bucket is not valid: {}", record.id),
-            ));
-        }
+        check_name(&record.id)?;
         if BUCKETS.get(cx, &record.id)?.is_some() {
-            return Err(AwsError::new(
-                "BucketAlreadyOwnedByYou",
-                format!("{} already exists", record.id),
-            ));
+            return Err(
+                AwsError::new("BucketAlreadyOwnedByYou", format!("{} already exists", record.id)).with_status(409),
+            );
         }
         Ok(record)
     }
@@ -113,11 +82,36 @@ impl Kept for Bucket {
     }
 
     fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        POLICIES.delete(cx, &record.id).map(drop)
+        if !Object::list(cx, &record.id)?.is_empty() {
+            let words = "The bucket you tried to delete is not empty";
+            return Err(AwsError::new("BucketNotEmpty", words).with_status(409));
+        }
+        POLICIES.delete(cx, &record.id)?;
+        object::forget(cx, &record.id);
+        Ok(())
     }
 }
 
-struct BucketPolicy;
+/// The rules that a name must keep (Amazon S3 User Guide: "General purpose bucket naming rules").
+pub fn check_name(name: &str) -> Result<(), AwsError> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = (3..=63).contains(&name.len())
+        && name.chars().all(allowed)
+        && name.starts_with(ends)
+        && name.ends_with(ends)
+        && !name.contains("..")
+        && name.parse::<std::net::Ipv4Addr>().is_err();
+    match fits {
+        true => Ok(()),
+        false => Err(AwsError::new(
+            "InvalidBucketName",
+            format!("The specified bucket is not valid: {name}"),
+        )),
+    }
+}
+
+pub struct BucketPolicy;
 
 impl Kept for BucketPolicy {
     const TYPE: &'static str = "AWS::S3::BucketPolicy";
@@ -136,8 +130,7 @@ impl Kept for BucketPolicy {
         let mut record = Record::new("", desired);
         record.id = record.text("Bucket").unwrap_or_default();
         if BUCKETS.get(cx, &record.id)?.is_none() {
-            let reason = format!("The specified bucket does not exist: {}", record.id);
-            return Err(AwsError::new("NoSuchBucket", reason).with_status(404));
+            return Err(super::no_bucket());
         }
         check(&record)?;
         Ok(record)
@@ -170,35 +163,4 @@ fn check(record: &Record) -> Result<(), AwsError> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::service::testing::{context_with, create};
-
-    #[tokio::test]
-    async fn a_policy_speaks_of_its_own_bucket() {
-        let (cx, _folder) = context_with(vec![service()]);
-        let bucket = create(&cx, "AWS::S3::Bucket", "Logs", json!({})).await.unwrap();
-        let arn = bucket.attributes["Arn"].as_str().unwrap().to_owned();
-        let policy = |resource: String| {
-            let statement =
-                json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resource});
-            json!({"Bucket": bucket.physical_id, "PolicyDocument": {"Statement": [statement]}})
-        };
-        let refused = create(
-            &cx,
-            "AWS::S3::BucketPolicy",
-            "Other",
-            policy("arn:aws:s3:::other/*".into()),
-        )
-        .await;
-        assert!(refused.unwrap_err().0.contains("invalid resource"));
-        create(&cx, "AWS::S3::BucketPolicy", "Policy", policy(arn + "/*"))
-            .await
-            .unwrap();
-    }
 }

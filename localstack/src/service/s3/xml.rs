@@ -1,0 +1,172 @@
+//! S3's XML: as JSON when it comes, from JSON when it goes.
+
+use quick_xml::Reader;
+use quick_xml::escape::unescape;
+use quick_xml::events::{BytesStart, Event};
+use serde_json::{Map, Value};
+
+use crate::AwsError;
+use crate::wire::escaped;
+
+const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+/// No document of S3's nests deeper than a few elements.
+const DEEPEST: usize = 32;
+
+/// A document of this root; a list is its element again and again, null is left out.
+pub fn document(root: &str, content: &Value) -> String {
+    let mut out = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"{NAMESPACE}\">");
+    write(&mut out, content);
+    out.push_str(&format!("</{root}>"));
+    out
+}
+
+/// `<Error>`, which has no namespace.
+pub fn error(error: &AwsError, resource: &str, id: &str) -> String {
+    let element = |name: &str, text: &str| format!("<{name}>{}</{name}>", escaped(text));
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>{}{}{}{}</Error>",
+        element("Code", &error.code),
+        element("Message", &error.message),
+        element("Resource", resource),
+        element("RequestId", id)
+    )
+}
+
+fn write(out: &mut String, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
+                let all = match value {
+                    Value::Array(list) => list.as_slice(),
+                    one => std::slice::from_ref(one),
+                };
+                for value in all {
+                    out.push_str(&format!("<{name}>"));
+                    write(out, value);
+                    out.push_str(&format!("</{name}>"));
+                }
+            }
+        }
+        Value::String(text) => out.push_str(&escaped(text)),
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+/// An element that is being read.
+#[derive(Default)]
+struct Element {
+    name: String,
+    members: Map<String, Value>,
+    text: String,
+}
+
+impl Element {
+    fn value(self) -> Value {
+        match self.members.is_empty() {
+            true => Value::String(self.text.trim().to_owned()),
+            false => Value::Object(self.members),
+        }
+    }
+}
+
+/// The content of a document of this root: elements are members, one that comes again is a list, all else is text.
+pub fn parse(root: &str, bytes: &[u8]) -> Result<Value, AwsError> {
+    let malformed = || {
+        let words = "The XML you provided was not well-formed or did not validate against our published schema";
+        AwsError::new("MalformedXML", words)
+    };
+    let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
+    let mut reader = Reader::from_str(text);
+    let mut open: Vec<Element> = Vec::new();
+    loop {
+        let event = reader.read_event().map_err(|_| malformed())?;
+        let ended = match event {
+            Event::Start(_) if open.len() >= DEEPEST => return Err(malformed()),
+            Event::Start(tag) => {
+                open.push(named(&tag));
+                None
+            }
+            Event::Empty(tag) => Some(named(&tag)),
+            Event::Text(text) => {
+                add(&mut open, &text.xml10_content());
+                None
+            }
+            Event::GeneralRef(reference) => {
+                let reference = format!("&{};", reference.xml10_content());
+                add(&mut open, &unescape(&reference).map_err(|_| malformed())?);
+                None
+            }
+            Event::End(_) => Some(open.pop().ok_or_else(malformed)?),
+            Event::Eof => return Err(malformed()),
+            _ => None,
+        };
+        let Some(ended) = ended else { continue };
+        let name = ended.name.clone();
+        let Some(parent) = open.last_mut() else {
+            return if name == root {
+                Ok(ended.value())
+            } else {
+                Err(malformed())
+            };
+        };
+        let value = ended.value();
+        match parent.members.get_mut(&name) {
+            Some(Value::Array(list)) => list.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+            None => {
+                parent.members.insert(name, value);
+            }
+        }
+    }
+}
+
+fn named(tag: &BytesStart<'_>) -> Element {
+    Element {
+        name: tag.local_name().as_ref().to_owned(),
+        ..Element::default()
+    }
+}
+
+/// Text belongs to the innermost element.
+fn add(open: &mut [Element], text: &str) {
+    if let Some(last) = open.last_mut() {
+        last.text.push_str(text);
+    }
+}
+
+/// A member that may come once or often.
+pub fn list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(list) => list.iter().collect(),
+        one => vec![one],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let content = json!({"Rule": [{"ID": "a & <b>", "Status": "Enabled"}, {"ID": "c", "Filter": {"Prefix": ""}}], "No": null});
+        let text = document("Rules", &content);
+        assert!(
+            text.contains("<Rule><ID>a &amp; &lt;b&gt;</ID>") && !text.contains("No"),
+            "{text}"
+        );
+        let read = parse("Rules", text.as_bytes()).unwrap();
+        assert_eq!(read["Rule"], content["Rule"]);
+        assert_eq!(list(&read["Rule"]).len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_such_document_is_malformed() {
+        let deep = format!("{}{}", "<A>".repeat(40), "</A>".repeat(40));
+        for bad in ["", "no", "<A>", "<B></B>", "<A>&nope;</A>", deep.as_str()] {
+            assert_eq!(parse("A", bad.as_bytes()).unwrap_err().code, "MalformedXML", "{bad}");
+        }
+    }
+}
