@@ -4,6 +4,7 @@ pub mod cli;
 pub mod command;
 
 pub mod manifest;
+pub mod near;
 pub mod schema;
 pub mod template;
 

@@ -17,6 +17,7 @@ use crate::ecs::swapped::{Entry, Swapped};
 use crate::ecs::{service_of, serving};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
+use crate::near::instead;
 use crate::stacks::{Plan, Source, Stack};
 use crate::target::{Aws, Session};
 
@@ -111,8 +112,14 @@ async fn targets<'a>(
     only: &[String],
     existing: &BTreeMap<String, Existing>,
 ) -> Result<Vec<Target<'a>>> {
-    for name in only {
-        super::stack_named(plan, name)?;
+    let services: Vec<&str> = plan.images.iter().map(|image| image.service.as_str()).collect();
+    let prefix = format!("{}-{}-", plan.project, plan.environment);
+    let known = |name: &str| services.contains(&name.strip_prefix(&prefix).unwrap_or(name));
+    if let Some(unknown) = only.iter().find(|name| !known(name)) {
+        return Err(Error::Usage(format!(
+            "there is no service '{unknown}' that is built here; {}",
+            instead("services", unknown, services)
+        )));
     }
     let mut targets = Vec::new();
     for stack in &plan.stacks {

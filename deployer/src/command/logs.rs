@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cloudformation::patience::Patience;
 use crate::ecs::tail::{self, Line};
 use crate::error::{Error, Result};
+use crate::near::instead;
 use crate::stacks::Plan;
 use crate::target::{Aws, Session};
 use crate::ui::{Event, pipe};
@@ -128,8 +129,8 @@ fn chosen(plan: &Plan, given: &[String]) -> Result<Vec<Source>> {
     let known: Vec<&str> = plan.services().collect();
     if let Some(unknown) = given.iter().find(|service| !known.contains(&service.as_str())) {
         return Err(Error::Usage(format!(
-            "there is no service '{unknown}'; there are {}",
-            known.join(", ")
+            "there is no service '{unknown}'; {}",
+            instead("services", unknown, known)
         )));
     }
     let wanted = |service: &&&str| given.is_empty() || given.iter().any(|name| name == **service);

@@ -27,6 +27,7 @@ pub mod played;
 
 use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
+use crate::near::instead;
 use crate::target::Session;
 use crate::ui::Ui;
 
@@ -73,7 +74,10 @@ fn stack_named<'a>(plan: &'a crate::stacks::Plan, given: &str) -> Result<&'a cra
         .iter()
         .find(|stack| stack.short == given || stack.name == given)
         .ok_or_else(|| {
-            let known: Vec<&str> = plan.stacks.iter().map(|stack| stack.short.as_str()).collect();
-            Error::Usage(format!("there is no stack '{given}'; there are {}", known.join(", ")))
+            let known = plan.stacks.iter().map(|stack| stack.short.as_str());
+            Error::Usage(format!(
+                "there is no stack '{given}'; {}",
+                instead("stacks", given, known)
+            ))
         })
 }

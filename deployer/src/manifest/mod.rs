@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod merge;
 mod source;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -203,6 +204,15 @@ impl Manifest {
     /// The services that use Kafka.
     pub fn kafka_clients(&self) -> impl Iterator<Item = &Service> {
         self.services.iter().filter(|service| service.uses_kafka())
+    }
+}
+
+impl Call {
+    /// The variable that tells the caller where the callee is: `…_URL` for HTTP, `…_ADDRESS` for the rest.
+    pub fn variable(&self) -> String {
+        let stem = self.service.to_uppercase().replace('-', "_");
+        let kind = if self.port.name == "http" { "URL" } else { "ADDRESS" };
+        format!("{stem}_{kind}")
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::ManifestError;
+use super::words::reworded;
 
 /// The text of a manifest with the places of its keys.
 pub struct Source {
@@ -54,15 +55,16 @@ impl Source {
             .nth(line - 1)
             .map(str::trim)
             .filter(|text| !text.is_empty());
+        let (words, hint) = reworded(error.message().trim());
         let message = match key {
-            Some(text) => format!("{} (in `{}`)", error.message().trim(), text),
-            None => error.message().trim().to_owned(),
+            Some(text) => format!("{words} (in `{text}`)"),
+            None => words,
         };
         ManifestError::Invalid {
             path: self.path.clone(),
             line,
             message,
-            hint: None,
+            hint,
         }
     }
 

@@ -41,6 +41,12 @@ fn error_of(text: &str) -> String {
     read(text, "dev").expect_err("it must be refused").to_string()
 }
 
+/// The error with its hint.
+fn whole_error_of(text: &str) -> String {
+    let error = read(text, "dev").expect_err("it must be refused");
+    format!("{error}\n{}", error.hint().unwrap_or_default())
+}
+
 #[test]
 fn an_environment_lays_its_tables_over_the_common_ones() {
     assert_eq!(read(SMALL, "dev").unwrap().service("web").unwrap().count, 1);
@@ -52,19 +58,35 @@ fn an_environment_lays_its_tables_over_the_common_ones() {
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
     let text = SMALL.replace("database = \"orders\"", "databse = \"orders\"");
-    insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:18: unknown field `databse`, expected one of `package`, `image`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `egress`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `databse = "orders"`)"#);
+    insta::assert_snapshot!(whole_error_of(&text), @r#"
+    deployer.toml:18: unknown key `databse` (in `databse = "orders"`)
+    did you mean `database`?
+    "#);
 }
 
 #[test]
 fn an_unknown_key_in_an_environment_is_an_error_too() {
     let text = SMALL.replace("count = 3", "cuont = 3");
-    insta::assert_snapshot!(error_of(&text), @"deployer.toml:24: unknown field `cuont`, expected one of `package`, `image`, `ports`, `port_variables`, `cpu`, `memory`, `count`, `scaling`, `spot`, `health_path`, `health_command`, `database`, `publishes`, `consumes`, `calls`, `egress`, `environment`, `secrets`, `alarms`, `log_retention_days` (in `cuont = 3`)");
+    insta::assert_snapshot!(whole_error_of(&text), @"
+    deployer.toml:24: unknown key `cuont` (in `cuont = 3`)
+    did you mean `count`?
+    ");
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_in_words() {
+    let text = SMALL.replace("http = 8000", "http = \"8000\"");
+    insta::assert_snapshot!(error_of(&text), @r#"deployer.toml:13: the text "8000" is given, where a whole number from 0 to 65535 is expected (in `ports = { http = "8000" }`)"#);
+    insta::assert_snapshot!(whole_error_of(""), @r#"
+    deployer.toml:1: the key `project` is missing
+    a manifest begins with [project] and its name; the README's "Your own services" has a whole one
+    "#);
 }
 
 #[test]
 fn a_link_to_a_service_that_is_not_there_is_refused() {
     let text = SMALL.replace("service = \"orders\" }", "service = \"order\" }");
-    insta::assert_snapshot!(error_of(&text), @"deployer.toml:14: services.web.calls: there is no service 'order'; services: orders, web");
+    insta::assert_snapshot!(error_of(&text), @"deployer.toml:14: services.web.calls: there is no service 'order'; did you mean 'orders'?");
 }
 
 #[test]
@@ -92,6 +114,50 @@ fn an_environment_that_is_not_declared_lists_those_that_are() {
     deployer.toml declares no environment 'test'
     it declares dev, prod
     ");
+    let slip = read(SMALL, "prd").unwrap_err();
+    assert_eq!(slip.hint().as_deref(), Some("did you mean --env prod?"));
+    let none = SMALL.split("[environments.dev]").next().unwrap_or_default();
+    let hint = read(none, "dev").unwrap_err().hint().unwrap_or_default();
+    assert!(hint.starts_with("a line [environments.dev] declares it"), "{hint}");
+}
+
+#[test]
+fn what_aws_would_refuse_much_later_is_refused_here() {
+    let orders = |line: &str| error_of(&SMALL.replace("[services.orders]", &format!("[services.orders]\n{line}")));
+    let database = |line: &str| error_of(&SMALL.replace("[databases.orders]", &format!("[databases.orders]\n{line}")));
+    let told = [
+        orders("cpu = 1024\nmemory = 2500"),
+        orders("count = 10000"),
+        orders("health_path = \"health\""),
+        orders("health_command = []"),
+        orders("environment = { \"MY-NAME\" = \"x\" }"),
+        orders("secrets = [\"TOKEN\"]\nenvironment = { TOKEN = \"x\" }"),
+        orders("secrets = [\"DATABASE_HOST\"]"),
+        database("instance_class = \"t4g.micro\""),
+        database("engine_version = \"mysql\""),
+        error_of(&SMALL.replace("grpc = 9001", "\"G RPC\" = 9001")),
+        error_of(&SMALL.replace("ports = { http = 8000 }", "ports = { http = 8000 }\ncount = 0")),
+        error_of(
+            &SMALL
+                .replace(
+                    "{ service = \"orders\" }",
+                    "{ service = \"orders\", port = \"grpc\" }, { service = \"orders\", port = \"admin\" }",
+                )
+                .replace("grpc = 9001", "grpc = 9001, admin = 9002"),
+        ),
+    ];
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn variables_in_lower_case_are_for_libraries_and_override_what_is_derived() {
+    let with = "[services.orders]\nenvironment = { http_proxy = \"p\", DATABASE_NAME = \"other\" }";
+    let manifest = read(&SMALL.replace("[services.orders]", with), "dev").expect("it is right");
+    let orders = manifest.service("orders").expect("the service");
+    assert_eq!(
+        orders.environment.keys().collect::<Vec<_>>(),
+        ["DATABASE_NAME", "http_proxy"]
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What can be known to be wrong before anything is asked: rules over the plan and its templates. Pure.
 
+mod limits;
 mod network;
 mod reach;
 mod references;
@@ -45,6 +46,7 @@ pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<Finding> {
             }
         }
         references::check(stack, &mut note);
+        limits::check(stack, &mut note);
     }
     findings.extend(network::check(manifest, plan));
     findings.extend(reach::check(manifest, plan));

@@ -1,6 +1,6 @@
 //! What the links between services, databases and topics mean: who talks to whom on which port, and in which order.
 
-use crate::manifest::{Bootstrap, Egress, KafkaSecurity, Manifest, Nat, Port, Service};
+use crate::manifest::{Bootstrap, Call, Egress, KafkaSecurity, Manifest, Nat, Service};
 use crate::template::logical_id;
 
 /// One path that traffic takes: from a security group to another, on a TCP port. Nothing else is open.
@@ -170,14 +170,14 @@ pub fn namespace(manifest: &Manifest) -> String {
     format!("{}.internal", manifest.prefix())
 }
 
-/// The variable that tells a caller where a callee is, with its value: `…_URL` for HTTP, `…_ADDRESS` for the rest.
-pub fn address_variable(manifest: &Manifest, service: &str, port: &Port) -> (String, String) {
-    let stem = service.to_uppercase().replace('-', "_");
-    let address = format!("{}:{}", host(manifest, service), port.number);
-    match port.name.as_str() {
-        "http" => (format!("{stem}_URL"), format!("http://{address}")),
-        _ => (format!("{stem}_ADDRESS"), address),
-    }
+/// The variable that tells a caller where a callee is, with its value.
+pub fn address_variable(manifest: &Manifest, call: &Call) -> (String, String) {
+    let address = format!("{}:{}", host(manifest, &call.service), call.port.number);
+    let value = match call.port.name.as_str() {
+        "http" => format!("http://{address}"),
+        _ => address,
+    };
+    (call.variable(), value)
 }
 
 /// The generated secrets of a service: its own, and those of the links at either end, as variable and logical id.

@@ -21,6 +21,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether a stack of this full name is planned.
+    pub fn has(&self, stack: &str) -> bool {
+        self.stacks.iter().any(|planned| planned.name == stack)
+    }
+
     /// Every service: those whose images are built, then those that run an image of somebody else's.
     pub fn services(&self) -> impl Iterator<Item = &str> {
         let built = |name: &str| self.images.iter().any(|image| image.service == name);

@@ -1,25 +1,34 @@
 //! The public door: which service is behind it, and where it is.
 
-use super::{Checked, Place, known};
+use super::{Checked, Place, instead};
 use crate::manifest::file::Settings;
 use crate::manifest::{Ingress, Service};
 
 pub fn ingress(place: &Place, given: &Settings, services: &[Service]) -> Checked<Ingress> {
     let own = &given.ingress;
     let Some(name) = own.service.clone() else {
-        return place.invalid(&["ingress"], "names no service; say `service = \"…\"`");
+        return place.invalid(
+            &["ingress"],
+            "names no service; say which one is reached from outside: `service = \"…\"`, one with a port named http",
+        );
     };
     let Some(service) = services.iter().find(|service| service.name == name) else {
         return place.invalid(
             &["ingress", "service"],
             format!(
                 "there is no service '{name}'; {}",
-                known("services", given.services.keys())
+                instead("services", &name, given.services.keys())
             ),
         );
     };
     if service.http_port().is_none() {
         return place.invalid(&["ingress", "service"], format!("'{name}' has no port named http"));
+    }
+    if service.count == 0 && service.scaling.is_none() {
+        return place.invalid(
+            &["services", &name, "count"],
+            "is 0, and this service answers what comes from outside; 1 at least",
+        );
     }
     let port = own.port.unwrap_or(if own.certificate.is_some() { 443 } else { 80 });
     if port == 0 {

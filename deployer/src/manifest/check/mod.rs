@@ -1,7 +1,9 @@
 //! From what is written to what holds: defaults, names that exist, values that AWS accepts.
 
+mod database;
 mod ingress;
 mod service;
+mod variables;
 
 use std::path::PathBuf;
 
@@ -10,6 +12,8 @@ use super::source::Source;
 use super::{
     Alarms, Bootstrap, Cidr, Database, Kafka, KafkaSecurity, Manifest, ManifestError, Nat, Network, Service, Topic,
 };
+
+use crate::near;
 
 type Checked<T> = Result<T, ManifestError>;
 
@@ -33,7 +37,10 @@ pub fn manifest(source: &Source, environment: &str, given: Settings, environment
     if !is_name(&project.name, 26) {
         return place.invalid(
             &["project", "name"],
-            "must be 1 to 26 lower-case letters, digits and hyphens, from a letter on",
+            format!(
+                "'{}' must be 1 to 26 lower-case letters, digits and hyphens, from a letter on",
+                project.name
+            ),
         );
     }
     if !is_name(environment, 12) {
@@ -46,7 +53,7 @@ pub fn manifest(source: &Source, environment: &str, given: Settings, environment
     let databases = given
         .databases
         .iter()
-        .map(|(key, own)| database(&place, key, own, &given))
+        .map(|(key, own)| database::database(&place, key, own, &given))
         .collect::<Checked<Vec<_>>>()?;
     let kafka = kafka(&place, &given, network.availability_zones)?;
     let topics = given
@@ -63,6 +70,7 @@ pub fn manifest(source: &Source, environment: &str, given: Settings, environment
         return place.invalid(&["services"], "declares no service; add a table [services.<name>]");
     }
     one_reader_each(&place, &databases, &services)?;
+    variables::one_meaning_each(&place, &services)?;
     let alarms = alarms(&place, &given, &services)?;
     Ok(Manifest {
         workspace: workspace(source, &project.workspace),
@@ -128,140 +136,6 @@ fn is_aligned(cidr: Cidr) -> bool {
     u32::from(cidr.address) & (u32::MAX >> cidr.bits) == 0
 }
 
-fn database(place: &Place, key: &str, own: &file::Database, given: &Settings) -> Checked<Database> {
-    let common = &given.database_defaults;
-    if !is_name(key, 30) {
-        return place.invalid(
-            &["databases", key],
-            "must be 1 to 30 lower-case letters, digits and hyphens, from a letter on",
-        );
-    }
-    let name = own.name.clone().unwrap_or_else(|| key.replace('-', "_"));
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic())
-        || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        || name.len() > 57
-    {
-        return place.invalid(
-            &["databases", key, "name"],
-            format!(
-                "'{name}' is not a name that RDS accepts: letters, digits and underscores, from a letter on, 57 at most"
-            ),
-        );
-    }
-    if RESERVED.contains(&name.to_ascii_lowercase().as_str()) || name.starts_with("pg_") {
-        return place.invalid(
-            &["databases", key, "name"],
-            format!("'{name}' is a word that RDS or PostgreSQL keeps for itself; say another `name = \"…\"`"),
-        );
-    }
-    let storage_gib = own.storage_gib.or(common.storage_gib).unwrap_or(20);
-    if !(20..=65536).contains(&storage_gib) {
-        return place.invalid(
-            &["databases", key, "storage_gib"],
-            format!("{storage_gib} is not 20 to 65536, which gp3 volumes can be"),
-        );
-    }
-    let backup_days = own.backup_days.or(common.backup_days).unwrap_or(1);
-    if backup_days > 35 {
-        return place.invalid(
-            &["databases", key, "backup_days"],
-            format!("{backup_days} is more than 35, which RDS keeps at most"),
-        );
-    }
-    if common.snapshot.is_some() {
-        return place.invalid(
-            &["database_defaults", "snapshot"],
-            "a snapshot is of one database: name it under databases",
-        );
-    }
-    Ok(Database {
-        key: key.to_owned(),
-        name,
-        engine_version: own
-            .engine_version
-            .clone()
-            .or(common.engine_version.clone())
-            .unwrap_or_else(|| "17.9".into()),
-        instance_class: own
-            .instance_class
-            .clone()
-            .or(common.instance_class.clone())
-            .unwrap_or_else(|| "db.t4g.micro".into()),
-        storage_gib,
-        multi_az: own.multi_az.or(common.multi_az).unwrap_or(false),
-        backup_days,
-        snapshot: own.snapshot.clone(),
-    })
-}
-
-/// What RDS takes for no database of PostgreSQL, and what would have to be quoted for ever.
-const RESERVED: &[&str] = &[
-    "all",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "column",
-    "constraint",
-    "create",
-    "db",
-    "default",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "from",
-    "grant",
-    "group",
-    "having",
-    "in",
-    "initially",
-    "intersect",
-    "into",
-    "limit",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "placing",
-    "primary",
-    "rdsadmin",
-    "references",
-    "select",
-    "some",
-    "table",
-    "template0",
-    "template1",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "when",
-    "where",
-    "window",
-    "with",
-];
-
 fn kafka(place: &Place, given: &Settings, zones: u8) -> Checked<Option<Kafka>> {
     if given.topics.is_empty() {
         return Ok(None);
@@ -278,6 +152,13 @@ fn kafka(place: &Place, given: &Settings, zones: u8) -> Checked<Option<Kafka>> {
             format!("{storage_gib} is not 1 to 16384, which the volume of a broker can be"),
         );
     }
+    let instance_type = own.instance_type.clone().unwrap_or_else(|| "kafka.t3.small".into());
+    if !is_class(&instance_type, "kafka.") && !is_class(&instance_type, "express.") {
+        return place.invalid(
+            &["kafka", "instance_type"],
+            format!("'{instance_type}' is not a type of MSK's brokers, such as kafka.t3.small"),
+        );
+    }
     let security = own.security.unwrap_or(KafkaSecurity::Plaintext);
     if security == KafkaSecurity::MskIam && own.bootstrap.is_some() {
         return place.invalid(
@@ -288,7 +169,7 @@ fn kafka(place: &Place, given: &Settings, zones: u8) -> Checked<Option<Kafka>> {
     }
     Ok(Some(Kafka {
         version: own.version.clone().unwrap_or_else(|| "4.0.x.kraft".into()),
-        instance_type: own.instance_type.clone().unwrap_or_else(|| "kafka.t3.small".into()),
+        instance_type,
         brokers: u16::from(per_zone) * u16::from(zones),
         storage_gib,
         security,
@@ -376,13 +257,8 @@ fn one_reader_each(place: &Place, databases: &[Database], services: &[Service]) 
     Ok(())
 }
 
-fn known<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> String {
-    let names: Vec<&str> = names.map(String::as_str).collect();
-    if names.is_empty() {
-        format!("{what}: none are declared")
-    } else {
-        format!("{what}: {}", names.join(", "))
-    }
+fn instead<'a>(kind: &str, given: &str, names: impl Iterator<Item = &'a String>) -> String {
+    near::instead(kind, given, names.map(String::as_str))
 }
 
 /// Lower-case letters, digits and single hyphens, from a letter on.
@@ -394,6 +270,14 @@ fn is_name(text: &str, longest: usize) -> bool {
         && text
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// Whether a text is AWS's name for a size of machine: the prefix, a family, a dot and a size.
+fn is_class(text: &str, prefix: &str) -> bool {
+    let part = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    text.strip_prefix(prefix)
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(family, size)| part(family) && part(size))
 }
 
 fn is_variable(text: &str) -> bool {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::file::{self, Settings};
 use super::super::{Call, Cidr, Egress, Nat, Port, Service};
-use super::{Checked, Place, is_name, is_variable, known};
+use super::{Checked, Place, instead, is_name, is_variable};
 
-/// CPU units with the smallest and greatest memory that Fargate gives them (Amazon ECS: task size).
+/// CPU units with the smallest and greatest memory that Fargate gives them, in MiB (Amazon ECS: task size).
 const FARGATE: &[(u32, u32, u32)] = &[
     (256, 512, 2048),
     (512, 1024, 4096),
@@ -14,6 +14,10 @@ const FARGATE: &[(u32, u32, u32)] = &[
     (2048, 4096, 16384),
     (4096, 8192, 30720),
 ];
+/// Between the two it comes in steps of this many MiB; only the smallest task begins with half of one.
+const STEP: u32 = 1024;
+/// Tasks of one service (Amazon ECS service quotas).
+const MOST_TASKS: u32 = 5000;
 
 pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings, platform: Cidr) -> Checked<Service> {
     let at = |key: &'static str| ["services", name, key];
@@ -49,7 +53,20 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings,
                 format!("{memory} MiB do not go with {cpu} CPU units: {least} to {most}"),
             );
         }
+        Some(_) if !memory.is_multiple_of(STEP) && memory != 512 => {
+            return place.invalid(
+                &at("memory"),
+                format!("{memory} MiB are not a size of Fargate: beyond 512 it comes in steps of {STEP}"),
+            );
+        }
         Some(_) => {}
+    }
+    let count = own.count.or(common.count).unwrap_or(1);
+    if count > MOST_TASKS {
+        return place.invalid(
+            &at("count"),
+            format!("{count} tasks are more than the {MOST_TASKS} of which ECS makes a service"),
+        );
     }
     let scaling = own.scaling.or(common.scaling);
     if let Some(scaling) = scaling
@@ -70,7 +87,7 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings,
             &at("database"),
             format!(
                 "there is no database '{key}'; {}",
-                known("databases", given.databases.keys())
+                instead("databases", key, given.databases.keys())
             ),
         );
     }
@@ -79,7 +96,10 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings,
             if !given.topics.contains_key(topic) {
                 return place.invalid(
                     &at(key),
-                    format!("there is no topic '{topic}'; {}", known("topics", given.topics.keys())),
+                    format!(
+                        "there is no topic '{topic}'; {}",
+                        instead("topics", topic, given.topics.keys())
+                    ),
                 );
             }
         }
@@ -101,13 +121,25 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings,
     let mut environment: BTreeMap<String, String> = common.environment.clone();
     environment.extend(own.environment.clone());
     let secrets = own.secrets.clone().unwrap_or_default();
-    for variable in environment.keys().chain(&secrets) {
-        if !is_variable(variable) {
-            return place.invalid(
-                &["services", name],
-                format!("'{variable}' is not a variable's name: A to Z, digits and '_'"),
-            );
-        }
+    if let Some(wrong) = secrets.iter().find(|variable| !is_variable(variable)) {
+        return place.invalid(&at("secrets"), no_variable(wrong));
+    }
+    // libraries read some in lower case, such as http_proxy
+    if let Some(wrong) = environment.keys().find(|name| !is_variable(&name.to_uppercase())) {
+        return place.invalid(
+            &at("environment"),
+            format!("'{wrong}' is not a variable's name: letters, digits and '_', from a letter on"),
+        );
+    }
+    let health_path = own.health_path.clone().unwrap_or_else(|| "/health/live".into());
+    if !health_path.starts_with('/') {
+        return place.invalid(
+            &at("health_path"),
+            format!("'{health_path}' is not a path: it begins with '/'"),
+        );
+    }
+    if own.health_command.as_ref().is_some_and(Vec::is_empty) {
+        return place.invalid(&at("health_command"), "is empty: leave it out, or say what is run");
     }
     if let Some(image) = &own.image {
         if own.package.is_some() {
@@ -126,10 +158,10 @@ pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings,
         name: name.to_owned(),
         cpu,
         memory,
-        count: own.count.or(common.count).unwrap_or(1),
+        count,
         scaling,
         spot: own.spot.or(common.spot).unwrap_or(false),
-        health_path: own.health_path.clone().unwrap_or_else(|| "/health/live".into()),
+        health_path,
         health_command: own.health_command.clone().or(common_check),
         database: own.database.clone(),
         publishes: own.publishes.clone().unwrap_or_default(),
@@ -161,6 +193,12 @@ fn egress(place: &Place, name: &str, own: &file::Service, given: &Settings, plat
 fn ports(place: &Place, name: &str, own: &file::Service) -> Checked<Vec<Port>> {
     let mut ports: Vec<Port> = Vec::new();
     for (label, number) in &own.ports {
+        if !is_name(label, 32) {
+            return place.invalid(
+                &["services", name, "ports", label],
+                "a port's name is 1 to 32 lower-case letters, digits and hyphens, from a letter on",
+            );
+        }
         if *number == 0 {
             return place.invalid(&["services", name, "ports", label], "0 is not a port to listen on");
         }
@@ -176,7 +214,10 @@ fn ports(place: &Place, name: &str, own: &file::Service) -> Checked<Vec<Port>> {
             variable: variable_of(own, label),
         });
     }
-    for label in own.port_variables.keys() {
+    for (label, variable) in &own.port_variables {
+        if !is_variable(variable) {
+            return place.invalid(&["services", name, "port_variables", label], no_variable(variable));
+        }
         if !own.ports.contains_key(label) {
             return place.invalid(
                 &["services", name, "port_variables", label],
@@ -185,6 +226,10 @@ fn ports(place: &Place, name: &str, own: &file::Service) -> Checked<Vec<Port>> {
         }
     }
     Ok(ports)
+}
+
+fn no_variable(name: &str) -> String {
+    format!("'{name}' is not a variable's name: A to Z, digits and '_', from a letter on")
 }
 
 fn variable_of(own: &file::Service, label: &str) -> String {
@@ -203,7 +248,7 @@ fn link(place: &Place, name: &str, call: &file::Call, given: &Settings) -> Check
             format!(
                 "there is no service '{}'; {}",
                 call.service,
-                known("services", given.services.keys())
+                instead("services", &call.service, given.services.keys())
             ),
         );
     };
@@ -214,7 +259,7 @@ fn link(place: &Place, name: &str, call: &file::Call, given: &Settings) -> Check
                 "'{}' has no port '{}'; {}",
                 call.service,
                 call.port,
-                known("its ports", target.ports.keys())
+                instead("its ports", &call.port, target.ports.keys())
             ),
         );
     };
@@ -222,10 +267,7 @@ fn link(place: &Place, name: &str, call: &file::Call, given: &Settings) -> Check
         return place.invalid(&at, "a service does not call itself");
     }
     if let Some(variable) = call.secret.as_ref().filter(|variable| !is_variable(variable)) {
-        return place.invalid(
-            &at,
-            format!("'{variable}' is not a variable's name: A to Z, digits and '_'"),
-        );
+        return place.invalid(&at, no_variable(variable));
     }
     let port = Port {
         name: call.port.clone(),

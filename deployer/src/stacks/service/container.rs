@@ -93,7 +93,7 @@ fn variables(parts: &mut Parts) -> BTreeMap<String, Value> {
         variables.insert("KAFKA_SECURITY".into(), security.into());
     }
     for call in &service.calls {
-        let (variable, value) = links::address_variable(manifest, &call.service, &call.port);
+        let (variable, value) = links::address_variable(manifest, call);
         variables.insert(variable, value.into());
     }
     if manifest.demo_data {
