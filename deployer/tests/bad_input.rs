@@ -8,6 +8,8 @@ use std::process::Command;
 use support::stranger::stranger;
 use support::{Scratch, curl};
 
+const EXTRA: &str = "[services.extra]\npackage = \"hello\"\nports = { http = 8001 }\n\n[environments.dev]";
+
 fn destroyed(scratch: &Scratch) {
     assert_eq!(scratch.run(&["destroy", "--yes"]).code, 0);
     assert!(!scratch.state().exists());
@@ -110,5 +112,55 @@ fn a_database_without_postgresql_is_told_how_to_get_it() {
     }
     assert_eq!(said.code, 4);
     assert!(said.all.contains("PostgreSQL") && said.all.contains("apt-get install postgresql"));
+    destroyed(&scratch);
+}
+
+#[test]
+#[ignore = "deploys; scripts/test system runs it"]
+fn a_service_that_was_removed_goes_once_that_is_agreed_to() {
+    let scratch = stranger();
+    scratch.edit("deployer.toml", "[environments.dev]", EXTRA);
+    assert_eq!(scratch.run(&["up", "--yes"]).code, 0);
+
+    // nobody is there to ask: nothing is begun
+    scratch.edit("deployer.toml", EXTRA, "[environments.dev]");
+    let shown = scratch.run(&["diff"]);
+    assert!(shown.out.contains("hello-dev-extra (delete)"), "{}", shown.out);
+    let refused = scratch.run(&["up"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.all.contains("nothing was begun") && refused.all.contains("hello-dev-extra"));
+    let status = scratch.run(&["status"]);
+    assert!(
+        !status.out.contains("UPDATE_COMPLETE") && status.out.contains("hello-dev-extra"),
+        "{}",
+        status.out
+    );
+
+    // agreed to: it goes before the shared stacks lose what it uses
+    let done = scratch.run(&["up", "--yes"]);
+    assert_eq!(done.code, 0);
+    assert!(done.all.contains("1 deleted"), "{}", done.all);
+    let gone = done
+        .all
+        .find("hello-dev-extra: DELETE_COMPLETE")
+        .expect("it is deleted");
+    assert!(
+        gone < done.all.find("hello-dev-network: update").expect("the rules go"),
+        "{}",
+        done.all
+    );
+    assert!(!scratch.run(&["status"]).out.contains("extra"));
+
+    // a network with other addresses cannot be had in place
+    scratch.edit(
+        "deployer.toml",
+        "[ingress]",
+        "[network]\ncidr = \"10.9.0.0/16\"\n\n[ingress]",
+    );
+    let refused = scratch.run(&["up", "--yes"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.all.contains("a network keeps its addresses"), "{}", refused.all);
+    assert!(scratch.run(&["diff", "network"]).out.contains("`up` refuses this"));
+
     destroyed(&scratch);
 }

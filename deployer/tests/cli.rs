@@ -138,3 +138,44 @@ fn with_json_an_error_is_a_versioned_line_on_stdout() {
         (Some(1), Some("error"), Some(1))
     );
 }
+
+#[test]
+fn the_readmes_smallest_manifest_is_a_whole_one_and_a_slip_in_it_is_explained() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("the README");
+    let own = readme.split("## Your own services").nth(1).expect("the chapter");
+    let manifest = own.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
+    let manifest = manifest.expect("a manifest").to_owned();
+    let dir = TempDir::new().unwrap();
+    let validate = |text: &str| {
+        std::fs::write(dir.path().join("deployer.toml"), text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deployer"));
+        command
+            .current_dir(dir.path())
+            .arg("validate")
+            .output()
+            .expect("deployer runs")
+    };
+    let nothing = validate(&manifest);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(
+        talk(&nothing).contains("there is no Cargo.toml in"),
+        "{}",
+        talk(&nothing)
+    );
+
+    let package = "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n";
+    std::fs::write(dir.path().join("Cargo.toml"), package).unwrap();
+    std::fs::write(dir.path().join("Cargo.lock"), "version = 4\n").unwrap();
+    std::fs::create_dir(dir.path().join("src")).unwrap();
+    std::fs::write(dir.path().join("src/main.rs"), "fn main() {}").unwrap();
+    let whole = validate(&manifest);
+    assert!(whole.status.success(), "{}", talk(&whole));
+
+    let slip = validate(&manifest.replace("[services.hello]", "[service.hello]"));
+    assert_eq!(slip.status.code(), Some(1));
+    assert!(
+        talk(&slip).contains("hint: did you mean `services`?"),
+        "{}",
+        talk(&slip)
+    );
+}

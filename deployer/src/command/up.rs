@@ -1,6 +1,6 @@
 //! `deployer up`: everything that deployer.toml declares, until it serves.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use super::code;
 use super::curl;
 use super::deploy::images::Pipeline;
 use super::deploy::interrupt::{self, Interrupts};
+use super::deploy::leaving::{self, Leaving, Place};
 use super::deploy::{Deployment, Outcome};
 use crate::cloudformation::{Existing, stack, watch};
 use crate::diff::compare;
@@ -47,7 +48,7 @@ pub struct Args {
     services: Vec<String>,
     /// How long one stack may take, and the system to serve after the last one, in minutes; 15 and 3 on localstack, 90 and
     /// 15 on AWS unless given. With --code, how long the rollout may take: 5 on localstack, 20 on AWS.
-    #[arg(long, value_name = "MINUTES")]
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     timeout: Option<u64>,
     /// End when the stacks are complete, without waiting until the system serves: for an endpoint that runs no tasks.
     #[arg(long, conflicts_with = "code")]
@@ -122,8 +123,13 @@ async fn apply_all(
     interrupts: &mut Interrupts,
 ) -> Result<(Option<String>, Vec<Outcome>)> {
     let ui = &session.ui;
-    let existing = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
-    preflight(session, aws, manifest, plan, &existing).await?;
+    let (existing, leaving, agreed) = tokio::select! {
+        looked = look(session, aws, manifest, plan) => looked?,
+        () = interrupts.next() => {
+            let hint = "nothing was begun".to_owned();
+            return Err(Error::Interrupted { hint });
+        }
+    };
     let durations = Arc::new(Durations {
         history: History::load(&session.place()),
         on_aws: !session.is_local(),
@@ -131,7 +137,8 @@ async fn apply_all(
     announce(session, plan, &existing, &durations);
     let animation = ui.animate();
     let images = Pipeline::start(ui.clone(), aws.clone(), plan.images.clone());
-    let deployment = Arc::new(Deployment::new(
+    leaving.delete(aws, session, limits.stack, interrupts).await?;
+    let deployment = Deployment::new(
         aws.clone(),
         ui.clone(),
         plan.clone(),
@@ -139,7 +146,8 @@ async fn apply_all(
         existing,
         limits.stack,
         durations,
-    ));
+    );
+    let deployment = Arc::new(deployment.agreed(agreed));
     let mut work = tokio::spawn(deployment.clone().run());
     let mut interrupted = false;
     let outcomes = loop {
@@ -178,6 +186,22 @@ async fn apply_all(
     };
     drop(animation);
     Ok((Some(url), outcomes))
+}
+
+/// What there is, what goes of it, and what of that need not be asked again; nothing is changed.
+async fn look(
+    session: &Session,
+    aws: &Aws,
+    manifest: &Manifest,
+    plan: &Plan,
+) -> Result<(BTreeMap<String, Existing>, Leaving, BTreeSet<Place>)> {
+    let mut existing = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
+    let templates = leaving::templates(aws, plan, &existing).await?;
+    preflight(session, aws, manifest, plan, &existing, &templates).await?;
+    let leaving = Leaving::look(session, aws, plan, &existing, &templates).await?;
+    let agreed = leaving.agree(session).await?;
+    existing.retain(|name, _| !leaving.has(name));
+    Ok((existing, leaving, agreed))
 }
 
 /// Keeps what each resource took, for the next estimate.
@@ -224,12 +248,14 @@ fn announce(session: &Session, plan: &Plan, existing: &BTreeMap<String, Existing
         needs: stack.depends_on.clone(),
         expected_seconds: expected(stack).filter(|_| !exists(&stack.name)),
     });
-    let planned = |name: &&String| plan.stacks.iter().any(|stack| stack.name == **name);
+    // another project's may begin with the same words
+    let ours = |stack: &Existing| stack.tags.get("project").is_none_or(|project| *project == plan.project);
+    let left = existing.iter().filter(|(name, stack)| !plan.has(name) && ours(stack));
     session.ui.emit(Event::Plan {
         project: plan.project.clone(),
         environment: plan.environment.clone(),
         place: session.endpoint_url().unwrap_or_else(|| "AWS".into()),
         stacks: stacks.collect(),
-        left: existing.keys().filter(|name| !planned(name)).cloned().collect(),
+        left: left.map(|(name, _)| name.clone()).collect(),
     });
 }

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::preflight;
+use crate::preflight::{self, crates};
 use crate::rules;
 use crate::target::Session;
 
-/// Check deployer.toml and its templates: links have paths, references lead somewhere, properties have the right types.
+/// Check deployer.toml and its templates: crates are there, links have paths, references lead somewhere, properties have the
+/// right types.
 ///
 /// Needs no endpoint; with --online, CloudFormation reads the templates as well, and on AWS the certificate of the ingress is
 /// looked at. Exit code 1 when something is found.
@@ -26,6 +27,19 @@ pub struct Args {
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     let manifest = session.load()?;
     let plan = crate::stacks::plan(&manifest);
+    let looked = crates::look(&manifest, false).await;
+    let (unbuildable, unknown): (Vec<_>, Vec<_>) = looked.into_iter().partition(|found| found.fatal);
+    for found in unknown {
+        session
+            .ui
+            .warn(format!("whether the crates are there is not known: {}", found.what));
+    }
+    if !unbuildable.is_empty() {
+        let lines = unbuildable
+            .iter()
+            .map(|found| format!("{}; {}", found.what, found.hint));
+        return Err(Error::Plan(lines.collect::<Vec<_>>().join("\n")));
+    }
     let findings = rules::check(&manifest, &plan);
     if args.online && findings.is_empty() {
         let aws = session.connect().await?;

@@ -9,12 +9,14 @@ mod change;
 mod compare;
 mod confirm;
 mod loss;
+mod refused;
 mod security;
 
 pub use change::{Action, Change, PropertyChange};
 pub use compare::compare;
 pub use confirm::confirm;
 pub use loss::loss;
+pub use refused::{Refused, refused};
 pub use security::{Grant, security};
 
 use serde::Serialize;

@@ -36,6 +36,9 @@ pub fn security(old: Option<&Value>, new: &Value) -> Vec<Grant> {
     found
 }
 
+/// Where a group's only rule leads that is to have none.
+const NOBODY: &str = "255.255.255.255/32";
+
 type Fact = (&'static str, String, String);
 
 fn grants(template: &Value) -> BTreeSet<Fact> {
@@ -53,7 +56,8 @@ fn grants(template: &Value) -> BTreeSet<Fact> {
         match kind {
             "AWS::EC2::SecurityGroup" => {
                 for (key, direction) in [("SecurityGroupIngress", "from"), ("SecurityGroupEgress", "to")] {
-                    for rule in properties.get(key).and_then(Value::as_array).into_iter().flatten() {
+                    let rules = properties.get(key).and_then(Value::as_array).into_iter().flatten();
+                    for rule in rules.filter(|rule| rule["CidrIp"] != NOBODY) {
                         note("network", path(rule, direction));
                     }
                 }

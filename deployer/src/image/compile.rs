@@ -83,7 +83,8 @@ pub async fn compile(
     packages.iter().map(|package| binary_of(package, &artifacts)).collect()
 }
 
-pub(super) fn cargo() -> std::ffi::OsString {
+/// The program: what the variable `CARGO` names, or the one on PATH.
+pub fn cargo() -> std::ffi::OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 

@@ -19,7 +19,7 @@ mod push;
 
 pub use archive::archive;
 pub use build::{Built, build};
-pub use compile::{CompileError, compile};
+pub use compile::{CompileError, cargo, compile};
 pub use engine::{EngineError, load};
 pub use fault::PushError;
 pub use login::{Credentials, credentials};

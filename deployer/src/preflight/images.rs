@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::{Finding, fatal, warning};
 use crate::image;
 use crate::manifest::Manifest;
+use crate::target::capabilities::Kind;
 use crate::target::{Aws, registry};
 
 /// The platform of every task definition's `RuntimePlatform`.
@@ -44,6 +45,9 @@ async fn one(aws: &Aws, service: &str, image: &str) -> Vec<Finding> {
     let Ok(reference) = image.parse::<Reference>() else {
         return Vec::new();
     };
+    if let Some(elsewhere) = not_pulled(aws, service, image, &reference) {
+        return vec![elsewhere];
+    }
     let mut findings = Vec::new();
     if reference.digest().is_none() {
         findings.push(warning(
@@ -69,6 +73,24 @@ async fn one(aws: &Aws, service: &str, image: &str) -> Vec<Finding> {
         Err(_) => findings.push(unseen(service, image, "no answer")),
     }
     findings
+}
+
+/// The embedded endpoint is its own registry, and pulls from no other.
+fn not_pulled(aws: &Aws, service: &str, image: &str, reference: &Reference) -> Option<Finding> {
+    let port = aws.endpoint.url.rsplit(':').next().unwrap_or_default();
+    let host = reference.resolve_registry();
+    let own = host.contains(".dkr.ecr.") || (image::is_loopback(host) && host.rsplit(':').next() == Some(port));
+    (aws.endpoint.kind == Kind::Embedded && !own).then(|| {
+        let name = reference.repository();
+        fatal(
+            format!("{service} runs {image}, and the embedded endpoint pulls from no registry but its own"),
+            format!(
+                "`deployer endpoint start`, `aws --endpoint-url {} ecr create-repository --repository-name {name}`, push the \
+                 image to localhost:{port}/{name}, and name that in [environments.NAME.services.{service}]",
+                aws.endpoint.url
+            ),
+        )
+    })
 }
 
 fn unseen(service: &str, image: &str, why: &str) -> Finding {
@@ -203,5 +225,23 @@ mod tests {
             !broken[1].0,
             "a registry that is ill is no reason to give up: {broken:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn the_embedded_endpoint_pulls_from_its_own_registry_alone() {
+        let endpoint = Scripted::hear(|call| Some(registry(&call.path))).await;
+        let (ui, _) = Ui::recording();
+        let mut aws = endpoint.aws(&ui).await;
+        let mut identity = (*aws.endpoint).clone();
+        identity.kind = Kind::Embedded;
+        aws.endpoint = std::sync::Arc::new(identity);
+        let elsewhere = one(&aws, "orders", "ghcr.io/shop/orders:1").await;
+        assert!(elsewhere.len() == 1 && elsewhere[0].fatal, "{elsewhere:?}");
+        assert!(
+            elsewhere[0].hint.contains("--repository-name shop/orders"),
+            "{elsewhere:?}"
+        );
+        let own = one(&aws, "orders", &format!("{}/shop/both:1", endpoint.address())).await;
+        assert!(own.iter().all(|found| !found.fatal), "{own:?}");
     }
 }

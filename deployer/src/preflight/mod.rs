@@ -1,6 +1,7 @@
 //! What would stop a deployment half an hour in, looked at before it begins.
 
 mod certificate;
+pub mod crates;
 mod images;
 mod ports;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cloudformation::Existing;
+use crate::diff::{compare, refused};
 use crate::error::{Error, Result};
 use crate::manifest::{KafkaSecurity, Manifest};
 use crate::stacks::{Plan, Stack};
@@ -54,6 +56,7 @@ pub async fn preflight(
     manifest: &Manifest,
     plan: &Plan,
     existing: &BTreeMap<String, Existing>,
+    templates: &BTreeMap<String, Value>,
 ) -> Result<()> {
     // Expired credentials are an error of their own, with an exit code of their own.
     let identity = aws.sts.get_caller_identity().send();
@@ -72,19 +75,22 @@ pub async fn preflight(
         })
         .copied()
         .collect();
-    let (identity, zones, quotas, names, clusters, images, certificate) = tokio::join!(
+    let (identity, zones, quotas, names, clusters, images, crates, certificate) = tokio::join!(
         async { identity.await.map_err(Error::from).map(drop) },
         zones(aws, manifest, &new),
         quotas(aws, &new),
         names(aws, &free),
         clusters(aws, &free),
         images::look(aws, manifest),
+        crates::look(manifest, true),
         certificate(session, aws, manifest),
     );
     identity?;
     let mut findings = settings(manifest, &aws.endpoint, session.is_local());
     findings.extend(images);
     findings.extend(ports::look(session, aws, manifest, plan, &new));
+    findings.extend(crates);
+    findings.extend(impossible(plan, templates));
     for found in [zones, quotas, names, clusters, certificate] {
         match found {
             Ok(found) => findings.extend(found),
@@ -167,6 +173,15 @@ fn settings(manifest: &Manifest, endpoint: &Identity, local: bool) -> Vec<Findin
         ));
     }
     findings
+}
+
+/// Changes of what is deployed that AWS refuses; `templates` are the deployed ones by their stacks' full names.
+fn impossible(plan: &Plan, templates: &BTreeMap<String, Value>) -> Vec<Finding> {
+    let changed = plan.stacks.iter().filter_map(|planned| {
+        let former = templates.get(&planned.name)?;
+        Some(refused(&compare(Some(former), &planned.template)))
+    });
+    changed.flatten().map(|one| fatal(one.what, one.hint)).collect()
 }
 
 async fn zones(aws: &Aws, manifest: &Manifest, new: &[&Stack]) -> Result<Vec<Finding>> {

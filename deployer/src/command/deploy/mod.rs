@@ -2,13 +2,14 @@
 
 pub mod images;
 pub mod interrupt;
+pub mod leaving;
 pub mod resolve;
 pub mod stack;
 
 #[cfg(test)]
 mod stories;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::stacks::Plan;
 use crate::target::Aws;
 use crate::ui::Ui;
 use images::Pipeline;
+use leaving::Place;
 
 /// What became of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub struct Deployment {
     pub durations: Arc<Durations>,
     /// Cancelled when no further stack is to be begun.
     pub stop: CancellationToken,
+    /// What may be removed or replaced although it holds data: that has been asked.
+    pub agreed: BTreeSet<Place>,
     existing: RwLock<BTreeMap<String, Existing>>,
     running: Mutex<HashMap<String, Running>>,
 }
@@ -76,9 +80,15 @@ impl Deployment {
             limit,
             durations,
             stop: CancellationToken::new(),
+            agreed: BTreeSet::new(),
             existing,
             running,
         }
+    }
+
+    /// The same, with what need not be asked again.
+    pub fn agreed(self, agreed: BTreeSet<Place>) -> Self {
+        Self { agreed, ..self }
     }
 
     pub fn existing(&self, name: &str) -> Option<Existing> {

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use super::leaving::loss;
 use super::resolve::{Images, resolve};
 use super::{Deployment, Outcome, Running};
 use crate::cloudformation::change::{self, ChangeSet, Wanted};
 use crate::cloudformation::patience::persist;
 use crate::cloudformation::{Existing, apply, delete, settle, stack};
-use crate::diff::{Action, Change};
+use crate::diff::Change;
 use crate::error::{Error, Result};
 use crate::estimate::within;
 use crate::stacks::{Plan, Source, Stack};
 use crate::ui::{Event, Mood};
 
 /// What holds people's data: losing one of these is not undone by deploying again.
-const PRECIOUS: [&str; 6] = [
+pub const PRECIOUS: [&str; 6] = [
     "AWS::RDS::DBInstance",
     "AWS::RDS::DBCluster",
     "AWS::MSK::Cluster",
@@ -47,7 +48,12 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
     }
     let existing = |name: &str| deployment.existing(name);
     let images = Images::Built(&deployment.images);
-    let parameters = persist(aws, ui, || resolve(aws, planned, former.as_ref(), existing, images)).await?;
+    let resolved = persist(aws, ui, || resolve(aws, planned, former.as_ref(), existing, images));
+    // An image that is still compiled is for a stack that is not begun any more.
+    let parameters = tokio::select! {
+        parameters = resolved => parameters?,
+        () = deployment.stop.cancelled() => return Ok(Outcome::Skipped),
+    };
     let wanted = wanted(plan, planned, parameters);
     if let Some(known) = &former {
         match persist(aws, ui, || stack::template(aws, &known.name)).await? {
@@ -160,26 +166,19 @@ fn unchanged(deployment: &Deployment, former: Existing) {
     deployment.remember(former);
 }
 
-/// Asks before data is lost.
+/// Asks before data is lost of which the templates alone did not tell.
 async fn consent(deployment: &Deployment, planned: &Stack, set: &ChangeSet) -> Result<()> {
     let lost: Vec<&Change> = set
         .changes
         .iter()
         .filter(|c| c.destroys() && PRECIOUS.contains(&c.kind.as_str()))
+        .filter(|c| !deployment.agreed.contains(&(planned.name.clone(), c.resource.clone())))
         .collect();
     if lost.is_empty() {
         return Ok(());
     }
     for change in &lost {
-        let how = if change.action == Action::Remove {
-            "removed"
-        } else {
-            "replaced, and what it holds is lost"
-        };
-        deployment.ui.warn(format!(
-            "{}: {} ({}) would be {how}",
-            planned.name, change.resource, change.kind
-        ));
+        deployment.ui.warn(loss(&planned.name, change));
     }
     match deployment.ui.ask(&format!("Apply this to {}?", planned.name)).await {
         Some(true) => Ok(()),

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::{Demise, Doomed};
 use crate::cloudformation::delete::{self, Kept};
-use crate::cloudformation::{settle, stack};
+use crate::cloudformation::{protection, settle, stack};
+use crate::command::deploy::interrupt::Interrupts;
 use crate::error::{Error, Result};
 use crate::leftovers;
 use crate::target::Aws;
@@ -25,6 +26,37 @@ pub struct Job {
     pub limit: Duration,
     /// Cancelled when no further stack is to be begun.
     pub stop: CancellationToken,
+}
+
+/// Lifts every protection, then deletes them all. A first Ctrl-C begins nothing further, a second one leaves; `hint` says
+/// what then goes on.
+pub async fn watched(job: &Job, demise: &Demise, interrupts: &mut Interrupts, hint: &str) -> Result<Vec<Kept>> {
+    let Job { aws, ui, limit, .. } = job;
+    let work = async {
+        for one in demise.stacks.iter().filter(|one| !one.protections.is_empty()) {
+            protection::lift(aws, ui, &one.existing, &one.protections, one.template.as_ref(), *limit).await?;
+        }
+        all(job, demise).await
+    };
+    tokio::pin!(work);
+    let interrupted = || Error::Interrupted { hint: hint.to_owned() };
+    loop {
+        tokio::select! {
+            ended = &mut work => {
+                return match ended {
+                    Ok(_) if job.stop.is_cancelled() => Err(interrupted()),
+                    ended => ended,
+                };
+            }
+            () = interrupts.next() => {
+                if job.stop.is_cancelled() {
+                    return Err(interrupted());
+                }
+                job.stop.cancel();
+                ui.say("interrupted: no further stack is begun; a deletion cannot be cancelled, so what is under way is waited for; Ctrl-C again leaves it running");
+            }
+        }
+    }
 }
 
 /// Deletes them all, and gives what stays by its template's or a person's will. The error is the first failure's.

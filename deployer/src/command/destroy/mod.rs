@@ -1,9 +1,9 @@
 //! `deployer destroy`: takes away everything that `up` made.
 
-mod delete;
+pub mod delete;
 mod endpoint;
 mod plan;
-mod render;
+pub mod render;
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use super::consent;
 use super::deploy::interrupt::Interrupts;
 use crate::cloudformation::delete::Kept;
 use crate::cloudformation::holdings::Fate;
-use crate::cloudformation::protection;
+use crate::cloudformation::{protection, stack};
 use crate::error::{Error, Result};
 use crate::leftovers::remains::{self, Remain};
 use crate::leftovers::{self, Scope};
@@ -26,8 +26,8 @@ use crate::lock::Lock;
 use crate::stacks::Plan;
 use crate::target::{Aws, Session, embedded};
 use crate::ui::Outcome;
-use delete::Job;
-use plan::Demise;
+pub use delete::Job;
+pub use plan::{Demise, gone};
 
 /// Delete every stack of the environment, after showing what is lost and asking.
 ///
@@ -40,6 +40,7 @@ use plan::Demise;
   deployer destroy --dry-run                                what would go, and what is lost
   deployer destroy                                          asks first
   deployer destroy --yes --keep-endpoint
+  deployer destroy --gone                                   only what the manifest no longer has
   deployer destroy --env prod --target aws --lift-protection --confirm patient-management-prod
 
 Exit codes: 0 deleted, or nothing was there; 1 error, or refused; 3 credentials or permission; 5 a deletion failed;
@@ -57,6 +58,9 @@ pub struct Args {
     /// Leave a resource behind whose deletion has failed; where that was in the rollback of a creation, it is tried once more.
     #[arg(long, value_name = "[STACK/]LOGICAL_ID")]
     retain: Vec<String>,
+    /// Only the stacks that deployer.toml no longer has, such as those of services that were renamed or removed.
+    #[arg(long, conflicts_with = "retain")]
+    gone: bool,
     /// Leave the embedded endpoint running.
     #[arg(long)]
     keep_endpoint: bool,
@@ -76,8 +80,19 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     };
     // Of imitations it is not known.
     let snapshots = !aws.endpoint.is_foreign();
-    let demise = Demise::look(&aws, &plan, session.place(), snapshots, &args.retain).await?;
-    if demise.is_empty() {
+    let demise = match args.gone {
+        true => {
+            let found = stack::all(&aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
+            Demise::gone(&aws, &plan, &found, session.place(), snapshots).await?
+        }
+        false => Demise::look(&aws, &plan, session.place(), snapshots, &args.retain).await?,
+    };
+    if demise.is_empty() && args.gone {
+        ui.say(format!(
+            "nothing to do: the manifest has every stack of {}",
+            demise.name
+        ));
+    } else if demise.is_empty() {
         ui.say(format!("nothing to do: {} has no stacks", demise.name));
     } else {
         show(session, &demise, args.dry_run);
@@ -93,6 +108,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         let result = carry_out(session, &aws, &demise).await;
         drop(animation);
         let swept = match &result {
+            Ok(_) if args.gone => Ok(()),
             Ok(_) => sweep(session, &aws, &plan, &demise).await,
             Err(_) => Ok(()),
         };
@@ -100,9 +116,11 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         stays = result?;
         swept?;
         ui.summarize(Outcome::Deleted);
-        remains = tell_leftovers(session, &aws, &plan, &demise, &stays).await;
+        if !args.gone {
+            remains = tell_leftovers(session, &aws, &plan, &demise, &stays).await;
+        }
     }
-    let stopped = !args.keep_endpoint && endpoint::end(session, &aws, !stays.is_empty()).await?;
+    let stopped = !args.keep_endpoint && !args.gone && endpoint::end(session, &aws, !stays.is_empty()).await?;
     let deleted: Vec<&str> = demise.stacks.iter().map(|one| one.stack.as_str()).collect();
     ui.data(
         "destroy",
@@ -174,42 +192,14 @@ async fn agree(session: &Session, args: &Args, demise: &Demise) -> Result<()> {
 
 /// Lifts every protection, then deletes every stack. A first Ctrl-C begins nothing further, a second one leaves.
 async fn carry_out(session: &Session, aws: &Aws, demise: &Demise) -> Result<Vec<Kept>> {
-    let ui = &session.ui;
-    let limit = Duration::from_secs(60 * if session.is_local() { 10 } else { 90 });
     let job = Job {
         aws: aws.clone(),
-        ui: ui.clone(),
-        limit,
+        ui: session.ui.clone(),
+        limit: Duration::from_secs(60 * if session.is_local() { 10 } else { 90 }),
         stop: CancellationToken::new(),
     };
-    let mut interrupts = Interrupts::new()?;
-    let work = async {
-        for one in demise.stacks.iter().filter(|one| !one.protections.is_empty()) {
-            protection::lift(aws, ui, &one.existing, &one.protections, one.template.as_ref(), limit).await?;
-        }
-        delete::all(&job, demise).await
-    };
-    tokio::pin!(work);
-    let hint = || Error::Interrupted {
-        hint: "what CloudFormation has begun to delete goes on; `deployer destroy` deletes the rest".into(),
-    };
-    loop {
-        tokio::select! {
-            ended = &mut work => {
-                return match ended {
-                    Ok(_) if job.stop.is_cancelled() => Err(hint()),
-                    ended => ended,
-                };
-            }
-            () = interrupts.next() => {
-                if job.stop.is_cancelled() {
-                    return Err(hint());
-                }
-                job.stop.cancel();
-                ui.say("interrupted: no further stack is begun; a deletion cannot be cancelled, so what is under way is waited for; Ctrl-C again leaves it running");
-            }
-        }
-    }
+    let hint = "what CloudFormation has begun to delete goes on; `deployer destroy` deletes the rest";
+    delete::watched(&job, demise, &mut Interrupts::new()?, hint).await
 }
 
 /// Takes away what hangs on the stacks and is in none of them.

@@ -62,10 +62,8 @@ impl Demise {
 
     /// Looks at every stack of the environment, and changes nothing.
     pub async fn look(aws: &Aws, plan: &Plan, place: String, snapshots: bool, retain: &[String]) -> Result<Self> {
-        let existing = ours(aws, plan).await?;
-        let looked = existing.values().map(|found| look(aws, found, snapshots));
-        let mut stacks: Vec<Doomed> = futures::future::try_join_all(looked).await?;
-        order(&mut stacks, plan);
+        let found = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
+        let mut stacks = doomed(aws, plan, &ours(found, plan), snapshots).await?;
         kept_back(&mut stacks, plan, retain)?;
         let templates = stacks.iter().filter_map(|one| one.template.as_ref());
         let scope = Scope::new(plan, templates);
@@ -83,16 +81,52 @@ impl Demise {
             swept,
         })
     }
+
+    /// Looks at those of the stacks found that the manifest no longer has.
+    pub async fn gone(
+        aws: &Aws,
+        plan: &Plan,
+        found: &BTreeMap<String, Existing>,
+        place: String,
+        snapshots: bool,
+    ) -> Result<Self> {
+        Ok(Self {
+            name: format!("{}-{}", plan.project, plan.environment),
+            place,
+            protected: plan.protected,
+            stacks: doomed(aws, plan, &gone(found, plan), snapshots).await?,
+            swept: Vec::new(),
+        })
+    }
+
+    /// Whether a yes is not enough: the environment or one of its stacks is protected.
+    pub fn needs_more_than_a_yes(&self) -> bool {
+        !self.stacks.is_empty() && (self.protected || self.protections().next().is_some())
+    }
 }
 
-/// The stacks of this project and environment: those of the plan, and those that carry our tags.
-async fn ours(aws: &Aws, plan: &Plan) -> Result<BTreeMap<String, Existing>> {
-    let mut found = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
+/// Looks at these stacks, and puts them in their order.
+async fn doomed(aws: &Aws, plan: &Plan, existing: &BTreeMap<String, Existing>, snapshots: bool) -> Result<Vec<Doomed>> {
+    let looked = existing.values().map(|found| look(aws, found, snapshots));
+    let mut stacks: Vec<Doomed> = futures::future::try_join_all(looked).await?;
+    order(&mut stacks, plan);
+    Ok(stacks)
+}
+
+/// Those of the stacks found that are this project's and environment's: the plan's, and those that carry our tags.
+pub fn ours(mut found: BTreeMap<String, Existing>, plan: &Plan) -> BTreeMap<String, Existing> {
     let tagged = |stack: &Existing| {
         stack.tags.get("project") == Some(&plan.project) && stack.tags.get("environment") == Some(&plan.environment)
     };
-    found.retain(|name, stack| tagged(stack) || plan.stacks.iter().any(|planned| planned.name == *name));
-    Ok(found)
+    found.retain(|name, stack| tagged(stack) || plan.has(name));
+    found
+}
+
+/// Those of ours that the manifest no longer has.
+pub fn gone(found: &BTreeMap<String, Existing>, plan: &Plan) -> BTreeMap<String, Existing> {
+    let mut gone = ours(found.clone(), plan);
+    gone.retain(|name, _| !plan.has(name));
+    gone
 }
 
 async fn look(aws: &Aws, existing: &Existing, snapshots: bool) -> Result<Doomed> {
@@ -264,6 +298,26 @@ pub mod tests {
                 assert!(user.step < one.step, "{} before {}", user.stack, one.stack);
             }
         }
+    }
+
+    #[test]
+    fn what_the_manifest_no_longer_has_is_known_by_our_tags() {
+        let plan = plan("dev");
+        let found = [
+            ("patient-management-dev-former", Some("patient-management")),
+            ("patient-management-dev-network", Some("patient-management")),
+            ("patient-management-dev-eu-network", Some("patient-management-dev")),
+            ("patient-management-dev-by-hand", None),
+        ];
+        let found = found.map(|(name, project)| {
+            let mut existing = doomed(name).existing;
+            let tags = project.map(|project| [("project", project), ("environment", "dev")]);
+            let tags = tags.into_iter().flatten();
+            existing.tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            (name.to_owned(), existing)
+        });
+        let gone = gone(&BTreeMap::from(found), &plan);
+        assert_eq!(gone.into_keys().collect::<Vec<_>>(), ["patient-management-dev-former"]);
     }
 
     #[test]

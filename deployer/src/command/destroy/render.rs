@@ -24,6 +24,15 @@ pub fn text(demise: &Demise) -> String {
     lines.join("\n")
 }
 
+/// The stacks that `up` takes away because the manifest no longer has them.
+pub fn leaving(demise: &Demise) -> String {
+    let mut lines = vec!["no longer in the manifest, deleted first:".to_owned()];
+    for one in &demise.stacks {
+        lines.extend(stack(one));
+    }
+    lines.join("\n")
+}
+
 fn stack(one: &Doomed) -> Vec<String> {
     let status = if one.status.ends_with("_COMPLETE") && !one.status.contains("ROLLBACK") {
         String::new()

@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::deploy::resolve::{Images, resolve};
 use super::deploy::stack::{is_same, wanted};
+use super::destroy::gone;
 use crate::cloudformation::{Existing, change, stack};
-use crate::diff::{StackDifference, compare, confirm, security};
+use crate::diff::{StackDifference, compare, confirm, refused, security};
 use crate::error::{Error, Result};
 use crate::stacks::{Plan, Stack};
 use crate::target::capabilities::fit;
@@ -78,7 +79,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         }
         None => (
             match &connected {
-                Some(aws) => with_deployed(aws, &plan, &chosen).await?,
+                Some(aws) => with_deployed(aws, &plan, &chosen, args.stack.is_none()).await?,
                 None => Vec::new(),
             },
             "nothing to do: what is deployed is what the manifest says\n".to_owned(),
@@ -118,17 +119,26 @@ fn with_files(plan: &Plan, chosen: &[&Stack], former: &BTreeMap<String, Value>, 
     let gone = former
         .iter()
         .filter(|(short, _)| whole && !plan.stacks.iter().any(|stack| stack.short == **short));
-    found.extend(gone.map(|(short, old)| {
-        let nothing = serde_json::json!({"Resources": {}});
-        StackDifference {
-            stack: format!("{}-{}-{short}", plan.project, plan.environment),
-            action: "delete",
-            changes: compare(Some(old), &nothing),
-            security: security(Some(old), &nothing),
-            note: Some("no longer in the manifest; `up` leaves it as it is, `deployer destroy` deletes it".into()),
-        }
-    }));
+    found.extend(gone.map(|(short, old)| deleted(format!("{}-{}-{short}", plan.project, plan.environment), old)));
     found
+}
+
+/// What `up` does with a stack that the manifest no longer has.
+const GONE: &str = "no longer in the manifest: `up` deletes it first, once that is agreed to";
+/// The same of one that holds a key: what was encrypted with it must have another one before.
+const GONE_KEY: &str = "no longer in the manifest: `up` leaves it, `deployer destroy --gone` deletes it";
+
+fn deleted(stack: String, former: &Value) -> StackDifference {
+    let nothing = serde_json::json!({"Resources": {}});
+    let changes = compare(Some(former), &nothing);
+    let key = changes.iter().any(|change| change.kind == "AWS::KMS::Key");
+    StackDifference {
+        stack,
+        action: "delete",
+        changes,
+        security: security(Some(former), &nothing),
+        note: Some(if key { GONE_KEY } else { GONE }.to_owned()),
+    }
 }
 
 async fn connect(session: &Session) -> Result<Aws> {
@@ -141,11 +151,20 @@ async fn connect(session: &Session) -> Result<Aws> {
     })
 }
 
-async fn with_deployed(aws: &Aws, plan: &Plan, chosen: &[&Stack]) -> Result<Vec<StackDifference>> {
+/// Against what is deployed; `whole` says that a stack of ours that the plan does not have is one that goes.
+async fn with_deployed(aws: &Aws, plan: &Plan, chosen: &[&Stack], whole: bool) -> Result<Vec<StackDifference>> {
     let existing = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
     let compared = chosen.iter().map(|stack| difference(aws, plan, stack, &existing));
     let found = futures::future::try_join_all(compared).await?;
-    Ok(found.into_iter().flatten().collect())
+    let mut found: Vec<StackDifference> = found.into_iter().flatten().collect();
+    if whole {
+        for name in gone(&existing, plan).into_keys() {
+            if let Some(template) = stack::template(aws, &name).await? {
+                found.push(deleted(name, &template));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What `up` would do to one stack that may be deployed; none when nothing.
@@ -192,6 +211,10 @@ async fn difference(
     let wanted = wanted(plan, planned, parameters);
     if is_same(former, &wanted, deployed.as_ref(), planned) {
         return Ok(None);
+    }
+    if let Some(refused) = refused(&difference.changes).first() {
+        difference.note = Some(format!("`up` refuses this: {}", refused.what));
+        return Ok(Some(difference));
     }
     let Some(set) = change::prepare(aws, &wanted, false).await? else {
         return Ok(None);
