@@ -52,7 +52,30 @@ impl Seen {
     }
 }
 
-/// The events of a stack, newest first, down to the first that `known` holds; none of a stack that is not there.
+/// How many known events in a row say that all older ones are known: resources that are worked on side by side may be
+/// told a little out of order, and a failure that was missed would leave a rollback without its reason.
+const REACH: usize = 25;
+
+/// Tells new events from known ones.
+struct Sieve<'a> {
+    known: &'a HashSet<String>,
+    /// Known events since the last new one.
+    run: usize,
+}
+
+impl Sieve<'_> {
+    /// Whether an event is new; none once nothing new is to be expected.
+    fn takes(&mut self, id: &str) -> Option<bool> {
+        if !self.known.contains(id) {
+            self.run = 0;
+            return Some(true);
+        }
+        self.run += 1;
+        (self.run < REACH).then_some(false)
+    }
+}
+
+/// The events of a stack that `known` does not hold, newest first; none of a stack that is not there.
 pub async fn events(aws: &Aws, stack: &str, known: &HashSet<String>) -> Result<Vec<Seen>> {
     Ok(read(aws, stack, known).await?.unwrap_or_default())
 }
@@ -67,14 +90,16 @@ async fn read(aws: &Aws, stack: &str, known: &HashSet<String>) -> Result<Option<
         .items()
         .send();
     let mut found = Vec::new();
+    let mut sieve = Sieve { known, run: 0 };
     while let Some(event) = pages.next().await {
         match event.map_err(Error::from) {
             Ok(event) => {
                 let event = Seen::from(event);
-                if known.contains(&event.id) {
-                    break;
+                match sieve.takes(&event.id) {
+                    Some(true) => found.push(event),
+                    Some(false) => {}
+                    None => break,
                 }
-                found.push(event);
             }
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error),
@@ -191,6 +216,21 @@ pub fn is_final(status: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_that_is_told_late_is_not_missed() {
+        let known: HashSet<String> = (0..100).map(|number| format!("known {number}")).collect();
+        let mut sieve = Sieve { known: &known, run: 0 };
+        let told = ["new", "known 99", "known 98", "late", "known 97"];
+        let taken = told.map(|id| sieve.takes(id));
+        assert_eq!(taken, [Some(true), Some(false), Some(false), Some(true), Some(false)]);
+        let rest = (0..97).rev().map(|number| sieve.takes(&format!("known {number}")));
+        assert_eq!(
+            rest.take_while(Option::is_some).count(),
+            REACH - 2,
+            "it ends, however long the history is"
+        );
+    }
 
     #[test]
     fn a_cleanup_is_not_the_end() {

@@ -11,7 +11,7 @@ use aws_sdk_cloudformation::config::{Credentials, IdentityCache};
 use super::capabilities::Identity;
 use super::credentials::{self, Renewing, Source};
 use super::plain::Plain;
-use super::{Clock, Session, Wait, identity, reach};
+use super::{Clock, Session, Wait, identity, profile, reach};
 use crate::error::Result;
 use crate::estimate::price;
 
@@ -59,6 +59,9 @@ pub(super) async fn connect(
 ) -> Result<Aws> {
     let local = session.is_local();
     let (given, profile) = (session.common.region.clone(), session.common.profile.clone());
+    if let Some(name) = profile.as_deref().filter(|_| !local && source.is_none()) {
+        profile::require(name)?;
+    }
     let region = match local {
         true => Region::new(given.unwrap_or_else(|| "us-east-1".to_owned())),
         false => identity::region(given.as_deref(), profile.as_deref()).await?,

@@ -1,6 +1,7 @@
 //! The embedded endpoint as a process: is it there, start it in the background, stop it.
 
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -155,7 +156,19 @@ pub async fn start(session: &Session) -> Result<()> {
 }
 
 fn spawn(session: &Session, state_dir: &Path, log: &Path) -> Result<std::process::Child> {
-    let cannot = |what: &Path| Error::io(format!("cannot write {}", what.display()));
+    let cannot = |what: &Path| {
+        let what = what.display().to_string();
+        move |error: std::io::Error| {
+            let reason = format!("the endpoint cannot keep its state in {what}: {error}");
+            match error.kind() {
+                ErrorKind::StorageFull => Error::Io {
+                    what: format!("the endpoint cannot keep its state in {what}"),
+                    source: error,
+                },
+                _ => Error::Usage(format!("{reason}; --state-dir names another folder")),
+            }
+        }
+    };
     std::fs::create_dir_all(state_dir).map_err(cannot(state_dir))?;
     let file = OpenOptions::new()
         .create(true)
@@ -262,16 +275,21 @@ pub fn remove_state(state_dir: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// The last thing that the endpoint said.
+/// Why the endpoint ended: the last thing that it said, without what it says to nobody but us.
 fn last_line(log: &PathBuf) -> String {
     let Ok(file) = File::open(log) else {
         return "it left no log".into();
     };
-    let text = std::io::read_to_string(file).unwrap_or_default();
-    text.lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("it left no log")
+    last_words(&std::io::read_to_string(file).unwrap_or_default())
+}
+
+fn last_words(log: &str) -> String {
+    let said = |line: &&str| !line.trim().is_empty() && !line.starts_with("hint: ");
+    let line = log.lines().rev().find(said).unwrap_or("it left no log");
+    let known = ["error: ", "the embedded endpoint did not start: "];
+    known
+        .iter()
+        .fold(line, |line, start| line.strip_prefix(start).unwrap_or(line))
         .to_owned()
 }
 
@@ -280,4 +298,17 @@ fn port(url: &str) -> u16 {
         .ok()
         .and_then(|url| url.port_or_known_default())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_what_the_endpoint_said_and_not_its_hint() {
+        let log = "ready\nerror: the embedded endpoint did not start: cannot open the state\nhint: its log is here\n\n";
+        assert_eq!(last_words(log), "cannot open the state");
+        assert_eq!(last_words("thread panicked\n"), "thread panicked");
+        assert_eq!(last_words(""), "it left no log");
+    }
 }

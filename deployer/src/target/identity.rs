@@ -15,7 +15,12 @@ use crate::error::{Error, Result};
 /// The region of `--region`, the environment, the profile, or the EC2 instance.
 pub async fn region(given: Option<&str>, profile: Option<&str>) -> Result<Region> {
     if let Some(given) = given {
-        return Ok(Region::new(given.to_owned()));
+        return match is_region(given) {
+            true => Ok(Region::new(given.to_owned())),
+            false => Err(Error::Usage(format!(
+                "--region {given} is no region of AWS, such as eu-central-1 or us-gov-west-1"
+            ))),
+        };
     }
     let mut profiles = ProfileFileRegionProvider::builder();
     if let Some(profile) = profile {
@@ -25,6 +30,18 @@ pub async fn region(given: Option<&str>, profile: Option<&str>) -> Result<Region
         .or_else(profiles.build())
         .or_else(ImdsRegionProvider::builder().imds_client(instance()).build());
     chain.region().await.ok_or(Error::NoRegion)
+}
+
+/// Whether a text has the shape of a region's name: a partition or continent, where, and a number.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let word = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());
+    match parts.as_slice() {
+        [words @ .., number] => {
+            (2..=3).contains(&words.len()) && words.iter().all(word) && number.parse::<u32>().is_ok()
+        }
+        [] => false,
+    }
 }
 
 /// The SDK's own chain: environment, profile, SSO, web identity, container, EC2 instance.
@@ -62,5 +79,34 @@ pub fn refused(error: &CredentialsError) -> Error {
     Error::Denied {
         operation: "signing in to AWS".into(),
         message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_region;
+
+    #[test]
+    fn a_region_has_a_regions_shape() {
+        for right in [
+            "eu-central-1",
+            "us-gov-west-1",
+            "ap-southeast-5",
+            "us-iso-east-1",
+            "eusc-de-east-1",
+        ] {
+            assert!(is_region(right), "{right}");
+        }
+        for wrong in [
+            "",
+            "nonsense",
+            "Frankfurt",
+            "eu-central",
+            "eu-central-1a",
+            "eu_central_1",
+            "1-2-3",
+        ] {
+            assert!(!is_region(wrong), "{wrong}");
+        }
     }
 }

@@ -9,6 +9,7 @@ pub mod http;
 pub mod identity;
 pub mod plain;
 pub mod port;
+mod profile;
 pub mod reach;
 pub mod registry;
 #[cfg(test)]

@@ -45,7 +45,13 @@ pub async fn require(config: &SdkConfig) -> Result<()> {
 
 /// A connection to the URL's host and port, or why there is none, in words.
 pub async fn connect(url: &str) -> Result<std::result::Result<(), String>> {
-    let parsed = url::Url::parse(url).map_err(|error| Error::Usage(format!("--endpoint-url {url}: {error}")))?;
+    let parsed = url::Url::parse(url)
+        .ok()
+        .filter(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host());
+    let Some(parsed) = parsed else {
+        let text = format!("--endpoint-url {url} is no URL of an endpoint, such as http://127.0.0.1:4566");
+        return Err(Error::Usage(text));
+    };
     let address = format!(
         "{}:{}",
         parsed.host_str().unwrap_or("localhost"),
