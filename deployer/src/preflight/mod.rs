@@ -1,6 +1,7 @@
 //! What would stop a deployment half an hour in, looked at before it begins.
 
 mod certificate;
+mod changes;
 pub mod crates;
 mod images;
 mod ports;
@@ -13,7 +14,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cloudformation::Existing;
-use crate::diff::{compare, refused};
 use crate::error::{Error, Result};
 use crate::manifest::{KafkaSecurity, Manifest};
 use crate::stacks::{Plan, Stack};
@@ -90,7 +90,7 @@ pub async fn preflight(
     findings.extend(images);
     findings.extend(ports::look(session, aws, manifest, plan, &new));
     findings.extend(crates);
-    findings.extend(impossible(plan, templates));
+    findings.extend(changes::look(plan, templates));
     for found in [zones, quotas, names, clusters, certificate] {
         match found {
             Ok(found) => findings.extend(found),
@@ -173,15 +173,6 @@ fn settings(manifest: &Manifest, endpoint: &Identity, local: bool) -> Vec<Findin
         ));
     }
     findings
-}
-
-/// Changes of what is deployed that AWS refuses; `templates` are the deployed ones by their stacks' full names.
-fn impossible(plan: &Plan, templates: &BTreeMap<String, Value>) -> Vec<Finding> {
-    let changed = plan.stacks.iter().filter_map(|planned| {
-        let former = templates.get(&planned.name)?;
-        Some(refused(&compare(Some(former), &planned.template)))
-    });
-    changed.flatten().map(|one| fatal(one.what, one.hint)).collect()
 }
 
 async fn zones(aws: &Aws, manifest: &Manifest, new: &[&Stack]) -> Result<Vec<Finding>> {
