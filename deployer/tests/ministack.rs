@@ -146,6 +146,17 @@ fn the_whole_life_of_a_platform_on_an_endpoint_that_is_not_ours() {
     assert!(update.all.contains("1 stack updated"));
     assert_eq!(ministack.run(&["diff", "--exit-code"]).code, 0);
 
+    // A template that is too large for a request goes through ministack's own S3.
+    let variables: String = (0..500)
+        .map(|n| format!("SETTING_{n:03} = \"{}\", ", "x".repeat(70)))
+        .collect();
+    ministack.edit(
+        "environment = { TOKEN_AUDIENCE",
+        &format!("environment = {{ {variables} TOKEN_AUDIENCE"),
+    );
+    assert_eq!(ministack.run(&["up", "--yes", "--stacks-only"]).code, 0);
+    assert_eq!(ministack.run(&["diff", "--exit-code"]).code, 0);
+
     assert!(ministack.run(&["drift"]).out.contains("no drift"));
     ministack.delete_log_group("/ecs/pms-mini-dev/billing-service");
     let drift = ministack.run(&["drift"]).out;
@@ -162,6 +173,12 @@ fn the_whole_life_of_a_platform_on_an_endpoint_that_is_not_ours() {
 
     let destroyed = ministack.run(&["destroy", "--yes"]);
     assert_eq!(destroyed.code, 0);
+    assert!(
+        destroyed
+            .all
+            .contains("deleted bucket for templates deployer-templates-"),
+        "the bucket was used, and was empty"
+    );
     let status = ministack.run(&["status"]).all;
     assert!(!status.contains("COMPLETE"), "nothing is left: {status}");
     assert_eq!(

@@ -6,13 +6,12 @@ use std::time::Duration;
 use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, ResourceAttribute, ResourceChange, Tag};
 use uuid::Uuid;
 
+use super::handover::{self, Label, Sent};
 use crate::diff::{Action, Change, PropertyChange};
 use crate::error::{Error, Result};
 use crate::schema::Recreation;
 use crate::target::Aws;
 
-/// CloudFormation's limit for a template in a request, in bytes.
-const TEMPLATE_LIMIT: usize = 51_200;
 const DESCRIBE: Duration = Duration::from_secs(300);
 
 /// A stack as it shall be.
@@ -36,12 +35,19 @@ pub struct ChangeSet {
 
 /// Makes a change set and describes it; `None` when there is nothing to change (it is discarded then).
 pub async fn prepare(aws: &Aws, wanted: &Wanted, creates: bool) -> Result<Option<ChangeSet>> {
-    if wanted.template.len() > TEMPLATE_LIMIT {
-        return Err(Error::TemplateTooLarge {
-            stack: wanted.name.clone(),
-            bytes: wanted.template.len(),
-        });
-    }
+    let tag = |name: &str| wanted.tags.get(name).map_or("", String::as_str);
+    let label = Label {
+        platform: &format!("{}-{}", tag("project"), tag("environment")),
+        stack: &wanted.name,
+    };
+    let sent = handover::send(aws, label, &wanted.template).await?;
+    let made = make(aws, wanted, creates, &sent).await;
+    sent.used(aws).await;
+    made
+}
+
+/// Makes the change set of a template that has been sent.
+async fn make(aws: &Aws, wanted: &Wanted, creates: bool, sent: &Sent) -> Result<Option<ChangeSet>> {
     let parameter =
         |(key, value): (&String, &String)| Parameter::builder().parameter_key(key).parameter_value(value).build();
     let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
@@ -55,7 +61,8 @@ pub async fn prepare(aws: &Aws, wanted: &Wanted, creates: bool) -> Result<Option
         } else {
             ChangeSetType::Update
         })
-        .template_body(&wanted.template)
+        .set_template_body(sent.body.clone())
+        .set_template_url(sent.url.clone())
         .set_parameters(Some(wanted.parameters.iter().map(parameter).collect()))
         .set_tags(Some(wanted.tags.iter().map(tag).collect()))
         .capabilities(Capability::CapabilityNamedIam)

@@ -5,6 +5,7 @@ pub mod change;
 pub mod delete;
 pub mod drift;
 pub mod failure;
+pub mod handover;
 pub mod history;
 pub mod holdings;
 pub mod patience;

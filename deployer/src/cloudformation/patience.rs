@@ -75,7 +75,7 @@ where
 
 impl Error {
     /// Whether nothing answered, the connection broke, or the endpoint was too busy: the operation itself may well go on.
-    fn passes(&self) -> bool {
+    pub fn passes(&self) -> bool {
         matches!(self, Self::Aws { code, .. } if code.is_empty() || BUSY.contains(&code.as_str()))
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::cloudformation::handover::{self, Label};
 use crate::error::{Error, Result};
 use crate::preflight::{self, crates};
 use crate::rules;
@@ -43,13 +44,14 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let findings = rules::check(&manifest, &plan);
     if args.online && findings.is_empty() {
         let aws = session.connect().await?;
+        let platform = format!("{}-{}", plan.project, plan.environment);
         for stack in &plan.stacks {
-            let body = stack.template.to_string();
-            aws.cloudformation
-                .validate_template()
-                .template_body(body)
-                .send()
-                .await?;
+            let label = Label {
+                platform: &platform,
+                stack: &stack.name,
+            };
+            let sent = handover::send(&aws, label, &stack.template.to_string()).await?;
+            handover::validate(&aws, sent).await?;
         }
         let certificate = preflight::certificate(session, &aws, &manifest).await?;
         let (fatal, warnings): (Vec<_>, Vec<_>) = certificate.into_iter().partition(|found| found.fatal);

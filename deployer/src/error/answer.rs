@@ -64,9 +64,13 @@ pub fn is_gateway(status: u16) -> bool {
 
 /// What came instead of an answer, in words: `HTTP 500 with a page: "Internal Server Error"`.
 pub fn describe(response: &HttpResponse) -> String {
-    let status = response.status().as_u16();
     let kind = response.headers().get("content-type").unwrap_or_default();
-    match response.body().bytes() {
+    describe_parts(response.status().as_u16(), kind, response.body().bytes())
+}
+
+/// The same of an answer's status, content type and body; the body is none where the connection ended before it did.
+pub fn describe_parts(status: u16, kind: &str, body: Option<&[u8]>) -> String {
+    match body {
         None => format!("HTTP {status}, and the connection ended before the whole answer was there"),
         Some([]) => format!("HTTP {status} with nothing in it"),
         Some(bytes) => {

@@ -4,8 +4,10 @@ use aws_sdk_ec2::types::Filter;
 use aws_sdk_ecs::types::TaskDefinitionStatus;
 
 use super::{Kind, Leftover, Scope, Seen, interfaces};
+use crate::cloudformation::handover;
 use crate::error::{Error, Result};
 use crate::target::Aws;
+use crate::target::capabilities::Capability;
 
 impl Seen {
     fn take(&mut self, what: &str, found: Result<Vec<Leftover>>) {
@@ -26,15 +28,17 @@ fn leftover(kind: Kind, name: &str, note: Option<String>) -> Leftover {
 
 /// What may be deleted without asking for more than the environment: logs, revisions of our families, our parameters.
 pub async fn sweepable(aws: &Aws, scope: &Scope) -> Seen {
-    let (groups, revisions, parameters) = tokio::join!(
+    let (groups, revisions, parameters, templates) = tokio::join!(
         log_groups(aws, scope),
         task_definitions(aws, scope),
-        parameters(aws, scope)
+        parameters(aws, scope),
+        templates(aws, scope)
     );
     let mut seen = Seen::default();
     seen.take("log groups", groups);
     seen.take("task definitions", revisions);
     seen.take("SSM parameters", parameters);
+    seen.take("the bucket for templates", templates);
     seen
 }
 
@@ -111,6 +115,29 @@ async fn parameters(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>> {
         let names = page.parameters().iter().filter_map(|parameter| parameter.name());
         let others = names.filter(|name| *name != format!("{path}lock"));
         found.extend(others.map(|name| leftover(Kind::Parameter, name, None)));
+    }
+    Ok(found)
+}
+
+/// Templates of ours that are still in the account's bucket, and the bucket itself where it holds nobody else's.
+async fn templates(aws: &Aws, scope: &Scope) -> Result<Vec<Leftover>> {
+    if aws.endpoint.lacks(Capability::LargeTemplates) {
+        return Ok(Vec::new());
+    }
+    let bucket = handover::bucket(aws).await?;
+    let keys = match handover::stored(aws, &bucket).await {
+        Ok(Some(keys)) => keys,
+        Ok(None) | Err(Error::Unsupported { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let begin = format!("{}/", scope.prefix);
+    let (ours, others): (Vec<&String>, Vec<&String>) = keys.iter().partition(|key| key.starts_with(&begin));
+    let mut found: Vec<Leftover> = ours
+        .iter()
+        .map(|key| leftover(Kind::Template, &format!("{}/{key}", bucket.name), None))
+        .collect();
+    if others.is_empty() {
+        found.push(leftover(Kind::TemplateBucket, &bucket.name, None));
     }
     Ok(found)
 }

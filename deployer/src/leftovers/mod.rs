@@ -33,6 +33,10 @@ pub enum Kind {
     LogGroup,
     TaskDefinition,
     Parameter,
+    /// A template that an interrupted command left in the bucket.
+    Template,
+    /// The bucket through which large templates go, when nobody has anything in it.
+    TemplateBucket,
     Vpc,
     NetworkInterface,
     Address,
@@ -47,6 +51,8 @@ impl Kind {
             Self::LogGroup => "log group",
             Self::TaskDefinition => "task definition",
             Self::Parameter => "SSM parameter",
+            Self::Template => "uploaded template",
+            Self::TemplateBucket => "bucket for templates",
             Self::Vpc => "VPC",
             Self::NetworkInterface => "network interface",
             Self::Address => "public address",

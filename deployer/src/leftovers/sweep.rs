@@ -1,6 +1,7 @@
 //! Deletes a leftover of the kinds that are ours alone.
 
 use super::{Kind, Leftover};
+use crate::cloudformation::handover;
 use crate::error::{Error, Result};
 use crate::target::Aws;
 
@@ -24,6 +25,19 @@ pub async fn sweep(aws: &Aws, leftover: &Leftover) -> Result<()> {
             .await
             .map(drop)
             .map_err(Error::from),
+        Kind::Template => {
+            let bucket = handover::bucket(aws).await?;
+            let key = name.strip_prefix(&bucket.name).unwrap_or(name).trim_start_matches('/');
+            aws.s3.delete_object().key(key).send(&bucket).await.map(drop)
+        }
+        Kind::TemplateBucket => {
+            let bucket = handover::bucket(aws).await?;
+            match aws.s3.delete_bucket().send(&bucket).await {
+                // Somebody has put a template there meanwhile, and needs it.
+                Err(error) if error.code() == "BucketNotEmpty" => Ok(()),
+                ended => ended.map(drop),
+            }
+        }
         _ => return Ok(()),
     };
     match gone {

@@ -99,6 +99,18 @@ pub const OWN: &[(&str, &[&str])] = &[
     ("rds", &["DescribeDBSnapshots"]),
     ("secretsmanager", &["ListSecrets"]),
     (
+        "s3",
+        &[
+            "CreateBucket",
+            "DeleteBucket",
+            "DeleteObject",
+            "ListBucket",
+            "PutBucketPublicAccessBlock",
+            "PutLifecycleConfiguration",
+            "PutObject",
+        ],
+    ),
+    (
         "ssm",
         &["DeleteParameter", "GetParameter", "GetParametersByPath", "PutParameter"],
     ),
@@ -115,6 +127,9 @@ const PUSH: &[&str] = &[
     "PutImage",
     "UploadLayerPart",
 ];
+
+/// CloudFormation reads a large template from its bucket with the caller's own permissions.
+const READ: &[&str] = &["GetObject"];
 
 /// Services that answer in one region, or a few, for all (AWS General Reference: "AWS services with global endpoints").
 const GLOBAL: &[&str] = &["iam", "pricing", "route53", "sts"];
@@ -139,7 +154,7 @@ pub fn statements(plan: &Plan, region: Option<&str>) -> Vec<Value> {
     {
         allow(action);
     }
-    for (service, names) in OWN.iter().chain(&[("ecr", PUSH)]) {
+    for (service, names) in OWN.iter().chain(&[("ecr", PUSH), ("s3", READ)]) {
         names.iter().for_each(|name| allow(&format!("{service}:{name}")));
     }
     let passed = services.get_mut("iam").is_some_and(|iam| iam.remove("PassRole"));

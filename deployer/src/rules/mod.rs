@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::manifest::Manifest;
 use crate::schema;
 use crate::stacks::Plan;
+use crate::template;
 
 /// Something that would fail, or not work, once deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,6 +48,14 @@ pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<Finding> {
         }
         references::check(stack, &mut note);
         limits::check(stack, &mut note);
+        let bytes = stack.template.to_string().len();
+        if bytes > template::LARGEST {
+            let most = template::LARGEST;
+            note(
+                "the template",
+                format!("it has {bytes} bytes, CloudFormation takes {most}; another project can take some of it"),
+            );
+        }
     }
     findings.extend(network::check(manifest, plan));
     findings.extend(reach::check(manifest, plan));

@@ -136,7 +136,11 @@ fn a_template_is_small_enough_to_be_sent_inline() {
     for environment in ["dev", "prod"] {
         for stack in plan_of(environment).1.stacks {
             let size = stack.template.to_string().len();
-            assert!(size <= 51_200, "{} has {size} bytes", stack.name);
+            assert!(
+                size <= crate::template::LARGEST_IN_REQUEST,
+                "{} has {size} bytes",
+                stack.name
+            );
         }
     }
 }

@@ -11,6 +11,7 @@ use aws_sdk_cloudformation::config::{Credentials, IdentityCache};
 use super::capabilities::Identity;
 use super::credentials::{self, Renewing, Source};
 use super::plain::Plain;
+use super::s3::S3;
 use super::{Clock, Session, Wait, identity, profile, reach};
 use crate::error::Result;
 use crate::estimate::price;
@@ -29,6 +30,7 @@ pub struct Aws {
     pub plain: Plain,
     /// The Price List API, which few regions have: in the nearest.
     pub pricing: aws_sdk_pricing::Client,
+    pub s3: S3,
     pub ssm: aws_sdk_ssm::Client,
     pub sts: aws_sdk_sts::Client,
     /// Who answers.
@@ -132,6 +134,7 @@ pub(super) async fn connect(
         logs: client!(aws_sdk_cloudwatchlogs),
         plain,
         pricing: aws_sdk_pricing::Client::from_conf(pricing.build()),
+        s3: S3::new(session.endpoint_url(), region.clone(), renewing.clone(), clock),
         ssm: client!(aws_sdk_ssm),
         sts: client!(aws_sdk_sts),
         endpoint: Arc::new(endpoint),

@@ -109,7 +109,7 @@ impl Renewing {
     }
 
     /// AWS says that what it was shown has expired.
-    fn refuse(&self) {
+    pub(super) fn refuse(&self) {
         let mut state = self.state();
         if state.renewed.is_some_and(|at| self.0.clock.since(at) < STRAGGLERS) {
             return;

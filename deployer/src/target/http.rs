@@ -56,7 +56,8 @@ async fn send(request: reqwest::RequestBuilder) -> Result<(u16, String), String>
     Ok((status, body))
 }
 
-fn client(url: &str, timeout: Duration, way: &Way) -> Result<reqwest::Client, String> {
+/// A client that follows no redirect, and asks no proxy for this machine.
+pub(super) fn client(url: &str, timeout: Duration, way: &Way) -> Result<reqwest::Client, String> {
     let mut builder = reqwest::Client::builder()
         .timeout(timeout)
         .redirect(reqwest::redirect::Policy::none());
@@ -93,7 +94,7 @@ fn is_loopback(url: &str) -> bool {
 }
 
 /// The innermost cause: "Connection refused" says more than "error sending request".
-fn root(error: &dyn std::error::Error) -> String {
+pub(super) fn root(error: &dyn std::error::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {
         cause = next;

@@ -12,6 +12,7 @@ pub mod port;
 mod profile;
 pub mod reach;
 pub mod registry;
+pub mod s3;
 #[cfg(test)]
 pub mod scripted;
 

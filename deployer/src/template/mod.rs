@@ -12,6 +12,11 @@ use serde_json::{Map, Value, json};
 pub use resource::{Handle, Resource};
 pub use value::{az, base64, join, pseudo, sub};
 
+/// The largest template that a request takes, in bytes (AWS CloudFormation User Guide: "Understand CloudFormation quotas").
+pub const LARGEST_IN_REQUEST: usize = 51_200;
+/// The largest one that S3 may hold for it: 1 MB in the quotas, 1000000 bytes in CloudFormation's own error.
+pub const LARGEST: usize = 1_000_000;
+
 /// A CloudFormation template under construction. Its JSON keeps the order in which things were added.
 #[derive(Debug, Clone, Default)]
 pub struct Template {

@@ -27,6 +27,7 @@ pub enum Capability {
     ManagedCredentials,
     BrokersWithIam,
     OwnAccount,
+    LargeTemplates,
 }
 
 /// How far an endpoint has a capability.
@@ -56,7 +57,7 @@ pub struct Row {
 
 use Standing::{Has, Lacks, Unverified, When};
 
-pub const MATRIX: [Row; 13] = [
+pub const MATRIX: [Row; 14] = [
     Row {
         capability: Capability::Outputs,
         what: "outputs of stacks that are made through change sets",
@@ -161,6 +162,14 @@ pub const MATRIX: [Row; 13] = [
         moto: Lacks,
         instead: "nothing is derived from the account's number",
     },
+    Row {
+        capability: Capability::LargeTemplates,
+        what: "templates of more than 51,200 bytes, through S3",
+        localstack: Has,
+        ministack: Has,
+        moto: Unverified,
+        instead: "a template that is too large for a request is refused, with its size",
+    },
 ];
 
 impl Row {
@@ -178,7 +187,15 @@ impl Row {
 impl Identity {
     pub fn standing(&self, capability: Capability) -> Standing {
         let row = MATRIX.iter().find(|row| row.capability == capability);
-        row.map_or(Unverified, |row| row.standing(self.kind))
+        row.map_or(Unverified, |row| self.stands(row))
+    }
+
+    /// What the table says, unless the endpoint itself says that it has no such service.
+    fn stands(&self, row: &Row) -> Standing {
+        match row.capability {
+            Capability::LargeTemplates if self.lists("s3") == Some(false) => Lacks,
+            _ => row.standing(self.kind),
+        }
     }
 
     /// Whether it certainly does not do this.
@@ -190,7 +207,7 @@ impl Identity {
     pub fn gaps(&self) -> impl Iterator<Item = (Standing, &'static Row)> {
         MATRIX
             .iter()
-            .map(|row| (row.standing(self.kind), row))
+            .map(|row| (self.stands(row), row))
             .filter(|(standing, _)| *standing != Has)
     }
 }

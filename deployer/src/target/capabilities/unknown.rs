@@ -6,6 +6,7 @@ use futures::future::try_join_all;
 use serde_json::Value;
 
 use super::identity::{Identity, Kind};
+use crate::cloudformation::handover::{self, Label};
 use crate::error::{Error, Result};
 use crate::stacks::{Plan, Stack};
 use crate::target::Aws;
@@ -30,7 +31,8 @@ const SERVICES: [(&str, &str); 12] = [
 /// [`super::hollow`].
 pub async fn unknown(aws: &Aws, plan: &Plan) -> Result<BTreeSet<String>> {
     let mut unknown = unlisted(&aws.endpoint, plan);
-    let refused = try_join_all(plan.stacks.iter().map(|stack| refused(aws, stack))).await?;
+    let platform = format!("{}-{}", plan.project, plan.environment);
+    let refused = try_join_all(plan.stacks.iter().map(|stack| refused(aws, &platform, stack))).await?;
     unknown.extend(refused.into_iter().flatten());
     Ok(unknown)
 }
@@ -49,11 +51,14 @@ pub fn unlisted(endpoint: &Identity, plan: &Plan) -> BTreeSet<String> {
 }
 
 /// The types that the endpoint names when it is asked whether a template is valid.
-async fn refused(aws: &Aws, stack: &Stack) -> Result<Vec<String>> {
-    let body = stack.template.to_string();
-    let asked = aws.cloudformation.validate_template().template_body(body).send().await;
-    match asked.map_err(Error::from) {
-        Ok(_) => Ok(Vec::new()),
+async fn refused(aws: &Aws, platform: &str, stack: &Stack) -> Result<Vec<String>> {
+    let label = Label {
+        platform,
+        stack: &stack.name,
+    };
+    let sent = handover::send(aws, label, &stack.template.to_string()).await?;
+    match handover::validate(aws, sent).await {
+        Ok(()) => Ok(Vec::new()),
         Err(Error::Aws { message, .. }) if named(&message).is_some() => Ok(named(&message).unwrap_or_default()),
         // Who cannot say, says nothing: the change set will.
         Err(Error::Aws { .. } | Error::Unsupported { .. }) => Ok(Vec::new()),

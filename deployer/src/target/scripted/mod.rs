@@ -18,6 +18,7 @@ pub mod story;
 pub struct Call {
     /// `DescribeStacks`.
     pub operation: String,
+    pub method: String,
     pub body: String,
     /// `/v2/NAME/manifests/TAG`.
     pub path: String,
@@ -150,9 +151,11 @@ async fn serve(mut stream: TcpStream, answer: Arc<Answer>) {
             .split_once("Credential=")
             .and_then(|(_, rest)| rest.split_once('/'));
         let key = key.map_or_else(String::new, |(key, _)| key.to_owned());
-        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut words = head.split(' ').map(str::to_owned);
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         answer(&Call {
             operation,
+            method,
             body,
             path,
             key,
