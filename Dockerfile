@@ -19,7 +19,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     && cargo build --release --locked --workspace --bin "$SERVICE" \
     && install -D "target/release/$SERVICE" /image/usr/local/bin/service \
     && ldd /image/usr/local/bin/service | awk '$1 ~ /^lib(z|ssl|crypto)\./ { print $3 }' | xargs -r cp --parents -L -t /image \
-    && install -D -m 644 deployer/src/image/rds-global-bundle.pem /image/etc/ssl/certs/rds-global-bundle.pem
+    && install -D -m 644 deployer/crates/images/src/rds-global-bundle.pem /image/etc/ssl/certs/rds-global-bundle.pem
 
 # glibc, certificates and a user, no shell
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -3,17 +3,7 @@
 pub mod cli;
 pub mod command;
 
-pub mod manifest;
-pub mod near;
-pub mod schema;
-pub mod template;
-
-pub mod diff;
 pub mod estimate;
-pub mod permissions;
-pub mod rules;
-
-pub mod stacks;
 
 pub mod image;
 
@@ -28,5 +18,9 @@ pub mod undeclared;
 pub mod ui;
 
 pub mod error;
+
+// The names that these had here; call sites change one by one.
+pub use cfn::{diff, schema, template};
+pub use platform::{lint as rules, manifest, permissions, stacks, suggest as near};
 
 pub use error::{Error, Result};

@@ -116,7 +116,7 @@ async fn describe(aws: &Aws, id: &str, stack_id: &str) -> Result<(String, String
             page.changes()
                 .iter()
                 .filter_map(|change| change.resource_change())
-                .map(Change::from),
+                .map(change),
         );
         token = page.next_token().map(str::to_owned);
         if token.is_none() {
@@ -141,51 +141,50 @@ pub async fn discard(aws: &Aws, id: &str, stack_id: &str) -> Result<()> {
     }
 }
 
-impl From<&ResourceChange> for Change {
-    fn from(change: &ResourceChange) -> Self {
-        let properties = change.details().iter().filter_map(|detail| {
-            let target = detail.target()?;
-            let attribute = target.attribute().map(ResourceAttribute::as_str).unwrap_or_default();
-            Some(PropertyChange {
-                name: target.name().unwrap_or(attribute).to_owned(),
-                before: target.before_value().map(str::to_owned),
-                after: target.after_value().map(str::to_owned),
-                recreation: match target.requires_recreation().map(|r| r.as_str()) {
-                    Some("Always") => Recreation::Always,
-                    Some("Conditionally") => Recreation::Conditionally,
-                    _ => Recreation::Never,
-                },
-                cause: detail.causing_entity().map(str::to_owned),
-            })
-        });
-        // One property may be listed twice, once for each of its causes.
-        let mut merged: Vec<PropertyChange> = Vec::new();
-        for property in properties {
-            match merged
-                .iter_mut()
-                .find(|known| known.name == property.name && known.before.is_some() == property.before.is_some())
-            {
-                Some(known) => known.cause = known.cause.take().or(property.cause),
-                None => merged.push(property),
-            }
-        }
-        Self {
-            resource: change.logical_resource_id().unwrap_or_default().to_owned(),
-            kind: change.resource_type().unwrap_or_default().to_owned(),
-            action: match change.action().map(|a| a.as_str()) {
-                Some("Add") => Action::Add,
-                Some("Remove") => Action::Remove,
-                Some("Import") => Action::Import,
-                Some("Dynamic") => Action::Dynamic,
-                _ => Action::Modify,
-            },
-            replacement: match change.replacement().map(|r| r.as_str()) {
-                Some("True") => Recreation::Always,
-                Some("Conditional") => Recreation::Conditionally,
+/// Returns a resource's change of a change set.
+fn change(change: &ResourceChange) -> Change {
+    let properties = change.details().iter().filter_map(|detail| {
+        let target = detail.target()?;
+        let attribute = target.attribute().map(ResourceAttribute::as_str).unwrap_or_default();
+        Some(PropertyChange {
+            name: target.name().unwrap_or(attribute).to_owned(),
+            before: target.before_value().map(str::to_owned),
+            after: target.after_value().map(str::to_owned),
+            recreation: match target.requires_recreation().map(|r| r.as_str()) {
+                Some("Always") => Recreation::Always,
+                Some("Conditionally") => Recreation::Conditionally,
                 _ => Recreation::Never,
             },
-            properties: merged,
-            loss: None,
+            cause: detail.causing_entity().map(str::to_owned),
+        })
+    });
+    // One property may be listed twice, once for each of its causes.
+    let mut merged: Vec<PropertyChange> = Vec::new();
+    for property in properties {
+        match merged
+            .iter_mut()
+            .find(|known| known.name == property.name && known.before.is_some() == property.before.is_some())
+        {
+            Some(known) => known.cause = known.cause.take().or(property.cause),
+            None => merged.push(property),
         }
+    }
+    Change {
+        resource: change.logical_resource_id().unwrap_or_default().to_owned(),
+        kind: change.resource_type().unwrap_or_default().to_owned(),
+        action: match change.action().map(|a| a.as_str()) {
+            Some("Add") => Action::Add,
+            Some("Remove") => Action::Remove,
+            Some("Import") => Action::Import,
+            Some("Dynamic") => Action::Dynamic,
+            _ => Action::Modify,
+        },
+        replacement: match change.replacement().map(|r| r.as_str()) {
+            Some("True") => Recreation::Always,
+            Some("Conditional") => Recreation::Conditionally,
+            _ => Recreation::Never,
+        },
+        properties: merged,
+        loss: None,
     }
 }

@@ -51,3 +51,6 @@ pub fn run(args: Args, session: &Session) -> Result<()> {
         .data("permissions", json!({ "written": written }), &written.join("\n"));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,38 +4,23 @@
 //! its source, else unknown. Money is not estimated from tables: prices are AWS's to tell, and `price` asks.
 
 mod history;
-mod path;
 pub mod price;
 mod table;
 
-use serde::Serialize;
-
+use cfn::diff::Change;
 pub use history::{History, Measured, measure};
-pub use path::{Estimate, StackEstimate, Step, estimate, within};
+use platform::critical_path;
+pub use platform::critical_path::{Estimate, Expected, Operation, Source, StackEstimate, Step};
+use platform::stacks::Stack;
 
-/// What is done to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Operation {
-    Create,
-    Update,
-    Delete,
+/// Returns the duration of a deployment that makes these changes; stacks in the plan's order.
+pub fn estimate(stacks: &[(&Stack, Vec<Change>)], durations: &Durations) -> Estimate {
+    critical_path::estimate(stacks, &|kind, operation| durations.expected(kind, operation))
 }
 
-/// How long something takes, and how that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Expected {
-    pub seconds: f64,
-    pub source: Source,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// The median of your own deployments to this place.
-    History,
-    /// The averages that `rain forecast` ships.
-    Table,
+/// Returns the duration of one stack by itself.
+pub fn within(stack: &Stack, changes: &[Change], durations: &Durations) -> StackEstimate {
+    critical_path::within(stack, changes, &|kind, operation| durations.expected(kind, operation))
 }
 
 /// Where durations come from, for one place of deployment.
@@ -60,5 +45,23 @@ impl Durations {
             seconds,
             source: Source::Table,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_for_aws_alone() {
+        let expected = |on_aws| {
+            let durations = Durations {
+                history: History::default(),
+                on_aws,
+            };
+            durations.expected("AWS::RDS::DBInstance", Operation::Create)
+        };
+        assert_eq!(expected(true).map(|found| found.source), Some(Source::Table));
+        assert_eq!(expected(false), None);
     }
 }

@@ -6,14 +6,14 @@
 
 pub mod api;
 
+pub use cfn::{references, yaml};
+
 pub mod parameter;
 pub mod template;
-pub mod yaml;
 
 pub mod dynamic;
 pub mod graph;
 pub mod network;
-pub mod references;
 pub mod scope;
 pub mod validate;
 

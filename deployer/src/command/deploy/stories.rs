@@ -58,7 +58,6 @@ fn plan(messaging: bool) -> Arc<Plan> {
         template: json!({ "Resources": { logical: { "Type": kind } } }),
         parameters: Vec::new(),
         depends_on: depends_on.iter().map(|name| (*name).to_owned()).collect(),
-        holds_data: false,
     };
     let mut stacks = vec![stack("app", "AWS::Logs::LogGroup", "Log", &[])];
     if messaging {

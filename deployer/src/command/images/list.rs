@@ -7,7 +7,7 @@ use serde_json::json;
 use super::megabytes;
 use crate::cloudformation::stack;
 use crate::error::{Error, Result};
-use crate::image::Built;
+use crate::image::{self, Built};
 use crate::stacks::{Plan, Source};
 use crate::target::Session;
 use crate::ui::table::table;
@@ -33,7 +33,7 @@ pub async fn run(_: Args, session: &Session) -> Result<()> {
     ];
     let mut values = Vec::new();
     for image in &plan.images {
-        let built = Built::of(image);
+        let built = Built::of(&image::spec(image));
         let runs = deployed.as_ref().map(|all| all.get(&image.service));
         values.push(json!({
             "service": image.service,

@@ -23,7 +23,8 @@ pub async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, Built>
     let (binaries, mut provenance) = tokio::join!(compiled, image::provenance(&first.workspace, &packages));
     let binaries = binaries?;
     let mut tasks = tokio::task::JoinSet::new();
-    for spec in images {
+    for image in images {
+        let spec = image::spec(&image);
         let binary = binaries.get(&spec.package).cloned().unwrap_or_default();
         let known = provenance.entry(spec.package.clone()).or_default().clone();
         tasks.spawn_blocking(move || {

@@ -1,0 +1,160 @@
+//! One page that shows how the platform is: its door, its services, what they store and say.
+
+use serde_json::{Map, Value, json};
+
+use super::inputs::Inputs;
+use super::links;
+use super::{Stack, data, name_of};
+use crate::manifest::Manifest;
+use cfn::template::{Resource, Template};
+
+const SHORT: &str = "dashboard";
+/// A dashboard is 24 columns wide; two widgets stand side by side.
+const WIDTH: usize = 12;
+const HEIGHT: usize = 6;
+
+/// None where nothing is watched.
+pub fn stack(manifest: &Manifest) -> Option<Stack> {
+    manifest.alarms.as_ref()?;
+    let mut page = Page {
+        manifest,
+        template: Template::new(format!("{}: the dashboard", manifest.prefix())),
+        inputs: Inputs::default(),
+        values: Map::new(),
+        widgets: Vec::new(),
+    };
+    page.door();
+    page.services();
+    page.databases();
+    page.messages();
+    let body = json!({ "widgets": page.widgets }).to_string();
+    let mut template = page.template;
+    template.add(
+        "Dashboard",
+        Resource::new("AWS::CloudWatch::Dashboard")
+            .with("DashboardName", manifest.prefix())
+            .with("DashboardBody", json!({ "Fn::Sub": [body, page.values] })),
+    );
+    Some(Stack {
+        name: name_of(manifest, SHORT),
+        short: SHORT.into(),
+        template: template.to_json(),
+        parameters: page.inputs.parameters,
+        depends_on: page.inputs.depends_on,
+    })
+}
+
+struct Page<'a> {
+    manifest: &'a Manifest,
+    template: Template,
+    inputs: Inputs,
+    /// What the body's `${…}` stand for, beyond the template's own names.
+    values: Map<String, Value>,
+    widgets: Vec<Value>,
+}
+
+impl Page<'_> {
+    fn graph(&mut self, title: &str, statistic: &str, metrics: Vec<Value>) {
+        if metrics.is_empty() {
+            return;
+        }
+        let n = self.widgets.len();
+        self.widgets.push(json!({
+            "type": "metric", "x": n % 2 * WIDTH, "y": n / 2 * HEIGHT, "width": WIDTH, "height": HEIGHT,
+            "properties": { "title": title, "region": "${AWS::Region}", "view": "timeSeries",
+                            "stat": statistic, "period": 60, "metrics": metrics },
+        }));
+    }
+
+    fn door(&mut self) {
+        let parameter = ("LoadBalancerFullName", "String", "The load balancer's name in metrics");
+        self.inputs
+            .take(self.manifest, &mut self.template, parameter, "platform");
+        let of = |metric: &str, style: Value| {
+            let balancer = "${LoadBalancerFullName}";
+            json!(["AWS/ApplicationELB", metric, "LoadBalancer", balancer, style])
+        };
+        let answers = vec![
+            of("RequestCount", json!({ "label": "requests" })),
+            of("HTTPCode_Target_4XX_Count", json!({ "label": "4xx" })),
+            of("HTTPCode_Target_5XX_Count", json!({ "label": "5xx" })),
+            of("HTTPCode_ELB_5XX_Count", json!({ "label": "5xx of the load balancer" })),
+        ];
+        self.graph("The door: answers a minute", "Sum", answers);
+        let times = ["p50", "p90", "p99"].map(|stat| of("TargetResponseTime", json!({ "stat": stat, "label": stat })));
+        self.graph("The door: seconds to answer", "p99", times.to_vec());
+    }
+
+    fn services(&mut self) {
+        let cluster = self.manifest.prefix();
+        let each = |namespace: &str, metric: &str| -> Vec<Value> {
+            let names = self.manifest.services.iter().map(|service| &service.name);
+            names
+                .map(|name| json!([namespace, metric, "ClusterName", cluster, "ServiceName", name, { "label": name }]))
+                .collect()
+        };
+        let (cpu, memory) = (each("AWS/ECS", "CPUUtilization"), each("AWS/ECS", "MemoryUtilization"));
+        let running = each("ECS/ContainerInsights", "RunningTaskCount");
+        self.graph("Services: CPU, %", "Average", cpu);
+        self.graph("Services: memory, %", "Average", memory);
+        self.graph("Services: tasks that run", "Average", running);
+    }
+
+    /// An instance's name in metrics is the first label of its address.
+    fn databases(&mut self) {
+        let mut names = Vec::new();
+        for database in &self.manifest.databases {
+            let [host, ..] = data::outputs(&database.key);
+            let parameter = (host.as_str(), "String", "Where the database listens");
+            let address = self.inputs.take(self.manifest, &mut self.template, parameter, "data");
+            let value = format!("{}Name", host.trim_end_matches("Host"));
+            let name = json!({ "Fn::Select": [0, { "Fn::Split": [".", address] }] });
+            self.values.insert(value.clone(), name);
+            names.push((database.key.clone(), format!("${{{value}}}")));
+        }
+        let each = |metric: &str| -> Vec<Value> {
+            names
+                .iter()
+                .map(|(key, name)| json!(["AWS/RDS", metric, "DBInstanceIdentifier", name, { "label": key }]))
+                .collect()
+        };
+        let graphs = [
+            ("Databases: CPU, %", "CPUUtilization"),
+            ("Databases: free storage, bytes", "FreeStorageSpace"),
+            ("Databases: connections", "DatabaseConnections"),
+        ];
+        for (title, metric) in graphs {
+            let metrics = each(metric);
+            self.graph(title, "Average", metrics);
+        }
+    }
+
+    /// What waits, as the services tell it; and the brokers' disks, where they are this platform's.
+    fn messages(&mut self) {
+        let manifest = self.manifest;
+        let of = |metric: &str, label: &str| -> Vec<Value> {
+            let told = manifest.services.iter().filter(|service| match metric {
+                super::service::CONSUMER_LAG => !service.consumes.is_empty(),
+                _ => super::service::has_outbox(service),
+            });
+            told.map(|service| {
+                let namespace = super::service::namespace(&manifest.prefix(), &service.name);
+                json!([namespace, metric, { "label": format!("{}: {label}", service.name) }])
+            })
+            .collect()
+        };
+        let mut waiting = of(super::service::OUTBOX_AGE, "oldest event, seconds");
+        waiting.extend(of(super::service::CONSUMER_LAG, "messages"));
+        self.graph("Messages that wait", "Maximum", waiting);
+        if let Some(kafka) = manifest.kafka.as_ref().filter(|_| links::has_cluster(manifest)) {
+            let cluster = manifest.prefix();
+            let disks = (1..=kafka.brokers)
+                .map(|broker| {
+                    json!(["AWS/Kafka", "KafkaDataLogsDiskUsed", "Cluster Name", cluster, "Broker ID",
+                           broker.to_string(), { "label": format!("broker {broker}") }])
+                })
+                .collect();
+            self.graph("Kafka: disk in use, %", "Maximum", disks);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! PostgreSQL databases, and every generated secret.
+
+mod alarms;
+mod database;
+
+use serde_json::{Value, json};
+
+use super::inputs::Inputs;
+use super::links::{self, Group};
+use super::{Stack, kms, name_of};
+use crate::manifest::Manifest;
+use cfn::template::{Resource, Template, logical_id};
+
+/// None for a platform that stores nothing and has no secret.
+pub fn stack(manifest: &Manifest) -> Option<Stack> {
+    let secrets = all_secrets(manifest);
+    if manifest.databases.is_empty() && secrets.is_empty() {
+        return None;
+    }
+    let mut template = Template::new(format!("{}: databases and generated secrets", manifest.prefix()));
+    let mut inputs = Inputs::default();
+    let key = kms::arn(manifest, &mut template, &mut inputs);
+    if !manifest.databases.is_empty() {
+        databases(manifest, &mut template, &mut inputs, key.as_ref());
+    }
+    for (variable, id) in secrets {
+        let secret = Resource::new("AWS::SecretsManager::Secret")
+            .with("Description", format!("{}: {variable}", manifest.prefix()))
+            .with(
+                "GenerateSecretString",
+                json!({ "PasswordLength": 48, "ExcludePunctuation": true }),
+            )
+            .deleted();
+        let secret = kms::encrypting(secret, "KmsKeyId", key.clone(), "CKV_AWS_149");
+        let secret = template.add(id.clone(), secret);
+        template.output(
+            &format!("{id}Arn"),
+            &format!("The secret behind {variable}"),
+            secret.reference(),
+        );
+    }
+    Some(Stack {
+        name: name_of(manifest, "data"),
+        short: "data".into(),
+        template: template.to_json(),
+        depends_on: inputs.depends_on,
+        parameters: inputs.parameters,
+    })
+}
+
+fn databases(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs, key: Option<&Value>) {
+    let subnets = (
+        "IsolatedSubnetIds",
+        "List<AWS::EC2::Subnet::Id>",
+        "Subnets without a way out",
+    );
+    let subnets = inputs.take(manifest, template, subnets, "network");
+    let topic = super::alarms::topic(manifest, template, inputs);
+    let group = template.add(
+        "DatabaseSubnetGroup",
+        Resource::new("AWS::RDS::DBSubnetGroup")
+            .with(
+                "DBSubnetGroupDescription",
+                format!("{}: isolated subnets", manifest.prefix()),
+            )
+            .with("SubnetIds", subnets),
+    );
+    let monitoring = manifest.protected.then(|| database::monitoring(template));
+    for database in &manifest.databases {
+        let security = Group::Database(database.key.clone()).output();
+        let parameter = (
+            security.as_str(),
+            "AWS::EC2::SecurityGroup::Id",
+            "Who may reach the database",
+        );
+        let security = inputs.take(manifest, template, parameter, "network");
+        let around = database::Around {
+            subnets: group.reference(),
+            security,
+            key: key.cloned(),
+            monitoring: monitoring.clone(),
+        };
+        let instance = database::add(template, manifest, database, around);
+        if let Some(topic) = &topic {
+            alarms::add(template, database, &instance, topic);
+        }
+    }
+}
+
+/// Every generated secret once, as variable and logical id.
+fn all_secrets(manifest: &Manifest) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for secret in manifest
+        .services
+        .iter()
+        .flat_map(|service| links::secrets(manifest, service))
+    {
+        if !all.contains(&secret) {
+            all.push(secret);
+        }
+    }
+    all
+}
+
+/// The output names of a database: host, port, and the ARN of its credentials.
+pub fn outputs(key: &str) -> [String; 3] {
+    ["Host", "Port", "SecretArn"].map(|what| logical_id(&[key, "Database", what]))
+}

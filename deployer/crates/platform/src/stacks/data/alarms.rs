@@ -1,0 +1,97 @@
+//! What is told of a database before it stops: storage, memory, connections, CPU.
+
+use serde_json::{Value, json};
+
+use crate::manifest::Database;
+use crate::stacks::alarms::{Alarm, Side};
+use cfn::template::{Handle, Template, logical_id};
+
+const GIB: f64 = 1_073_741_824.0;
+
+pub fn add(template: &mut Template, database: &Database, instance: &Handle, topic: &Value) {
+    let dimensions = json!([{ "Name": "DBInstanceIdentifier", "Value": instance.reference() }]);
+    let key = &database.key;
+    let mut alarms = vec![
+        (
+            "Storage",
+            format!("{key}: less than 15 % of the storage is free; it grows by itself only where that is allowed"),
+            "FreeStorageSpace",
+            f64::from(database.storage_gib) * GIB * 0.15,
+            Side::Below,
+        ),
+        (
+            "Cpu",
+            format!("{key}: CPU has been over 85 % for 15 minutes"),
+            "CPUUtilization",
+            85.0,
+            Side::Above,
+        ),
+    ];
+    if let Some(most) = most_connections(&database.instance_class) {
+        let words = format!("{key}: more than 80 % of the connections that the instance takes are open");
+        alarms.push((
+            "Connections",
+            words,
+            "DatabaseConnections",
+            (most * 0.8).floor(),
+            Side::Above,
+        ));
+    }
+    if is_burstable(&database.instance_class) {
+        let words = format!("{key}: the CPU credits are used up; from here on it is slow, or costs more");
+        alarms.push(("Credits", words, "CPUCreditBalance", 20.0, Side::Below));
+    }
+    for (id, words, metric, threshold, side) in alarms {
+        let alarm = Alarm {
+            words,
+            namespace: "AWS/RDS".into(),
+            metric,
+            dimensions: dimensions.clone(),
+            statistic: "Average",
+            threshold,
+            side,
+            period: 300,
+            periods: 3,
+        };
+        let id = logical_id(&[key, "Database", id, "Alarm"]);
+        template.add(id, alarm.resource(topic));
+    }
+}
+
+/// RDS' own default of `max_connections`: one for each 9,531,392 bytes of the instance's memory, 5,000 at most (Amazon
+/// RDS User Guide, "Quotas and constraints"). None for a class whose memory is not known here.
+fn most_connections(class: &str) -> Option<f64> {
+    let (family, size) = class.strip_prefix("db.")?.split_once('.')?;
+    let large = match family.chars().next()? {
+        'm' | 't' => 8.0,
+        'r' => 16.0,
+        _ => return None,
+    };
+    let times = match size {
+        "micro" => 1.0 / 8.0,
+        "small" => 1.0 / 4.0,
+        "medium" => 1.0 / 2.0,
+        "large" => 1.0,
+        "xlarge" => 2.0,
+        other => 2.0 * other.strip_suffix("xlarge")?.parse::<f64>().ok()?,
+    };
+    Some((large * times * GIB / 9_531_392.0).min(5_000.0))
+}
+
+fn is_burstable(class: &str) -> bool {
+    class.starts_with("db.t")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_follow_from_the_memory_of_the_class() {
+        let most = |class| most_connections(class).map(f64::floor);
+        assert_eq!(most("db.t4g.micro"), Some(112.0));
+        assert_eq!(most("db.m7g.large"), Some(901.0));
+        assert_eq!(most("db.r7g.2xlarge"), Some(5_000.0));
+        assert_eq!(most("db.x2g.large"), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! One database: a PostgreSQL instance with its parameters.
+
+use serde_json::{Value, json};
+
+use super::outputs;
+use crate::manifest::{Database, Manifest};
+use crate::stacks::{iam, links};
+use cfn::template::{Handle, Resource, Template, logical_id, sub};
+
+/// Days of Performance Insights that cost nothing.
+const INSIGHTS_DAYS: u32 = 7;
+/// Seconds between two readings of the operating system.
+const MONITORING_SECONDS: u32 = 60;
+/// How far storage grows by itself, in multiples of what it begins with, and the most that gp3 has, in GiB.
+const GROWS_TO: u32 = 5;
+const LARGEST: u32 = 65_536;
+
+/// What an instance stands in.
+pub struct Around {
+    pub subnets: Value,
+    pub security: Value,
+    /// The platform's own key; AWS's for RDS where there is none.
+    pub key: Option<Value>,
+    /// The ARN of the role of enhanced monitoring, where there is one.
+    pub monitoring: Option<Value>,
+}
+
+/// The role with which RDS writes what it reads of the operating system.
+pub fn monitoring(template: &mut Template) -> Value {
+    let policy = "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole";
+    let role = Resource::new("AWS::IAM::Role")
+        .with("AssumeRolePolicyDocument", iam::trust("monitoring.rds.amazonaws.com"))
+        .with("ManagedPolicyArns", json!([sub(policy, [])]));
+    template.add("DatabaseMonitoringRole", role).attribute("Arn")
+}
+
+/// The instance; its outputs are those of [`outputs`].
+pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, around: Around) -> Handle {
+    let parameters = parameters(template, manifest, database);
+    let instance = Resource::new("AWS::RDS::DBInstance")
+        .with("Engine", "postgres")
+        .with("EngineVersion", database.engine_version.clone())
+        .with("DBInstanceClass", database.instance_class.clone());
+    let instance = match &database.snapshot {
+        // Database and owner are in the snapshot; RDS refuses the one and ignores the other.
+        Some(snapshot) => instance.with("DBSnapshotIdentifier", snapshot.clone()),
+        None => instance
+            .with("DBName", database.name.clone())
+            .with("MasterUsername", format!("{}_owner", database.name)),
+    };
+    let instance = instance
+        // RDS makes the password, keeps it in Secrets Manager and changes it every seven days
+        .with("ManageMasterUserPassword", true)
+        .with("AllocatedStorage", database.storage_gib.to_string())
+        .with("StorageType", "gp3")
+        .with("StorageEncrypted", true)
+        .with("MultiAZ", database.multi_az)
+        .with("Port", links::POSTGRES.to_string())
+        .with("PubliclyAccessible", false)
+        .with("CACertificateIdentifier", "rds-ca-rsa2048-g1")
+        .with("DBSubnetGroupName", around.subnets)
+        .with("VPCSecurityGroups", vec![around.security])
+        .with("DBParameterGroupName", parameters.reference())
+        .with("BackupRetentionPeriod", database.backup_days)
+        // UTC, one after the other, when a European night is darkest
+        .with("PreferredBackupWindow", "01:00-02:00")
+        .with("PreferredMaintenanceWindow", "sun:02:30-sun:03:30")
+        .with("CopyTagsToSnapshot", true)
+        .with("AutoMinorVersionUpgrade", true)
+        .with("EnableCloudwatchLogsExports", json!(["postgresql", "upgrade"]))
+        .with("DeletionProtection", manifest.protected);
+    let instance = encrypted(instance, around.key, manifest.protected).waiving(
+        "CKV_AWS_161",
+        "services log in with the password that RDS makes, keeps in Secrets Manager and changes every seven days",
+    );
+    let instance = match database.multi_az {
+        true => instance,
+        false => instance.waiving(
+            "CKV_AWS_157",
+            "one zone is enough for a disposable environment (multi_az)",
+        ),
+    };
+    let instance = match around.monitoring {
+        None => instance
+            .waiving("CKV_AWS_118", "a disposable environment is not watched (protected)")
+            .deleted(),
+        Some(role) => instance
+            .with("MaxAllocatedStorage", (database.storage_gib * GROWS_TO).min(LARGEST))
+            .with("DeleteAutomatedBackups", false)
+            .with("EnablePerformanceInsights", true)
+            .with("PerformanceInsightsRetentionPeriod", INSIGHTS_DAYS)
+            .with("MonitoringInterval", MONITORING_SECONDS)
+            .with("MonitoringRoleArn", role)
+            .snapshotted(),
+    };
+    let handle = template.add(logical_id(&[&database.key, "Database"]), instance);
+    let [host, port, secret] = outputs(&database.key);
+    template.output(&host, "Where it listens", handle.attribute("Endpoint.Address"));
+    template.output(&port, "On which port", handle.attribute("Endpoint.Port"));
+    template.output(
+        &secret,
+        "Its owner's name and password",
+        handle.attribute("MasterUserSecret.SecretArn"),
+    );
+    handle
+}
+
+/// Nothing in the clear; slow statements in the log, and never a row's values: `terse` leaves out the DETAIL in which
+/// PostgreSQL quotes them (PostgreSQL: "Error Reporting and Logging").
+fn parameters(template: &mut Template, manifest: &Manifest, database: &Database) -> Handle {
+    let family = database.engine_version.split('.').next().unwrap_or_default();
+    let parameters = json!({
+        "rds.force_ssl": "1",
+        "log_error_verbosity": "terse",
+        "log_lock_waits": "1",
+        "log_min_duration_statement": "500",
+        "log_statement": "none",
+    });
+    template.add(
+        logical_id(&[&database.key, "DatabaseParameters"]),
+        Resource::new("AWS::RDS::DBParameterGroup")
+            .with("Family", format!("postgres{family}"))
+            .with("Description", format!("{}: {}", manifest.prefix(), database.key))
+            .with("Parameters", parameters),
+    )
+}
+
+/// Data, password and statistics under the platform's own key.
+fn encrypted(instance: Resource, key: Option<Value>, insights: bool) -> Resource {
+    let Some(key) = key else { return instance };
+    let instance = instance
+        .with("KmsKeyId", key.clone())
+        .with("MasterUserSecret", json!({ "KmsKeyId": key }));
+    match insights {
+        true => instance.with("PerformanceInsightsKMSKeyId", key),
+        false => instance,
+    }
+}

@@ -1,0 +1,80 @@
+//! The platform's stacks, from the manifest: pure, no I/O.
+
+mod alarms;
+mod dashboard;
+mod data;
+mod iam;
+mod inputs;
+mod kms;
+pub mod links;
+mod messaging;
+mod network;
+pub mod plan;
+mod platform;
+mod registry;
+mod service;
+
+use crate::manifest::Manifest;
+
+pub use links::{HTTPS, paths, public_ports};
+pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack};
+
+/// Everything that one `up` applies.
+pub fn plan(manifest: &Manifest) -> Plan {
+    let mut stacks = Vec::new();
+    stacks.extend(kms::stack(manifest));
+    stacks.extend(alarms::stack(manifest));
+    stacks.push(network::stack(manifest));
+    stacks.extend(registry::stack(manifest));
+    stacks.extend(data::stack(manifest));
+    stacks.extend(messaging::stack(manifest));
+    stacks.push(platform::stack(manifest));
+    stacks.extend(
+        links::start_order(manifest)
+            .into_iter()
+            .map(|one| service::stack(manifest, one)),
+    );
+    stacks.extend(dashboard::stack(manifest));
+    let built = manifest.services.iter().filter(|service| service.image.is_none());
+    let images = built.map(|service| Image {
+        service: service.name.clone(),
+        package: service.package.clone(),
+        workspace: manifest.workspace.clone(),
+        ports: service.ports.iter().map(|port| port.number).collect(),
+    });
+    Plan {
+        project: manifest.project.clone(),
+        environment: manifest.environment.clone(),
+        protected: manifest.protected,
+        images: images.collect(),
+        ingress: Ingress {
+            stack: name_of(manifest, "platform"),
+            port: manifest.ingress.port,
+            https: manifest.ingress.certificate.is_some(),
+            host: manifest.ingress.host.clone(),
+            probe_path: manifest.ingress.probe.clone(),
+            curl: manifest.ingress.curl.clone(),
+        },
+        stacks,
+    }
+}
+
+/// `<project>-<env>-<stack>`.
+fn name_of(manifest: &Manifest, short: &str) -> String {
+    format!("{}-{short}", manifest.prefix())
+}
+
+/// A parameter that an output of another stack fills.
+fn from_output(manifest: &Manifest, name: &str, stack: &str, output: &str) -> Parameter {
+    let source = Source::Output {
+        stack: name_of(manifest, stack),
+        output: output.to_owned(),
+    };
+    Parameter {
+        name: name.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests;

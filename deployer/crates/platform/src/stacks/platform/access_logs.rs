@@ -1,0 +1,90 @@
+//! The bucket that the load balancer's access logs are kept in.
+
+use serde_json::{Value, json};
+
+use cfn::template::{Handle, Resource, Template, sub};
+
+/// Days that a log is kept.
+const KEPT_DAYS: u32 = 365;
+const PREFIX: &str = "load-balancer";
+
+/// Adds the bucket and its policy; gives both, for the load balancer must come after the policy.
+pub fn add(template: &mut Template) -> (Handle, Handle) {
+    let bucket = template.add(
+        "AccessLogs",
+        Resource::new("AWS::S3::Bucket")
+            // the load balancer writes under S3's own keys only (Application Load Balancer: access logs)
+            .with(
+                "BucketEncryption",
+                json!({ "ServerSideEncryptionConfiguration": [
+                    { "ServerSideEncryptionByDefault": { "SSEAlgorithm": "AES256" } }] }),
+            )
+            .with(
+                "PublicAccessBlockConfiguration",
+                json!({ "BlockPublicAcls": true, "BlockPublicPolicy": true,
+                        "IgnorePublicAcls": true, "RestrictPublicBuckets": true }),
+            )
+            .with(
+                "OwnershipControls",
+                json!({ "Rules": [{ "ObjectOwnership": "BucketOwnerEnforced" }] }),
+            )
+            .with("VersioningConfiguration", json!({ "Status": "Enabled" }))
+            .with(
+                "LifecycleConfiguration",
+                json!({ "Rules": [{
+                    "Id": "expire", "Status": "Enabled", "ExpirationInDays": KEPT_DAYS,
+                    "NoncurrentVersionExpiration": { "NoncurrentDays": 30 },
+                    "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 7 },
+                }] }),
+            )
+            .waiving(
+                "CKV_AWS_18",
+                "a bucket of access logs that logged its own accesses into itself would never end",
+            )
+            // who asked what, and when, outlives the platform
+            .retained(),
+    );
+    let policy = template.add(
+        "AccessLogsPolicy",
+        Resource::new("AWS::S3::BucketPolicy")
+            .with("Bucket", bucket.reference())
+            .with("PolicyDocument", policy(&bucket)),
+    );
+    (bucket, policy)
+}
+
+/// The attributes of a load balancer that writes there.
+pub fn attributes(bucket: &Handle) -> Vec<Value> {
+    vec![
+        json!({ "Key": "access_logs.s3.enabled", "Value": "true" }),
+        json!({ "Key": "access_logs.s3.bucket", "Value": bucket.reference() }),
+        json!({ "Key": "access_logs.s3.prefix", "Value": PREFIX }),
+    ]
+}
+
+/// Load balancers of this account may write; in the clear nobody does anything.
+fn policy(bucket: &Handle) -> Value {
+    let balancers = "arn:${AWS::Partition}:elasticloadbalancing:${AWS::Region}:${AWS::AccountId}:loadbalancer/*";
+    let written = format!("${{Arn}}/{PREFIX}/AWSLogs/${{AWS::AccountId}}/*");
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "LoadBalancersOfThisAccount",
+                "Effect": "Allow",
+                "Principal": { "Service": "logdelivery.elasticloadbalancing.amazonaws.com" },
+                "Action": "s3:PutObject",
+                "Resource": sub(&written, [("Arn", bucket.attribute("Arn"))]),
+                "Condition": { "ArnLike": { "aws:SourceArn": sub(balancers, []) } },
+            },
+            {
+                "Sid": "NothingInTheClear",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [bucket.attribute("Arn"), sub("${Arn}/*", [("Arn", bucket.attribute("Arn"))])],
+                "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+            },
+        ],
+    })
+}

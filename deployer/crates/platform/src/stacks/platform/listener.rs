@@ -1,0 +1,65 @@
+//! What the load balancer listens on.
+
+use serde_json::json;
+
+use crate::manifest::Manifest;
+use crate::stacks::links;
+use cfn::template::{Handle, Resource, Template};
+
+/// TLS 1.3 and 1.2 with forward secrecy, post-quantum key exchange where the client knows it
+/// (Application Load Balancer: security policies; the one that AWS recommends).
+const TLS: &str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09";
+/// Browsers that came once come back over HTTPS only, for a year.
+const STRICT_TRANSPORT: &str = "max-age=31536000";
+
+/// Adds the public listener, and beside one for HTTPS another that redirects to it; gives the public one.
+pub fn add(template: &mut Template, manifest: &Manifest, balancer: &Handle) -> Handle {
+    for port in links::public_ports(manifest) {
+        if port != manifest.ingress.port {
+            template.add("RedirectListener", redirect(balancer, port));
+        }
+    }
+    template.add("Listener", public(manifest, balancer))
+}
+
+/// What no rule claims is 404, so a service that is not there yet is not a 503 of nobody.
+fn public(manifest: &Manifest, balancer: &Handle) -> Resource {
+    let listener = on(balancer, manifest.ingress.port).with(
+        "DefaultActions",
+        json!([{ "Type": "fixed-response", "FixedResponseConfig": {
+            "StatusCode": "404", "ContentType": "text/plain", "MessageBody": "nothing is served here" } }]),
+    );
+    match &manifest.ingress.certificate {
+        Some(arn) => listener
+            .with("Protocol", "HTTPS")
+            .with("SslPolicy", TLS)
+            .with("Certificates", json!([{ "CertificateArn": arn }]))
+            .with(
+                "ListenerAttributes",
+                json!([{ "Key": "routing.http.response.strict_transport_security.header_value",
+                         "Value": STRICT_TRANSPORT }]),
+            ),
+        None => {
+            const NONE: &str =
+                "ingress.certificate names no certificate yet: with it this is HTTPS, and port 80 redirects";
+            listener
+                .with("Protocol", "HTTP")
+                .waiving("CKV_AWS_2", NONE)
+                .waiving("CKV_AWS_103", NONE)
+        }
+    }
+}
+
+fn redirect(balancer: &Handle, port: u16) -> Resource {
+    on(balancer, port).with("Protocol", "HTTP").with(
+        "DefaultActions",
+        json!([{ "Type": "redirect", "RedirectConfig": {
+            "Protocol": "HTTPS", "Port": links::HTTPS.to_string(), "StatusCode": "HTTP_301" } }]),
+    )
+}
+
+fn on(balancer: &Handle, port: u16) -> Resource {
+    Resource::new("AWS::ElasticLoadBalancingV2::Listener")
+        .with("LoadBalancerArn", balancer.reference())
+        .with("Port", port)
+}

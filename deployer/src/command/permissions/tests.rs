@@ -1,0 +1,61 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::permissions::OWN;
+
+/// Every `aws.<client>.<operation>()` of the sources.
+fn calls(folder: &Path, into: &mut BTreeSet<(String, String)>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of sources").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            calls(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text: String = std::fs::read_to_string(&path)
+                .expect("a source file")
+                .split_whitespace()
+                .collect();
+            for (at, before) in text.match_indices("aws.") {
+                let mut words = text[at + before.len()..].splitn(3, ['.', '(']);
+                let (client, operation) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+                let name = |word: &str| !word.is_empty() && word.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+                // `aws.endpoint` says who answers, `aws.clock` what time it is, and `aws.plain` asks what `ALL` lists.
+                if !["endpoint", "clock", "plain"].contains(&client)
+                    && name(client)
+                    && name(operation)
+                    && words.next().is_some_and(|rest| rest.starts_with(')'))
+                {
+                    into.insert((client.to_owned(), operation.to_owned()));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_deployer_calls_itself_is_listed() {
+    let mut found = BTreeSet::new();
+    for folder in ["src", "crates"] {
+        calls(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+    }
+    let action = |(client, operation): &(String, String)| {
+        let service = if client == "elb" {
+            "elasticloadbalancing"
+        } else {
+            client
+        };
+        let words = operation.split('_').map(|word| {
+            let (first, rest) = word.split_at(1.min(word.len()));
+            first.to_uppercase() + rest
+        });
+        format!("{service}:{}", words.collect::<String>())
+    };
+    let plain = crate::target::plain::ALL
+        .iter()
+        .map(|question| format!("{}:{}", question.service, question.operation));
+    let called: BTreeSet<String> = found.iter().map(action).chain(plain).collect();
+    let listed: BTreeSet<String> = OWN
+        .iter()
+        .flat_map(|(service, names)| names.iter().map(move |name| format!("{service}:{name}")))
+        .collect();
+    assert_eq!(called, listed);
+}
