@@ -7,7 +7,7 @@ use contracts::{
 };
 use kit::{
     database,
-    kafka::{Handler, Incoming, KafkaArgs, Outcome, TopicSpec, consume, ensure_topics},
+    kafka::{Handled, Handler, KafkaArgs, Message, TopicSpec, consume, ensure_topics},
 };
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -44,18 +44,18 @@ pub struct Recorder {
 
 #[async_trait]
 impl Handler for Recorder {
-    async fn handle(&self, message: &Incoming<'_>) -> anyhow::Result<Outcome> {
+    async fn handle(&self, message: &Message<'_>) -> anyhow::Result<Handled> {
         let event = match Event::decode(message.payload) {
             Ok(event) => event,
-            Err(reason) => return Ok(Outcome::Poison(reason.to_string())),
+            Err(reason) => return Ok(Handled::Poison(reason.to_string())),
         };
-        let recorded = database::patiently(journal::record(&self.pool, &event)).await;
+        let recorded = database::with_timeout(journal::record(&self.pool, &event)).await;
         let recorded = recorded.map_err(|error| {
-            database::observe(&error);
+            database::record_error(&error);
             anyhow::anyhow!("the event could not be recorded: {}", database::describe(&error))
         })?;
         metrics::counter!("analytics_events_total", "outcome" => recorded.as_str()).increment(1);
         tracing::debug!(event.id = %event.event_id, patient.id = %event.patient_id, outcome = recorded.as_str(), "event");
-        Ok(Outcome::Done)
+        Ok(Handled::Done)
     }
 }

@@ -60,7 +60,7 @@ async fn main() -> anyhow::Result<()> {
         .database(&pool)
         .kafka(&broker)
         .tokens(&verifier)
-        .background("consumer", |shutdown| consumer::run(settings.kafka, pool, shutdown))
+        .background_task("consumer", |shutdown| consumer::run(settings.kafka, pool, shutdown))
         .run()
         .await
 }

@@ -13,10 +13,10 @@ use contracts::{
 use http::{Request, StatusCode};
 use kit::{
     Role, database,
-    kafka::{Handler, Incoming, Outcome},
+    kafka::{Handled, Handler, Message},
     testing::{TestDatabase, TestTokens},
 };
-use prost::Message;
+use prost::Message as _;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, macros::datetime};
 use tower::ServiceExt;
@@ -56,8 +56,8 @@ impl Service {
         })
     }
 
-    async fn deliver(&self, payload: &[u8]) -> Outcome {
-        let message = Incoming {
+    async fn deliver(&self, payload: &[u8]) -> Handled {
+        let message = Message {
             topic: "patient",
             partition: 0,
             offset: 7,
@@ -116,7 +116,7 @@ async fn an_event_counts_once_however_often_it_is_delivered() {
     let created = event(patient, "PATIENT_CREATED", 1, now).encode_to_vec();
     let updated = event(patient, "PATIENT_UPDATED", 2, now).encode_to_vec();
     for message in [&created, &updated, &created, &updated] {
-        assert_eq!(service.deliver(message).await, Outcome::Done);
+        assert_eq!(service.deliver(message).await, Handled::Done);
     }
     assert_eq!(
         service.history(patient).await,
@@ -242,7 +242,7 @@ async fn what_cannot_be_read_is_poison_and_says_why_without_quoting_it() {
     let Some(service) = Service::start().await else { return };
     assert_eq!(
         service.deliver(b"Ada Example").await,
-        Outcome::Poison(Unreadable::Protobuf.to_string())
+        Handled::Poison(Unreadable::Protobuf.to_string())
     );
     service.database.drop().await;
 }
@@ -255,7 +255,7 @@ async fn patients_are_counted_by_age_and_days_without_events_are_zero() {
     for (birth_year, days_ago) in [(2026, 0), (2009, 0), (2008, 1), (1961, 29), (1900, 30), (0, 400)] {
         let message = event(Uuid::new_v4(), "PATIENT_CREATED", 1, now - Duration::days(days_ago));
         let message = PatientEvent { birth_year, ..message };
-        assert_eq!(service.deliver(&message.encode_to_vec()).await, Outcome::Done);
+        assert_eq!(service.deliver(&message.encode_to_vec()).await, Handled::Done);
     }
     let summary = summary::summarise(pool, now).await.expect("a summary");
     let bands: Vec<_> = summary

@@ -35,13 +35,15 @@ async fn main() -> anyhow::Result<()> {
     let keys = verifier.clone();
     Server::new(NAME, &config.serve)
         .routes(router(gateway, &config.cors_allowed_origins))
-        .own_fallback()
+        .custom_fallback()
         .openapi(ApiDoc::openapi())
         .management(config.management())
         // The client's time to send, the service's time to answer, and a little.
         .request_timeout(config.timeout() + Duration::from_secs(15))
-        .ready("signing-keys", move || std::future::ready(keys.check()))
-        .background("signing-keys", |shutdown| verifier.keep_fresh(shutdown))
+        .readiness_check("signing-keys", move || {
+            std::future::ready(keys.check().map_err(Into::into))
+        })
+        .background_task("signing-keys", |shutdown| verifier.refresh_keys(shutdown))
         .run()
         .await
 }

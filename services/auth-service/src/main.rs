@@ -49,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
         .routes(api::router(app.clone()))
         .openapi(api::openapi::document())
         .database(&pool)
-        .background("upkeep", |shutdown| upkeep::run(app, shutdown))
+        .background_task("upkeep", |shutdown| upkeep::run(app, shutdown))
         .run()
         .await
 }

@@ -19,7 +19,7 @@ const LEAD: Duration = Duration::hours(1);
 const AFTERLIFE: Duration = Duration::hours(1);
 const _: () = {
     // A replica here reads the keys at each upkeep, and a verifier some time after that; twice, for one try that fails.
-    let known = 2 * (kit::token::REFRESH.as_secs() + upkeep::PAUSE.as_secs()) as i64;
+    let known = 2 * (kit::token::REFRESH_INTERVAL.as_secs() + upkeep::PAUSE.as_secs()) as i64;
     assert!(LEAD.whole_seconds() > known && AFTERLIFE.whole_seconds() > ACCESS.whole_seconds() + known);
 };
 /// Only one replica makes a key. The number is this service's own; it means nothing else.

@@ -9,7 +9,7 @@ use contracts::{
         billing_service_server::{BillingService, BillingServiceServer},
     },
 };
-use kit::{database, grpc::Observe};
+use kit::{database, grpc::TelemetryLayer};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +50,7 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let observe = Observe::new(&[
+    let observe = TelemetryLayer::new(&[
         FILE_DESCRIPTOR_SET,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
@@ -141,9 +141,9 @@ fn text(field: &str, value: String) -> Result<String, Status> {
 
 /// Logs a database error and answers what the caller may know: whether to try again.
 fn failed(error: sqlx::Error) -> Status {
-    database::observe(&error);
+    database::record_error(&error);
     tracing::error!(error = %database::describe(&error), "a billing call failed at the database");
-    if database::is_passing(&error) {
+    if database::is_transient(&error) {
         Status::unavailable("the database cannot do it now; try again")
     } else {
         Status::internal("the account could not be written")

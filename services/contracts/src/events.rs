@@ -1,4 +1,4 @@
-//! What happened to a patient, as every consumer reads it: a message of topic [`crate::topics::PATIENT`], checked.
+//! Decoder of patient events: validated messages of topic [`crate::topics::PATIENT`], for every consumer.
 
 use std::fmt;
 
@@ -14,29 +14,29 @@ use crate::patient::events::PatientEvent;
 pub const PATIENT_CREATED: &str = "PATIENT_CREATED";
 /// A patient was changed.
 pub const PATIENT_UPDATED: &str = "PATIENT_UPDATED";
-/// A patient was deleted; no later event can undo it.
+/// A patient was deleted; a late event does not undo it.
 pub const PATIENT_DELETED: &str = "PATIENT_DELETED";
 
-/// Something that happened to a patient; its `Debug` tells no name and no address.
+/// A change of a patient; its `Debug` omits name and email address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The same in each delivery, so that a second one is known as such.
+    /// The same in each delivery, so that duplicates are detected.
     pub event_id: Uuid,
-    /// What happened.
+    /// The type of change.
     pub event_type: EventType,
-    /// To whom.
+    /// The patient.
     pub patient_id: Uuid,
     /// The patient's version after the event, from 1.
     pub version: i64,
-    /// When, in the years 1970 to 9999.
+    /// The time of the change, in the years 1970 to 9999.
     pub occurred_at: OffsetDateTime,
-    /// Unknown when the publisher did not say it, or nonsense.
+    /// The year of birth, 1800 to 9999; `None` if the message has none or another number.
     pub birth_year: Option<i32>,
     name: String,
     email: String,
 }
 
-/// What happened to the patient.
+/// The type of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum EventType {
     /// [`PATIENT_CREATED`]
@@ -50,43 +50,43 @@ pub enum EventType {
     Deleted,
 }
 
-/// Why a message is no patient event; says the field, never its content, which may be a person's.
+/// Reason why a message is not a patient event; it names the field and never quotes its content, which may be personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// A tombstone of a compacted topic, or a mistake.
+    /// The tombstone of a compacted topic, or an error of the publisher.
     #[error("the message has no value")]
     Empty,
-    /// Not even the encoding is right.
+    /// The encoding is invalid.
     #[error("the message is not a protobuf patient.events.PatientEvent")]
     Protobuf,
-    /// Without it nobody could tell a second delivery from a second event.
-    #[error("event_id is missing or no UUID")]
+    /// Without it, a second delivery cannot be distinguished from a second event.
+    #[error("event_id is missing or not a UUID")]
     EventId,
-    /// Nobody knows whom it is about.
-    #[error("patient_id is missing or no UUID")]
+    /// The patient is unknown.
+    #[error("patient_id is missing or not a UUID")]
     PatientId,
-    /// A newer publisher, or a mistake.
-    #[error("event_type is none of PATIENT_CREATED, PATIENT_UPDATED, PATIENT_DELETED")]
+    /// A type of a newer publisher, or an error.
+    #[error("event_type is not PATIENT_CREATED, PATIENT_UPDATED or PATIENT_DELETED")]
     EventType,
-    /// Versions begin at 1.
-    #[error("version is not from 1 up")]
+    /// Versions start at 1.
+    #[error("version is not 1 or greater")]
     Version,
-    /// Neither PostgreSQL nor RFC 3339 could write it.
+    /// PostgreSQL or RFC 3339 cannot represent it.
     #[error("occurred_at is missing or out of range")]
     OccurredAt,
-    /// Of [`Event::name`].
-    #[error("name is missing or holds a control character")]
+    /// Error of [`Event::name`].
+    #[error("name is missing or contains a control character")]
     Name,
-    /// Of [`Event::email`].
-    #[error("email is missing or holds a control character")]
+    /// Error of [`Event::email`].
+    #[error("email is missing or contains a control character")]
     Email,
 }
 
 impl Event {
-    /// Reads a message's value.
+    /// Decodes the value of a message.
     ///
     /// # Errors
-    /// When it can never be read, however often it is delivered.
+    /// If it can never be decoded, however often it is delivered.
     pub fn decode(value: &[u8]) -> Result<Self, Unreadable> {
         if value.is_empty() {
             return Err(Unreadable::Empty);
@@ -106,18 +106,18 @@ impl Event {
         })
     }
 
-    /// The patient's name, as one line.
+    /// Returns the patient's name, a single line.
     ///
     /// # Errors
-    /// When there is none, or it is more than a line.
+    /// If it is blank or contains a control character.
     pub fn name(&self) -> Result<&str, Unreadable> {
         line(&self.name).ok_or(Unreadable::Name)
     }
 
-    /// The patient's address for mail, as one line.
+    /// Returns the patient's email address, a single line.
     ///
     /// # Errors
-    /// When there is none, or it is more than a line.
+    /// If it is blank or contains a control character.
     pub fn email(&self) -> Result<&str, Unreadable> {
         line(&self.email).ok_or(Unreadable::Email)
     }
@@ -136,7 +136,7 @@ impl fmt::Debug for Event {
 }
 
 impl EventType {
-    /// As it is on the wire.
+    /// Returns the type as in the message.
     pub fn as_str(self) -> &'static str {
         match self {
             EventType::Created => PATIENT_CREATED,
@@ -159,7 +159,7 @@ impl TryFrom<String> for EventType {
     }
 }
 
-/// The years 1970 to 9999: what both PostgreSQL and RFC 3339 can write.
+/// Returns a time in the years 1970 to 9999, which both PostgreSQL and RFC 3339 can represent.
 fn instant(timestamp: prost_types::Timestamp) -> Option<OffsetDateTime> {
     let nanos = i64::from(timestamp.nanos);
     let at = OffsetDateTime::from_unix_timestamp(timestamp.seconds).ok()?;
@@ -167,7 +167,7 @@ fn instant(timestamp: prost_types::Timestamp) -> Option<OffsetDateTime> {
         .filter(|at| (1970..=9999).contains(&at.year()))
 }
 
-/// One line of text: a control character could add a header to a mail (or, NUL, be refused by a database for ever).
+/// Returns a single line of text: a control character could add a header to a mail, and PostgreSQL rejects NUL.
 fn line(text: &str) -> Option<&str> {
     (!text.trim().is_empty() && !text.contains(char::is_control)).then_some(text)
 }

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod dead_letters;
 pub mod events;
-pub mod letters;
 pub mod topics;
 
 /// The encoded descriptors of every `.proto` file, for gRPC reflection.
@@ -9,7 +9,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptors.bin
 
 /// The gRPC service of billing.
 pub mod billing {
-    /// Version 1; a change that breaks a reader is a version 2 beside it.
+    /// Version 1; an incompatible change becomes version 2 beside it.
     #[allow(clippy::all, reason = "generated")]
     #[rustfmt::skip]
     pub mod v1 {
@@ -19,7 +19,7 @@ pub mod billing {
 
 /// The messages of topic [`topics::PATIENT`].
 pub mod patient {
-    /// What happened to a patient.
+    /// Changes of a patient.
     #[allow(clippy::all, reason = "generated")]
     #[rustfmt::skip]
     pub mod events {
@@ -27,5 +27,5 @@ pub mod patient {
     }
 }
 
-/// The metadata key under which a gRPC peer shows its link's secret.
+/// The metadata key with the secret of a gRPC link.
 pub const LINK_SECRET_HEADER: &str = "x-link-secret";

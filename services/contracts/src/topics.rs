@@ -1,10 +1,10 @@
-//! The names of topics and of the groups that read them.
+//! The names of topics and consumer groups.
 
 /// Patient events, keyed by the patient's id.
 pub const PATIENT: &str = "patient";
-/// Where consumers put what they cannot decode, with headers that say why.
+/// Dead letters: messages that a consumer cannot decode, with [headers](crate::dead_letters) that say why.
 pub const PATIENT_DLQ: &str = "patient.dlq";
-/// How many partitions [`PATIENT`] has where a producer creates it.
+/// The number of partitions of [`PATIENT`] if a producer creates it.
 pub const PATIENT_PARTITIONS: i32 = 3;
 
 /// The consumer group of analytics-service.

@@ -1,4 +1,4 @@
-//! The committed code is what the `.proto` files generate.
+//! The committed code equals the code that the `.proto` files generate.
 
 use std::{fs, path::Path};
 
@@ -8,7 +8,7 @@ const PROTOS: [&str; 2] = ["billing/v1/billing.proto", "patient/events/patient_e
 const FILES: [&str; 3] = ["billing.v1.rs", "patient.events.rs", "descriptors.bin"];
 
 #[test]
-fn the_committed_code_is_what_the_proto_files_generate() {
+fn the_committed_code_equals_the_generated_code() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let committed = here.join("src/generated");
     let fresh = tempfile::tempdir().expect("a temporary directory");

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use end_to_end::{Options, Service, System, eventually, free_port};
 use kit::{
-    testing::{Collected, Collector, exposition},
+    testing::{CollectedSpan, Collector, exposition},
     trace::{HEADER, Trace},
 };
 use serde_json::json;
@@ -26,7 +26,7 @@ fn zebulon() -> serde_json::Value {
 }
 
 /// The one span of this service, kind and name.
-fn find<'a>(spans: &'a [Collected], service: &str, kind: &str, name: &str) -> Option<&'a Collected> {
+fn find<'a>(spans: &'a [CollectedSpan], service: &str, kind: &str, name: &str) -> Option<&'a CollectedSpan> {
     spans
         .iter()
         .find(|span| (span.service.as_str(), span.kind.as_str(), span.name.as_str()) == (service, kind, name))
@@ -69,7 +69,7 @@ async fn one_trace_id_goes_through_gateway_service_grpc_kafka_and_consumers() {
     let answer = creation.json(&zebulon()).answer().await;
     assert_eq!(answer.status, 201, "{}", answer.text());
 
-    let all = |spans: &[Collected]| {
+    let all = |spans: &[CollectedSpan]| {
         WAY.iter()
             .all(|(service, kind, name, _)| find(spans, service, kind, name).is_some())
     };

@@ -11,7 +11,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
 use crate::telemetry::{self, TelemetryArgs};
 
-/// The name, the purpose and the default ports of a service's binary.
+/// Name, description and default ports of a service's binary.
 #[derive(Debug, Clone, Copy)]
 pub struct Cli {
     /// The service's name.
@@ -25,7 +25,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// A service whose health is told on its own port.
+    /// Creates the command line of a service with `/health/ready` on its own port.
     pub const fn new(name: &'static str, about: &'static str, port: u16) -> Self {
         Self {
             name,
@@ -35,7 +35,7 @@ impl Cli {
         }
     }
 
-    /// Tells that `/health/ready` is on another port, given by the variable `env`.
+    /// Moves `/health/ready` to another port, which the variable `env` overrides.
     pub const fn health_on(self, env: &'static str, port: u16) -> Self {
         Self {
             health_port: (env, port),
@@ -43,7 +43,7 @@ impl Cli {
         }
     }
 
-    /// Reads the settings from the command line and the environment; `health` probes the running service and exits.
+    /// Reads the settings from the command line and the environment; the subcommand `health` probes the service and exits.
     pub fn parse<A: Args>(self) -> A {
         self.parse_from(std::env::args_os())
             .unwrap_or_else(|error| error.exit())
@@ -63,7 +63,7 @@ impl Cli {
     fn command<A: Args>(self) -> Command {
         let serve = |command: Command| {
             let port = text(self.port);
-            // The settings' own doc comment is for readers of the code; `--help` tells the service's purpose.
+            // The doc comment of the settings is for readers of the code; `--help` shows the service's description.
             let about = command.get_about().cloned().unwrap_or_default();
             let command = TelemetryArgs::augment_args(A::augment_args(command))
                 .about(about)
@@ -76,7 +76,7 @@ impl Cli {
         };
         let (env, port) = self.health_port;
         let health = Command::new("health")
-            .about("Ask the running service whether it is ready; exit code 0 when it is, 1 otherwise")
+            .about("Check whether the running service is ready; exit code 0 if it is, 1 otherwise")
             .arg(
                 Arg::new("host")
                     .long("host")
@@ -91,7 +91,7 @@ impl Cli {
                     .env(env)
                     .default_value(text(port))
                     .value_parser(value_parser!(u16))
-                    .help("Port that tells the service's health"),
+                    .help("Port of /health/ready"),
             );
         serve(
             Command::new(self.name)
@@ -104,32 +104,32 @@ impl Cli {
     }
 }
 
-/// The port as clap's default value, which lives as long as the process.
+/// Returns a number as clap's default value, which must live as long as the process.
 fn text(port: u16) -> &'static str {
     port.to_string().leak()
 }
 
-/// Asks `/health/ready` over HTTP/1.1 and gives the exit code.
+/// Requests `/health/ready` over HTTP/1.1 and returns the exit code.
 fn probe(matches: &ArgMatches) -> i32 {
     let host = matches
         .get_one::<IpAddr>("host")
         .copied()
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let port = matches.get_one::<u16>("port").copied().unwrap_or_default();
-    match ask(SocketAddr::new(reachable(host), port)) {
+    match is_ready(SocketAddr::new(reachable(host), port)) {
         Ok(true) => 0,
         Ok(false) => {
             eprintln!("not ready");
             1
         }
         Err(error) => {
-            eprintln!("no answer from {host}:{port}: {error}");
+            eprintln!("no response from {host}:{port}: {error}");
             1
         }
     }
 }
 
-/// The address under which a server that binds `host` is reached from its own machine.
+/// Returns the address at which a server that binds `host` is reachable from its own machine.
 fn reachable(host: IpAddr) -> IpAddr {
     match host {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -138,11 +138,11 @@ fn reachable(host: IpAddr) -> IpAddr {
     }
 }
 
-fn ask(address: SocketAddr) -> std::io::Result<bool> {
-    let limit = Duration::from_secs(4);
-    let mut stream = TcpStream::connect_timeout(&address, limit)?;
-    stream.set_read_timeout(Some(limit))?;
-    stream.set_write_timeout(Some(limit))?;
+fn is_ready(address: SocketAddr) -> std::io::Result<bool> {
+    let timeout = Duration::from_secs(4);
+    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
     write!(
         stream,
         "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"

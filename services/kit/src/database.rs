@@ -13,19 +13,18 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{fatal, telemetry};
 
-/// How long a service waits at start for a database that does not answer yet.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit at start for a database that is not reachable yet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+/// PostgreSQL's `statement_timeout`: longer than any request's deadline, so that an abandoned statement releases its
+/// connection.
+const STATEMENT_TIMEOUT: &str = "20s";
+/// Time limit of [`with_timeout`].
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a statement may take at the server, in PostgreSQL's words: longer than anybody waits for its answer, so that
-/// what is given up does not keep its connection.
-const STATEMENT: &str = "20s";
-/// How long work waits for an answer of the database when nobody else limits it: see [`patiently`].
-const SILENCE: Duration = Duration::from_secs(30);
-
-/// Where the service's own database is.
+/// Address of the service's own database, and the size of the pool.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DatabaseArgs {
-    /// The whole address, postgres://user:password@host:port/name; wins over the parts
+    /// The complete address, postgres://user:password@host:port/name; takes precedence over the parts
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
     /// Host of the database server
@@ -37,31 +36,31 @@ pub struct DatabaseArgs {
     /// Name of the database
     #[arg(long, env = "DATABASE_NAME", default_value = "postgres")]
     pub database_name: String,
-    /// User who owns the database
+    /// Owner of the database
     #[arg(long, env = "DATABASE_USERNAME", default_value = "postgres")]
     pub database_username: String,
-    /// The user's password, given by the platform as a secret
+    /// The owner's password, a secret that the platform sets
     #[arg(long, env = "DATABASE_PASSWORD", hide_env_values = true)]
     pub database_password: Option<SecretString>,
-    /// Whether the connection is encrypted, and the server's certificate checked
+    /// Encryption of the connection, and verification of the server's certificate
     #[arg(long, env = "DATABASE_TLS", value_enum, default_value_t = Tls::Prefer)]
     pub database_tls: Tls,
-    /// PEM file of the authorities that `verify-full` trusts, such as the bundle of RDS
+    /// PEM file with the certificate authorities for `verify-full`, such as the bundle of RDS
     #[arg(long, env = "DATABASE_CA_FILE")]
     pub database_ca_file: Option<PathBuf>,
-    /// Most connections that this process opens
+    /// Maximum number of connections of this process
     #[arg(long, env = "DATABASE_POOL_SIZE", default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=500))]
     pub database_pool_size: u32,
 }
 
-/// How a connection is encrypted.
+/// Encryption of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Tls {
     /// Never
     Disable,
-    /// Where the server can
+    /// If the server supports it
     Prefer,
-    /// Always, whatever the certificate
+    /// Always, with any certificate
     Require,
     /// Always, with a certificate that is valid for the host
     VerifyFull,
@@ -70,9 +69,9 @@ pub enum Tls {
 impl DatabaseArgs {
     fn options(&self) -> anyhow::Result<PgConnectOptions> {
         let options = match &self.database_url {
-            // The URL holds the password, so the parser's own words, which may quote it, are dropped.
+            // The parser's error is dropped: it may quote the URL, which contains the password.
             Some(url) => PgConnectOptions::from_str(url.expose_secret())
-                .map_err(|_| anyhow::anyhow!("DATABASE_URL is not a postgres:// address; check its form"))?,
+                .map_err(|_| anyhow::anyhow!("DATABASE_URL is not a valid postgres:// address"))?,
             None => {
                 let options = PgConnectOptions::new_without_pgpass()
                     .host(&self.database_host)
@@ -98,100 +97,101 @@ impl DatabaseArgs {
     }
 }
 
-/// Opens the pool, waiting up to a minute for a server that is still starting.
+/// Opens the pool; waits up to a minute for a server that is still starting.
 ///
 /// # Errors
-/// When the address is malformed, the password is refused, or the server does not answer in time.
+/// If the address is malformed, the password or the certificate is rejected, or the server does not answer in time.
 pub async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgPool> {
     let options = args.options()?;
-    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let address = format!("{}:{}", options.get_host(), options.get_port());
     let pool = PgPoolOptions::new()
         .max_connections(args.database_pool_size)
         .acquire_timeout(Duration::from_secs(3))
-        // Young connections notice a rotated password and a failed-over server.
+        // A bounded lifetime notices a rotated password and a failover.
         .max_lifetime(Duration::from_secs(15 * 60))
         .after_connect(|connection, _| {
             metrics::counter!("database_connections_opened_total").increment(1);
-            Box::pin(async move { limit(connection, STATEMENT).await })
+            Box::pin(async move { set_statement_timeout(connection, STATEMENT_TIMEOUT).await })
         })
         .connect_lazy_with(options);
-    watch(&pool, args.database_pool_size);
+    publish_metrics(&pool, args.database_pool_size);
     let started = Instant::now();
     let mut pause = Duration::from_millis(100);
     loop {
         let Err(error) = pool.acquire().await else {
             return Ok(pool);
         };
-        if is_refused_password(&error) {
+        if is_invalid_password(&error) {
+            bail!("the database at {address} rejected the password (28P01); check the secret behind DATABASE_PASSWORD");
+        }
+        if is_certificate_error(&error) {
             bail!(
-                "the database at {place} refuses the password (28P01); check the secret that DATABASE_PASSWORD is from"
+                "the certificate of the database at {address} is not trusted ({error}); set DATABASE_CA_FILE to the CA \
+                 bundle: for Amazon RDS, images contain it at /etc/ssl/certs/rds-global-bundle.pem"
             );
         }
-        if is_distrusted(&error) {
-            bail!(
-                "the database at {place} shows a certificate that is not trusted ({error}); DATABASE_CA_FILE names the \
-                 authorities that are: for Amazon RDS its global bundle, which images have at \
-                 /etc/ssl/certs/rds-global-bundle.pem"
-            );
+        if !is_unreachable(&error) || started.elapsed() > CONNECT_TIMEOUT {
+            return Err(error).with_context(|| format!("cannot connect to the database at {address}"));
         }
-        if !is_unreachable(&error) || started.elapsed() > START_PATIENCE {
-            return Err(error).with_context(|| format!("no connection to the database at {place}"));
-        }
-        tracing::info!(database = place, reason = describe(&error), "waiting for the database");
+        tracing::info!(
+            database = address,
+            reason = describe(&error),
+            "waiting for the database"
+        );
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(3));
     }
 }
 
-/// Brings the schema up to date, one process at a time (sqlx holds an advisory lock meanwhile), however long it takes.
+/// Applies the pending migrations, without a time limit and in one process at a time (sqlx holds an advisory lock).
+///
+/// # Errors
+/// If a migration fails, or an applied one differs from the one of this version.
 pub async fn migrate(pool: &PgPool, migrator: &Migrator) -> anyhow::Result<()> {
     let migrating = async {
         let mut connection = pool.acquire().await?;
-        let usual: String = sqlx::query_scalar("show statement_timeout")
+        let previous: String = sqlx::query_scalar("show statement_timeout")
             .fetch_one(&mut *connection)
             .await?;
-        limit(&mut connection, "0").await?;
+        set_statement_timeout(&mut connection, "0").await?;
         migrator.run(&mut *connection).await?;
-        limit(&mut connection, &usual).await?;
+        set_statement_timeout(&mut connection, &previous).await?;
         anyhow::Ok(())
     };
-    migrating
-        .await
-        .context("the database's schema could not be brought up to date")
+    migrating.await.context("the migrations of the database failed")
 }
 
-/// Sets how long a statement of this connection may take.
-async fn limit(connection: &mut PgConnection, time: &str) -> sqlx::Result<()> {
+async fn set_statement_timeout(connection: &mut PgConnection, timeout: &str) -> sqlx::Result<()> {
     sqlx::query("select set_config('statement_timeout', $1, false)")
-        .bind(time)
+        .bind(timeout)
         .execute(connection)
         .await
         .map(drop)
 }
 
-/// Does work that no request's deadline limits, and gives it up when the database is silent for half a minute.
+/// Runs work that no request's deadline limits, for half a minute at most.
 ///
-/// A server that vanished without a word, as a failed-over one does, never answers and never refuses.
+/// A server that disappears without closing its connections, as after a failover, never answers.
 ///
 /// # Errors
-/// Those of the work; an I/O error, which [`is_unreachable`] knows, when it took too long.
-pub async fn patiently<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    within(SILENCE, work).await
+/// Those of the work; an I/O error, for which [`is_unreachable`] is true, after the timeout.
+pub async fn with_timeout<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    within(TIMEOUT, work).await
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    let silent = || std::io::Error::new(std::io::ErrorKind::TimedOut, "the database is silent");
+    let timed_out = || std::io::Error::new(std::io::ErrorKind::TimedOut, "database timeout");
     timeout(limit, work)
         .await
-        .unwrap_or_else(|_| Err(sqlx::Error::Io(silent())))
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(timed_out())))
 }
 
-/// Shows the pool's connections among the metrics, from now on.
-fn watch(pool: &PgPool, most: u32) {
-    metrics::gauge!("database_pool_max_connections").set(most);
+/// Publishes the pool's connections as metrics.
+fn publish_metrics(pool: &PgPool, max: u32) {
+    metrics::gauge!("database_pool_max_connections").set(max);
     let pool = pool.clone();
-    telemetry::before_reading(move || {
-        // The two numbers are read one after the other, so the difference may be off by what happens between.
+    telemetry::on_scrape(move || {
+        // The two numbers are read one after the other, so the difference may be off by a few connections.
         let idle = pool.num_idle() as f64;
         let used = (f64::from(pool.size()) - idle).max(0.0);
         metrics::gauge!("database_pool_connections", "state" => "idle").set(idle);
@@ -199,28 +199,28 @@ fn watch(pool: &PgPool, most: u32) {
     });
 }
 
-/// A readiness check: one round trip to the database, and how long it had to wait for a connection.
-pub async fn ping(pool: &PgPool) -> Result<(), String> {
+/// Makes one round trip to the database, as a readiness check, and records the time to acquire a connection.
+///
+/// # Errors
+/// Those of the database.
+pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
     let started = Instant::now();
     let trip = async {
         let mut connection = pool.acquire().await?;
         metrics::histogram!("database_acquire_seconds").record(started.elapsed().as_secs_f64());
         sqlx::query("select 1").execute(&mut *connection).await
     };
-    trip.await.map(drop).map_err(|error| {
-        observe(&error);
-        describe(&error)
-    })
+    trip.await.map(drop).inspect_err(record_error)
 }
 
-/// Counts the error, and ends the process when it says that the password was changed under it.
-pub fn observe(error: &sqlx::Error) {
+/// Counts an error, and ends the process if the database rejects the password.
+pub fn record_error(error: &sqlx::Error) {
     let kind = match error {
         sqlx::Error::PoolTimedOut => Some("pool_timeout"),
-        error if is_refused_password(error) => Some("refused_password"),
+        error if is_invalid_password(error) => Some("refused_password"),
         error if is_unreachable(error) => Some("unreachable"),
-        error if gave_way(error) => Some("gave_way"),
-        // A broken constraint is the caller's doing, and is answered.
+        error if is_serialization_failure(error) => Some("serialization_failure"),
+        // A violated constraint is an error of the client and is reported to it.
         sqlx::Error::Database(error) if error.code().is_some_and(|code| code.starts_with("23")) => None,
         sqlx::Error::RowNotFound => None,
         _ => Some("other"),
@@ -228,14 +228,15 @@ pub fn observe(error: &sqlx::Error) {
     if let Some(kind) = kind {
         metrics::counter!("database_errors_total", "kind" => kind).increment(1);
     }
-    if is_refused_password(error) {
+    if is_invalid_password(error) {
         fatal::raise(
-            "the database refuses our password (28P01): it was rotated; this process ends so that the next starts with the new secret",
+            "the database rejected the password (28P01): it was rotated; this process exits so that the next one starts \
+             with the new secret",
         );
     }
 }
 
-/// Whether the server cannot be reached, is starting, is stopping, or has no free connection.
+/// Returns whether the server is unreachable, starting, stopping, or out of connections.
 pub fn is_unreachable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
@@ -247,24 +248,25 @@ pub fn is_unreachable(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether time is the cure: the server [cannot be reached](is_unreachable), or this statement gave way to another one.
-pub fn is_passing(error: &sqlx::Error) -> bool {
-    is_unreachable(error) || gave_way(error)
+/// Returns whether a retry may succeed: the server [is unreachable](is_unreachable), or the statement was aborted in favour
+/// of another one.
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    is_unreachable(error) || is_serialization_failure(error)
 }
 
-/// Whether the statement ended for the sake of others, and may do so no more the next time: 40001 (serialisation), 40P01
-/// (deadlock), 55P03 (a lock that is not free), 57014 (it took longer than [`STATEMENT`]).
-fn gave_way(error: &sqlx::Error) -> bool {
+/// Returns whether the statement was aborted because of concurrent ones: 40001 (serialization failure), 40P01 (deadlock),
+/// 55P03 (lock not available), 57014 (longer than [`STATEMENT_TIMEOUT`]).
+fn is_serialization_failure(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| ["40001", "40P01", "55P03", "57014"].contains(&code.as_ref()))
 }
 
-/// The name of the constraint that an insert or update broke, if that is what failed.
-pub fn violated(error: &sqlx::Error) -> Option<&str> {
+/// Returns the name of the constraint that an insert or update violated.
+pub fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error().and_then(|error| error.constraint())
 }
 
-/// The error in words that hold no row's values (PostgreSQL's `detail` would).
+/// Returns the error as text without values of a row, which PostgreSQL's `detail` would contain.
 pub fn describe(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => {
@@ -274,8 +276,8 @@ pub fn describe(error: &sqlx::Error) -> String {
     }
 }
 
-/// Whether TLS broke off, which time does not mend: rustls tells of a bad certificate as invalid data.
-fn is_distrusted(error: &sqlx::Error) -> bool {
+/// Returns whether the TLS handshake failed, which a retry does not change: rustls reports a bad certificate as invalid data.
+fn is_certificate_error(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Tls(_) => true,
         sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
@@ -283,7 +285,7 @@ fn is_distrusted(error: &sqlx::Error) -> bool {
     }
 }
 
-fn is_refused_password(error: &sqlx::Error) -> bool {
+fn is_invalid_password(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("28P01"))
 }
 
@@ -307,28 +309,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_statement_ends_when_nobody_waits_for_it_any_more_and_a_migration_may_take_its_time() {
+    async fn statements_have_a_timeout_and_migrations_have_none() {
         let Some(database) = TestDatabase::create().await else {
             return;
         };
         let pool = connect(&args(&database.url)).await.expect("a pool");
-        let limit = async |pool: &PgPool| {
+        let statement_timeout = async |pool: &PgPool| {
             let shown = sqlx::query_scalar::<_, String>("show statement_timeout");
             shown.fetch_one(pool).await.expect("a setting")
         };
-        assert_eq!(limit(&pool).await, STATEMENT);
+        assert_eq!(statement_timeout(&pool).await, STATEMENT_TIMEOUT);
         migrate(&pool, &Migrator::DEFAULT).await.expect("nothing to do");
-        assert_eq!(limit(&pool).await, STATEMENT);
+        assert_eq!(statement_timeout(&pool).await, STATEMENT_TIMEOUT);
         pool.close().await;
         database.drop().await;
     }
 
     #[tokio::test]
-    async fn what_gave_way_to_others_may_be_tried_again_and_a_fault_may_not() {
+    async fn an_aborted_statement_is_transient_and_an_error_of_its_own_is_not() {
         let Some(database) = TestDatabase::create().await else {
             return;
         };
-        for (statement, passes) in [
+        for (statement, transient) in [
             ("do $$ begin raise exception using errcode = '40P01'; end $$", true),
             ("set statement_timeout = 10; select pg_sleep(5)", true),
             ("select 1 / 0", false),
@@ -337,15 +339,17 @@ mod tests {
                 .execute(&database.pool)
                 .await
                 .expect_err(statement);
-            assert_eq!(is_passing(&error), passes, "{error}");
+            assert_eq!(is_transient(&error), transient, "{error}");
         }
         database.drop().await;
     }
 
     #[tokio::test]
-    async fn a_database_that_never_answers_is_given_up() {
-        let silence = std::future::pending::<sqlx::Result<()>>();
-        let error = within(Duration::from_millis(1), silence).await.expect_err("silence");
+    async fn a_database_that_never_answers_times_out() {
+        let no_answer = std::future::pending::<sqlx::Result<()>>();
+        let error = within(Duration::from_millis(1), no_answer)
+            .await
+            .expect_err("a timeout");
         assert!(is_unreachable(&error), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Extractors whose refusals are problems.
+//! Extractors whose rejections are problems.
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
@@ -24,10 +24,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 "Send the body as application/json",
             ));
         }
-        if !is_plain(request.headers()) {
+        if !is_identity(request.headers()) {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Send the body as it is, without a Content-Encoding",
+                "Send the body without a Content-Encoding",
             ));
         }
         let bytes = Bytes::from_request(request, state)
@@ -55,19 +55,22 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// Whether the body is not compressed or the like (RFC 9110, 8.4).
-fn is_plain(headers: &HeaderMap) -> bool {
+/// Returns whether the body has no content coding, such as compression (RFC 9110, 8.4).
+fn is_identity(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
     codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-const NO_OBJECT: &str = "The body is not the JSON object that is expected here";
+const NOT_AN_OBJECT: &str = "The body is not the expected JSON object";
 
-/// Parses a JSON object; the problem names the field where it is one field's fault, and never quotes a value.
+/// Parses a JSON object.
+///
+/// # Errors
+/// 400, which names the invalid field if there is one, and never quotes a value.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    // A derived Deserialize takes the fields from an array as well, in the order in which they happen to be written.
+    // A derived Deserialize also accepts an array of the fields, in the order of their declaration.
     if bytes.trim_ascii_start().starts_with(b"[") {
-        return Err(Problem::bad_request(NO_OBJECT));
+        return Err(Problem::bad_request(NOT_AN_OBJECT));
     }
     let mut input = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut input).map_err(|error| {
@@ -79,23 +82,21 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
                 cause.column()
             ));
         }
-        let words = cause.to_string();
-        match words
+        let message = cause.to_string();
+        match message
             .strip_prefix("missing field `")
-            .and_then(|rest| rest.split('`').next())
+            .and_then(|tail| tail.split('`').next())
         {
             Some(field) => Problem::field(field, "This field is required"),
-            // Here the path ends with the client's own word, which may be anything.
-            None if words.starts_with("unknown field") => {
-                Problem::bad_request("The body has a field that is not known here")
-            }
-            None if path == "." => Problem::bad_request(NO_OBJECT),
+            // Here the path ends with the client's own name of the field, which may be anything.
+            None if message.starts_with("unknown field") => Problem::bad_request("The body has an unknown field"),
+            None if path == "." => Problem::bad_request(NOT_AN_OBJECT),
             None => Problem::field(path, "This value has the wrong type or form"),
         }
     })?;
     input
         .end()
-        .map_err(|_| Problem::bad_request("Malformed JSON: something follows the document"))?;
+        .map_err(|_| Problem::bad_request("Malformed JSON: the document is followed by more text"))?;
     Ok(value)
 }
 
@@ -107,18 +108,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // PostgreSQL's text has no NUL, so no parameter can mean one.
+        // PostgreSQL's text cannot contain NUL.
         if parts.uri.query().is_some_and(|query| query.contains("%00")) {
-            return Err(Problem::bad_request("The query string holds a NUL character"));
+            return Err(Problem::bad_request("The query string contains a NUL character"));
         }
-        let found = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        found
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query
             .map(|query| Self(query.0))
             .map_err(|_| Problem::bad_request("The query string has a malformed parameter"))
     }
 }
 
-/// Path parameters; 400 when one is malformed, such as an id that is no UUID.
+/// Path parameters; 400 when one is malformed, such as an id that is not a UUID.
 #[derive(Debug, Clone)]
 pub struct Path<T>(pub T);
 
@@ -126,10 +127,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let found = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        found
-            .map(|path| Self(path.0))
-            .map_err(|_| Problem::bad_request("The path holds a malformed id"))
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0))
+            .map_err(|_| Problem::bad_request("The path contains a malformed id"))
     }
 }
 
@@ -143,8 +143,8 @@ mod tests {
         name: String,
     }
 
-    fn refusal(body: &[u8]) -> String {
-        serde_json::to_string(&parse::<Named>(body).expect_err("a refusal")).expect("JSON")
+    fn rejection(body: &[u8]) -> String {
+        serde_json::to_string(&parse::<Named>(body).expect_err("a rejection")).expect("JSON")
     }
 
     #[tokio::test]
@@ -162,15 +162,15 @@ mod tests {
                 .body(r#"{"name":"a"}"#.into())
                 .expect("a request");
             let read = Json::<Named>::from_request(request, &()).await;
-            let refused = read.err().map(|problem| problem.status().as_u16());
-            assert_eq!(refused, status, "{kind}, {coding}");
+            let rejected = read.err().map(|problem| problem.status().as_u16());
+            assert_eq!(rejected, status, "{kind}, {coding}");
         }
     }
 
     #[test]
     fn a_missing_or_mistyped_field_is_named_without_its_value() {
-        assert!(refusal(b"{}").contains(r#""errors":{"name":"This field is required"}"#));
-        let mistyped = refusal(br#"{"name": 1234567}"#);
+        assert!(rejection(b"{}").contains(r#""errors":{"name":"This field is required"}"#));
+        let mistyped = rejection(br#"{"name": 1234567}"#);
         assert!(
             mistyped.contains(r#""errors":{"name":"#) && !mistyped.contains("1234567"),
             "{mistyped}"
@@ -178,20 +178,22 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_not_known_is_not_told_by_its_name() {
+    fn the_name_of_an_unknown_field_is_not_quoted() {
         #[derive(Debug, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Strict {}
         let body = br#"{"ada@example.org": 1}"#;
-        let refusal = serde_json::to_string(&parse::<Strict>(body).expect_err("a refusal")).expect("JSON");
-        assert!(
-            refusal.contains("not known here") && !refusal.contains("ada"),
-            "{refusal}"
+        let rejection = parse::<Strict>(body).expect_err("a rejection");
+        assert_eq!(
+            (rejection.status(), rejection.errors().len()),
+            (StatusCode::BAD_REQUEST, 0)
         );
+        let text = serde_json::to_string(&rejection).expect("JSON");
+        assert!(!text.contains("ada"), "{text}");
     }
 
     #[test]
-    fn what_is_not_json_is_a_bad_request() {
+    fn a_body_that_is_not_a_json_object_is_a_bad_request() {
         for body in [
             &b"{"[..],
             b"\xff\xfe{}",
@@ -202,7 +204,7 @@ mod tests {
             br#" ["a"]"#,
         ] {
             assert_eq!(
-                parse::<Named>(body).expect_err("a refusal").status(),
+                parse::<Named>(body).expect_err("a rejection").status(),
                 StatusCode::BAD_REQUEST
             );
         }

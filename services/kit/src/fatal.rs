@@ -1,4 +1,4 @@
-//! Conditions that only a new process can mend.
+//! Conditions that require a new process.
 
 use std::sync::OnceLock;
 
@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 static REASON: OnceLock<String> = OnceLock::new();
 static RAISED: OnceLock<CancellationToken> = OnceLock::new();
 
-/// Asks the process to end with this reason; the first reason is the one that is told.
+/// Ends the process with this reason; only the first reason is logged.
 pub fn raise(reason: impl Into<String>) {
     let _ = REASON.set(reason.into());
     token().cancel();
 }
 
-/// Waits until somebody calls [`raise`], and gives the reason.
+/// Waits for a call of [`raise`], and returns its reason.
 pub async fn raised() -> String {
     token().cancelled().await;
     REASON.get().cloned().unwrap_or_default()

@@ -2,12 +2,14 @@
 
 pub mod cli;
 pub mod database;
+mod email;
 pub mod extract;
 pub mod fatal;
 pub mod grpc;
 pub mod kafka;
 pub mod openapi;
 pub mod outbox;
+pub mod pagination;
 pub mod prefix;
 pub mod problem;
 pub mod serve;
@@ -16,7 +18,9 @@ pub mod testing;
 pub mod token;
 pub mod trace;
 
+pub use email::{Email, EmailError};
 pub use extract::{Json, Path, Query};
+pub use pagination::{Page, Pagination};
 pub use prefix::Prefix;
 pub use problem::{Problem, Result};
 pub use serve::{Limits, ServeArgs, Server};

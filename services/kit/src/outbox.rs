@@ -1,8 +1,8 @@
-//! Events that leave with the transaction that caused them.
+//! Transactional outbox: events that are published if and only if the transaction that caused them commits.
 //!
-//! [`enqueue`] writes an event beside the change; [`relay`] sends what is there. One process relays at a time, and an
-//! event is deleted once the broker has it, so each is published at least once and those of one key in their order.
-//! The schema is [`SCHEMA`], which a service puts into its own migrations.
+//! [`enqueue`] writes an event in the transaction of the change; [`relay`] publishes the events. One process relays at a
+//! time, and an event is deleted once the broker has acknowledged it, so each is published at least once and those of
+//! one key in their order. The schema is [`SCHEMA`], which a service adds to its own migrations.
 
 mod backlog;
 
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     database,
-    kafka::{self, KafkaArgs, Producer, patient_producer},
+    kafka::{self, KafkaArgs, Producer, producer_without_timeout},
     trace::{HEADER, Trace},
 };
 
@@ -38,18 +38,18 @@ pub const SCHEMA: &str = "create table outbox (
     created_at timestamptz not null default now()
 )";
 
-/// The advisory lock of the one relay of a database ("outbox" in ASCII).
+/// The advisory lock of a database's relay ("outbox" in ASCII).
 const LOCK: i64 = 0x6f75_7462_6f78;
-/// How long the leader waits for its database before it gives the lead up.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The largest event, in bytes: what a broker takes by default (1 MB), with room for key and headers.
-const LARGEST: usize = 900_000;
-/// How long the events of a key stay where they are once the broker refused one of them.
-const SET_ASIDE: Duration = Duration::from_secs(60);
-/// Events that are read at once.
+/// Timeout of the leader's database; afterwards it releases the lock.
+const DB_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum size of an event, in bytes: a broker's default limit (1 MB) less key and headers.
+const MAX_EVENT_BYTES: usize = 900_000;
+/// Pause of a key after the broker rejected one of its events.
+const BLOCKED_KEY_RETRY: Duration = Duration::from_secs(60);
+/// Maximum number of events that are read at once.
 const BATCH: i64 = 500;
-/// How often the table is looked at without being told.
-const SLOW_POLL: Duration = Duration::from_secs(2);
+/// Interval at which the table is read without a notification.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 #[derive(sqlx::FromRow)]
 struct Event {
@@ -60,16 +60,16 @@ struct Event {
     traceparent: Option<String>,
 }
 
-/// Writes an event into the transaction that `connection` is in.
+/// Writes an event in the current transaction of `connection`.
 ///
-/// The caller holds the lock of the row that the event is about, so that the events of one key keep their order.
+/// The caller must hold the lock of the row that the event describes, so that the events of one key keep their order.
 ///
 /// # Errors
-/// Those of the database; `Encode` when the event is larger than a broker takes, so that the write fails with it.
+/// Those of the database; `Encode` if the event exceeds a broker's limit, so that the change fails with it.
 pub async fn enqueue(connection: &mut PgConnection, topic: &str, key: &str, payload: &[u8]) -> sqlx::Result<()> {
-    if payload.len() + key.len() > LARGEST {
+    if payload.len() + key.len() > MAX_EVENT_BYTES {
         return Err(sqlx::Error::Encode(
-            format!("an event of {} bytes is larger than {LARGEST}", payload.len()).into(),
+            format!("an event of {} bytes is larger than {MAX_EVENT_BYTES}", payload.len()).into(),
         ));
     }
     let insert = "with event as (insert into outbox (topic, key, payload, traceparent) values ($1, $2, $3, $4))
@@ -84,16 +84,16 @@ pub async fn enqueue(connection: &mut PgConnection, topic: &str, key: &str, payl
         .map(drop)
 }
 
-/// Sends what is in the outbox until `shutdown`; stands by while another process does it.
+/// Publishes the events of the outbox until `shutdown`; waits while another process does.
 ///
 /// # Errors
-/// When the producer's settings are refused; whatever else fails is tried again.
+/// If the producer's settings are invalid; other failures are retried.
 pub async fn relay(pool: PgPool, kafka: KafkaArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
-    drop(patient_producer(&kafka)?);
+    drop(producer_without_timeout(&kafka)?);
     let relaying = async {
         while !shutdown.is_cancelled() {
             if let Err(error) = lead(&pool, &kafka, &shutdown).await {
-                tracing::warn!(error = format!("{error:#}"), "the outbox relay starts over");
+                tracing::warn!(error = format!("{error:#}"), "the outbox relay failed and restarts");
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
@@ -108,24 +108,24 @@ pub async fn relay(pool: PgPool, kafka: KafkaArgs, shutdown: CancellationToken) 
     Ok(())
 }
 
-/// Takes the lock, if it is free, and relays for as long as it is held.
+/// Takes the lock if it is free, and relays for as long as it is held.
 async fn lead(pool: &PgPool, kafka: &KafkaArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
-    // A connection of its own: the lock is the session's, and ends with it.
-    let connection = pool.acquire().await.inspect_err(database::observe)?;
+    // The lock belongs to the session, so the connection is detached from the pool.
+    let connection = pool.acquire().await.inspect_err(database::record_error)?;
     let mut leader = connection.detach();
     if !try_lock(&mut leader).await? {
         let _ = leader.close().await;
         return Ok(());
     }
     tracing::info!("relaying the outbox");
-    let producer = patient_producer(kafka)?;
+    let producer = producer_without_timeout(kafka)?;
     let led = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         led = send_all(pool, &mut leader, &producer) => led,
     };
-    // What is still queued must not follow the events of the next leader.
+    // Queued events must not be sent after those of the next leader.
     producer.purge(PurgeConfig::default().queue().inflight());
-    let _ = timeout(PATIENCE, leader.close()).await;
+    let _ = timeout(DB_TIMEOUT, leader.close()).await;
     led
 }
 
@@ -139,25 +139,25 @@ async fn try_lock(leader: &mut PgConnection) -> sqlx::Result<bool> {
 async fn send_all(pool: &PgPool, leader: &mut PgConnection, producer: &Producer) -> anyhow::Result<()> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen("outbox").await?;
-    let mut refused = Refused::default();
+    let mut blocked = BlockedKeys::default();
     loop {
-        let batch = read_batch(leader, refused.keys()).await?;
+        let batch = read_batch(leader, blocked.keys()).await?;
         metrics::gauge!("outbox_batch").set(batch.len() as f64);
         if batch.is_empty() {
             tokio::select! {
-                told = listener.try_recv() => { told?; }
-                () = sleep(SLOW_POLL) => {}
+                notification = listener.try_recv() => { notification?; }
+                () = sleep(POLL_INTERVAL) => {}
             }
-            // A commit often brings several notices; one look serves them all.
+            // A commit often sends several notifications; one read serves them all.
             while listener.next_buffered().is_some() {}
             continue;
         }
-        let mut rest = batch;
-        while !rest.is_empty() {
-            let (round, later) = first_of_each_key(rest);
-            refused.add(send_round(&round, leader, producer).await?);
-            rest = later;
-            rest.retain(|event| !refused.keys.contains(&event.key));
+        let mut remaining = batch;
+        while !remaining.is_empty() {
+            let (round, later) = first_of_each_key(remaining);
+            blocked.add(send_round(&round, leader, producer).await?);
+            remaining = later;
+            remaining.retain(|event| !blocked.keys.contains(&event.key));
         }
     }
 }
@@ -165,20 +165,20 @@ async fn send_all(pool: &PgPool, leader: &mut PgConnection, producer: &Producer)
 async fn read_batch(leader: &mut PgConnection, without: &[String]) -> anyhow::Result<Vec<Event>> {
     let oldest = "select id, topic, key, payload, traceparent from outbox where key <> all($2) order by id limit $1";
     let reading = sqlx::query_as(oldest).bind(BATCH).bind(without).fetch_all(leader);
-    Ok(timeout(PATIENCE, reading).await.context("the database is silent")??)
+    Ok(timeout(DB_TIMEOUT, reading).await.context("database timeout")??)
 }
 
-/// Keys of which the broker refused an event for ever: they wait, in their order, and hold up no other key.
+/// Keys with an event that the broker rejects permanently: their events wait in order and do not block other keys.
 #[derive(Default)]
-struct Refused {
+struct BlockedKeys {
     keys: Vec<String>,
     since: Option<Instant>,
 }
 
-impl Refused {
-    /// The keys to leave alone; after a while none, so that a raised limit of the broker is found.
+impl BlockedKeys {
+    /// Returns the keys to skip; none after [`BLOCKED_KEY_RETRY`], so that a raised limit of the broker takes effect.
     fn keys(&mut self) -> &[String] {
-        if self.since.is_some_and(|since| since.elapsed() >= SET_ASIDE) {
+        if self.since.is_some_and(|since| since.elapsed() >= BLOCKED_KEY_RETRY) {
             *self = Self::default();
         }
         &self.keys
@@ -192,21 +192,22 @@ impl Refused {
     }
 }
 
-/// Splits off the first event of each key: a key's next event is sent only after the one before it is acknowledged.
+/// Splits off the first event of each key: a key's next event is sent only after the previous one is acknowledged.
 fn first_of_each_key(events: Vec<Event>) -> (Vec<Event>, Vec<Event>) {
-    let mut seen = HashSet::new();
+    let mut keys = HashSet::new();
     events
         .into_iter()
-        .partition(|event| seen.insert((event.topic.clone(), event.key.clone())))
+        .partition(|event| keys.insert((event.topic.clone(), event.key.clone())))
 }
 
-/// Sends events of different keys together and deletes those that the broker has; gives the keys of those it refused.
+/// Sends events of different keys together, deletes those that the broker acknowledged, and returns the keys of those it
+/// rejected.
 ///
-/// The next event of a key is sent only after the deletion of the one before, on the connection that has the lock. So
-/// a leader that lost the lock, and does not know it yet, can repeat an event but not overtake one.
+/// The next event of a key is sent only after the deletion of the previous one, on the connection that has the lock. So
+/// a leader that has lost the lock without noticing can repeat an event but not overtake one.
 async fn send_round(round: &[Event], leader: &mut PgConnection, producer: &Producer) -> anyhow::Result<Vec<String>> {
     let sending = join_all(round.iter().map(|event| async move {
-        let mut span = kafka::sending(&event.topic, event.traceparent.as_deref());
+        let mut span = kafka::producer_span(&event.topic, event.traceparent.as_deref());
         let trace = span.trace().to_string();
         let record = FutureRecord::to(&event.topic)
             .key(&event.key)
@@ -216,17 +217,17 @@ async fn send_round(round: &[Event], leader: &mut PgConnection, producer: &Produ
                 value: Some(trace.as_bytes()),
             }));
         let sent = producer.send(record, Duration::from_secs(10)).await;
-        kafka::sent(&mut span, &sent);
+        kafka::record_delivery(&mut span, &sent);
         sent.map(|_| event.id).map_err(|(error, _)| error)
     }));
     tokio::pin!(sending);
-    // While a broker is away, the lock is looked after: without it, another leader may be sending already.
+    // While a broker is unreachable, check the lock: without it, another leader may be sending already.
     let results = loop {
         tokio::select! {
             results = &mut sending => break results,
             () = sleep(Duration::from_secs(2)) => {
-                let alive = timeout(PATIENCE, leader.ping()).await.context("the database is silent")?;
-                alive.context("the relay's lock is lost")?;
+                let alive = timeout(DB_TIMEOUT, leader.ping()).await.context("database timeout")?;
+                alive.context("the relay lost its lock")?;
             }
         }
     };
@@ -237,24 +238,24 @@ async fn send_round(round: &[Event], leader: &mut PgConnection, producer: &Produ
     let deletion = sqlx::query("delete from outbox where id = any($1)")
         .bind(&sent)
         .execute(leader);
-    timeout(PATIENCE, deletion).await.context("the database is silent")??;
+    timeout(DB_TIMEOUT, deletion).await.context("database timeout")??;
     metrics::counter!("outbox_sent_total").increment(sent.len() as u64);
-    let mut refused = Vec::new();
+    let mut rejected = Vec::new();
     for (event, result) in round.iter().zip(results) {
         let Err(error) = result else { continue };
         metrics::counter!("outbox_failures_total").increment(1);
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::MessageSizeTooLarge) {
-            bail!("an event could not be sent: {error}");
+            bail!("an event could not be published: {error}");
         }
         tracing::error!(
             outbox.id = event.id,
             kafka.topic = event.topic,
             event.bytes = event.payload.len(),
-            "the broker refuses an event as too large; it waits with the later ones of its key: raise max.message.bytes"
+            "the broker rejects an event as too large; it blocks the later ones of its key: raise max.message.bytes"
         );
-        refused.push(event.key.clone());
+        rejected.push(event.key.clone());
     }
-    Ok(refused)
+    Ok(rejected)
 }
 
 #[cfg(test)]
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_holds_one_event_of_each_key_and_the_oldest() {
+    fn a_round_has_the_oldest_event_of_each_key() {
         let events = vec![event(1, "a"), event(2, "b"), event(3, "a"), event(4, "a")];
         let (round, later) = first_of_each_key(events);
         let ids = |events: &[Event]| events.iter().map(|event| event.id).collect::<Vec<_>>();

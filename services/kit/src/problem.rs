@@ -1,4 +1,4 @@
-//! Errors as HTTP answers: problem details for HTTP APIs (RFC 9457).
+//! Errors as HTTP responses: problem details for HTTP APIs (RFC 9457).
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,28 +12,28 @@ use utoipa::ToSchema;
 
 use crate::database;
 
-/// What a handler gives: an answer, or the problem that is answered instead.
+/// The result of a handler: a response, or a problem.
 pub type Result<T> = std::result::Result<T, Problem>;
 
-/// An error as the client sees it.
+/// An error as the client receives it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// A URI of the kind of problem; `about:blank` says that the status tells all.
+    /// A URI of the type of problem; `about:blank` if the status says everything.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The status in words.
+    /// The status as text.
     title: String,
     /// The HTTP status.
     status: u16,
-    /// What went wrong, for a person.
+    /// What went wrong, as a sentence for a person.
     detail: String,
-    /// For a validation error: the message for each field.
+    /// For a validation error: a message for each invalid field.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     errors: BTreeMap<String, String>,
 }
 
 impl Problem {
-    /// A problem with any status.
+    /// Creates a problem with any status.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             kind: "about:blank",
@@ -44,12 +44,12 @@ impl Problem {
         }
     }
 
-    /// 400: the request makes no sense.
+    /// 400: the request is malformed.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 400 with a message for each field that is wrong.
+    /// 400 with a message for each invalid field.
     pub fn validation(errors: BTreeMap<String, String>) -> Self {
         Self {
             errors,
@@ -62,27 +62,27 @@ impl Problem {
         Self::validation(BTreeMap::from([(name.into(), message.into())]))
     }
 
-    /// 401: nobody, or a token that does not hold.
+    /// 401: no token, or an invalid one.
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "A valid access token is required")
     }
 
-    /// 403: somebody who may not.
+    /// 403: the user's role does not allow the request.
     pub fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "Your role does not allow this")
     }
 
-    /// 404: what was looked up is not there.
+    /// 404: the resource does not exist.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// 409: the state of the resource forbids it.
+    /// 409: the state of the resource does not allow the request.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
-    /// 412: a precondition, such as If-Match, does not hold.
+    /// 412: a precondition, such as If-Match, is not met.
     pub fn precondition_failed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, detail)
     }
@@ -92,7 +92,7 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large")
     }
 
-    /// 422: well-formed, and yet it cannot be done.
+    /// 422: well-formed, but it cannot be processed.
     pub fn unprocessable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
@@ -102,33 +102,33 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
     }
 
-    /// 503 with Retry-After: a part is missing for now.
+    /// 503 with Retry-After: a dependency is temporarily unavailable.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
-    /// 504: a peer took too long.
+    /// 504: a peer exceeded its time limit.
     pub fn timeout(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, detail)
     }
 
-    /// 500: logs the error and tells the client nothing of it.
+    /// 500: logs the error and hides it from the client.
     pub fn internal(error: impl fmt::Display) -> Self {
         tracing::error!(error = %error, "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side")
     }
 
-    /// The status that is answered.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// What went wrong, in words.
+    /// Returns what went wrong, as text.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The message for each field, for a validation error.
+    /// Returns the message of each invalid field.
     pub fn errors(&self) -> &BTreeMap<String, String> {
         &self.errors
     }
@@ -156,17 +156,17 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A database error that no handler expected; 503 when the database cannot be reached or is too busy.
+/// A database error that no handler expected: 503 if it is transient, 500 otherwise.
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        database::observe(&error);
+        database::record_error(&error);
         if database::is_unreachable(&error) {
-            tracing::warn!(error = %database::describe(&error), "the database cannot be reached");
-            return Self::unavailable("The database cannot be reached; try again in a moment");
+            tracing::warn!(error = %database::describe(&error), "the database is unreachable");
+            return Self::unavailable("The database is unreachable; try again in a moment");
         }
-        if database::is_passing(&error) {
-            tracing::warn!(error = %database::describe(&error), "a statement gave way to another one");
-            return Self::unavailable("The database is busy with what this needs; try again in a moment");
+        if database::is_transient(&error) {
+            tracing::warn!(error = %database::describe(&error), "a statement was aborted because of concurrent ones");
+            return Self::unavailable("The database is busy with concurrent changes; try again in a moment");
         }
         Self::internal(database::describe(&error))
     }

@@ -1,4 +1,4 @@
-//! What tests of services share.
+//! Helpers for tests of services.
 
 mod collector;
 mod document;
@@ -15,13 +15,13 @@ use uuid::Uuid;
 
 use crate::token::{Claims, ISSUER, Role, Verifier};
 
-pub use collector::{Collected, Collector};
+pub use collector::{CollectedSpan, Collector};
 pub use document::document_faults;
 
 /// The audience of [`TestTokens`].
 pub const AUDIENCE: &str = "patient-management";
 
-/// A database of a test's own, on the server that `TEST_DATABASE_URL` (a superuser's) names.
+/// A database for one test, on the server of `TEST_DATABASE_URL` (a superuser's address).
 pub struct TestDatabase {
     /// Connections to the new, empty database.
     pub pool: PgPool,
@@ -32,15 +32,15 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Creates the database; without `TEST_DATABASE_URL` it says that the test is skipped and gives none.
+    /// Creates the database; `None` if there is no server and [`prerequisite`] allows to skip the test.
     ///
     /// # Panics
-    /// When the server is given and cannot be used: a test must not pass for that.
+    /// If there is no server, or it cannot be used: a test must not pass because of that.
     pub async fn create() -> Option<Self> {
-        let Ok(server) = std::env::var("TEST_DATABASE_URL") else {
-            eprintln!("skipped: TEST_DATABASE_URL is not set");
-            return None;
-        };
+        let server = prerequisite(
+            "TEST_DATABASE_URL",
+            "run scripts/test services, or start a server with scripts/postgres start DIR",
+        )?;
         let name = format!("test_{}", Uuid::new_v4().simple());
         let mut admin = PgConnection::connect(&server)
             .await
@@ -65,7 +65,7 @@ impl TestDatabase {
         })
     }
 
-    /// Drops the database, whoever is still connected.
+    /// Drops the database, with its open connections.
     pub async fn drop(self) {
         self.pool.close().await;
         if let Ok(mut admin) = PgConnection::connect(&self.server).await {
@@ -75,7 +75,29 @@ impl TestDatabase {
     }
 }
 
-/// A signing key of a test's own, and tokens made with it.
+/// Returns the environment variable that a test requires; `None` if it is not set and `ALLOW_SKIP=1`.
+///
+/// # Panics
+/// If it is not set, so that a test that did not run never passes; `hint` says what to do.
+pub fn prerequisite(variable: &str, hint: &str) -> Option<String> {
+    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    if value.is_none() {
+        skip(&format!("{variable} is not set: {hint}"));
+    }
+    value
+}
+
+/// Reports that a test is skipped because a prerequisite is missing.
+///
+/// # Panics
+/// Unless `ALLOW_SKIP=1`.
+pub fn skip(reason: &str) {
+    let allowed = std::env::var("ALLOW_SKIP").is_ok_and(|value| value == "1");
+    assert!(allowed, "{reason}; ALLOW_SKIP=1 skips the tests that require it");
+    eprintln!("skipped: {reason}");
+}
+
+/// A signing key for one test, and tokens signed with it.
 pub struct TestTokens {
     key: EncodingKey,
     id: String,
@@ -88,7 +110,7 @@ impl Default for TestTokens {
 }
 
 impl TestTokens {
-    /// Makes a new P-256 key.
+    /// Generates a P-256 key.
     pub fn new() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key pair");
         let pkcs8 = pair.to_pkcs8v1().expect("PKCS#8");
@@ -98,24 +120,24 @@ impl TestTokens {
         }
     }
 
-    /// The public key, as auth-service would publish it.
+    /// Returns the public key as auth-service would publish it.
     pub fn jwks(&self) -> JwkSet {
         let mut jwk = Jwk::from_encoding_key(&self.key, Algorithm::ES256).expect("a JWK");
         jwk.common.key_id = Some(self.id.clone());
         JwkSet { keys: vec![jwk] }
     }
 
-    /// A verifier that trusts these tokens.
+    /// Returns a verifier that accepts these tokens.
     pub fn verifier(&self) -> Verifier {
         Verifier::from_jwks(&self.jwks(), AUDIENCE)
     }
 
-    /// Claims that hold for the next minutes, of a new user.
+    /// Returns the claims of a new user, valid for the next 15 minutes.
     pub fn claims(&self, role: Role) -> Claims {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         Claims {
             sub: Uuid::new_v4(),
-            email: "somebody@example.org".into(),
+            email: "user@example.org".into(),
             role,
             iss: ISSUER.into(),
             aud: AUDIENCE.into(),
@@ -126,7 +148,7 @@ impl TestTokens {
         }
     }
 
-    /// A token with any claims.
+    /// Signs any claims.
     pub fn sign(&self, claims: &Claims) -> String {
         let header = Header {
             kid: Some(self.id.clone()),
@@ -135,7 +157,7 @@ impl TestTokens {
         encode(&header, claims, &self.key).expect("a token")
     }
 
-    /// A token that holds, of a new user with this role.
+    /// Returns a valid token of a new user with this role.
     pub fn token(&self, role: Role) -> String {
         self.sign(&self.claims(role))
     }

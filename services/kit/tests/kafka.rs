@@ -10,12 +10,12 @@ use std::{
 
 use async_trait::async_trait;
 use kit::{
-    kafka::{self, Handler, Incoming, KafkaArgs, Outcome, Security},
+    kafka::{self, Handled, Handler, KafkaArgs, Message, Security},
     outbox,
     testing::TestDatabase,
 };
 use rdkafka::{
-    ClientConfig, Message,
+    ClientConfig, Message as _,
     consumer::{Consumer, StreamConsumer},
     message::{Header, Headers, OwnedHeaders},
     mocking::MockCluster,
@@ -33,17 +33,17 @@ struct Notes {
 
 #[async_trait]
 impl Handler for Notes {
-    async fn handle(&self, message: &Incoming<'_>) -> anyhow::Result<Outcome> {
+    async fn handle(&self, message: &Message<'_>) -> anyhow::Result<Handled> {
         let payload = String::from_utf8_lossy(message.payload).into_owned();
         if payload == "fails once" && !std::mem::replace(&mut *self.failed.lock().expect("a flag"), true) {
             anyhow::bail!("not now");
         }
         if payload == "poison" && !message.topic.ends_with(".dlq") {
-            return Ok(Outcome::Poison("it cannot be decoded".into()));
+            return Ok(Handled::Poison("it cannot be decoded".into()));
         }
         let key = String::from_utf8_lossy(message.key).into_owned();
         self.seen.lock().expect("the notes").push((key, payload));
-        Ok(Outcome::Done)
+        Ok(Handled::Done)
     }
 }
 
@@ -153,12 +153,12 @@ struct Stubborn {
 
 #[async_trait]
 impl Handler for Stubborn {
-    async fn handle(&self, message: &Incoming<'_>) -> anyhow::Result<Outcome> {
+    async fn handle(&self, message: &Message<'_>) -> anyhow::Result<Handled> {
         let payload = String::from_utf8_lossy(message.payload).into_owned();
         anyhow::ensure!(payload != "stubborn" || self.healed.load(Ordering::SeqCst), "not now");
         let place = format!("{}/{}", message.partition, message.offset);
         self.seen.lock().expect("the notes").push((place, payload));
-        Ok(Outcome::Done)
+        Ok(Handled::Done)
     }
 }
 

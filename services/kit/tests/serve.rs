@@ -110,7 +110,7 @@ async fn a_stop_fails_readiness_first_then_drains_then_ends_the_backgrounds() {
         }),
     );
     let running = start(routes, 64, |server| {
-        server.background("producer", |shutdown| async move {
+        server.background_task("producer", |shutdown| async move {
             shutdown.cancelled().await;
             flag.store(true, Ordering::SeqCst);
             Ok(())

@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use kit::{
     Json, Path, Problem, ServeArgs, Server, telemetry,
-    testing::{Collected, Collector, exposition},
+    testing::{CollectedSpan, Collector, exposition},
     trace::{HEADER, Kind, Span, Trace},
 };
 use tower::ServiceExt;
@@ -51,7 +51,7 @@ async fn ask(service: &Router, method: &str, path: &str, traceparent: Option<&st
     (status, String::from_utf8_lossy(&body).into_owned())
 }
 
-fn only<'a>(spans: &'a [Collected], name: &str) -> &'a Collected {
+fn only<'a>(spans: &'a [CollectedSpan], name: &str) -> &'a CollectedSpan {
     let named: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
     assert_eq!(named.len(), 1, "spans named {name} of {spans:#?}");
     named[0]
@@ -60,7 +60,7 @@ fn only<'a>(spans: &'a [Collected], name: &str) -> &'a Collected {
 #[tokio::test(flavor = "multi_thread")]
 async fn spans_reach_the_collector_with_their_parents_and_without_anything_personal() {
     let collector = Arc::new(Collector::start().await);
-    telemetry::export_traces("a-service", &collector.endpoint).expect("a good endpoint");
+    telemetry::start_trace_export("a-service", &collector.endpoint).expect("a good endpoint");
     let service = service();
 
     ask(&service, "GET", "/patients/jane@example.org?search=jane", Some(CALLER)).await;
@@ -69,7 +69,7 @@ async fn spans_reach_the_collector_with_their_parents_and_without_anything_perso
     let unsampled = CALLER.replace("4bf9", "5bf9").replace("-01", "-00");
     ask(&service, "GET", "/patients/1", Some(&unsampled)).await;
     ask(&service, "GET", "/health/live", None).await;
-    telemetry::finish().await;
+    telemetry::shutdown().await;
 
     let caller = Trace::parse(CALLER).expect("a good header");
     // Other tests of this process are seen by the collector, too.

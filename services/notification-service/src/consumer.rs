@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use contracts::topics::{NOTIFICATION_GROUP, PATIENT, PATIENT_DLQ};
 use kit::{
     database,
-    kafka::{Handler, Incoming, KafkaArgs, Outcome, TopicSpec, consume, ensure_topics},
+    kafka::{Handled, Handler, KafkaArgs, Message, TopicSpec, consume, ensure_topics},
 };
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -48,14 +48,14 @@ pub struct Receiver {
 
 #[async_trait]
 impl Handler for Receiver {
-    async fn handle(&self, message: &Incoming<'_>) -> anyhow::Result<Outcome> {
+    async fn handle(&self, message: &Message<'_>) -> anyhow::Result<Handled> {
         let event = match Event::decode(message.payload) {
             Ok(event) => event,
-            Err(reason) => return Ok(Outcome::Poison(reason.to_string())),
+            Err(reason) => return Ok(Handled::Poison(reason.to_string())),
         };
-        let received = database::patiently(inbox::receive(&self.pool, &event)).await;
+        let received = database::with_timeout(inbox::receive(&self.pool, &event)).await;
         let received = received.map_err(|error| {
-            database::observe(&error);
+            database::record_error(&error);
             anyhow::anyhow!("the notification could not be written: {}", database::describe(&error))
         })?;
         if received == Received::Queued {
@@ -63,6 +63,6 @@ impl Handler for Receiver {
         }
         metrics::counter!("notification_events_total", "outcome" => received.as_str()).increment(1);
         tracing::debug!(event.id = %event.event_id, patient.id = %event.patient_id, outcome = received.as_str(), "event");
-        Ok(Outcome::Done)
+        Ok(Handled::Done)
     }
 }

@@ -81,8 +81,8 @@ async fn main() -> anyhow::Result<()> {
         .database(&pool)
         .kafka(&broker)
         .tokens(&verifier)
-        .background("consumer", |shutdown| consumer::run(settings.kafka, receiver, shutdown))
-        .background("sender", |shutdown| sender.run(shutdown))
+        .background_task("consumer", |shutdown| consumer::run(settings.kafka, receiver, shutdown))
+        .background_task("sender", |shutdown| sender.run(shutdown))
         .run()
         .await
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kit::database::{self, patiently};
+use kit::database::{self, with_timeout};
 use sqlx::{FromRow, PgPool};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ impl<S: Sink> Sender<S> {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(error) => {
-                    database::observe(&error);
+                    database::record_error(&error);
                     tracing::warn!(error = %database::describe(&error), "notifications cannot be read; trying again");
                 }
             }
@@ -57,7 +57,7 @@ impl<S: Sink> Sender<S> {
     /// # Errors
     /// Those of the database. A letter whose success could not be written down is sent again when its lease ends.
     pub async fn send_next(&self) -> sqlx::Result<bool> {
-        let Some(due) = patiently(take(&self.pool)).await? else {
+        let Some(due) = with_timeout(take(&self.pool)).await? else {
             return Ok(false);
         };
         let kind = Kind::try_from(due.kind).map_err(|reason| sqlx::Error::Decode(reason.into()))?;
@@ -72,17 +72,17 @@ impl<S: Sink> Sender<S> {
         let delivery = tokio::time::timeout(DELIVERY_TIMEOUT, self.sink.deliver(&letter)).await;
         let outcome = match delivery.map_err(anyhow::Error::from).and_then(|result| result) {
             Ok(()) => {
-                patiently(finish(&self.pool, due.id, "SENT")).await?;
+                with_timeout(finish(&self.pool, due.id, "SENT")).await?;
                 "sent"
             }
             Err(error) if due.attempts >= MAX_ATTEMPTS => {
                 tracing::error!(notification.id = %due.id, attempts = due.attempts, %error, "notification given up");
-                patiently(finish(&self.pool, due.id, "FAILED")).await?;
+                with_timeout(finish(&self.pool, due.id, "FAILED")).await?;
                 "failed"
             }
             Err(error) => {
                 tracing::warn!(notification.id = %due.id, attempts = due.attempts, %error, "notification not sent yet");
-                patiently(postpone(&self.pool, due.id, due.attempts)).await?;
+                with_timeout(postpone(&self.pool, due.id, due.attempts)).await?;
                 "postponed"
             }
         };

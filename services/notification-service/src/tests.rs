@@ -10,10 +10,10 @@ use contracts::patient::events::PatientEvent;
 use http::{Request, StatusCode};
 use kit::{
     Role, database,
-    kafka::{Handler, Incoming, Outcome},
+    kafka::{Handled, Handler, Message},
     testing::{TestDatabase, TestTokens},
 };
-use prost::Message;
+use prost::Message as _;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -102,8 +102,8 @@ impl Service {
         Sender::new(self.database.pool.clone(), self.mailbox.clone(), self.wake.clone())
     }
 
-    async fn deliver(&self, payload: &[u8]) -> Outcome {
-        let message = Incoming {
+    async fn deliver(&self, payload: &[u8]) -> Handled {
+        let message = Message {
             topic: "patient",
             partition: 0,
             offset: 7,
@@ -180,7 +180,7 @@ async fn each_event_is_told_once_and_the_recipient_is_forgotten() {
         event(patient, "PATIENT_DELETED", 3).encode_to_vec(),
     ];
     for message in events.iter().chain(&events) {
-        assert_eq!(service.deliver(message).await, Outcome::Done);
+        assert_eq!(service.deliver(message).await, Handled::Done);
     }
     assert_eq!(
         service.notifications(patient).await,
@@ -215,7 +215,7 @@ async fn nobody_is_told_old_news_or_anything_after_the_farewell() {
         ("PATIENT_UPDATED", 4),
     ] {
         let message = event(patient, event_type, version).encode_to_vec();
-        assert_eq!(service.deliver(&message).await, Outcome::Done);
+        assert_eq!(service.deliver(&message).await, Handled::Done);
     }
     assert_eq!(
         service.notifications(patient).await,
@@ -309,7 +309,7 @@ async fn a_deletion_without_an_address_leaves_its_tombstone_and_the_unreadable_i
         email: String::new(),
         ..event(patient, "PATIENT_DELETED", 2)
     };
-    assert_eq!(service.deliver(&nameless.encode_to_vec()).await, Outcome::Done);
+    assert_eq!(service.deliver(&nameless.encode_to_vec()).await, Handled::Done);
     service
         .deliver(&event(patient, "PATIENT_UPDATED", 3).encode_to_vec())
         .await;
@@ -329,7 +329,7 @@ async fn a_deletion_without_an_address_leaves_its_tombstone_and_the_unreadable_i
         b"\xff".to_vec(),
         Vec::new(),
     ] {
-        let Outcome::Poison(reason) = service.deliver(&message).await else {
+        let Handled::Poison(reason) = service.deliver(&message).await else {
             panic!("it must be poison")
         };
         assert!(!reason.contains("Ada") && !reason.is_empty(), "{reason}");

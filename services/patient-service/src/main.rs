@@ -42,19 +42,19 @@ async fn main() -> anyhow::Result<()> {
         .database(&pool)
         .tokens(&verifier)
         .kafka(&producer)
-        .report("billing", {
+        .informational_check("billing", {
             let billing = billing.clone();
             move || {
                 let billing = billing.clone();
                 async move { billing.check().await }
             }
         })
-        .background("reconciler", {
+        .background_task("reconciler", {
             let pool = pool.clone();
             |shutdown| billing::reconcile(pool, billing, shutdown)
         })
-        .background("topics", |shutdown| app::ensure_topics(topics, shutdown))
-        .background("outbox", |shutdown| outbox::relay(pool, kafka_args, shutdown))
+        .background_task("topics", |shutdown| app::ensure_topics(topics, shutdown))
+        .background_task("outbox", |shutdown| outbox::relay(pool, kafka_args, shutdown))
         .run()
         .await
 }

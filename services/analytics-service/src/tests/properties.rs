@@ -45,7 +45,7 @@ fn any_order_with_any_repetition_ends_in_the_newest_state() {
                 })
                 .collect();
             for index in &order {
-                prop_assert_eq!(service.deliver(&messages[*index]).await, Outcome::Done);
+                prop_assert_eq!(service.deliver(&messages[*index]).await, Handled::Done);
             }
             let known: (i64, Option<i32>, bool) =
                 sqlx::query_as("select version, birth_year, deleted from patients where patient_id = $1")

@@ -85,7 +85,7 @@ pub fn server(gateway: Gateway, origins: &str) -> Server {
     };
     Server::new("api-gateway", &arguments)
         .routes(router(gateway, &origins.parse().unwrap()))
-        .own_fallback()
+        .custom_fallback()
         .management(([127, 0, 0, 1], 0).into())
 }
 

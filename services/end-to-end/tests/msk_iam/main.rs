@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use end_to_end::{Broker, Listener, free_port, until};
-use kit::kafka::{self, Handler, IamArgs, Incoming, KafkaArgs, Outcome, Security};
+use kit::kafka::{self, Handled, Handler, IamArgs, KafkaArgs, Message, Security};
 use rdkafka::producer::FutureRecord;
 use tokio_util::sync::CancellationToken;
 
@@ -77,10 +77,10 @@ struct Seen(Arc<Mutex<Vec<String>>>);
 
 #[async_trait]
 impl Handler for Seen {
-    async fn handle(&self, message: &Incoming<'_>) -> anyhow::Result<Outcome> {
+    async fn handle(&self, message: &Message<'_>) -> anyhow::Result<Handled> {
         let text = String::from_utf8_lossy(message.payload).into_owned();
         self.0.lock().expect("the notes").push(text);
-        Ok(Outcome::Done)
+        Ok(Handled::Done)
     }
 }
 
@@ -120,7 +120,7 @@ async fn a_token_of_another_secret_opens_nothing_and_so_does_a_server_that_nobod
     let system = System::start().await;
     let wrong = kafka::producer(&system.args("another-secret")).expect("a producer");
     until("the door to refuse", Duration::from_secs(30), async || {
-        kafka::reachable(&wrong).await.is_err() && system.door.refused() > 0
+        kafka::ping(&wrong).await.is_err() && system.door.refused() > 0
     })
     .await;
 
@@ -128,7 +128,7 @@ async fn a_token_of_another_secret_opens_nothing_and_so_does_a_server_that_nobod
     stranger.ca_file = None;
     let distrustful = kafka::producer(&stranger).expect("a producer");
     until("the client to break off", Duration::from_secs(30), async || {
-        kafka::reachable(&distrustful).await.is_err() && system.door.broken_off() > 0
+        kafka::ping(&distrustful).await.is_err() && system.door.broken_off() > 0
     })
     .await;
     assert_eq!(system.door.let_in(), 0);

@@ -1,25 +1,25 @@
-//! The caller's end.
+//! The client side of a call.
 
 use std::future::Future;
 
 use tonic::{Code, Status};
 
-use super::{Call, End};
+use super::{Call, Side};
 use crate::trace::{Kind, Span};
 
-/// Makes one call of `service`/`method`: `work` runs in a client span, and its outcome is counted.
+/// Runs `work`, one call of `service`/`method`, in a client span and counts its outcome.
 ///
-/// `work` builds the request, too, so that [`crate::trace::Trace::current`] is what the peer must be told.
+/// `work` also builds the request, so that [`crate::trace::Trace::current`] is the trace to send to the peer.
 ///
 /// # Errors
-/// What `work` gives.
-pub async fn observed<T>(
+/// Those of `work`.
+pub async fn traced_call<T>(
     service: &'static str,
     method: &'static str,
     work: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
     let span = Span::child(Kind::Client, format!("{service}/{method}"));
-    let mut call = Call::started(End::Client, service, method, span);
+    let mut call = Call::start(Side::Client, service, method, span);
     let result = call.span.scope(work).await;
     call.ended(result.as_ref().map_or_else(Status::code, |_| Code::Ok));
     result

@@ -1,6 +1,6 @@
-//! gRPC: what each call adds to traces and metrics, on both ends.
+//! Spans and metrics of gRPC calls, on both sides.
 //!
-//! Metrics are named as grpc-ecosystem's go-grpc-prometheus names them, with the labels `service`, `method` and `code`.
+//! The names of the metrics are those of grpc-ecosystem's go-grpc-prometheus, with the labels `service`, `method` and `code`.
 
 mod client;
 mod server;
@@ -9,43 +9,43 @@ use std::time::Instant;
 
 use tonic::Code;
 
-pub use client::observed;
-pub use server::Observe;
+pub use client::traced_call;
+pub use server::TelemetryLayer;
 
 use crate::trace::Span;
 
-/// Which end of a call is counted.
+/// The side of a call that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum Side {
     Server,
     Client,
 }
 
-/// A call that is under way; it is counted, and its span ends, when this is dropped.
+/// A call in progress; it is counted, and its span ends, when this is dropped.
 #[derive(Debug)]
 struct Call {
-    end: End,
+    side: Side,
     service: String,
     method: String,
     span: Span,
     started: Instant,
-    /// A call that is dropped before it ended was cancelled.
+    /// Cancelled, unless the call ends before it is dropped.
     code: Code,
 }
 
 impl Call {
-    fn started(end: End, service: &str, method: &str, mut span: Span) -> Self {
+    fn start(side: Side, service: &str, method: &str, mut span: Span) -> Self {
         span.set("rpc.system", "grpc");
         span.set("rpc.service", service.to_owned());
         span.set("rpc.method", method.to_owned());
-        let started = match end {
-            End::Server => "grpc_server_started_total",
-            End::Client => "grpc_client_started_total",
+        let started = match side {
+            Side::Server => "grpc_server_started_total",
+            Side::Client => "grpc_client_started_total",
         };
         let (service, method) = (service.to_owned(), method.to_owned());
         metrics::counter!(started, "service" => service.clone(), "method" => method.clone()).increment(1);
         Self {
-            end,
+            side,
             service,
             method,
             span,
@@ -62,13 +62,13 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.span.set("rpc.grpc.status_code", i64::from(i32::from(self.code)));
-        let server = self.end == End::Server;
-        if failed(self.code, server) {
+        let server = self.side == Side::Server;
+        if is_failure(self.code, server) {
             self.span.fail(name(self.code));
         }
-        let (handled, seconds) = match self.end {
-            End::Server => ("grpc_server_handled_total", "grpc_server_handling_seconds"),
-            End::Client => ("grpc_client_handled_total", "grpc_client_handling_seconds"),
+        let (handled, seconds) = match self.side {
+            Side::Server => ("grpc_server_handled_total", "grpc_server_handling_seconds"),
+            Side::Client => ("grpc_client_handled_total", "grpc_client_handling_seconds"),
         };
         let labels = [
             ("service", std::mem::take(&mut self.service)),
@@ -80,9 +80,9 @@ impl Drop for Call {
     }
 }
 
-/// Whether a status is the failure of this end: the caller's mistakes are no failures of a server (OpenTelemetry's
+/// Returns whether a status is a failure of this side: a client's errors are not failures of the server (OpenTelemetry's
 /// semantic conventions for gRPC).
-fn failed(code: Code, server: bool) -> bool {
+fn is_failure(code: Code, server: bool) -> bool {
     if server {
         matches!(
             code,
@@ -98,7 +98,7 @@ fn failed(code: Code, server: bool) -> bool {
     }
 }
 
-/// The code's name, as go-grpc-prometheus writes it.
+/// Returns the code's name as in go-grpc-prometheus.
 fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

@@ -1,4 +1,4 @@
-//! The end that is called: a layer around all services of a server.
+//! The server side of a call: a layer around all services of a server.
 
 use std::{
     collections::HashSet,
@@ -17,30 +17,31 @@ use prost_types::FileDescriptorSet;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
-use super::{Call, End};
+use super::{Call, Side};
 use crate::trace::{HEADER, Kind, Span};
 
-type Known = Arc<HashSet<(String, String)>>;
+/// Services and methods.
+type Methods = Arc<HashSet<(String, String)>>;
 
-/// Gives each call its span, its log line's trace, and its place in the metrics.
+/// A layer that records each call as a span and in the metrics.
 #[derive(Debug, Clone)]
-pub struct Observe {
-    known: Known,
+pub struct TelemetryLayer {
+    methods: Methods,
 }
 
-impl Observe {
-    /// A layer that knows the methods of these descriptors; all others are counted together, as "other".
+impl TelemetryLayer {
+    /// Creates a layer for the methods of these descriptors; all others are counted together, as "other".
     ///
     /// # Errors
-    /// When a descriptor cannot be decoded.
+    /// If a descriptor cannot be decoded.
     pub fn new(descriptors: &[&[u8]]) -> anyhow::Result<Self> {
-        let mut known = HashSet::new();
+        let mut methods = HashSet::new();
         for descriptor in descriptors {
-            let set = FileDescriptorSet::decode(*descriptor).context("a gRPC descriptor cannot be decoded")?;
+            let set = FileDescriptorSet::decode(*descriptor).context("cannot decode a gRPC descriptor")?;
             for file in set.file {
                 for service in &file.service {
                     let full = format!("{}.{}", file.package(), service.name());
-                    known.extend(
+                    methods.extend(
                         service
                             .method
                             .iter()
@@ -49,46 +50,48 @@ impl Observe {
                 }
             }
         }
-        Ok(Self { known: Arc::new(known) })
+        Ok(Self {
+            methods: Arc::new(methods),
+        })
     }
 
     fn call<B>(&self, request: &Request<B>) -> Call {
-        let asked = request.uri().path().trim_start_matches('/').split_once('/');
-        let asked = asked.map(|(service, method)| (service.to_owned(), method.to_owned()));
-        let (service, method) = asked
-            .filter(|asked| self.known.contains(asked))
+        let path = request.uri().path().trim_start_matches('/').split_once('/');
+        let requested = path.map(|(service, method)| (service.to_owned(), method.to_owned()));
+        let (service, method) = requested
+            .filter(|requested| self.methods.contains(requested))
             .unwrap_or_else(|| ("other".to_owned(), "other".to_owned()));
         let header = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
         let span = Span::continued(Kind::Server, format!("{service}/{method}"), header);
-        Call::started(End::Server, &service, &method, span)
+        Call::start(Side::Server, &service, &method, span)
     }
 }
 
-impl<S> Layer<S> for Observe {
-    type Service = Observed<S>;
+impl<S> Layer<S> for TelemetryLayer {
+    type Service = TelemetryService<S>;
 
-    fn layer(&self, inner: S) -> Observed<S> {
-        Observed {
+    fn layer(&self, inner: S) -> TelemetryService<S> {
+        TelemetryService {
             inner,
-            observe: self.clone(),
+            layer: self.clone(),
         }
     }
 }
 
-/// What [`Observe`] makes of a service.
+/// A service with a [`TelemetryLayer`].
 #[derive(Debug, Clone)]
-pub struct Observed<S> {
+pub struct TelemetryService<S> {
     inner: S,
-    observe: Observe,
+    layer: TelemetryLayer,
 }
 
-impl<S, B, A> Service<Request<B>> for Observed<S>
+impl<S, B, A> Service<Request<B>> for TelemetryService<S>
 where
     S: Service<Request<B>, Response = Response<A>>,
     S::Future: Send + 'static,
     A: 'static,
 {
-    type Response = Response<Answer<A>>;
+    type Response = Response<CountedBody<A>>;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
@@ -97,26 +100,26 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let mut call = self.observe.call(&request);
+        let mut call = self.layer.call(&request);
         let work = self.inner.call(request);
         Box::pin(async move {
             let response = call.span.scope(work).await?;
             if let Some(code) = code(response.headers()) {
                 call.ended(code);
             }
-            Ok(response.map(|body| Answer { body, call: Some(call) }))
+            Ok(response.map(|body| CountedBody { body, call: Some(call) }))
         })
     }
 }
 
-/// The body of an answer, whose trailers say how the call ended.
+/// The body of a response, whose trailers contain the status of the call.
 #[derive(Debug)]
-pub struct Answer<B> {
+pub struct CountedBody<B> {
     body: B,
     call: Option<Call>,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for CountedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -142,7 +145,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
     }
 }
 
-/// The status that headers or trailers tell.
+/// Returns the status in headers or trailers.
 fn code(headers: &HeaderMap) -> Option<Code> {
     Status::from_header_map(headers).map(|status| status.code())
 }
@@ -161,30 +164,30 @@ mod tests {
 
     fn descriptor() -> Vec<u8> {
         let method = MethodDescriptorProto {
-            name: Some("Open".into()),
+            name: Some("Read".into()),
             ..Default::default()
         };
         let service = ServiceDescriptorProto {
-            name: Some("Door".into()),
+            name: Some("Library".into()),
             method: vec![method],
             ..Default::default()
         };
         let file = FileDescriptorProto {
-            package: Some("house.v1".into()),
+            package: Some("test.v1".into()),
             service: vec![service],
             ..Default::default()
         };
         FileDescriptorSet { file: vec![file] }.encode_to_vec()
     }
 
-    /// Answers 0 in trailers on the path of Open, and UNIMPLEMENTED in headers elsewhere, as tonic does.
-    async fn door(
+    /// Responds with status 0 in trailers to `Read`, and with UNIMPLEMENTED in headers otherwise, as tonic does.
+    async fn respond(
         request: Request<()>,
     ) -> Result<Response<impl Body<Data = Bytes, Error = Infallible> + Unpin>, Infallible> {
-        let open = request.uri().path() == "/house.v1.Door/Open";
+        let known = request.uri().path() == "/test.v1.Library/Read";
         let mut response = Response::builder();
         let mut frames = Vec::new();
-        if open {
+        if known {
             let trailers = HeaderMap::from_iter([("grpc-status".parse().expect("a name"), 0.into())]);
             frames = vec![Frame::data(Bytes::from_static(b"message")), Frame::trailers(trailers)];
         } else {
@@ -195,36 +198,36 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_counted_by_the_status_in_its_trailers_and_invented_methods_share_a_label() {
+    fn a_call_is_counted_by_the_status_in_its_trailers_and_unknown_methods_share_a_label() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             futures::executor::block_on(async {
-                let layer = Observe::new(&[&descriptor()]).expect("a good descriptor");
-                let service = layer.layer(tower::service_fn(door));
+                let layer = TelemetryLayer::new(&[&descriptor()]).expect("a good descriptor");
+                let service = layer.layer(tower::service_fn(respond));
                 let call =
                     |path: &'static str| service.clone().oneshot(Request::get(path).body(()).expect("a request"));
-                let answer = call("/house.v1.Door/Open").await.expect("an answer");
-                answer.into_body().collect().await.expect("a body");
+                let response = call("/test.v1.Library/Read").await.expect("a response");
+                response.into_body().collect().await.expect("a body");
                 for path in [
-                    "/house.v1.Door/Break",
+                    "/test.v1.Library/Burn",
                     "/jane@example.org/x",
                     "/",
-                    "/house.v1.Window/Open",
+                    "/test.v1.Shop/Read",
                 ] {
-                    drop(call(path).await.expect("an answer"));
+                    drop(call(path).await.expect("a response"));
                 }
-                // A caller that leaves before the trailers.
-                drop(call("/house.v1.Door/Open").await.expect("an answer"));
+                // A client that disconnects before the trailers.
+                drop(call("/test.v1.Library/Read").await.expect("a response"));
             });
         });
         let text = handle.render();
         for line in [
-            "grpc_server_handled_total{service=\"house.v1.Door\",method=\"Open\",code=\"OK\"} 1",
-            "grpc_server_handled_total{service=\"house.v1.Door\",method=\"Open\",code=\"Canceled\"} 1",
+            "grpc_server_handled_total{service=\"test.v1.Library\",method=\"Read\",code=\"OK\"} 1",
+            "grpc_server_handled_total{service=\"test.v1.Library\",method=\"Read\",code=\"Canceled\"} 1",
             "grpc_server_handled_total{service=\"other\",method=\"other\",code=\"Unimplemented\"} 4",
-            "grpc_server_started_total{service=\"house.v1.Door\",method=\"Open\"} 2",
-            "grpc_server_handling_seconds_count{service=\"house.v1.Door\",method=\"Open\"} 2",
+            "grpc_server_started_total{service=\"test.v1.Library\",method=\"Read\"} 2",
+            "grpc_server_handling_seconds_count{service=\"test.v1.Library\",method=\"Read\"} 2",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }

@@ -1,4 +1,4 @@
-//! A consumer that sees every message at least once, in order, and never skips one silently.
+//! The at-least-once consumer: every message in order, and none skipped silently.
 
 use std::{
     sync::Arc,
@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use async_trait::async_trait;
 use rdkafka::{
-    Message, Offset,
+    Message as _, Offset,
     consumer::{CommitMode, Consumer, StreamConsumer},
     error::KafkaResult,
     message::{BorrowedMessage, Headers},
@@ -17,23 +17,28 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    KafkaArgs,
-    letters::Letters,
-    quiet,
-    spans::processing,
-    troubles::{Place, Troubles},
-    watch::Watch,
+    KafkaArgs, client_errors,
+    consumer_context::ConsumerContext,
+    dead_letters::DeadLetterProducer,
+    paused_partitions::{PausedPartitions, TopicPartition},
+    spans::consumer_span,
 };
 use crate::trace::HEADER;
 
-/// A message as a handler sees it.
+/// Timeout of a seek, and the pause after one that failed.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
+const SEEK_RETRY: Duration = Duration::from_secs(1);
+/// Pause after an error of the consumer itself, such as an unreachable broker.
+const RECEIVE_RETRY: Duration = Duration::from_secs(1);
+
+/// A message as a handler receives it.
 #[derive(Debug, Clone, Copy)]
-pub struct Incoming<'a> {
-    /// The topic it came from.
+pub struct Message<'a> {
+    /// Its topic.
     pub topic: &'a str,
     /// Its partition.
     pub partition: i32,
-    /// Its place in the partition.
+    /// Its offset in the partition.
     pub offset: i64,
     /// Its key; empty when it has none.
     pub key: &'a [u8],
@@ -41,32 +46,32 @@ pub struct Incoming<'a> {
     pub payload: &'a [u8],
 }
 
-/// What became of a message.
+/// The result of handling a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Its effect is committed.
+pub enum Handled {
+    /// The effect of the message is committed.
     Done,
-    /// It can never be handled, for this reason; it goes to `<topic>.dlq`.
+    /// The message can never be handled, for this reason; it becomes a dead letter.
     Poison(String),
 }
 
-/// What a service does with a message.
+/// The work of a service for each message.
 #[async_trait]
 pub trait Handler: Send + Sync {
-    /// Handles one message; an error means "not now", and the same message comes again after a pause.
-    async fn handle(&self, message: &Incoming<'_>) -> anyhow::Result<Outcome>;
+    /// Handles one message. After an error the same message is delivered again, after a pause.
+    async fn handle(&self, message: &Message<'_>) -> anyhow::Result<Handled>;
 }
 
 /// Consumes until `shutdown`, then commits and leaves the group.
 ///
 /// The offset is stored after the handler is done, so a crash repeats messages and never loses one. A message that
-/// fails holds up its own partition, for 0.2 s to 20 s between tries, and no other. A broker that is away is waited for.
+/// fails blocks only its own partition; it is retried after 0.2 s to 20 s. The consumer waits for an unreachable broker.
 ///
-/// Membership is not static: a task of ECS has no name that outlives it, and one that leaves hands its partitions over
-/// at once, which beats a session that has to expire.
+/// Membership is not static: an ECS task has no name that outlives it, and a member that leaves releases its partitions
+/// at once, without waiting for the session timeout.
 ///
 /// # Errors
-/// When the settings are refused.
+/// If the settings are invalid.
 pub async fn consume(
     args: KafkaArgs,
     group: &str,
@@ -74,8 +79,8 @@ pub async fn consume(
     handler: impl Handler,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let troubles = Arc::new(Troubles::default());
-    let consumer: StreamConsumer<Watch> = args
+    let paused = Arc::new(PausedPartitions::default());
+    let consumer: StreamConsumer<ConsumerContext> = args
         .config()
         .set("group.id", group)
         .set("enable.auto.commit", "true")
@@ -85,23 +90,21 @@ pub async fn consume(
         .set("allow.auto.create.topics", "false")
         .set("topic.metadata.refresh.interval.ms", "5000")
         .set("session.timeout.ms", "10000")
-        // For the lag: what the last fetch said of the end of each partition, without asking for it.
+        // For the lag: the statistics contain the end offset of each partition as of the last fetch.
         .set("statistics.interval.ms", "5000")
         // A long poll that does not wake on new data would cost up to this, so it is short.
         .set("fetch.wait.max.ms", "20")
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .create_with_context(Watch::new(args.context()?, troubles.clone()))
-        .context("the Kafka consumer's settings are refused")?;
-    consumer
-        .subscribe(topics)
-        .context("the topics cannot be subscribed to")?;
-    let letters = Letters::new(&args, group)?;
+        .create_with_context(ConsumerContext::new(args.context()?, paused.clone()))
+        .context("the settings of the Kafka consumer are invalid")?;
+    consumer.subscribe(topics).context("cannot subscribe to the topics")?;
+    let dead_letters = DeadLetterProducer::new(&args, group)?;
     loop {
         let received = tokio::select! {
             () = shutdown.cancelled() => break,
-            () = until(troubles.next_due()) => {
-                for (place, offset) in troubles.due(Instant::now()) {
-                    resume(&consumer, &troubles, &place, offset);
+            () = until(paused.next_retry()) => {
+                for (partition, offset) in paused.due(Instant::now()) {
+                    resume(&consumer, &paused, &partition, offset);
                 }
                 continue;
             }
@@ -111,49 +114,49 @@ pub async fn consume(
             Ok(message) => message,
             Err(error) => {
                 let kind = error.rdkafka_error_code();
-                if let Some(left_out) = quiet::tell(&format!("consumer {kind:?}")) {
-                    tracing::warn!(kafka.group = group, error = %error, left_out, "waiting for Kafka");
+                if let Some(suppressed) = client_errors::should_log(&format!("consumer {kind:?}")) {
+                    tracing::warn!(kafka.group = group, error = %error, suppressed, "waiting for Kafka");
                 }
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = sleep(Duration::from_secs(1)) => {}
+                    () = sleep(RECEIVE_RETRY) => {}
                 }
                 continue;
             }
         };
-        let place = Place::of(&message);
-        if troubles.holds(&place) {
-            // It was fetched before its partition was paused; it comes again after the one that failed.
+        let partition = TopicPartition::of(&message);
+        if paused.is_paused(&partition) {
+            // It was fetched before its partition was paused; it is fetched again after the one that failed.
             continue;
         }
-        let mut span = processing(&message, group, header(&message, HEADER));
-        let delivered = span.scope(deliver(&message, &handler, &letters)).await;
+        let mut span = consumer_span(&message, group, header(&message, HEADER));
+        let delivered = span.scope(deliver(&message, &handler, &dead_letters)).await;
         if delivered.is_err() {
             span.fail("handler");
         }
         drop(span);
         match delivered {
             Ok(()) => {
-                troubles.over(&place);
-                note_age(&message);
+                paused.clear(&partition);
+                record_age(&message);
                 if let Err(error) = consumer.store_offset_from_message(&message) {
-                    // The partition went to another member, who will see the message again.
+                    // The partition was assigned to another member, which receives the message again.
                     tracing::debug!(error = %error, "the offset could not be stored");
                 }
             }
             Err(error) => {
-                let pause = troubles.hold(&place, message.offset(), Instant::now());
+                let pause = paused.pause(&partition, message.offset(), Instant::now());
                 tracing::warn!(
-                    kafka.topic = place.topic,
-                    kafka.partition = place.partition,
+                    kafka.topic = partition.topic,
+                    kafka.partition = partition.partition,
                     kafka.offset = message.offset(),
                     pause.seconds = pause.as_secs_f64(),
                     error = format!("{error:#}"),
-                    "a message will be tried again"
+                    "a message failed and will be retried"
                 );
-                metrics::counter!("kafka_retries_total", "topic" => place.topic.clone()).increment(1);
-                // The other partitions go on, and polling for them keeps this consumer in its group.
-                if let Err(error) = consumer.pause(&place.list()) {
+                metrics::counter!("kafka_retries_total", "topic" => partition.topic.clone()).increment(1);
+                // The other partitions continue, and polling for them keeps this consumer in its group.
+                if let Err(error) = consumer.pause(&partition.to_list()) {
                     tracing::debug!(error = %error, "the partition could not be paused");
                 }
             }
@@ -168,51 +171,60 @@ pub async fn consume(
     .context("the consumer could not leave its group")
 }
 
-/// Lets a partition go on with the message that failed; when that does not work now, it is tried again.
-fn resume(consumer: &StreamConsumer<Watch>, troubles: &Troubles, place: &Place, offset: i64) {
-    let back = || -> KafkaResult<()> {
-        let list = place.list();
+/// Reads a partition again from the message that failed, or postpones that if the seek fails.
+fn resume(
+    consumer: &StreamConsumer<ConsumerContext>,
+    paused: &PausedPartitions,
+    partition: &TopicPartition,
+    offset: i64,
+) {
+    let seek = || -> KafkaResult<()> {
+        let list = partition.to_list();
         consumer.resume(&list)?;
-        let patience = Duration::from_secs(2);
-        let sought = consumer.seek(&place.topic, place.partition, Offset::Offset(offset), patience);
+        let offset = Offset::Offset(offset);
+        let sought = consumer.seek(&partition.topic, partition.partition, offset, SEEK_TIMEOUT);
         sought.inspect_err(|_| drop(consumer.pause(&list)))
     };
-    match back() {
-        Ok(()) => troubles.resumed(place),
+    match seek() {
+        Ok(()) => paused.resumed(partition),
         Err(error) => {
             tracing::warn!(
-                kafka.topic = place.topic,
-                kafka.partition = place.partition,
+                kafka.topic = partition.topic,
+                kafka.partition = partition.partition,
                 error = %error,
-                "a partition cannot go back to the message that failed; trying again"
+                "cannot seek to the message that failed; retrying"
             );
-            troubles.put_off(place, Instant::now() + Duration::from_secs(1));
+            paused.postpone(partition, Instant::now() + SEEK_RETRY);
         }
     }
 }
 
-async fn deliver(message: &BorrowedMessage<'_>, handler: &impl Handler, letters: &Letters) -> anyhow::Result<()> {
-    let incoming = Incoming {
+async fn deliver(
+    message: &BorrowedMessage<'_>,
+    handler: &impl Handler,
+    dead_letters: &DeadLetterProducer,
+) -> anyhow::Result<()> {
+    let delivery = Message {
         topic: message.topic(),
         partition: message.partition(),
         offset: message.offset(),
         key: message.key().unwrap_or_default(),
         payload: message.payload().unwrap_or_default(),
     };
-    let outcome = match handler.handle(&incoming).await? {
-        Outcome::Done => "done",
-        Outcome::Poison(reason) => {
-            letters.bury(message, &reason).await?;
+    let outcome = match handler.handle(&delivery).await? {
+        Handled::Done => "done",
+        Handled::Poison(reason) => {
+            dead_letters.send(message, &reason).await?;
             "poison"
         }
     };
-    let topic = incoming.topic.to_owned();
+    let topic = delivery.topic.to_owned();
     metrics::counter!("kafka_messages_total", "topic" => topic, "outcome" => outcome).increment(1);
     Ok(())
 }
 
-/// How old the message was when it was handled.
-fn note_age(message: &BorrowedMessage<'_>) {
+/// Records the age of a message that was just handled.
+fn record_age(message: &BorrowedMessage<'_>) {
     let written = message.timestamp().to_millis().and_then(|at| u64::try_from(at).ok());
     if let (Some(written), Ok(now)) = (written, SystemTime::now().duration_since(UNIX_EPOCH)) {
         let age = now.saturating_sub(Duration::from_millis(written));

@@ -1,30 +1,34 @@
 //! Kafka: settings, the idempotent producer, topics, and the at-least-once consumer.
 
+mod client_context;
+mod client_errors;
 mod consumer;
-mod context;
+mod consumer_context;
+mod dead_letters;
+mod event_handler;
 mod iam;
-mod letters;
-mod quiet;
+mod paused_partitions;
 mod spans;
 mod topics;
-mod troubles;
-mod watch;
 
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use rdkafka::{ClientConfig, producer::Producer as _};
 
-pub use consumer::{Handler, Incoming, Outcome, consume};
-pub use context::{Producer, Shared};
+pub use client_context::{KafkaClientContext, Producer};
+pub use consumer::{Handled, Handler, Message, consume};
+pub use dead_letters::dead_letter_topic;
+pub(crate) use event_handler::consume_events;
+pub use event_handler::{EventHandler, Subscription};
 pub use iam::IamArgs;
-pub(crate) use spans::{sending, sent};
+pub(crate) use spans::{producer_span, record_delivery};
 pub use topics::{TopicSpec, ensure_topics};
 
-/// Where the brokers are, and how they are spoken to.
+/// Addresses of the brokers, and the security of the connections.
 #[derive(Debug, Clone, clap::Args)]
 pub struct KafkaArgs {
-    /// Brokers to start from, as host:port,host:port
+    /// Bootstrap servers, as host:port,host:port
     #[arg(
         id = "kafka_bootstrap_servers",
         long = "kafka-bootstrap-servers",
@@ -32,31 +36,31 @@ pub struct KafkaArgs {
         default_value = "127.0.0.1:9092"
     )]
     pub bootstrap_servers: String,
-    /// How connections are secured: a setting of the environment in deployer.toml
+    /// Security of the connections, a setting of the environment in deployer.toml
     #[arg(id = "kafka_security", long = "kafka-security", env = "KAFKA_SECURITY", value_enum, default_value_t = Security::Plaintext)]
     pub security: Security,
-    /// PEM file of the authorities that vouch for the brokers; the system's own unless told
+    /// PEM file with the certificate authorities of the brokers; the system's own by default
     #[arg(id = "kafka_ca_file", long = "kafka-ca-file", env = "KAFKA_CA_FILE")]
     pub ca_file: Option<PathBuf>,
-    /// Whether this service creates the topics it uses, where the platform cannot
+    /// Create the topics that this service uses, where the platform cannot
     #[arg(id = "kafka_create_topics", long = "kafka-create-topics", env = "KAFKA_CREATE_TOPICS", default_value_t = false, action = clap::ArgAction::Set)]
     pub create_topics: bool,
-    /// Who this service is, for `msk-iam`.
+    /// Identity of this service, for `msk-iam`.
     #[command(flatten)]
     pub iam: IamArgs,
 }
 
-/// How connections to the brokers are secured.
+/// Security of the connections to the brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Security {
-    /// Not at all
+    /// No encryption and no authentication
     Plaintext,
-    /// TLS, with IAM for who may
+    /// TLS, with authentication by IAM
     MskIam,
 }
 
 impl KafkaArgs {
-    /// What every client of these brokers is configured with.
+    /// Returns the librdkafka settings that every client shares.
     pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
@@ -79,59 +83,57 @@ impl KafkaArgs {
         config
     }
 
-    /// What the clients are asked for, and tell.
+    /// Returns the context of a client: its identity, its logs and errors.
     ///
     /// # Errors
-    /// When IAM is asked for and neither a region nor credentials are told.
-    pub fn context(&self) -> anyhow::Result<Shared> {
+    /// With `msk-iam`, if the region or the credentials are missing.
+    pub fn context(&self) -> anyhow::Result<KafkaClientContext> {
         let iam = match self.security {
             Security::Plaintext => None,
             Security::MskIam => Some(iam::Iam::new(&self.iam, &self.bootstrap_servers)?),
         };
-        Ok(Shared::new(iam))
+        Ok(KafkaClientContext::new(iam))
     }
 }
 
-/// An idempotent producer that waits for all replicas; a message is given up after 30 s.
+/// Returns an idempotent producer that waits for all replicas; a message fails after 30 s.
 ///
 /// # Errors
-/// When the settings are refused. A broker that is down is no error.
+/// If the settings are invalid. An unreachable broker is not an error.
 pub fn producer(args: &KafkaArgs) -> anyhow::Result<Producer> {
-    build_producer(args, "30000")
+    build_producer(args, Duration::from_secs(30))
 }
 
-/// The same, for one who must not lose the order: a message waits for the broker as long as it takes.
-pub(crate) fn patient_producer(args: &KafkaArgs) -> anyhow::Result<Producer> {
-    build_producer(args, "0")
+/// Returns a producer whose messages wait for the broker without a limit, so that their order is never lost.
+pub(crate) fn producer_without_timeout(args: &KafkaArgs) -> anyhow::Result<Producer> {
+    // Zero means no limit to librdkafka.
+    build_producer(args, Duration::ZERO)
 }
 
-fn build_producer(args: &KafkaArgs, message_timeout: &str) -> anyhow::Result<Producer> {
+fn build_producer(args: &KafkaArgs, message_timeout: Duration) -> anyhow::Result<Producer> {
     args.config()
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        // What the broker did not take is sent again until the timeout; idempotence keeps the order meanwhile.
+        // librdkafka retries until the message timeout; idempotence keeps the order.
         .set("max.in.flight.requests.per.connection", "5")
         .set("queue.buffering.max.kbytes", "65536")
         .set("linger.ms", "2")
-        .set("message.timeout.ms", message_timeout)
+        .set("message.timeout.ms", message_timeout.as_millis().to_string())
         .create_with_context(args.context()?)
-        .context("the Kafka producer's settings are refused")
+        .context("the settings of the Kafka producer are invalid")
 }
 
-/// A health check: whether a broker answers within 1.5 s.
+/// Checks that a broker answers within 1.5 s.
 ///
 /// # Errors
-/// When none does.
-pub async fn reachable(producer: &Producer) -> Result<(), String> {
+/// If no broker does.
+pub async fn ping(producer: &Producer) -> anyhow::Result<()> {
     let producer = producer.clone();
-    let asked = tokio::task::spawn_blocking(move || {
+    let fetched = tokio::task::spawn_blocking(move || {
         producer
             .client()
             .fetch_metadata(Some(""), Duration::from_millis(1500))
             .map(drop)
     });
-    asked
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
+    Ok(fetched.await??)
 }

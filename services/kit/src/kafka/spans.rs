@@ -1,13 +1,13 @@
-//! Spans of messages, by OpenTelemetry's semantic conventions for Kafka.
+//! Spans of messages, named by OpenTelemetry's semantic conventions for Kafka.
 
 use rdkafka::{Message, error::KafkaError, message::OwnedMessage, producer::future_producer::Delivery};
 
 use crate::trace::{Kind, Span};
 
-/// The span of sending one message to `topic`; `header` is the trace of the work that the message tells of.
+/// Starts the span of sending one message to `topic`; `header` is the trace of the work that caused the message.
 ///
-/// The message carries this span's trace on, so that whoever reads it continues from here.
-pub(crate) fn sending(topic: &str, header: Option<&str>) -> Span {
+/// The message carries this span's trace, so that its consumers continue from here.
+pub(crate) fn producer_span(topic: &str, header: Option<&str>) -> Span {
     let mut span = Span::continued(Kind::Producer, format!("send {topic}"), header);
     span.set("messaging.system", "kafka");
     span.set("messaging.operation.name", "send");
@@ -16,8 +16,8 @@ pub(crate) fn sending(topic: &str, header: Option<&str>) -> Span {
     span
 }
 
-/// Notes where the message went, or that it did not.
-pub(crate) fn sent(span: &mut Span, outcome: &Result<Delivery, (KafkaError, OwnedMessage)>) {
+/// Records partition and offset of a sent message, or the failure.
+pub(crate) fn record_delivery(span: &mut Span, outcome: &Result<Delivery, (KafkaError, OwnedMessage)>) {
     match outcome {
         Ok(delivery) => {
             span.set("messaging.destination.partition.id", delivery.partition.to_string());
@@ -30,8 +30,8 @@ pub(crate) fn sent(span: &mut Span, outcome: &Result<Delivery, (KafkaError, Owne
     }
 }
 
-/// The span of handling one message; `header` is its trace.
-pub(super) fn processing(message: &impl Message, group: &str, header: Option<&str>) -> Span {
+/// Starts the span of handling one message; `header` is the message's trace.
+pub(super) fn consumer_span(message: &impl Message, group: &str, header: Option<&str>) -> Span {
     let topic = message.topic();
     let mut span = Span::continued(Kind::Consumer, format!("process {topic}"), header);
     span.set("messaging.system", "kafka");

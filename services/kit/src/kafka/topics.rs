@@ -1,4 +1,4 @@
-//! Topics that a service may have to create itself.
+//! Creation of topics where the platform cannot do it.
 
 use std::time::Duration;
 
@@ -9,54 +9,59 @@ use rdkafka::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{KafkaArgs, Security, Shared};
+use super::{KafkaArgs, KafkaClientContext, Security};
 
-/// A topic as it should be.
+/// Time limit for a broker to become reachable.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A topic to create.
 #[derive(Debug, Clone, Copy)]
-pub struct TopicSpec {
-    /// Its name.
-    pub name: &'static str,
-    /// How many partitions it has; only ever set when it is created.
+pub struct TopicSpec<'a> {
+    /// The topic's name.
+    pub name: &'a str,
+    /// The number of partitions; an existing topic keeps its own.
     pub partitions: i32,
 }
 
-/// Creates the topics that are missing, if `KAFKA_CREATE_TOPICS` asks for it; waits up to a minute for a broker.
+/// Creates the missing topics if `KAFKA_CREATE_TOPICS` is set; waits up to a minute for a broker.
+///
+/// Run it in the background: a service starts without Kafka.
 ///
 /// # Errors
-/// When a broker refuses, or none answers in time. Run it in the background: a service starts without Kafka.
-pub async fn ensure_topics(args: &KafkaArgs, topics: &[TopicSpec]) -> anyhow::Result<()> {
+/// If a broker rejects a topic, or no broker answers in time.
+pub async fn ensure_topics(args: &KafkaArgs, topics: &[TopicSpec<'_>]) -> anyhow::Result<()> {
     if !args.create_topics {
         return Ok(());
     }
     if args.security == Security::MskIam {
         bail!(
-            "KAFKA_CREATE_TOPICS is for brokers that take anybody: with KAFKA_SECURITY=msk-iam topics are resources of \
-             the platform, and no service may make one; unset it"
+            "KAFKA_CREATE_TOPICS is not supported with KAFKA_SECURITY=msk-iam: there, topics are resources of the \
+             platform and services are not allowed to create them; unset it"
         );
     }
-    let client: AdminClient<Shared> = args.config().create_with_context(args.context()?)?;
+    let client: AdminClient<KafkaClientContext> = args.config().create_with_context(args.context()?)?;
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(5)));
-    let wanted: Vec<NewTopic<'_>> = topics
+    let new_topics: Vec<NewTopic<'_>> = topics
         .iter()
         .map(|topic| NewTopic::new(topic.name, topic.partitions, TopicReplication::Fixed(-1)))
         .collect();
     let started = Instant::now();
     loop {
-        let failure = match client.create_topics(&wanted, &options).await {
+        let failure = match client.create_topics(&new_topics, &options).await {
             Err(error) => error.to_string(),
             Ok(results) => {
-                let refused = results.into_iter().find_map(|result| {
+                let rejected = results.into_iter().find_map(|result| {
                     result
                         .err()
                         .filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists)
                 });
-                match refused {
+                match rejected {
                     None => return Ok(()),
                     Some((topic, code)) => format!("topic {topic}: {code}"),
                 }
             }
         };
-        if started.elapsed() > Duration::from_secs(60) {
+        if started.elapsed() > BROKER_TIMEOUT {
             bail!("the topics could not be created: {failure}");
         }
         sleep(Duration::from_secs(1)).await;

@@ -1,39 +1,36 @@
-//! How much waits in the outbox, and for how long: told by every replica, whether it relays or not.
+//! Size and age of the outbox, as metrics of every replica, whether it relays or not.
 
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tokio::time::sleep;
 
-use crate::telemetry::Minutely;
+use crate::telemetry::LogThrottle;
 
-/// How often the table is looked at.
+/// Interval of the measurements.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Rows beyond this are not counted: a backlog of a million is as alarming, and cheaper to see.
-const MOST: i64 = 100_000;
+/// Maximum count: a larger backlog is as alarming, and its exact size is expensive.
+const MAX_COUNT: i64 = 100_000;
 
-/// Measures for ever; a database that is away leaves the last values standing.
+/// Measures until it is dropped; while the database is unreachable, the metrics keep their last values.
 pub(super) async fn measure(pool: &PgPool) {
-    metrics::describe_gauge!(
-        "outbox_backlog",
-        "Events that wait to be published, counted up to 100000"
-    );
+    metrics::describe_gauge!("outbox_backlog", "Events not published yet, counted up to 100000");
     metrics::describe_gauge!(
         "outbox_oldest_age_seconds",
         metrics::Unit::Seconds,
-        "How long the oldest event has waited to be published"
+        "Age of the oldest event that is not published yet"
     );
-    let mut minutely = Minutely::default();
+    let mut log = LogThrottle::new(Duration::from_secs(60));
     loop {
-        if let Ok((rows, age)) = look(pool).await {
+        if let Ok((rows, age)) = read(pool).await {
             metrics::gauge!("outbox_backlog").set(rows as f64);
             metrics::gauge!("outbox_oldest_age_seconds").set(age);
-            if minutely.due(Instant::now()) {
-                // a metric filter of the deployed log group reads these fields by their names
+            if log.should_log("backlog", Instant::now()).is_some() {
+                // A metric filter of the deployed log group reads these fields by their names.
                 tracing::info!(
                     outbox_oldest_age_seconds = age,
                     outbox_backlog = rows,
-                    "the outbox was measured"
+                    "measured the outbox"
                 );
             }
         }
@@ -41,14 +38,14 @@ pub(super) async fn measure(pool: &PgPool) {
     }
 }
 
-/// Rows, and the age of the first in seconds.
-async fn look(pool: &PgPool) -> sqlx::Result<(i64, f64)> {
+/// Returns the number of rows, and the age of the first in seconds.
+async fn read(pool: &PgPool) -> sqlx::Result<(i64, f64)> {
     sqlx::query_as(
         "select (select count(*) from (select from outbox limit $1) counted),
                 coalesce((select extract(epoch from greatest(now() - created_at, interval '0'))
                           from outbox order by id limit 1), 0)::double precision",
     )
-    .bind(MOST)
+    .bind(MAX_COUNT)
     .fetch_one(pool)
     .await
 }

@@ -1,6 +1,6 @@
-//! Connections: accepted up to a number, HTTP/1.1 only, ended in peace.
+//! Connections: a bounded number, HTTP/1.1 only, closed gracefully.
 //!
-//! There is no HTTP/2 here and no protocol is ever upgraded, so nothing can be smuggled past the routes in another one.
+//! HTTP/2 and protocol upgrades are not supported, so no request can bypass the routes in another protocol.
 
 use std::{
     convert::Infallible,
@@ -35,35 +35,35 @@ use tower::ServiceExt;
 
 use super::{
     Limits,
-    stream::{Busy, Pace, Paced},
+    stream::{Phase, Responding, TimedStream},
 };
 
-/// What all connections of one listener share.
+/// Settings and state that the connections of one listener share.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct ListenerContext {
     pub router: Router,
     pub limits: Limits,
     /// Connections that may still be opened.
-    pub places: Arc<Semaphore>,
-    /// Set while requests are still taken although the end is near: answers ask their clients to go elsewhere.
+    pub permits: Arc<Semaphore>,
+    /// Set while requests are still accepted after the stop signal: responses ask clients to close the connection.
     pub stopping: Arc<AtomicBool>,
-    /// No further connection, no further request on the open ones.
+    /// Cancelled when no further connection or request is accepted.
     pub closing: CancellationToken,
 }
 
-/// Serves until `closing`, then until the last open request is answered.
-pub(super) async fn serve(listener: TcpListener, door: Door) -> anyhow::Result<()> {
+/// Serves until `closing`, then until the last open request has its response.
+pub(super) async fn serve(listener: TcpListener, context: ListenerContext) -> anyhow::Result<()> {
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
             biased;
-            () = door.closing.cancelled() => break,
+            () = context.closing.cancelled() => break,
             Some(_) = open.join_next() => {}
-            (stream, peer, place) = accept(&listener, &door.places) => {
-                let door = door.clone();
+            (stream, peer, permit) = accept(&listener, &context.permits) => {
+                let context = context.clone();
                 open.spawn(async move {
-                    converse(stream, peer, door).await;
-                    drop(place);
+                    serve_connection(stream, peer, context).await;
+                    drop(permit);
                 });
             }
         }
@@ -73,16 +73,16 @@ pub(super) async fn serve(listener: TcpListener, door: Door) -> anyhow::Result<(
     Ok(())
 }
 
-/// The next connection; while all places are taken, clients wait in the system's queue.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+/// Accepts the next connection; while none is permitted, clients wait in the kernel's queue.
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     loop {
-        let place = match places.clone().try_acquire_owned() {
-            Ok(place) => place,
+        let permit = match permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
             Err(_) => {
-                tracing::warn!("as many connections are open as MAX_CONNECTIONS allows; further ones wait");
-                match places.clone().acquire_owned().await {
-                    Ok(place) => place,
-                    // Nobody closes the semaphore.
+                tracing::warn!("MAX_CONNECTIONS connections are open; further ones wait");
+                match permits.clone().acquire_owned().await {
+                    Ok(permit) => permit,
+                    // The semaphore is never closed.
                     Err(_) => std::future::pending().await,
                 }
             }
@@ -90,53 +90,56 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
-                return (stream, peer, place);
+                return (stream, peer, permit);
             }
-            Err(error) if left(&error) => {}
+            Err(error) if is_disconnect(&error) => {}
             Err(error) => {
-                // Such as too many open files, which only time mends.
-                tracing::error!(error = %error, "a connection could not be accepted");
+                // Such as too many open files, which only other connections can release.
+                tracing::error!(error = %error, "cannot accept a connection");
                 sleep(Duration::from_secs(1)).await;
             }
         }
     }
 }
 
-/// Whether the client is gone again, which concerns nobody else.
-fn left(error: &io::Error) -> bool {
+/// Returns whether the client closed the connection before it was accepted, which does not affect others.
+fn is_disconnect(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
 }
 
-async fn converse(stream: TcpStream, peer: SocketAddr, door: Door) {
-    let Door {
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, context: ListenerContext) {
+    let ListenerContext {
         router,
         limits,
         stopping,
         closing,
         ..
-    } = door;
-    let pace = Arc::new(Pace::default());
-    let io = TokioIo::new(Paced::new(stream, pace.clone(), limits));
+    } = context;
+    let phase = Arc::new(Phase::default());
+    let io = TokioIo::new(TimedStream::new(stream, phase.clone(), limits));
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let busy = pace.complete();
+        let responding = phase.head_complete();
         request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.clone().oneshot(request.map(Body::new));
+        let response = router.clone().oneshot(request.map(Body::new));
         let stopping = stopping.clone();
         async move {
-            let mut response: Response<Body> = answer.await?;
+            let mut response: Response<Body> = response.await?;
             if stopping.load(Ordering::Relaxed) {
                 response
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(response.map(|body| Answer { body, _busy: busy }))
+            Ok::<_, Infallible>(response.map(|body| ResponseBody {
+                body,
+                _responding: responding,
+            }))
         }
     });
     let mut builder = Builder::new();
     builder
         .timer(TokioTimer::new())
-        // `Paced` keeps the times; with this, hyper looks at it when a connection becomes idle.
+        // `TimedStream` has the timeouts; this makes hyper poll it when a connection becomes idle.
         .header_read_timeout(limits.idle + limits.head)
         .max_headers(limits.headers)
         .max_header_size(limits.head_bytes);
@@ -149,17 +152,17 @@ async fn converse(stream: TcpStream, peer: SocketAddr, door: Door) {
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(error = %error, "a connection broke off");
+        tracing::debug!(error = %error, "a connection ended with an error");
     }
 }
 
-/// The body of an answer, which tells when it is done.
-struct Answer {
+/// The body of a response; dropping it ends the phase of the request.
+struct ResponseBody {
     body: Body,
-    _busy: Busy,
+    _responding: Responding,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -20,68 +20,67 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-/// How long one check may take; load balancers give up after 5 s.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time limit of one check; load balancers time out after 5 s.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) type Checks = Vec<Check>;
-type Verdict = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type CheckResult = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
-/// One thing that the service needs or uses.
+/// A check of one dependency.
 #[derive(Clone)]
 pub(super) struct Check {
     name: &'static str,
+    /// Whether the service is not ready without this dependency.
     counted: bool,
-    ask: Arc<dyn Fn() -> Verdict + Send + Sync>,
+    run: Arc<dyn Fn() -> CheckResult + Send + Sync>,
 }
 
 impl Check {
     pub(super) fn new<F, Fut>(name: &'static str, counted: bool, check: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), String>> + Send + 'static,
+        Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         Self {
             name,
             counted,
-            ask: Arc::new(move || Box::pin(check())),
+            run: Arc::new(move || Box::pin(check())),
         }
     }
 }
 
-/// `/health/live`: the process answers.
+/// Returns `/health/live`: the process responds.
 pub(super) fn live() -> Router {
     Router::new().route("/health/live", get(|| async { Json(json!({"status": "UP"})) }))
 }
 
-/// `/health/ready`: the counted checks hold and the service is not stopping.
+/// Returns `/health/ready`: the counted checks succeed and the service is not stopping.
 pub(super) fn ready(checks: Checks, stopping: Arc<AtomicBool>) -> Router {
-    Router::new().route("/health/ready", get(move || answer(checks.clone(), stopping.clone())))
+    Router::new().route("/health/ready", get(move || report(checks.clone(), stopping.clone())))
 }
 
-async fn answer(checks: Checks, stopping: Arc<AtomicBool>) -> Response {
-    let verdicts = join_all(checks.iter().map(|check| async move {
-        let verdict = timeout(PATIENCE, (check.ask)())
+async fn report(checks: Checks, stopping: Arc<AtomicBool>) -> Response {
+    let results = join_all(checks.iter().map(|check| async move {
+        let result = timeout(TIMEOUT, (check.run)())
             .await
-            .unwrap_or_else(|_| Err("no answer within 2 s".into()));
-        (check, verdict)
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("no response within 2 s")));
+        (check, result)
     }))
     .await;
     let stopping = stopping.load(Ordering::Relaxed);
-    let ready = !stopping
-        && verdicts
-            .iter()
-            .all(|(check, verdict)| verdict.is_ok() || !check.counted);
-    let checks: Map<String, Value> = verdicts
+    let ready = !stopping && results.iter().all(|(check, result)| result.is_ok() || !check.counted);
+    let checks: Map<String, Value> = results
         .into_iter()
-        .map(|(check, verdict)| {
-            let told = match verdict {
+        .map(|(check, result)| {
+            let status = match result {
                 Ok(()) => json!({"status": "UP", "counted": check.counted}),
-                Err(reason) => {
+                Err(error) => {
+                    let reason = format!("{error:#}");
                     tracing::debug!(check = check.name, reason, "a health check failed");
                     json!({"status": "DOWN", "counted": check.counted})
                 }
             };
-            (check.name.to_owned(), told)
+            (check.name.to_owned(), status)
         })
         .collect();
     let status = match (ready, stopping) {

@@ -1,4 +1,4 @@
-//! `/metrics`, and what every request adds to it.
+//! `/metrics`, and the metrics of every request.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,16 @@ use http::{Method, StatusCode, header};
 
 use crate::{telemetry::recorder, trace::Span};
 
-/// The status of a request whose client left before it was answered, as nginx counts it.
-const LEFT: u16 = 499;
+/// Status of a request whose client closed the connection before the response, as in nginx.
+const CLIENT_CLOSED: u16 = 499;
 
-/// `/metrics`, in the text format of Prometheus.
+/// Returns `/metrics`, in the text format of Prometheus.
 pub(super) fn routes() -> Router {
     recorder::install();
     Router::new().route(
         "/metrics",
         get(|| async {
-            let (status, text) = match recorder::read() {
+            let (status, text) = match recorder::scrape() {
                 Some(text) => (StatusCode::OK, text),
                 None => (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
             };
@@ -26,8 +26,8 @@ pub(super) fn routes() -> Router {
     )
 }
 
-/// A request that is being answered; it is counted, and its span ends, when this is dropped.
-pub(super) struct Answering {
+/// A request in flight; it is counted, and its span ends, when this is dropped.
+pub(super) struct InFlight {
     pub(super) span: Span,
     method: &'static str,
     route: String,
@@ -35,31 +35,31 @@ pub(super) struct Answering {
     started: Instant,
 }
 
-impl Answering {
-    /// A request has come; `route` is the pattern, so that ids do not become labels.
-    pub(super) fn started(method: &Method, route: &str, span: Span) -> Self {
+impl InFlight {
+    /// Starts a request; `route` is the pattern, so that ids do not become labels.
+    pub(super) fn start(method: &Method, route: &str, span: Span) -> Self {
         metrics::gauge!("http_requests_in_flight").increment(1);
         Self {
             span,
             method: known(method),
             route: route.to_owned(),
-            status: LEFT,
+            status: CLIENT_CLOSED,
             started: Instant::now(),
         }
     }
 
-    /// It was answered; gives how long that took.
-    pub(super) fn answered(&mut self, status: StatusCode) -> Duration {
+    /// Sets the status of the response and returns the duration so far.
+    pub(super) fn responded(&mut self, status: StatusCode) -> Duration {
         self.status = status.as_u16();
         self.started.elapsed()
     }
 }
 
-impl Drop for Answering {
+impl Drop for InFlight {
     fn drop(&mut self) {
         metrics::gauge!("http_requests_in_flight").decrement(1);
-        if self.status == LEFT {
-            self.span.fail("client_left");
+        if self.status == CLIENT_CLOSED {
+            self.span.fail("client_closed");
         } else {
             self.span.set("http.response.status_code", i64::from(self.status));
             if self.status >= 500 {
@@ -76,7 +76,7 @@ impl Drop for Answering {
     }
 }
 
-/// The method as a label: whoever invents methods must not invent labels.
+/// Returns the method as a label; unknown methods share one, so that clients cannot add labels.
 pub(super) fn known(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",

@@ -1,4 +1,4 @@
-//! A connection that gives up on clients that are too slow.
+//! A TCP stream with timeouts for slow clients.
 
 use std::{
     io,
@@ -19,77 +19,78 @@ use tokio::{
 
 use super::Limits;
 
-/// How far a connection is with its present request, shared by the stream and the service.
+/// Phase of a connection's current request, shared by the stream and the service.
 ///
-/// A count, so that the next request's phase is never mistaken for the one before: each request adds three.
+/// A counter, so that the same phase of two requests differs: each request adds three.
 #[derive(Debug, Default)]
-pub(super) struct Pace(AtomicU64);
+pub(super) struct Phase(AtomicU64);
 
 const IDLE: u64 = 0;
 const HEAD: u64 = 1;
-const BUSY: u64 = 2;
+const RESPONDING: u64 = 2;
 
-impl Pace {
-    /// The first bytes of a request came.
-    fn begun(&self) {
+impl Phase {
+    /// Records the first bytes of a request.
+    fn head_started(&self) {
         let count = self.0.load(Ordering::Relaxed);
         if count % 3 == IDLE {
             self.0.store(count + 1, Ordering::Relaxed);
         }
     }
 
-    /// Its head is complete; from here the time for a request counts.
-    pub(super) fn complete(self: &Arc<Self>) -> Busy {
+    /// Records the complete head; from here on, the time limit of requests applies.
+    pub(super) fn head_complete(self: &Arc<Self>) -> Responding {
         let count = self.0.load(Ordering::Relaxed);
-        self.0.store(count - count % 3 + BUSY, Ordering::Relaxed);
-        Busy(self.clone())
+        self.0.store(count - count % 3 + RESPONDING, Ordering::Relaxed);
+        Responding(self.clone())
     }
 }
 
-/// A request that is being answered; dropped when its answer is written.
+/// A request with a complete head; dropped when its response is written.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Pace>);
+pub(super) struct Responding(Arc<Phase>);
 
-impl Drop for Busy {
+impl Drop for Responding {
     fn drop(&mut self) {
         self.0.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// A TCP stream that breaks off when a head takes too long to arrive, no request comes, or nobody reads the answer.
+/// A TCP stream that fails when a head takes too long, no request arrives, or the client does not read the response.
 ///
-/// hyper's own `header_read_timeout` counts from the end of the request before, so it cannot tell an idle connection,
-/// which load balancers keep for a minute, from a head that is sent a byte at a time.
-pub(super) struct Paced {
+/// hyper's own `header_read_timeout` counts from the end of the previous request, so it cannot distinguish an idle
+/// connection, which load balancers keep for a minute, from a head that is sent a byte at a time.
+pub(super) struct TimedStream {
     stream: TcpStream,
-    pace: Arc<Pace>,
+    phase: Arc<Phase>,
     limits: Limits,
-    /// When the present phase ends, and which phase that is.
-    reading: (Pin<Box<Sleep>>, u64),
-    /// When a write that makes no progress ends.
-    writing: Option<Pin<Box<Sleep>>>,
+    /// Timeout of a phase, and that phase.
+    read_timeout: (Pin<Box<Sleep>>, u64),
+    /// Timeout of a write that makes no progress.
+    write_timeout: Option<Pin<Box<Sleep>>>,
 }
 
-impl Paced {
-    pub(super) fn new(stream: TcpStream, pace: Arc<Pace>, limits: Limits) -> Self {
+impl TimedStream {
+    pub(super) fn new(stream: TcpStream, phase: Arc<Phase>, limits: Limits) -> Self {
         Self {
             stream,
-            pace,
+            phase,
             limits,
-            // A client that has just connected is about to ask.
-            reading: (Box::pin(sleep(limits.head)), IDLE),
-            writing: None,
+            // A client that has just connected is about to send a request.
+            read_timeout: (Box::pin(sleep(limits.head)), IDLE),
+            write_timeout: None,
         }
     }
 
-    fn too_slow_to_send(&mut self, cx: &mut Context<'_>) -> bool {
-        let count = self.pace.0.load(Ordering::Relaxed);
+    /// Returns whether the client took too long to send.
+    fn read_timed_out(&mut self, cx: &mut Context<'_>) -> bool {
+        let count = self.phase.0.load(Ordering::Relaxed);
         let limit = match count % 3 {
-            BUSY => return false,
+            RESPONDING => return false,
             HEAD => self.limits.head,
             _ => self.limits.idle,
         };
-        let (timer, of) = &mut self.reading;
+        let (timer, of) = &mut self.read_timeout;
         if *of != count {
             *of = count;
             timer.as_mut().reset(Instant::now() + limit);
@@ -97,36 +98,37 @@ impl Paced {
         timer.as_mut().poll(cx).is_ready()
     }
 
-    fn written<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Fails a write that makes no progress for too long.
+    fn check_write<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.writing = None;
+            self.write_timeout = None;
             return outcome;
         }
         let stall = self.limits.stall;
-        let timer = self.writing.get_or_insert_with(|| Box::pin(sleep(stall)));
+        let timer = self.write_timeout.get_or_insert_with(|| Box::pin(sleep(stall)));
         ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Err(too_slow()))
+        Poll::Ready(Err(timed_out()))
     }
 }
 
-impl AsyncRead for Paced {
+impl AsyncRead for TimedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.pace.begun();
+            self.phase.head_started();
         }
-        if outcome.is_pending() && self.too_slow_to_send(cx) {
-            return Poll::Ready(Err(too_slow()));
+        if outcome.is_pending() && self.read_timed_out(cx) {
+            return Poll::Ready(Err(timed_out()));
         }
         outcome
     }
 }
 
-impl AsyncWrite for Paced {
+impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.written(cx, outcome)
+        self.check_write(cx, outcome)
     }
 
     fn poll_write_vectored(
@@ -135,7 +137,7 @@ impl AsyncWrite for Paced {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.written(cx, outcome)
+        self.check_write(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -151,8 +153,8 @@ impl AsyncWrite for Paced {
     }
 }
 
-fn too_slow() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the client was too slow")
+fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client is too slow")
 }
 
 impl Default for Limits {

@@ -1,43 +1,43 @@
-//! What a service tells of itself: JSON logs, Prometheus metrics, and traces for an OpenTelemetry collector.
+//! JSON logs, Prometheus metrics, and traces for an OpenTelemetry collector.
 
 mod log;
-mod minutely;
+mod log_throttle;
 mod process;
 pub(crate) mod recorder;
 
 use std::sync::OnceLock;
 
-pub(crate) use minutely::Minutely;
-pub use recorder::before_reading;
+pub(crate) use log_throttle::LogThrottle;
+pub use recorder::on_scrape;
 
 use crate::trace::{Sampler, export};
 
-/// Which logs are written, and where traces go; the same for every service.
+/// Log filter and trace export, the same for every service.
 #[derive(Debug, Clone, clap::Args)]
 #[group(id = "telemetry")]
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryArgs {
-    /// What is logged: a level, or target=level,target=level
+    /// Log filter: a level, or target=level,target=level
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub rust_log: String,
-    /// OpenTelemetry collector that takes traces over OTLP/gRPC, as http://host:port; none are sent without it
+    /// OpenTelemetry collector for traces over OTLP/gRPC, as http://host:port; nothing is exported without it
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = endpoint)]
     pub otel_exporter_otlp_endpoint: Option<Endpoint>,
-    /// Which traces that begin here are sent; a caller's own decision is always kept
+    /// Sampler of traces that start here; the decision of a caller takes precedence
     #[arg(long, env = "OTEL_TRACES_SAMPLER", value_enum, ignore_case = true, default_value_t)]
     pub otel_traces_sampler: Sampler,
-    /// The fraction for parentbased_traceidratio, from 0 to 1
+    /// Fraction for parentbased_traceidratio, from 0 to 1
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0)]
     pub otel_traces_sampler_arg: f64,
 }
 
-/// Where spans are sent; an empty setting is none.
+/// Address of the collector; an empty setting means none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint(Option<String>);
 
 static ARGS: OnceLock<TelemetryArgs> = OnceLock::new();
 
-/// Keeps the settings of the command line for [`init`].
+/// Stores the settings of the command line for [`init`].
 pub(crate) fn configure(args: TelemetryArgs) {
     let _ = ARGS.set(args);
 }
@@ -54,21 +54,21 @@ pub fn init(name: &'static str) {
     };
     let fraction = args.otel_traces_sampler.fraction(args.otel_traces_sampler_arg);
     match export::start(name, endpoint, fraction) {
-        Ok(()) => tracing::info!(endpoint, "traces are sent to the collector"),
-        Err(error) => tracing::error!(error = format!("{error:#}"), "no traces are sent"),
+        Ok(()) => tracing::info!(endpoint, "exporting traces"),
+        Err(error) => tracing::error!(error = format!("{error:#}"), "traces are not exported"),
     }
 }
 
-/// Sends what was not yet sent; the last thing that a service does. Takes 1 s at most.
-pub async fn finish() {
-    export::finish().await;
+/// Exports the last spans, for 1 s at most; the last step of a service.
+pub async fn shutdown() {
+    export::shutdown().await;
 }
 
 /// Starts the export of traces without a command line; for tests, inside their runtime.
 ///
 /// # Errors
-/// When the endpoint is malformed, or the export was started before.
-pub fn export_traces(name: &'static str, endpoint: &str) -> anyhow::Result<()> {
+/// If the endpoint is malformed, or the export was started before.
+pub fn start_trace_export(name: &'static str, endpoint: &str) -> anyhow::Result<()> {
     export::start(name, endpoint, 1.0)
 }
 

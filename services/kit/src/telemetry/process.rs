@@ -1,4 +1,4 @@
-//! The process as the operating system sees it (Linux; elsewhere these metrics are absent).
+//! Metrics of the process from the operating system (Linux; absent elsewhere).
 
 use std::{
     fs,
@@ -7,14 +7,14 @@ use std::{
 
 use metrics::gauge;
 
-/// Notes when the process started, which is now.
+/// Records the start time of the process.
 pub(super) fn started() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     gauge!("process_start_time_seconds").set(now.as_secs_f64().round());
 }
 
 /// Sets the gauges from /proc.
-pub(super) fn look() {
+pub(super) fn update() {
     if let Ok(status) = fs::read_to_string("/proc/self/status") {
         if let Some(kilobytes) = field(&status, "VmRSS:") {
             gauge!("process_resident_memory_bytes").set(kilobytes * 1024.0);
@@ -24,7 +24,7 @@ pub(super) fn look() {
         }
     }
     if let Ok(open) = fs::read_dir("/proc/self/fd") {
-        // One of them is this reading's own.
+        // One of them is the directory that is being read.
         gauge!("process_open_fds").set(open.count().saturating_sub(1) as f64);
     }
 }

@@ -1,34 +1,35 @@
-//! The one metrics recorder of the process, and what is looked at when it is read.
+//! The metrics recorder of the process, and the gauges that are set at each scrape.
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 
 use super::process;
 
 /// Upper bounds of every histogram, in seconds.
 const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-type Look = Box<dyn Fn() + Send>;
+type Callback = Box<dyn Fn() + Send>;
 
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-static LOOKS: Mutex<Vec<Look>> = Mutex::new(Vec::new());
+static CALLBACKS: Mutex<Vec<Callback>> = Mutex::new(Vec::new());
 
-/// Makes sure that what is counted from now on is kept; whoever counts before counts for nothing.
+/// Installs the recorder; metrics that are recorded before are lost.
 pub(crate) fn install() {
     let _ = handle();
 }
 
-/// Runs `look` before each reading: it sets gauges that nobody sets otherwise. It must not wait.
-pub fn before_reading(look: impl Fn() + Send + 'static) {
-    looks().push(Box::new(look));
+/// Runs `callback` at each scrape, to set gauges that nothing else sets. It must not block.
+pub fn on_scrape(callback: impl Fn() + Send + 'static) {
+    CALLBACKS.lock().push(Box::new(callback));
 }
 
-/// All metrics in the text format of Prometheus; none when another recorder was installed before.
-pub(crate) fn read() -> Option<String> {
+/// Returns all metrics in the text format of Prometheus; `None` if another recorder was installed before.
+pub(crate) fn scrape() -> Option<String> {
     let handle = handle()?;
-    process::look();
-    looks().iter().for_each(|look| look());
+    process::update();
+    CALLBACKS.lock().iter().for_each(|callback| callback());
     handle.run_upkeep();
     Some(handle.render())
 }
@@ -46,117 +47,110 @@ fn handle() -> Option<&'static PrometheusHandle> {
         .as_ref()
 }
 
-fn looks() -> std::sync::MutexGuard<'static, Vec<Look>> {
-    LOOKS.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// What each metric of the kit means; a service describes its own where it starts.
+/// Describes the metrics of this crate; a service describes its own at start.
 fn describe() {
     use metrics::{Unit, describe_counter as counter, describe_gauge as gauge, describe_histogram as histogram};
 
     counter!(
         "http_requests_total",
-        "HTTP requests that were answered, by route pattern; 499 is a client that left"
+        "HTTP requests, by method, route pattern and status; 499: the client closed the connection"
     );
     histogram!(
         "http_request_duration_seconds",
         Unit::Seconds,
-        "How long HTTP requests took"
+        "Duration of HTTP requests"
     );
-    gauge!("http_requests_in_flight", "HTTP requests that are being answered");
-    counter!("grpc_server_started_total", "gRPC calls that came in");
+    gauge!("http_requests_in_flight", "HTTP requests in flight");
+    counter!("grpc_server_started_total", "gRPC calls received");
     counter!(
         "grpc_server_handled_total",
-        "gRPC calls that were answered, by status code"
+        "gRPC calls completed by the server, by status code"
     );
     histogram!(
         "grpc_server_handling_seconds",
         Unit::Seconds,
-        "How long gRPC calls took to answer"
+        "Duration of gRPC calls at the server"
     );
-    counter!("grpc_client_started_total", "gRPC calls that were made");
-    counter!("grpc_client_handled_total", "gRPC calls that ended, by status code");
+    counter!("grpc_client_started_total", "gRPC calls started by the client");
+    counter!(
+        "grpc_client_handled_total",
+        "gRPC calls completed at the client, by status code"
+    );
     histogram!(
         "grpc_client_handling_seconds",
         Unit::Seconds,
-        "How long gRPC calls took, as the caller sees it"
+        "Duration of gRPC calls at the client"
     );
     gauge!(
         "database_pool_connections",
-        "Connections of the database pool, by whether they are idle or in use"
+        "Connections of the database pool, by state: idle or used"
     );
     gauge!(
         "database_pool_max_connections",
-        "Most connections that the database pool opens"
+        "Maximum number of connections of the database pool"
     );
     counter!(
         "database_connections_opened_total",
-        "Connections to the database that were opened"
+        "Connections to the database opened"
     );
     histogram!(
         "database_acquire_seconds",
         Unit::Seconds,
-        "How long the readiness check waited for a connection"
+        "Time that the readiness check waited for a connection"
     );
     counter!(
         "database_errors_total",
-        "Database calls that failed for a reason that is not the caller's, by kind"
+        "Database errors that the client did not cause, by kind"
     );
-    gauge!(
-        "outbox_batch",
-        "Events of the outbox that the relay read last, 0 when it waits"
-    );
-    counter!("outbox_sent_total", "Events of the outbox that the broker has");
-    counter!("outbox_failures_total", "Tries to publish an event that failed");
+    gauge!("outbox_batch", "Events in the relay's last batch, 0 while it waits");
+    counter!("outbox_sent_total", "Events of the outbox that the broker acknowledged");
+    counter!("outbox_failures_total", "Failed attempts to publish an event");
     gauge!(
         "kafka_consumer_lag",
-        "Messages of a partition that are not handled yet; 0 where another member has the partition"
+        "Messages of a partition that are not handled yet; 0 if another member has the partition"
     );
     gauge!(
         "kafka_last_message_age_seconds",
         Unit::Seconds,
-        "How old the last message was when it was handled, by topic"
+        "Age of the last message when it was handled, by topic"
     );
     gauge!(
         "kafka_retry_pause_seconds",
         Unit::Seconds,
-        "How long a partition pauses before the message that failed is tried again; 0 when it goes on"
+        "Pause of a partition before the message that failed is retried; 0 if it is not paused"
     );
     counter!(
         "kafka_rebalances_total",
-        "Times that partitions came or went, by change"
+        "Rebalances, by change: assigned, revoked or failed"
     );
     counter!(
-        "kafka_client_troubles_total",
-        "What librdkafka complained of, by kind; the log has two lines a minute of each"
+        "kafka_client_errors_total",
+        "Errors and warnings of librdkafka, by kind; the log has two lines a minute of each"
     );
     counter!(
-        "kafka_letters_failed_total",
+        "kafka_dead_letters_failed_total",
         "Dead letters that could not be written, by the topic of the message"
     );
-    counter!(
-        "kafka_messages_total",
-        "Messages that were handled, by topic and outcome"
-    );
+    counter!("kafka_messages_total", "Messages handled, by topic and outcome");
     counter!(
         "kafka_retries_total",
-        "Messages that could not be handled yet and will be tried again, by topic"
+        "Messages that failed and will be retried, by topic"
     );
-    counter!("token_failures_total", "Access tokens that opened no door, by reason");
+    counter!("token_failures_total", "Access tokens rejected, by reason");
     counter!(
         "trace_spans_total",
-        "Spans that were exported to the collector, or dropped because it was away"
+        "Spans, by outcome: exported to the collector, or dropped because it was unreachable"
     );
     gauge!(
         "process_start_time_seconds",
         Unit::Seconds,
-        "When the process started, in seconds since 1970"
+        "Start time of the process, in seconds since 1970"
     );
     gauge!(
         "process_resident_memory_bytes",
         Unit::Bytes,
-        "Memory that the process has in RAM"
+        "Resident memory of the process"
     );
-    gauge!("process_open_fds", "Files and sockets that the process has open");
+    gauge!("process_open_fds", "Open files and sockets of the process");
     gauge!("process_threads", "Threads of the process");
 }

@@ -1,11 +1,6 @@
-//! A collector of traces, as small as one can be: it takes OTLP/gRPC and keeps what it gets.
+//! A minimal trace collector: it receives OTLP/gRPC and stores the spans.
 
-use std::{
-    collections::BTreeMap,
-    net::Ipv4Addr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
@@ -15,6 +10,7 @@ use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, KeyValue, any_value::Value},
     trace::v1::{Span, span::SpanKind, status::StatusCode},
 };
+use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -25,10 +21,10 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-/// A span as it arrived; ids are hexadecimal.
+/// A received span; ids are hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Collected {
-    /// `service.name` of the process that made it.
+pub struct CollectedSpan {
+    /// `service.name` of its process.
     pub service: String,
     /// The trace's id, 32 digits.
     pub trace: String,
@@ -38,7 +34,7 @@ pub struct Collected {
     pub parent: String,
     /// Its name.
     pub name: String,
-    /// What it is: SERVER, CLIENT, PRODUCER, CONSUMER or INTERNAL.
+    /// Its kind: SERVER, CLIENT, PRODUCER, CONSUMER or INTERNAL.
     pub kind: String,
     /// Its attributes, as text.
     pub attributes: BTreeMap<String, String>,
@@ -48,9 +44,9 @@ pub struct Collected {
 
 /// A collector on a free loopback port; it ends when it is dropped.
 pub struct Collector {
-    /// What `OTEL_EXPORTER_OTLP_ENDPOINT` must be.
+    /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub endpoint: String,
-    spans: Arc<Mutex<Vec<Collected>>>,
+    spans: Arc<Mutex<Vec<CollectedSpan>>>,
     serving: JoinHandle<()>,
 }
 
@@ -58,12 +54,12 @@ impl Collector {
     /// Starts to listen.
     ///
     /// # Panics
-    /// When no loopback port can be bound.
+    /// If no loopback port can be bound.
     pub async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("the port"));
-        let spans = Arc::<Mutex<Vec<Collected>>>::default();
-        let service = TraceServiceServer::new(Kept(spans.clone()));
+        let spans = Arc::<Mutex<Vec<CollectedSpan>>>::default();
+        let service = TraceServiceServer::new(ReceivedSpans(spans.clone()));
         let serving = tokio::spawn(async move {
             let incoming = TcpIncoming::from(listener);
             let _ = Server::builder()
@@ -78,16 +74,21 @@ impl Collector {
         }
     }
 
-    /// Every span that has arrived.
-    pub fn spans(&self) -> Vec<Collected> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns every received span.
+    pub fn spans(&self) -> Vec<CollectedSpan> {
+        self.spans.lock().clone()
     }
 
-    /// The spans of one trace, once `enough` says so of them.
+    /// Returns the spans of one trace, once they are `enough`.
     ///
     /// # Panics
-    /// When that does not happen within `limit`; the message shows what arrived.
-    pub async fn trace(&self, id: &str, limit: Duration, enough: impl Fn(&[Collected]) -> bool) -> Vec<Collected> {
+    /// If that does not happen within `limit`; the message shows the received spans.
+    pub async fn trace(
+        &self,
+        id: &str,
+        limit: Duration,
+        enough: impl Fn(&[CollectedSpan]) -> bool,
+    ) -> Vec<CollectedSpan> {
         let started = Instant::now();
         loop {
             let spans: Vec<_> = self.spans().into_iter().filter(|span| span.trace == id).collect();
@@ -96,7 +97,7 @@ impl Collector {
             }
             assert!(
                 started.elapsed() < limit,
-                "of trace {id} only these spans arrived: {spans:#?}"
+                "received only these spans of trace {id}: {spans:#?}"
             );
             sleep(Duration::from_millis(50)).await;
         }
@@ -109,35 +110,35 @@ impl Drop for Collector {
     }
 }
 
-struct Kept(Arc<Mutex<Vec<Collected>>>);
+struct ReceivedSpans(Arc<Mutex<Vec<CollectedSpan>>>);
 
 #[tonic::async_trait]
-impl TraceService for Kept {
+impl TraceService for ReceivedSpans {
     async fn export(
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut received = self.0.lock();
         for resource in request.into_inner().resource_spans {
-            let about = attributes(
+            let resource_attributes = attributes(
                 resource
                     .resource
                     .map(|resource| resource.attributes)
                     .unwrap_or_default(),
             );
-            let service = about.get("service.name").cloned().unwrap_or_default();
+            let service = resource_attributes.get("service.name").cloned().unwrap_or_default();
             let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
-            kept.extend(spans.map(|span| collected(&service, span)));
+            received.extend(spans.map(|span| collected(&service, span)));
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
-fn collected(service: &str, span: Span) -> Collected {
+fn collected(service: &str, span: Span) -> CollectedSpan {
     let kind = span.kind().as_str_name();
     let kind = kind.strip_prefix("SPAN_KIND_").unwrap_or(kind).to_owned();
     debug_assert_ne!(span.kind(), SpanKind::Unspecified);
-    Collected {
+    CollectedSpan {
         service: service.to_owned(),
         trace: hex(&span.trace_id),
         id: hex(&span.span_id),

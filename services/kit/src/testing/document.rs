@@ -1,4 +1,4 @@
-//! What a good OpenAPI document has beside being valid.
+//! Completeness of an OpenAPI document, beyond its validity.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use crate::openapi::{complete, for_each_operation};
 
-/// What a service's document lacks, in words; nothing when it is complete.
+/// Returns the faults of a service's document as text; empty if it is complete.
 ///
-/// Every operation has an id of its own, a summary, a tag that is described, and says who may; one that takes anything
-/// tells how it refuses; bodies have examples, and every reference leads somewhere.
+/// Every operation must have a unique id, a summary, a tag with a description, a security requirement and a success response;
+/// with parameters or a body, a 4xx response; bodies must have examples, and references must resolve.
 pub fn document_faults(document: &utoipa::openapi::OpenApi) -> Vec<String> {
     let mut document = complete(document, true);
     let mut faults = Vec::new();
-    let whole = document.clone();
-    let tags: BTreeSet<&str> = whole["tags"]
+    let complete_document = document.clone();
+    let tags: BTreeSet<&str> = complete_document["tags"]
         .as_array()
         .into_iter()
         .flatten()
@@ -22,45 +22,47 @@ pub fn document_faults(document: &utoipa::openapi::OpenApi) -> Vec<String> {
         .collect();
     let mut ids = BTreeSet::new();
     for_each_operation(&mut document, |path, method, operation| {
-        let mut lacks = |what: &str| faults.push(format!("{method} {path}: {what}"));
+        let mut fault = |what: &str| faults.push(format!("{method} {path}: {what}"));
         match operation["operationId"].as_str() {
             Some(id) if ids.insert(id.to_owned()) => {}
-            _ => lacks("no operationId of its own"),
+            _ => fault("no unique operationId"),
         }
         if operation["summary"].as_str().is_none_or(str::is_empty) {
-            lacks("no summary");
+            fault("no summary");
         }
         if !operation["tags"][0].as_str().is_some_and(|tag| tags.contains(tag)) {
-            lacks("no tag that is described");
+            fault("no tag with a description");
         }
         if !operation["security"].is_array() {
-            lacks("does not say who may");
+            fault("no security requirement");
         }
         let responses = operation["responses"].as_object();
         let has = |first: char| responses.is_some_and(|all| all.keys().any(|status| status.starts_with(first)));
         if !has('2') && !has('3') {
-            lacks("no success");
+            fault("no success response");
         }
         let takes = operation.get("parameters").is_some() || operation.get("requestBody").is_some();
         if takes && !has('4') {
-            lacks("takes something, and refuses nothing");
+            fault("parameters or a body, and no 4xx response");
         }
         if let Some(body) = operation.get("requestBody") {
             let media = &body["content"]["application/json"];
             let reference = media["schema"]["$ref"].as_str().unwrap_or_default();
-            let schema = whole.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null);
+            let schema = complete_document
+                .pointer(reference.trim_start_matches('#'))
+                .unwrap_or(&Value::Null);
             let parts = schema["allOf"].as_array().into_iter().flatten();
             let examples = parts.chain([schema, media]).filter(|part| has_example(part)).count();
             if examples == 0 {
-                lacks("no example of the body");
+                fault("no example of the body");
             }
         }
     });
     let mut references = BTreeSet::new();
-    collect(&whole, &mut references);
+    collect(&complete_document, &mut references);
     for reference in references {
-        if whole.pointer(reference.trim_start_matches('#')).is_none() {
-            faults.push(format!("{reference} leads nowhere"));
+        if complete_document.pointer(reference.trim_start_matches('#')).is_none() {
+            faults.push(format!("{reference} does not resolve"));
         }
     }
     faults

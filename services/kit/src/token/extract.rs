@@ -1,4 +1,4 @@
-//! Who calls: extractors that open or keep shut.
+//! Extractors for the authenticated user.
 
 use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, header, request::Parts};
@@ -6,11 +6,11 @@ use http::{HeaderMap, header, request::Parts};
 use super::{Claims, Role, TokenError, Verifier};
 use crate::problem::Problem;
 
-/// Anybody with a token that holds; 401 otherwise.
+/// A user with a valid token; 401 otherwise.
 #[derive(Debug, Clone)]
 pub struct Caller(pub Claims);
 
-/// An ADMIN; 401 without a token, 403 with another role.
+/// A user with the role ADMIN; 401 without a valid token, 403 with another role.
 #[derive(Debug, Clone)]
 pub struct Admin(pub Claims);
 
@@ -28,7 +28,7 @@ where
             Ok(claims) => Ok(Self(claims)),
             Err(TokenError::Invalid) => Err(Problem::unauthorized()),
             Err(TokenError::Unavailable) => Err(Problem::unavailable(
-                "Tokens cannot be checked yet; try again in a moment",
+                "Tokens cannot be verified yet; try again in a moment",
             )),
         }
     }
@@ -51,7 +51,7 @@ where
     }
 }
 
-/// The token of the one `Authorization: Bearer` header (RFC 6750, 2.1).
+/// Returns the token of the only `Authorization: Bearer` header (RFC 6750, 2.1).
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;

@@ -1,23 +1,23 @@
-//! Why tokens opened no door, counted; the caller is told less.
+//! Counter of rejected tokens by reason; clients do not get the reason.
 
 use jsonwebtoken::errors::{Error, ErrorKind};
 
 use super::TokenError;
 
-/// Counts a token that does not hold.
+/// Counts an invalid token.
 pub(super) fn invalid(reason: &'static str) -> TokenError {
     count(reason);
     TokenError::Invalid
 }
 
-/// Counts a token that could not be checked.
+/// Counts a token that could not be verified.
 pub(super) fn unavailable() -> TokenError {
     count("unavailable");
     TokenError::Unavailable
 }
 
-/// Counts a token that the library refused.
-pub(super) fn refused(error: &Error) -> TokenError {
+/// Counts a token that the library rejected.
+pub(super) fn rejected(error: &Error) -> TokenError {
     invalid(match error.kind() {
         ErrorKind::ExpiredSignature => "expired",
         ErrorKind::ImmatureSignature => "not_yet_valid",

@@ -1,11 +1,9 @@
 //! The verifier and its cache of published keys.
 
-use std::{
-    sync::{Arc, RwLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
+use parking_lot::RwLock;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep},
@@ -17,24 +15,24 @@ use super::{
     source::{self, Keys, Source},
 };
 
-/// An unknown key id asks auth-service again, but not more often than this, however many ids are made up.
+/// Minimum time between two fetches because of an unknown key id, so that invented ids cannot flood auth-service.
 const REFETCH_PAUSE: Duration = Duration::from_secs(10);
-/// How often the keys are read without any reason, so that withdrawn ones go and new ones are known before they sign.
-pub const REFRESH: Duration = Duration::from_secs(300);
-/// How long to wait after the first fetch that failed; doubled by each further one, up to the longest.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
-/// Seconds that clocks may differ.
+/// Interval of regular fetches: withdrawn keys are forgotten, and new ones are known before they sign.
+pub const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
+/// Pause after the first failed fetch; each further failure doubles it, up to the maximum.
+const MIN_RETRY: Duration = Duration::from_secs(1);
+const MAX_RETRY: Duration = Duration::from_secs(30);
+/// Tolerated clock skew in seconds.
 const LEEWAY: u64 = 30;
-/// No token that auth-service makes is longer; what is longer is not even decoded.
-const LONGEST_TOKEN: usize = 4096;
+/// Maximum length of a token; auth-service issues shorter ones, and longer ones are not decoded.
+const MAX_TOKEN_BYTES: usize = 4096;
 
-/// Checks access tokens; cheap to clone.
+/// Verifies access tokens; cheap to clone.
 #[derive(Clone)]
 pub struct Verifier(Arc<Inner>);
 
 struct Inner {
-    /// None when the keys are given, not fetched.
+    /// `None` if the keys are set, not fetched.
     source: Option<Source>,
     rules: Validation,
     keys: RwLock<Keys>,
@@ -42,20 +40,20 @@ struct Inner {
 }
 
 impl Verifier {
-    /// A verifier that fetches the keys of the auth-service at this base URL when it first needs them.
+    /// Creates a verifier that fetches the keys of the auth-service at this base URL when it first needs them.
     ///
     /// # Errors
-    /// When the URL is malformed.
+    /// If the URL is malformed.
     pub fn new(auth_service_url: &str, audience: &str) -> anyhow::Result<Self> {
         Ok(Self::build(Some(Source::new(auth_service_url)?), audience))
     }
 
-    /// A verifier whose keys are given with [`Verifier::set_keys`]: auth-service itself, and tests.
+    /// Creates a verifier whose keys are set with [`Verifier::set_keys`], for auth-service itself and tests.
     pub fn local(audience: &str) -> Self {
         Self::build(None, audience)
     }
 
-    /// A verifier with these keys and no others.
+    /// Creates a verifier with these keys only.
     pub fn from_jwks(jwks: &JwkSet, audience: &str) -> Self {
         let verifier = Self::local(audience);
         verifier.set_keys(jwks);
@@ -77,39 +75,34 @@ impl Verifier {
         }))
     }
 
-    /// Replaces the known keys; what is not a P-256 key for ES256 signatures with an id is left out.
+    /// Replaces the keys; keys other than P-256 keys for ES256 signatures with an id are ignored.
     pub fn set_keys(&self, jwks: &JwkSet) {
         self.replace(source::usable(jwks.keys.iter()));
     }
 
-    /// Whether any key is known.
+    /// Returns whether any key is loaded.
     pub fn loaded(&self) -> bool {
-        !self
-            .0
-            .keys
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .is_empty()
+        !self.0.keys.read().is_empty()
     }
 
-    /// A readiness check for [`crate::Server`].
+    /// Checks that keys are loaded, as a readiness check.
     ///
     /// # Errors
-    /// As long as no key was loaded.
-    pub fn check(&self) -> Result<(), String> {
+    /// [`TokenError::Unavailable`] until the first key is loaded.
+    pub fn check(&self) -> Result<(), TokenError> {
         if self.loaded() {
             Ok(())
         } else {
-            Err(TokenError::Unavailable.to_string())
+            Err(TokenError::Unavailable)
         }
     }
 
-    /// Gives the claims of a token that holds: signature, times, issuer and audience.
+    /// Verifies signature, times, issuer and audience of a token, and returns its claims.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`], or [`TokenError::Unavailable`] while no key was ever loaded.
+    /// [`TokenError::Invalid`], or [`TokenError::Unavailable`] until the first key is loaded.
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
-        if token.len() > LONGEST_TOKEN {
+        if token.len() > MAX_TOKEN_BYTES {
             return Err(failure::invalid("malformed"));
         }
         let header = decode_header(token).map_err(|_| failure::invalid("malformed"))?;
@@ -136,25 +129,28 @@ impl Verifier {
         };
         decode::<Claims>(token, &key, &self.0.rules)
             .map(|token| token.claims)
-            .map_err(|error| failure::refused(&error))
+            .map_err(|error| failure::rejected(&error))
     }
 
-    /// Loads the keys and keeps them fresh until `shutdown`; run it as a background of the server.
-    pub async fn keep_fresh(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let mut retry = FIRST_RETRY;
+    /// Loads the keys and refreshes them until `shutdown`, as a background task of the server.
+    ///
+    /// # Errors
+    /// None: a failed fetch is retried. The result is that of a background task.
+    pub async fn refresh_keys(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let mut retry = MIN_RETRY;
         loop {
             let pause = match self.fetch().await {
                 Ok(()) => {
-                    retry = FIRST_RETRY;
-                    REFRESH
+                    retry = MIN_RETRY;
+                    REFRESH_INTERVAL
                 }
                 Err(error) => {
                     if self.loaded() {
-                        tracing::warn!(error = %error, "the signing keys could not be refreshed; the known ones are kept");
+                        tracing::warn!(error = %error, "the signing keys could not be refreshed; the loaded ones stay in use");
                     } else {
-                        tracing::debug!(error = %error, "auth-service does not give its keys yet");
+                        tracing::debug!(error = %error, "auth-service does not publish its keys yet");
                     }
-                    let next = longer(retry);
+                    let next = next_retry(retry);
                     std::mem::replace(&mut retry, next)
                 }
             };
@@ -166,15 +162,10 @@ impl Verifier {
     }
 
     fn key(&self, id: &str) -> Option<Arc<DecodingKey>> {
-        self.0
-            .keys
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .get(id)
-            .cloned()
+        self.0.keys.read().get(id).cloned()
     }
 
-    /// Fetches the keys unless that was tried a moment ago; callers that come meanwhile wait for the one fetch.
+    /// Fetches the keys, unless the last fetch was a moment ago; concurrent callers wait for the same fetch.
     async fn refetch(&self) {
         let mut fetched = self.0.fetched.lock().await;
         let pause = if self.loaded() {
@@ -185,7 +176,7 @@ impl Verifier {
         if fetched.is_some_and(|at| at.elapsed() < pause) {
             return;
         }
-        // Noted first, and fetched in a task of its own: a caller that leaves meanwhile must not undo either.
+        // The time is set first and the fetch is a separate task, so that a caller that is cancelled affects neither.
         *fetched = Some(Instant::now());
         let verifier = self.clone();
         let fetching = tokio::spawn(async move { verifier.fetch().await });
@@ -203,14 +194,13 @@ impl Verifier {
     }
 
     fn replace(&self, keys: Keys) {
-        *self.0.keys.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = keys;
+        *self.0.keys.write() = keys;
     }
 }
 
-/// Twice the pause before, up to the longest, less some of it: services that lost auth-service together must not
-/// come back together.
-fn longer(pause: Duration) -> Duration {
-    (pause * 2).min(LONGEST_RETRY).mul_f64(rand::random_range(0.7..=1.0))
+/// Doubles a pause, up to the maximum, with jitter: services that lost auth-service at once must not retry at once.
+fn next_retry(pause: Duration) -> Duration {
+    (pause * 2).min(MAX_RETRY).mul_f64(rand::random_range(0.7..=1.0))
 }
 
 #[cfg(test)]
@@ -224,7 +214,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn a_token_holds_for_its_audience_and_its_time_only() {
+    async fn a_token_is_valid_for_its_audience_and_its_time_only() {
         let tokens = TestTokens::new();
         let verifier = tokens.verifier();
         let token = tokens.token(Role::Admin);
@@ -247,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unsigned_token_is_refused_and_no_keys_is_told_apart() {
+    async fn an_unsigned_token_is_invalid_and_missing_keys_have_their_own_error() {
         let none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4Iiwicm9sZSI6IkFETUlOIiwiZXhwIjo5OTk5OTk5OTk5fQ.";
         let tokens = TestTokens::new();
         assert_eq!(tokens.verifier().verify(none).await.unwrap_err(), TokenError::Invalid);
@@ -259,11 +249,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_algorithm_is_pinned_and_what_is_too_long_is_not_even_decoded() {
+    async fn the_algorithm_is_pinned_and_a_token_that_is_too_long_is_not_decoded() {
         let tokens = TestTokens::new();
         let claims = tokens.claims(Role::Admin);
         let kid = tokens.jwks().keys[0].common.key_id.clone();
-        // The classic confusion: the public key, which everybody has, taken as the secret of an HMAC.
+        // Algorithm confusion: the public key, which is published, used as the secret of an HMAC.
         let header = jsonwebtoken::Header {
             kid,
             ..jsonwebtoken::Header::new(Algorithm::HS256)
@@ -271,64 +261,64 @@ mod tests {
         let public = serde_json::to_vec(&tokens.jwks().keys[0]).expect("JSON");
         let confused = jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_secret(&public));
         let verifier = tokens.verifier();
-        let refused = verifier.verify(&confused.expect("a token")).await;
-        assert_eq!(refused.unwrap_err(), TokenError::Invalid);
+        let rejected = verifier.verify(&confused.expect("a token")).await;
+        assert_eq!(rejected.unwrap_err(), TokenError::Invalid);
 
-        let email = "x".repeat(LONGEST_TOKEN);
+        let email = "x".repeat(MAX_TOKEN_BYTES);
         let long = tokens.sign(&Claims { email, ..claims });
         assert_eq!(verifier.verify(&long).await.unwrap_err(), TokenError::Invalid);
     }
 
     #[tokio::test]
-    async fn clocks_may_differ_by_half_a_minute_and_no_more() {
+    async fn the_tolerated_clock_skew_is_half_a_minute() {
         let tokens = TestTokens::new();
         let verifier = tokens.verifier();
         let claims = tokens.claims(Role::User);
-        for (seconds, holds) in [(-20, true), (-40, false)] {
+        for (seconds, valid) in [(-20, true), (-40, false)] {
             let expired = tokens.sign(&Claims {
                 exp: claims.iat + seconds,
                 ..claims.clone()
             });
             assert_eq!(
                 verifier.verify(&expired).await.is_ok(),
-                holds,
+                valid,
                 "expired {seconds} s ago"
             );
             let early = tokens.sign(&Claims {
                 nbf: claims.iat - seconds,
                 ..claims.clone()
             });
-            assert_eq!(verifier.verify(&early).await.is_ok(), holds, "good in {seconds} s");
+            assert_eq!(verifier.verify(&early).await.is_ok(), valid, "good in {seconds} s");
         }
     }
 
-    /// An auth-service that counts how often it is asked for `jwks`.
-    async fn published(jwks: Arc<RwLock<JwkSet>>) -> (String, Arc<AtomicUsize>) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = asked.clone();
-        let answer = move || {
+    /// Starts an auth-service that counts the requests for `jwks`.
+    async fn publish(jwks: Arc<RwLock<JwkSet>>) -> (String, Arc<AtomicUsize>) {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let count = requests.clone();
+        let respond = move || {
             count.fetch_add(1, Ordering::SeqCst);
-            let jwks = jwks.read().expect("a lock").clone();
+            let jwks = jwks.read().clone();
             async move { axum::Json(jwks) }
         };
-        let routes = axum::Router::new().route("/.well-known/jwks.json", axum::routing::get(answer));
+        let routes = axum::Router::new().route("/.well-known/jwks.json", axum::routing::get(respond));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        (url, asked)
+        (url, requests)
     }
 
     #[tokio::test]
-    async fn a_flood_of_made_up_key_ids_asks_once_and_a_withdrawn_key_is_forgotten() {
+    async fn a_flood_of_unknown_key_ids_fetches_once_and_a_withdrawn_key_is_forgotten() {
         let (old, new) = (TestTokens::new(), TestTokens::new());
         let jwks = Arc::new(RwLock::new(old.jwks()));
-        let (url, asked) = published(jwks.clone()).await;
+        let (url, requests) = publish(jwks.clone()).await;
         let verifier = Verifier::new(&url, AUDIENCE).expect("a URL");
         assert!(
             verifier.verify(&old.token(Role::User)).await.is_ok(),
             "fetched when first needed"
         );
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
         let forged: Vec<String> = (0..50).map(|_| TestTokens::new().token(Role::Admin)).collect();
         let tries = futures::future::join_all(forged.iter().map(|token| verifier.verify(token))).await;
         assert!(
@@ -336,14 +326,14 @@ mod tests {
                 .iter()
                 .all(|tried| tried.as_ref().err() == Some(&TokenError::Invalid))
         );
-        assert_eq!(asked.load(Ordering::SeqCst), 1, "it was asked a moment ago");
+        assert_eq!(requests.load(Ordering::SeqCst), 1, "the last fetch was a moment ago");
 
-        *jwks.write().expect("a lock") = new.jwks();
+        *jwks.write() = new.jwks();
         let a_while_ago = Instant::now().checked_sub(REFETCH_PAUSE);
         *verifier.0.fetched.lock().await = a_while_ago;
         let tries = futures::future::join_all(forged.iter().map(|token| verifier.verify(token))).await;
         assert!(tries.iter().all(Result::is_err));
-        assert_eq!(asked.load(Ordering::SeqCst), 2, "once for all of them");
+        assert_eq!(requests.load(Ordering::SeqCst), 2, "once for all of them");
         assert!(verifier.verify(&new.token(Role::User)).await.is_ok());
         assert!(verifier.verify(&old.token(Role::User)).await.is_err());
     }
@@ -352,10 +342,10 @@ mod tests {
     async fn a_key_set_without_a_usable_key_changes_nothing() {
         let tokens = TestTokens::new();
         let jwks = Arc::new(RwLock::new(tokens.jwks()));
-        let (url, _) = published(jwks.clone()).await;
+        let (url, _) = publish(jwks.clone()).await;
         let verifier = Verifier::new(&url, AUDIENCE).expect("a URL");
         verifier.fetch().await.expect("the keys");
-        *jwks.write().expect("a lock") = JwkSet { keys: Vec::new() };
+        *jwks.write() = JwkSet { keys: Vec::new() };
         assert!(verifier.fetch().await.is_err());
         assert!(verifier.verify(&tokens.token(Role::User)).await.is_ok());
     }

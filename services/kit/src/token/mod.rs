@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use extract::{Admin, Caller, bearer};
-pub use keys::{REFRESH, Verifier};
+pub use keys::{REFRESH_INTERVAL, Verifier};
 
 /// The `iss` of every token.
 pub const ISSUER: &str = "auth-service";
 
-/// What a user may do.
+/// The role of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Role {
     /// Works with patients.
     User,
-    /// Deletes patients, sees billing and analytics, keeps the users.
+    /// Also deletes patients, reads billing and analytics, and manages users.
     Admin,
 }
 
 impl Role {
-    /// The role as tokens and databases hold it.
+    /// Returns the role as in tokens and databases.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::User => "USER",
@@ -57,18 +57,18 @@ pub struct Claims {
     pub jti: Uuid,
 }
 
-/// Why a token does not open the door.
+/// Reason for rejecting a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Malformed, forged, expired, or made for somebody else.
-    #[error("the token does not hold")]
+    /// Malformed, forged, expired, or issued for another audience.
+    #[error("the token is invalid")]
     Invalid,
-    /// The signing keys were never loaded, so nobody can tell.
+    /// The signing keys were never loaded, so tokens cannot be verified.
     #[error("the signing keys of auth-service are not loaded")]
     Unavailable,
 }
 
-/// Where tokens come from, and for whom they are made.
+/// Issuer and audience of tokens.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TokenArgs {
     /// Base URL of auth-service, which publishes its keys under /.well-known/jwks.json
@@ -80,10 +80,10 @@ pub struct TokenArgs {
 }
 
 impl TokenArgs {
-    /// The verifier that these settings describe.
+    /// Returns the verifier for these settings.
     ///
     /// # Errors
-    /// When the URL is malformed.
+    /// If the URL is malformed.
     pub fn verifier(&self) -> anyhow::Result<Verifier> {
         Verifier::new(&self.auth_service_url, &self.token_audience)
     }

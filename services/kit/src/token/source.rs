@@ -1,4 +1,4 @@
-//! The key set as auth-service publishes it.
+//! Fetching the key set that auth-service publishes.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -15,25 +15,25 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// How long auth-service may take.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// The largest key set that is read, in bytes.
-const LARGEST: usize = 64 * 1024;
+/// Timeout of a fetch.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Maximum size of a key set, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
 
 /// Keys by their ids.
 pub(super) type Keys = HashMap<String, Arc<DecodingKey>>;
 
-/// Where the key set is.
+/// The address of the key set.
 pub(super) struct Source(Uri);
 
-/// A key set whose entries are not looked at yet: one of an unknown kind must not hide the others (RFC 7517, 5).
+/// A key set with undecoded entries: one of an unknown type must not make the others unusable (RFC 7517, 5).
 #[derive(Deserialize)]
 struct Set {
     keys: Vec<Value>,
 }
 
 impl Source {
-    /// The key set of the auth-service at this base URL.
+    /// Returns the source of the auth-service at this base URL.
     pub(super) fn new(auth_service_url: &str) -> anyhow::Result<Self> {
         let url = format!("{}/.well-known/jwks.json", auth_service_url.trim_end_matches('/'));
         let uri: Uri = url
@@ -46,44 +46,44 @@ impl Source {
         Ok(Self(uri))
     }
 
-    /// Reads it; a set without a single usable key is an error, so that nobody forgets the known ones for it.
+    /// Fetches the keys. A set without a usable key is an error, so that it does not replace the loaded keys.
     pub(super) async fn fetch(&self) -> anyhow::Result<Keys> {
         let Self(uri) = self;
         let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
         let request = Request::get(uri.clone()).body(Empty::new())?;
-        let body = timeout(PATIENCE, async {
+        let body = timeout(TIMEOUT, async {
             let response = client.request(request).await?;
-            anyhow::ensure!(response.status() == 200, "{uri} answered {}", response.status());
-            let body = Limited::new(response.into_body(), LARGEST).collect().await;
+            anyhow::ensure!(response.status() == 200, "{uri} responded with {}", response.status());
+            let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
             Ok(body
-                .map_err(|error| anyhow::anyhow!("{uri} broke off: {error}"))?
+                .map_err(|error| anyhow::anyhow!("{uri} closed the connection: {error}"))?
                 .to_bytes())
         })
         .await
-        .with_context(|| format!("{uri} did not answer within 3 s"))??;
-        let set: Set = serde_json::from_slice(&body).with_context(|| format!("{uri} gave no JWKS"))?;
+        .with_context(|| format!("{uri} did not respond within 3 s"))??;
+        let set: Set = serde_json::from_slice(&body).with_context(|| format!("{uri} did not return a JWKS"))?;
         let known: Vec<Jwk> = set
             .keys
             .into_iter()
             .filter_map(|key| serde_json::from_value(key).ok())
             .collect();
         let keys = usable(known.iter());
-        anyhow::ensure!(!keys.is_empty(), "{uri} gave no key for ES256");
+        anyhow::ensure!(!keys.is_empty(), "{uri} returned no key for ES256");
         Ok(keys)
     }
 }
 
-/// The keys that may check a token: P-256, for ES256 signatures and for nothing else, with an id.
+/// Selects the keys that can verify a token: P-256, only for ES256 signatures, with an id.
 pub(super) fn usable<'a>(keys: impl Iterator<Item = &'a Jwk>) -> Keys {
     keys.filter_map(|jwk| {
         let AlgorithmParameters::EllipticCurve(curve) = &jwk.algorithm else {
             return None;
         };
         let common = &jwk.common;
-        let fits = curve.curve == EllipticCurve::P256
+        let suitable = curve.curve == EllipticCurve::P256
             && matches!(common.public_key_use, None | Some(PublicKeyUse::Signature))
             && matches!(common.key_algorithm, None | Some(KeyAlgorithm::ES256));
-        let id = common.key_id.clone().filter(|_| fits)?;
+        let id = common.key_id.clone().filter(|_| suitable)?;
         Some((id, Arc::new(DecodingKey::from_jwk(jwk).ok()?)))
     })
     .collect()
@@ -97,7 +97,7 @@ mod tests {
     use crate::testing::TestTokens;
 
     #[test]
-    fn only_p256_keys_for_signatures_are_taken() {
+    fn only_p256_keys_for_signatures_are_usable() {
         let good = serde_json::to_value(&TestTokens::new().jwks().keys[0]).expect("JSON");
         let with = |name: &str, value: Value| {
             let mut key = good.clone();

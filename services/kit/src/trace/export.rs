@@ -66,12 +66,11 @@ pub(super) fn ended(span: SpanData) {
     }
 }
 
-/// Sends what is left and ends the export; takes 1 s at most.
-pub(crate) async fn finish() {
-    let finished =
-        tokio::task::spawn_blocking(|| PROCESSOR.get().map(|processor| processor.shutdown_with_timeout(FLUSH)));
-    if let Ok(Some(Err(error))) = finished.await {
-        tracing::warn!(error = %error, "the last spans could not be sent to the collector");
+/// Exports the last spans and ends the export; takes 1 s at most.
+pub(crate) async fn shutdown() {
+    let ended = tokio::task::spawn_blocking(|| PROCESSOR.get().map(|processor| processor.shutdown_with_timeout(FLUSH)));
+    if let Ok(Some(Err(error))) = ended.await {
+        tracing::warn!(error = %error, "the last spans could not be exported");
     }
 }
 

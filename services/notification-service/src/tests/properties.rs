@@ -43,7 +43,7 @@ fn any_order_with_any_repetition_tells_each_news_once_and_ends_in_the_newest_sta
                 .map(|(kind, version)| event(patient, kind, version).encode_to_vec())
                 .collect();
             for index in &order {
-                prop_assert_eq!(service.deliver(&messages[*index]).await, Outcome::Done);
+                prop_assert_eq!(service.deliver(&messages[*index]).await, Handled::Done);
             }
             let known: (i64, bool) = sqlx::query_as("select version, deleted from patients where patient_id = $1")
                 .bind(patient)

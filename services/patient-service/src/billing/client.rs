@@ -14,7 +14,7 @@ use contracts::{
     },
 };
 use kit::{
-    grpc::observed,
+    grpc::traced_call,
     trace::{HEADER, Trace},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -134,7 +134,7 @@ impl Billing {
             email: email.to_owned(),
         };
         let mut client = self.client.clone();
-        let answer = observed(SERVICE, "CreateBillingAccount", async {
+        let answer = traced_call(SERVICE, "CreateBillingAccount", async {
             let request = self.request(message, limit);
             within(limit, client.create_billing_account(request)).await
         });
@@ -150,7 +150,7 @@ impl Billing {
             patient_id: patient.to_string(),
         };
         let mut client = self.client.clone();
-        let answer = observed(SERVICE, "CloseBillingAccount", async {
+        let answer = traced_call(SERVICE, "CloseBillingAccount", async {
             let request = self.request(message, limit);
             within(limit, client.close_billing_account(request)).await
         });
@@ -161,12 +161,10 @@ impl Billing {
     ///
     /// # Errors
     /// When it does not.
-    pub async fn check(&self) -> Result<(), String> {
-        match timeout(Duration::from_secs(1), TcpStream::connect(&self.address)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no connection within 1 s".into()),
-        }
+    pub async fn check(&self) -> anyhow::Result<()> {
+        let connected = timeout(Duration::from_secs(1), TcpStream::connect(&self.address)).await;
+        connected.context("no connection within 1 s")??;
+        Ok(())
     }
 
     fn request<T>(&self, message: T, limit: Duration) -> Request<T> {

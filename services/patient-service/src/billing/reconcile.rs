@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::{TryStreamExt, stream};
-use kit::database::{self, patiently};
+use kit::database::{self, with_timeout};
 use sqlx::{FromRow, PgPool};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -56,14 +56,14 @@ async fn rounds(pool: &PgPool, billing: &Billing, shutdown: &CancellationToken) 
             Ok(true) => Duration::ZERO,
             Ok(false) => ROUND,
             Err(error) => {
-                database::observe(&error);
+                database::record_error(&error);
                 tracing::warn!(error = database::describe(&error), "billing intents could not be read");
                 ROUND
             }
         };
         if forgotten.is_none_or(|at| at.elapsed() >= FORGET) {
             forgotten = Some(Instant::now());
-            if let Err(error) = patiently(idempotency::forget_old(pool)).await {
+            if let Err(error) = with_timeout(idempotency::forget_old(pool)).await {
                 tracing::warn!(
                     error = database::describe(&error),
                     "old idempotency keys could not be forgotten"
@@ -77,7 +77,7 @@ async fn rounds(pool: &PgPool, billing: &Billing, shutdown: &CancellationToken) 
 async fn round(pool: &PgPool, billing: &Billing) -> sqlx::Result<bool> {
     // While billing is taken for dead, one intent, due or not, is how it is found to be back.
     let trial = !billing.is_closed();
-    let leased = patiently(lease(pool, trial)).await?;
+    let leased = with_timeout(lease(pool, trial)).await?;
     let full = leased.len() == BATCH;
     stream::iter(leased.into_iter().map(Ok::<_, sqlx::Error>))
         .try_for_each_concurrent(AT_ONCE, |intent| carry_out(pool, billing, intent))
@@ -88,7 +88,7 @@ async fn round(pool: &PgPool, billing: &Billing) -> sqlx::Result<bool> {
 async fn carry_out(pool: &PgPool, billing: &Billing, intent: Intent) -> sqlx::Result<()> {
     let id = intent.patient_id;
     if !billing.permits(Caller::Reconciler) {
-        return patiently(give_back(pool, id)).await;
+        return with_timeout(give_back(pool, id)).await;
     }
     let answer = match (intent.wanted.as_str(), &intent.name, &intent.email) {
         ("OPEN", Some(name), Some(email)) => match billing.open(id, name, email, PATIENCE).await {
@@ -97,14 +97,14 @@ async fn carry_out(pool: &PgPool, billing: &Billing, intent: Intent) -> sqlx::Re
                     status: account.status,
                     account_id: Some(account.account_id),
                 };
-                patiently(note_opened(pool, id, &state)).await?;
+                with_timeout(note_opened(pool, id, &state)).await?;
                 Ok(())
             }
             Err(status) => Err(status.code()),
         },
         _ => match billing.close(id, PATIENCE).await {
             Ok(()) => {
-                patiently(note_closed(pool, id)).await?;
+                with_timeout(note_closed(pool, id)).await?;
                 Ok(())
             }
             Err(status) => Err(status.code()),
@@ -119,7 +119,7 @@ async fn carry_out(pool: &PgPool, billing: &Billing, intent: Intent) -> sqlx::Re
             metrics::counter!("billing_refusals_total", "code" => format!("{code:?}")).increment(1);
             tracing::error!(patient.id = %id, code = ?code, "billing refuses what it is asked for");
             if is_final(code) {
-                patiently(set_aside(pool, &intent, code)).await?;
+                with_timeout(set_aside(pool, &intent, code)).await?;
             }
         }
     }

@@ -73,7 +73,7 @@ pub async fn add_member(executor: impl PgExecutor<'_>, family: Uuid, patient: Uu
     let insert = "insert into family_member (family_id, patient_id) values ($1, $2) on conflict do nothing";
     match sqlx::query(insert).bind(family).bind(patient).execute(executor).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(match database::violated(&error) {
+        Err(error) => Err(match database::violated_constraint(&error) {
             Some("family_member_family") => missing(),
             Some("family_member_patient") => Problem::not_found("Patient not found"),
             _ => error.into(),

@@ -142,7 +142,7 @@ fn missing() -> Problem {
 }
 
 fn taken(error: sqlx::Error) -> Problem {
-    match database::violated(&error) {
+    match database::violated_constraint(&error) {
         Some("patient_email") => Problem::conflict("Email address already exists"),
         _ => error.into(),
     }

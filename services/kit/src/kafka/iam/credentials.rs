@@ -1,4 +1,4 @@
-//! Credentials as ECS gives them to a task: a document at an address that only the task reaches.
+//! Credentials of a task role: a document at an address that only the task can reach.
 
 use std::net::IpAddr;
 
@@ -13,15 +13,15 @@ use time::OffsetDateTime;
 
 use super::IamArgs;
 
-/// Where ECS answers its tasks (Amazon ECS Developer Guide, "Task IAM role").
-const ECS: &str = "http://169.254.170.2";
-/// Those that AWS' own SDKs ask without TLS beside loopback (AWS SDKs and Tools Reference Guide, "Container credential
-/// provider"): ECS, and EKS in both families.
+/// The endpoint of ECS for its tasks (Amazon ECS Developer Guide, "Task IAM role").
+const ECS_ENDPOINT: &str = "http://169.254.170.2";
+/// Hosts besides loopback that AWS SDKs contact without TLS (AWS SDKs and Tools Reference Guide, "Container credential
+/// provider"): ECS, and EKS over IPv4 and IPv6.
 const PROVIDERS: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
-/// The largest document that is read, in bytes.
-const LARGEST: usize = 64 * 1024;
+/// Maximum size of the document, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
 
-/// A key of IAM.
+/// An access key of IAM.
 #[derive(Clone)]
 pub(super) struct Credentials {
     pub(super) key_id: String,
@@ -31,24 +31,24 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    pub(super) fn outlast(&self, moment: OffsetDateTime) -> bool {
+    pub(super) fn valid_at(&self, moment: OffsetDateTime) -> bool {
         self.expires.is_none_or(|expires| expires > moment)
     }
 }
 
-/// Where credentials come from.
+/// The source of credentials.
 pub(super) enum Source {
     Fixed(Credentials),
     Container(Container),
 }
 
-/// The provider beside a container.
+/// A container credential provider.
 pub(super) struct Container {
     uri: Uri,
     authorization: Option<SecretString>,
 }
 
-/// The document, as the provider writes it.
+/// The provider's document.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Document {
@@ -60,8 +60,11 @@ struct Document {
 }
 
 impl Source {
-    /// An access key before the task's role, as the SDKs have it.
-    pub(super) fn choose(args: &IamArgs) -> anyhow::Result<Self> {
+    /// Selects the access key if there is one, otherwise the task role, in the order of the SDKs.
+    ///
+    /// # Errors
+    /// If there is neither.
+    pub(super) fn from_args(args: &IamArgs) -> anyhow::Result<Self> {
         if let (Some(key_id), Some(secret)) = (&args.access_key_id, &args.secret_access_key) {
             return Ok(Self::Fixed(Credentials {
                 key_id: key_id.clone(),
@@ -70,10 +73,10 @@ impl Source {
                 expires: None,
             }));
         }
-        let relative = args.relative_uri.as_ref().map(|path| format!("{ECS}{path}"));
+        let relative = args.relative_uri.as_ref().map(|path| format!("{ECS_ENDPOINT}{path}"));
         let Some(address) = relative.or_else(|| args.full_uri.clone()) else {
             bail!(
-                "KAFKA_SECURITY=msk-iam needs credentials: give the task definition a task role (ECS then sets \
+                "KAFKA_SECURITY=msk-iam requires credentials: set a task role in the task definition (ECS then sets \
                  AWS_CONTAINER_CREDENTIALS_RELATIVE_URI), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             );
         };
@@ -85,17 +88,21 @@ impl Container {
     fn new(address: &str, authorization: Option<SecretString>) -> anyhow::Result<Self> {
         let uri: Uri = address
             .parse()
-            .context("the address of the task's credentials is no URL")?;
+            .context("the address of the task's credentials is not a URL")?;
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let stays = |address: IpAddr| address.is_loopback() || PROVIDERS.contains(&host);
+        let is_local = |address: IpAddr| address.is_loopback() || PROVIDERS.contains(&host);
         ensure!(
-            uri.scheme_str() == Some("http") && (host == "localhost" || host.parse().is_ok_and(stays)),
-            "the address of the task's credentials ({uri}) must be http:// on loopback, or the one of ECS or EKS: \
-             what it gives never leaves the machine"
+            uri.scheme_str() == Some("http") && (host == "localhost" || host.parse().is_ok_and(is_local)),
+            "the address of the task's credentials ({uri}) must be http:// on loopback, or that of ECS or EKS, so that \
+             the credentials do not leave the machine"
         );
         Ok(Self { uri, authorization })
     }
 
+    /// Fetches the credentials.
+    ///
+    /// # Errors
+    /// If the provider is unreachable, or its response has no credentials.
     pub(super) async fn fetch(&self) -> anyhow::Result<Credentials> {
         let Self { uri, authorization } = self;
         let mut request = Request::get(uri.clone());
@@ -103,16 +110,16 @@ impl Container {
             request = request.header(AUTHORIZATION, token.expose_secret());
         }
         let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-        let answer = client.request(request.body(Empty::new())?).await;
-        let answer = answer.with_context(|| format!("{uri} does not answer"))?;
-        ensure!(answer.status() == 200, "{uri} answered {}", answer.status());
-        let body = Limited::new(answer.into_body(), LARGEST).collect().await;
+        let response = client.request(request.body(Empty::new())?).await;
+        let response = response.with_context(|| format!("{uri} is unreachable"))?;
+        ensure!(response.status() == 200, "{uri} responded with {}", response.status());
+        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
         let body = body
-            .map_err(|error| anyhow::anyhow!("{uri} broke off: {error}"))?
+            .map_err(|error| anyhow::anyhow!("{uri} closed the connection: {error}"))?
             .to_bytes();
-        // The parser's own words may quote the secret.
+        // The parser's error is dropped: it may quote the secret.
         let document: Document =
-            serde_json::from_slice(&body).map_err(|_| anyhow::anyhow!("{uri} gave no credentials"))?;
+            serde_json::from_slice(&body).map_err(|_| anyhow::anyhow!("{uri} did not return credentials"))?;
         Ok(Credentials {
             key_id: document.access_key_id,
             secret: document.secret_access_key.into(),
@@ -128,8 +135,8 @@ mod tests {
     use axum::{Router, http::HeaderMap, routing::get};
 
     #[test]
-    fn credentials_are_asked_for_on_this_machine_only() {
-        let taken = |address: &str| Container::new(address, None).is_ok();
+    fn credentials_are_fetched_from_this_machine_only() {
+        let accepted = |address: &str| Container::new(address, None).is_ok();
         for address in [
             "http://169.254.170.2/v2/credentials/1",
             "http://127.0.0.1:4566/a",
@@ -137,7 +144,7 @@ mod tests {
             "http://localhost/a",
             "http://[fd00:ec2::23]/v1/credentials",
         ] {
-            assert!(taken(address), "{address}");
+            assert!(accepted(address), "{address}");
         }
         for address in [
             "http://169.254.169.254/a",
@@ -147,15 +154,15 @@ mod tests {
             "https://127.0.0.1/a",
             "nonsense",
         ] {
-            assert!(!taken(address), "{address}");
+            assert!(!accepted(address), "{address}");
         }
     }
 
     #[tokio::test]
-    async fn the_document_of_a_tasks_role_is_read_with_the_authorization_that_was_given() {
+    async fn the_document_of_a_task_role_is_fetched_with_the_authorization_header() {
         let document = r#"{"RoleArn":"arn:aws:iam::1:role/r","AccessKeyId":"ASIA1","SecretAccessKey":"hush",
             "Token":"session","Expiration":"2026-01-02T03:04:05Z"}"#;
-        let answer = move |headers: HeaderMap| async move {
+        let respond = move |headers: HeaderMap| async move {
             match headers.get("authorization").is_some_and(|value| value == "let me in") {
                 true => (http::StatusCode::OK, document),
                 false => (http::StatusCode::FORBIDDEN, ""),
@@ -163,7 +170,7 @@ mod tests {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}/v2/credentials/1", listener.local_addr().expect("an address"));
-        let router = Router::new().route("/v2/credentials/1", get(answer));
+        let router = Router::new().route("/v2/credentials/1", get(respond));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
         let container = Container::new(&address, Some("let me in".into())).expect("an address");
@@ -173,9 +180,12 @@ mod tests {
         assert_eq!(found.session.expect("a session").expose_secret(), "session");
         assert_eq!(found.expires.expect("an end").unix_timestamp(), 1_767_323_045);
 
-        let stranger = Container::new(&address, None).expect("an address");
-        let refused = stranger.fetch().await.err().expect("an error");
-        assert!(refused.to_string().ends_with("answered 403 Forbidden"), "{refused}");
+        let unauthorized = Container::new(&address, None).expect("an address");
+        let rejected = unauthorized.fetch().await.err().expect("an error");
+        assert!(
+            rejected.to_string().ends_with("responded with 403 Forbidden"),
+            "{rejected}"
+        );
         server.abort();
     }
 }

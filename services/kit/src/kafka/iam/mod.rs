@@ -1,97 +1,100 @@
-//! IAM instead of a password: the token that librdkafka shows to MSK under SASL/OAUTHBEARER.
+//! IAM authentication: the token that librdkafka sends to MSK with SASL/OAUTHBEARER.
 //!
-//! A token is a request to Connect that is signed and never sent (Amazon MSK Developer Guide, "IAM access control").
-//! It is made here and not by `aws-msk-iam-sasl-signer`, which stands on `aws-config`, the SDK of STS and an HTTP
-//! stack of their own: for one HMAC and one small document they would double the size of every service.
+//! A token is a presigned request to Connect that is never sent (Amazon MSK Developer Guide, "IAM access control").
+//! The crate `aws-msk-iam-sasl-signer` is not used: it depends on `aws-config`, the SDK of STS and a second HTTP stack,
+//! which would double the size of every service for one HMAC and one small document.
 
 mod args;
 mod credentials;
 mod sign;
 
-use std::{error::Error, sync::Mutex, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use anyhow::{Context, anyhow};
+use parking_lot::Mutex;
 use rdkafka::client::OAuthToken;
 use time::OffsetDateTime;
 
 pub use args::IamArgs;
 use credentials::{Credentials, Source};
 
-/// Credentials that end sooner than this are fetched anew; ECS renews its own well before.
-const LEFT_AT_LEAST: time::Duration = time::Duration::minutes(5);
-/// How long the provider of the credentials may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Credentials that expire sooner than this are fetched again; ECS renews them well before.
+const MIN_VALIDITY: time::Duration = time::Duration::minutes(5);
+/// Timeout of the credential provider.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Who this process is to IAM, and where its brokers are.
+/// The identity of this process for IAM, and the region of its brokers.
 pub(super) struct Iam {
     region: String,
     source: Source,
-    kept: Mutex<Option<Credentials>>,
+    cached: Mutex<Option<Credentials>>,
 }
 
 impl Iam {
-    /// The task's role, or whoever the settings name.
+    /// Reads the region and the source of credentials from the settings.
     ///
     /// # Errors
-    /// When neither the region nor any credentials are told.
+    /// If the region or the credentials are missing.
     pub(super) fn new(args: &IamArgs, servers: &str) -> anyhow::Result<Self> {
         let region = args.region.clone().or_else(|| region_of(servers));
         Ok(Self {
-            region: region.context("KAFKA_SECURITY=msk-iam signs for a region, and none is told: set AWS_REGION")?,
-            source: Source::choose(args)?,
-            kept: Mutex::default(),
+            region: region.context("KAFKA_SECURITY=msk-iam requires a region: set AWS_REGION")?,
+            source: Source::from_args(args)?,
+            cached: Mutex::default(),
         })
     }
 
-    /// A token that holds for 15 minutes at most. It is asked for on a thread of librdkafka's client, a few times an
-    /// hour, and blocks it for as long as the credentials take: milliseconds, `PATIENCE` at most.
-    pub(super) fn token(&self) -> Result<OAuthToken, Box<dyn Error>> {
-        let made = self.credentials().map(|credentials| {
-            let token = sign::token(&credentials, &self.region, OffsetDateTime::now_utc());
-            OAuthToken {
-                token: token.text,
-                principal_name: credentials.key_id,
-                lifetime_ms: token.expires.unix_timestamp() * 1000,
-            }
-        });
-        made.map_err(|error| format!("{error:#}").into())
+    /// Returns a token that is valid for 15 minutes at most. librdkafka requests one a few times an hour, on a thread of the
+    /// client, which blocks until the credentials are fetched: milliseconds, [`TIMEOUT`] at most.
+    ///
+    /// # Errors
+    /// If the credentials cannot be fetched and the cached ones have expired.
+    pub(super) fn token(&self) -> anyhow::Result<OAuthToken> {
+        let credentials = self.credentials()?;
+        let token = sign::token(&credentials, &self.region, OffsetDateTime::now_utc());
+        Ok(OAuthToken {
+            token: token.text,
+            principal_name: credentials.key_id,
+            lifetime_ms: token.expires.unix_timestamp() * 1000,
+        })
     }
 
     fn credentials(&self) -> anyhow::Result<Credentials> {
-        let mut kept = self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut cached = self.cached.lock();
         let now = OffsetDateTime::now_utc();
-        if let Some(known) = kept.as_ref().filter(|known| known.outlast(now + LEFT_AT_LEAST)) {
-            return Ok(known.clone());
+        let valid_until = now + MIN_VALIDITY;
+        if let Some(credentials) = cached.as_ref().filter(|cached| cached.valid_at(valid_until)) {
+            return Ok(credentials.clone());
         }
         let fetched = match &self.source {
             Source::Fixed(credentials) => Ok(credentials.clone()),
             Source::Container(container) => blocking(container.fetch()),
         };
-        match (fetched, kept.as_ref()) {
-            (Ok(fresh), _) => Ok(kept.insert(fresh).clone()),
-            // The provider is away for a moment: what is known still holds.
-            (Err(_), Some(known)) if known.outlast(now) => Ok(known.clone()),
+        match (fetched, cached.as_ref()) {
+            (Ok(fresh), _) => Ok(cached.insert(fresh).clone()),
+            // The provider is unreachable for a moment, and the cached credentials are still valid.
+            (Err(_), Some(credentials)) if credentials.valid_at(now) => Ok(credentials.clone()),
             (Err(error), _) => Err(error),
         }
     }
 }
 
-/// Waits for a future from a thread that may belong to a runtime already.
+/// Blocks on a future, on a thread that may already belong to a runtime.
 fn blocking<T: Send>(work: impl Future<Output = anyhow::Result<T>> + Send) -> anyhow::Result<T> {
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let done = tokio::time::timeout(PATIENCE, work).await;
-            done.map_err(|_| anyhow!("no answer within {} s", PATIENCE.as_secs()))?
+            let done = tokio::time::timeout(TIMEOUT, work).await;
+            done.map_err(|_| anyhow!("no response within {} s", TIMEOUT.as_secs()))?
         })
     };
     let joined = thread::scope(|scope| scope.spawn(run).join());
     joined
-        .unwrap_or_else(|_| Err(anyhow!("the request for credentials broke off")))
-        .context("the credentials of this task's role cannot be had")
+        .unwrap_or_else(|_| Err(anyhow!("the request for credentials panicked")))
+        .context("cannot fetch the credentials of the task role")
 }
 
-/// The region in the name of a broker: `b-1.….kafka.REGION.amazonaws.com:9098`.
+/// Returns the region in the name of a broker: `b-1.….kafka.REGION.amazonaws.com:9098`.
 fn region_of(servers: &str) -> Option<String> {
     let host = servers.split(',').next()?.split(':').next()?;
     let (_, rest) = host.split_once(".kafka.")?;
@@ -104,11 +107,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_brokers_name_tells_its_region() {
-        let told = |servers| region_of(servers);
+    fn the_region_is_read_from_the_name_of_a_broker() {
         let servers = "b-1.demo.a1b2c3.c2.kafka.eu-central-1.amazonaws.com:9098,b-2.demo:9098";
-        assert_eq!(told(servers).as_deref(), Some("eu-central-1"));
-        assert_eq!(told("127.0.0.1:9092"), None);
-        assert_eq!(told("my.kafka.example.org:9092"), None);
+        assert_eq!(region_of(servers).as_deref(), Some("eu-central-1"));
+        assert_eq!(region_of("127.0.0.1:9092"), None);
+        assert_eq!(region_of("my.kafka.example.org:9092"), None);
     }
 }

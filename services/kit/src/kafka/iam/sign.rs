@@ -1,4 +1,4 @@
-//! The signature: a presigned URL in base64 (IAM User Guide, "Create a signed AWS API request").
+//! Signature of a token: a presigned URL in base64 (IAM User Guide, "Create a signed AWS API request").
 
 use aws_lc_rs::{digest, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -8,65 +8,65 @@ use time::{OffsetDateTime, format_description::FormatItem, macros::format_descri
 
 use super::credentials::Credentials;
 
-/// Seconds for which a token opens a connection; MSK takes no more.
-const HOLDS: i64 = 900;
+/// Validity of a token in seconds, the maximum that MSK accepts.
+const VALIDITY_SECONDS: i64 = 900;
 const SERVICE: &str = "kafka-cluster";
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-/// All that RFC 3986 does not call unreserved.
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+/// All characters other than the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const DAY: &[FormatItem<'_>] = format_description!("[year][month][day]");
-const MOMENT: &[FormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
+const DATE: &[FormatItem<'_>] = format_description!("[year][month][day]");
+const TIMESTAMP: &[FormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
 pub(super) struct Token {
     pub(super) text: String,
     pub(super) expires: OffsetDateTime,
 }
 
-/// What the brokers of this region take from the owner of these credentials, from `now` on.
+/// Returns the token of these credentials for the brokers of a region, valid from `now` on.
 pub(super) fn token(credentials: &Credentials, region: &str, now: OffsetDateTime) -> Token {
-    let longest = now + time::Duration::seconds(HOLDS);
+    let max = now + time::Duration::seconds(VALIDITY_SECONDS);
     Token {
-        // MSK reads the agent for its own statistics; it is no part of what is signed
+        // MSK reads the user agent for its statistics; it is not signed.
         text: URL_SAFE_NO_PAD.encode(format!(
             "{}&User-Agent={}",
-            signed(credentials, region, now),
-            escape(AGENT)
+            presigned_url(credentials, region, now),
+            escape(USER_AGENT)
         )),
-        expires: credentials.expires.map_or(longest, |end| end.min(longest)),
+        expires: credentials.expires.map_or(max, |end| end.min(max)),
     }
 }
 
-fn signed(credentials: &Credentials, region: &str, now: OffsetDateTime) -> String {
+fn presigned_url(credentials: &Credentials, region: &str, now: OffsetDateTime) -> String {
     let host = format!("kafka.{region}.amazonaws.com");
-    let (day, moment) = (text(now, DAY), text(now, MOMENT));
-    let scope = format!("{day}/{region}/{SERVICE}/aws4_request");
+    let (date, timestamp) = (format(now, DATE), format(now, TIMESTAMP));
+    let scope = format!("{date}/{region}/{SERVICE}/aws4_request");
     let mut query = vec![
         ("Action", "kafka-cluster:Connect".to_owned()),
         ("X-Amz-Algorithm", ALGORITHM.to_owned()),
         ("X-Amz-Credential", format!("{}/{scope}", credentials.key_id)),
-        ("X-Amz-Date", moment.clone()),
-        ("X-Amz-Expires", HOLDS.to_string()),
+        ("X-Amz-Date", timestamp.clone()),
+        ("X-Amz-Expires", VALIDITY_SECONDS.to_string()),
     ];
     if let Some(session) = &credentials.session {
         query.push(("X-Amz-Security-Token", session.expose_secret().to_owned()));
     }
     query.push(("X-Amz-SignedHeaders", "host".to_owned()));
-    // In the order of their names, which is the order above.
+    // Sorted by name, as the signature requires.
     let query: Vec<String> = query
         .iter()
         .map(|(name, value)| format!("{name}={}", escape(value)))
         .collect();
     let query = query.join("&");
     let request = format!("GET\n/\n{query}\nhost:{host}\n\nhost\n{}", sha256(""));
-    let to_sign = format!("{ALGORITHM}\n{moment}\n{scope}\n{}", sha256(&request));
-    let first = format!("AWS4{}", credentials.secret.expose_secret());
-    let key = [day.as_str(), region, SERVICE, "aws4_request"]
+    let to_sign = format!("{ALGORITHM}\n{timestamp}\n{scope}\n{}", sha256(&request));
+    let secret = format!("AWS4{}", credentials.secret.expose_secret());
+    let key = [date.as_str(), region, SERVICE, "aws4_request"]
         .iter()
-        .fold(first.into_bytes(), |key, part| mac(&key, part));
+        .fold(secret.into_bytes(), |key, part| hmac_sha256(&key, part));
     format!(
         "https://{host}/?{query}&X-Amz-Signature={}",
-        hex::encode(mac(&key, &to_sign))
+        hex::encode(hmac_sha256(&key, &to_sign))
     )
 }
 
@@ -74,15 +74,15 @@ fn escape(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-fn text(moment: OffsetDateTime, form: &[FormatItem<'_>]) -> String {
-    moment.format(form).unwrap_or_default()
+fn format(timestamp: OffsetDateTime, description: &[FormatItem<'_>]) -> String {
+    timestamp.format(description).unwrap_or_default()
 }
 
 fn sha256(text: &str) -> String {
     hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
-fn mac(key: &[u8], text: &str) -> Vec<u8> {
+fn hmac_sha256(key: &[u8], text: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
         .as_ref()
         .to_vec()
@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// What AWS's own signer for Python made of the same; `vectors.py` beside it records them.
+    /// A token of AWS's own signer for Python; `vectors.py` records them.
     #[derive(Deserialize)]
     struct Vector {
         key_id: String,
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_those_of_the_signer_that_aws_gives() {
+    fn tokens_equal_those_of_the_signer_of_aws() {
         let vectors: Vec<Vector> = serde_json::from_str(include_str!("vectors.json")).expect("vectors");
         assert!(vectors.len() > 2);
         for vector in vectors {
@@ -128,14 +128,14 @@ mod tests {
                 expires: None,
             };
             let now = OffsetDateTime::parse(&vector.now, &Rfc3339).expect("a time");
-            let made = token(&credentials, &vector.region, now);
-            assert_eq!(pairs(&made.text), pairs(&vector.token), "{}", vector.region);
-            assert_eq!(made.expires.unix_timestamp() * 1000, vector.expires_ms);
+            let signed = token(&credentials, &vector.region, now);
+            assert_eq!(pairs(&signed.text), pairs(&vector.token), "{}", vector.region);
+            assert_eq!(signed.expires.unix_timestamp() * 1000, vector.expires_ms);
         }
     }
 
     #[test]
-    fn a_token_ends_with_the_credentials_that_signed_it() {
+    fn a_token_expires_with_the_credentials_that_signed_it() {
         let now = OffsetDateTime::UNIX_EPOCH;
         let credentials = Credentials {
             key_id: "AKID".into(),

@@ -1,4 +1,4 @@
-//! What every answer tells browsers and caches, and how long an address may be.
+//! Security and cache headers of every response, and the maximum length of a request's URI.
 
 use axum::{
     extract::Request,
@@ -9,10 +9,10 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::problem::Problem;
 
-/// The longest path and query, in bytes.
-const LONGEST: usize = 8 * 1024;
+/// Maximum length of path and query, in bytes.
+const MAX_URI: usize = 8 * 1024;
 
-/// Added where the answer does not bring its own.
+/// Headers that are added unless the response has its own.
 const DEFAULTS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -21,12 +21,12 @@ const DEFAULTS: [(HeaderName, &str); 5] = [
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; frame-ancestors 'none'",
     ),
-    // What an API tells one caller, tokens and patients above all, is for no cache.
+    // Responses contain tokens and patients' data, which no cache may store.
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Sets the headers; HSTS only where the client came over TLS, which ends at the load balancer.
-pub(super) async fn headers(request: Request, next: Next) -> Response {
+/// Adds the headers; HSTS only for clients that use TLS, which ends at the load balancer.
+pub(super) async fn add_headers(request: Request, next: Next) -> Response {
     let secure = request
         .headers()
         .get("x-forwarded-proto")
@@ -45,13 +45,13 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// 414 for an address that is too long.
-pub(super) async fn address(request: Request, next: Next) -> Response {
+/// Rejects a URI that is too long, with 414.
+pub(super) async fn limit_uri(request: Request, next: Next) -> Response {
     let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
-    if length > LONGEST {
+    if length > MAX_URI {
         return Problem::new(
             StatusCode::URI_TOO_LONG,
-            format!("Path and query cannot exceed {LONGEST} bytes"),
+            format!("Path and query cannot exceed {MAX_URI} bytes"),
         )
         .into_response();
     }

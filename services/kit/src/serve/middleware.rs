@@ -1,4 +1,4 @@
-//! What stands around every route: limits, trace, log, metrics, and problems for what no route takes.
+//! Middleware of every route: limits, trace, log and metrics, and problems for unknown routes and methods.
 
 use std::{
     any::Any,
@@ -15,19 +15,19 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{Server, guard, health, metrics};
+use super::{Server, health, metrics, security_headers};
 use crate::{
     openapi,
     problem::Problem,
     trace::{HEADER, Kind, Span},
 };
 
-/// The public router and, where it is apart, the one of the management address.
+/// Returns the public router and, if it has its own address, the management router.
 pub(super) fn routers(server: &mut Server, stopping: Arc<AtomicBool>) -> (Router, Option<Router>) {
     let inner = health::ready(std::mem::take(&mut server.checks), stopping).merge(metrics::routes());
     let mut public = std::mem::take(&mut server.routes).merge(health::live());
     let management = match server.management {
-        Some(_) => Some(around(inner.merge(health::live()).fallback(no_route), server)),
+        Some(_) => Some(layered(inner.merge(health::live()).fallback(no_route), server)),
         None => {
             public = public.merge(inner);
             None
@@ -38,20 +38,20 @@ pub(super) fn routers(server: &mut Server, stopping: Arc<AtomicBool>) -> (Router
         public = public.route("/v3/api-docs", get(move || async move { Json(document) }));
     }
     public = public.method_not_allowed_fallback(no_method);
-    if !server.own_fallback {
+    if !server.custom_fallback {
         public = public.fallback(no_route);
     }
-    (around(public, server), management)
+    (layered(public, server), management)
 }
 
-fn around(router: Router, server: &Server) -> Router {
+fn layered(router: Router, server: &Server) -> Router {
     router
         .layer(DefaultBodyLimit::max(server.body_limit))
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(CatchPanicLayer::custom(panic_response))
         .layer(middleware::from_fn_with_state(server.request_timeout, limit_time))
-        .layer(middleware::from_fn(guard::address))
-        .layer(middleware::from_fn(observe))
-        .layer(middleware::from_fn(guard::headers))
+        .layer(middleware::from_fn(security_headers::limit_uri))
+        .layer(middleware::from_fn(record))
+        .layer(middleware::from_fn(security_headers::add_headers))
 }
 
 async fn no_route() -> Problem {
@@ -61,12 +61,12 @@ async fn no_route() -> Problem {
 async fn no_method() -> Problem {
     Problem::new(
         http::StatusCode::METHOD_NOT_ALLOWED,
-        "This route does not take this method",
+        "This route does not support this method",
     )
 }
 
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    // The panic hook has logged the place.
+fn panic_response(_: Box<dyn Any + Send>) -> Response {
+    // The panic hook has logged the source location.
     Problem::new(
         http::StatusCode::INTERNAL_SERVER_ERROR,
         "Something went wrong on our side",
@@ -81,43 +81,43 @@ async fn limit_time(State(limit): State<Duration>, request: Request, next: Next)
     }
 }
 
-/// Gives each request its span, its log line and its place in the metrics.
-async fn observe(request: Request, next: Next) -> Response {
+/// Records each request as a span, a log line and in the metrics.
+async fn record(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
     let span = server_span(&request, &route);
-    let mut answering = metrics::Answering::started(&method, &route, span);
-    let response = answering.span.scope(next.run(request)).await;
+    let mut in_flight = metrics::InFlight::start(&method, &route, span);
+    let response = in_flight.span.scope(next.run(request)).await;
     let status = response.status();
-    let took = answering.answered(status);
+    let duration = in_flight.responded(status);
     let line = async {
-        if quiet(&route) {
-            tracing::debug!(http.route = route, http.status = status.as_u16(), "answered");
+        if is_probe(&route) {
+            tracing::debug!(http.route = route, http.status = status.as_u16(), "responded");
         } else {
             tracing::info!(
                 http.method = metrics::known(&method),
                 http.route = route,
                 http.status = status.as_u16(),
-                duration_ms = took.as_micros() as f64 / 1000.0,
-                "answered"
+                duration_ms = duration.as_micros() as f64 / 1000.0,
+                "responded"
             );
         }
     };
-    answering.span.scope(line).await;
+    in_flight.span.scope(line).await;
     response
 }
 
-/// What nobody but the platform asks, every few seconds.
-fn quiet(route: &str) -> bool {
+/// Returns whether only the platform requests this route, every few seconds.
+fn is_probe(route: &str) -> bool {
     route.starts_with("/health") || route == "/metrics"
 }
 
-/// The span of one request. Its path is left out, as it may hold anything; the route's pattern says enough.
+/// Starts the span of one request. Only the route's pattern is recorded: the path may contain personal data.
 fn server_span(request: &Request, route: &str) -> Span {
     let header = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
-    // The platform's questions would bury everything else, unless somebody traces them on purpose.
-    if quiet(route) && header.is_none() {
+    // Probes would outnumber every other trace; a traceparent shows that one is traced on purpose.
+    if is_probe(route) && header.is_none() {
         return Span::unrecorded();
     }
     let method = match metrics::known(request.method()) {

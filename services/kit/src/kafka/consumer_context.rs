@@ -1,103 +1,115 @@
-//! What a consumer's client tells of itself: lag, and partitions that come and go.
+//! Context of a consumer: lag, and the partitions that a rebalance assigns or revokes.
 
 use std::{
     error::Error,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Statistics, TopicPartitionList,
     client::OAuthToken,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext as RdKafkaConsumerContext, Rebalance},
     error::KafkaError,
     statistics::Partition,
 };
 
 use super::{
-    Shared,
-    troubles::{Place, Troubles},
+    KafkaClientContext,
+    paused_partitions::{PausedPartitions, TopicPartition},
 };
-use crate::telemetry::Minutely;
+use crate::telemetry::LogThrottle;
 
-/// The context of a consumer.
-pub(super) struct Watch {
-    shared: Shared,
-    troubles: Arc<Troubles>,
-    minutely: Mutex<Minutely>,
+pub(super) struct ConsumerContext {
+    client: KafkaClientContext,
+    paused: Arc<PausedPartitions>,
+    lag_log: Mutex<LogThrottle>,
 }
 
-impl Watch {
-    pub(super) fn new(shared: Shared, troubles: Arc<Troubles>) -> Self {
+impl ConsumerContext {
+    pub(super) fn new(client: KafkaClientContext, paused: Arc<PausedPartitions>) -> Self {
         Self {
-            shared,
-            troubles,
-            minutely: Mutex::default(),
+            client,
+            paused,
+            lag_log: Mutex::new(LogThrottle::new(Duration::from_secs(60))),
+        }
+    }
+
+    /// Drops what is recorded of partitions that another member has from now on.
+    fn forget(&self, partitions: &TopicPartitionList) {
+        for element in partitions.elements() {
+            let partition = TopicPartition {
+                topic: element.topic().to_owned(),
+                partition: element.partition(),
+            };
+            self.paused.clear(&partition);
+            set_lag(&partition.topic, partition.partition, 0.0);
         }
     }
 }
 
-impl ClientContext for Watch {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = Shared::ENABLE_REFRESH_OAUTH_TOKEN;
+impl ClientContext for ConsumerContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = KafkaClientContext::ENABLE_REFRESH_OAUTH_TOKEN;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.shared.log(level, facility, message);
+        self.client.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.shared.error(error, reason);
+        self.client.error(error, reason);
     }
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.shared.generate_oauth_token(config)
+        self.client.generate_oauth_token(config)
     }
 
     fn stats(&self, statistics: Statistics) {
-        let mut waiting = 0;
+        let mut total = 0;
         for topic in statistics.topics.values() {
-            let ours = topic.partitions.values().filter(|it| it.fetch_state == "active");
-            for partition in ours {
+            let assigned = topic.partitions.values().filter(|it| it.fetch_state == "active");
+            for partition in assigned {
                 if let Some(lag) = lag(partition) {
                     set_lag(&topic.topic, partition.partition, lag as f64);
-                    waiting += lag;
+                    total += lag;
                 }
             }
         }
-        let mut minutely = self.minutely.lock().unwrap_or_else(PoisonError::into_inner);
-        if minutely.due(Instant::now()) {
-            // a metric filter of the deployed log group reads this field by its name
-            tracing::info!(kafka_consumer_lag = waiting, "the lag was measured");
+        if self.lag_log.lock().should_log("lag", Instant::now()).is_some() {
+            // A metric filter of the deployed log group reads this field by its name.
+            tracing::info!(kafka_consumer_lag = total, "measured the consumer lag");
         }
     }
 }
 
-impl ConsumerContext for Watch {
-    /// Runs between two messages, so what was handled is stored; it is committed before another member begins there.
+impl RdKafkaConsumerContext for ConsumerContext {
+    /// Commits the handled messages of revoked partitions before another member reads them. Runs between two messages, so
+    /// the offset of every handled message is stored.
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(partitions) = rebalance
             && partitions.count() > 0
             && !consumer.assignment_lost()
             && let Err(error) = consumer.commit_consumer_state(CommitMode::Sync)
         {
-            // Nothing new to commit, or the coordinator is away: the next member repeats at most the last second.
-            tracing::debug!(error = %error, "nothing was committed before the partitions went");
+            // Nothing new to commit, or the coordinator is unreachable: the next member repeats at most the last second.
+            tracing::debug!(error = %error, "no offset was committed before the partitions were revoked");
         }
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let change = match rebalance {
             Rebalance::Assign(partitions) => {
-                tracing::info!(kafka.partitions = partitions.count(), "partitions came");
+                tracing::info!(kafka.partitions = partitions.count(), "partitions assigned");
                 "assigned"
             }
             Rebalance::Revoke(partitions) => {
-                tracing::info!(kafka.partitions = partitions.count(), "partitions went");
+                tracing::info!(kafka.partitions = partitions.count(), "partitions revoked");
                 self.forget(partitions);
                 "revoked"
             }
             Rebalance::Error(error) => {
-                tracing::warn!(error = %error, "the group could not share out its partitions");
+                tracing::warn!(error = %error, "partition assignment failed");
                 "failed"
             }
         };
@@ -105,21 +117,7 @@ impl ConsumerContext for Watch {
     }
 }
 
-impl Watch {
-    /// Whoever has the partitions now tells of them.
-    fn forget(&self, partitions: &TopicPartitionList) {
-        for partition in partitions.elements() {
-            let place = Place {
-                topic: partition.topic().to_owned(),
-                partition: partition.partition(),
-            };
-            self.troubles.over(&place);
-            set_lag(&place.topic, place.partition, 0.0);
-        }
-    }
-}
-
-/// How many messages of the partition are not handled yet; unknown before the first fetch.
+/// Returns the number of messages of the partition that are not handled yet; `None` before the first fetch.
 fn lag(partition: &Partition) -> Option<i64> {
     let handled = partition.stored_offset.max(partition.committed_offset);
     let handled = if handled >= 0 {
@@ -150,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lag_counts_from_what_was_handled_and_else_from_the_beginning() {
+    fn the_lag_counts_from_the_last_handled_message_or_else_from_the_beginning() {
         const UNKNOWN: i64 = -1001;
         assert_eq!(lag(&partition(7, 5, 0, 10)), Some(3));
         assert_eq!(lag(&partition(UNKNOWN, 5, 0, 10)), Some(5));
