@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ui::UiOptions;
 
 use crate::command;
 
@@ -95,6 +96,15 @@ pub struct Common {
 }
 
 impl Common {
+    pub fn ui_options(&self) -> UiOptions {
+        UiOptions {
+            json: self.json,
+            assume_yes: self.yes,
+            no_color: self.no_color,
+            timestamps: self.timestamps,
+        }
+    }
+
     /// The second octet of the loopback addresses: endpoints on different ports keep apart without being told.
     pub fn slice(&self) -> u8 {
         self.slice.unwrap_or((self.port % 200) as u8 + 20)

@@ -7,6 +7,8 @@ mod sdk;
 
 use std::sync::Arc;
 
+use ui::Ui;
+
 use crate::cloudformation::failure::Failure;
 use crate::ecs::stopped::StoppedTask;
 use crate::image::{CompileError, EngineError, PushError};
@@ -228,7 +230,12 @@ impl Error {
         }
     }
 
-    /// What to do next, where there is something.
+    /// Reports the error and its hint, then the summary of the deployment that it ended.
+    pub fn report(&self, ui: &Ui) {
+        ui.error(self.to_string(), self.hint(), self.exit_code());
+    }
+
+    /// Returns what to do next, if there is something.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoEndpoint { .. } => {

@@ -15,8 +15,6 @@ pub mod preflight;
 pub mod target;
 pub mod undeclared;
 
-pub mod ui;
-
 pub mod error;
 
 // The names that these had here; call sites change one by one.

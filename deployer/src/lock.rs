@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::target::Aws;
-use crate::ui::Ui;
+use ui::Ui;
 
 /// How long a lock lives without a heartbeat.
 const LIFETIME: Duration = Duration::from_secs(90);
@@ -50,7 +50,7 @@ impl Lock {
                 if other.lives() {
                     return Err(other.refusal(parameter));
                 }
-                ui.say(format!("taking over the lock that {} left behind", other.name()));
+                ui.info(format!("taking over the lock that {} left behind", other.name()));
                 // Somebody else may have taken it over meanwhile: only the dead holder's own lock is removed.
                 if read(aws, &parameter).await?.is_some_and(|now| now.id == other.id) {
                     remove(aws, &parameter).await?;

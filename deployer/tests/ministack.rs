@@ -131,7 +131,7 @@ fn the_whole_life_of_a_platform_on_an_endpoint_that_is_not_ours() {
 
     let again = ministack.run(&["up", "--yes", "--stacks-only"]);
     assert_eq!(again.code, 0);
-    assert!(again.all.contains("nothing to do; whether it serves was not asked"));
+    assert!(again.all.contains("nothing to do; readiness was not checked"));
     assert_eq!(ministack.run(&["diff", "--exit-code"]).code, 0, "nothing is left to do");
 
     ministack.edit(

@@ -7,11 +7,11 @@ use super::change::ChangeSet;
 use super::patience::{Patience, persist};
 use super::watch::{Seen, Watch};
 use crate::ecs::diagnose::{CrashLoop, Diagnosis};
-use crate::ecs::rollout::Breaker;
 use crate::error::{Error, Result};
 use crate::target::Aws;
 use crate::target::capabilities::Capability;
-use crate::ui::{Event, Mood, Ui};
+use ui::rollout::CircuitBreaker;
+use ui::{Event, Sentiment, Ui};
 
 /// Executes; the error of a failed operation holds the first resource's reason and, for an ECS service, its task's end.
 /// `expected_seconds` is what the whole of it usually takes, where that is known.
@@ -42,7 +42,7 @@ pub async fn apply(
         let ended = patience.bear(ui, looked)?.flatten();
         // A rollback deletes tasks and log groups: what they say must be read before.
         let found = match &ended {
-            Some(status) if Mood::of(status) == Mood::Good => None,
+            Some(status) if Sentiment::of(status) == Sentiment::Good => None,
             Some(_) => diagnosis.look_now(aws, ui, &watch.seen).await,
             None => diagnosis.look(aws, ui, &watch.seen).await,
         };
@@ -62,7 +62,7 @@ pub async fn apply(
     let seconds = wait.elapsed().as_secs_f32();
     ui.emit(Event::StackEnded {
         stack: name.to_owned(),
-        mood: Mood::of(&status),
+        sentiment: Sentiment::of(&status),
         status: status.clone(),
         seconds,
     });
@@ -171,8 +171,8 @@ enum Way {
 }
 
 impl Way {
-    fn of(creates: bool, breaker: Option<Breaker>, times: u32) -> Self {
-        let failed = |breaker: &Breaker| breaker.failed.max(i32::try_from(times).unwrap_or(i32::MAX));
+    fn of(creates: bool, breaker: Option<CircuitBreaker>, times: u32) -> Self {
+        let failed = |breaker: &CircuitBreaker| breaker.failed.max(i32::try_from(times).unwrap_or(i32::MAX));
         match breaker {
             Some(breaker) if creates || failed(&breaker) >= breaker.threshold => Self::Breaker,
             _ if creates => Self::Leave,
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_circuit_breaker_is_waited_for_only_where_it_is_the_soonest_end() {
-        let breaker = |threshold| Some(Breaker { failed: 2, threshold });
+        let breaker = |threshold| Some(CircuitBreaker { failed: 2, threshold });
         assert_eq!(Way::of(false, breaker(3), 3), Way::Breaker, "it trips now");
         assert_eq!(
             Way::of(false, breaker(13), 3),

@@ -9,7 +9,7 @@ use super::stack::Existing;
 use super::watch::{Seen, Watch};
 use crate::error::{Error, Result};
 use crate::target::Aws;
-use crate::ui::{Event, Mood, Ui};
+use ui::{Event, Sentiment, Ui};
 
 /// A resource that stays although its stack is gone, because its template or a person wanted so.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -79,7 +79,7 @@ pub async fn delete_but(
         let seconds = began.elapsed().as_secs_f32();
         ui.emit(Event::StackEnded {
             stack: existing.name.clone(),
-            mood: Mood::of(&status),
+            sentiment: Sentiment::of(&status),
             status: status.clone(),
             seconds,
         });

@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::target::scripted::{Call, Scripted, refusal};
-    use crate::ui::Ui;
+    use ui::Ui;
 
     const LABEL: Label<'_> = Label {
         platform: "shop-dev",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::target::{Aws, Clock};
-use crate::ui::Ui;
+use ui::Ui;
 
 /// How long nothing may answer.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -41,7 +41,7 @@ impl Patience {
             Ok(answer) => {
                 if let Some(since) = self.since.take() {
                     let seconds = self.clock.since(since).as_secs();
-                    ui.say(format!("the endpoint answers again, after {seconds} s"));
+                    ui.info(format!("the endpoint answers again, after {seconds} s"));
                 }
                 Ok(Some(answer))
             }

@@ -14,7 +14,7 @@ use crate::diff::{Action, Change};
 use crate::error::{Error, Result};
 use crate::schema::Recreation;
 use crate::target::Aws;
-use crate::ui::Ui;
+use ui::Ui;
 
 const LOAD_BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
 const BALANCER_ATTRIBUTE: &str = "deletion_protection.enabled";
@@ -202,7 +202,7 @@ pub async fn lift(
         stack::protect(aws, &existing.id, false).await?;
     }
     for one in protections {
-        ui.say(format!("lifted: {}", one.itself()));
+        ui.info(format!("lifted: {}", one.itself()));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::watch::Watch;
 use super::{delete, watch};
 use crate::error::{Error, Result};
 use crate::target::Aws;
-use crate::ui::{Event, Ui};
+use ui::{Event, Ui};
 
 /// Waits for an operation that is still running, removes what a failed first creation left (never a stack that has been
 /// whole, whatever its state), and gives the stack as it
@@ -28,7 +28,7 @@ pub async fn settle(
             return Ok(Some(existing));
         }
         if existing.is_busy() {
-            ui.emit(Event::StackWaits {
+            ui.emit(Event::StackWaiting {
                 stack: name.to_owned(),
                 on: format!("an operation in {}", existing.status),
             });
@@ -48,7 +48,7 @@ pub async fn settle(
                 }
             }
             if existing.status != "REVIEW_IN_PROGRESS" {
-                ui.say(format!(
+                ui.info(format!(
                     "{name}: removing what an earlier, failed creation left ({})",
                     existing.status
                 ));

@@ -10,7 +10,7 @@ use super::apply::apply;
 use super::change::ChangeSet;
 use crate::error::Result;
 use crate::target::scripted::Scripted;
-use crate::ui::{Event, Ui};
+use ui::{Event, Ui};
 
 const STACK: &str = "arn:aws:cloudformation:us-east-1:000000000000:stack/shop-dev-app/1";
 const SERVICE: &str = "arn:aws:ecs:us-east-1:000000000000:service/shop-dev/app";
@@ -144,7 +144,7 @@ async fn applied(crashing: &Arc<Crashing>, creates: bool) -> (Result<String>, Ve
     };
     let aws = endpoint.aws(&ui).await;
     let result = apply(&aws, &ui, "shop-dev-app", &set, None, Duration::from_secs(30)).await;
-    let said = said.lock().expect("whole").clone();
+    let said = said.lock().clone();
     (result, said)
 }
 
@@ -199,7 +199,7 @@ async fn an_endpoint_that_is_gone_for_a_while_is_waited_for_and_the_operation_ta
     };
     let result = apply(&aws, &ui, "shop-dev-app", &set, None, Duration::from_secs(30)).await;
     assert_eq!(result.expect_err("the operation's own end").exit_code(), 4);
-    let said = said.lock().expect("whole");
+    let said = said.lock();
     let back = said
         .iter()
         .any(|event| matches!(event, Event::Note { text } if text.starts_with("the endpoint answers again")));

@@ -8,7 +8,7 @@ use aws_sdk_cloudformation::types::StackEvent;
 use super::patience::Patience;
 use crate::error::{Error, Result};
 use crate::target::{Aws, Wait};
-use crate::ui::{Event, Ui};
+use ui::{Event, Ui};
 
 /// An event of a stack, without the SDK's wrapping.
 #[derive(Debug, Clone)]
@@ -147,12 +147,12 @@ impl Watch {
             self.known.insert(event.id.clone());
             if event.is_stack {
                 ended = is_final(&event.status).then(|| event.status.clone());
-                if is_turn(&event.status) {
-                    ui.emit(Event::StackTurns {
-                        stack: self.name.clone(),
-                        status: event.status.clone(),
-                        reason: event.reason.clone(),
-                    });
+                let (stack, status) = (self.name.clone(), event.status.clone());
+                if status.ends_with("CLEANUP_IN_PROGRESS") {
+                    ui.emit(Event::StackCleaningUp { stack, status });
+                } else if status.ends_with("ROLLBACK_IN_PROGRESS") {
+                    let reason = event.reason.clone();
+                    ui.emit(Event::StackRollingBack { stack, status, reason });
                 }
             } else {
                 ui.emit(Event::Resource {
@@ -201,11 +201,6 @@ impl Watch {
         };
         wait.within(|| format!("stack {}", self.name), last)
     }
-}
-
-/// Whether a stack in this status does something else than what it was told to.
-fn is_turn(status: &str) -> bool {
-    status.ends_with("ROLLBACK_IN_PROGRESS") || status.ends_with("CLEANUP_IN_PROGRESS")
 }
 
 /// Whether a stack in this status has come to rest.

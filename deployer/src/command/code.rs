@@ -49,7 +49,7 @@ pub async fn run(session: &Session, only: &[String], limit: Duration) -> Result<
             swapped.join(", ")
         ),
     };
-    session.ui.say(format!("{what} ({seconds:.1} s)"));
+    session.ui.info(format!("{what} ({seconds:.1} s)"));
     session.ui.data("up", json!({ "code": true, "swapped": swapped }), "");
     Ok(())
 }
@@ -220,7 +220,7 @@ pub async fn reconcile(session: &Session, aws: &Aws, plan: &Plan) -> Result<()> 
         };
         let (cluster, name) = service_of(&arn).unwrap_or(("default", &arn));
         if hotswap::live(aws, cluster, name).await? != wanted {
-            session.ui.say(format!(
+            session.ui.info(format!(
                 "{}: back to its stack's task definition, after `up --code`",
                 stack.short
             ));

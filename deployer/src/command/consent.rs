@@ -1,7 +1,7 @@
 //! Asking before something is done that cannot be undone.
 
 use crate::error::{Error, Result};
-use crate::ui::Ui;
+use ui::Ui;
 
 /// A yes-or-no question, which `--yes` answers; `kept` says what was not done.
 pub async fn asked(ui: &Ui, question: &str, kept: &str) -> Result<()> {

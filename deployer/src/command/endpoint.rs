@@ -64,7 +64,7 @@ async fn start(session: &Session) -> Result<()> {
             } else {
                 "another AWS endpoint answers there already"
             };
-            session.ui.say(what);
+            session.ui.info(what);
         }
     }
     let url = session.endpoint_url().unwrap_or_default();

@@ -46,7 +46,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         match found {
             Ok(found) => changes = found,
             Err(error) => {
-                session.ui.say(format!("assumes a first deployment: {error}"));
+                session.ui.info(format!("assumes a first deployment: {error}"));
                 from_scratch = true;
             }
         }

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::cloudformation::{stack, watch};
 use crate::error::Result;
 use crate::target::Session;
-use crate::ui::Mood;
+use ui::Sentiment;
 
 /// Show the events of the stacks, oldest first.
 #[derive(Debug, clap::Args)]
@@ -58,7 +58,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
             .as_ref()
             .map(|reason| format!("  {reason}"))
             .unwrap_or_default();
-        let status = style.mood(Mood::of(&event.status), &event.status);
+        let status = style.sentiment(Sentiment::of(&event.status), &event.status);
         text.push_str(&format!(
             "{time}  {stack}  {status}  {} ({}){reason}\n",
             event.resource, event.kind

@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::near::instead;
 use crate::stacks::Plan;
 use crate::target::{Aws, Session};
-use crate::ui::{Event, pipe};
 use palette::Palette;
+use ui::{Event, stdout};
 
 /// How late a line may come after younger ones, in milliseconds: so far back is read again.
 const LATE: i64 = 30_000;
@@ -106,7 +106,7 @@ async fn show_all(args: &Args, session: &Session, aws: &Aws, sources: &mut [Sour
             }
             first = false;
         }
-        if !args.follow || pipe::is_gone() {
+        if !args.follow || stdout::is_closed() {
             return Ok(());
         }
         tokio::time::sleep(aws.pace.max(Duration::from_millis(500))).await;

@@ -29,18 +29,18 @@ use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
 use crate::near::instead;
 use crate::target::Session;
-use crate::ui::Ui;
+use ui::Ui;
 
 /// Runs the command, renders its error, and gives the process' exit code.
 pub async fn run(cli: Cli) -> u8 {
-    let ui = Ui::new(&cli.common);
+    let ui = Ui::new(cli.common.ui_options());
     let session = Session::new(cli.common, ui.clone());
     match dispatch(cli.command, &session).await {
         Ok(()) => 0,
         // What differs has been shown: the exit code says the rest.
         Err(Error::Differences) => Error::Differences.exit_code(),
         Err(error) => {
-            ui.error(&error);
+            error.report(&ui);
             error.exit_code()
         }
     }

@@ -32,7 +32,7 @@ pub fn run(args: Args, session: &Session) -> Result<()> {
         session.ui.data("permissions", whole.clone(), &format!("{whole:#}\n"));
         let documents = documents(statements).len();
         if documents > 1 {
-            session.ui.say(format!(
+            session.ui.info(format!(
                 "a managed policy has {MANAGED_POLICY} characters at most: --output DIR writes these statements as {documents} of them"
             ));
         }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::cli::Cli;
 use crate::target::Session;
 use crate::target::scripted::Scripted;
-use crate::ui::Ui;
 use clap::Parser;
+use ui::Ui;
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deployer.toml");
 

@@ -13,7 +13,7 @@ use crate::ecs::version::{self, Version};
 use crate::error::Result;
 use crate::stacks::Plan;
 use crate::target::{Aws, Session};
-use crate::ui::table::table;
+use ui::table::table;
 
 /// Show the stacks, the services with their tasks, targets and versions, and the URL.
 ///

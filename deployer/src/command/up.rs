@@ -24,7 +24,7 @@ use crate::rules;
 use crate::stacks::{self, Plan, Stack};
 use crate::target::capabilities::{fit, hollow};
 use crate::target::{Aws, Session};
-use crate::ui::{self, Event, event::Planned};
+use ui::{Event, PlannedStack, RunOutcome};
 
 /// Deploy the platform, or bring it up to date; ends when it serves, and prints its URL.
 ///
@@ -83,11 +83,11 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         .filter(|outcome| **outcome != Outcome::Unchanged)
         .count();
     let Some(url) = url else {
-        session.ui.summarize(ui::Outcome::Complete);
+        session.ui.summarize(RunOutcome::Complete);
         session.ui.data("up", json!({ "url": null, "changed": changed }), "");
         return Ok(());
     };
-    session.ui.summarize(ui::Outcome::Serves);
+    session.ui.summarize(RunOutcome::Serves);
     let curl = curl::lines(&plan.ingress.curl, &url, aws.endpoint.vouching.as_deref());
     let text = format!("{url}\n\n{}\n", curl.join("\n"));
     session
@@ -226,7 +226,7 @@ async fn remember_durations(session: &Session, aws: &Aws, outcomes: &BTreeMap<St
 /// Says what will be done, before anything is, and what is known of how long it takes.
 fn announce(session: &Session, plan: &Plan, existing: &BTreeMap<String, Existing>, durations: &Arc<Durations>) {
     let known = durations.clone();
-    session.ui.expect(Arc::new(move |kind, action| {
+    session.ui.set_estimator(Arc::new(move |kind, action| {
         let operation = match action {
             "create" => Operation::Create,
             "update" => Operation::Update,
@@ -241,11 +241,11 @@ fn announce(session: &Session, plan: &Plan, existing: &BTreeMap<String, Existing
         (alone >= 1.0).then_some(alone.round() as u32)
     };
     let exists = |name: &str| existing.get(name).is_some_and(|found| !found.is_leftover());
-    let stacks = plan.stacks.iter().map(|stack| Planned {
+    let stacks = plan.stacks.iter().map(|stack| PlannedStack {
         stack: stack.name.clone(),
-        short: stack.short.clone(),
+        short_name: stack.short.clone(),
         exists: exists(&stack.name),
-        needs: stack.depends_on.clone(),
+        depends_on: stack.depends_on.clone(),
         expected_seconds: expected(stack).filter(|_| !exists(&stack.name)),
     });
     // another project's may begin with the same words
@@ -254,8 +254,8 @@ fn announce(session: &Session, plan: &Plan, existing: &BTreeMap<String, Existing
     session.ui.emit(Event::Plan {
         project: plan.project.clone(),
         environment: plan.environment.clone(),
-        place: session.endpoint_url().unwrap_or_else(|| "AWS".into()),
+        endpoint: session.endpoint_url().unwrap_or_else(|| "AWS".into()),
         stacks: stacks.collect(),
-        left: left.map(|(name, _)| name.clone()).collect(),
+        orphaned_stacks: left.map(|(name, _)| name.clone()).collect(),
     });
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use aws_sdk_ecs::types::{DesiredStatus, HealthStatus, Task};
 
 use super::crash::Crashes;
-use super::rollout::{Breaker, Rollout};
+use super::rollout::rollout;
 use super::stopped::{self, StoppedTask};
 use super::{service_of, serving, tail};
 use crate::cloudformation::watch::Seen;
 use crate::error::Result;
 use crate::target::Aws;
-use crate::ui::{Event, Ui};
+use ui::rollout::{CircuitBreaker, Rollout};
+use ui::{Event, Ui};
 
 /// How many of a stopped task's log lines are kept.
 const LINES: usize = 20;
@@ -38,7 +39,7 @@ pub struct CrashLoop {
     pub resource: String,
     pub times: u32,
     pub task: StoppedTask,
-    pub breaker: Option<Breaker>,
+    pub breaker: Option<CircuitBreaker>,
 }
 
 impl Diagnosis {
@@ -110,10 +111,10 @@ impl Diagnosis {
         for group in service.load_balancers().iter().filter_map(|b| b.target_group_arn()) {
             targets.extend(serving::targets(aws, group).await.unwrap_or_default());
         }
-        let rollout = Rollout::of(service, targets);
+        let rollout = rollout(service, targets);
         let known = self.rollouts.get(arn);
         // A service that stands still is shown only if it was seen moving.
-        if known != Some(&rollout) && (rollout.is_moving() || known.is_some()) {
+        if known != Some(&rollout) && (rollout.is_in_progress() || known.is_some()) {
             self.shown += 1;
             ui.emit(Event::Rollout {
                 stack: self.stack.clone(),

@@ -10,7 +10,7 @@ use crate::cloudformation::patience::Patience;
 use crate::cloudformation::watch::Seen;
 use crate::error::{Error, Result};
 use crate::target::Aws;
-use crate::ui::{Event, Mood, Ui};
+use ui::{Event, Sentiment, Ui};
 
 const KIND: &str = "AWS::ECS::Service";
 /// Clocks may differ by so much, in seconds.
@@ -68,7 +68,7 @@ async fn one(aws: &Aws, ui: &Ui, rolling: &Rolling, limit: Duration) -> Result<(
     ui.emit(told(status, reason));
     ui.emit(Event::StackEnded {
         stack: rolling.stack.clone(),
-        mood: Mood::of(status),
+        sentiment: Sentiment::of(status),
         status: status.to_owned(),
         seconds: wait.elapsed().as_secs_f32(),
     });

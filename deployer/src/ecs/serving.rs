@@ -15,7 +15,7 @@ use crate::stacks::Plan;
 use crate::target::Aws;
 use crate::target::capabilities::Kind;
 use crate::target::http::{self, Way};
-use crate::ui::{Event, Ui};
+use ui::{Event, Ui};
 
 /// One ECS service as it stands.
 #[derive(Debug, Clone, Serialize)]

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::Error;
 use crate::cli::Cli;
 use crate::target::{Aws, Session};
-use crate::ui::Ui;
+use ui::Ui;
 
 macro_rules! recorded {
     ($($name:literal),* $(,)?) => {

@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
     use crate::target::scripted::Scripted;
-    use crate::ui::Ui;
+    use ui::Ui;
 
     const DAY: i64 = 86_400;
 

@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::target::scripted::Scripted;
-    use crate::ui::Ui;
+    use ui::Ui;
 
     /// A registry with an image for arm64, one for both, and nothing else.
     fn registry(path: &str) -> (u16, String) {

@@ -121,7 +121,7 @@ pub async fn start(session: &Session) -> Result<()> {
     let state_dir = session.state_dir();
     let log = state_dir.join("endpoint.log");
     let mut child = spawn(session, &state_dir, &log)?;
-    session.ui.say(format!(
+    session.ui.info(format!(
         "nothing listens on port {}: started the embedded endpoint (pid {}, state in {})",
         session.common.port,
         child.id(),

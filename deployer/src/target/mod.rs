@@ -25,8 +25,8 @@ use crate::cli::{Common, TargetName};
 use crate::error::Result;
 use crate::manifest::Manifest;
 use crate::stacks::{self, Plan};
-use crate::ui::Ui;
 use capabilities::Identity;
+use ui::Ui;
 
 /// What every command works with.
 #[derive(Clone)]

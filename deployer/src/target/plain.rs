@@ -256,7 +256,7 @@ mod tests {
 
     use super::*;
     use crate::target::scripted::Scripted;
-    use crate::ui::Ui;
+    use ui::Ui;
 
     #[test]
     fn xml_becomes_members_and_what_is_repeated_a_list() {

@@ -13,7 +13,7 @@ use crate::image::{Built, Credentials};
 use crate::stacks::Image;
 use crate::target::Aws;
 use crate::target::registry::login;
-use crate::ui::{Event, Ui};
+use ui::{Event, Ui};
 
 /// How long the compiler may take: a first build of everything on a slow machine.
 const COMPILE: Duration = Duration::from_secs(2 * 3600);

@@ -42,7 +42,7 @@ pub async fn first(deployment: Arc<Deployment>) {
     deployment.stop.cancel();
     let running = deployment.running().clone();
     if running.is_empty() {
-        deployment.ui.say("interrupted: nothing further is begun");
+        deployment.ui.info("interrupted: nothing further is begun");
         return;
     }
     let list: Vec<String> = running
@@ -58,14 +58,14 @@ pub async fn first(deployment: Arc<Deployment>) {
             )
         })
         .collect();
-    deployment.ui.say(format!(
+    deployment.ui.info(format!(
         "interrupted; what can be undone: {}. Ctrl-C again leaves it running.",
         list.join(", ")
     ));
     if deployment.ui.ask("Undo it?").await != Some(true) {
         deployment
             .ui
-            .say("waiting for what is under way; Ctrl-C again leaves it running");
+            .info("waiting for what is under way; Ctrl-C again leaves it running");
         return;
     }
     for (name, operation) in running {

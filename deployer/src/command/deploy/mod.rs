@@ -22,9 +22,9 @@ use crate::error::{Error, Result};
 use crate::estimate::Durations;
 use crate::stacks::Plan;
 use crate::target::Aws;
-use crate::ui::Ui;
 use images::Pipeline;
 use leaving::Place;
+use ui::Ui;
 
 /// What became of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +171,7 @@ impl Deployment {
                     .map(|(name, _)| name.as_str())
                     .collect();
                 if !skipped.is_empty() {
-                    self.ui.say(format!("not begun: {}", skipped.join(", ")));
+                    self.ui.info(format!("not begun: {}", skipped.join(", ")));
                 }
                 let done: Vec<&str> = outcomes
                     .iter()
@@ -179,7 +179,7 @@ impl Deployment {
                     .map(|(name, _)| name.as_str())
                     .collect();
                 if !done.is_empty() {
-                    self.ui.say(format!("stays as deployed: {}", done.join(", ")));
+                    self.ui.info(format!("stays as deployed: {}", done.join(", ")));
                 }
                 Err(error)
             }

@@ -12,7 +12,7 @@ use crate::diff::Change;
 use crate::error::{Error, Result};
 use crate::estimate::within;
 use crate::stacks::{Plan, Source, Stack};
-use crate::ui::{Event, Mood};
+use ui::{Event, Sentiment};
 
 /// What holds people's data: losing one of these is not undone by deploying again.
 pub const PRECIOUS: [&str; 6] = [
@@ -41,7 +41,7 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
             .iter()
             .any(|p| matches!(p.source, Source::Image { .. }))
     {
-        ui.emit(Event::StackWaits {
+        ui.emit(Event::StackWaiting {
             stack: planned.name.clone(),
             on: "its image".to_owned(),
         });
@@ -160,7 +160,7 @@ fn unchanged(deployment: &Deployment, former: Existing) {
     deployment.ui.emit(Event::StackEnded {
         stack,
         status,
-        mood: Mood::Neutral,
+        sentiment: Sentiment::Neutral,
         seconds: 0.0,
     });
     deployment.remember(former);

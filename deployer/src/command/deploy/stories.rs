@@ -15,7 +15,7 @@ use crate::stacks::{Ingress, Plan, Stack};
 use crate::target::credentials::Source;
 use crate::target::scripted::story::Story;
 use crate::target::scripted::{Scripted, refusal};
-use crate::ui::{self, Event, Ui};
+use ui::{Event, Ui};
 
 const KAFKA: &str = "shop-dev-messaging";
 const APP: &str = "shop-dev-app";
@@ -111,14 +111,13 @@ async fn up(story: &Arc<Story>, endpoint: &Scripted, plan: &Arc<Plan>, source: S
         );
         Ok(Arc::new(deployment).run().await?.into_iter().collect())
     };
-    let result = result.await;
+    let result: Result<_, Error> = result.await;
     if let Err(error) = &result {
-        ui.error(error);
+        error.report(&ui);
     }
-    let screen = ui::piped(
+    let screen = ui::testing::piped(
         &events
             .lock()
-            .expect("whole")
             .iter()
             .filter(|event| !matches!(event, Event::Summary(_)))
             .cloned()

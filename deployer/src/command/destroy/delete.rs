@@ -15,7 +15,7 @@ use crate::command::deploy::interrupt::Interrupts;
 use crate::error::{Error, Result};
 use crate::leftovers;
 use crate::target::Aws;
-use crate::ui::Ui;
+use ui::Ui;
 
 /// What it takes to delete one stack.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ pub async fn watched(job: &Job, demise: &Demise, interrupts: &mut Interrupts, hi
                     return Err(interrupted());
                 }
                 job.stop.cancel();
-                ui.say("interrupted: no further stack is begun; a deletion cannot be cancelled, so what is under way is waited for; Ctrl-C again leaves it running");
+                ui.info("interrupted: no further stack is begun; a deletion cannot be cancelled, so what is under way is waited for; Ctrl-C again leaves it running");
             }
         }
     }
@@ -100,7 +100,7 @@ pub async fn all(job: &Job, demise: &Demise) -> Result<Vec<Kept>> {
     }
     if !not_begun.is_empty() {
         not_begun.sort();
-        job.ui.say(format!("still there, not begun: {}", not_begun.join(", ")));
+        job.ui.info(format!("still there, not begun: {}", not_begun.join(", ")));
     }
     let mut failures = failures.into_iter();
     match failures.next() {
@@ -122,7 +122,7 @@ async fn one(job: &Job, doomed: &Doomed) -> Result<Vec<Kept>> {
     let Job { aws, ui, limit, .. } = job;
     let mut existing = doomed.existing.clone();
     if existing.is_busy() {
-        ui.say(format!(
+        ui.info(format!(
             "{}: waiting for what is under way ({})",
             existing.name, existing.status
         ));
@@ -182,7 +182,7 @@ async fn interfaces(job: &Job, networks: &[&str]) -> usize {
             match leftovers::interfaces::delete(&job.aws, &id).await {
                 Ok(()) => {
                     job.ui
-                        .say(format!("deleted the unused network interface {id} of {vpc}"));
+                        .info(format!("deleted the unused network interface {id} of {vpc}"));
                     gone += 1;
                 }
                 Err(error) => job

@@ -20,7 +20,7 @@ pub async fn end(session: &Session, aws: &Aws, stays: bool) -> Result<bool> {
     let others = stack::all(aws, "").await?;
     if !others.is_empty() {
         let names: Vec<&str> = others.keys().map(String::as_str).collect();
-        session.ui.say(format!(
+        session.ui.info(format!(
             "the embedded endpoint goes on: it also holds {}",
             names.join(", ")
         ));
@@ -29,7 +29,7 @@ pub async fn end(session: &Session, aws: &Aws, stays: bool) -> Result<bool> {
     embedded::stop(session).await?;
     let snapshots = kept_snapshots(&state_dir);
     if !snapshots.is_empty() {
-        session.ui.say(format!(
+        session.ui.info(format!(
             "the embedded endpoint is stopped; its state stays in {}, {}",
             state_dir.display(),
             because(&snapshots)
@@ -44,7 +44,7 @@ pub async fn end(session: &Session, aws: &Aws, stays: bool) -> Result<bool> {
     };
     session
         .ui
-        .say(format!("the embedded endpoint is stopped and its state removed{also}"));
+        .info(format!("the embedded endpoint is stopped and its state removed{also}"));
     Ok(true)
 }
 
@@ -63,19 +63,19 @@ pub async fn nothing_listens(session: &Session, dry_run: bool) -> Result<()> {
     if !state_dir.join("state.redb").exists() {
         session
             .ui
-            .say("nothing to do: no endpoint is running, and it left no state");
+            .info("nothing to do: no endpoint is running, and it left no state");
         return Ok(());
     }
     let snapshots = kept_snapshots(&state_dir);
     if !snapshots.is_empty() {
-        session.ui.say(format!(
+        session.ui.info(format!(
             "nothing was deleted: the embedded endpoint is stopped, and its state stays in {}, {}",
             state_dir.display(),
             because(&snapshots)
         ));
         return Ok(());
     }
-    session.ui.say(format!(
+    session.ui.info(format!(
         "the embedded endpoint is stopped; its state, with all databases, is in {}",
         state_dir.display()
     ));
@@ -84,6 +84,6 @@ pub async fn nothing_listens(session: &Session, dry_run: bool) -> Result<()> {
     }
     consent::asked(&session.ui, "Delete it?", "nothing was deleted").await?;
     embedded::remove_state(&state_dir)?;
-    session.ui.say("deleted");
+    session.ui.info("deleted");
     Ok(())
 }

@@ -25,9 +25,9 @@ use crate::leftovers::{self, Scope};
 use crate::lock::Lock;
 use crate::stacks::Plan;
 use crate::target::{Aws, Session, embedded};
-use crate::ui::Outcome;
 pub use delete::Job;
 pub use plan::{Demise, gone};
+use ui::RunOutcome;
 
 /// Delete every stack of the environment, after showing what is lost and asking.
 ///
@@ -88,12 +88,12 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         false => Demise::look(&aws, &plan, session.place(), snapshots, &args.retain).await?,
     };
     if demise.is_empty() && args.gone {
-        ui.say(format!(
+        ui.info(format!(
             "nothing to do: the manifest has every stack of {}",
             demise.name
         ));
     } else if demise.is_empty() {
-        ui.say(format!("nothing to do: {} has no stacks", demise.name));
+        ui.info(format!("nothing to do: {} has no stacks", demise.name));
     } else {
         show(session, &demise, args.dry_run);
     }
@@ -115,7 +115,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         lock.release(ui).await;
         stays = result?;
         swept?;
-        ui.summarize(Outcome::Deleted);
+        ui.summarize(RunOutcome::Deleted);
         if !args.gone {
             remains = tell_leftovers(session, &aws, &plan, &demise, &stays).await;
         }
@@ -136,7 +136,7 @@ fn show(session: &Session, demise: &Demise, dry_run: bool) {
     if session.ui.is_json() || dry_run {
         session.ui.data("destroy_plan", json!(demise), &text);
     } else {
-        session.ui.say(text);
+        session.ui.info(text);
     }
 }
 
@@ -207,7 +207,7 @@ async fn sweep(session: &Session, aws: &Aws, plan: &Plan, demise: &Demise) -> Re
     let scope = Scope::new(plan, demise.stacks.iter().filter_map(|one| one.template.as_ref()));
     for one in leftovers::sweepable(aws, &scope).await.found {
         leftovers::sweep(aws, &one).await?;
-        session.ui.say(format!("deleted {one}"));
+        session.ui.info(format!("deleted {one}"));
     }
     Ok(())
 }
@@ -226,7 +226,7 @@ async fn tell_leftovers(session: &Session, aws: &Aws, plan: &Plan, demise: &Demi
         purpose.extend(promised.map(|one| format!("the final snapshot of {} ({})", one.what, one.physical)));
     }
     if !purpose.is_empty() {
-        ui.say(format!("left on purpose:\n  {}", purpose.join("\n  ")));
+        ui.info(format!("left on purpose:\n  {}", purpose.join("\n  ")));
     }
     let seen = leftovers::look(aws, &scope).await;
     let known = |one: &&leftovers::Leftover| !stays.iter().any(|kept| kept.physical == one.name);
@@ -236,7 +236,7 @@ async fn tell_leftovers(session: &Session, aws: &Aws, plan: &Plan, demise: &Demi
     }
     let unseen: Vec<String> = seen.unseen.into_iter().chain(dark).collect();
     if !unseen.is_empty() {
-        ui.say(format!(
+        ui.info(format!(
             "not looked at, because the endpoint did not answer: {}",
             unseen.join(", ")
         ));

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::command::played::{Account, Stack};
-use crate::ui::{Event, Ui};
+use ui::{Event, Ui};
 
 const NETWORK: &str = "patient-management-prod-network";
 const PLATFORM: &str = "patient-management-prod-platform";
@@ -52,7 +52,7 @@ async fn a_protected_resource_is_refused_before_anything_is_deleted() {
     let mut stacks = two();
     stacks[0].protected = true;
     let account = Account::of(stacks);
-    let (ui, _) = Ui::agreeing();
+    let (ui, _) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("prod", &ui).await;
     let error = run(confirmed(), &session).await.expect_err("it is protected");
     assert_eq!(error.exit_code(), 1);
@@ -70,7 +70,7 @@ async fn with_the_name_confirmed_every_protection_is_lifted_before_the_first_del
     let mut stacks = two();
     stacks[0].protected = true;
     let account = Account::of(stacks);
-    let (ui, said) = Ui::agreeing();
+    let (ui, said) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("prod", &ui).await;
     let args = Args {
         lift_protection: true,
@@ -86,8 +86,8 @@ async fn with_the_name_confirmed_every_protection_is_lifted_before_the_first_del
             format!("DeleteStack {NETWORK}"),
         ]
     );
-    let deleted = said.lock().expect("whole").iter().any(
-        |event| matches!(event, Event::Summary(summary) if summary.deleted == 2 && summary.outcome == Outcome::Deleted),
+    let deleted = said.lock().iter().any(
+        |event| matches!(event, Event::Summary(summary) if summary.deleted == 2 && summary.outcome == RunOutcome::Deleted),
     );
     assert!(deleted);
 }
@@ -95,7 +95,7 @@ async fn with_the_name_confirmed_every_protection_is_lifted_before_the_first_del
 #[tokio::test]
 async fn yes_is_not_enough_in_a_protected_environment() {
     let account = Account::of(vec![Stack::new(NETWORK, "CREATE_COMPLETE")]);
-    let (ui, _) = Ui::agreeing();
+    let (ui, _) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("prod", &ui).await;
     for other in ["patient-management-dev", "yes", ""] {
         let args = Args {
@@ -121,7 +121,7 @@ async fn what_would_not_go_is_named_and_what_it_stands_on_is_not_begun() {
     stacks[1].template = json!({ "Resources": { "Namespace": { "Type": "AWS::EC2::VPC" } } });
     stacks[1].refuses = Some(("Namespace", "it still has services"));
     let account = Account::of(stacks);
-    let (ui, said) = Ui::agreeing();
+    let (ui, said) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("prod", &ui).await;
     let error = run(confirmed(), &session).await.expect_err("it refuses");
     assert_eq!(error.exit_code(), 5);
@@ -142,7 +142,7 @@ async fn what_would_not_go_is_named_and_what_it_stands_on_is_not_begun() {
     );
     run(with("platform/Namespace"), &session).await.expect("it goes on");
     assert_eq!(deeds(&account).last(), Some(&format!("DeleteStack {NETWORK}")));
-    let said = said.lock().expect("whole");
+    let said = said.lock();
     let told = |event: &Event| matches!(event, Event::Note { text } if text.starts_with("left on purpose") && text.contains("prod-platform-Namespace"));
     assert!(said.iter().any(told), "{said:#?}");
 }
@@ -153,7 +153,7 @@ async fn what_a_failed_rollback_could_not_delete_is_tried_once_more_and_then_lef
     stuck.template = json!({ "Resources": { "Namespace": { "Type": "AWS::EC2::VPC" } } });
     stuck.refuses = Some(("Namespace", "it still has services"));
     let account = Account::of(vec![stuck]);
-    let (ui, _) = Ui::agreeing();
+    let (ui, _) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("prod", &ui).await;
     let args = Args {
         retain: vec!["Namespace".into()],
@@ -201,10 +201,10 @@ async fn what_outlives_the_stacks_is_told_with_what_deletes_it() {
     account.says("ListSecrets", &json!({ "SecretList": secrets }).to_string());
     let key = json!({"KeyMetadata": {"KeyState": "PendingDeletion", "DeletionDate": 1_769_900_000.0}});
     account.says("DescribeKey", &key.to_string());
-    let (ui, said) = Ui::agreeing();
+    let (ui, said) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("prod", &ui).await;
     run(confirmed(), &session).await.expect("it goes");
-    let said = said.lock().expect("whole");
+    let said = said.lock();
     let told = said.iter().find_map(|event| match event {
         Event::Note { text } if text.starts_with("left on purpose") => {
             Some(text.replace(session.endpoint_url().as_deref()?, "URL"))
@@ -232,7 +232,7 @@ async fn what_hangs_on_the_stacks_is_swept_and_what_is_anothers_is_not() {
     let ours = "/aws/rds/instance/patient-management-prod-data-patientdatabase-1x2y/postgresql".to_owned();
     *account.log_groups.lock().expect("whole") = vec![ours, others.clone()];
     account.interfaces.lock().expect("whole").push("eni-1".into());
-    let (ui, _) = Ui::agreeing();
+    let (ui, _) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("prod", &ui).await;
     run(confirmed(), &session).await.expect("it goes");
     assert_eq!(

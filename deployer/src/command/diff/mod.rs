@@ -146,7 +146,7 @@ async fn connect(session: &Session) -> Result<Aws> {
         if matches!(error, Error::NoEndpoint { .. } | Error::Unreachable { .. }) {
             session
                 .ui
-                .say("`deployer diff --offline` compares with the committed templates, without an endpoint");
+                .info("`deployer diff --offline` compares with the committed templates, without an endpoint");
         }
     })
 }

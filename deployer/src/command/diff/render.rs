@@ -2,7 +2,7 @@
 
 use crate::diff::{Action, Change, PropertyChange, StackDifference};
 use crate::schema::Recreation;
-use crate::ui::Style;
+use ui::Style;
 
 /// The longest value that is shown whole, in characters.
 const LONG: usize = 120;

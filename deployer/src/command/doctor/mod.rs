@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::target::Session;
-use crate::ui::{Mood, Style};
 use check::{Check, Level};
+use ui::{Sentiment, Style};
 
 /// Check this machine and the target for what a deployment needs, and say how to get what is missing.
 ///
@@ -55,12 +55,12 @@ fn render(checks: &[Check], style: Style) -> String {
     let mut text = String::new();
     for check in checks {
         let (word, mood) = match check.level {
-            Level::Ok => ("ok  ", Mood::Good),
-            Level::Warn => ("warn", Mood::Busy),
-            Level::Fail => ("FAIL", Mood::Bad),
+            Level::Ok => ("ok  ", Sentiment::Good),
+            Level::Warn => ("warn", Sentiment::Busy),
+            Level::Fail => ("FAIL", Sentiment::Bad),
         };
         let name = format!("{:width$}", check.name);
-        text.push_str(&format!("{}  {name}  {}\n", style.mood(mood, word), check.found));
+        text.push_str(&format!("{}  {name}  {}\n", style.sentiment(mood, word), check.found));
         if let Some(fix) = &check.fix {
             text.push_str(&format!("      {:width$}  fix: {fix}\n", ""));
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Services, megabytes, pack::pack};
 use crate::error::Result;
 use crate::target::Session;
-use crate::ui::table::table;
+use ui::table::table;
 
 /// Compile the services and pack each into an OCI image under target/oci: the same sources give the same bytes.
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::image::{self, Built};
 use crate::stacks::{Plan, Source};
 use crate::target::Session;
-use crate::ui::table::table;
+use ui::table::table;
 
 /// List the services' images: the crate each is built from, what is built of it here, and what is deployed.
 #[derive(Debug, clap::Args)]

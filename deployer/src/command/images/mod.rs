@@ -10,7 +10,7 @@ pub mod send;
 use crate::error::{Error, Result};
 use crate::stacks::{Image, Plan};
 use crate::target::Session;
-use crate::ui::Event;
+use ui::Event;
 
 /// Build the services' images, push them to a registry, give them to a Docker Engine; without a word, list them.
 #[derive(Debug, clap::Args)]

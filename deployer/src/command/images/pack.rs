@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result};
 use crate::image::{self, Built};
 use crate::stacks::Image;
-use crate::ui::{Event, Ui};
+use ui::{Event, Ui};
 
 /// The image of each service, in its OCI layout.
 pub async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, Built>> {

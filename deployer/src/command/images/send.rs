@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::image::{self, Built, Credentials, Progress};
-use crate::ui::{Event, Ui};
+use ui::{Event, Ui};
 
 /// How often at most a bar moves.
 const PACE: Duration = Duration::from_millis(200);

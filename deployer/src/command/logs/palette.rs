@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ui::Style;
+use ui::Style;
 
 /// The terminal's own colours that are read well on dark and light, without red and yellow: those mean something here.
 const HUES: [&str; 8] = ["36", "32", "35", "34", "96", "92", "95", "94"];

@@ -16,9 +16,9 @@ use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::stacks::Plan;
 use crate::target::{Aws, Session};
-use crate::ui::Ui;
 use finding::Finding;
 use remedy::Remedy;
+use ui::Ui;
 
 /// How long the remedy may take.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -148,7 +148,7 @@ async fn act(ui: &Ui, aws: &Aws, args: &Args, existing: &Existing, remedy: Remed
                 .await
                 .map(|kept| {
                     for one in kept {
-                        ui.say(format!("left behind: {} {} ({})", one.kind, one.physical, one.resource));
+                        ui.info(format!("left behind: {} {} ({})", one.kind, one.physical, one.resource));
                     }
                 });
         }
@@ -184,7 +184,7 @@ async fn act(ui: &Ui, aws: &Aws, args: &Args, existing: &Existing, remedy: Remed
         status.as_str(),
         "UPDATE_ROLLBACK_COMPLETE" | "UPDATE_COMPLETE" | "ROLLBACK_COMPLETE"
     ) {
-        ui.say(format!("{}: {status}", existing.name));
+        ui.info(format!("{}: {status}", existing.name));
         return Ok(());
     }
     let reason = stack::find(aws, id).await?.and_then(|now| now.reason);

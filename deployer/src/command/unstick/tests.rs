@@ -47,7 +47,7 @@ fn rolled_back(was_whole: bool) -> Stack {
 #[tokio::test]
 async fn a_rollback_that_failed_is_explained_and_continued() {
     let account = Account::of(vec![half_way()]);
-    let (ui, _) = Ui::agreeing();
+    let (ui, _) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("dev", &ui).await;
     let aws = session.connect().await.expect("it answers");
     let existing = stack::find(&aws, DATA).await.expect("an answer").expect("a stack");
@@ -73,7 +73,7 @@ async fn a_rollback_that_failed_is_explained_and_continued() {
 #[tokio::test]
 async fn a_dry_run_and_the_list_change_nothing() {
     let account = Account::of(vec![half_way(), rolled_back(true)]);
-    let (ui, _) = Ui::agreeing();
+    let (ui, _) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("dev", &ui).await;
     let args = Args {
         dry_run: true,
@@ -87,7 +87,7 @@ async fn a_dry_run_and_the_list_change_nothing() {
 #[tokio::test]
 async fn a_stack_that_was_whole_is_deleted_by_its_typed_name_alone_whatever_its_state() {
     let account = Account::of(vec![rolled_back(true)]);
-    let (ui, _) = Ui::agreeing();
+    let (ui, _) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("dev", &ui).await;
     let with = |name: &str| Args {
         confirm: Some(name.into()),
@@ -105,7 +105,7 @@ async fn a_stack_that_was_whole_is_deleted_by_its_typed_name_alone_whatever_its_
 #[tokio::test]
 async fn what_a_failed_creation_left_is_deleted_after_a_yes() {
     let account = Account::of(vec![rolled_back(false)]);
-    let (ui, _) = Ui::agreeing();
+    let (ui, _) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("dev", &ui).await;
     run(of(DATA), &session).await.expect("it is deleted");
     assert_eq!(deeds(&account), [format!("DeleteStack {DATA}")]);
@@ -114,7 +114,7 @@ async fn what_a_failed_creation_left_is_deleted_after_a_yes() {
 #[tokio::test]
 async fn an_endpoint_without_the_operation_is_named_with_what_else_there_is() {
     let account = Account::lacking(vec![half_way()], &["ContinueUpdateRollback"]);
-    let (ui, _) = Ui::agreeing();
+    let (ui, _) = Ui::recording_yes();
     let (_endpoint, session) = account.opens("dev", &ui).await;
     let error = run(of("data"), &session).await.expect_err("it cannot");
     insta::assert_snapshot!(error, @"

@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
     use crate::target::scripted::Scripted;
-    use crate::ui::Ui;
+    use ui::Ui;
 
     /// A product as GetProducts gives it, for the one family that this list knows.
     fn listed(usage: &str, unit: &str, price: &str) -> String {

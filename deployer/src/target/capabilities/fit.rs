@@ -11,7 +11,7 @@ use super::unknown::unknown;
 use crate::error::{Error, Result};
 use crate::stacks::{Plan, Source, Stack};
 use crate::target::Aws;
-use crate::ui::Ui;
+use ui::Ui;
 
 /// A type that an endpoint lacks and a platform needs: what it is, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]

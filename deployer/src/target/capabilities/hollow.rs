@@ -14,7 +14,7 @@ use crate::cloudformation::stack::{self, Resource};
 use crate::error::{Error, Result};
 use crate::stacks::{Plan, Stack};
 use crate::target::Aws;
-use crate::ui::Ui;
+use ui::Ui;
 
 /// The physical id that LocalStack gives to what it does not know and calls complete all the same (localstack-core,
 /// `MOCKED_REFERENCE`).

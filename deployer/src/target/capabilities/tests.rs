@@ -11,7 +11,7 @@ use super::*;
 use crate::manifest::{Bootstrap, Manifest};
 use crate::stacks::{self, Plan, Source};
 use crate::target::scripted::Scripted;
-use crate::ui::{Event, Ui};
+use ui::{Event, Ui};
 
 /// What ministack 1.5.33 names when it is asked to validate this project's templates.
 const MINISTACK: [&str; 7] = [
@@ -322,7 +322,7 @@ async fn stacks_that_are_complete_with_nothing_behind_them_are_found_out() {
     assert_eq!(error.exit_code(), 6);
     insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap_or_default()));
     let warned = |needle: &str| {
-        let said = said.lock().expect("whole");
+        let said = said.lock();
         said.iter()
             .any(|event| matches!(event, Event::Warning { text } if text.contains(needle)))
     };

@@ -10,7 +10,7 @@ use super::capabilities::Identity;
 use super::credentials::Source;
 use super::{Aws, Clock, Session, clients};
 use crate::cli::Cli;
-use crate::ui::Ui;
+use ui::Ui;
 
 pub mod story;
 

@@ -1,0 +1,59 @@
+//! The rollout of an ECS service, as events report it.
+
+use serde::Serialize;
+
+/// A service with its deployments, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rollout {
+    pub service: String,
+    pub revisions: Vec<Revision>,
+    /// `None` if the deployment circuit breaker is off.
+    pub breaker: Option<CircuitBreaker>,
+    /// Health states of its targets behind the load balancer.
+    pub targets: Vec<String>,
+}
+
+/// One deployment of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Revision {
+    /// `family:N` of its task definition.
+    pub name: String,
+    /// PRIMARY, ACTIVE, or INACTIVE once it has been removed.
+    pub status: String,
+    /// IN_PROGRESS, COMPLETED or FAILED.
+    pub rollout: String,
+    pub desired: i32,
+    pub running: i32,
+    pub pending: i32,
+    pub failed: i32,
+}
+
+/// State of the ECS deployment circuit breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CircuitBreaker {
+    /// Failed tasks of the deployment in progress, or of the one that failed last.
+    pub failed: i32,
+    /// Failed tasks that trip it.
+    pub threshold: i32,
+}
+
+impl Rollout {
+    /// Returns whether a deployment is in progress.
+    pub fn is_in_progress(&self) -> bool {
+        self.revisions.len() > 1 || self.revisions.iter().any(|revision| revision.rollout != "COMPLETED")
+    }
+
+    /// Returns the targets counted by state, `2 healthy, 1 initial`; empty without a load balancer.
+    pub fn target_health(&self) -> String {
+        let mut states: Vec<(&str, usize)> = Vec::new();
+        for target in &self.targets {
+            match states.iter_mut().find(|(state, _)| state == target) {
+                Some((_, count)) => *count += 1,
+                None => states.push((target, 1)),
+            }
+        }
+        states.sort_unstable();
+        let counted: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        counted.join(", ")
+    }
+}
