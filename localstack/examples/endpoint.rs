@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use localstack::runtime::task;
-use localstack::{Config, server};
+use embedded_endpoint::runtime::task;
+use embedded_endpoint::{Config, server};
 
 #[derive(Parser)]
 struct Args {

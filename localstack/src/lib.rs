@@ -1,19 +1,10 @@
 //! The embedded endpoint: a LocalStack-compatible AWS endpoint that turns a template into running processes.
 
 pub mod server;
-pub mod wire;
-
-pub mod cloudformation;
 pub mod service;
 
-pub mod runtime;
-
-pub mod context;
-pub mod error;
-pub mod resource;
-pub mod store;
-
-pub use context::{Config, Context, Slice};
-pub use error::{AwsError, Failure};
-pub use resource::{Desired, Initiated, Resource, ResourceType, Schema};
-pub use service::{Call, Route, Service};
+pub use endpoint_cloudformation as cloudformation;
+pub use endpoint_core::{AwsError, Call, Config, Context, Desired, Failure, Initiated, Resource, ResourceType, Route};
+pub use endpoint_core::{Schema, Service, Slice};
+pub use endpoint_core::{context, error, resource, store, wire};
+pub use endpoint_runtime as runtime;

@@ -2,8 +2,8 @@
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use embedded_endpoint::{Config, server};
 use http::{Request, StatusCode};
-use localstack::{Config, server};
 use tempfile::TempDir;
 use tower::ServiceExt;
 

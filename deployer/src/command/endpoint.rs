@@ -83,7 +83,7 @@ async fn foreground(session: &Session, detached: bool) -> Result<()> {
         .with_writer(std::io::stderr)
         .try_init();
     let common = &session.common;
-    let config = localstack::Config {
+    let config = embedded_endpoint::Config {
         port: common.port,
         state_dir: session.state_dir(),
         slice: common.slice(),
@@ -91,7 +91,7 @@ async fn foreground(session: &Session, detached: bool) -> Result<()> {
         broker: common.broker.clone(),
     };
     let log = config.state_dir.join("endpoint.log").display().to_string();
-    localstack::server::run(config)
+    embedded_endpoint::server::run(config)
         .await
         .map_err(|error| Error::EndpointStart {
             reason: format!("{error:#}"),

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::cloudformation::{api, engine};
+use crate::service::s3::{self, Address};
 use crate::{AwsError, Call, Context, Service};
 
 struct CloudFormation;
@@ -21,7 +22,7 @@ impl Service for CloudFormation {
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
-        api::answer(cx, &call).await
+        api::answer(cx, &call, read_object).await
     }
 
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
@@ -31,4 +32,10 @@ impl Service for CloudFormation {
     async fn stop(&self, cx: &Context) {
         engine::settle(cx).await;
     }
+}
+
+/// Reads an object of this endpoint's S3, whether its URL is the endpoint's or AWS's own.
+fn read_object(cx: &Context, url: &str) -> Result<Option<Vec<u8>>, AwsError> {
+    let address = Address::of_url(url);
+    address.map(|address| s3::read(cx, &address)).transpose()
 }

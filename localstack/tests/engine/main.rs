@@ -5,9 +5,9 @@ mod thing;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use localstack::cloudformation::{engine, stack};
-use localstack::store::Store;
-use localstack::{AwsError, Config, Context, service};
+use embedded_endpoint::cloudformation::{engine, stack};
+use embedded_endpoint::store::Store;
+use embedded_endpoint::{AwsError, Config, Context, service};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use localstack::{AwsError, Call, Context, Desired, Failure, Resource, ResourceType, Schema, Service};
+use embedded_endpoint::{AwsError, Call, Context, Desired, Failure, Resource, ResourceType, Schema, Service};
 use serde_json::{Value, json};
 
 /// What exists: physical id to properties.

@@ -1,6 +1,6 @@
 //! The embedded endpoint goes with the last stack in it.
 
-use localstack::service::rds::kept_snapshots;
+use embedded_endpoint::service::rds::kept_snapshots;
 
 use crate::cloudformation::stack;
 use crate::command::consent;

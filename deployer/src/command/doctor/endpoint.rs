@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 
-use localstack::runtime::{broker, postgres};
+use embedded_endpoint::runtime::{broker, postgres};
 use serde_json::Value;
 
 use super::check::Check;

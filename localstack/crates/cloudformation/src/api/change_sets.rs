@@ -1,0 +1,202 @@
+//! Change sets: create, describe, execute, delete, list.
+
+use serde_json::{Value, json};
+
+use super::super::change_set::{self, ChangeSet};
+use super::super::stack::{self, OnFailure, Stack};
+use super::super::template::Template;
+use super::super::{change, engine, parameter};
+use super::{ObjectReader, input, lifecycle};
+use endpoint_core::{AwsError, Call, Context};
+
+const NOTHING: &str =
+    "The submitted information didn't contain changes. Submit different information to create a change set.";
+
+pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
+    let name = input::name(call, "ChangeSetName")?;
+    let stack_name = call.required("StackName")?;
+    let kind = call.text("ChangeSetType").unwrap_or_else(|| "UPDATE".to_owned());
+    let found = stack::find(cx, &stack_name)?.filter(|s| !s.is_deleted());
+    let (mut stack, is_new) = match (kind.as_str(), found) {
+        ("CREATE", None) => (lifecycle::new(cx, &input::name(call, "StackName")?, call), true),
+        ("CREATE", Some(stack)) if stack.status == "REVIEW_IN_PROGRESS" => (stack, false),
+        ("CREATE", Some(stack)) => {
+            let words = format!(
+                "Stack [{}] already exists and cannot be created again with the changeSet [{name}].",
+                stack.name
+            );
+            return Err(AwsError::validation(words));
+        }
+        ("UPDATE", Some(stack)) => {
+            lifecycle::updatable(&stack)?;
+            (stack, false)
+        }
+        ("UPDATE", None) => return Err(AwsError::validation(format!("Stack [{stack_name}] does not exist"))),
+        (other, _) => {
+            return Err(AwsError::validation(format!(
+                "The change set type {other} is not supported by the embedded endpoint: CREATE and UPDATE are."
+            )));
+        }
+    };
+    if change_set::of_stack(cx, &stack.id)?.iter().any(|set| set.name == name) {
+        return Err(AwsError::new(
+            "AlreadyExistsException",
+            format!("ChangeSet {name} cannot be created due to a mismatch with existing attribute Name"),
+        ));
+    }
+    let previous = (kind == "UPDATE").then_some(&stack);
+    let (template, goal) = input::goal(cx, call, objects, previous).await?;
+    let mut set = ChangeSet {
+        id: cx.arn("cloudformation", &format!("changeSet/{name}/{}", uuid::Uuid::new_v4())),
+        name,
+        stack_id: stack.id.clone(),
+        stack_name: stack.name.clone(),
+        is_create: kind == "CREATE",
+        status: "CREATE_COMPLETE".to_owned(),
+        reason: None,
+        execution_status: "AVAILABLE".to_owned(),
+        created: stack::now(),
+        description: call.text("Description"),
+        capabilities: call.texts("Capabilities"),
+        changes: Vec::new(),
+        on_failure: on_failure(call)?,
+        goal,
+    };
+    let fail = |set: &mut ChangeSet, reason: String| {
+        set.status = "FAILED".to_owned();
+        set.execution_status = "UNAVAILABLE".to_owned();
+        set.reason = Some(reason);
+    };
+    match change::preview(cx, &stack, &template, &set.goal).await {
+        Ok(preview) if preview.is_empty => fail(&mut set, NOTHING.to_owned()),
+        Ok(preview) => set.changes = preview.changes,
+        Err(error) if error.status >= 500 => return Err(error),
+        Err(error) => fail(&mut set, error.message),
+    }
+    if is_new {
+        stack.status = "REVIEW_IN_PROGRESS".to_owned();
+        stack.reason = Some("User Initiated".to_owned());
+        stack::insert(cx, &stack)?;
+        stack.tell(cx, None)?;
+    }
+    change_set::put(cx, &set)?;
+    Ok(json!({"Id": set.id, "StackId": set.stack_id}))
+}
+
+/// `OnStackFailure`; what ExecuteChangeSet says wins over it.
+fn on_failure(call: &Call) -> Result<Option<OnFailure>, AwsError> {
+    match call.text("OnStackFailure").as_deref() {
+        None => Ok(None),
+        Some("ROLLBACK") => Ok(Some(OnFailure::Rollback)),
+        Some("DELETE") => Ok(Some(OnFailure::Delete)),
+        Some("DO_NOTHING") => Ok(Some(OnFailure::DoNothing)),
+        Some(other) => Err(AwsError::validation(format!(
+            "Value '{other}' at 'onStackFailure' is not one of [ROLLBACK, DELETE, DO_NOTHING]"
+        ))),
+    }
+}
+
+pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let set = found(cx, call)?;
+    let with_values = call.boolean("IncludePropertyValues") == Some(true);
+    let changes: Vec<Value> = set
+        .changes
+        .iter()
+        .map(|c| json!({"Type": "Resource", "ResourceChange": if with_values { c.clone() } else { change::without_values(c) }}))
+        .collect();
+    let (page, next) = input::page(changes, call, 100)?;
+    let template = Template::parse(&set.goal.body).unwrap_or_default();
+    let tags: Vec<Value> = set
+        .goal
+        .tags
+        .iter()
+        .map(|(k, v)| json!({"Key": k, "Value": v}))
+        .collect();
+    Ok(json!({
+        "ChangeSetName": set.name, "ChangeSetId": set.id, "StackId": set.stack_id, "StackName": set.stack_name,
+        "Description": set.description, "Parameters": parameter::shown(&template, &set.goal.given, &set.goal.values),
+        "CreationTime": set.created, "ExecutionStatus": set.execution_status, "Status": set.status,
+        "StatusReason": set.reason, "NotificationARNs": [], "RollbackConfiguration": {},
+        "Capabilities": set.capabilities, "Tags": tags, "Changes": page, "NextToken": next, "IncludeNestedStacks": false,
+    }))
+}
+
+pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let mut set = found(cx, call)?;
+    if set.execution_status != "AVAILABLE" {
+        return Err(AwsError::new(
+            "InvalidChangeSetStatus",
+            format!(
+                "ChangeSet [{}] cannot be executed in its current execution status of [{}]",
+                set.id, set.execution_status
+            ),
+        ));
+    }
+    let stack = stack::existing(cx, &set.stack_id)?;
+    match set.is_create {
+        true if stack.status != "REVIEW_IN_PROGRESS" => {
+            return Err(AwsError::validation(format!(
+                "Stack:{} is in {} state and can not be created.",
+                stack.id, stack.status
+            )));
+        }
+        true => {}
+        false => lifecycle::updatable(&stack)?,
+    }
+    let disable = call
+        .boolean("DisableRollback")
+        .map(|d| if d { OnFailure::DoNothing } else { OnFailure::Rollback });
+    let on_failure = disable.or(set.on_failure).unwrap_or_default();
+    stack::edit(cx, &stack.id, |stack: &mut Stack| {
+        stack.on_failure = on_failure;
+        stack.change_set = Some(set.id.clone());
+        stack.token = call.text("ClientRequestToken");
+        stack.capabilities.clone_from(&set.capabilities);
+        if set.is_create {
+            stack.goal = set.goal.clone();
+        }
+    })?;
+    // The others were computed against what the stack no longer will be.
+    for mut other in change_set::of_stack(cx, &stack.id)?
+        .into_iter()
+        .filter(|o| o.id != set.id)
+    {
+        other.execution_status = "OBSOLETE".to_owned();
+        change_set::put(cx, &other)?;
+    }
+    set.execution_status = "EXECUTE_COMPLETE".to_owned();
+    change_set::put(cx, &set)?;
+    match set.is_create {
+        true => engine::create(cx, &stack.id)?,
+        false => engine::update(cx, &stack.id, set.goal)?,
+    }
+    Ok(json!({}))
+}
+
+pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let set = match found(cx, call) {
+        Ok(set) => set,
+        Err(error) if error.code == "ChangeSetNotFound" => return Ok(json!({})),
+        Err(error) => return Err(error),
+    };
+    change_set::delete(cx, &set.id)?;
+    Ok(json!({}))
+}
+
+pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    let sets = change_set::of_stack(cx, &stack.id)?;
+    let summaries = sets.iter().map(|set| {
+        json!({
+            "StackId": set.stack_id, "StackName": set.stack_name, "ChangeSetId": set.id, "ChangeSetName": set.name,
+            "ExecutionStatus": set.execution_status, "Status": set.status, "StatusReason": set.reason,
+            "CreationTime": set.created, "Description": set.description, "IncludeNestedStacks": false,
+        })
+    });
+    let (page, next) = input::page(summaries.collect(), call, 100)?;
+    Ok(json!({"Summaries": page, "NextToken": next}))
+}
+
+fn found(cx: &Context, call: &Call) -> Result<ChangeSet, AwsError> {
+    change_set::existing(cx, &call.required("ChangeSetName")?, call.text("StackName").as_deref())
+}

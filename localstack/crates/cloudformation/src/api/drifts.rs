@@ -1,0 +1,53 @@
+//! Drift, asked for and shown.
+
+use serde_json::{Value, json};
+
+use super::super::drift;
+use super::super::stack;
+use super::input;
+use endpoint_core::{AwsError, Call, Context};
+
+pub fn detect(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    if stack.is_busy() || stack.is_deleted() {
+        return Err(AwsError::validation(format!(
+            "Drift detection cannot be run on stack [{}] in its current status {}",
+            stack.name, stack.status
+        )));
+    }
+    let id = drift::start(cx, &stack.id, call.texts("LogicalResourceIds"))?;
+    Ok(json!({"StackDriftDetectionId": id}))
+}
+
+pub async fn detect_one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    let id = call.required("LogicalResourceId")?;
+    let missing = || AwsError::validation(format!("Resource {id} does not exist for stack {}", stack.name));
+    let member = stack.members.get(&id).ok_or_else(missing)?;
+    let found = drift::of_member(cx, &stack.id, member).await;
+    stack::edit(cx, &stack.id, |stack| {
+        if let Some(member) = stack.members.get_mut(&id) {
+            member.drift = Some(found.clone());
+        }
+    })?;
+    Ok(json!({"StackResourceDrift": found}))
+}
+
+pub fn status(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let detection = drift::detection(cx, &call.required("StackDriftDetectionId")?)?;
+    serde_json::to_value(detection).map_err(|error| AwsError::internal(error.to_string()))
+}
+
+pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    let wanted = call.texts("StackResourceDriftStatusFilters");
+    let drifts = stack.members.values().filter_map(|m| m.drift.clone());
+    let drifts = drifts.filter(|d| {
+        wanted.is_empty()
+            || d["StackResourceDriftStatus"]
+                .as_str()
+                .is_some_and(|s| wanted.iter().any(|w| w == s))
+    });
+    let (page, next) = input::page(drifts.collect(), call, 100)?;
+    Ok(json!({"StackResourceDrifts": page, "NextToken": next}))
+}

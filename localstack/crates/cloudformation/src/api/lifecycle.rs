@@ -1,0 +1,182 @@
+//! Creating, changing and deleting stacks.
+
+use serde_json::{Value, json};
+
+use super::super::stack::{self, OnFailure, Stack};
+use super::super::{change, engine, validate};
+use super::{ObjectReader, input};
+use endpoint_core::{AwsError, Call, Context};
+
+pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
+    let name = input::name(call, "StackName")?;
+    if stack::find(cx, &name)?.is_some() {
+        return Err(AwsError::new(
+            "AlreadyExistsException",
+            format!("Stack [{name}] already exists"),
+        ));
+    }
+    let (template, goal) = input::goal(cx, call, objects, None).await?;
+    let mut stack = new(cx, &name, call);
+    let scope = engine::scope(cx, &name, &stack.id, &template, &goal.values, &stack.members).await?;
+    validate::acyclic(&template, &scope)?;
+    stack.goal = goal;
+    stack.on_failure = on_failure(call)?.unwrap_or_default();
+    stack::insert(cx, &stack)?;
+    engine::create(cx, &stack.id)?;
+    Ok(json!({"StackId": stack.id}))
+}
+
+/// A stack that is not kept yet.
+pub fn new(cx: &Context, name: &str, call: &Call) -> Stack {
+    Stack {
+        id: cx.arn("cloudformation", &format!("stack/{name}/{}", uuid::Uuid::new_v4())),
+        name: name.to_owned(),
+        created: stack::now(),
+        capabilities: call.texts("Capabilities"),
+        protected: call.boolean("EnableTerminationProtection").unwrap_or(false),
+        timeout_minutes: call.integer("TimeoutInMinutes").and_then(|m| u64::try_from(m).ok()),
+        token: call.text("ClientRequestToken"),
+        ..Stack::default()
+    }
+}
+
+/// What is to happen when the operation fails, if the request says so.
+pub fn on_failure(call: &Call) -> Result<Option<OnFailure>, AwsError> {
+    match (call.text("OnFailure").as_deref(), call.boolean("DisableRollback")) {
+        (Some(_), Some(true)) => Err(AwsError::validation(
+            "You can specify either DisableRollback or OnFailure, but not both.",
+        )),
+        (Some("DO_NOTHING"), _) | (None, Some(true)) => Ok(Some(OnFailure::DoNothing)),
+        (Some("DELETE"), _) => Ok(Some(OnFailure::Delete)),
+        (Some("ROLLBACK"), _) | (None, Some(false)) => Ok(Some(OnFailure::Rollback)),
+        (Some(other), _) => Err(AwsError::validation(format!(
+            "Value '{other}' at 'onFailure' is not one of [ROLLBACK, DELETE, DO_NOTHING]"
+        ))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Whether a stack is in a state that an update may start from.
+pub fn updatable(stack: &Stack) -> Result<(), AwsError> {
+    const FROM: &[&str] = &[
+        "CREATE_COMPLETE",
+        "CREATE_FAILED",
+        "UPDATE_COMPLETE",
+        "UPDATE_FAILED",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "IMPORT_COMPLETE",
+    ];
+    match FROM.contains(&stack.status.as_str()) {
+        true => Ok(()),
+        false => Err(AwsError::validation(format!(
+            "Stack:{} is in {} state and can not be updated.",
+            stack.id, stack.status
+        ))),
+    }
+}
+
+pub async fn update(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    updatable(&stack)?;
+    let (template, goal) = input::goal(cx, call, objects, Some(&stack)).await?;
+    let preview = change::preview(cx, &stack, &template, &goal).await?;
+    if preview.is_empty && !stack.status.ends_with("_FAILED") {
+        return Err(AwsError::validation("No updates are to be performed."));
+    }
+    let (on_failure, token) = (on_failure(call)?.unwrap_or_default(), call.text("ClientRequestToken"));
+    stack::edit(cx, &stack.id, |stack| {
+        stack.on_failure = on_failure;
+        stack.token = token;
+        stack.capabilities = call.texts("Capabilities");
+    })?;
+    engine::update(cx, &stack.id, goal)?;
+    Ok(json!({"StackId": stack.id}))
+}
+
+pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let Some(stack) = stack::find(cx, &call.required("StackName")?)? else {
+        return Ok(json!({}));
+    };
+    if stack.is_deleted() || stack.status == "DELETE_IN_PROGRESS" {
+        return Ok(json!({}));
+    }
+    if stack.protected {
+        return Err(AwsError::validation(format!(
+            "Stack [{}] cannot be deleted while TerminationProtection is enabled",
+            stack.name
+        )));
+    }
+    for export in stack.outputs.iter().filter_map(|o| o.export.as_deref()) {
+        let users: Vec<String> = engine::importers(cx, export)?
+            .into_iter()
+            .filter(|name| *name != stack.name)
+            .collect();
+        if !users.is_empty() {
+            return Err(AwsError::validation(format!(
+                "Export {export} cannot be deleted as it is in use by {}",
+                users.join(" and ")
+            )));
+        }
+    }
+    let retain = call.texts("RetainResources");
+    if !retain.is_empty() && stack.status != "DELETE_FAILED" {
+        return Err(AwsError::validation(format!(
+            "Invalid operation on stack [{}]. RetainResources can be given for a stack in DELETE_FAILED only.",
+            stack.id
+        )));
+    }
+    for set in super::super::change_set::of_stack(cx, &stack.id)? {
+        super::super::change_set::delete(cx, &set.id)?;
+    }
+    let token = call.text("ClientRequestToken");
+    stack::edit(cx, &stack.id, |stack| stack.token = token)?;
+    engine::delete(cx, &stack.id, retain)?;
+    Ok(json!({}))
+}
+
+pub fn cancel(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    if stack.status != "UPDATE_IN_PROGRESS" {
+        return Err(AwsError::validation(
+            "CancelUpdateStack cannot be called from current stack status",
+        ));
+    }
+    engine::cancel(cx, &stack.id);
+    Ok(json!({}))
+}
+
+pub fn continue_rollback(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    if stack.status != "UPDATE_ROLLBACK_FAILED" {
+        return Err(AwsError::validation(format!(
+            "Stack:{} is in {} state and can not continue a rollback.",
+            stack.id, stack.status
+        )));
+    }
+    engine::continue_rollback(cx, &stack.id, call.texts("ResourcesToSkip"))?;
+    Ok(json!({}))
+}
+
+pub fn roll_back(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    if !matches!(stack.status.as_str(), "CREATE_FAILED" | "UPDATE_FAILED") {
+        return Err(AwsError::validation(format!(
+            "Stack:{} is in {} state and can not be rolled back.",
+            stack.id, stack.status
+        )));
+    }
+    engine::roll_back(cx, &stack.id)?;
+    Ok(json!({"StackId": stack.id}))
+}
+
+pub fn protect(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    if stack.is_deleted() {
+        return Err(AwsError::validation(format!("Stack [{}] does not exist", stack.name)));
+    }
+    let protected = call
+        .boolean("EnableTerminationProtection")
+        .ok_or_else(|| AwsError::validation("EnableTerminationProtection is required."))?;
+    stack::edit(cx, &stack.id, |stack| stack.protected = protected)?;
+    Ok(json!({"StackId": stack.id}))
+}

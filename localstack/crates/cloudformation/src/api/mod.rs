@@ -1,0 +1,56 @@
+//! The operations of the CloudFormation API.
+
+mod change_sets;
+mod drifts;
+mod events;
+mod exports;
+mod input;
+mod lifecycle;
+mod resources;
+mod stacks;
+mod templates;
+
+use serde_json::{Value, json};
+
+use endpoint_core::{AwsError, Call, Context};
+
+/// Reads the S3 object that a URL names, or returns `None` for a URL that is not one of S3.
+pub type ObjectReader = fn(&Context, url: &str) -> Result<Option<Vec<u8>>, AwsError>;
+
+/// Answers one call. Templates behind a `TemplateURL` are read with `objects`.
+pub async fn answer(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
+    match call.operation.as_str() {
+        "CreateStack" => lifecycle::create(cx, call, objects).await,
+        "UpdateStack" => lifecycle::update(cx, call, objects).await,
+        "DeleteStack" => lifecycle::delete(cx, call),
+        "CancelUpdateStack" => lifecycle::cancel(cx, call),
+        "ContinueUpdateRollback" => lifecycle::continue_rollback(cx, call),
+        "RollbackStack" => lifecycle::roll_back(cx, call),
+        "UpdateTerminationProtection" => lifecycle::protect(cx, call),
+        "DescribeStacks" => stacks::describe(cx, call),
+        "ListStacks" => stacks::list(cx, call),
+        "DescribeStackEvents" => events::describe(cx, call),
+        "DescribeStackResource" => resources::describe_one(cx, call),
+        "DescribeStackResources" => resources::describe(cx, call),
+        "ListStackResources" => resources::list(cx, call),
+        "CreateChangeSet" => change_sets::create(cx, call, objects).await,
+        "DescribeChangeSet" => change_sets::describe(cx, call),
+        "ExecuteChangeSet" => change_sets::execute(cx, call),
+        "DeleteChangeSet" => change_sets::delete(cx, call),
+        "ListChangeSets" => change_sets::list(cx, call),
+        "GetTemplate" => templates::get(cx, call),
+        "GetTemplateSummary" => templates::summary(cx, call, objects).await,
+        "ValidateTemplate" => templates::validate(cx, call, objects).await,
+        "ListExports" => exports::list(cx),
+        "ListImports" => exports::importers(cx, call),
+        "DetectStackDrift" => drifts::detect(cx, call),
+        "DetectStackResourceDrift" => drifts::detect_one(cx, call).await,
+        "DescribeStackDriftDetectionStatus" => drifts::status(cx, call),
+        "DescribeStackResourceDrifts" => drifts::describe(cx, call),
+        "DescribeAccountLimits" => Ok(json!({"AccountLimits": [
+            {"Name": "StackLimit", "Value": 2000}, {"Name": "StackOutputsLimit", "Value": 200},
+        ]})),
+        "GetStackPolicy" => Ok(json!({})),
+        operation => Err(AwsError::not_implemented("cloudformation", operation)),
+    }
+}

@@ -1,0 +1,84 @@
+//! The resources of a stack.
+
+use serde_json::{Value, json};
+
+use super::super::stack::{self, Member, Stack};
+use super::input;
+use endpoint_core::{AwsError, Call, Context};
+
+pub fn describe_one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    let id = call.required("LogicalResourceId")?;
+    let missing = || AwsError::validation(format!("Resource {id} does not exist for stack {}", stack.name));
+    let member = stack.members.get(&id).ok_or_else(missing)?;
+    let mut detail = shown(&stack, member);
+    if let Some(detail) = detail.as_object_mut() {
+        let at = detail.shift_remove("Timestamp").unwrap_or_default();
+        detail.insert("LastUpdatedTimestamp".to_owned(), at);
+        detail.insert(
+            "Metadata".to_owned(),
+            member.metadata.as_ref().map(Value::to_string).into(),
+        );
+    }
+    Ok(json!({"StackResourceDetail": detail}))
+}
+
+pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = match (call.text("StackName"), call.text("PhysicalResourceId")) {
+        (Some(name), _) => stack::existing(cx, &name)?,
+        (None, Some(id)) => {
+            let missing = || AwsError::validation(format!("Stack for {id} does not exist"));
+            let owns = |s: &Stack| {
+                s.members
+                    .values()
+                    .any(|m| m.physical_id.as_deref() == Some(id.as_str()))
+            };
+            stack::all(cx)?
+                .into_iter()
+                .find(|s| !s.is_deleted() && owns(s))
+                .ok_or_else(missing)?
+        }
+        (None, None) => {
+            return Err(AwsError::validation(
+                "Either StackName or PhysicalResourceId must be specified.",
+            ));
+        }
+    };
+    let wanted = call.text("LogicalResourceId");
+    let members = stack
+        .members
+        .values()
+        .filter(|m| wanted.as_ref().is_none_or(|id| *id == m.logical_id));
+    let found: Vec<Value> = members.map(|m| shown(&stack, m)).collect();
+    Ok(json!({"StackResources": found}))
+}
+
+pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stack = input::stack(cx, call)?;
+    let summaries = stack.members.values().map(|m| {
+        json!({
+            "LogicalResourceId": m.logical_id, "PhysicalResourceId": m.physical_id, "ResourceType": m.kind,
+            "LastUpdatedTimestamp": m.updated, "ResourceStatus": m.status, "ResourceStatusReason": m.reason,
+            "DriftInformation": drift(m),
+        })
+    });
+    let (page, next) = input::page(summaries.collect(), call, 100)?;
+    Ok(json!({"StackResourceSummaries": page, "NextToken": next}))
+}
+
+fn shown(stack: &Stack, member: &Member) -> Value {
+    json!({
+        "StackName": stack.name, "StackId": stack.id, "LogicalResourceId": member.logical_id,
+        "PhysicalResourceId": member.physical_id, "ResourceType": member.kind, "Timestamp": member.updated,
+        "ResourceStatus": member.status, "ResourceStatusReason": member.reason, "DriftInformation": drift(member),
+    })
+}
+
+fn drift(member: &Member) -> Value {
+    match &member.drift {
+        Some(drift) => json!({
+            "StackResourceDriftStatus": drift["StackResourceDriftStatus"], "LastCheckTimestamp": drift["Timestamp"],
+        }),
+        None => json!({"StackResourceDriftStatus": "NOT_CHECKED"}),
+    }
+}

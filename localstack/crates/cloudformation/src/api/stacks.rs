@@ -1,0 +1,69 @@
+//! DescribeStacks and ListStacks.
+
+use serde_json::{Value, json};
+
+use super::super::parameter;
+use super::super::stack::{self, OnFailure, Stack};
+use super::super::template::Template;
+use super::input;
+use endpoint_core::{AwsError, Call, Context};
+
+pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let stacks = match call.text("StackName") {
+        Some(name) => vec![stack::existing(cx, &name)?],
+        None => stack::all(cx)?.into_iter().filter(|s| !s.is_deleted()).collect(),
+    };
+    let (page, next) = input::page(stacks.iter().map(shown).collect(), call, 100)?;
+    Ok(json!({"Stacks": page, "NextToken": next}))
+}
+
+pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let wanted = call.texts("StackStatusFilter");
+    let stacks = stack::all(cx)?
+        .into_iter()
+        .filter(|s| wanted.is_empty() || wanted.contains(&s.status));
+    let summaries = stacks.map(|s| {
+        json!({
+            "StackId": s.id, "StackName": s.name, "TemplateDescription": description(&s), "CreationTime": s.created,
+            "LastUpdatedTime": s.updated, "DeletionTime": s.deleted, "StackStatus": s.status,
+            "StackStatusReason": s.reason, "DriftInformation": drift(&s),
+        })
+    });
+    let (page, next) = input::page(summaries.collect(), call, 100)?;
+    Ok(json!({"StackSummaries": page, "NextToken": next}))
+}
+
+fn shown(stack: &Stack) -> Value {
+    let template = Template::parse(&stack.goal.body).unwrap_or_default();
+    let outputs: Vec<Value> = stack
+        .outputs
+        .iter()
+        .map(|o| json!({"OutputKey": o.key, "OutputValue": o.value, "Description": o.description, "ExportName": o.export}))
+        .collect();
+    let tags: Vec<Value> = stack
+        .goal
+        .tags
+        .iter()
+        .map(|(k, v)| json!({"Key": k, "Value": v}))
+        .collect();
+    json!({
+        "StackId": stack.id, "StackName": stack.name, "ChangeSetId": stack.change_set, "Description": template.description,
+        "Parameters": parameter::shown(&template, &stack.goal.given, &stack.goal.values),
+        "CreationTime": stack.created, "LastUpdatedTime": stack.updated, "DeletionTime": stack.deleted,
+        "StackStatus": stack.status, "StackStatusReason": stack.reason,
+        "DisableRollback": stack.on_failure == OnFailure::DoNothing, "NotificationARNs": [],
+        "TimeoutInMinutes": stack.timeout_minutes, "Capabilities": stack.capabilities, "Outputs": outputs, "Tags": tags,
+        "EnableTerminationProtection": stack.protected, "DriftInformation": drift(stack),
+    })
+}
+
+fn drift(stack: &Stack) -> Value {
+    json!({
+        "StackDriftStatus": stack.drift.as_deref().unwrap_or("NOT_CHECKED"),
+        "LastCheckTimestamp": stack.drift_checked,
+    })
+}
+
+fn description(stack: &Stack) -> Option<String> {
+    Template::parse(&stack.goal.body).ok().and_then(|t| t.description)
+}

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+pub mod context;
+pub mod error;
+pub mod resource;
+pub mod service;
+
+pub mod encryption;
+pub mod records;
+pub mod store;
+
+pub mod wire;
+
+pub use context::{Config, Context, Slice};
+pub use error::{AwsError, Failure};
+pub use resource::{Desired, Initiated, Resource, ResourceType, Schema};
+pub use service::{Call, Route, Service};

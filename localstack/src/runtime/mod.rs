@@ -1,9 +1,0 @@
-//! What runs: the processes and proxies behind the resources.
-
-pub mod authority;
-pub mod broker;
-pub mod daemon;
-pub mod discovery;
-pub mod load_balancer;
-pub mod postgres;
-pub mod task;
