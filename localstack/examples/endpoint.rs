@@ -1,4 +1,4 @@
-//! The endpoint alone, for trying it: `endpoint --port 4566 --state-dir .localstack`.
+//! Runs the endpoint alone: `endpoint --port 4566 --state-dir .localstack`.
 
 use std::path::PathBuf;
 
@@ -11,21 +11,22 @@ struct Args {
     /// TCP port on 127.0.0.1 and ::1.
     #[arg(long, default_value_t = 4566)]
     port: u16,
-    /// Where the state is kept.
+    /// State directory.
     #[arg(long, default_value = ".localstack")]
     state_dir: PathBuf,
-    /// The second octet of the loopback addresses that are handed out.
+    /// Second octet of the loopback addresses that the endpoint assigns.
     #[arg(long, default_value_t = 77)]
-    slice: u8,
+    loopback_octet: u8,
+    /// AWS region.
     #[arg(long, default_value = "us-east-1")]
     region: String,
-    /// `kafka` or `nisshi`; whichever is installed when absent.
+    /// `kafka` or `nisshi`; default: the one that is installed.
     #[arg(long)]
     broker: Option<String>,
 }
 
 fn main() -> anyhow::Result<()> {
-    // Tasks are started by this very binary, before it has any thread.
+    // The runtime starts containers with this binary, which must have no threads then.
     if std::env::args().nth(1).as_deref() == Some(task::ARGUMENT) {
         task::init_main();
     }
@@ -43,7 +44,7 @@ async fn serve() -> anyhow::Result<()> {
     server::run(Config {
         port: args.port,
         state_dir,
-        slice: args.slice,
+        loopback_octet: args.loopback_octet,
         region: args.region,
         broker: args.broker,
     })

@@ -1,10 +1,10 @@
-//! The embedded endpoint: a LocalStack-compatible AWS endpoint that turns a template into running processes.
+#![doc = include_str!("../README.md")]
 
 pub mod server;
 pub mod service;
 
 pub use endpoint_cloudformation as cloudformation;
 pub use endpoint_core::{AwsError, Call, Config, Context, Desired, Failure, Initiated, Resource, ResourceType, Route};
-pub use endpoint_core::{Schema, Service, Slice};
-pub use endpoint_core::{context, error, resource, store, wire};
+pub use endpoint_core::{LoopbackBlock, Schema, Service};
+pub use endpoint_core::{context, encryption, error, records, resource, store, wire};
 pub use endpoint_runtime as runtime;

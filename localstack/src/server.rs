@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::runtime::authority::Authority;
+use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::store::Store;
 use crate::{Config, Context, Service, service, wire};
 
@@ -196,7 +196,7 @@ async fn aws(State(cx): State<Context>, request: Request<Body>) -> Response<Body
     if service::s3::is_meant(request.headers(), request.uri()) {
         return service::s3::answer(cx, request).await;
     }
-    wire::answer(&cx, request).await
+    wire::handle(&cx, request).await
 }
 
 async fn health(State(cx): State<Context>) -> Json<Value> {
@@ -205,7 +205,7 @@ async fn health(State(cx): State<Context>) -> Json<Value> {
         .map(|s| (s.name().to_owned(), "running".into()))
         .collect();
     // whoever is asked over HTTPS is trusted by this file
-    let authority = Authority::of_public_names(cx.state_dir()).path();
+    let authority = CertificateAuthority::for_public_names(cx.state_dir()).path();
     Json(json!({
         "services": services, "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": authority,
     }))

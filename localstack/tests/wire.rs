@@ -13,7 +13,7 @@ fn endpoint() -> (Router, TempDir) {
     let config = Config {
         port: 0,
         state_dir,
-        slice: 78,
+        loopback_octet: 78,
         region: "us-east-1".into(),
         broker: None,
     };

@@ -86,7 +86,7 @@ async fn foreground(session: &Session, detached: bool) -> Result<()> {
     let config = embedded_endpoint::Config {
         port: common.port,
         state_dir: session.state_dir(),
-        slice: common.slice(),
+        loopback_octet: common.slice(),
         region: common.region.clone().unwrap_or_else(|| "us-east-1".to_owned()),
         broker: common.broker.clone(),
     };

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::records::{Record, RecordType, Records, record_type, seconds, texts};
 use crate::service::Call;
-use crate::service::records::{Kept, Record, Records, kept, seconds, texts};
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema, Service};
 
 const TARGETS: Records = Records("autoscaling.targets");
@@ -34,9 +34,9 @@ impl Service for AutoScaling {
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
             Arc::new(ScalableTarget {
-                record: kept::<Target>(),
+                record: record_type::<Target>(),
             }),
-            kept::<Policy>(),
+            record_type::<Policy>(),
         ]
     }
 
@@ -49,8 +49,8 @@ impl Service for AutoScaling {
         .concat();
         let resources = resources.into_iter().chain(call.text("ResourceId")).collect::<Vec<_>>();
         let wanted = |r: &Record| {
-            r.fact("Namespace").as_deref() == Some(&namespace)
-                && (resources.is_empty() || r.fact("ResourceId").is_some_and(|id| resources.contains(&id)))
+            r.computed("Namespace").as_deref() == Some(&namespace)
+                && (resources.is_empty() || r.computed("ResourceId").is_some_and(|id| resources.contains(&id)))
         };
         match call.operation.as_str() {
             "DescribeScalableTargets" => {
@@ -111,7 +111,7 @@ impl ResourceType for ScalableTarget {
 
 struct Target;
 
-impl Kept for Target {
+impl RecordType for Target {
     const TYPE: &'static str = "AWS::ApplicationAutoScaling::ScalableTarget";
     const RECORDS: Records = TARGETS;
 
@@ -140,7 +140,7 @@ impl Kept for Target {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let text = |property: &str| record.text(property).unwrap_or_default();
         let (resource, dimension, namespace) =
@@ -155,8 +155,8 @@ impl Kept for Target {
         if TARGETS.get(cx, &record.id)?.is_some() {
             return Err(AwsError::new("AlreadyExists", format!("{} already exists", record.id)));
         }
-        record.facts.insert("Namespace".into(), namespace.into());
-        record.facts.insert("ResourceId".into(), resource.into());
+        record.computed.insert("Namespace".into(), namespace.into());
+        record.computed.insert("ResourceId".into(), resource.into());
         bounds(&record)?;
         Ok(record)
     }
@@ -165,16 +165,16 @@ impl Kept for Target {
         Resource::new(&record.id).with("Id", record.id.clone())
     }
 
-    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         bounds(record).map(drop)
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         // As on AWS: "Deregistering a scalable target deletes the scaling policies that are associated with it."
         for policy in POLICIES
             .list(cx)?
             .iter()
-            .filter(|p| p.fact("Target").as_ref() == Some(&record.id))
+            .filter(|p| p.computed("Target").as_ref() == Some(&record.id))
         {
             POLICIES.delete(cx, &policy.id)?;
         }
@@ -184,7 +184,7 @@ impl Kept for Target {
 
 struct Policy;
 
-impl Kept for Policy {
+impl RecordType for Policy {
     const TYPE: &'static str = "AWS::ApplicationAutoScaling::ScalingPolicy";
     const RECORDS: Records = POLICIES;
 
@@ -214,7 +214,7 @@ impl Kept for Policy {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let text = |property: &str| record.text(property).unwrap_or_default();
         let target = record.text("ScalingTargetId").unwrap_or_else(|| {
@@ -241,10 +241,10 @@ impl Kept for Policy {
             ),
         );
         let dimension = found.text("ScalableDimension").unwrap_or_default();
-        record.facts.insert("Target".into(), target.into());
-        record.facts.insert("Namespace".into(), namespace.into());
-        record.facts.insert("Dimension".into(), dimension.into());
-        record.facts.insert("ResourceId".into(), resource.into());
+        record.computed.insert("Target".into(), target.into());
+        record.computed.insert("Namespace".into(), namespace.into());
+        record.computed.insert("Dimension".into(), dimension.into());
+        record.computed.insert("ResourceId".into(), resource.into());
         Ok(record)
     }
 
@@ -330,8 +330,8 @@ fn target(cx: &Context, record: &Record) -> Value {
 fn policy(record: &Record) -> Value {
     let mut item = json!({
         "PolicyARN": record.id, "PolicyName": record.text("PolicyName"), "PolicyType": record.text("PolicyType"),
-        "ServiceNamespace": record.fact("Namespace"), "ResourceId": record.fact("ResourceId"),
-        "ScalableDimension": record.fact("Dimension"),
+        "ServiceNamespace": record.computed("Namespace"), "ResourceId": record.computed("ResourceId"),
+        "ScalableDimension": record.computed("Dimension"),
         "Alarms": [], "CreationTime": seconds(record.created),
     });
     for member in [

@@ -30,7 +30,7 @@ impl Service for CloudFormation {
     }
 
     async fn stop(&self, cx: &Context) {
-        engine::settle(cx).await;
+        engine::stop_all(cx).await;
     }
 }
 

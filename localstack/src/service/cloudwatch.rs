@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use crate::records::{Record, RecordType, Records, iso, page, record_type, scalar, texts};
 use crate::service::Call;
-use crate::service::records::{Kept, Record, Records, iso, kept, page, scalar, texts};
 use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
 
 const ALARMS: Records = Records("cloudwatch.alarms");
@@ -26,7 +26,7 @@ impl Service for CloudWatch {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![kept::<Alarm>(), kept::<Dashboard>()]
+        vec![record_type::<Alarm>(), record_type::<Dashboard>()]
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
@@ -58,7 +58,7 @@ impl Service for CloudWatch {
 
 struct Alarm;
 
-impl Kept for Alarm {
+impl RecordType for Alarm {
     const TYPE: &'static str = "AWS::CloudWatch::Alarm";
     const RECORDS: Records = ALARMS;
 
@@ -95,7 +95,7 @@ impl Kept for Alarm {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = record.text("AlarmName").unwrap_or_else(|| desired.generated_name(255));
         if ALARMS.get(cx, &record.id)?.is_some() {
@@ -109,14 +109,14 @@ impl Kept for Alarm {
         Resource::new(&record.id).with("Arn", alarm_arn(cx, &record.id))
     }
 
-    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check(record)
     }
 }
 
 struct Dashboard;
 
-impl Kept for Dashboard {
+impl RecordType for Dashboard {
     const TYPE: &'static str = "AWS::CloudWatch::Dashboard";
     const RECORDS: Records = DASHBOARDS;
 
@@ -129,7 +129,7 @@ impl Kept for Dashboard {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = record
             .text("DashboardName")
@@ -141,7 +141,7 @@ impl Kept for Dashboard {
         Ok(record)
     }
 
-    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check_body(record)
     }
 }

@@ -8,8 +8,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::service::records::{Gate, Kept, Record, Records, kept, seconds};
-use crate::service::{Call, seal};
+use crate::encryption;
+use crate::records::{Record, RecordType, Records, WriteLock, record_type, seconds};
+use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
 
 const KEYS: Records = Records("kms.keys");
@@ -28,12 +29,12 @@ impl Service for Kms {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![kept::<Key>(), kept::<Alias>()]
+        vec![record_type::<Key>(), record_type::<Alias>()]
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
-        let part = cx.part::<Gate>();
-        let _held = part.hold();
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
         match call.operation.as_str() {
             "DescribeKey" => Ok(json!({"KeyMetadata": metadata(cx, &named(cx, &call.required("KeyId")?)?)})),
             "ListKeys" => {
@@ -55,7 +56,7 @@ impl Service for Kms {
 
 struct Key;
 
-impl Kept for Key {
+impl RecordType for Key {
     const TYPE: &'static str = "AWS::KMS::Key";
     const RECORDS: Records = KEYS;
 
@@ -81,7 +82,7 @@ impl Kept for Key {
         }
     }
 
-    fn make(_cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(_cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let record = Record::new(Uuid::new_v4().to_string(), desired);
         match record.text("KeySpec").as_deref() {
             None | Some("SYMMETRIC_DEFAULT") => Ok(record),
@@ -98,7 +99,7 @@ impl Kept for Key {
             .with("KeyId", record.id.clone())
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         for alias in ALIASES.list(cx)?.iter().filter(|alias| target(alias) == record.id) {
             ALIASES.delete(cx, &alias.id)?;
         }
@@ -108,7 +109,7 @@ impl Kept for Key {
 
 struct Alias;
 
-impl Kept for Alias {
+impl RecordType for Alias {
     const TYPE: &'static str = "AWS::KMS::Alias";
     const RECORDS: Records = ALIASES;
 
@@ -121,7 +122,7 @@ impl Kept for Alias {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = record.text("AliasName").unwrap_or_default();
         if !record.id.starts_with("alias/") || record.id.starts_with("alias/aws/") {
@@ -139,7 +140,7 @@ impl Kept for Alias {
         Ok(record)
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         named(cx, &target(record)).map(drop)
     }
 }
@@ -176,7 +177,7 @@ fn encrypt(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             "Plaintext must have 1 to 4096 bytes.",
         ));
     }
-    let sealed = seal::seal(cx, &purpose(&key.id, call), &plain)?;
+    let sealed = encryption::seal(cx, &purpose(&key.id, call), &plain)?;
     // A ciphertext names its key, so that Decrypt needs none.
     let blob = BASE64_STANDARD.encode(format!("{}:{sealed}", key.id));
     Ok(json!({"CiphertextBlob": blob, "KeyId": arn(cx, &key), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}))
@@ -201,14 +202,14 @@ fn decrypt(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         let reason = "The key ID in the request does not identify a CMK that can perform this operation.";
         return Err(AwsError::new("IncorrectKeyException", reason));
     }
-    let plain = seal::open(cx, &purpose(&key.id, call), sealed).map_err(|_| wrong())?;
+    let plain = encryption::open(cx, &purpose(&key.id, call), sealed).map_err(|_| wrong())?;
     let plain = BASE64_STANDARD.encode(plain);
     Ok(json!({"Plaintext": plain, "KeyId": arn(cx, &key), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}))
 }
 
 /// What binds a ciphertext to its key and to its encryption context.
 fn purpose(key: &str, call: &Call) -> String {
-    let mut context: Vec<(String, String)> = crate::service::records::tags_of(&call.input["EncryptionContext"])
+    let mut context: Vec<(String, String)> = crate::records::tags_of(&call.input["EncryptionContext"])
         .into_iter()
         .collect();
     context.sort();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 pub use endpoint_core::Call;
-pub(crate) use endpoint_core::{encryption as seal, records};
 
 use crate::Service;
 

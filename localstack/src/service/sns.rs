@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::records::{Record, RecordType, Records, page, record_type, texts};
 use crate::service::Call;
-use crate::service::records::{Kept, Record, Records, kept, page, texts};
 use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
 
 const TOPICS: Records = Records("sns.topics");
@@ -27,7 +27,11 @@ impl Service for Sns {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![kept::<Topic>(), kept::<TopicPolicy>(), kept::<Subscription>()]
+        vec![
+            record_type::<Topic>(),
+            record_type::<TopicPolicy>(),
+            record_type::<Subscription>(),
+        ]
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
@@ -53,7 +57,7 @@ impl Service for Sns {
 
 struct Topic;
 
-impl Kept for Topic {
+impl RecordType for Topic {
     const TYPE: &'static str = "AWS::SNS::Topic";
     const RECORDS: Records = TOPICS;
 
@@ -80,7 +84,7 @@ impl Kept for Topic {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let name = record.text("TopicName").unwrap_or_else(|| desired.generated_name(256));
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -93,17 +97,17 @@ impl Kept for Topic {
                 "Topic already exists with different attributes: {name}"
             )));
         }
-        record.facts.insert("Name".into(), name.into());
+        record.computed.insert("Name".into(), name.into());
         Ok(record)
     }
 
     fn resource(_cx: &Context, record: &Record) -> Resource {
         Resource::new(&record.id)
             .with("TopicArn", record.id.clone())
-            .with("TopicName", record.fact("Name").unwrap_or_default())
+            .with("TopicName", record.computed("Name").unwrap_or_default())
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         for gone in SUBSCRIPTIONS.list(cx)?.iter().filter(|s| s.has("TopicArn", &record.id)) {
             SUBSCRIPTIONS.delete(cx, &gone.id)?;
         }
@@ -113,7 +117,7 @@ impl Kept for Topic {
 
 struct TopicPolicy;
 
-impl Kept for TopicPolicy {
+impl RecordType for TopicPolicy {
     const TYPE: &'static str = "AWS::SNS::TopicPolicy";
     const RECORDS: Records = POLICIES;
 
@@ -126,7 +130,7 @@ impl Kept for TopicPolicy {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let record = Record::new(desired.generated_name(128), desired);
         check_policy(cx, &record)?;
         Ok(record)
@@ -136,7 +140,7 @@ impl Kept for TopicPolicy {
         Resource::new(&record.id).with("Id", record.id.clone())
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check_policy(cx, record)
     }
 }
@@ -153,7 +157,7 @@ fn check_policy(cx: &Context, record: &Record) -> Result<(), AwsError> {
 
 struct Subscription;
 
-impl Kept for Subscription {
+impl RecordType for Subscription {
     const TYPE: &'static str = "AWS::SNS::Subscription";
     const RECORDS: Records = SUBSCRIPTIONS;
 
@@ -179,7 +183,7 @@ impl Kept for Subscription {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         const PROTOCOLS: [&str; 9] = [
             "http",
             "https",

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use crate::encryption;
+use crate::records::{Record, RecordType, Records, WriteLock, page, record_type, seconds, tag_list, tags_of, texts};
 use crate::service::Call;
-use crate::service::records::{Gate, Kept, Record, Records, kept, page, seconds, tag_list, tags_of, texts};
-use crate::service::seal;
 use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
 
 const PARAMETERS: Records = Records("ssm.parameters");
@@ -26,12 +26,12 @@ impl Service for Ssm {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![kept::<Parameter>()]
+        vec![record_type::<Parameter>()]
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
-        let part = cx.part::<Gate>();
-        let _held = part.hold();
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
         match call.operation.as_str() {
             "PutParameter" => put(cx, &call),
             "GetParameter" => {
@@ -59,7 +59,7 @@ impl Service for Ssm {
 
 struct Parameter;
 
-impl Kept for Parameter {
+impl RecordType for Parameter {
     const TYPE: &'static str = "AWS::SSM::Parameter";
     const RECORDS: Records = PARAMETERS;
 
@@ -83,7 +83,7 @@ impl Kept for Parameter {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = record
             .text("Name")
@@ -98,8 +98,8 @@ impl Kept for Parameter {
         if PARAMETERS.get(cx, &record.id)?.is_some() {
             return Err(exists());
         }
-        record.facts.insert("Version".into(), 1.into());
-        record.facts.insert("Modified".into(), record.created.into());
+        record.computed.insert("Version".into(), 1.into());
+        record.computed.insert("Modified".into(), record.created.into());
         Ok(record)
     }
 
@@ -110,15 +110,15 @@ impl Kept for Parameter {
     }
 
     /// The tags of this type are an object.
-    fn live(record: &Record) -> Value {
-        let mut live = record.live();
+    fn read(record: &Record) -> Value {
+        let mut live = record.template_properties();
         if let Some(tags) = live.get("Tags").map(tags_of) {
             live["Tags"] = json!(tags);
         }
         live
     }
 
-    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check(record)?;
         next_version(record);
         Ok(())
@@ -133,7 +133,7 @@ fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
     let mut record = before
         .clone()
-        .unwrap_or_else(|| Record::bare(&name, json!({"Name": name})));
+        .unwrap_or_else(|| Record::from_properties(&name, json!({"Name": name})));
     for member in [
         "Type",
         "Value",
@@ -154,7 +154,7 @@ fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if record.has("Type", "SecureString")
         && let Some(plain) = call.text("Value")
     {
-        let sealed = seal::seal(cx, &name, plain.as_bytes())?;
+        let sealed = encryption::seal(cx, &name, plain.as_bytes())?;
         record.properties.insert("Value".into(), sealed.into());
     }
     next_version(&mut record);
@@ -274,7 +274,7 @@ fn find(cx: &Context, given: &str) -> Result<Option<Record>, AwsError> {
 fn value(cx: &Context, record: &Record, call: &Call) -> Result<Value, AwsError> {
     let mut text = record.text("Value").unwrap_or_default();
     if record.has("Type", "SecureString") && call.boolean("WithDecryption") == Some(true) {
-        text = String::from_utf8(seal::open(cx, &record.id, &text)?).map_err(anyhow::Error::from)?;
+        text = String::from_utf8(encryption::open(cx, &record.id, &text)?).map_err(anyhow::Error::from)?;
     }
     Ok(json!({
         "Name": record.id, "Type": record.text("Type"), "Value": text, "Version": version(record),
@@ -319,19 +319,17 @@ fn check(record: &Record) -> Result<(), AwsError> {
 }
 
 fn next_version(record: &mut Record) {
-    record.facts.insert("Version".into(), (version(record) + 1).into());
-    record
-        .facts
-        .insert("Modified".into(), crate::service::records::now().into());
+    record.computed.insert("Version".into(), (version(record) + 1).into());
+    record.computed.insert("Modified".into(), crate::records::now().into());
 }
 
 fn version(record: &Record) -> i64 {
-    record.facts.get("Version").and_then(Value::as_i64).unwrap_or(0)
+    record.computed.get("Version").and_then(Value::as_i64).unwrap_or(0)
 }
 
 fn modified(record: &Record) -> i64 {
     record
-        .facts
+        .computed
         .get("Modified")
         .and_then(Value::as_i64)
         .unwrap_or(record.created)

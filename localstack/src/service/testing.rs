@@ -15,14 +15,14 @@ pub fn context() -> (Context, TempDir) {
 }
 
 /// The same on a loopback slice of its own, for what listens on fixed ports.
-pub fn context_on(slice: u8) -> (Context, TempDir) {
+pub fn context_on(loopback_octet: u8) -> (Context, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("state.redb")).unwrap();
     let state_dir = folder.path().to_owned();
     let config = Config {
         port: 0,
         state_dir,
-        slice,
+        loopback_octet,
         region: "us-east-1".into(),
         broker: None,
     };

@@ -26,7 +26,7 @@ fn bench() -> Bench {
     let config = Config {
         port: 0,
         state_dir,
-        slice: 77,
+        loopback_octet: 77,
         region: "us-east-1".into(),
         broker: None,
     };

@@ -112,11 +112,11 @@ impl ResourceType for Chest {
         self.0.delete(cx, id, properties).await
     }
 
-    fn keeps_snapshots(&self) -> bool {
+    fn supports_snapshots(&self) -> bool {
         true
     }
 
-    async fn delete_but_snapshot(&self, cx: &Context, id: &str, last: &Value, name: &str) -> Result<(), Failure> {
+    async fn delete_with_snapshot(&self, cx: &Context, id: &str, last: &Value, name: &str) -> Result<(), Failure> {
         self.0.0.lock().unwrap().insert(format!("{id} as {name}"), last.clone());
         self.0.delete(cx, id, last).await
     }

@@ -230,7 +230,7 @@ impl Deployment {
             }
             Step::Update(old) => {
                 self.say(id, "UPDATE_IN_PROGRESS", None)?;
-                // Kept before the attempt: after a failure, what the resource is like is what was attempted.
+                // RecordType before the attempt: after a failure, what the resource is like is what was attempted.
                 self.work.edit(|s| {
                     if let Some(member) = s.members.get_mut(id) {
                         member.properties.clone_from(&properties);

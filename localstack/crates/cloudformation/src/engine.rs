@@ -13,7 +13,7 @@ use super::deploy::{self, Stopped};
 use super::scope::{Live, Scope};
 use super::stack::{self, Member, OnFailure, Previous, Stack};
 use super::template::Template;
-use super::{remove, rollback};
+use super::{delete, rollback};
 use endpoint_core::{AwsError, Context};
 
 /// The operations that run, by stack id.
@@ -80,7 +80,7 @@ fn launch<F>(cx: &Context, id: &str, operation: impl FnOnce(Work) -> F + Send + 
 where
     F: Future<Output = anyhow::Result<()>> + Send,
 {
-    let engine = cx.part::<Engine>();
+    let engine = cx.extension::<Engine>();
     let work = Work {
         cx: cx.clone(),
         id: id.to_owned(),
@@ -118,7 +118,7 @@ where
 /// Cancels the running operation of a stack, which then rolls back.
 pub fn cancel(cx: &Context, id: &str) {
     if let Some(work) = cx
-        .part::<Engine>()
+        .extension::<Engine>()
         .running
         .lock()
         .expect("no panic holds this lock")
@@ -129,9 +129,9 @@ pub fn cancel(cx: &Context, id: &str) {
 }
 
 /// Waits until no operation runs any more; used when the endpoint stops.
-pub async fn settle(cx: &Context) {
+pub async fn stop_all(cx: &Context) {
     let running: Vec<Work> = {
-        let engine = cx.part::<Engine>();
+        let engine = cx.extension::<Engine>();
         let running = engine.running.lock().expect("no panic holds this lock");
         running.values().cloned().collect()
     };
@@ -166,7 +166,7 @@ async fn finish_create(work: &Work, outcome: Result<(), Stopped>) -> anyhow::Res
             OnFailure::Delete => {
                 let reason = format!("{reason} Delete requested by user.");
                 work.status("DELETE_IN_PROGRESS", Some(reason))?;
-                remove::stack(work, &[]).await
+                delete::stack(work, &[]).await
             }
         },
     }
@@ -214,7 +214,7 @@ async fn finish_update(work: &Work, outcome: Result<(), Stopped>) -> anyhow::Res
 
 /// Removes what the stack no longer has, and ends with `status`: a removal that fails is told, and not waited for.
 pub async fn clean_up(work: &Work, status: &str) -> anyhow::Result<()> {
-    remove::garbage(work).await?;
+    delete::garbage(work).await?;
     if work.is_superseded() {
         return Ok(());
     }
@@ -225,7 +225,7 @@ pub async fn clean_up(work: &Work, status: &str) -> anyhow::Result<()> {
 /// Starts deleting a stack; an operation that runs on it gives up first.
 pub fn delete(cx: &Context, id: &str, retain: Vec<String>) -> anyhow::Result<()> {
     begin(cx, id, "DELETE_IN_PROGRESS", "User Initiated")?;
-    launch(cx, id, move |work| async move { remove::stack(&work, &retain).await });
+    launch(cx, id, move |work| async move { delete::stack(&work, &retain).await });
     Ok(())
 }
 
@@ -288,7 +288,7 @@ pub fn recover(cx: &Context) -> anyhow::Result<()> {
                 "UPDATE_ROLLBACK_IN_PROGRESS" => rollback::of_update(&work, &[]).await,
                 "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" => clean_up(&work, "UPDATE_COMPLETE").await,
                 "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS" => clean_up(&work, "UPDATE_ROLLBACK_COMPLETE").await,
-                _ => remove::stack(&work, &[]).await,
+                _ => delete::stack(&work, &[]).await,
             }
         });
     }

@@ -6,12 +6,12 @@ use super::compare::differences;
 use super::engine::{self, Work};
 use super::graph::{Graph, order};
 use super::stack::Member;
-use super::{deploy, remove};
+use super::{delete, deploy};
 use endpoint_core::Desired;
 
 /// Takes away what a failed creation made.
 pub async fn of_create(work: &Work) -> anyhow::Result<()> {
-    let failed = remove::members(work).await?;
+    let failed = delete::members(work).await?;
     if work.is_superseded() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::references::{attribute, function, pieces};
-use super::{network, template::Template};
+use super::{cidr, template::Template};
 
 /// What stands for a value that is only known once a resource has been made, in AWS's own words.
 pub const UNKNOWN: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
@@ -212,7 +212,7 @@ impl Scope {
                 }
                 let number = |v: &Value| self.text(v)?.parse::<u32>().map_err(|_| wrong());
                 let bits = bits.first().map(number).transpose()?.unwrap_or(8);
-                Ok(network::blocks(&block, number(count)?, bits)?.into())
+                Ok(cidr::blocks(&block, number(count)?, bits)?.into())
             }
             other => Err(format!(
                 "Template error: {other} is not supported by the embedded endpoint"

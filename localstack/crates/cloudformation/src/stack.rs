@@ -143,7 +143,7 @@ impl Stack {
 
     /// Tells one line of the story about a resource, or about the stack when `member` is none.
     pub fn tell(&self, cx: &Context, member: Option<&Member>) -> anyhow::Result<()> {
-        let ledger = cx.part::<Ledger>();
+        let ledger = cx.extension::<Ledger>();
         let nanos = u64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos()).unwrap_or_default();
         let last = ledger
             .last
@@ -193,7 +193,7 @@ pub fn insert(cx: &Context, stack: &Stack) -> anyhow::Result<()> {
 
 /// Changes a stack; the only way to, so that no change is lost.
 pub fn edit<T>(cx: &Context, id: &str, change: impl FnOnce(&mut Stack) -> T) -> anyhow::Result<T> {
-    let ledger = cx.part::<Ledger>();
+    let ledger = cx.extension::<Ledger>();
     let _writing = ledger.writing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut stack: Stack = cx
         .store()

@@ -69,7 +69,7 @@ impl Template {
     /// # Errors
     /// `ValidationError` that names the section or the resource.
     pub fn parse(text: &str) -> Result<Self, AwsError> {
-        let whole = yaml::parse(text).map_err(|words| malformed(&words))?;
+        let whole = yaml::parse(text).map_err(|error| malformed(&error.to_string()))?;
         let Value::Object(whole) = whole else {
             return Err(malformed("unsupported structure."));
         };

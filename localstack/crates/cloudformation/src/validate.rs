@@ -133,7 +133,7 @@ fn types(cx: &Context, template: &Template) -> Result<(), AwsError> {
 
 /// Only some types can leave a snapshot.
 fn snapshots(cx: &Context, template: &Template) -> Result<(), AwsError> {
-    let cannot = |kind: &str| cx.resource_type(kind).is_some_and(|kind| !kind.keeps_snapshots());
+    let cannot = |kind: &str| cx.resource_type(kind).is_some_and(|kind| !kind.supports_snapshots());
     for spec in template.resources.values() {
         let asked = [&spec.deletion_policy, &spec.update_replace_policy];
         if asked.iter().any(|policy| policy.as_deref() == Some("Snapshot")) && cannot(&spec.kind) {

@@ -1,4 +1,4 @@
-//! Secrets at rest: AES-256-GCM under a key that lies in the state directory, for its owner only.
+//! Encryption at rest: AES-256-GCM with a key in the state directory that only its owner can read.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -10,54 +10,65 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::Context;
+use crate::context::Context;
 
-const NONCE: usize = 12;
+const NONCE_LENGTH: usize = 12;
 
-/// Seals `plain`; only `open` with the same `purpose` gives it back. The answer is base64 text.
+/// Encrypts `plain` and returns base64 text; [`open`] decrypts it with the same `purpose` only.
+///
+/// # Errors
+/// When the key file cannot be read or created.
 pub fn seal(cx: &Context, purpose: &str, plain: &[u8]) -> anyhow::Result<String> {
     let mut bytes = plain.to_vec();
     let nonce = key(cx)?
         .seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut bytes)
-        .map_err(|_| anyhow!("cannot seal a value"))?;
+        .map_err(|_| anyhow!("cannot encrypt a value"))?;
     let mut sealed = nonce.as_ref().to_vec();
     sealed.append(&mut bytes);
     Ok(BASE64_STANDARD.encode(sealed))
 }
 
-/// Fails when the text was not sealed here, or for something else.
+/// Decrypts what [`seal`] returned.
+///
+/// # Errors
+/// When the text was encrypted with another key or for another purpose, or the key file cannot be read.
 pub fn open(cx: &Context, purpose: &str, sealed: &str) -> anyhow::Result<Vec<u8>> {
-    let unreadable = || {
+    let undecryptable = || {
+        let path = path(cx);
         anyhow!(
-            "a sealed value is not readable: is {} the key it was made with?",
-            path(cx).display()
+            "cannot decrypt a value: is {} the key it was encrypted with?",
+            path.display()
         )
     };
-    let mut bytes = BASE64_STANDARD.decode(sealed).map_err(|_| unreadable())?;
-    let (nonce, rest) = bytes.split_at_mut_checked(NONCE).ok_or_else(unreadable)?;
-    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| unreadable())?;
+    let mut bytes = BASE64_STANDARD.decode(sealed).map_err(|_| undecryptable())?;
+    let (nonce, rest) = bytes.split_at_mut_checked(NONCE_LENGTH).ok_or_else(undecryptable)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| undecryptable())?;
     let plain = key(cx)?
         .open_in_place(nonce, Aad::from(purpose.as_bytes()), rest)
-        .map_err(|_| unreadable())?;
+        .map_err(|_| undecryptable())?;
     Ok(plain.to_vec())
 }
 
-/// What only this endpoint can say of `text`, in hexadecimal digits: the same each time.
-pub fn stamp(cx: &Context, purpose: &str, text: &str) -> anyhow::Result<String> {
-    let own = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes(cx)?), purpose.as_bytes());
-    let said = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, own.as_ref()), text.as_bytes());
-    Ok(hex::encode(said))
+/// Returns the message authentication code of `text` for `purpose` in hexadecimal digits. Only this endpoint can compute it,
+/// and it is the same each time.
+///
+/// # Errors
+/// When the key file cannot be read or created.
+pub fn mac(cx: &Context, purpose: &str, text: &str) -> anyhow::Result<String> {
+    let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key_bytes(cx)?), purpose.as_bytes());
+    let code = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()), text.as_bytes());
+    Ok(hex::encode(code))
 }
 
 fn key(cx: &Context) -> anyhow::Result<RandomizedNonceKey> {
-    RandomizedNonceKey::new(&AES_256_GCM, &bytes(cx)?).map_err(|_| anyhow!("the key of the secrets is refused"))
+    RandomizedNonceKey::new(&AES_256_GCM, &key_bytes(cx)?).map_err(|_| anyhow!("the encryption key is invalid"))
 }
 
-/// Reads the key, or makes it at first use.
-fn bytes(cx: &Context) -> anyhow::Result<[u8; 32]> {
+/// Reads the key, or creates it at first use.
+fn key_bytes(cx: &Context) -> anyhow::Result<[u8; 32]> {
     let path = path(cx);
     let fresh: [u8; 32] = rand::random();
-    // `create_new` decides between two first uses at once; a file written in part is told apart by its length.
+    // `create_new` decides between two concurrent first uses; a partly written file is recognized by its length.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => {
             file.write_all(&fresh)
@@ -68,9 +79,9 @@ fn bytes(cx: &Context) -> anyhow::Result<[u8; 32]> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let bytes = bytes.try_into();
-            bytes.map_err(|_| anyhow!("{} does not hold a key of 32 bytes", path.display()))
+            bytes.map_err(|_| anyhow!("{} does not contain a key of 32 bytes", path.display()))
         }
-        Err(error) => Err(error).with_context(|| format!("cannot make {}", path.display())),
+        Err(error) => Err(error).with_context(|| format!("cannot create {}", path.display())),
     }
 }
 
@@ -83,7 +94,7 @@ mod tests {
     use super::*;
     use tempfile::TempDir;
 
-    use crate::Config;
+    use crate::context::Config;
     use crate::store::Store;
 
     fn context() -> (Context, TempDir) {
@@ -92,7 +103,7 @@ mod tests {
         let config = Config {
             port: 0,
             state_dir: folder.path().to_owned(),
-            slice: 77,
+            loopback_octet: 77,
             region: "us-east-1".into(),
             broker: None,
         };
@@ -100,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_value_opens_for_its_own_purpose_only() {
+    fn a_sealed_value_opens_for_the_same_purpose_only() {
         let (cx, _folder) = context();
         let sealed = seal(&cx, "a", b"hush").unwrap();
         assert!(!sealed.contains("hush"));
@@ -110,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_the_same_each_time_and_another_for_all_else() {
+    fn a_mac_depends_on_purpose_text_and_key() {
         let ((cx, _folder), (other, _other_folder)) = (context(), context());
-        let said = stamp(&cx, "a", "text").unwrap();
-        assert_eq!(stamp(&cx, "a", "text").unwrap(), said);
+        let code = mac(&cx, "a", "text").unwrap();
+        assert_eq!(mac(&cx, "a", "text").unwrap(), code);
         for (cx, purpose, text) in [(&cx, "b", "text"), (&cx, "a", "other"), (&other, "a", "text")] {
-            assert_ne!(stamp(cx, purpose, text).unwrap(), said);
+            assert_ne!(mac(cx, purpose, text).unwrap(), code);
         }
     }
 }

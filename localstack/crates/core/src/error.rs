@@ -1,18 +1,18 @@
-//! What an AWS client is told when a request cannot be answered.
+//! The errors that AWS clients and stack events show.
 
-/// An API error, as the protocols carry it: a code, words, and an HTTP status.
+/// An API error as the protocols carry it: a code, a message, and an HTTP status.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct AwsError {
-    /// The code that the service's API reference names, such as `ResourceNotFoundException`.
+    /// The code that the API reference of the service names, such as `ResourceNotFoundException`.
     pub code: String,
     pub message: String,
-    /// 400 for the caller's faults unless the API reference says otherwise.
+    /// 400 for errors of the caller, except where the API reference names another status.
     pub status: u16,
 }
 
 impl AwsError {
-    /// A fault of the caller, HTTP 400.
+    /// Creates an error of the caller, HTTP 400.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             code: code.into(),
@@ -21,27 +21,20 @@ impl AwsError {
         }
     }
 
-    /// `ValidationError`, HTTP 400, as the query protocol's services say it.
+    /// Creates a `ValidationError`, HTTP 400, the code of the query protocol's services.
     pub fn validation(message: impl Into<String>) -> Self {
         Self::new("ValidationError", message)
     }
 
-    /// A fault of this endpoint, HTTP 500.
+    /// Creates an error of this endpoint, HTTP 500.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self {
-            code: "InternalFailure".into(),
-            message: message.into(),
-            status: 500,
-        }
+        Self::new("InternalFailure", message).with_status(500)
     }
 
-    /// An operation that this endpoint does not know; the message names it.
+    /// Creates the error for an operation that this endpoint does not implement; the message names it.
     pub fn not_implemented(service: &str, operation: &str) -> Self {
-        Self {
-            code: "NotImplemented".into(),
-            message: format!("The embedded endpoint does not implement {service}:{operation}."),
-            status: 501,
-        }
+        let message = format!("The embedded endpoint does not implement {service}:{operation}.");
+        Self::new("NotImplemented", message).with_status(501)
     }
 
     pub fn with_status(mut self, status: u16) -> Self {
@@ -56,7 +49,7 @@ impl From<anyhow::Error> for AwsError {
     }
 }
 
-/// Why a resource could not be created, updated or deleted: the reason that stack events show.
+/// The reason why a resource could not be created, updated or deleted, as stack events show it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Failure(pub String);

@@ -1,42 +1,43 @@
-//! What CloudFormation needs of a resource type.
+//! The trait of a CloudFormation resource type.
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Context, Failure};
+use crate::context::Context;
+use crate::error::Failure;
 
-/// The part of a resource provider schema that decides how a template is checked and a change is made.
+/// The part of a resource provider schema that decides how a template is validated and a change is applied.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Schema {
-    /// Every top-level property that a template may give.
+    /// Every top-level property that a template may set.
     pub properties: &'static [&'static str],
     pub required: &'static [&'static str],
-    /// A change of one of these replaces the resource (`createOnlyProperties`); paths such as `A/B` reach into objects.
+    /// Properties whose change replaces the resource (`createOnlyProperties`); paths such as `A/B` reach into objects.
     pub create_only: &'static [&'static str],
-    /// What `Fn::GetAtt` may name.
+    /// Attributes that `Fn::GetAtt` may name.
     pub attributes: &'static [&'static str],
-    /// Properties that `read` cannot give back (passwords and the like): left out of drift.
+    /// Properties that `read` does not return (such as passwords); drift detection leaves them out.
     pub write_only: &'static [&'static str],
 }
 
-/// What a stack wants of one resource; intrinsics and dynamic references are resolved.
+/// The desired state of one resource of a stack; intrinsics and dynamic references are resolved.
 #[derive(Debug, Clone)]
 pub struct Desired {
     pub stack_name: String,
     pub stack_id: String,
     pub logical_id: String,
     pub properties: Value,
-    /// The stack's tags, to be merged under the resource's own where the type has tags.
+    /// The stack's tags. Types with tags merge them under the resource's own.
     pub tags: Vec<(String, String)>,
-    /// Where a type whose creation takes long tells the physical id as soon as there is one.
+    /// Receives the physical id of a resource whose creation takes long, as soon as there is one.
     pub initiated: Initiated,
-    /// Cancelled when the stack gives up on this operation: end soon, and clean up what was begun.
+    /// Cancelled when the stack abandons this operation: return soon, and delete what was created.
     pub cancel: CancellationToken,
 }
 
-/// Tells the stack that a resource's creation has begun: `Resource creation Initiated`, with its physical id.
+/// Reports to the stack that a resource's creation has started: the event `Resource creation Initiated`.
 #[derive(Debug, Clone, Default)]
 pub struct Initiated(Option<UnboundedSender<String>>);
 
@@ -46,8 +47,8 @@ impl Initiated {
         Self(Some(listener))
     }
 
-    /// Says it once; without a stack that listens it does nothing.
-    pub fn tell(&self, physical_id: &str) {
+    /// Reports the physical id, to be called once; has no effect without a listener.
+    pub fn report(&self, physical_id: &str) {
         if let Some(listener) = &self.0 {
             let _ = listener.send(physical_id.to_owned());
         }
@@ -55,23 +56,23 @@ impl Initiated {
 }
 
 impl Desired {
-    /// A physical name as CloudFormation makes them, `STACK-LOGICAL-RANDOM`, of at most `limit` characters.
-    pub fn generated_name(&self, limit: usize) -> String {
+    /// Generates a physical name in CloudFormation's form, `STACK-LOGICALID-RANDOM`, of at most `max` characters.
+    pub fn generated_name(&self, max: usize) -> String {
         const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
         let suffix: String = (0..12)
             .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
             .collect();
         let stem = format!("{}-{}", self.stack_name, self.logical_id);
-        let stem: String = stem.chars().take(limit.saturating_sub(suffix.len() + 1)).collect();
+        let stem: String = stem.chars().take(max.saturating_sub(suffix.len() + 1)).collect();
         format!("{}-{suffix}", stem.trim_end_matches('-'))
     }
 }
 
-/// A resource that exists: its physical id (what `Ref` gives) and its attributes (what `Fn::GetAtt` gives).
+/// A resource that exists: its physical id (the value of `Ref`) and its attributes (the values of `Fn::GetAtt`).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resource {
     pub physical_id: String,
-    /// Attribute names may hold dots, such as `Endpoint.Address`.
+    /// Attribute names may contain dots, such as `Endpoint.Address`.
     pub attributes: Map<String, Value>,
 }
 
@@ -92,16 +93,22 @@ impl Resource {
 /// One CloudFormation resource type. Operations return when the resource is stable, or with the reason why it is not.
 #[async_trait]
 pub trait ResourceType: Send + Sync {
-    /// Such as `AWS::Logs::LogGroup`.
+    /// Returns the type's name, such as `AWS::Logs::LogGroup`.
     fn name(&self) -> &'static str;
 
     fn schema(&self) -> Schema;
 
-    /// Makes the resource and waits until it is stable. A failed create leaves nothing behind.
+    /// Creates the resource and waits until it is stable.
+    ///
+    /// # Errors
+    /// The reason that the stack event shows; nothing of the resource remains.
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure>;
 
-    /// Changes it in place; called only for properties outside `create_only`. Must be right both ways: a rollback
-    /// is an update with the old properties.
+    /// Updates the resource in place; called only for properties outside `create_only`. Must work in both directions: a
+    /// rollback is an update with the old properties.
+    ///
+    /// # Errors
+    /// The reason that the stack event shows.
     async fn update(
         &self,
         cx: &Context,
@@ -110,18 +117,24 @@ pub trait ResourceType: Send + Sync {
         desired: &Desired,
     ) -> Result<Resource, Failure>;
 
-    /// Removes it, and waits until it is gone. Removing what is not there succeeds. `properties` are the last known.
+    /// Deletes the resource and waits until it no longer exists. Succeeds if it does not exist. `properties` are the last
+    /// known ones.
+    ///
+    /// # Errors
+    /// The reason that the stack event shows.
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Value) -> Result<(), Failure>;
 
-    /// Whether a last snapshot of it can be kept: `DeletionPolicy: Snapshot`, which is the default of such types here (AWS
-    /// CloudFormation: DeletionPolicy attribute, of `AWS::RDS::DBInstance`).
-    fn keeps_snapshots(&self) -> bool {
+    /// Returns true if the type supports `DeletionPolicy: Snapshot`, which is then its default here (AWS CloudFormation:
+    /// DeletionPolicy attribute, for `AWS::RDS::DBInstance`).
+    fn supports_snapshots(&self) -> bool {
         false
     }
 
-    /// Keeps a snapshot under this name, then removes the resource as `delete` does; asked only of types that
-    /// `keeps_snapshots`.
-    async fn delete_but_snapshot(
+    /// Stores a snapshot with this name, then deletes the resource as `delete` does; called only if `supports_snapshots`.
+    ///
+    /// # Errors
+    /// The reason that the stack event shows.
+    async fn delete_with_snapshot(
         &self,
         _cx: &Context,
         _physical_id: &str,
@@ -131,12 +144,13 @@ pub trait ResourceType: Send + Sync {
         Err(Failure::new(format!("{} has no snapshots", self.name())))
     }
 
-    /// The live properties in the template's own form, for drift: `Ok(None)` when it is gone, `Err` when this type
-    /// cannot be read (drift then says NOT_CHECKED).
+    /// Returns the current properties in the form of a template, for drift detection; `None` if the resource no longer
+    /// exists.
+    ///
+    /// # Errors
+    /// When this type cannot be read; its drift status is then NOT_CHECKED.
     async fn read(&self, _cx: &Context, _physical_id: &str) -> Result<Option<Value>, Failure> {
-        Err(Failure::new(format!(
-            "{} does not support drift detection here",
-            self.name()
-        )))
+        let reason = format!("{} does not support drift detection here", self.name());
+        Err(Failure::new(reason))
     }
 }

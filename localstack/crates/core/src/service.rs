@@ -1,15 +1,19 @@
-//! The trait of an AWS service and the calls it answers.
+//! The trait of an AWS service and the calls that it serves.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::{AwsError, Context, ResourceType};
+use crate::context::Context;
+use crate::error::AwsError;
+use crate::resource::ResourceType;
 
-/// One operation of a REST service: `{name}` in the path is a member of the input, under the wire's name for it
-/// (Amazon MSK's are lowerCamel, such as `clusterArn`). The query string's members are added as text, the body's as
-/// they are; the answer is sent as the service gives it, so its names are the wire's, too.
+/// One operation of a REST service.
+///
+/// `{name}` in the path is a member of the input, under its name on the wire (Amazon MSK uses lower camel case, such as
+/// `clusterArn`). The members of the query string are added as text, those of the body unchanged. The response is sent as the
+/// service returns it, so its member names are those of the wire too.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
     pub method: &'static str,
@@ -17,29 +21,27 @@ pub struct Route {
     pub operation: &'static str,
 }
 
-/// One API call, whatever the protocol: the operation's name and its input as the API reference names the members.
+/// One API call, independent of the protocol: the operation and its input, with the member names of the API reference.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// Such as `DescribeStacks`.
     pub operation: String,
-    /// A JSON object with the API's own member names. From the query protocols all scalars arrive as strings
-    /// (`"true"`, `"7"`), lists as arrays; blobs are base64 text.
+    /// A JSON object with the API's own member names. The query protocols deliver all scalars as strings (`"true"`, `"7"`)
+    /// and lists as arrays; blobs are base64 text.
     pub input: Value,
     pub region: String,
 }
 
 impl Call {
-    /// A string member; numbers and booleans are given as their text.
+    /// Returns a string member; numbers and booleans are converted to text.
     pub fn text(&self, member: &str) -> Option<String> {
-        match self.input.get(member)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Bool(flag) => Some(flag.to_string()),
-            _ => None,
-        }
+        crate::records::scalar(self.input.get(member)?)
     }
 
-    /// A string member that must be there.
+    /// Returns a required string member.
+    ///
+    /// # Errors
+    /// `ValidationError` if it is missing.
     pub fn required(&self, member: &str) -> Result<String, AwsError> {
         self.text(member)
             .ok_or_else(|| AwsError::validation(format!("The parameter {member} is required.")))
@@ -53,50 +55,52 @@ impl Call {
         self.text(member)?.parse().ok()
     }
 
-    /// A list member; absent is empty.
+    /// Returns a list member, empty if it is missing.
     pub fn list(&self, member: &str) -> Vec<Value> {
-        self.input
-            .get(member)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default()
+        let list = self.input.get(member).and_then(Value::as_array);
+        list.cloned().unwrap_or_default()
     }
 
-    /// A list of strings; absent is empty.
+    /// Returns the strings of a list member, empty if it is missing.
     pub fn texts(&self, member: &str) -> Vec<String> {
-        self.list(member)
-            .into_iter()
-            .filter_map(|v| v.as_str().map(str::to_owned))
-            .collect()
+        let list = self.input.get(member).and_then(Value::as_array);
+        let texts = list.into_iter().flatten().filter_map(Value::as_str);
+        texts.map(str::to_owned).collect()
     }
 }
 
 /// One AWS service.
 #[async_trait]
 pub trait Service: Send + Sync {
-    /// The signing name, such as `ec2`, `elasticloadbalancing`, `kafka`, `monitoring`.
+    /// Returns the signing name, such as `ec2`, `elasticloadbalancing`, `kafka` or `monitoring`.
     fn name(&self) -> &'static str;
 
-    /// The resource types of this service that templates may use.
+    /// Returns the resource types of this service that templates may use.
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         Vec::new()
     }
 
-    /// The operations of a REST service, most specific first; the other protocols name the operation themselves.
+    /// Returns the operations of a REST service, most specific first; the other protocols name the operation themselves.
     fn routes(&self) -> &'static [Route] {
         &[]
     }
 
-    /// Answers one call. The answer is a JSON object with the API's own member names; the wire room renders it in the
-    /// service's protocol (arrays become `<member>` or `<item>` where that is XML).
+    /// Serves one call. The response is a JSON object with the API's own member names; [`crate::wire`] renders it in the
+    /// protocol of the service (arrays become `<member>` or `<item>` elements in XML).
+    ///
+    /// # Errors
+    /// The error that the API reference of the operation names.
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError>;
 
-    /// Called once when the endpoint starts, in the order of the list in `service::all`: takes up again what the state
-    /// says is running (adopts living processes, starts dead ones anew).
+    /// Resumes the service when the endpoint starts, once: adopts the processes that the state lists as running and restarts
+    /// those that have ended.
+    ///
+    /// # Errors
+    /// When the state is unreadable.
     async fn start(&self, _cx: &Context) -> anyhow::Result<()> {
         Ok(())
     }
 
-    /// Called once when the endpoint stops, in reverse order: ends processes and keeps the state.
+    /// Stops the service's processes when the endpoint stops, once, in the reverse order of the starts. The state is kept.
     async fn stop(&self, _cx: &Context) {}
 }

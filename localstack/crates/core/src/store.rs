@@ -1,4 +1,4 @@
-//! The endpoint's state on disk: JSON documents in collections, each write a transaction.
+//! The endpoint's state on disk: JSON documents in collections. Each write is one transaction.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,16 +10,19 @@ use serde::de::DeserializeOwned;
 
 const DOCUMENTS: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("documents");
 
-/// A handle on the state file. It survives `kill -9`: a write is on disk when its call returns.
+/// A handle on the state file. The state survives `kill -9`: a write is on disk when its call returns.
 #[derive(Clone)]
 pub struct Store(Arc<Database>);
 
 impl Store {
-    /// Opens or makes the file. Fails when another endpoint holds it.
+    /// Opens the file, or creates it.
+    ///
+    /// # Errors
+    /// When another endpoint has it open, or it cannot be read.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let database = Database::create(path).with_context(|| {
             format!(
-                "cannot open the state {}: is another endpoint using this state directory?",
+                "cannot open the state file {}: is another endpoint using this state directory?",
                 path.display()
             )
         })?;
@@ -29,7 +32,10 @@ impl Store {
         Ok(Self(Arc::new(database)))
     }
 
-    /// Puts one document; `collection` is named for its service and kind, such as `ecs.tasks`.
+    /// Stores one document. `collection` is named for its service and type, such as `ecs.tasks`.
+    ///
+    /// # Errors
+    /// When the state file cannot be written.
     pub fn put<T: Serialize>(&self, collection: &str, id: &str, document: &T) -> anyhow::Result<()> {
         let bytes = serde_json::to_vec(document)?;
         let write = self.0.begin_write()?;
@@ -40,6 +46,10 @@ impl Store {
         Ok(())
     }
 
+    /// Returns one document, or `None` if it does not exist.
+    ///
+    /// # Errors
+    /// When the state file or the document cannot be read.
     pub fn get<T: DeserializeOwned>(&self, collection: &str, id: &str) -> anyhow::Result<Option<T>> {
         let table = self.0.begin_read()?.open_table(DOCUMENTS)?;
         let Some(bytes) = table.get((collection, id))? else {
@@ -47,18 +57,24 @@ impl Store {
         };
         serde_json::from_slice(bytes.value())
             .map(Some)
-            .with_context(|| format!("the state of {collection} {id} is not readable"))
+            .with_context(|| format!("cannot read the state of {collection} {id}"))
     }
 
-    /// Removes one document; says whether it was there.
+    /// Deletes one document. Returns true if it existed.
+    ///
+    /// # Errors
+    /// When the state file cannot be written.
     pub fn delete(&self, collection: &str, id: &str) -> anyhow::Result<bool> {
         let write = self.0.begin_write()?;
-        let was_there = write.open_table(DOCUMENTS)?.remove((collection, id))?.is_some();
+        let existed = write.open_table(DOCUMENTS)?.remove((collection, id))?.is_some();
         write.commit()?;
-        Ok(was_there)
+        Ok(existed)
     }
 
-    /// Every document of a collection with its id, in the order of the ids.
+    /// Returns every document of a collection with its id, sorted by id.
+    ///
+    /// # Errors
+    /// When the state file or a document cannot be read.
     pub fn list<T: DeserializeOwned>(&self, collection: &str) -> anyhow::Result<Vec<(String, T)>> {
         let table = self.0.begin_read()?.open_table(DOCUMENTS)?;
         let mut found = Vec::new();
@@ -69,7 +85,7 @@ impl Store {
                 break;
             }
             let document = serde_json::from_slice(bytes.value())
-                .with_context(|| format!("the state of {collection} {id} is not readable"))?;
+                .with_context(|| format!("cannot read the state of {collection} {id}"))?;
             found.push((id.to_owned(), document));
         }
         Ok(found)
@@ -81,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_collection_lists_its_own_documents_in_order() {
+    fn list_returns_the_documents_of_one_collection_sorted_by_id() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("state.redb")).unwrap();
         store.put("b", "2", &2).unwrap();

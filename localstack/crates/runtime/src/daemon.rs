@@ -1,21 +1,26 @@
-//! A server process that outlives the endpoint's death: found again by pid and start time, restarted when it dies.
+//! Server processes that survive the endpoint: identified by pid and start time, and found again by both.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::Signal;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::task::Identity;
 
-/// Starts a server in a process group of its own, its words appended to `log`, and reaps it when it ends.
+/// Starts a server in a separate process group, appends its output to `log`, and reaps it when it ends.
 ///
-/// Where the command ends in `exec`, the pid is the server's.
+/// The pid is the server's if the command ends in `exec`.
+///
+/// # Errors
+/// When the program cannot be started, or ends at once.
 pub fn start(mut command: Command, log: &Path) -> anyhow::Result<Identity> {
     let out = OpenOptions::new().create(true).append(true).open(log);
     let out = out.with_context(|| format!("cannot write {}", log.display()))?;
@@ -34,23 +39,24 @@ pub fn start(mut command: Command, log: &Path) -> anyhow::Result<Identity> {
     identity.with_context(|| format!("{program} ended at once:\n{}", last_lines(log)))
 }
 
-/// Ends a server: `signal`, and after `patience` SIGKILL. Returns when it is gone.
-pub async fn stop(server: Identity, signal: Signal, patience: Duration) {
+/// Stops a server: sends `signal`, and SIGKILL after `timeout`. Returns when the process has ended.
+pub async fn stop(server: Identity, signal: Signal, timeout: Duration) {
     server.signal(signal);
-    let until = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     while server.is_alive() {
-        if Instant::now() > until {
+        if Instant::now() > deadline {
             server.signal(Signal::KILL);
         }
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Waits until nobody listens at an address; a process that was just killed holds its port for a moment longer.
-pub async fn is_free(address: std::net::Ipv4Addr, port: u16) -> bool {
-    let until = Instant::now() + Duration::from_secs(3);
-    while tokio::net::TcpStream::connect((address, port)).await.is_ok() {
-        if Instant::now() > until {
+/// Waits until nothing listens at an address, and returns false if something still does after three seconds. The port of a
+/// killed process stays open for a moment.
+pub async fn wait_until_free(address: Ipv4Addr, port: u16) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while TcpStream::connect((address, port)).await.is_ok() {
+        if Instant::now() > deadline {
             return false;
         }
         sleep(Duration::from_millis(50)).await;
@@ -58,7 +64,7 @@ pub async fn is_free(address: std::net::Ipv4Addr, port: u16) -> bool {
     true
 }
 
-/// The end of a log, for the error that says why a server does not run.
+/// Returns the end of a log, for the error that explains why a server does not run.
 pub fn last_lines(log: &Path) -> String {
     let tail = || -> std::io::Result<String> {
         let mut file = fs::File::open(log)?;
@@ -73,8 +79,8 @@ pub fn last_lines(log: &Path) -> String {
     lines[lines.len().saturating_sub(8)..].join("\n")
 }
 
-/// Looks for a program on PATH.
-pub fn on_path(program: &str) -> Option<std::path::PathBuf> {
+/// Returns the path of a program on PATH.
+pub fn find_on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))

@@ -1,9 +1,15 @@
 #![doc = include_str!("../README.md")]
 
-pub mod authority;
-pub mod broker;
 pub mod daemon;
-pub mod discovery;
-pub mod load_balancer;
+
 pub mod postgres;
+
+pub mod broker;
+
 pub mod task;
+
+pub mod load_balancer;
+
+pub mod discovery;
+
+pub mod certificate_authority;

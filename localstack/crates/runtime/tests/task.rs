@@ -1,13 +1,13 @@
-//! A container as the endpoint runs it: what it sees, how it ends, and that it can be found again.
+//! Containers of the task runtime: their file system, exit status, and adoption after a restart.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use endpoint_runtime::task::order::Command;
+use endpoint_runtime::task::launch_request::Command;
 use endpoint_runtime::task::output::Output;
 use endpoint_runtime::task::process::{self, Container};
-use endpoint_runtime::task::{self, Outcome};
+use endpoint_runtime::task::{self, ExitStatus};
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some(task::ARGUMENT) {
@@ -17,24 +17,24 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let image = shell_image(&folder.path().join("image"));
     runtime.block_on(async {
-        sees_the_image_and_nothing_else(folder.path(), &image).await;
-        tells_its_exit_code_and_is_asked_to_end(folder.path(), &image).await;
-        what_the_image_lacks_is_missing(folder.path(), &image).await;
-        the_endpoints_authorities_take_the_place_of_the_images(folder.path(), &image).await;
-        a_health_check_runs_inside(folder.path(), &image).await;
-        an_init_passes_signals_on_and_the_exit_code_back(folder.path(), &image).await;
+        a_container_sees_only_its_image(folder.path(), &image).await;
+        stop_sends_sigterm_and_returns_the_exit_code(folder.path(), &image).await;
+        a_command_that_the_image_lacks_is_an_error(folder.path(), &image).await;
+        the_endpoints_ca_bundles_replace_the_images(folder.path(), &image).await;
+        a_health_check_runs_in_the_container(folder.path(), &image).await;
+        an_init_forwards_signals_and_returns_the_exit_code(folder.path(), &image).await;
     });
     println!("task: 6 passed");
 }
 
-async fn sees_the_image_and_nothing_else(folder: &Path, image: &Path) {
+async fn a_container_sees_only_its_image(folder: &Path, image: &Path) {
     let script = "echo \"$GREETING $$\"; [ -e /root ] || echo no /root; [ -e /proc/self ] && echo proc; \
                   (echo x > /bin/new) 2>/dev/null || echo read-only; echo x > /tmp/new && echo tmp; \
                   while read -r line; do echo \"$line\"; done < /etc/hosts";
     let container = start(folder, "sees", image, script, "7:8").await;
     assert_eq!(
-        container.ended().await,
-        Outcome {
+        container.wait().await,
+        ExitStatus {
             code: Some(0),
             reason: None
         }
@@ -54,7 +54,7 @@ async fn sees_the_image_and_nothing_else(folder: &Path, image: &Path) {
     );
 }
 
-async fn tells_its_exit_code_and_is_asked_to_end(folder: &Path, image: &Path) {
+async fn stop_sends_sigterm_and_returns_the_exit_code(folder: &Path, image: &Path) {
     let container = start(
         folder,
         "ends",
@@ -64,12 +64,12 @@ async fn tells_its_exit_code_and_is_asked_to_end(folder: &Path, image: &Path) {
     )
     .await;
     until(|| fs::read_to_string(container.folder.join("output")).is_ok_and(|text| text.contains("up"))).await;
-    // An endpoint that starts again knows the folder and the supervisor only.
-    let again = Container {
+    // A restarted endpoint knows only the folder and the supervisor.
+    let adopted = Container {
         folder: container.folder.clone(),
         supervisor: container.supervisor,
     };
-    assert_eq!(again.outcome(), None);
+    assert_eq!(adopted.exit_status(), None);
     let stubborn = start(
         folder,
         "stubborn",
@@ -79,15 +79,15 @@ async fn tells_its_exit_code_and_is_asked_to_end(folder: &Path, image: &Path) {
     )
     .await;
     until(|| fs::read_to_string(stubborn.folder.join("output")).is_ok_and(|text| text.contains("up"))).await;
-    assert_eq!(stubborn.end(Duration::from_millis(300)).await.code, Some(137));
-    let process = again.process().unwrap();
-    // `read` from /dev/zero never returns in some shells: the trap then runs never, and the end is a kill.
-    let code = again.end(Duration::from_secs(2)).await.code;
+    assert_eq!(stubborn.stop(Duration::from_millis(300)).await.code, Some(137));
+    let process = adopted.process().unwrap();
+    // In some shells `read` from /dev/zero never returns: then the trap does not run, and the container is killed.
+    let code = adopted.stop(Duration::from_secs(2)).await.code;
     assert!(code == Some(42) || code == Some(137), "{code:?}");
     assert!(!process.is_alive());
 }
 
-async fn what_the_image_lacks_is_missing(folder: &Path, image: &Path) {
+async fn a_command_that_the_image_lacks_is_an_error(folder: &Path, image: &Path) {
     let command = Command {
         argv: vec!["/usr/bin/env".into()],
         env: vec![],
@@ -96,43 +96,43 @@ async fn what_the_image_lacks_is_missing(folder: &Path, image: &Path) {
         init: false,
     };
     let container = process::start(&folder.join("lacks"), image, command).await.unwrap();
-    let outcome = container.ended().await;
-    assert_eq!(outcome.code, None);
+    let status = container.wait().await;
+    assert_eq!(status.code, None);
     assert!(
-        outcome.reason.as_deref().is_some_and(|r| r.contains("/usr/bin/env")),
-        "{outcome:?}"
+        status.reason.as_deref().is_some_and(|r| r.contains("/usr/bin/env")),
+        "{status:?}"
     );
 }
 
-async fn the_endpoints_authorities_take_the_place_of_the_images(folder: &Path, image: &Path) {
+async fn the_endpoints_ca_bundles_replace_the_images(folder: &Path, image: &Path) {
     let own = folder.join("trusts");
-    for bundle in task::OF_THE_SYSTEM.iter().chain([&task::OF_DATABASES]) {
-        let path = image.join(bundle.path);
+    for bundle in task::SYSTEM_CA_BUNDLES.iter().chain([&task::RDS_CA_BUNDLE]) {
+        let path = image.join(bundle.image_path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::create_dir_all(&own).unwrap();
         fs::write(path, "the image's").unwrap();
-        fs::write(own.join(bundle.shown), format!("shown at {}\n", bundle.path)).unwrap();
+        fs::write(own.join(bundle.file), format!("mounted at {}\n", bundle.image_path)).unwrap();
     }
-    // What the image has none of is not made.
-    fs::remove_file(image.join(task::OF_THE_SYSTEM[2].path)).unwrap();
+    // A bundle that the image does not have is not created.
+    fs::remove_file(image.join(task::SYSTEM_CA_BUNDLES[2].image_path)).unwrap();
     let script = "for file in /etc/ssl/certs/* /etc/pki/tls/certs/*; do read -r line < \"$file\"; echo \"$line\"; done; \
                   [ -e /etc/ssl/cert.pem ] || echo none; (echo x > /etc/ssl/certs/ca-certificates.crt) 2>/dev/null || echo sealed";
     let container = start(folder, "trusts", image, script, "").await;
-    assert_eq!(container.ended().await.code, Some(0));
+    assert_eq!(container.wait().await.code, Some(0));
     let lines = Output::open(&container.folder).unwrap().lines(true).unwrap();
     assert_eq!(
         lines,
         [
-            "shown at etc/ssl/certs/ca-certificates.crt",
-            "shown at etc/ssl/certs/rds-global-bundle.pem",
-            "shown at etc/pki/tls/certs/ca-bundle.crt",
+            "mounted at etc/ssl/certs/ca-certificates.crt",
+            "mounted at etc/ssl/certs/rds-global-bundle.pem",
+            "mounted at etc/pki/tls/certs/ca-bundle.crt",
             "none",
             "sealed"
         ]
     );
 }
 
-async fn a_health_check_runs_inside(folder: &Path, image: &Path) {
+async fn a_health_check_runs_in_the_container(folder: &Path, image: &Path) {
     let container = start(
         folder,
         "checked",
@@ -146,7 +146,7 @@ async fn a_health_check_runs_inside(folder: &Path, image: &Path) {
         let (container, command) = (container.clone(), shell(script, ""));
         async move {
             container
-                .succeeds(image, command, Duration::from_secs(5))
+                .exec_succeeds(image, command, Duration::from_secs(5))
                 .await
                 .unwrap()
         }
@@ -154,10 +154,10 @@ async fn a_health_check_runs_inside(folder: &Path, image: &Path) {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(check("[ -e /tmp/healthy ]").await);
     assert!(!check("[ -e /root ]").await);
-    container.end(Duration::ZERO).await;
+    container.stop(Duration::ZERO).await;
 }
 
-async fn an_init_passes_signals_on_and_the_exit_code_back(folder: &Path, image: &Path) {
+async fn an_init_forwards_signals_and_returns_the_exit_code(folder: &Path, image: &Path) {
     let run = |name: &'static str, script: &'static str| async move {
         let command = Command {
             init: true,
@@ -169,20 +169,23 @@ async fn an_init_passes_signals_on_and_the_exit_code_back(folder: &Path, image: 
         let output = container.folder.join("output");
         move || fs::read_to_string(&output).is_ok_and(|text| text.contains("up"))
     };
-    // As process 1 it would be spared: it has no handler. Under an init it is process 2, and the signal ends it.
+    // Process 1 without a handler ignores SIGTERM. Under an init the command is process 2, and the signal ends it.
     let deaf = run("deaf", "echo up $$; while :; do read -r x < /dev/zero; done").await;
     until(up(&deaf)).await;
     let lines = Output::open(&deaf.folder).unwrap().lines(true).unwrap();
     assert_eq!(lines, ["up 2"]);
-    let asked = std::time::Instant::now();
-    assert_eq!(deaf.end(Duration::from_secs(20)).await.code, Some(128 + 15));
-    assert!(asked.elapsed() < Duration::from_secs(10), "its grace is not waited out");
+    let stopped = std::time::Instant::now();
+    assert_eq!(deaf.stop(Duration::from_secs(20)).await.code, Some(128 + 15));
+    assert!(
+        stopped.elapsed() < Duration::from_secs(10),
+        "the grace period did not run out"
+    );
     let handler = run("handler", "trap 'exit 42' TERM; echo up; while :; do :; done").await;
     until(up(&handler)).await;
-    assert_eq!(handler.end(Duration::from_secs(20)).await.code, Some(42));
-    // An orphan is the init's to wait for, and the command's own end is the container's.
+    assert_eq!(handler.stop(Duration::from_secs(20)).await.code, Some(42));
+    // The init reaps orphans, and the container ends with its command.
     let orphans = run("orphans", "( ( : ) & ); exit 3").await;
-    assert_eq!(orphans.ended().await.code, Some(3));
+    assert_eq!(orphans.wait().await.code, Some(3));
     let missing = Command {
         argv: vec!["/usr/bin/env".into()],
         init: true,
@@ -191,7 +194,7 @@ async fn an_init_passes_signals_on_and_the_exit_code_back(folder: &Path, image: 
     let missing = process::start(&folder.join("init-lacks"), image, missing)
         .await
         .unwrap()
-        .ended()
+        .wait()
         .await;
     assert!(missing.code.is_none() && missing.reason.is_some(), "{missing:?}");
 }
@@ -219,10 +222,10 @@ async fn until(done: impl Fn() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("not within five seconds");
+    panic!("the condition did not become true within five seconds");
 }
 
-/// An image of nothing but the machine's shell and the libraries that it needs.
+/// Creates an image that contains only the machine's shell and its libraries.
 fn shell_image(root: &Path) -> PathBuf {
     fs::create_dir_all(root.join("bin")).unwrap();
     fs::copy("/bin/sh", root.join("bin/sh")).unwrap();

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::ids::invalid;
 use crate::AwsError;
+use crate::records::{page, scalar, texts};
 use crate::service::Call;
 use crate::service::logs::glob;
-use crate::service::records::{page, scalar, texts};
 
 /// Filters whose name is not their member's.
 const NAMES: [(&str, &str); 10] = [
@@ -141,6 +141,6 @@ pub fn with(mut item: Value, member: &str, value: Option<impl Into<Value>>) -> V
 }
 
 /// A boolean property, given as such or as text.
-pub fn flag(record: &crate::service::records::Record, property: &str, default: bool) -> Value {
+pub fn flag(record: &crate::records::Record, property: &str, default: bool) -> Value {
     json!(record.text(property).map_or(default, |text| text == "true"))
 }

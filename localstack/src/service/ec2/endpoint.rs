@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::describe::flag;
 use super::ids::{self, invalid, required};
 use super::{route, security_group, subnet, vpc};
-use crate::service::records::{Kept, Record, Records, iso, texts};
+use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const ENDPOINTS: Records = Records("ec2.vpc-endpoints");
 
 pub struct VpcEndpoint;
 
-impl Kept for VpcEndpoint {
+impl RecordType for VpcEndpoint {
     const TYPE: &'static str = "AWS::EC2::VPCEndpoint";
     const RECORDS: Records = ENDPOINTS;
 
@@ -39,7 +39,7 @@ impl Kept for VpcEndpoint {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let record = Record::new(ids::new("vpce"), desired);
         let vpc = vpc::named(cx, &required(&record, "VpcId")?)?;
         let service = required(&record, "ServiceName")?;
@@ -59,7 +59,7 @@ impl Kept for VpcEndpoint {
             .with("NetworkInterfaceIds", json!([]))
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check(cx, record, &required(record, "VpcId")?)
     }
 }

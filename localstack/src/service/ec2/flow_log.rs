@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::ids::{self, invalid, required};
 use super::{subnet, vpc};
-use crate::service::records::{Kept, Record, Records, iso};
+use crate::records::{Record, RecordType, Records, iso};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const FLOW_LOGS: Records = Records("ec2.flow-logs");
 
 pub struct FlowLog;
 
-impl Kept for FlowLog {
+impl RecordType for FlowLog {
     const TYPE: &'static str = "AWS::EC2::FlowLog";
     const RECORDS: Records = FLOW_LOGS;
 
@@ -51,7 +51,7 @@ impl Kept for FlowLog {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let record = Record::new(ids::new("fl"), desired);
         let id = required(&record, "ResourceId")?;
         match required(&record, "ResourceType")?.as_str() {

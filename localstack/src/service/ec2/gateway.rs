@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::ids::{self, existing, in_use, invalid, required};
 use super::{nat, route, vpc};
-use crate::service::records::{Kept, Record, Records};
+use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const GATEWAYS: Records = Records("ec2.internet-gateways");
@@ -12,7 +12,7 @@ pub const ATTACHMENTS: Records = Records("ec2.gateway-attachments");
 
 pub struct InternetGateway;
 
-impl Kept for InternetGateway {
+impl RecordType for InternetGateway {
     const TYPE: &'static str = "AWS::EC2::InternetGateway";
     const RECORDS: Records = GATEWAYS;
 
@@ -24,7 +24,7 @@ impl Kept for InternetGateway {
         }
     }
 
-    fn make(_cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(_cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         Ok(Record::new(ids::new("igw"), desired))
     }
 
@@ -32,7 +32,7 @@ impl Kept for InternetGateway {
         Resource::new(&record.id).with("InternetGatewayId", record.id.clone())
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         match ATTACHMENTS.find(cx, |a| a.has("InternetGatewayId", &record.id))? {
             Some(_) => Err(in_use(format!(
                 "The internetGateway '{}' has dependencies and cannot be deleted.",
@@ -45,7 +45,7 @@ impl Kept for InternetGateway {
 
 pub struct Attachment;
 
-impl Kept for Attachment {
+impl RecordType for Attachment {
     const TYPE: &'static str = "AWS::EC2::VPCGatewayAttachment";
     const RECORDS: Records = ATTACHMENTS;
 
@@ -59,7 +59,7 @@ impl Kept for Attachment {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let vpc = vpc::named(cx, &required(&record, "VpcId")?)?;
         if record.text("VpnGatewayId").is_some() {
@@ -86,11 +86,11 @@ impl Kept for Attachment {
         Resource::new(&record.id).with("AttachmentType", "IGW")
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let vpc = record.text("VpcId").unwrap_or_default();
         if nat::GATEWAYS
             .find(cx, |n| {
-                n.fact("VpcId").as_ref() == Some(&vpc) && !n.has("ConnectivityType", "private")
+                n.computed("VpcId").as_ref() == Some(&vpc) && !n.has("ConnectivityType", "private")
             })?
             .is_some()
         {

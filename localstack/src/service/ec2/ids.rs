@@ -1,7 +1,7 @@
 //! EC2's ids and errors.
 
 use crate::AwsError;
-use crate::service::records::{Record, Records};
+use crate::records::{Record, Records};
 
 use crate::Context;
 

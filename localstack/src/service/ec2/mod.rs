@@ -20,8 +20,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use crate::records::record_type;
 use crate::service::Call;
-use crate::service::records::kept;
 use crate::{AwsError, Context, ResourceType, Service};
 
 pub fn service() -> Arc<dyn Service> {
@@ -38,20 +38,20 @@ impl Service for Ec2 {
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
-            kept::<vpc::Vpc>(),
-            kept::<subnet::Subnet>(),
-            kept::<gateway::InternetGateway>(),
-            kept::<gateway::Attachment>(),
-            kept::<route::RouteTable>(),
-            kept::<route::Route>(),
-            kept::<route::Association>(),
-            kept::<nat::Eip>(),
-            kept::<nat::NatGateway>(),
-            kept::<security_group::SecurityGroup>(),
-            kept::<rule::Ingress>(),
-            kept::<rule::Egress>(),
-            kept::<endpoint::VpcEndpoint>(),
-            kept::<flow_log::FlowLog>(),
+            record_type::<vpc::Vpc>(),
+            record_type::<subnet::Subnet>(),
+            record_type::<gateway::InternetGateway>(),
+            record_type::<gateway::Attachment>(),
+            record_type::<route::RouteTable>(),
+            record_type::<route::Route>(),
+            record_type::<route::Association>(),
+            record_type::<nat::Eip>(),
+            record_type::<nat::NatGateway>(),
+            record_type::<security_group::SecurityGroup>(),
+            record_type::<rule::Ingress>(),
+            record_type::<rule::Egress>(),
+            record_type::<endpoint::VpcEndpoint>(),
+            record_type::<flow_log::FlowLog>(),
         ]
     }
 

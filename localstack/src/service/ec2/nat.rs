@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::cidr::Cidr;
 use super::ids::{self, existing, in_use, invalid, required};
 use super::{gateway, route, subnet};
-use crate::service::records::{Kept, Record, Records, iso};
+use crate::records::{Record, RecordType, Records, iso};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const ADDRESSES: Records = Records("ec2.addresses");
@@ -15,7 +15,7 @@ pub const GATEWAYS: Records = Records("ec2.nat-gateways");
 
 pub struct Eip;
 
-impl Kept for Eip {
+impl RecordType for Eip {
     const TYPE: &'static str = "AWS::EC2::EIP";
     const RECORDS: Records = ADDRESSES;
 
@@ -35,7 +35,7 @@ impl Kept for Eip {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         // TEST-NET-3 (RFC 5737): addresses that are nobody's.
         let taken: Vec<String> = ADDRESSES.list(cx)?.into_iter().map(|address| address.id).collect();
         let free = (1..255)
@@ -48,18 +48,20 @@ impl Kept for Eip {
             )
         };
         let mut record = Record::new(free.ok_or_else(full)?, desired);
-        record.facts.insert("AllocationId".into(), ids::new("eipalloc").into());
+        record
+            .computed
+            .insert("AllocationId".into(), ids::new("eipalloc").into());
         Ok(record)
     }
 
     fn resource(_cx: &Context, record: &Record) -> Resource {
         Resource::new(&record.id)
             .with("PublicIp", record.id.clone())
-            .with("AllocationId", record.fact("AllocationId").unwrap_or_default())
+            .with("AllocationId", record.computed("AllocationId").unwrap_or_default())
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        let allocation = record.fact("AllocationId").unwrap_or_default();
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
+        let allocation = record.computed("AllocationId").unwrap_or_default();
         match GATEWAYS.find(cx, |n| n.has("AllocationId", &allocation))? {
             Some(nat) => {
                 let reason = format!("Address {} is in use by {}.", record.id, nat.id);
@@ -72,7 +74,7 @@ impl Kept for Eip {
 
 pub struct NatGateway;
 
-impl Kept for NatGateway {
+impl RecordType for NatGateway {
     const TYPE: &'static str = "AWS::EC2::NatGateway";
     const RECORDS: Records = GATEWAYS;
 
@@ -96,7 +98,7 @@ impl Kept for NatGateway {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new(ids::new("nat"), desired);
         let subnet = subnet::named(cx, &required(&record, "SubnetId")?)?;
         let vpc = required(&subnet, "VpcId")?;
@@ -114,13 +116,13 @@ impl Kept for NatGateway {
                 let reason = format!("Network {vpc} has no Internet gateway attached");
                 return Err(AwsError::new("Gateway.NotAttached", reason));
             }
-            record.facts.insert("PublicIp".into(), address.id.into());
+            record.computed.insert("PublicIp".into(), address.id.into());
         }
         let block: Cidr = required(&subnet, "CidrBlock")?.parse().map_err(invalid)?;
         let place = 4 + GATEWAYS.list(cx)?.len() as u32 % 8;
         let private = record.text("PrivateIpAddress").unwrap_or_else(|| block.address(place));
-        record.facts.insert("PrivateIp".into(), private.into());
-        record.facts.insert("VpcId".into(), vpc.into());
+        record.computed.insert("PrivateIp".into(), private.into());
+        record.computed.insert("VpcId".into(), vpc.into());
         Ok(record)
     }
 
@@ -128,7 +130,7 @@ impl Kept for NatGateway {
         Resource::new(&record.id).with("NatGatewayId", record.id.clone())
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         // AWS leaves such routes behind as black holes; a stack removes them first.
         match route::ROUTES.find(cx, |r| r.has("NatGatewayId", &record.id))? {
             Some(route) => Err(in_use(format!(
@@ -151,7 +153,7 @@ pub fn named(cx: &Context, id: &str) -> Result<Record, AwsError> {
 }
 
 fn address(cx: &Context, allocation: &str) -> Result<Record, AwsError> {
-    match ADDRESSES.find(cx, |a| a.fact("AllocationId").as_deref() == Some(allocation))? {
+    match ADDRESSES.find(cx, |a| a.computed("AllocationId").as_deref() == Some(allocation))? {
         Some(found) => Ok(found),
         None => existing(cx, ADDRESSES, "allocation", "InvalidAllocationID", allocation),
     }
@@ -160,7 +162,7 @@ fn address(cx: &Context, allocation: &str) -> Result<Record, AwsError> {
 pub fn describe_addresses(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let shown = |address: &Record| {
         json!({
-            "PublicIp": address.id, "AllocationId": address.fact("AllocationId"), "Domain": "vpc",
+            "PublicIp": address.id, "AllocationId": address.computed("AllocationId"), "Domain": "vpc",
             "NetworkBorderGroup": cx.region(), "PublicIpv4Pool": "amazon", "Tags": address.tag_list(),
         })
     };
@@ -170,12 +172,12 @@ pub fn describe_addresses(cx: &Context) -> Result<Vec<Value>, AwsError> {
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let shown = |nat: &Record| {
         json!({
-            "NatGatewayId": nat.id, "SubnetId": nat.text("SubnetId"), "VpcId": nat.fact("VpcId"),
+            "NatGatewayId": nat.id, "SubnetId": nat.text("SubnetId"), "VpcId": nat.computed("VpcId"),
             "State": "available", "CreateTime": iso(nat.created), "Tags": nat.tag_list(),
             "ConnectivityType": nat.text("ConnectivityType").unwrap_or_else(|| "public".into()),
             "NatGatewayAddresses": [{
-                "AllocationId": nat.text("AllocationId"), "PublicIp": nat.fact("PublicIp"),
-                "PrivateIp": nat.fact("PrivateIp"), "IsPrimary": true, "Status": "succeeded",
+                "AllocationId": nat.text("AllocationId"), "PublicIp": nat.computed("PublicIp"),
+                "PrivateIp": nat.computed("PrivateIp"), "IsPrimary": true, "Status": "succeeded",
             }],
         })
     };

@@ -4,7 +4,7 @@ use super::cidr::Cidr;
 use super::security_group::{self, GROUPS};
 use super::{rule, vpc};
 use crate::Context;
-use crate::service::records::Record;
+use crate::records::Record;
 
 /// Ok when an egress rule of `from_groups` and an ingress rule of `to_groups` permit TCP on `port`, by group or by a
 /// block that covers the VPC. The error names the rule that is missing, in words.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::cidr::Cidr;
 use super::ids::{self, existing, in_use, invalid, required};
 use super::{gateway, subnet, vpc};
-use crate::service::records::{Kept, Record, Records};
+use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const TABLES: Records = Records("ec2.route-tables");
@@ -17,7 +17,7 @@ pub const TARGETS: [&str; 2] = ["GatewayId", "NatGatewayId"];
 
 pub struct RouteTable;
 
-impl Kept for RouteTable {
+impl RecordType for RouteTable {
     const TYPE: &'static str = "AWS::EC2::RouteTable";
     const RECORDS: Records = TABLES;
 
@@ -31,11 +31,11 @@ impl Kept for RouteTable {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new(ids::new("rtb"), desired);
         let vpc = vpc::named(cx, &required(&record, "VpcId")?)?;
         record
-            .facts
+            .computed
             .insert("Local".into(), vpc::block(&vpc)?.to_string().into());
         Ok(record)
     }
@@ -44,7 +44,7 @@ impl Kept for RouteTable {
         Resource::new(&record.id).with("RouteTableId", record.id.clone())
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         if ASSOCIATIONS.find(cx, |a| a.has("RouteTableId", &record.id))?.is_some() {
             return Err(in_use(format!(
                 "The routeTable '{}' has dependencies and cannot be deleted.",
@@ -64,7 +64,7 @@ impl Kept for RouteTable {
 
 pub struct Route;
 
-impl Kept for Route {
+impl RecordType for Route {
     const TYPE: &'static str = "AWS::EC2::Route";
     const RECORDS: Records = ROUTES;
 
@@ -99,7 +99,7 @@ impl Kept for Route {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let table = table(cx, &required(&record, "RouteTableId")?)?;
         let destination: Cidr = required(&record, "DestinationCidrBlock")?.parse().map_err(invalid)?;
@@ -116,7 +116,7 @@ impl Kept for Route {
         Resource::new(&record.id).with("CidrBlock", record.text("DestinationCidrBlock").unwrap_or_default())
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         let table = table(cx, &required(record, "RouteTableId")?)?;
         gateway::check_target(cx, record, &required(&table, "VpcId")?)
     }
@@ -124,7 +124,7 @@ impl Kept for Route {
 
 pub struct Association;
 
-impl Kept for Association {
+impl RecordType for Association {
     const TYPE: &'static str = "AWS::EC2::SubnetRouteTableAssociation";
     const RECORDS: Records = ASSOCIATIONS;
 
@@ -138,7 +138,7 @@ impl Kept for Association {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let record = Record::new(ids::new("rtbassoc"), desired);
         let table = table(cx, &required(&record, "RouteTableId")?)?;
         let subnet = subnet::named(cx, &required(&record, "SubnetId")?)?;
@@ -171,9 +171,9 @@ pub fn table(cx: &Context, id: &str) -> Result<Record, AwsError> {
 
 /// Makes the main route table of a new VPC; gives its id.
 pub fn main_of(cx: &Context, vpc: &str, block: &str) -> Result<String, AwsError> {
-    let mut table = Record::bare(ids::new("rtb"), json!({"VpcId": vpc}));
-    table.facts.insert("Local".into(), block.into());
-    table.facts.insert("Main".into(), ids::new("rtbassoc").into());
+    let mut table = Record::from_properties(ids::new("rtb"), json!({"VpcId": vpc}));
+    table.computed.insert("Local".into(), block.into());
+    table.computed.insert("Main".into(), ids::new("rtbassoc").into());
     TABLES.put(cx, &table)?;
     Ok(table.id)
 }
@@ -182,7 +182,7 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let (routes, associations) = (ROUTES.list(cx)?, ASSOCIATIONS.list(cx)?);
     let shown = |table: &Record| {
         let mut all = vec![json!({
-            "DestinationCidrBlock": table.fact("Local"), "GatewayId": "local", "State": "active",
+            "DestinationCidrBlock": table.computed("Local"), "GatewayId": "local", "State": "active",
             "Origin": "CreateRouteTable",
         })];
         for route in routes.iter().filter(|route| route.has("RouteTableId", &table.id)) {
@@ -205,7 +205,7 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
                 })
             })
             .collect();
-        if let Some(id) = table.fact("Main") {
+        if let Some(id) = table.computed("Main") {
             of.push(json!({
                 "RouteTableAssociationId": id, "RouteTableId": table.id, "Main": true, "AssociationState": state,
             }));

@@ -6,7 +6,7 @@ use super::cidr::Cidr;
 use super::describe::with;
 use super::ids::{self, invalid, required};
 use super::security_group;
-use crate::service::records::{Kept, Record, Records};
+use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const RULES: Records = Records("ec2.security-group-rules");
@@ -23,7 +23,7 @@ const PEERS: [&str; 6] = [
 
 pub struct Ingress;
 
-impl Kept for Ingress {
+impl RecordType for Ingress {
     const TYPE: &'static str = "AWS::EC2::SecurityGroupIngress";
     const RECORDS: Records = RULES;
 
@@ -62,7 +62,7 @@ impl Kept for Ingress {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         standalone(cx, desired, false)
     }
 
@@ -73,7 +73,7 @@ impl Kept for Ingress {
 
 pub struct Egress;
 
-impl Kept for Egress {
+impl RecordType for Egress {
     const TYPE: &'static str = "AWS::EC2::SecurityGroupEgress";
     const RECORDS: Records = RULES;
 
@@ -106,7 +106,7 @@ impl Kept for Egress {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         standalone(cx, desired, true)
     }
 
@@ -128,7 +128,7 @@ pub fn of(cx: &Context, group: &str) -> Result<Vec<Record>, AwsError> {
 pub fn inline(cx: &Context, group: &Record) -> Result<(), AwsError> {
     let old: Vec<Record> = of(cx, &group.id)?
         .into_iter()
-        .filter(|rule| rule.fact("Inline").is_some())
+        .filter(|rule| rule.computed("Inline").is_some())
         .collect();
     for rule in &old {
         RULES.delete(cx, &rule.id)?;
@@ -161,7 +161,7 @@ pub fn inline(cx: &Context, group: &Record) -> Result<(), AwsError> {
         for rule in of(cx, &group.id)
             .unwrap_or_default()
             .iter()
-            .filter(|rule| rule.fact("Inline").is_some())
+            .filter(|rule| rule.computed("Inline").is_some())
         {
             RULES.delete(cx, &rule.id).ok();
         }
@@ -173,14 +173,14 @@ pub fn inline(cx: &Context, group: &Record) -> Result<(), AwsError> {
 
 /// Checks and stores one rule that came with a group.
 pub fn put(cx: &Context, properties: Value, egress: bool, origin: &str) -> Result<(), AwsError> {
-    let mut rule = Record::bare(ids::new("sgr"), properties);
-    rule.facts.insert("Inline".into(), origin.into());
+    let mut rule = Record::from_properties(ids::new("sgr"), properties);
+    rule.computed.insert("Inline".into(), origin.into());
     check(cx, &mut rule, egress)?;
     RULES.put(cx, &rule)
 }
 
 pub fn is_egress(rule: &Record) -> bool {
-    rule.facts.get("Egress") == Some(&Value::Bool(true))
+    rule.computed.get("Egress") == Some(&Value::Bool(true))
 }
 
 /// The group on the other side, when the rule names one.
@@ -210,7 +210,7 @@ fn standalone(cx: &Context, desired: &Desired, egress: bool) -> Result<Record, A
 }
 
 fn check(cx: &Context, rule: &mut Record, egress: bool) -> Result<(), AwsError> {
-    rule.facts.insert("Egress".into(), egress.into());
+    rule.computed.insert("Egress".into(), egress.into());
     let group = security_group::named(cx, &required(rule, "GroupId")?)?;
     if let Some(peer) = peer_group(rule)
         && security_group::named(cx, &peer)?.text("VpcId") != group.text("VpcId")
@@ -250,7 +250,7 @@ fn check(cx: &Context, rule: &mut Record, egress: bool) -> Result<(), AwsError> 
         // A group's rule that lets everything out is a default and may be said again.
         if is_egress(other) == egress
             && words(other) == words(rule)
-            && other.fact("Inline").as_deref() != Some("default")
+            && other.computed("Inline").as_deref() != Some("default")
         {
             let reason = format!("the specified rule \"{}, ALLOW\" already exists", words(rule));
             return Err(AwsError::new("InvalidPermission.Duplicate", reason));

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::ids::{self, in_use, required};
 use super::rule::{self, RULES};
 use super::vpc;
-use crate::service::records::{Kept, Record, Records};
+use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const GROUPS: Records = Records("ec2.security-groups");
 
 pub struct SecurityGroup;
 
-impl Kept for SecurityGroup {
+impl RecordType for SecurityGroup {
     const TYPE: &'static str = "AWS::EC2::SecurityGroup";
     const RECORDS: Records = GROUPS;
 
@@ -33,7 +33,7 @@ impl Kept for SecurityGroup {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new(ids::new("sg"), desired);
         let no_vpc = || {
             AwsError::new(
@@ -48,14 +48,14 @@ impl Kept for SecurityGroup {
         }
         if GROUPS
             .find(cx, |g| {
-                g.has("VpcId", &vpc.id) && g.fact("Name").as_deref() == Some(&name)
+                g.has("VpcId", &vpc.id) && g.computed("Name").as_deref() == Some(&name)
             })?
             .is_some()
         {
             let reason = format!("The security group '{name}' already exists for VPC '{}'", vpc.id);
             return Err(AwsError::new("InvalidGroup.Duplicate", reason));
         }
-        record.facts.insert("Name".into(), name.into());
+        record.computed.insert("Name".into(), name.into());
         // Rules refer to their group, so it has to be there before them; a refused rule takes it along.
         GROUPS.put(cx, &record)?;
         if let Err(refused) = rule::inline(cx, &record) {
@@ -72,11 +72,11 @@ impl Kept for SecurityGroup {
             .with("VpcId", record.text("VpcId").unwrap_or_default())
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         rule::inline(cx, record)
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let names = |r: &Record| rule::peer_group(r).as_deref() == Some(&record.id) && !r.has("GroupId", &record.id);
         if let Some(user) = RULES.find(cx, names)? {
             let group = required(&user, "GroupId")?;
@@ -105,7 +105,12 @@ pub fn named(cx: &Context, id: &str) -> Result<Record, AwsError> {
 
 /// A group as people know it: its name and its id.
 pub fn called(cx: &Context, id: &str) -> String {
-    match GROUPS.get(cx, id).ok().flatten().and_then(|group| group.fact("Name")) {
+    match GROUPS
+        .get(cx, id)
+        .ok()
+        .flatten()
+        .and_then(|group| group.computed("Name"))
+    {
         Some(name) => format!("{name} ({id})"),
         None => id.to_owned(),
     }
@@ -114,8 +119,8 @@ pub fn called(cx: &Context, id: &str) -> String {
 /// Makes a new VPC's default group, with the rules that AWS gives it.
 pub fn default_of(cx: &Context, vpc: &str) -> Result<String, AwsError> {
     let properties = json!({"VpcId": vpc, "GroupDescription": "default VPC security group"});
-    let mut group = Record::bare(ids::new("sg"), properties);
-    group.facts.insert("Name".into(), "default".into());
+    let mut group = Record::from_properties(ids::new("sg"), properties);
+    group.computed.insert("Name".into(), "default".into());
     GROUPS.put(cx, &group)?;
     rule::put(
         cx,
@@ -150,7 +155,7 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             own.map(|rule| rule::permission(cx, rule)).collect()
         };
         json!({
-            "GroupId": group.id, "GroupName": group.fact("Name"), "VpcId": group.text("VpcId"),
+            "GroupId": group.id, "GroupName": group.computed("Name"), "VpcId": group.text("VpcId"),
             "Description": group.text("GroupDescription"), "OwnerId": cx.account(),
             "SecurityGroupArn": cx.arn("ec2", &format!("security-group/{}", group.id)),
             "IpPermissions": of(false), "IpPermissionsEgress": of(true), "Tags": group.tag_list(),

@@ -6,14 +6,14 @@ use super::cidr::Cidr;
 use super::describe::flag;
 use super::ids::{self, existing, in_use, invalid, required};
 use super::{endpoint, nat, route, vpc, zone};
-use crate::service::records::{Kept, Record, Records, texts};
+use crate::records::{Record, RecordType, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const SUBNETS: Records = Records("ec2.subnets");
 
 pub struct Subnet;
 
-impl Kept for Subnet {
+impl RecordType for Subnet {
     const TYPE: &'static str = "AWS::EC2::Subnet";
     const RECORDS: Records = SUBNETS;
 
@@ -43,7 +43,7 @@ impl Kept for Subnet {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new(ids::new("subnet"), desired);
         let vpc = vpc::named(cx, &required(&record, "VpcId")?)?;
         let block: Cidr = required(&record, "CidrBlock")?.parse().map_err(invalid)?;
@@ -73,7 +73,7 @@ impl Kept for Subnet {
         }
         record.properties.insert("AvailabilityZone".into(), zone.into());
         record
-            .facts
+            .computed
             .insert("NetworkAclAssociationId".into(), ids::new("aclassoc").into());
         Ok(record)
     }
@@ -88,11 +88,11 @@ impl Kept for Subnet {
             .with("Ipv6CidrBlocks", json!([]))
             .with(
                 "NetworkAclAssociationId",
-                record.fact("NetworkAclAssociationId").unwrap_or_default(),
+                record.computed("NetworkAclAssociationId").unwrap_or_default(),
             )
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         let zone = SUBNETS
             .get(cx, &record.id)?
             .and_then(|before| before.text("AvailabilityZone"));
@@ -103,7 +103,7 @@ impl Kept for Subnet {
         Ok(())
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let listed = |r: &Record| texts(r.properties.get("SubnetIds")).contains(&record.id);
         let user = nat::GATEWAYS.find(cx, |r| r.has("SubnetId", &record.id))?;
         let user = user.or(endpoint::ENDPOINTS.find(cx, listed)?);

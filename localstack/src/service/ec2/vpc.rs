@@ -6,14 +6,14 @@ use super::cidr::Cidr;
 use super::ids::{self, existing, in_use, invalid, required};
 use super::security_group::GROUPS;
 use super::{endpoint, gateway, route, security_group, subnet};
-use crate::service::records::{Kept, Record, Records};
+use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const VPCS: Records = Records("ec2.vpcs");
 
 pub struct Vpc;
 
-impl Kept for Vpc {
+impl RecordType for Vpc {
     const TYPE: &'static str = "AWS::EC2::VPC";
     const RECORDS: Records = VPCS;
 
@@ -40,7 +40,7 @@ impl Kept for Vpc {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new(ids::new("vpc"), desired);
         let block: Cidr = required(&record, "CidrBlock")?.parse().map_err(invalid)?;
         if !(16..=28).contains(&block.prefix) {
@@ -51,11 +51,13 @@ impl Kept for Vpc {
         }
         let group = security_group::default_of(cx, &record.id)?;
         let table = route::main_of(cx, &record.id, &block.to_string())?;
-        record.facts.insert("DefaultSecurityGroup".into(), group.into());
-        record.facts.insert("MainRouteTable".into(), table.into());
-        record.facts.insert("DefaultNetworkAcl".into(), ids::new("acl").into());
+        record.computed.insert("DefaultSecurityGroup".into(), group.into());
+        record.computed.insert("MainRouteTable".into(), table.into());
         record
-            .facts
+            .computed
+            .insert("DefaultNetworkAcl".into(), ids::new("acl").into());
+        record
+            .computed
             .insert("Association".into(), ids::new("vpc-cidr-assoc").into());
         Ok(record)
     }
@@ -64,20 +66,23 @@ impl Kept for Vpc {
         Resource::new(&record.id)
             .with("VpcId", record.id.clone())
             .with("CidrBlock", record.text("CidrBlock").unwrap_or_default())
-            .with("CidrBlockAssociations", json!([record.fact("Association")]))
+            .with("CidrBlockAssociations", json!([record.computed("Association")]))
             .with(
                 "DefaultNetworkAcl",
-                record.fact("DefaultNetworkAcl").unwrap_or_default(),
+                record.computed("DefaultNetworkAcl").unwrap_or_default(),
             )
             .with(
                 "DefaultSecurityGroup",
-                record.fact("DefaultSecurityGroup").unwrap_or_default(),
+                record.computed("DefaultSecurityGroup").unwrap_or_default(),
             )
             .with("Ipv6CidrBlocks", json!([]))
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        let own = [record.fact("DefaultSecurityGroup"), record.fact("MainRouteTable")];
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
+        let own = [
+            record.computed("DefaultSecurityGroup"),
+            record.computed("MainRouteTable"),
+        ];
         let kinds = [
             subnet::SUBNETS,
             GROUPS,
@@ -95,10 +100,10 @@ impl Kept for Vpc {
                 return Err(in_use(reason));
             }
         }
-        if let Some(group) = record.fact("DefaultSecurityGroup") {
+        if let Some(group) = record.computed("DefaultSecurityGroup") {
             security_group::forget(cx, &group)?;
         }
-        if let Some(table) = record.fact("MainRouteTable") {
+        if let Some(table) = record.computed("MainRouteTable") {
             route::TABLES.delete(cx, &table)?;
         }
         Ok(())
@@ -122,7 +127,7 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             "InstanceTenancy": vpc.text("InstanceTenancy").unwrap_or_else(|| "default".into()),
             "DhcpOptionsId": "default", "Tags": vpc.tag_list(),
             "CidrBlockAssociationSet": [{
-                "AssociationId": vpc.fact("Association"), "CidrBlock": block,
+                "AssociationId": vpc.computed("Association"), "CidrBlock": block,
                 "CidrBlockState": {"State": "associated"},
             }],
         })

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::blobs::{Blobs, hex_of};
 use super::repository::REPOSITORIES;
-use crate::service::records::{now, seconds};
+use crate::records::{now, seconds};
 use crate::{AwsError, Context};
 
 const IMAGES: &str = "ecr.images";

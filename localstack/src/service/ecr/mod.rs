@@ -17,7 +17,7 @@ use serde_json::Value;
 pub use registry::registry;
 pub use unpack::{OciConfig, Unpacked, unpack};
 
-use crate::service::records::kept;
+use crate::records::record_type;
 use crate::{AwsError, Call, Context, ResourceType, Service};
 
 pub fn service() -> Arc<dyn Service> {
@@ -33,7 +33,7 @@ impl Service for Ecr {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![kept::<repository::Repository>()]
+        vec![record_type::<repository::Repository>()]
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {

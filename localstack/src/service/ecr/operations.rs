@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::images::{self, Image};
 use super::repository::{self, REPOSITORIES};
-use crate::service::records::{Gate, Record, now, page, seconds, tags_of};
+use crate::records::{Record, WriteLock, now, page, seconds, tags_of};
 use crate::{AwsError, Call, Context};
 
 pub fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -34,11 +34,11 @@ fn authorization(cx: &Context) -> Value {
 }
 
 fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let name = call.required("repositoryName")?;
     repository::check_new(cx, &name)?;
-    let mut record = Record::bare(&name, json!({"RepositoryName": name}));
+    let mut record = Record::from_properties(&name, json!({"RepositoryName": name}));
     if let Some(mutability) = call.text("imageTagMutability") {
         record.properties.insert("ImageTagMutability".into(), mutability.into());
     }
@@ -48,8 +48,8 @@ fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let record = repository::find(cx, &call.required("repositoryName")?)?;
     repository::empty_first(cx, &record.id, call.boolean("force").unwrap_or(false))?;
     REPOSITORIES.delete(cx, &record.id)?;
@@ -139,8 +139,8 @@ fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn batch_delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let name = repository::find(cx, &call.required("repositoryName")?)?.id;
     let (mut gone, mut failures) = (Vec::new(), Vec::new());
     for id in call.list("imageIds") {

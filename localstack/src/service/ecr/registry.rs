@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::blobs::{Blobs, hex_of};
 use super::{images, repository};
-use crate::service::records::Gate;
+use crate::records::WriteLock;
 use crate::{AwsError, Context};
 
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -120,8 +120,8 @@ async fn manifests(
                     AwsError::new("MANIFEST_INVALID", "The manifest is larger than 4 MiB, or broke off.")
                         .with_status(413)
                 })?;
-            let part = cx.part::<Gate>();
-            let _held = part.hold();
+            let lock = cx.extension::<WriteLock>();
+            let _guard = lock.lock();
             let image = images::push(cx, name, reference, &media_type, &bytes)?;
             let location = format!("/v2/{name}/manifests/{}", image.digest);
             Ok(build(

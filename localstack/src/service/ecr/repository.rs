@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::images;
-use crate::service::records::{Kept, Record, Records, seconds};
+use crate::records::{Record, RecordType, Records, seconds};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct Repository;
 
 pub const REPOSITORIES: Records = Records("ecr.repositories");
 
-impl Kept for Repository {
+impl RecordType for Repository {
     const TYPE: &'static str = "AWS::ECR::Repository";
     const RECORDS: Records = REPOSITORIES;
 
@@ -34,7 +34,7 @@ impl Kept for Repository {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let name = match desired.properties.get("RepositoryName").and_then(Value::as_str) {
             Some(name) => name.to_owned(),
             None => desired.generated_name(256).to_lowercase(),
@@ -49,7 +49,7 @@ impl Kept for Repository {
             .with("RepositoryUri", uri(cx, &record.id))
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         empty_first(cx, &record.id, record.has("EmptyOnDelete", "true"))
     }
 }

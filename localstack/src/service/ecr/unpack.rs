@@ -49,7 +49,7 @@ pub async fn unpack(cx: &Context, image: &str) -> anyhow::Result<Unpacked> {
     };
     let hex = hex_of(&found.digest).context("the registry keeps a digest of another form")?;
     let target = cx.state_dir().join("images").join(hex);
-    let part = cx.part::<Unpacking>();
+    let part = cx.extension::<Unpacking>();
     let _one_at_a_time = part.0.lock().await;
     if !target.exists() {
         let manifest: Value = serde_json::from_slice(&found.manifest(cx)?)?;
@@ -194,7 +194,7 @@ fn remove(path: &Path) -> anyhow::Result<()> {
 fn start_of(config: &Value) -> OciConfig {
     let of = |name: &str| config.pointer(&format!("/config/{name}")).cloned().unwrap_or_default();
     let text = |name: &str| of(name).as_str().unwrap_or_default().to_owned();
-    let texts = |name: &str| crate::service::records::texts(Some(&of(name)));
+    let texts = |name: &str| crate::records::texts(Some(&of(name)));
     OciConfig {
         entrypoint: texts("Entrypoint"),
         cmd: texts("Cmd"),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::model::Wish;
 use super::shape::{list, text};
 use super::{cluster, invalid};
-use crate::service::records::{Records, texts};
+use crate::records::{Records, texts};
 use crate::{AwsError, Context};
 
 /// What `AWS::ECS::ClusterCapacityProviderAssociations` keeps.

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{capacity, invalid, model, shape};
+use crate::records::{Record, RecordType, Records, WriteLock, page, tags_of, texts};
 use crate::service::Call;
-use crate::service::records::{Gate, Kept, Record, Records, page, tags_of, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const CLUSTERS: Records = Records("ecs.clusters");
 
 pub struct Cluster;
 
-impl Kept for Cluster {
+impl RecordType for Cluster {
     const TYPE: &'static str = "AWS::ECS::Cluster";
     const RECORDS: Records = CLUSTERS;
 
@@ -32,7 +32,7 @@ impl Kept for Cluster {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = record
             .text("ClusterName")
@@ -47,14 +47,14 @@ impl Kept for Cluster {
         Resource::new(&record.id).with("Arn", arn(cx, &record.id))
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         empty(cx, &record.id)
     }
 }
 
 pub struct CapacityProviders;
 
-impl Kept for CapacityProviders {
+impl RecordType for CapacityProviders {
     const TYPE: &'static str = "AWS::ECS::ClusterCapacityProviderAssociations";
     const RECORDS: Records = capacity::ASSOCIATIONS;
 
@@ -67,7 +67,7 @@ impl Kept for CapacityProviders {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = named(cx, record.text("Cluster").as_deref())?.id;
         Ok(record)
@@ -87,13 +87,13 @@ pub fn named(cx: &Context, name: Option<&str>) -> Result<Record, AwsError> {
 }
 
 pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let name = call.text("clusterName").unwrap_or_else(|| "default".into());
     if let Some(there) = CLUSTERS.get(cx, &name)? {
         return Ok(json!({"cluster": description(cx, &there)?}));
     }
-    let mut record = Record::bare(&name, json!({"ClusterName": name}));
+    let mut record = Record::from_properties(&name, json!({"ClusterName": name}));
     record.tags = tags_of(&call.input["tags"]);
     CLUSTERS.put(cx, &record)?;
     Ok(json!({"cluster": description(cx, &record)?}))
@@ -125,8 +125,8 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let record = named(cx, Some(&call.required("cluster")?))?;
     empty(cx, &record.id)?;
     let mut shown = description(cx, &record)?;

@@ -15,8 +15,9 @@ use time::{Duration, OffsetDateTime};
 use super::model::{self, Task};
 use super::shape::text;
 use super::task_definition;
+use crate::encryption;
+use crate::service::iam;
 use crate::service::sts::session::Session;
-use crate::service::{iam, seal};
 use crate::{AwsError, Context};
 
 /// Where the endpoint answers; the task's id is its last part.
@@ -39,7 +40,7 @@ pub fn variables(cx: &Context, task: &Task, definition: &Value) -> anyhow::Resul
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI".into(), url),
         (
             "AWS_CONTAINER_AUTHORIZATION_TOKEN".into(),
-            seal::stamp(cx, PURPOSE, &task.id)?,
+            encryption::mac(cx, PURPOSE, &task.id)?,
         ),
     ])
 }
@@ -60,7 +61,7 @@ pub async fn answer(
 }
 
 fn document(cx: &Context, id: &str, headers: &HeaderMap) -> Result<Value, AwsError> {
-    let expected = seal::stamp(cx, PURPOSE, id)?;
+    let expected = encryption::mac(cx, PURPOSE, id)?;
     let shown = headers
         .get(header::AUTHORIZATION)
         .map_or(&[][..], |value| value.as_bytes());

@@ -10,9 +10,9 @@ use super::launch;
 use super::live::Live;
 use super::model::{self, ContainerState, Status, Task, Wish};
 use super::{Ecs, names, task_definition};
-use crate::runtime::load_balancer::Balancers;
+use crate::records::now;
+use crate::runtime::load_balancer::LoadBalancers;
 use crate::runtime::task::process::Container;
-use crate::service::records::now;
 use crate::{AwsError, Context};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -54,7 +54,7 @@ pub fn begin(
         service: owner.map(|(service, _)| service.to_owned()),
         deployment: owner.map(|(_, deployment)| deployment.to_owned()),
         wish: wish.clone(),
-        address: cx.slice().task(n),
+        address: cx.loopback().task(n),
         last_status: Status::Provisioning,
         stopping: false,
         failed: false,
@@ -91,7 +91,7 @@ pub fn stop(cx: &Context, id: &str, code: &str, reason: &str, failed: bool) -> R
     task.stopped_reason = Some(reason.into());
     task.failed = failed;
     task.put(cx)?;
-    if let Some(driver) = cx.part::<Ecs>().drivers().get(id) {
+    if let Some(driver) = cx.extension::<Ecs>().drivers().get(id) {
         driver.cancel();
     }
     Ok(())
@@ -121,7 +121,7 @@ pub fn adopt(cx: &Context) -> anyhow::Result<()> {
 
 /// Ends every task because the endpoint stops. What services desire stays, so that a start brings them back.
 pub async fn end_all(cx: &Context) {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     {
         let _held = ecs.hold();
         for task in model::tasks(cx).unwrap_or_default().into_iter().filter(Task::is_live) {
@@ -141,13 +141,13 @@ pub async fn end_all(cx: &Context) {
 
 fn follow(cx: &Context, id: &str) {
     let token = CancellationToken::new();
-    cx.part::<Ecs>().drivers().insert(id.to_owned(), token.clone());
+    cx.extension::<Ecs>().drivers().insert(id.to_owned(), token.clone());
     let (cx, id) = (cx.clone(), id.to_owned());
     tokio::spawn(async move {
         if let Err(error) = live(&cx, &id, &token).await {
             tracing::error!(task.id = %id, %error, "a task could not be followed to its end");
         }
-        let ecs = cx.part::<Ecs>();
+        let ecs = cx.extension::<Ecs>();
         ecs.drivers().remove(&id);
         ecs.wake.notify_one();
     });
@@ -174,7 +174,7 @@ async fn live(cx: &Context, id: &str, token: &CancellationToken) -> Result<(), A
                 task.last_status = Status::Running;
                 task.started.get_or_insert_with(now);
             })?;
-            cx.part::<Ecs>().wake.notify_one();
+            cx.extension::<Ecs>().wake.notify_one();
             names::join(cx, &task, &definition).await;
             watch(cx, &task, &mut containers, token).await?
         }
@@ -240,7 +240,7 @@ async fn watch(cx: &Context, task: &Task, containers: &mut [Live], token: &Cance
         }
         for (n, live) in containers.iter_mut().enumerate() {
             live.pump(cx, false);
-            if let Some(outcome) = live.container.outcome() {
+            if let Some(outcome) = live.container.exit_status() {
                 let reason = outcome.reason.clone();
                 note_end(cx, task, &live.prepared.name, outcome)?;
                 if !live.prepared.essential {
@@ -285,7 +285,7 @@ async fn finish(cx: &Context, task: &Task, mut containers: Vec<Live>, end: End) 
         }
     })?;
     names::leave(cx, task).await;
-    if containers.iter().any(|c| c.container.outcome().is_none()) {
+    if containers.iter().any(|c| c.container.exit_status().is_none()) {
         drained(cx, task).await;
     }
     edit(cx, &task.id, |task| task.last_status = Status::Stopping)?;
@@ -294,13 +294,13 @@ async fn finish(cx: &Context, task: &Task, mut containers: Vec<Live>, end: End) 
         let known = containers.iter().any(|live| live.prepared.name == state.name);
         if let Some(supervisor) = state.supervisor.filter(|_| !known) {
             let folder = model::folder(cx, &task.id).join(&state.name);
-            let outcome = Container { folder, supervisor }.end(Duration::from_secs(10)).await;
+            let outcome = Container { folder, supervisor }.stop(Duration::from_secs(10)).await;
             note_end(cx, task, &state.name, outcome)?;
         }
     }
     let ends = containers
         .iter()
-        .map(|live| live.container.end(live.prepared.stop_timeout));
+        .map(|live| live.container.stop(live.prepared.stop_timeout));
     let outcomes = futures::future::join_all(ends).await;
     for (live, outcome) in containers.iter_mut().zip(outcomes) {
         live.pump(cx, true);
@@ -319,12 +319,12 @@ async fn finish(cx: &Context, task: &Task, mut containers: Vec<Live>, end: End) 
 
 /// Waits until no request is under way in this task any more.
 async fn drained(cx: &Context, task: &Task) {
-    let balancers = cx.part::<Balancers>();
+    let balancers = cx.extension::<LoadBalancers>();
     let here = || {
         task.wish
             .load_balancers
             .iter()
-            .filter_map(|b| balancers.group(&b.target_group))
+            .filter_map(|b| balancers.target_group(&b.target_group))
             .any(|group| {
                 group
                     .targets()
@@ -337,7 +337,7 @@ async fn drained(cx: &Context, task: &Task) {
     }
 }
 
-fn note_end(cx: &Context, task: &Task, name: &str, outcome: crate::runtime::task::Outcome) -> Result<(), AwsError> {
+fn note_end(cx: &Context, task: &Task, name: &str, outcome: crate::runtime::task::ExitStatus) -> Result<(), AwsError> {
     edit(cx, &task.id, |task| {
         if let Some(state) = task.containers.iter_mut().find(|c| c.name == name) {
             state.status = Status::Stopped;
@@ -350,7 +350,7 @@ fn note_end(cx: &Context, task: &Task, name: &str, outcome: crate::runtime::task
 }
 
 pub(super) fn edit(cx: &Context, id: &str, change: impl FnOnce(&mut Task)) -> Result<(), AwsError> {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     let _held = ecs.hold();
     if let Some(mut task) = model::task(cx, id)? {
         change(&mut task);

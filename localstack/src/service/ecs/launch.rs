@@ -13,9 +13,9 @@ use super::model::{self, Task};
 use super::secrets;
 use super::shape::{flag, list, text, whole};
 use crate::Context;
-use crate::runtime::authority::Authority;
+use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::runtime::task::process::{self, Container};
-use crate::runtime::task::{self, order::Command};
+use crate::runtime::task::{self, launch_request::Command};
 use crate::service::{ecr, logs};
 
 /// A container as it is to be run; also what its health check needs later.
@@ -150,16 +150,16 @@ impl Prepared {
 /// image's own authorities and the endpoint's, which stands for the public one that vouches for AWS's names.
 fn show_authorities(cx: &Context, rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
-    let databases = Authority::of_databases(cx.state_dir()).certificate()?;
-    fs::write(folder.join(task::OF_DATABASES.shown), databases)?;
-    let public = Authority::of_public_names(cx.state_dir()).certificate()?;
-    for bundle in &task::OF_THE_SYSTEM {
-        let theirs = rootfs.join(bundle.path);
-        if task::is_file_itself(&theirs) {
+    let databases = CertificateAuthority::for_databases(cx.state_dir()).certificate_pem()?;
+    fs::write(folder.join(task::RDS_CA_BUNDLE.file), databases)?;
+    let public = CertificateAuthority::for_public_names(cx.state_dir()).certificate_pem()?;
+    for bundle in &task::SYSTEM_CA_BUNDLES {
+        let theirs = rootfs.join(bundle.image_path);
+        if task::is_regular_file(&theirs) {
             let mut all = fs::read(&theirs).with_context(|| format!("cannot read {}", theirs.display()))?;
             all.push(b'\n');
             all.extend_from_slice(public.as_bytes());
-            fs::write(folder.join(bundle.shown), all)?;
+            fs::write(folder.join(bundle.file), all)?;
         }
     }
     Ok(())

@@ -10,11 +10,11 @@ use super::Ecs;
 use super::drive::edit;
 use super::launch::Prepared;
 use super::model::{self, Task};
-use crate::runtime::task::order::Command;
+use crate::records::now;
+use crate::runtime::task::launch_request::Command;
 use crate::runtime::task::output::Output;
 use crate::runtime::task::process::Container;
 use crate::service::logs;
-use crate::service::records::now;
 use crate::{AwsError, Context};
 
 /// A container of this task that was started.
@@ -83,7 +83,7 @@ impl Live {
                 ..prepared.command
             };
             let well = container
-                .succeeds(&prepared.rootfs, command, check.timeout)
+                .exec_succeeds(&prepared.rootfs, command, check.timeout)
                 .await
                 .unwrap_or(false);
             let _ = said.send((n, well)).await;
@@ -130,7 +130,7 @@ impl Live {
                     state.health = verdict.into();
                 }
             })?;
-            cx.part::<Ecs>().wake.notify_one();
+            cx.extension::<Ecs>().wake.notify_one();
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::service::records::kept;
+use crate::records::record_type;
 use crate::service::{Call, Service};
 use crate::{AwsError, Context, ResourceType};
 
@@ -67,8 +67,8 @@ impl Service for EcsService {
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
-            kept::<cluster::Cluster>(),
-            kept::<cluster::CapacityProviders>(),
+            record_type::<cluster::Cluster>(),
+            record_type::<cluster::CapacityProviders>(),
             Arc::new(task_definition::TaskDefinition),
             Arc::new(service_type::ServiceType),
         ]

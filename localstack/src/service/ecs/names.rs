@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::model::{self, Service, Status, Task};
 use super::task_definition;
+use crate::records::now;
 use crate::runtime::discovery;
 use crate::service::ec2::reach;
 use crate::service::logs;
-use crate::service::records::now;
 use crate::service::servicediscovery::{self, Name};
 use crate::{AwsError, Context};
 
@@ -62,7 +62,7 @@ pub async fn leave(cx: &Context, task: &Task) {
         let input = json!({"ServiceId": id, "InstanceId": task.id});
         let _ = cx.call("servicediscovery", "DeregisterInstance", input).await;
     }
-    let written = cx.part::<Written>();
+    let written = cx.extension::<Written>();
     written.hosts.lock().expect("no panic holds this lock").remove(&task.id);
 }
 
@@ -79,7 +79,7 @@ pub fn refresh(cx: &Context) -> Result<(), AwsError> {
     let names = servicediscovery::names(cx)?;
     let services = model::services(cx)?;
     let tasks: Vec<Task> = model::tasks(cx)?.into_iter().filter(Task::is_live).collect();
-    let mut wanted: BTreeMap<Ipv4Addr, discovery::Wanted> = BTreeMap::new();
+    let mut wanted: BTreeMap<Ipv4Addr, discovery::DiscoveryEntry> = BTreeMap::new();
     for name in &names {
         let mut ports: Vec<u16> = name.instances.iter().filter_map(|i| i.port).collect();
         for service in behind(name, &services) {
@@ -103,14 +103,14 @@ pub fn refresh(cx: &Context) -> Result<(), AwsError> {
             .map(IpAddr::V4);
         wanted.insert(
             name.address,
-            discovery::Wanted {
+            discovery::DiscoveryEntry {
                 ports,
                 backends: backends.collect(),
             },
         );
     }
     discovery::apply(cx, wanted);
-    let written = cx.part::<Written>();
+    let written = cx.extension::<Written>();
     for task in tasks.iter().filter(|t| t.last_status == Status::Running) {
         let text = hosts(cx, task, &names, &services)?;
         if written.hosts.lock().expect("no panic holds this lock").get(&task.id) == Some(&text) {
@@ -199,7 +199,7 @@ fn reaches(cx: &Context, from: &[String], to: &[String], port: u16) -> Result<()
 
 fn tell(cx: &Context, task: &Task, fqdn: &str, rule: &str) {
     let who = task.service.clone().unwrap_or_else(|| task.id.clone());
-    let written = cx.part::<Written>();
+    let written = cx.extension::<Written>();
     let before = written
         .told
         .lock()

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::model::{self, Deployment, Rollout, Service, Status, Task, Wish};
 use super::plan::{self, Seen};
 use super::{Ecs, drive, names, task_definition};
-use crate::runtime::load_balancer::Balancers;
-use crate::service::records::now;
+use crate::records::now;
+use crate::runtime::load_balancer::LoadBalancers;
 use crate::{AwsError, Context};
 
 /// Stopped tasks are shown for an hour, as on AWS.
@@ -16,7 +16,7 @@ const REMEMBERED: i64 = 3_600_000;
 const FAILURE_SHOWN: i64 = 30_000;
 
 pub async fn run(cx: Context) {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     loop {
         tokio::select! {
             () = cx.shutdown().cancelled() => return,
@@ -30,7 +30,7 @@ pub async fn run(cx: Context) {
 }
 
 fn round(cx: &Context) -> Result<(), AwsError> {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     {
         let _held = ecs.hold();
         let tasks = model::tasks(cx)?;
@@ -287,7 +287,7 @@ fn sick(cx: &Context, service: &Service, task: &Task) -> Result<Option<String>, 
 
 /// The state of a task as a target; none when the target group is gone.
 fn target_state(cx: &Context, task: &Task, balancer: &model::LoadBalancer) -> Option<(&'static str, Option<String>)> {
-    let group = cx.part::<Balancers>().group(&balancer.target_group)?;
+    let group = cx.extension::<LoadBalancers>().target_group(&balancer.target_group)?;
     let address = std::net::SocketAddr::from((task.address, balancer.port));
     match group.targets().iter().find(|t| t.address == address) {
         Some(target) => Some((target.health().state, target.health().description)),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::model::{self, Rollout, Service};
 use super::shape::{members, text};
 use super::{Ecs, services};
-use crate::service::records::tags_of;
+use crate::records::tags_of;
 use crate::{Context, Desired, Failure, Resource, ResourceType, Schema};
 
 /// How long CloudFormation waits for a service to stabilise.
@@ -69,7 +69,7 @@ impl ResourceType for ServiceType {
         let input = input(desired)?;
         let name = text(&input, "serviceName").map_or_else(|| desired.generated_name(255), str::to_owned);
         let made = services::make(cx, &name, &input, |service| keep(service, desired))?;
-        desired.initiated.tell(&made.arn);
+        desired.initiated.report(&made.arn);
         let deployment = made.deployments.first().map(|d| d.id.clone()).unwrap_or_default();
         if let Err(failure) = stable(cx, &made, &deployment, &desired.cancel).await {
             remove(cx, &made.cluster, &made.name).await?;
@@ -228,7 +228,7 @@ async fn remove(cx: &Context, cluster: &str, name: &str) -> Result<(), Failure> 
         _ => {}
     }
     while model::service(cx, cluster, name)?.is_some_and(|s| s.status != "INACTIVE") {
-        cx.part::<Ecs>().wake.notify_one();
+        cx.extension::<Ecs>().wake.notify_one();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::model::{self, Deployment, Service, Status, Task, Wish};
 use super::{Ecs, capacity, cluster, invalid, scheduler, shape, tag_list, wish};
+use crate::records::{now, page, seconds, tags_of};
 use crate::service::Call;
-use crate::service::records::{now, page, seconds, tags_of};
 use crate::{AwsError, Context};
 
 pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -16,7 +16,7 @@ pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// Checks and keeps a new service; the scheduler does the rest.
 pub fn make(cx: &Context, name: &str, input: &Value, adjust: impl FnOnce(&mut Service)) -> Result<Service, AwsError> {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     let _held = ecs.hold();
     let cluster = cluster::named(cx, shape::text(input, "cluster"))?.id;
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) || name.is_empty() || name.len() > 255 {
@@ -61,7 +61,7 @@ pub fn change(
     input: &Value,
     adjust: impl FnOnce(&mut Service),
 ) -> Result<(Service, Option<String>), AwsError> {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     let _held = ecs.hold();
     let mut service = active(cx, cluster, name)?;
     let wish = wish::read(cx, input, Some(&service.wish))?;
@@ -106,7 +106,7 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// Begins to take a service down.
 pub fn retire(cx: &Context, cluster: &str, name: &str, force: bool) -> Result<Service, AwsError> {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     let _held = ecs.hold();
     let mut service = active(cx, cluster, name)?;
     if service.desired > 0 && !force {

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::shape::{list, members, text};
 use super::{Ecs, invalid};
+use crate::records::{now, page, seconds, tags_of};
 use crate::service::Call;
-use crate::service::records::{now, page, seconds, tags_of};
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
 
 const DEFINITIONS: &str = "ecs.task-definitions";
@@ -62,7 +62,7 @@ impl ResourceType for TaskDefinition {
     }
 
     async fn update(&self, cx: &Context, arn: &str, _previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
-        let ecs = cx.part::<Ecs>();
+        let ecs = cx.extension::<Ecs>();
         let _held = ecs.hold();
         let mut record = named(cx, arn)?;
         record["tags"] = tag_list(desired);
@@ -132,7 +132,7 @@ pub fn register_call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// Checks and keeps a new revision; gives it in the API's form.
 fn register(cx: &Context, input: &Value, desired: &Desired) -> Result<Value, AwsError> {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     let _held = ecs.hold();
     let family = text(input, "family")
         .ok_or_else(|| invalid("Family should not be null or empty."))?
@@ -235,7 +235,7 @@ fn checked(container: &Value) -> Result<Value, AwsError> {
 }
 
 pub fn deregister(cx: &Context, name: &str) -> Result<Value, AwsError> {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     let _held = ecs.hold();
     let mut record = named(cx, name)?;
     record["status"] = "INACTIVE".into();

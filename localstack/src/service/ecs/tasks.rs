@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::model::{self, Task};
 use super::{Ecs, capacity, cluster, drive, invalid, shape, tag_list, task_definition, wish};
+use crate::records::{page, seconds, tags_of};
 use crate::service::Call;
-use crate::service::records::{page, seconds, tags_of};
 use crate::{AwsError, Context};
 
 pub fn run(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     let _held = ecs.hold();
     let cluster = cluster::named(cx, call.text("cluster").as_deref())?.id;
     let wish = wish::read(cx, &call.input, None)?;
@@ -31,7 +31,7 @@ pub fn run(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn stop(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let ecs = cx.part::<Ecs>();
+    let ecs = cx.extension::<Ecs>();
     let _held = ecs.hold();
     let cluster = cluster::named(cx, call.text("cluster").as_deref())?.id;
     let task = named(cx, &cluster, &call.required("task")?)?;

@@ -8,8 +8,8 @@ use super::rule::RULES;
 use super::target_group::{self, TARGET_GROUPS};
 use super::wanted::users_of;
 use super::{text, tls, whole};
+use crate::records::{Record, iso, texts};
 use crate::service::Call;
-use crate::service::records::{Record, iso, texts};
 use crate::{AwsError, Context};
 
 /// What AWS has where nothing is said ("Load balancer attributes", "Target group attributes").
@@ -44,7 +44,7 @@ pub fn load_balancers(cx: &Context, call: &Call) -> Result<Value, AwsError> {
                 .collect();
             json!({
                 "LoadBalancerArn": r.id, "DNSName": "localhost", "CanonicalHostedZoneId": ZONE,
-                "CreatedTime": iso(r.created), "LoadBalancerName": r.fact("Name"),
+                "CreatedTime": iso(r.created), "LoadBalancerName": r.computed("Name"),
                 "Scheme": r.text("Scheme").unwrap_or_else(|| "internet-facing".into()), "State": {"Code": "active"},
                 "Type": "application", "AvailabilityZones": zones, "IpAddressType": "ipv4",
                 "SecurityGroups": texts(r.properties.get("SecurityGroups")),
@@ -84,7 +84,7 @@ pub fn target_group(cx: &Context, r: &Record) -> Result<Value, AwsError> {
         .and_then(|m| text(m, "HttpCode"))
         .unwrap_or_else(|| "200".into());
     Ok(json!({
-        "TargetGroupArn": r.id, "TargetGroupName": r.fact("Name"), "Protocol": "HTTP", "Port": whole(r, "Port"),
+        "TargetGroupArn": r.id, "TargetGroupName": r.computed("Name"), "Protocol": "HTTP", "Port": whole(r, "Port"),
         "VpcId": r.text("VpcId"), "HealthCheckProtocol": "HTTP", "HealthCheckEnabled": true,
         "HealthCheckPort": or("HealthCheckPort", "traffic-port"), "HealthCheckPath": or("HealthCheckPath", "/"),
         "HealthCheckIntervalSeconds": number("HealthCheckIntervalSeconds", 30),
@@ -188,7 +188,7 @@ fn chosen(all: Vec<Record>, call: &Call, arns: &str, code: &str, what: &str) -> 
     if arns.is_empty() && names.is_empty() {
         return Ok(all);
     }
-    let is = |r: &Record, wanted: &String| r.id == *wanted || r.fact("Name").as_ref() == Some(wanted);
+    let is = |r: &Record, wanted: &String| r.id == *wanted || r.computed("Name").as_ref() == Some(wanted);
     if let Some(missing) = arns
         .iter()
         .chain(&names)

@@ -2,14 +2,14 @@
 
 use super::rule::{RULES, checked_actions};
 use super::{load_balancer, refused, suffix, tls, whole};
-use crate::service::records::{Kept, Record, Records};
+use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const LISTENERS: Records = Records("elbv2.listeners");
 
 pub struct Listener;
 
-impl Kept for Listener {
+impl RecordType for Listener {
     const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::Listener";
     const RECORDS: Records = LISTENERS;
 
@@ -34,15 +34,15 @@ impl Kept for Listener {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let balancer = load_balancer::named(cx, &record.text("LoadBalancerArn").unwrap_or_default())?;
-        record.facts.insert(
+        record.computed.insert(
             "Declared".into(),
             format!("{}/{}", desired.stack_id, desired.logical_id).into(),
         );
         checked(cx, &record)?;
-        let full = balancer.fact("FullName").unwrap_or_default();
+        let full = balancer.computed("FullName").unwrap_or_default();
         record.id = cx.arn("elasticloadbalancing", &format!("listener/{full}/{}", suffix()));
         Ok(record)
     }
@@ -51,11 +51,11 @@ impl Kept for Listener {
         Resource::new(&record.id).with("ListenerArn", record.id.clone())
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         checked(cx, record)
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         for rule in RULES.list(cx)?.into_iter().filter(|r| r.has("ListenerArn", &record.id)) {
             RULES.delete(cx, &rule.id)?;
         }
@@ -82,9 +82,9 @@ pub fn checked(cx: &Context, record: &Record) -> Result<(), AwsError> {
     tls::of(record, true)?;
     let others = LISTENERS.list(cx)?;
     // One that replaces another, declared in the same place, takes its port over.
-    let clash = others
-        .iter()
-        .find(|r| r.id != record.id && self::port(r) == Some(port) && r.fact("Declared") != record.fact("Declared"));
+    let clash = others.iter().find(|r| {
+        r.id != record.id && self::port(r) == Some(port) && r.computed("Declared") != record.computed("Declared")
+    });
     if let Some(other) = clash {
         let words = format!(
             "Port {port} is in use by the listener {}: all load balancers of the embedded endpoint share the ports of \

@@ -1,7 +1,7 @@
 //! Load balancers. A load balancer here is its listeners; its DNS name is `localhost`.
 
 use super::{refused, suffix};
-use crate::service::records::{Kept, Record, Records, texts};
+use crate::records::{Record, RecordType, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const LOAD_BALANCERS: Records = Records("elbv2.load-balancers");
@@ -10,7 +10,7 @@ pub const ZONE: &str = "Z35SXDOTRQ7X7K";
 
 pub struct LoadBalancer;
 
-impl Kept for LoadBalancer {
+impl RecordType for LoadBalancer {
     const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
     const RECORDS: Records = LOAD_BALANCERS;
 
@@ -44,7 +44,7 @@ impl Kept for LoadBalancer {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         if let Some(kind) = record.text("Type").filter(|t| t != "application") {
             return Err(refused(format!(
@@ -58,7 +58,7 @@ impl Kept for LoadBalancer {
             )));
         }
         if LOAD_BALANCERS
-            .find(cx, |r| r.fact("Name").as_ref() == Some(&name))?
+            .find(cx, |r| r.computed("Name").as_ref() == Some(&name))?
             .is_some()
         {
             let words = format!("A load balancer with the same name '{name}' exists, but with different settings");
@@ -77,8 +77,8 @@ impl Kept for LoadBalancer {
         }
         let full = format!("app/{name}/{}", suffix());
         record.id = cx.arn("elasticloadbalancing", &format!("loadbalancer/{full}"));
-        record.facts.insert("Name".into(), name.into());
-        record.facts.insert("FullName".into(), full.into());
+        record.computed.insert("Name".into(), name.into());
+        record.computed.insert("FullName".into(), full.into());
         Ok(record)
     }
 
@@ -92,12 +92,12 @@ impl Kept for LoadBalancer {
             .with("DNSName", "localhost")
             .with("CanonicalHostedZoneID", ZONE)
             .with("LoadBalancerArn", record.id.clone())
-            .with("LoadBalancerFullName", record.fact("FullName").unwrap_or_default())
-            .with("LoadBalancerName", record.fact("Name").unwrap_or_default())
+            .with("LoadBalancerFullName", record.computed("FullName").unwrap_or_default())
+            .with("LoadBalancerName", record.computed("Name").unwrap_or_default())
             .with("SecurityGroups", groups)
     }
 
-    fn remove(_cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(_cx: &Context, record: &Record) -> Result<(), AwsError> {
         match super::attribute(record, "LoadBalancerAttributes", "deletion_protection.enabled").as_deref() {
             Some("true") => Err(AwsError::new(
                 "OperationNotPermitted",

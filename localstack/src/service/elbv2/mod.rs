@@ -19,8 +19,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::records::{Record, record_type, scalar};
 use crate::runtime;
-use crate::service::records::{Record, kept, scalar};
 use crate::service::{Call, Service};
 use crate::{AwsError, Context, ResourceType};
 
@@ -38,10 +38,10 @@ impl Service for Elb {
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
-            kept::<load_balancer::LoadBalancer>(),
-            applied::applied(kept::<target_group::TargetGroup>()),
-            applied::applied(kept::<listener::Listener>()),
-            applied::applied(kept::<rule::ListenerRule>()),
+            record_type::<load_balancer::LoadBalancer>(),
+            applied::applied(record_type::<target_group::TargetGroup>()),
+            applied::applied(record_type::<listener::Listener>()),
+            applied::applied(record_type::<rule::ListenerRule>()),
         ]
     }
 

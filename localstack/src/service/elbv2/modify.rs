@@ -7,8 +7,8 @@ use super::load_balancer::{self, LOAD_BALANCERS};
 use super::rule::{self, RULES};
 use super::target_group::{self, TARGET_GROUPS};
 use super::{describe, text, wanted};
+use crate::records::{Record, WriteLock};
 use crate::service::Call;
-use crate::service::records::{Gate, Record};
 use crate::{AwsError, Context};
 
 pub fn target_group(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -42,8 +42,8 @@ pub fn rule(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn attributes(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError> {
     let arn = call.required(&format!("{kind}Arn"))?;
     {
-        let part = cx.part::<Gate>();
-        let _held = part.hold();
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
         let balancer = kind == "LoadBalancer";
         let mut record = if balancer {
             load_balancer::named(cx, &arn)?

@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::{listener, refused, suffix, target_group, text, whole};
+use crate::records::{Record, RecordType, Records, texts};
 use crate::runtime::load_balancer as runtime;
-use crate::service::records::{Kept, Record, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const RULES: Records = Records("elbv2.rules");
 
 pub struct ListenerRule;
 
-impl Kept for ListenerRule {
+impl RecordType for ListenerRule {
     const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::ListenerRule";
     const RECORDS: Records = RULES;
 
@@ -27,7 +27,7 @@ impl Kept for ListenerRule {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let listener = listener::named(cx, &record.text("ListenerArn").unwrap_or_default())?;
         checked(cx, &record)?;
@@ -45,7 +45,7 @@ impl Kept for ListenerRule {
             .with("IsDefault", false)
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         checked(cx, record)
     }
 }
@@ -121,7 +121,7 @@ pub fn action(actions: Option<&Value>) -> Result<runtime::Action, AwsError> {
                 status: if of("StatusCode", "") == "HTTP_302" { 302 } else { 301 },
             })
         }
-        Some("fixed-response") => Ok(runtime::Action::Fixed {
+        Some("fixed-response") => Ok(runtime::Action::FixedResponse {
             status: of("FixedResponseConfig", "StatusCode")
                 .and_then(|c| c.parse().ok())
                 .unwrap_or(200),

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::wanted::{forwards_to, users_of};
 use super::{refused, suffix, text};
-use crate::service::records::{Kept, Record, Records};
+use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const TARGET_GROUPS: Records = Records("elbv2.target-groups");
 
 pub struct TargetGroup;
 
-impl Kept for TargetGroup {
+impl RecordType for TargetGroup {
     const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::TargetGroup";
     const RECORDS: Records = TARGET_GROUPS;
 
@@ -57,7 +57,7 @@ impl Kept for TargetGroup {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         for (property, only) in [
             ("Protocol", "HTTP"),
@@ -78,7 +78,7 @@ impl Kept for TargetGroup {
             )));
         }
         if TARGET_GROUPS
-            .find(cx, |r| r.fact("Name").as_ref() == Some(&name))?
+            .find(cx, |r| r.computed("Name").as_ref() == Some(&name))?
             .is_some()
         {
             let words = format!("A target group with the same name '{name}' exists, but with different settings");
@@ -86,10 +86,10 @@ impl Kept for TargetGroup {
         }
         let full = format!("targetgroup/{name}/{}", suffix());
         record.id = cx.arn("elasticloadbalancing", &full);
-        record.facts.insert("Name".into(), name.into());
-        record.facts.insert("FullName".into(), full.into());
+        record.computed.insert("Name".into(), name.into());
+        record.computed.insert("FullName".into(), full.into());
         let targets = record.properties.get("Targets").cloned().unwrap_or_else(|| json!([]));
-        record.facts.insert("Targets".into(), targets);
+        record.computed.insert("Targets".into(), targets);
         Ok(record)
     }
 
@@ -97,12 +97,12 @@ impl Kept for TargetGroup {
         let users = users_of(cx, &record.id).unwrap_or_default();
         Resource::new(&record.id)
             .with("TargetGroupArn", record.id.clone())
-            .with("TargetGroupFullName", record.fact("FullName").unwrap_or_default())
-            .with("TargetGroupName", record.fact("Name").unwrap_or_default())
+            .with("TargetGroupFullName", record.computed("FullName").unwrap_or_default())
+            .with("TargetGroupName", record.computed("Name").unwrap_or_default())
             .with("LoadBalancerArns", users)
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let used = |r: &Record| forwards_to(r).contains(&record.id);
         if super::listener::LISTENERS.find(cx, used)?.is_some() || super::rule::RULES.find(cx, used)?.is_some() {
             let words = format!(
@@ -125,7 +125,7 @@ pub fn named(cx: &Context, arn: &str) -> Result<Record, AwsError> {
 pub fn targets(record: &Record) -> Vec<(String, u16)> {
     let port = super::whole(record, "Port").and_then(|p| u16::try_from(p).ok());
     let list = record
-        .facts
+        .computed
         .get("Targets")
         .and_then(Value::as_array)
         .cloned()

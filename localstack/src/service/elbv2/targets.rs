@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::target_group::{self, TARGET_GROUPS};
 use super::wanted::{self, users_of};
 use super::{refused, text, whole};
-use crate::runtime::load_balancer::Balancers;
+use crate::records::{Record, WriteLock};
+use crate::runtime::load_balancer::LoadBalancers;
 use crate::service::Call;
-use crate::service::records::{Gate, Record};
 use crate::{AwsError, Context};
 
 pub fn register(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -24,8 +24,8 @@ pub fn deregister(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 fn change(cx: &Context, call: &Call, each: impl Fn(&mut Vec<(String, u16)>, (String, u16))) -> Result<Value, AwsError> {
     {
-        let part = cx.part::<Gate>();
-        let _held = part.hold();
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
         let mut record = target_group::named(cx, &call.required("TargetGroupArn")?)?;
         let mut all = target_group::targets(&record);
         for target in given(&record, call)? {
@@ -35,7 +35,7 @@ fn change(cx: &Context, call: &Call, each: impl Fn(&mut Vec<(String, u16)>, (Str
             .into_iter()
             .map(|(id, port)| json!({"Id": id, "Port": port}))
             .collect();
-        record.facts.insert("Targets".into(), kept.into());
+        record.computed.insert("Targets".into(), kept.into());
         TARGET_GROUPS.put(cx, &record)?;
     }
     wanted::apply(cx)?;
@@ -63,7 +63,7 @@ pub fn health(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let record = target_group::named(cx, &call.required("TargetGroupArn")?)?;
     let only = given(&record, call)?;
     let used = !users_of(cx, &record.id)?.is_empty();
-    let group = cx.part::<Balancers>().group(&record.id);
+    let group = cx.extension::<LoadBalancers>().target_group(&record.id);
     let mut shown = Vec::new();
     for target in group.map(|g| g.targets()).unwrap_or_default() {
         let (id, port) = (target.address.ip().to_string(), target.address.port());

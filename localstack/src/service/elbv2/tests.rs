@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::runtime::authority::Authority;
+use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::service::Call;
 use crate::service::testing::{context_with, create, desired};
 use crate::{Context, Failure};
@@ -67,7 +67,7 @@ async fn https_is_served_to_whoever_trusts_the_endpoints_authority_and_to_nobody
     )
     .await
     .expect("a listener");
-    let authority = trusting(&Authority::of_public_names(cx.state_dir()).path());
+    let authority = trusting(&CertificateAuthority::for_public_names(cx.state_dir()).path());
     for host in ["localhost", "127.0.0.1"] {
         let url = format!("https://{host}:{port}/x");
         let answer = curl(&["--cacert", &authority, &url]).await.expect("an answer");
@@ -100,7 +100,7 @@ async fn a_policy_says_which_versions_are_spoken_and_the_listener_may_change_it(
     let made = create(&cx, LISTENER, "Listener", newest.clone())
         .await
         .expect("a listener");
-    let authority = trusting(&Authority::of_public_names(cx.state_dir()).path());
+    let authority = trusting(&CertificateAuthority::for_public_names(cx.state_dir()).path());
     let url = format!("https://localhost:{port}/");
     let older = ["--cacert", &authority, "--tls-max", "1.2", &url];
     // 35: "A TLS/SSL connect error"

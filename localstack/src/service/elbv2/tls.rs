@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{refused, text};
 use crate::AwsError;
+use crate::records::Record;
 use crate::runtime::load_balancer::{Tls, Versions};
-use crate::service::records::Record;
 
 /// What the API and CloudFormation take where no policy is named (AWS::ElasticLoadBalancingV2::Listener, `SslPolicy`).
 const USUAL_POLICY: &str = "ELBSecurityPolicy-2016-08";

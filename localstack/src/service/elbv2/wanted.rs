@@ -8,21 +8,23 @@ use super::load_balancer::LOAD_BALANCERS;
 use super::rule::{self, RULES};
 use super::target_group::{self, TARGET_GROUPS};
 use super::{attribute, text, tls, whole};
-use crate::runtime::load_balancer::{self as runtime, Action, ListenerRules, Rule, Settings, Wanted, WantedGroup};
-use crate::service::records::Record;
+use crate::records::Record;
+use crate::runtime::load_balancer::{
+    self as runtime, Action, ListenerConfig, ProxyConfig, Rule, TargetGroupConfig, TargetGroupSettings,
+};
 use crate::{AwsError, Context};
 
 /// Brings the running proxy in line with the records.
 pub fn apply(cx: &Context) -> Result<(), AwsError> {
-    let mut wanted = Wanted::default();
+    let mut config = ProxyConfig::default();
     for record in TARGET_GROUPS.list(cx)? {
         let targets = target_group::targets(&record);
         let addresses = targets
             .iter()
             .filter_map(|(id, port)| Some(SocketAddr::new(id.parse().ok()?, *port)));
-        wanted.groups.insert(
+        config.target_groups.insert(
             record.id.clone(),
-            WantedGroup {
+            TargetGroupConfig {
                 settings: settings(&record),
                 targets: addresses.collect(),
             },
@@ -52,14 +54,14 @@ pub fn apply(cx: &Context) -> Result<(), AwsError> {
         let said = |key: &str| attribute(balancer.as_ref()?, "LoadBalancerAttributes", key);
         let idle = said("idle_timeout.timeout_seconds").and_then(|s| s.parse().ok());
         let http2 = said("routing.http2.enabled").as_deref() != Some("false");
-        let serves = ListenerRules {
+        let serves = ListenerConfig {
             rules,
             idle_timeout: Duration::from_secs(idle.unwrap_or(60)),
             tls: tls::of(&record, http2)?,
         };
-        wanted.listeners.insert(port, serves);
+        config.listeners.insert(port, serves);
     }
-    runtime::apply(cx, wanted)
+    runtime::apply(cx, config)
 }
 
 /// The target groups that a listener or a rule forwards to.
@@ -94,7 +96,7 @@ pub fn users_of(cx: &Context, group: &str) -> Result<Vec<String>, AwsError> {
     Ok(found)
 }
 
-fn settings(record: &Record) -> Settings {
+fn settings(record: &Record) -> TargetGroupSettings {
     let seconds = |property: &str, default: i64| {
         Duration::from_secs(whole(record, property).unwrap_or(default).clamp(1, 300) as u64)
     };
@@ -114,7 +116,7 @@ fn settings(record: &Record) -> Settings {
         Some((low.trim().parse().ok()?, high.trim().parse().ok()?))
     };
     let delay = attribute(record, "TargetGroupAttributes", "deregistration_delay.timeout_seconds");
-    Settings {
+    TargetGroupSettings {
         path: record.text("HealthCheckPath").unwrap_or_else(|| "/".into()),
         port: whole(record, "HealthCheckPort").and_then(|p| u16::try_from(p).ok()),
         interval: seconds("HealthCheckIntervalSeconds", 30),

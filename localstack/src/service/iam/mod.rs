@@ -10,8 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use crate::records::record_type;
 use crate::service::Call;
-use crate::service::records::kept;
 use crate::{AwsError, Context, ResourceType, Service};
 
 pub use role::{key_id, with_arn};
@@ -30,10 +30,10 @@ impl Service for Iam {
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
-            kept::<role::Role>(),
-            kept::<role::ServiceLinkedRole>(),
-            kept::<policy::Policy>(),
-            kept::<policy::ManagedPolicy>(),
+            record_type::<role::Role>(),
+            record_type::<role::ServiceLinkedRole>(),
+            record_type::<policy::Policy>(),
+            record_type::<policy::ManagedPolicy>(),
         ]
     }
 

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::role::{self, ROLES};
 use super::{document, exists, missing};
+use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
-use crate::service::records::{Kept, Record, Records, iso, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 const POLICIES: Records = Records("iam.policies");
@@ -13,7 +13,7 @@ const MANAGED: Records = Records("iam.managed-policies");
 
 pub struct Policy;
 
-impl Kept for Policy {
+impl RecordType for Policy {
     const TYPE: &'static str = "AWS::IAM::Policy";
     const RECORDS: Records = POLICIES;
 
@@ -27,7 +27,7 @@ impl Kept for Policy {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let record = Record::new(desired.generated_name(128), desired);
         check(cx, &record)?;
         Ok(record)
@@ -37,14 +37,14 @@ impl Kept for Policy {
         Resource::new(&record.id).with("Id", record.id.clone())
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check(cx, record)
     }
 }
 
 pub struct ManagedPolicy;
 
-impl Kept for ManagedPolicy {
+impl RecordType for ManagedPolicy {
     const TYPE: &'static str = "AWS::IAM::ManagedPolicy";
     const RECORDS: Records = MANAGED;
 
@@ -67,7 +67,7 @@ impl Kept for ManagedPolicy {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let name = record
             .text("ManagedPolicyName")
@@ -77,8 +77,8 @@ impl Kept for ManagedPolicy {
         if MANAGED.get(cx, &record.id)?.is_some() {
             return Err(exists("A policy", &name));
         }
-        record.facts.insert("Name".into(), name.into());
-        record.facts.insert("PolicyId".into(), role::id("ANPA").into());
+        record.computed.insert("Name".into(), name.into());
+        record.computed.insert("PolicyId".into(), role::id("ANPA").into());
         check(cx, &record)?;
         Ok(record)
     }
@@ -86,12 +86,12 @@ impl Kept for ManagedPolicy {
     fn resource(_cx: &Context, record: &Record) -> Resource {
         Resource::new(&record.id)
             .with("PolicyArn", record.id.clone())
-            .with("PolicyId", record.fact("PolicyId").unwrap_or_default())
+            .with("PolicyId", record.computed("PolicyId").unwrap_or_default())
             .with("CreateDate", iso(record.created))
             .with("DefaultVersionId", "v1")
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check(cx, record)
     }
 }
@@ -191,7 +191,7 @@ pub fn list(cx: &Context) -> Result<Value, AwsError> {
 
 fn description(policy: &Record) -> Value {
     json!({
-        "PolicyName": policy.fact("Name"), "PolicyId": policy.fact("PolicyId"), "Arn": policy.id,
+        "PolicyName": policy.computed("Name"), "PolicyId": policy.computed("PolicyId"), "Arn": policy.id,
         "Path": policy.text("Path").unwrap_or_else(|| "/".into()), "DefaultVersionId": "v1",
         "AttachmentCount": texts(policy.properties.get("Roles")).len(), "IsAttachable": true,
         "CreateDate": iso(policy.created), "UpdateDate": iso(policy.created), "Tags": policy.tag_list(),

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{document, exists, missing, policy};
+use crate::records::{Record, RecordType, Records, iso};
 use crate::service::Call;
-use crate::service::records::{Kept, Record, Records, iso};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const ROLES: Records = Records("iam.roles");
 
 pub struct Role;
 
-impl Kept for Role {
+impl RecordType for Role {
     const TYPE: &'static str = "AWS::IAM::Role";
     const RECORDS: Records = ROLES;
 
@@ -35,12 +35,12 @@ impl Kept for Role {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let name = record.text("RoleName").unwrap_or_else(|| desired.generated_name(64));
         record.id = named(cx, name)?;
         record.properties.insert("RoleName".into(), record.id.clone().into());
-        record.facts.insert("RoleId".into(), id("AROA").into());
+        record.computed.insert("RoleId".into(), id("AROA").into());
         check(&record)?;
         Ok(record)
     }
@@ -48,10 +48,10 @@ impl Kept for Role {
     fn resource(cx: &Context, record: &Record) -> Resource {
         Resource::new(&record.id)
             .with("Arn", arn(cx, record))
-            .with("RoleId", record.fact("RoleId").unwrap_or_default())
+            .with("RoleId", record.computed("RoleId").unwrap_or_default())
     }
 
-    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         record
             .properties
             .entry("RoleName")
@@ -59,7 +59,7 @@ impl Kept for Role {
         check(record)
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         match policy::attached_to(cx, &record.id)?.first() {
             Some(policy) => Err(AwsError::new(
                 "DeleteConflict",
@@ -72,7 +72,7 @@ impl Kept for Role {
 
 pub struct ServiceLinkedRole;
 
-impl Kept for ServiceLinkedRole {
+impl RecordType for ServiceLinkedRole {
     const TYPE: &'static str = "AWS::IAM::ServiceLinkedRole";
     const RECORDS: Records = ROLES;
 
@@ -85,7 +85,7 @@ impl Kept for ServiceLinkedRole {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let required = || AwsError::validation("AWSServiceName is required.");
         let service = record.text("AWSServiceName").ok_or_else(required)?;
@@ -101,9 +101,9 @@ impl Kept for ServiceLinkedRole {
             .map(|suffix| format!("_{suffix}"))
             .unwrap_or_default();
         record.id = named(cx, format!("AWSServiceRoleFor{stem}{suffix}"))?;
-        record.facts.insert("RoleId".into(), id("AROA").into());
+        record.computed.insert("RoleId".into(), id("AROA").into());
         record
-            .facts
+            .computed
             .insert("Path".into(), format!("/aws-service-role/{service}/").into());
         Ok(record)
     }
@@ -180,7 +180,9 @@ fn check(record: &Record) -> Result<(), AwsError> {
 }
 
 fn path(role: &Record) -> String {
-    role.text("Path").or(role.fact("Path")).unwrap_or_else(|| "/".into())
+    role.text("Path")
+        .or(role.computed("Path"))
+        .unwrap_or_else(|| "/".into())
 }
 
 fn arn(cx: &Context, role: &Record) -> String {
@@ -193,7 +195,7 @@ fn description(cx: &Context, role: &Record) -> Value {
         .and_then(|seconds| seconds.parse::<i64>().ok())
         .unwrap_or(3600);
     json!({
-        "RoleName": role.id, "RoleId": role.fact("RoleId"), "Arn": arn(cx, role), "Path": path(role),
+        "RoleName": role.id, "RoleId": role.computed("RoleId"), "Arn": arn(cx, role), "Path": path(role),
         "CreateDate": iso(role.created), "Description": role.text("Description").unwrap_or_default(),
         "AssumeRolePolicyDocument": document::encoded(role.properties.get("AssumeRolePolicyDocument")),
         "MaxSessionDuration": longest, "Tags": role.tag_list(),

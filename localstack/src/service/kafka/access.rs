@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 
 use super::lifecycle;
 use super::token;
-use crate::runtime::authority::Authority;
-use crate::runtime::broker::door::{self, Door};
-use crate::runtime::broker::{Guarded, Listeners, Server};
-use crate::service::records::{Record, scalar, texts};
+use crate::records::{Record, scalar, texts};
+use crate::runtime::broker::sasl_proxy::{self, SaslProxy};
+use crate::runtime::broker::{Listeners, ProxiedListener, Server};
+use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::service::sts::session::Session;
 use crate::service::{ecs, iam};
 use crate::{AwsError, Context};
@@ -22,17 +22,17 @@ const PLAINTEXT: u16 = 9092;
 const IAM: u16 = 9098;
 /// Ports that no client is told of: the broker's own where plaintext is off, and its listener behind the door.
 const HIDDEN: u16 = 9095;
-const INSIDE: u16 = 9097;
+const INTERNAL: u16 = 9097;
 
 const CONNECT: &str = "kafka-cluster:Connect";
 
-/// The doors that are open, by the cluster's ARN.
+/// The proxies that are open, by the cluster's ARN.
 #[derive(Default)]
-struct Doors(Mutex<HashMap<String, Open>>);
+struct SaslProxies(Mutex<HashMap<String, Open>>);
 
 struct Open {
-    guarded: Guarded,
-    _door: Door,
+    proxied: ProxiedListener,
+    _proxy: SaslProxy,
 }
 
 /// Where the broker of a cluster listens. Without IAM it takes anybody, whatever the template says of encryption.
@@ -40,11 +40,11 @@ pub fn listeners(record: &Record) -> Listeners {
     let iam = is_on(record, "/Sasl/Iam/Enabled");
     let open = !iam || (is_on(record, "/Unauthenticated/Enabled") && in_transit(record) != "TLS");
     Listeners {
-        own: if open { PLAINTEXT } else { HIDDEN },
-        open,
-        guarded: iam.then_some(Guarded {
-            inside: INSIDE,
-            outside: IAM,
+        plaintext: if open { PLAINTEXT } else { HIDDEN },
+        plaintext_advertised: open,
+        proxied: iam.then_some(ProxiedListener {
+            internal: INTERNAL,
+            advertised: IAM,
         }),
     }
 }
@@ -74,33 +74,33 @@ fn in_transit(record: &Record) -> String {
 ///
 /// # Errors
 /// When the door's port is taken.
-pub fn keep_door(cx: &Context, arn: &str, server: &Server) -> Result<(), AwsError> {
-    let doors = cx.part::<Doors>();
-    let mut doors = doors.0.lock().expect("no panic holds this lock");
-    let Some(guarded) = server.guarded() else {
-        doors.remove(arn);
+pub fn ensure_sasl_proxy(cx: &Context, arn: &str, server: &Server) -> Result<(), AwsError> {
+    let proxies = cx.extension::<SaslProxies>();
+    let mut proxies = proxies.0.lock().expect("no panic holds this lock");
+    let Some(proxied) = server.proxied_listener() else {
+        proxies.remove(arn);
         return Ok(());
     };
-    if doors.get(arn).is_some_and(|open| open.guarded == guarded) {
+    if proxies.get(arn).is_some_and(|open| open.proxied == proxied) {
         return Ok(());
     }
-    doors.remove(arn);
+    proxies.remove(arn);
     let at = |port: u16| SocketAddr::from((server.settings.address, port));
     let (asking, cluster) = (cx.clone(), arn.to_owned());
-    let door = door::open(
-        at(guarded.outside),
-        at(guarded.inside),
-        &Authority::of_public_names(cx.state_dir()),
-        Arc::new(move |token| admit(&asking, &cluster, token)),
+    let proxy = sasl_proxy::start(
+        at(proxied.advertised),
+        at(proxied.internal),
+        &CertificateAuthority::for_public_names(cx.state_dir()),
+        Arc::new(move |token| admit(&asking, &cluster, token).map_err(Into::into)),
         cx.shutdown().child_token(),
     )?;
-    doors.insert(arn.to_owned(), Open { guarded, _door: door });
+    proxies.insert(arn.to_owned(), Open { proxied, _proxy: proxy });
     Ok(())
 }
 
-pub fn close_door(cx: &Context, arn: &str) {
-    let doors = cx.part::<Doors>();
-    doors.0.lock().expect("no panic holds this lock").remove(arn);
+pub fn stop_sasl_proxy(cx: &Context, arn: &str) {
+    let proxies = cx.extension::<SaslProxies>();
+    proxies.0.lock().expect("no panic holds this lock").remove(arn);
 }
 
 /// The token is right, its role may connect, and security groups let its task come here. What the role may do with
@@ -122,13 +122,13 @@ mod tests {
     use super::*;
 
     fn ports(authentication: Value, transit: &str) -> (bool, u16, bool) {
-        let record = Record::bare(
+        let record = Record::from_properties(
             "c",
             json!({"ClientAuthentication": authentication,
                    "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": transit}}}),
         );
         let found = listeners(&record);
-        (found.open, found.own, found.guarded.is_some())
+        (found.plaintext_advertised, found.plaintext, found.proxied.is_some())
     }
 
     #[test]
@@ -140,6 +140,6 @@ mod tests {
         assert_eq!(ports(iam.clone(), "TLS_PLAINTEXT"), (false, 9095, true));
         assert_eq!(ports(Value::Null, "TLS"), (true, 9092, false));
         let bare = json!({"ClientAuthentication": iam, "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": "PLAINTEXT"}}});
-        assert!(check(&Record::bare("c", bare)).is_err());
+        assert!(check(&Record::from_properties("c", bare)).is_err());
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::lifecycle::{self, CLUSTERS};
-use crate::service::records::Record;
+use crate::records::Record;
 use crate::{Context, Desired, Failure, Resource, ResourceType, Schema};
 
 pub struct Cluster;
@@ -58,7 +58,7 @@ impl ResourceType for Cluster {
 
     async fn update(&self, cx: &Context, id: &str, _previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
         let mut record = lifecycle::find(cx, id)?;
-        record.take(desired);
+        record.set_desired(desired);
         lifecycle::check(&record)?;
         lifecycle::change(cx, &record).await?;
         Ok(resource(&record))

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::lifecycle::{self, CLUSTERS, STATE};
 use super::records::{Configuration, revision};
-use crate::service::records::{Kept, Record, iso, page};
+use crate::records::{Record, RecordType, iso, page};
 use crate::{AwsError, Call, Context};
 
 /// The two generations of the API show a cluster in two ways.
@@ -37,11 +37,11 @@ pub fn bootstrap(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let server = lifecycle::server(cx, &asked(cx, call)?)?;
     let (address, listeners) = (server.settings.address, server.settings.listeners);
     let mut answer = json!({});
-    if listeners.open {
-        answer["bootstrapBrokerString"] = format!("{address}:{}", listeners.own).into();
+    if listeners.plaintext_advertised {
+        answer["bootstrapBrokerString"] = format!("{address}:{}", listeners.plaintext).into();
     }
-    if let Some(guarded) = server.guarded() {
-        answer["bootstrapBrokerStringSaslIam"] = format!("{address}:{}", guarded.outside).into();
+    if let Some(proxied) = server.proxied_listener() {
+        answer["bootstrapBrokerStringSaslIam"] = format!("{address}:{}", proxied.advertised).into();
     }
     Ok(answer)
 }
@@ -140,7 +140,7 @@ fn show(record: &Record, shape: Shape) -> Value {
         "clusterName": record.text("ClusterName"),
         "creationTime": iso(record.created),
         "currentVersion": lifecycle::VERSION,
-        "state": record.fact(STATE),
+        "state": record.computed(STATE),
         "tags": record.tags,
     });
     let brokers: u32 = record

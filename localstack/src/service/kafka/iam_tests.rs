@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use super::lifecycle;
 use super::token::tests::signed;
-use crate::runtime::authority::Authority;
+use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::service::sts::session::Session;
 use crate::service::testing::{context_on, create, desired};
 use crate::{Call, Context, Service};
@@ -76,7 +76,9 @@ impl Role {
             .set("auto.offset.reset", "earliest")
             .set(
                 "ssl.ca.pem",
-                Authority::of_public_names(cx.state_dir()).certificate().unwrap(),
+                CertificateAuthority::for_public_names(cx.state_dir())
+                    .certificate_pem()
+                    .unwrap(),
             );
         config
     }

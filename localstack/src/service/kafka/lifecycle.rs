@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::access;
 use super::topic::TOPICS;
+use crate::records::{Record, Records};
 use crate::runtime::broker::{Server, Settings};
-use crate::service::records::{Record, Records};
 use crate::{AwsError, Context, Desired};
 
 pub const CLUSTERS: Records = Records("kafka.clusters");
@@ -43,7 +43,7 @@ pub fn check(record: &Record) -> Result<(), AwsError> {
         .properties
         .get("BrokerNodeGroupInfo")
         .and_then(|info| info.get("ClientSubnets"));
-    let subnets = crate::service::records::texts(subnets).len();
+    let subnets = crate::records::texts(subnets).len();
     let brokers: usize = record
         .text("NumberOfBrokerNodes")
         .and_then(|n| n.parse().ok())
@@ -70,9 +70,9 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
         () = desired.cancel.cancelled() => Err(AwsError::new("Cancelled", "Resource creation cancelled")),
     };
     let opened = started.and_then(|broker| {
-        record.facts.insert("broker".into(), broker.into());
-        record.facts.insert(STATE.into(), ACTIVE.into());
-        access::keep_door(cx, &record.id, &self::server(cx, &record)?)
+        record.computed.insert("broker".into(), broker.into());
+        record.computed.insert(STATE.into(), ACTIVE.into());
+        access::ensure_sasl_proxy(cx, &record.id, &self::server(cx, &record)?)
     });
     match opened {
         Ok(()) => {
@@ -90,33 +90,33 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
 
 async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
     let name = record.text("ClusterName").unwrap_or_default();
-    let part = cx.part::<Deciding>();
+    let part = cx.extension::<Deciding>();
     let _held = part.0.lock().await;
     let others = CLUSTERS.list(cx)?;
     if others.iter().any(|other| other.has("ClusterName", &name)) {
         let words = format!("A cluster with the name {name} already exists.");
         return Err(AwsError::new("ConflictException", words).with_status(409));
     }
-    let taken: Vec<String> = others.iter().filter_map(|other| other.fact("address")).collect();
+    let taken: Vec<String> = others.iter().filter_map(|other| other.computed("address")).collect();
     let address = (1..=254)
-        .map(|n| cx.slice().broker(n).to_string())
+        .map(|n| cx.loopback().broker(n).to_string())
         .find(|address| !taken.contains(address));
     let address =
         address.ok_or_else(|| AwsError::new("BadRequestException", "There is no address left for a broker."))?;
     let id = Uuid::new_v4();
     record.id = cx.arn("kafka", &format!("cluster/{name}/{id}-1"));
-    record.facts.insert("uuid".into(), id.to_string().into());
+    record.computed.insert("uuid".into(), id.to_string().into());
     record
-        .facts
+        .computed
         .insert("cluster_id".into(), URL_SAFE_NO_PAD.encode(id.as_bytes()).into());
-    record.facts.insert("address".into(), address.into());
-    record.facts.insert(STATE.into(), "CREATING".into());
+    record.computed.insert("address".into(), address.into());
+    record.computed.insert(STATE.into(), "CREATING".into());
     CLUSTERS.put(cx, record)
 }
 
 /// The broker behind a cluster.
 pub fn server(cx: &Context, record: &Record) -> Result<Server, AwsError> {
-    let fact = |name: &str| record.fact(name).unwrap_or_default();
+    let fact = |name: &str| record.computed(name).unwrap_or_default();
     let address = fact("address").parse();
     let address = address.map_err(|_| AwsError::internal(format!("the record of {} is broken", record.id)))?;
     let settings = Settings {
@@ -126,7 +126,7 @@ pub fn server(cx: &Context, record: &Record) -> Result<Server, AwsError> {
         cluster_id: fact("cluster_id"),
     };
     // The data belongs to the program that wrote it.
-    let broker = record.facts.get("broker").and_then(Value::as_str).map(str::to_owned);
+    let broker = record.computed.get("broker").and_then(Value::as_str).map(str::to_owned);
     Ok(Server {
         settings,
         broker: broker.or_else(|| cx.config().broker.clone()),
@@ -135,31 +135,31 @@ pub fn server(cx: &Context, record: &Record) -> Result<Server, AwsError> {
 
 /// Gives an active cluster other settings; the broker starts anew when it has to listen elsewhere.
 pub async fn change(cx: &Context, record: &Record) -> Result<(), AwsError> {
-    let part = cx.part::<Deciding>();
+    let part = cx.extension::<Deciding>();
     let _held = part.0.lock().await;
     let wanted = server(cx, record)?;
     if !wanted.is_current() {
-        access::close_door(cx, &record.id);
+        access::stop_sasl_proxy(cx, &record.id);
         wanted.stop().await;
         wanted.start().await?;
     }
-    access::keep_door(cx, &record.id, &wanted)?;
+    access::ensure_sasl_proxy(cx, &record.id, &wanted)?;
     CLUSTERS.put(cx, record)
 }
 
 /// Ends the broker and removes its data; a cluster that is not there is fine.
 pub async fn delete(cx: &Context, arn: &str) -> Result<(), AwsError> {
     {
-        let part = cx.part::<Deciding>();
+        let part = cx.extension::<Deciding>();
         let _held = part.0.lock().await;
         let Some(mut record) = CLUSTERS.get(cx, arn)? else {
             return Ok(());
         };
-        record.facts.insert(STATE.into(), "DELETING".into());
+        record.computed.insert(STATE.into(), "DELETING".into());
         CLUSTERS.put(cx, &record)?;
     }
     let record = find(cx, arn)?;
-    access::close_door(cx, arn);
+    access::stop_sasl_proxy(cx, arn);
     server(cx, &record)?.destroy().await?;
     for topic in TOPICS.list(cx)? {
         if topic.has("ClusterArn", arn) {
@@ -174,7 +174,7 @@ pub async fn delete(cx: &Context, arn: &str) -> Result<(), AwsError> {
 pub async fn resume(cx: &Context) -> anyhow::Result<()> {
     for record in CLUSTERS.list(cx)? {
         // The endpoint died while it made or removed this one; the stack that wanted it does the same again.
-        if record.fact(STATE).as_deref() != Some(ACTIVE) {
+        if record.computed(STATE).as_deref() != Some(ACTIVE) {
             delete(cx, &record.id).await?;
         }
     }
@@ -188,7 +188,7 @@ pub async fn resume(cx: &Context) -> anyhow::Result<()> {
                 () = sleep(WATCH_EVERY) => {}
             }
             for record in CLUSTERS.list(&cx).unwrap_or_default() {
-                let part = cx.part::<Deciding>();
+                let part = cx.extension::<Deciding>();
                 let _held = part.0.lock().await;
                 revive(&cx, &record.id).await;
             }
@@ -202,7 +202,7 @@ async fn revive(cx: &Context, arn: &str) {
     let Ok(Some(record)) = CLUSTERS.get(cx, arn) else {
         return;
     };
-    if record.fact(STATE).as_deref() != Some(ACTIVE) || cx.shutdown().is_cancelled() {
+    if record.computed(STATE).as_deref() != Some(ACTIVE) || cx.shutdown().is_cancelled() {
         return;
     }
     let Ok(server) = server(cx, &record) else { return };
@@ -213,14 +213,14 @@ async fn revive(cx: &Context, arn: &str) {
             tracing::error!(cluster = %arn, error = format!("{error:#}"), "the broker of a cluster does not start");
         }
     }
-    if let Err(error) = access::keep_door(cx, arn, &server) {
+    if let Err(error) = access::ensure_sasl_proxy(cx, arn, &server) {
         tracing::error!(cluster = %arn, %error, "the door of a cluster does not open");
     }
 }
 
 /// Ends every broker; the data stays.
 pub async fn suspend(cx: &Context) {
-    let part = cx.part::<Deciding>();
+    let part = cx.extension::<Deciding>();
     let _held = part.0.lock().await;
     let servers: Vec<Server> = CLUSTERS
         .list(cx)

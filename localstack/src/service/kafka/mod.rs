@@ -17,7 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::service::records::kept;
+use crate::records::record_type;
 use crate::{AwsError, Call, Context, ResourceType, Route, Service};
 
 pub fn service() -> Arc<dyn Service> {
@@ -90,8 +90,8 @@ impl Service for Kafka {
             Arc::new(cluster::Cluster),
             Arc::new(cluster::Serverless),
             Arc::new(topic::TopicType),
-            kept::<records::Configuration>(),
-            kept::<records::ClusterPolicy>(),
+            record_type::<records::Configuration>(),
+            record_type::<records::ClusterPolicy>(),
         ]
     }
 

@@ -3,12 +3,12 @@
 use uuid::Uuid;
 
 use super::lifecycle;
-use crate::service::records::{Kept, Record, Records, iso};
+use crate::records::{Record, RecordType, Records, iso};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct Configuration;
 
-impl Kept for Configuration {
+impl RecordType for Configuration {
     const TYPE: &'static str = "AWS::MSK::Configuration";
     const RECORDS: Records = Records("kafka.configurations");
 
@@ -33,7 +33,7 @@ impl Kept for Configuration {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let name = record.text("Name").unwrap_or_default();
         if Self::RECORDS.find(cx, |other| other.has("Name", &name))?.is_some() {
@@ -41,7 +41,7 @@ impl Kept for Configuration {
             return Err(AwsError::new("ConflictException", words).with_status(409));
         }
         record.id = cx.arn("kafka", &format!("configuration/{name}/{}-1", Uuid::new_v4()));
-        record.facts.insert("revision".into(), 1.into());
+        record.computed.insert("revision".into(), 1.into());
         Ok(record)
     }
 
@@ -56,22 +56,22 @@ impl Kept for Configuration {
             .with("LatestRevision.Revision", revision(record))
     }
 
-    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
-        record.facts.insert("revision".into(), (revision(record) + 1).into());
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        record.computed.insert("revision".into(), (revision(record) + 1).into());
         Ok(())
     }
 }
 
 pub fn revision(record: &Record) -> i64 {
     record
-        .fact("revision")
+        .computed("revision")
         .and_then(|revision| revision.parse().ok())
         .unwrap_or(1)
 }
 
 pub struct ClusterPolicy;
 
-impl Kept for ClusterPolicy {
+impl RecordType for ClusterPolicy {
     const TYPE: &'static str = "AWS::MSK::ClusterPolicy";
     const RECORDS: Records = Records("kafka.policies");
 
@@ -85,7 +85,7 @@ impl Kept for ClusterPolicy {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = lifecycle::find(cx, &record.text("ClusterArn").unwrap_or_default())?.id;
         Ok(record)

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::lifecycle;
+use crate::records::{Record, Records, scalar};
 use crate::runtime::broker::Client;
-use crate::service::records::{Record, Records, scalar};
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
 
 pub const TOPICS: Records = Records("kafka.topics");
@@ -64,7 +64,7 @@ impl ResourceType for TopicType {
             return Err(Failure::new(format!("The topic {id} does not exist")));
         };
         let (had, had_configs) = (partitions(&record)?, configs(&record)?);
-        record.take(desired);
+        record.set_desired(desired);
         let (want, want_configs) = (partitions(&record)?, configs(&record)?);
         let name = record.text("TopicName").unwrap_or_default();
         let (_, client) = broker(cx, &record)?;
@@ -116,7 +116,7 @@ impl ResourceType for TopicType {
         let Some(topic) = client.topics(Some(&[&name])).await?.into_iter().next() else {
             return Ok(None);
         };
-        let mut live = record.live();
+        let mut live = record.template_properties();
         live["PartitionCount"] = json!(topic.partitions);
         Ok(Some(live))
     }
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn configs_are_lines_or_json_and_ask_for_one_replica_in_sync_at_most() {
         let read = |text: &str| {
-            let record = Record::bare("t", json!({"Configs": STANDARD.encode(text)}));
+            let record = Record::from_properties("t", json!({"Configs": STANDARD.encode(text)}));
             configs(&record).map(|configs| configs.into_iter().collect::<Vec<_>>())
         };
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());

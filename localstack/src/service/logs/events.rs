@@ -12,8 +12,8 @@ use super::file::{Event, Files, StreamFile};
 use super::group::{self, GROUPS, horizon, with_token};
 use super::pattern::Pattern;
 use super::{invalid, missing, stream};
+use crate::records::{WriteLock, now};
 use crate::service::Call;
-use crate::service::records::{Gate, now};
 use crate::{AwsError, Context};
 
 /// An answer holds at most this many bytes of messages, as AWS's do.
@@ -26,8 +26,8 @@ pub fn append(cx: &Context, group: &str, stream: &str, events: &[(i64, String)])
         return Err(missing("group"));
     }
     if !stream::exists(cx, group, stream)? {
-        let part = cx.part::<Gate>();
-        let _held = part.hold();
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
         stream::add(cx, group, stream)?;
     }
     with(cx, group, stream, |file| file.append(events, now()))
@@ -223,7 +223,7 @@ fn places(call: &Call) -> Result<BTreeMap<String, u64>, AwsError> {
 }
 
 /// The times asked for; `endTime` is exclusive here, and the group's retention is kept.
-fn span(call: &Call, group: &crate::service::records::Record) -> (i64, i64) {
+fn span(call: &Call, group: &crate::records::Record) -> (i64, i64) {
     let start = call.integer("startTime").unwrap_or(i64::MIN);
     // GetLogEvents leaves out events at endTime, FilterLogEvents leaves out those after it.
     let inclusive = i64::from(call.operation == "FilterLogEvents");
@@ -250,7 +250,7 @@ fn with<T>(
     stream: &str,
     work: impl FnOnce(&mut StreamFile) -> anyhow::Result<T>,
 ) -> Result<T, AwsError> {
-    let file = cx.part::<Files>().of(cx, group, stream)?;
+    let file = cx.extension::<Files>().of(cx, group, stream)?;
     let mut file = file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     Ok(work(&mut file)?)
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{file, invalid, metric_filter, missing, stream};
+use crate::records::{Record, RecordType, Records, WriteLock, page, tags_of, texts};
 use crate::service::Call;
-use crate::service::records::{Gate, Kept, Record, Records, page, tags_of, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const GROUPS: Records = Records("logs.groups");
@@ -16,7 +16,7 @@ const PERIODS: [i64; 22] = [
 
 pub struct LogGroup;
 
-impl Kept for LogGroup {
+impl RecordType for LogGroup {
     const TYPE: &'static str = "AWS::Logs::LogGroup";
     const RECORDS: Records = GROUPS;
 
@@ -36,7 +36,7 @@ impl Kept for LogGroup {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = record
             .text("LogGroupName")
@@ -53,7 +53,7 @@ impl Kept for LogGroup {
         Resource::new(&record.id).with("Arn", arn(cx, &record.id) + ":*")
     }
 
-    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         record
             .properties
             .entry("LogGroupName")
@@ -61,7 +61,7 @@ impl Kept for LogGroup {
         period(record).map(drop)
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         metric_filter::forget_group(cx, &record.id)?;
         stream::forget_group(cx, &record.id)
     }
@@ -85,23 +85,23 @@ pub fn horizon(group: &Record) -> Option<i64> {
         .parse::<i64>()
         .ok()
         .filter(|days| *days > 0)?;
-    Some(crate::service::records::now() - days * 86_400_000)
+    Some(crate::records::now() - days * 86_400_000)
 }
 
 pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let name = call.required("logGroupName")?;
     new_name(cx, &name)?;
-    let mut record = Record::bare(&name, json!({"LogGroupName": name}));
+    let mut record = Record::from_properties(&name, json!({"LogGroupName": name}));
     record.tags = tags_of(&call.input["tags"]);
     GROUPS.put(cx, &record)?;
     Ok(json!({}))
 }
 
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let group = named(cx, call)?;
     metric_filter::forget_group(cx, &group.id)?;
     stream::forget_group(cx, &group.id)?;
@@ -121,8 +121,8 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn retain(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let mut group = named(cx, call)?;
     match call.operation.as_str() {
         "PutRetentionPolicy" => {
@@ -139,8 +139,8 @@ pub fn retain(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let mut group = GROUPS
         .get(cx, of_arn(&call.required("resourceArn")?))?
         .ok_or_else(|| missing("group"))?;

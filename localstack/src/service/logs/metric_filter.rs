@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use super::group::GROUPS;
 use super::pattern::Pattern;
 use super::{invalid, missing};
+use crate::records::{Record, RecordType, Records, page, texts};
 use crate::service::Call;
-use crate::service::records::{Kept, Record, Records, page, texts};
 use crate::{AwsError, Context, Desired, Schema};
 
 const FILTERS: Records = Records("logs.metric-filters");
 
 pub struct MetricFilter;
 
-impl Kept for MetricFilter {
+impl RecordType for MetricFilter {
     const TYPE: &'static str = "AWS::Logs::MetricFilter";
     const RECORDS: Records = FILTERS;
 
@@ -34,7 +34,7 @@ impl Kept for MetricFilter {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let group = record.text("LogGroupName").unwrap_or_default();
         if GROUPS.get(cx, &group)?.is_none() {
@@ -45,7 +45,7 @@ impl Kept for MetricFilter {
         Ok(record)
     }
 
-    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check(record)
     }
 }

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 pub use events::append;
 pub(crate) use pattern::glob;
 
+use crate::records::record_type;
 use crate::service::Call;
-use crate::service::records::kept;
 use crate::{AwsError, Context, ResourceType, Service};
 
 pub fn service() -> Arc<dyn Service> {
@@ -32,7 +32,10 @@ impl Service for Logs {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![kept::<group::LogGroup>(), kept::<metric_filter::MetricFilter>()]
+        vec![
+            record_type::<group::LogGroup>(),
+            record_type::<metric_filter::MetricFilter>(),
+        ]
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {

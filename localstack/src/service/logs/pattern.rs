@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::invalid;
 use crate::AwsError;
-use crate::service::records::scalar;
+use crate::records::scalar;
 
 /// What an event's message must hold.
 pub enum Pattern {

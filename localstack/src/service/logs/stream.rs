@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::file::Files;
 use super::group::{self, with_token};
 use super::{invalid, missing};
+use crate::records::{WriteLock, now, page};
 use crate::service::Call;
-use crate::service::records::{Gate, now, page};
 use crate::{AwsError, Context};
 
 /// A stream of a group; its events are in its file.
@@ -41,8 +41,8 @@ pub fn add(cx: &Context, group: &str, stream: &str) -> Result<(), AwsError> {
 }
 
 pub fn create(cx: &Context, call: &Call) -> Result<(), AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let group = group::named(cx, call)?;
     let stream = call.required("logStreamName")?;
     if exists(cx, &group.id, &stream)? {
@@ -60,7 +60,7 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if !cx.store().delete(&collection(&group.id), &stream)? {
         return Err(missing("stream"));
     }
-    cx.part::<Files>().forget(cx, &group.id, Some(&stream))?;
+    cx.extension::<Files>().forget(cx, &group.id, Some(&stream))?;
     Ok(json!({}))
 }
 
@@ -68,7 +68,7 @@ pub fn forget_group(cx: &Context, group: &str) -> Result<(), AwsError> {
     for stream in names(cx, group)? {
         cx.store().delete(&collection(group), &stream)?;
     }
-    Ok(cx.part::<Files>().forget(cx, group, None)?)
+    Ok(cx.extension::<Files>().forget(cx, group, None)?)
 }
 
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -95,7 +95,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn description(cx: &Context, group: &str, name: &str, stream: &Stream) -> Result<Value, AwsError> {
-    let file = cx.part::<Files>().of(cx, group, name)?;
+    let file = cx.extension::<Files>().of(cx, group, name)?;
     let file = file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let mut answer = json!({
         "logStreamName": name, "creationTime": stream.created, "storedBytes": 0,

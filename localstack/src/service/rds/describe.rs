@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::groups::{ParameterGroup, SubnetGroup};
 use super::lifecycle::{self, INSTANCES};
 use super::snapshot::SNAPSHOTS;
-use crate::runtime::postgres::Install;
-use crate::service::records::{Kept, Record, iso, page, texts};
+use crate::records::{Record, RecordType, iso, page, texts};
+use crate::runtime::postgres::Installation;
 use crate::{AwsError, Call, Context};
 
 pub async fn instances(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -33,9 +33,9 @@ pub async fn instances(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 /// One instance, with what the template gave and what RDS says by default.
 pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
     let text = |name: &str, default: &str| lifecycle::setting(record, name).unwrap_or_else(|| default.to_owned());
-    let fact = |name: &str| record.fact(name).unwrap_or_default();
+    let fact = |name: &str| record.computed(name).unwrap_or_default();
     let flag = |name: &str| record.has(name, "true");
-    let version = Install::find()
+    let version = Installation::find()
         .map(|install| install.version)
         .unwrap_or_else(|_| text("EngineVersion", "15"));
     let groups: Vec<Value> = texts(record.properties.get("VPCSecurityGroups"))
@@ -77,7 +77,7 @@ pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
         let group = json!({"DBParameterGroupName": name, "ParameterApplyStatus": "in-sync"});
         shown["DBParameterGroups"] = json!([group]);
     }
-    if let Some(secret) = record.fact("secret") {
+    if let Some(secret) = record.computed("secret") {
         shown["MasterUserSecret"] = json!({"SecretArn": secret, "SecretStatus": "active"});
     }
     if let Some(name) = record.text("DBSubnetGroupName")
@@ -174,7 +174,7 @@ pub fn engine_versions(call: &Call) -> Result<Value, AwsError> {
     if call.text("Engine").is_some_and(|engine| engine != "postgres") {
         return Ok(json!({"DBEngineVersions": []}));
     }
-    let install = Install::find()?;
+    let install = Installation::find()?;
     Ok(json!({"DBEngineVersions": [{
         "Engine": "postgres",
         "EngineVersion": install.version,

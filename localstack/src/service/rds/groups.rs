@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
+use crate::records::{Record, RecordType, Records, texts};
 use crate::runtime::postgres::Parameters;
 use crate::service::rds::lifecycle::{self, INSTANCES};
-use crate::service::records::{Kept, Record, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct SubnetGroup;
 
-impl Kept for SubnetGroup {
+impl RecordType for SubnetGroup {
     const TYPE: &'static str = "AWS::RDS::DBSubnetGroup";
     const RECORDS: Records = Records("rds.subnet-groups");
 
@@ -23,7 +23,7 @@ impl Kept for SubnetGroup {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let name = named(desired, "DBSubnetGroupName", 255);
         if Self::RECORDS.get(cx, &name)?.is_some() {
             let words = format!("The DB subnet group '{name}' already exists.");
@@ -39,7 +39,7 @@ impl Kept for SubnetGroup {
         Ok(Record::new(name, desired))
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         match INSTANCES.find(cx, |instance| instance.has("DBSubnetGroupName", &record.id))? {
             Some(user) => Err(AwsError::new(
                 "InvalidDBSubnetGroupStateFault",
@@ -56,7 +56,7 @@ impl Kept for SubnetGroup {
 /// Its parameters become settings of the servers that name it, as far as this machine can follow.
 pub struct ParameterGroup;
 
-impl Kept for ParameterGroup {
+impl RecordType for ParameterGroup {
     const TYPE: &'static str = "AWS::RDS::DBParameterGroup";
     const RECORDS: Records = Records("rds.parameter-groups");
 
@@ -70,7 +70,7 @@ impl Kept for ParameterGroup {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let name = named(desired, "DBParameterGroupName", 255);
         if Self::RECORDS.get(cx, &name)?.is_some() {
             let words = format!("Parameter group {name} already exists");
@@ -95,12 +95,12 @@ impl Kept for ParameterGroup {
         Resource::new(&record.id).with("DBParameterGroupName", record.id.as_str())
     }
 
-    fn changed(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check(record)?;
         lifecycle::reload(cx, record)
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         match INSTANCES.find(cx, |instance| instance.has("DBParameterGroupName", &record.id))? {
             Some(user) => Err(AwsError::new(
                 "InvalidDBParameterGroupState",
@@ -122,7 +122,7 @@ pub fn parameters(group: &Record) -> Parameters {
 /// Refuses, in CloudFormation's words, what RDS does not know.
 fn check(group: &Record) -> Result<(), AwsError> {
     let family = group.text("Family").unwrap_or_default();
-    match parameters(group).refused(family.trim_start_matches("postgres")) {
+    match parameters(group).first_rejected(family.trim_start_matches("postgres")) {
         Some(name) => Err(AwsError::new(
             "InvalidParameterValue",
             format!("Invalid / Unmodifiable / Unsupported DB Parameter: {name}"),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::lifecycle::{self, INSTANCES};
-use crate::service::records::Record;
+use crate::records::Record;
 use crate::{Context, Desired, Failure, Resource, ResourceType, Schema};
 
 pub struct Instance;
@@ -98,7 +98,7 @@ impl ResourceType for Instance {
 
     async fn update(&self, cx: &Context, id: &str, previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
         let mut record = lifecycle::find(cx, id)?;
-        record.take(desired);
+        record.set_desired(desired);
         let password = record.properties.shift_remove("MasterUserPassword");
         let password = password.as_ref().and_then(Value::as_str);
         if let Some(password) = password
@@ -118,11 +118,11 @@ impl ResourceType for Instance {
         Ok(lifecycle::delete(cx, id, None).await?)
     }
 
-    fn keeps_snapshots(&self) -> bool {
+    fn supports_snapshots(&self) -> bool {
         true
     }
 
-    async fn delete_but_snapshot(&self, cx: &Context, id: &str, _: &Value, name: &str) -> Result<(), Failure> {
+    async fn delete_with_snapshot(&self, cx: &Context, id: &str, _: &Value, name: &str) -> Result<(), Failure> {
         if INSTANCES.get(cx, id)?.is_none() {
             return Ok(());
         }
@@ -130,19 +130,19 @@ impl ResourceType for Instance {
     }
 
     async fn read(&self, cx: &Context, id: &str) -> Result<Option<Value>, Failure> {
-        Ok(INSTANCES.get(cx, id)?.map(|record| record.live()))
+        Ok(INSTANCES.get(cx, id)?.map(|record| record.template_properties()))
     }
 }
 
 fn resource(cx: &Context, record: &Record) -> Resource {
-    let fact = |name: &str| record.fact(name).unwrap_or_default();
+    let fact = |name: &str| record.computed(name).unwrap_or_default();
     let made = Resource::new(&record.id)
         .with("DBInstanceArn", lifecycle::arn(cx, &record.id))
         .with("DbiResourceId", fact("resource_id"))
         .with("Endpoint.Address", fact("address"))
         .with("Endpoint.Port", fact("port"))
         .with("Endpoint.HostedZoneId", "Z2R2ITUGPM61AM");
-    match record.fact("secret") {
+    match record.computed("secret") {
         Some(secret) => made.with("MasterUserSecret.SecretArn", secret),
         None => made,
     }

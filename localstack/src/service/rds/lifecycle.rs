@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::groups::{self, ParameterGroup, SubnetGroup};
 use super::{rules, snapshot};
-use crate::runtime::authority::Authority;
-use crate::runtime::postgres::{Cluster, Install, Master};
-use crate::service::records::{Kept, Record, Records};
+use crate::records::{Record, RecordType, Records};
+use crate::runtime::certificate_authority::CertificateAuthority;
+use crate::runtime::postgres::{Cluster, Installation, Master};
 use crate::{AwsError, Context, Desired};
 
 pub const INSTANCES: Records = Records("rds.instances");
@@ -35,7 +35,7 @@ pub fn find(cx: &Context, id: &str) -> Result<Record, AwsError> {
 }
 
 pub fn require_available(record: &Record) -> Result<(), AwsError> {
-    match record.fact(STATUS).as_deref() {
+    match record.computed(STATUS).as_deref() {
         Some(AVAILABLE) => Ok(()),
         _ => Err(AwsError::new(
             "InvalidDBInstanceState",
@@ -46,12 +46,14 @@ pub fn require_available(record: &Record) -> Result<(), AwsError> {
 
 /// What the template says, else what the snapshot has that the instance was made from.
 pub fn setting(record: &Record, name: &str) -> Option<String> {
-    record.text(name).or_else(|| record.fact(name))
+    record.text(name).or_else(|| record.computed(name))
 }
 
 /// A restored instance keeps its snapshot's, whatever the template says.
 pub fn master_user(record: &Record) -> String {
-    let user = record.fact("MasterUsername").or_else(|| record.text("MasterUsername"));
+    let user = record
+        .computed("MasterUsername")
+        .or_else(|| record.text("MasterUsername"));
     user.unwrap_or_else(|| "postgres".to_owned())
 }
 
@@ -84,7 +86,7 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
     let made = async {
         if let Some(password) = password.as_ref().filter(|_| managed) {
             let secret = make_secret(cx, &record, &user, password).await?;
-            record.facts.insert("secret".into(), secret.into());
+            record.computed.insert("secret".into(), secret.into());
             INSTANCES.put(cx, &record)?;
         }
         serve(cx, &record, source.as_deref(), &user, password.as_deref()).await
@@ -99,7 +101,7 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
         }
         return Err(error);
     }
-    record.facts.insert(STATUS.into(), AVAILABLE.into());
+    record.computed.insert(STATUS.into(), AVAILABLE.into());
     INSTANCES.put(cx, &record)?;
     Ok(record)
 }
@@ -115,7 +117,7 @@ fn restored_from(cx: &Context, record: &mut Record) -> Result<Option<PathBuf>, A
     let (source, folder) = snapshot::restorable(cx, &id)?;
     for name in snapshot::INHERITED {
         if let Some(value) = source.text(name) {
-            record.facts.insert((*name).to_owned(), value.into());
+            record.computed.insert((*name).to_owned(), value.into());
         }
     }
     Ok(Some(folder))
@@ -160,7 +162,7 @@ fn check(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         ));
     }
     if let Some(wanted) = record.text("EngineVersion") {
-        let install = Install::find()?;
+        let install = Installation::find()?;
         if wanted.split('.').next() != Some(install.major()) {
             tracing::warn!(
                 instance = %record.id, wanted, running = install.version,
@@ -173,7 +175,7 @@ fn check(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
 
 /// Takes the name and a free address.
 async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
-    let part = cx.part::<Deciding>();
+    let part = cx.extension::<Deciding>();
     let _held = part.0.lock().await;
     if INSTANCES.get(cx, &record.id)?.is_some() {
         return Err(AwsError::new(
@@ -184,10 +186,10 @@ async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
     let taken: Vec<String> = INSTANCES
         .list(cx)?
         .iter()
-        .filter_map(|other| other.fact("address"))
+        .filter_map(|other| other.computed("address"))
         .collect();
     let address = (1..=254)
-        .map(|n| cx.slice().database(n).to_string())
+        .map(|n| cx.loopback().database(n).to_string())
         .find(|address| !taken.contains(address));
     let address = address.ok_or_else(|| {
         AwsError::new(
@@ -198,13 +200,13 @@ async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
     let port: u16 = setting(record, "Port")
         .map_or(Ok(5432), |port| port.parse())
         .map_err(|_| rules::invalid("The parameter Port must be a number between 1150 and 65535"))?;
-    record.facts.insert("address".into(), address.into());
-    record.facts.insert("port".into(), port.to_string().into());
-    record.facts.insert(
+    record.computed.insert("address".into(), address.into());
+    record.computed.insert("port".into(), port.to_string().into());
+    record.computed.insert(
         "resource_id".into(),
         format!("db-{}", Uuid::new_v4().simple().to_string().to_uppercase()).into(),
     );
-    record.facts.insert(STATUS.into(), "creating".into());
+    record.computed.insert(STATUS.into(), "creating".into());
     INSTANCES.put(cx, record)
 }
 
@@ -226,20 +228,23 @@ async fn serve(
     match (source, &master) {
         (Some(source), _) => cluster.restore(source, user, password).await?,
         (None, Some(master)) => {
-            let template = cx.state_dir().join("postgres-template").join(Install::find()?.version);
+            let template = cx
+                .state_dir()
+                .join("postgres-template")
+                .join(Installation::find()?.version);
             cluster.create(&template, master).await?;
         }
         (None, None) => return Err(AwsError::internal("a new instance without a password")),
     }
     cluster.start().await?;
     if let Some(master) = &master {
-        cluster.answers(master).await?;
+        cluster.check_login(master).await?;
     }
     Ok(())
 }
 
 pub fn cluster(cx: &Context, record: &Record) -> Result<Cluster, AwsError> {
-    let fact = |name: &str| record.fact(name).unwrap_or_default();
+    let fact = |name: &str| record.computed(name).unwrap_or_default();
     let broken = || AwsError::internal(format!("the record of the instance {} is broken", record.id));
     let group = record.text("DBParameterGroupName").map(|name| name.to_lowercase());
     let group = group.map_or(Ok(None), |name| ParameterGroup::RECORDS.get(cx, &name))?;
@@ -248,7 +253,7 @@ pub fn cluster(cx: &Context, record: &Record) -> Result<Cluster, AwsError> {
         folder: cx.state_dir().join("rds").join(&record.id),
         address: fact("address").parse().map_err(|_| broken())?,
         port: fact("port").parse().map_err(|_| broken())?,
-        authority: Authority::of_databases(cx.state_dir()),
+        authority: CertificateAuthority::for_databases(cx.state_dir()),
         forces_tls: parameters.forces_tls(&major(record)),
         parameters,
     })
@@ -257,7 +262,7 @@ pub fn cluster(cx: &Context, record: &Record) -> Result<Cluster, AwsError> {
 /// The major version that the template asks for, else the one that runs.
 pub fn major(record: &Record) -> String {
     let version = record.text("EngineVersion");
-    let version = version.or_else(|| Install::find().ok().map(|install| install.version));
+    let version = version.or_else(|| Installation::find().ok().map(|install| install.version));
     version
         .unwrap_or_default()
         .split('.')
@@ -290,32 +295,32 @@ pub async fn change_password(cx: &Context, record: &Record, password: &str) -> R
 /// Ends the server and removes its data and its secret; keeps the data first as a snapshot where one is named.
 pub async fn delete(cx: &Context, id: &str, last: Option<&str>) -> Result<(), AwsError> {
     let mut record = find(cx, id)?;
-    if record.has("DeletionProtection", "true") && record.fact(STATUS).as_deref() == Some(AVAILABLE) {
+    if record.has("DeletionProtection", "true") && record.computed(STATUS).as_deref() == Some(AVAILABLE) {
         return Err(AwsError::new(
             "InvalidParameterCombination",
             "Cannot delete protected DB Instance, please disable deletion protection and try again.",
         ));
     }
     {
-        let part = cx.part::<Deciding>();
+        let part = cx.extension::<Deciding>();
         let _held = part.0.lock().await;
         // A deletion that was begun is taken up as it was begun, and what never served has nothing to keep.
-        if let Some(last) = last.filter(|_| record.fact(STATUS).as_deref() == Some(AVAILABLE)) {
+        if let Some(last) = last.filter(|_| record.computed(STATUS).as_deref() == Some(AVAILABLE)) {
             let begun = snapshot::begin(cx, &record, last)?;
-            record.facts.insert(LAST.into(), begun.id.into());
+            record.computed.insert(LAST.into(), begun.id.into());
         }
-        record.facts.insert(STATUS.into(), "deleting".into());
+        record.computed.insert(STATUS.into(), "deleting".into());
         INSTANCES.put(cx, &record)?;
     }
     let cluster = cluster(cx, &record)?;
     if let Some(server) = cluster.running() {
         cluster.stop(server).await;
     }
-    if let Some(last) = record.fact(LAST) {
+    if let Some(last) = record.computed(LAST) {
         snapshot::keep_last(cx, &cluster, &last)?;
     }
     cluster.destroy()?;
-    if let Some(secret) = record.fact("secret") {
+    if let Some(secret) = record.computed("secret") {
         let input = json!({"SecretId": secret, "ForceDeleteWithoutRecovery": true});
         if let Err(error) = cx.call("secretsmanager", "DeleteSecret", input).await
             && error.code != "ResourceNotFoundException"

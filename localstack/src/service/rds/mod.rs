@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::service::records::{kept, tags_of};
+use crate::records::{record_type, tags_of};
 use crate::{AwsError, Call, Context, Desired, ResourceType, Service};
 
 pub use snapshot::kept as kept_snapshots;
@@ -35,8 +35,8 @@ impl Service for Rds {
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
             Arc::new(instance::Instance),
-            kept::<groups::SubnetGroup>(),
-            kept::<groups::ParameterGroup>(),
+            record_type::<groups::SubnetGroup>(),
+            record_type::<groups::ParameterGroup>(),
         ]
     }
 
@@ -74,7 +74,7 @@ async fn create(cx: &Context, call: Call) -> Result<Value, AwsError> {
         properties["VPCSecurityGroups"] = groups;
     }
     let tags = tags_of(&properties.get("Tags").cloned().unwrap_or_default());
-    properties["Tags"] = crate::service::records::tag_list(&tags);
+    properties["Tags"] = crate::records::tag_list(&tags);
     let desired = Desired {
         stack_name: String::new(),
         stack_id: String::new(),

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::lifecycle::{self, AVAILABLE, STATUS};
 use super::rules;
-use crate::runtime::postgres::{Cluster, Install};
-use crate::service::records::{Record, Records, iso, page, texts};
+use crate::records::{Record, Records, iso, page, texts};
+use crate::runtime::postgres::{Cluster, Installation};
 use crate::{AwsError, Call, Context};
 
 pub const SNAPSHOTS: Records = Records("rds.snapshots");
@@ -47,7 +47,7 @@ pub fn find(cx: &Context, id: &str) -> Result<Record, AwsError> {
 /// A snapshot that an instance can be made from, and the folder that holds its `data`.
 pub fn restorable(cx: &Context, id: &str) -> Result<(Record, PathBuf), AwsError> {
     let record = find(cx, id)?;
-    if record.fact(STATUS).as_deref() != Some(AVAILABLE) {
+    if record.computed(STATUS).as_deref() != Some(AVAILABLE) {
         return Err(unready(&record));
     }
     let folder = folder(cx, &record.id);
@@ -55,7 +55,7 @@ pub fn restorable(cx: &Context, id: &str) -> Result<(Record, PathBuf), AwsError>
 }
 
 fn unready(record: &Record) -> AwsError {
-    let status = record.fact(STATUS).unwrap_or_default();
+    let status = record.computed(STATUS).unwrap_or_default();
     AwsError::new(
         "InvalidDBSnapshotState",
         format!("The snapshot {} is {status}, and not available", record.id),
@@ -69,7 +69,7 @@ pub fn begin(cx: &Context, instance: &Record, name: &str) -> Result<Record, AwsE
         let words = format!("Cannot create the snapshot because one with the identifier {id} already exists.");
         return Err(AwsError::new("DBSnapshotAlreadyExists", words));
     }
-    let mut record = Record::bare(&id, json!({"DBInstanceIdentifier": instance.id}));
+    let mut record = Record::from_properties(&id, json!({"DBInstanceIdentifier": instance.id}));
     for name in INHERITED.iter().chain(&["KmsKeyId", "StorageEncrypted"]) {
         if let Some(value) = lifecycle::setting(instance, name) {
             record.properties.insert((*name).to_owned(), value.into());
@@ -80,13 +80,15 @@ pub fn begin(cx: &Context, instance: &Record, name: &str) -> Result<Record, AwsE
     if instance.has("CopyTagsToSnapshot", "true") {
         record.tags = instance.tags.clone();
     }
-    record.facts.insert(STATUS.into(), "creating".into());
+    record.computed.insert(STATUS.into(), "creating".into());
     record
-        .facts
-        .insert("engine_version".into(), Install::find()?.version.into());
-    record.facts.insert("instance_created".into(), instance.created.into());
-    if let Some(id) = instance.facts.get("resource_id") {
-        record.facts.insert("resource_id".into(), id.clone());
+        .computed
+        .insert("engine_version".into(), Installation::find()?.version.into());
+    record
+        .computed
+        .insert("instance_created".into(), instance.created.into());
+    if let Some(id) = instance.computed.get("resource_id") {
+        record.computed.insert("resource_id".into(), id.clone());
     }
     let folder = folder(cx, &id);
     // What a crash left of one that never became available.
@@ -103,8 +105,8 @@ pub fn begin(cx: &Context, instance: &Record, name: &str) -> Result<Record, AwsE
 /// Keeps the data of an instance whose server is stopped, and that goes. May be repeated after a crash.
 pub fn keep_last(cx: &Context, cluster: &Cluster, id: &str) -> Result<(), AwsError> {
     let mut record = find(cx, id)?;
-    if record.fact(STATUS).as_deref() != Some(AVAILABLE) {
-        cluster.part_with(&folder(cx, id))?;
+    if record.computed(STATUS).as_deref() != Some(AVAILABLE) {
+        cluster.move_data_to(&folder(cx, id))?;
         available(cx, &mut record)?;
     }
     Ok(())
@@ -113,7 +115,7 @@ pub fn keep_last(cx: &Context, cluster: &Cluster, id: &str) -> Result<(), AwsErr
 fn available(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
     let bytes = used(&folder(cx, &record.id));
     tracing::info!(snapshot = %record.id, bytes, "a snapshot of a database is kept");
-    record.facts.insert(STATUS.into(), AVAILABLE.into());
+    record.computed.insert(STATUS.into(), AVAILABLE.into());
     SNAPSHOTS.put(cx, record)
 }
 
@@ -124,9 +126,12 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut record = begin(cx, &instance, &call.required("DBSnapshotIdentifier")?)?;
     record
         .tags
-        .extend(crate::service::records::tags_of(&Value::Array(call.list("Tags"))));
+        .extend(crate::records::tags_of(&Value::Array(call.list("Tags"))));
     let copied = match lifecycle::cluster(cx, &instance) {
-        Ok(cluster) => cluster.back_up(&folder(cx, &record.id)).await.map_err(AwsError::from),
+        Ok(cluster) => cluster
+            .copy_data_to(&folder(cx, &record.id))
+            .await
+            .map_err(AwsError::from),
         Err(error) => Err(error),
     };
     if let Err(error) = copied {
@@ -141,7 +146,7 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (mut record, _) = restorable(cx, &call.required("DBSnapshotIdentifier")?)?;
     discard(cx, &record.id)?;
-    record.facts.insert(STATUS.into(), "deleted".into());
+    record.computed.insert(STATUS.into(), "deleted".into());
     Ok(json!({"DBSnapshot": shown(cx, &record)}))
 }
 
@@ -159,7 +164,7 @@ fn discard(cx: &Context, id: &str) -> Result<(), AwsError> {
 /// After a start of the endpoint: a copy that was cut short is none. Final ones have been completed with their instances.
 pub fn resume(cx: &Context) -> Result<(), AwsError> {
     for record in SNAPSHOTS.list(cx)? {
-        if record.fact(STATUS).as_deref() != Some(AVAILABLE) {
+        if record.computed(STATUS).as_deref() != Some(AVAILABLE) {
             discard(cx, &record.id)?;
         }
     }
@@ -188,7 +193,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         let value = |one: &Record| match name.as_str() {
             "db-instance-id" => one.text("DBInstanceIdentifier"),
             "db-snapshot-id" => Some(one.id.clone()),
-            "dbi-resource-id" => one.fact("resource_id"),
+            "dbi-resource-id" => one.computed("resource_id"),
             "snapshot-type" => Some("manual".to_owned()),
             "engine" => Some("postgres".to_owned()),
             _ => None,
@@ -220,21 +225,21 @@ pub fn arn(cx: &Context, id: &str) -> String {
 }
 
 fn shown(cx: &Context, record: &Record) -> Value {
-    let status = record.fact(STATUS).unwrap_or_default();
+    let status = record.computed(STATUS).unwrap_or_default();
     let number = |name: &str, default: u32| record.text(name).and_then(|text| text.parse().ok()).unwrap_or(default);
     let mut shown = json!({
         "DBSnapshotIdentifier": record.id,
         "DBSnapshotArn": arn(cx, &record.id),
         "DBInstanceIdentifier": record.text("DBInstanceIdentifier"),
-        "DbiResourceId": record.fact("resource_id"),
+        "DbiResourceId": record.computed("resource_id"),
         "SnapshotCreateTime": iso(record.created),
         "OriginalSnapshotCreateTime": iso(record.created),
-        "InstanceCreateTime": iso(record.facts.get("instance_created").and_then(Value::as_i64).unwrap_or_default()),
+        "InstanceCreateTime": iso(record.computed.get("instance_created").and_then(Value::as_i64).unwrap_or_default()),
         "SnapshotType": "manual",
         "Status": status,
         "PercentProgress": if status == "creating" { 0 } else { 100 },
         "Engine": "postgres",
-        "EngineVersion": record.fact("engine_version"),
+        "EngineVersion": record.computed("engine_version"),
         "LicenseModel": "postgresql-license",
         "MasterUsername": record.text("MasterUsername"),
         "AllocatedStorage": number("AllocatedStorage", 20),

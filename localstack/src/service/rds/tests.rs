@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::lifecycle::{self, INSTANCES};
 use crate::Context;
-use crate::runtime::authority::Authority;
-use crate::runtime::postgres::Install;
+use crate::runtime::certificate_authority::CertificateAuthority;
+use crate::runtime::postgres::Installation;
 use crate::service::testing::{context_with, create, desired};
 
 fn properties(id: &str, name: &str) -> Value {
@@ -79,10 +79,12 @@ async fn ask_at(
     let authority = cx.state_dir().join("authority-for-clients.pem");
     std::fs::write(
         &authority,
-        Authority::of_databases(cx.state_dir()).certificate().unwrap(),
+        CertificateAuthority::for_databases(cx.state_dir())
+            .certificate_pem()
+            .unwrap(),
     )
     .unwrap();
-    let mut psql = tokio::process::Command::new(Install::find().unwrap().tool("psql"));
+    let mut psql = tokio::process::Command::new(Installation::find().unwrap().tool("psql"));
     psql.args([
         "-X",
         "-A",
@@ -111,7 +113,7 @@ async fn ask_at(
 #[tokio::test]
 async fn the_parameter_group_holds_tls_is_verified_and_the_log_keeps_no_rows() {
     let (cx, _folder) = context_with(vec![super::service()]);
-    let family = format!("postgres{}", Install::find().unwrap().major());
+    let family = format!("postgres{}", Installation::find().unwrap().major());
     let group = |log_statement: &str| {
         json!({"Family": family, "Description": "d", "DBParameterGroupName": "strict", "Parameters": {
             "rds.force_ssl": "1", "log_error_verbosity": "terse", "log_statement": log_statement}})
@@ -188,7 +190,7 @@ async fn the_last_snapshot_outlives_the_instance_and_gives_its_rows_back() {
         .unwrap_err();
     assert_eq!(error.code, "InvalidParameterCombination");
     let kind = cx.resource_type("AWS::RDS::DBInstance").unwrap();
-    kind.delete_but_snapshot(&cx, "orders", &Value::Null, "Stack-Snapshot-Db-1x")
+    kind.delete_with_snapshot(&cx, "orders", &Value::Null, "Stack-Snapshot-Db-1x")
         .await
         .unwrap();
     assert!(INSTANCES.list(&cx).unwrap().is_empty() && !cx.state_dir().join("rds/orders").exists());
@@ -258,8 +260,8 @@ async fn a_last_snapshot_that_a_crash_cut_short_is_completed_and_a_copy_is_disca
     let mut record = INSTANCES.get(&cx, "orders").unwrap().unwrap();
     super::snapshot::begin(&cx, &record, "cut-short").unwrap();
     super::snapshot::begin(&cx, &record, "last").unwrap();
-    record.facts.insert("final_snapshot".into(), "last".into());
-    record.facts.insert("status".into(), "deleting".into());
+    record.computed.insert("final_snapshot".into(), "last".into());
+    record.computed.insert("status".into(), "deleting".into());
     INSTANCES.put(&cx, &record).unwrap();
 
     super::watch::resume(&cx).await.unwrap();

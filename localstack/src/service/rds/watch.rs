@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(1);
 pub async fn resume(cx: &Context) -> anyhow::Result<()> {
     for record in INSTANCES.list(cx)? {
         // The endpoint died while it made or removed this one; the stack that wanted it does the same again.
-        if record.fact(STATUS).as_deref() != Some(AVAILABLE) {
+        if record.computed(STATUS).as_deref() != Some(AVAILABLE) {
             delete(cx, &record.id, None).await?;
         }
     }
@@ -31,7 +31,7 @@ pub async fn resume(cx: &Context) -> anyhow::Result<()> {
                 () = sleep(EVERY) => {}
             }
             for record in INSTANCES.list(&cx).unwrap_or_default() {
-                let part = cx.part::<Deciding>();
+                let part = cx.extension::<Deciding>();
                 let _held = part.0.lock().await;
                 revive(&cx, &record.id).await;
             }
@@ -45,7 +45,7 @@ async fn revive(cx: &Context, id: &str) {
     let Ok(Some(record)) = INSTANCES.get(cx, id) else {
         return;
     };
-    if record.fact(STATUS).as_deref() != Some(AVAILABLE) || cx.shutdown().is_cancelled() {
+    if record.computed(STATUS).as_deref() != Some(AVAILABLE) || cx.shutdown().is_cancelled() {
         return;
     }
     let Ok(cluster) = cluster(cx, &record) else { return };
@@ -60,7 +60,7 @@ async fn revive(cx: &Context, id: &str) {
 
 /// Ends every server; the data stays.
 pub async fn suspend(cx: &Context) {
-    let part = cx.part::<Deciding>();
+    let part = cx.extension::<Deciding>();
     let _held = part.0.lock().await;
     let clusters: Vec<Cluster> = INSTANCES
         .list(cx)

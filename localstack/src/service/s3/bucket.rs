@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::object::{self, Object};
-use crate::service::records::{Kept, Record, Records};
+use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const BUCKETS: Records = Records("s3.buckets");
@@ -11,7 +11,7 @@ const POLICIES: Records = Records("s3.policies");
 
 pub struct Bucket;
 
-impl Kept for Bucket {
+impl RecordType for Bucket {
     const TYPE: &'static str = "AWS::S3::Bucket";
     const RECORDS: Records = BUCKETS;
 
@@ -54,7 +54,7 @@ impl Kept for Bucket {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = record
             .text("BucketName")
@@ -81,7 +81,7 @@ impl Kept for Bucket {
             .with("WebsiteURL", format!("http://{id}.s3-website-{region}.amazonaws.com"))
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         if !Object::list(cx, &record.id)?.is_empty() {
             let words = "The bucket you tried to delete is not empty";
             return Err(AwsError::new("BucketNotEmpty", words).with_status(409));
@@ -113,7 +113,7 @@ pub fn check_name(name: &str) -> Result<(), AwsError> {
 
 pub struct BucketPolicy;
 
-impl Kept for BucketPolicy {
+impl RecordType for BucketPolicy {
     const TYPE: &'static str = "AWS::S3::BucketPolicy";
     const RECORDS: Records = POLICIES;
 
@@ -126,7 +126,7 @@ impl Kept for BucketPolicy {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = record.text("Bucket").unwrap_or_default();
         if BUCKETS.get(cx, &record.id)?.is_none() {
@@ -136,7 +136,7 @@ impl Kept for BucketPolicy {
         Ok(record)
     }
 
-    fn changed(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check(record)
     }
 }

@@ -6,7 +6,7 @@ use super::bucket::{BUCKETS, Bucket, check_name};
 use super::door::{Answer, Asked};
 use super::settings::{SETTINGS, Setting};
 use super::{Object, listing, xml};
-use crate::service::records::{Gate, Kept, Record, iso};
+use crate::records::{Record, RecordType, WriteLock, iso};
 use crate::{AwsError, Context};
 
 /// The region of a bucket that was made without a place.
@@ -27,8 +27,8 @@ pub fn create(cx: &Context, asked: &Asked) -> Result<Answer, AwsError> {
     let name = &asked.address.bucket;
     check_name(name)?;
     let region = region(asked)?;
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     if BUCKETS.get(cx, name)?.is_some() {
         // us-east-1 alone says nothing about it (API_CreateBucket: BucketAlreadyOwnedByYou).
         if region != FIRST {
@@ -36,8 +36,8 @@ pub fn create(cx: &Context, asked: &Asked) -> Result<Answer, AwsError> {
             return Err(AwsError::new("BucketAlreadyOwnedByYou", words).with_status(409));
         }
     } else {
-        let mut record = Record::bare(name, json!({"BucketName": name}));
-        record.facts.insert("Region".into(), region.into());
+        let mut record = Record::from_properties(name, json!({"BucketName": name}));
+        record.computed.insert("Region".into(), region.into());
         BUCKETS.put(cx, &record)?;
     }
     Ok(Answer::empty(200).with("location", &format!("/{name}")))
@@ -81,14 +81,14 @@ pub fn location(cx: &Context, bucket: &Record) -> Answer {
 }
 
 fn region_of(cx: &Context, bucket: &Record) -> String {
-    bucket.fact("Region").unwrap_or_else(|| cx.region().to_owned())
+    bucket.computed("Region").unwrap_or_else(|| cx.region().to_owned())
 }
 
 pub fn delete(cx: &Context, asked: &Asked) -> Result<Answer, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let bucket = asked.bucket(cx)?;
-    Bucket::remove(cx, &bucket)?;
+    Bucket::delete(cx, &bucket)?;
     BUCKETS.delete(cx, &bucket.id)?;
     Ok(Answer::empty(204))
 }
@@ -113,8 +113,8 @@ pub fn setting(cx: &Context, asked: &Asked) -> Option<Result<Answer, AwsError>> 
 
 fn put(cx: &Context, asked: &Asked, setting: &Setting) -> Result<Answer, AwsError> {
     let value = (setting.take)(&xml::parse(setting.root, &asked.body)?)?;
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let mut bucket = asked.bucket(cx)?;
     bucket.properties.insert(setting.property.to_owned(), value);
     BUCKETS.put(cx, &bucket)?;

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use super::bucket::BUCKETS;
 use super::name::{Subject, operation};
 use super::{Address, buckets, no_bucket, objects, xml};
-use crate::service::records::Record;
+use crate::records::Record;
 use crate::{AwsError, Context, wire};
 
 /// The largest object here, in bytes: it is held in memory once. S3 takes 5 GiB in one upload.
@@ -21,7 +21,7 @@ pub fn is_meant(headers: &HeaderMap, uri: &Uri) -> bool {
         let query = uri.query().unwrap_or_default().as_bytes();
         form_urlencoded::parse(query).any(|(name, _)| name == wanted)
     };
-    match wire::scope(headers, uri) {
+    match wire::credential_scope(headers, uri) {
         Some((_, service)) => service == "s3",
         None => names("AWSAccessKeyId") && names("Expires") && !names("Action"),
     }
@@ -54,7 +54,7 @@ impl Asked {
         };
         let has = |wanted: &str| query.iter().any(|(name, _)| name == wanted);
         let copies = parts.headers.contains_key("x-amz-copy-source");
-        let region = wire::scope(&parts.headers, &parts.uri).map(|(region, _)| region);
+        let region = wire::credential_scope(&parts.headers, &parts.uri).map(|(region, _)| region);
         Ok(Self {
             operation: operation(&parts.method, subject, has, copies),
             address,

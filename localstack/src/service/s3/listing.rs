@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Object;
 use crate::AwsError;
-use crate::service::records::iso;
+use crate::records::iso;
 
 /// What `encoding-type=url` leaves as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC

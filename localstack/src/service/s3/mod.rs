@@ -24,8 +24,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::records::record_type;
 use crate::service::Call;
-use crate::service::records::kept;
 use crate::{AwsError, Context, ResourceType, Service};
 
 pub use address::Address;
@@ -45,7 +45,7 @@ impl Service for S3 {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![kept::<bucket::Bucket>(), kept::<bucket::BucketPolicy>()]
+        vec![record_type::<bucket::Bucket>(), record_type::<bucket::BucketPolicy>()]
     }
 
     /// The protocols of `wire` have no operation of S3.

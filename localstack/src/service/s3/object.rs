@@ -10,7 +10,7 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::Address;
-use crate::service::records::now;
+use crate::records::now;
 use crate::{AwsError, Context};
 
 const OBJECTS: &str = "s3.objects";

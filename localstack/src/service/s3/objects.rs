@@ -11,7 +11,7 @@ use time::macros::format_description;
 
 use super::door::{Answer, Asked};
 use super::{Object, settings, upload};
-use crate::service::records::Gate;
+use crate::records::WriteLock;
 use crate::{AwsError, Context};
 
 /// S3's limit of a key, in bytes.
@@ -23,8 +23,8 @@ pub fn put(cx: &Context, asked: &Asked) -> Result<Answer, AwsError> {
         return Err(AwsError::new("KeyTooLongError", "Your key is too long"));
     }
     let content = upload::content(&asked.headers, asked.body.clone())?;
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let bucket = asked.bucket(cx)?;
     let mut kept = BTreeMap::from([(ENCRYPTION.to_owned(), settings::encryption(&bucket))]);
     let standard = [
@@ -66,9 +66,9 @@ pub fn get(cx: &Context, asked: &Asked, with_content: bool) -> Result<Answer, Aw
     if asked.query("versionId").is_some_and(|version| version != "null") {
         return Err(AwsError::new("NoSuchVersion", "The specified version does not exist.").with_status(404));
     }
-    let part = cx.part::<Gate>();
+    let part = cx.extension::<WriteLock>();
     // Held so that the file is not replaced between the two looks.
-    let held = part.hold();
+    let held = part.lock();
     let object = Object::existing(cx, &asked.address)?;
     let mut content = object.content(cx)?;
     drop(held);
@@ -102,8 +102,8 @@ pub fn get(cx: &Context, asked: &Asked, with_content: bool) -> Result<Answer, Aw
 
 /// It is no error that there is none.
 pub fn delete(cx: &Context, asked: &Asked) -> Result<Answer, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     if let Some(object) = Object::find(cx, &asked.address)? {
         object.delete(cx)?;
     }

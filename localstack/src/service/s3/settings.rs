@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::xml;
 use crate::AwsError;
-use crate::service::records::Record;
+use crate::records::Record;
 
 /// One setting that the API can put and get.
 pub struct Setting {

@@ -6,7 +6,7 @@ use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map, Value};
 
 use crate::AwsError;
-use crate::wire::escaped;
+use crate::wire::escape;
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 /// No document of S3's nests deeper than a few elements.
@@ -22,7 +22,7 @@ pub fn document(root: &str, content: &Value) -> String {
 
 /// `<Error>`, which has no namespace.
 pub fn error(error: &AwsError, resource: &str, id: &str) -> String {
-    let element = |name: &str, text: &str| format!("<{name}>{}</{name}>", escaped(text));
+    let element = |name: &str, text: &str| format!("<{name}>{}</{name}>", escape(text));
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>{}{}{}{}</Error>",
         element("Code", &error.code),
@@ -47,7 +47,7 @@ fn write(out: &mut String, value: &Value) {
                 }
             }
         }
-        Value::String(text) => out.push_str(&escaped(text)),
+        Value::String(text) => out.push_str(&escape(text)),
         other => out.push_str(&other.to_string()),
     }
 }

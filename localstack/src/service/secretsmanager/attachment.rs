@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::secret::{Plain, living};
-use crate::service::records::{Gate, scalar};
+use crate::records::{WriteLock, scalar};
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
 
 /// What an attachment writes, and takes out again.
@@ -74,8 +74,8 @@ impl ResourceType for SecretTargetAttachment {
 
 /// Puts the fields into the secret's JSON in the place of those of an earlier attachment; gives the secret's ARN.
 fn merge(cx: &Context, secret: &str, found: Map<String, Value>) -> Result<String, AwsError> {
-    let part = cx.part::<Gate>();
-    let _held = part.hold();
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
     let mut secret = living(cx, secret)?;
     let text = secret.current_text(cx)?;
     let not_json = || {

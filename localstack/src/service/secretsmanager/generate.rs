@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 use serde_json::{Map, Value};
 
 use crate::AwsError;
-use crate::service::records::scalar;
+use crate::records::scalar;
 
 const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use crate::records::WriteLock;
 use crate::service::Call;
-use crate::service::records::Gate;
 use crate::{AwsError, Context, ResourceType, Service};
 
 pub fn service() -> Arc<dyn Service> {
@@ -37,8 +37,8 @@ impl Service for SecretsManager {
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
-        let part = cx.part::<Gate>();
-        let _held = part.hold();
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
         match call.operation.as_str() {
             "CreateSecret" => operations::create(cx, &call),
             "DeleteSecret" => operations::delete(cx, &call),

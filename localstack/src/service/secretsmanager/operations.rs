@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::secret::{Plain, Secret, Version, all, living, named};
+use crate::records::{now, page, seconds, tag_list, tags_of, texts};
 use crate::service::Call;
-use crate::service::records::{now, page, seconds, tag_list, tags_of, texts};
 use crate::{AwsError, Context};
 
 pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {

@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::service::records::now;
-use crate::service::seal;
+use crate::encryption;
+use crate::records::now;
 use crate::{AwsError, Context};
 
 const SECRETS: &str = "secretsmanager.secrets";
@@ -127,7 +127,7 @@ impl Secret {
                 )),
             };
         }
-        let sealed = seal::seal(cx, &self.arn, text.as_bytes())?;
+        let sealed = encryption::seal(cx, &self.arn, text.as_bytes())?;
         let mut stages = if stages.is_empty() {
             vec![CURRENT.to_owned()]
         } else {
@@ -183,7 +183,7 @@ impl Secret {
     }
 
     pub fn open(&self, cx: &Context, version: &Version) -> Result<Plain, AwsError> {
-        let text = String::from_utf8(seal::open(cx, &self.arn, &version.sealed)?).map_err(anyhow::Error::from)?;
+        let text = String::from_utf8(encryption::open(cx, &self.arn, &version.sealed)?).map_err(anyhow::Error::from)?;
         Ok(if version.binary {
             Plain::Binary(text)
         } else {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::generate;
 use super::secret::{Plain, Secret, find, living};
-use crate::service::records::{Gate, scalar, tags_of};
+use crate::records::{WriteLock, scalar, tags_of};
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
 
 pub struct SecretType;
@@ -35,8 +35,8 @@ impl ResourceType for SecretType {
     }
 
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
-        let part = cx.part::<Gate>();
-        let _held = part.hold();
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
         let text = |property: &str| desired.properties.get(property).and_then(scalar);
         let mut secret = Secret::new(cx, &text("Name").unwrap_or_else(|| desired.generated_name(64)))?;
         if let Some(value) = wanted(desired)? {
@@ -48,8 +48,8 @@ impl ResourceType for SecretType {
     }
 
     async fn update(&self, cx: &Context, id: &str, previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
-        let part = cx.part::<Gate>();
-        let _held = part.hold();
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
         let mut secret = living(cx, id)?;
         // A rollback of a changed GenerateSecretString brings back the value that was generated before.
         let same = |property: &str| previous.get(property) == desired.properties.get(property);
@@ -73,8 +73,8 @@ impl ResourceType for SecretType {
     /// A stack deletes its secrets without a recovery window here, so that the next deployment finds the name free;
     /// AWS's own handler does the same.
     async fn delete(&self, cx: &Context, id: &str, _properties: &Value) -> Result<(), Failure> {
-        let part = cx.part::<Gate>();
-        let _held = part.hold();
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
         match find(cx, id)? {
             Some(secret) => Ok(secret.erase(cx)?),
             None => Ok(()),

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use super::namespace::NAMESPACES;
 use super::service::{self, SERVICES};
+use crate::records::tags_of;
 use crate::service::Call;
-use crate::service::records::tags_of;
 use crate::{AwsError, Context};
 
 const INSTANCES: &str = "servicediscovery.instances";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Kept {
+pub struct InstanceRecord {
     pub id: String,
     pub attributes: IndexMap<String, String>,
 }
@@ -45,7 +45,7 @@ pub fn names(cx: &Context) -> Result<Vec<Name>, AwsError> {
         let namespace = namespaces.iter().find(|n| n.id == service::namespace_of(&record));
         let (Some(namespace), Some(address)) = (
             namespace.and_then(|n| n.text("Name")),
-            record.fact("Address").and_then(|a| a.parse().ok()),
+            record.computed("Address").and_then(|a| a.parse().ok()),
         ) else {
             continue;
         };
@@ -77,8 +77,11 @@ pub fn register(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             format!("AWS_INSTANCE_IPV4 is not an IPv4 address: {bad}"),
         ));
     }
-    cx.store()
-        .put(INSTANCES, &format!("{}/{id}", record.id), &Kept { id, attributes })?;
+    cx.store().put(
+        INSTANCES,
+        &format!("{}/{id}", record.id),
+        &InstanceRecord { id, attributes },
+    )?;
     Ok(json!({"OperationId": super::id("op")}))
 }
 
@@ -124,9 +127,9 @@ pub fn discover(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"Instances": shown, "InstancesRevision": found.len()}))
 }
 
-pub fn of(cx: &Context, service: &str) -> Result<Vec<Kept>, AwsError> {
+pub fn of(cx: &Context, service: &str) -> Result<Vec<InstanceRecord>, AwsError> {
     let prefix = format!("{service}/");
-    let all = cx.store().list::<Kept>(INSTANCES)?;
+    let all = cx.store().list::<InstanceRecord>(INSTANCES)?;
     Ok(all
         .into_iter()
         .filter(|(key, _)| key.starts_with(&prefix))

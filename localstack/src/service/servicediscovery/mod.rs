@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub use instance::{Instance, Name, names};
 
-use crate::service::records::kept;
+use crate::records::record_type;
 use crate::service::{Call, Service};
 use crate::{AwsError, Context, ResourceType};
 
@@ -28,7 +28,10 @@ impl Service for ServiceDiscovery {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![kept::<namespace::Namespace>(), kept::<service::DiscoveryService>()]
+        vec![
+            record_type::<namespace::Namespace>(),
+            record_type::<service::DiscoveryService>(),
+        ]
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {

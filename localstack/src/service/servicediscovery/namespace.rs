@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::service::SERVICES;
+use crate::records::{Record, RecordType, Records, seconds};
 use crate::service::Call;
-use crate::service::records::{Kept, Record, Records, seconds};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const NAMESPACES: Records = Records("servicediscovery.namespaces");
 
 pub struct Namespace;
 
-impl Kept for Namespace {
+impl RecordType for Namespace {
     const TYPE: &'static str = "AWS::ServiceDiscovery::PrivateDnsNamespace";
     const RECORDS: Records = NAMESPACES;
 
@@ -25,7 +25,7 @@ impl Kept for Namespace {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let record = Record::new(super::id("ns"), desired);
         let name = record.text("Name").unwrap_or_default();
         let label =
@@ -56,7 +56,7 @@ impl Kept for Namespace {
             )
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         match SERVICES.find(cx, |s| super::service::namespace_of(s) == record.id)? {
             Some(_) => Err(AwsError::new(
                 "ResourceInUse",
@@ -74,7 +74,7 @@ fn arn(cx: &Context, id: &str) -> String {
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut found = NAMESPACES.list(cx)?;
     for filter in call.list("Filters") {
-        let values = crate::service::records::texts(filter.get("Values"));
+        let values = crate::records::texts(filter.get("Values"));
         match filter.get("Name").and_then(Value::as_str) {
             Some("NAME") => found.retain(|r| r.text("Name").is_some_and(|n| values.contains(&n))),
             Some("TYPE") => found.retain(|_| values.iter().any(|v| v == "DNS_PRIVATE")),

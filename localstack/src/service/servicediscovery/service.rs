@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::namespace::NAMESPACES;
+use crate::records::{Record, RecordType, Records, seconds, texts};
 use crate::service::Call;
-use crate::service::records::{Kept, Record, Records, seconds, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const SERVICES: Records = Records("servicediscovery.services");
 
 pub struct DiscoveryService;
 
-impl Kept for DiscoveryService {
+impl RecordType for DiscoveryService {
     const TYPE: &'static str = "AWS::ServiceDiscovery::Service";
     const RECORDS: Records = SERVICES;
 
@@ -35,7 +35,7 @@ impl Kept for DiscoveryService {
         }
     }
 
-    fn make(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new(super::id("srv"), desired);
         let namespace = namespace_of(&record);
         if NAMESPACES.get(cx, &namespace)?.is_none() {
@@ -58,9 +58,9 @@ impl Kept for DiscoveryService {
                 format!("The namespace has a service {name} already."),
             ));
         }
-        let taken: Vec<String> = others.iter().filter_map(|s| s.fact("Address")).collect();
+        let taken: Vec<String> = others.iter().filter_map(|s| s.computed("Address")).collect();
         let free = (1..=254)
-            .map(|n| cx.slice().name(n).to_string())
+            .map(|n| cx.loopback().service_name(n).to_string())
             .find(|address| !taken.contains(address));
         let Some(free) = free else {
             return Err(AwsError::new(
@@ -68,7 +68,7 @@ impl Kept for DiscoveryService {
                 "The embedded endpoint has addresses for 254 names.",
             ));
         };
-        record.facts.insert("Address".into(), free.into());
+        record.computed.insert("Address".into(), free.into());
         Ok(record)
     }
 
@@ -79,7 +79,7 @@ impl Kept for DiscoveryService {
             .with("Name", record.text("Name").unwrap_or_default())
     }
 
-    fn remove(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         super::instance::forget_all(cx, &record.id)
     }
 }

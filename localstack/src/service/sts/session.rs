@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::Context;
-use crate::service::{iam, seal};
+use crate::encryption;
+use crate::service::iam;
 
 const PURPOSE: &str = "sts.session";
 
@@ -37,13 +38,13 @@ impl Session {
             name: name.to_owned(),
             expires: expires.unix_timestamp(),
         };
-        let token = seal::seal(cx, PURPOSE, &serde_json::to_vec(&session)?)?;
+        let token = encryption::seal(cx, PURPOSE, &serde_json::to_vec(&session)?)?;
         Ok((session, token))
     }
 
     /// The session that a token tells of, over or not; none when this endpoint did not make the token.
     pub fn of(cx: &Context, token: &str) -> Option<Self> {
-        serde_json::from_slice(&seal::open(cx, PURPOSE, token).ok()?).ok()
+        serde_json::from_slice(&encryption::open(cx, PURPOSE, token).ok()?).ok()
     }
 
     pub fn is_over(&self, now: OffsetDateTime) -> bool {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::change_set::{self, ChangeSet};
 use super::super::stack::{self, OnFailure, Stack};
 use super::super::template::Template;
-use super::super::{change, engine, parameter};
+use super::super::{change_set_preview, engine, parameter};
 use super::{ObjectReader, input, lifecycle};
 use endpoint_core::{AwsError, Call, Context};
 
@@ -67,7 +67,7 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         set.execution_status = "UNAVAILABLE".to_owned();
         set.reason = Some(reason);
     };
-    match change::preview(cx, &stack, &template, &set.goal).await {
+    match change_set_preview::preview(cx, &stack, &template, &set.goal).await {
         Ok(preview) if preview.is_empty => fail(&mut set, NOTHING.to_owned()),
         Ok(preview) => set.changes = preview.changes,
         Err(error) if error.status >= 500 => return Err(error),
@@ -102,7 +102,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let changes: Vec<Value> = set
         .changes
         .iter()
-        .map(|c| json!({"Type": "Resource", "ResourceChange": if with_values { c.clone() } else { change::without_values(c) }}))
+        .map(|c| json!({"Type": "Resource", "ResourceChange": if with_values { c.clone() } else { change_set_preview::without_values(c) }}))
         .collect();
     let (page, next) = input::page(changes, call, 100)?;
     let template = Template::parse(&set.goal.body).unwrap_or_default();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::stack::{self, OnFailure, Stack};
-use super::super::{change, engine, validate};
+use super::super::{change_set_preview, engine, validate};
 use super::{ObjectReader, input};
 use endpoint_core::{AwsError, Call, Context};
 
@@ -79,7 +79,7 @@ pub async fn update(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
     let stack = input::stack(cx, call)?;
     updatable(&stack)?;
     let (template, goal) = input::goal(cx, call, objects, Some(&stack)).await?;
-    let preview = change::preview(cx, &stack, &template, &goal).await?;
+    let preview = change_set_preview::preview(cx, &stack, &template, &goal).await?;
     if preview.is_empty && !stack.status.ends_with("_FAILED") {
         return Err(AwsError::validation("No updates are to be performed."));
     }

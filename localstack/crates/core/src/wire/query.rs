@@ -1,33 +1,37 @@
-//! The query protocols' inputs: `A.member.1.B=x` becomes `{"A": [{"B": "x"}]}`.
+//! Inputs of the query protocols: `A.member.1.B=x` becomes `{"A": [{"B": "x"}]}`.
 
 use http::request::Parts;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use crate::AwsError;
+use super::casing::upper_first;
+use crate::error::AwsError;
 
-/// How deep a name may nest; deeper ones are no API's.
-const DEEPEST: usize = 24;
+/// Maximum nesting of a parameter's name; no API has deeper ones.
+const MAX_DEPTH: usize = 24;
 
-/// The `Action` and `Version` of a query request, from its body or its query string.
+/// Returns the `Action` and `Version` of a query request, from its body or its query string.
 pub fn action(parts: &Parts, body: &[u8]) -> Option<(String, Option<String>)> {
     let pairs = pairs(parts, body);
     let of = |name: &str| pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
     Some((of("Action")?, of("Version")))
 }
 
-/// The input as JSON. All scalars are strings. `ec2` lists are numbered without a wrapper and named in the singular;
-/// they are given their API names (`VpcId.1` is `VpcIds`).
+/// Returns the input as JSON. All scalars are strings. `ec2` lists are numbered without a wrapper and named in the singular;
+/// they get their API names (`VpcId.1` is `VpcIds`).
+///
+/// # Errors
+/// `MalformedQueryString` for a name that nests too deeply.
 pub fn input(parts: &Parts, body: &[u8], ec2: bool) -> Result<Value, AwsError> {
     let mut root = Node::default();
     for (name, value) in pairs(parts, body) {
         if matches!(name.as_str(), "Action" | "Version") {
             continue;
         }
-        if name.split('.').count() > DEEPEST {
+        if name.split('.').count() > MAX_DEPTH {
             return Err(AwsError::new(
                 "MalformedQueryString",
-                "A parameter's name nests too deep.",
+                "The name of a parameter nests too deeply.",
             ));
         }
         root.insert(name.split('.'), value);
@@ -75,7 +79,7 @@ impl Node {
             return self.list(ec2);
         }
         if !ec2 && self.children.len() == 1 && self.children[0].is_list() {
-            let (wrapper, list) = self.children.into_iter().next().expect("it has one");
+            let (wrapper, list) = self.children.into_iter().next().expect("there is exactly one child");
             let list = list.list(ec2);
             return if wrapper == "entry" { map(list) } else { list };
         }
@@ -107,13 +111,7 @@ fn map(entries: Value) -> Value {
 }
 
 fn ec2_name(name: &str, is_list: bool) -> String {
-    let mut letters = name.chars();
-    let mut name: String = letters
-        .next()
-        .map(|c| c.to_ascii_uppercase())
-        .into_iter()
-        .chain(letters)
-        .collect();
+    let mut name = upper_first(name);
     if is_list && !name.ends_with('s') {
         name.push('s');
     }
@@ -141,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn rds_lists_lose_their_own_wrapper() {
+    fn the_wrapper_of_an_rds_list_is_removed() {
         let body = "Filters.Filter.1.Name=n&Filters.Filter.1.Values.Value.1=a";
         assert_eq!(
             parsed(body, false),
@@ -150,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn ec2_lists_get_their_plural_names() {
+    fn ec2_lists_get_plural_names() {
         let body = "Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&SubnetId.1=subnet-1&attributeName.1=x";
-        let wanted = json!({"Filters": [{"Name": "vpc-id", "Values": ["vpc-1"]}], "SubnetIds": ["subnet-1"], "AttributeNames": ["x"]});
-        assert_eq!(parsed(body, true), wanted);
+        let expected = json!({"Filters": [{"Name": "vpc-id", "Values": ["vpc-1"]}], "SubnetIds": ["subnet-1"], "AttributeNames": ["x"]});
+        assert_eq!(parsed(body, true), expected);
     }
 }

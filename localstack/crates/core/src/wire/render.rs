@@ -1,25 +1,26 @@
-//! Answers and errors in the caller's protocol.
+//! Responses in the caller's protocol.
 
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{Protocol, cbor, xml};
-use crate::AwsError;
+use super::protocol::Protocol;
+use super::{cbor, xml};
+use crate::error::AwsError;
 
-/// A successful answer.
-pub fn answer(protocol: &Protocol, service: &str, operation: &str, id: &str, answer: &Value) -> Response<Body> {
+/// Renders the output of an operation.
+pub fn output(protocol: &Protocol, service: &str, operation: &str, id: &str, output: &Value) -> Response<Body> {
     let (kind, body) = match protocol {
-        Protocol::Query => ("text/xml", xml::query(service, operation, id, answer).into_bytes()),
-        Protocol::Ec2 => ("text/xml;charset=UTF-8", xml::ec2(operation, id, answer).into_bytes()),
-        Protocol::Json(kind) => (kind.as_str(), answer.to_string().into_bytes()),
-        Protocol::Rest => ("application/json", answer.to_string().into_bytes()),
-        Protocol::Cbor => ("application/cbor", cbor::encode(answer)),
+        Protocol::Query => ("text/xml", xml::query(service, operation, id, output).into_bytes()),
+        Protocol::Ec2 => ("text/xml;charset=UTF-8", xml::ec2(operation, id, output).into_bytes()),
+        Protocol::Json(kind) => (kind.as_str(), output.to_string().into_bytes()),
+        Protocol::Rest => ("application/json", output.to_string().into_bytes()),
+        Protocol::Cbor => ("application/cbor", cbor::encode(output)),
     };
     respond(StatusCode::OK, kind, id, body)
 }
 
-/// An error, in the form that the protocol's clients parse.
+/// Renders an error in the form that the protocol's clients parse.
 pub fn error(protocol: &Protocol, service: &str, id: &str, error: &AwsError) -> Response<Body> {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (code, message) = (&error.code, &error.message);

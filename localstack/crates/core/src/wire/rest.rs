@@ -1,12 +1,12 @@
-//! restJson1: method and path say the operation.
+//! restJson1: method and path select the operation.
 
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::Route;
+use crate::service::Route;
 
-/// The operation of a request and what its path and query string give; the first route that fits wins.
+/// Returns the operation of a request and the input members in its path and query string. The first matching route wins.
 pub fn route(routes: &[Route], parts: &Parts) -> Option<(String, Map<String, Value>)> {
     let path: Vec<&str> = parts.uri.path().trim_matches('/').split('/').collect();
     for route in routes {
@@ -15,17 +15,17 @@ pub fn route(routes: &[Route], parts: &Parts) -> Option<(String, Map<String, Val
             continue;
         }
         let mut input = Map::new();
-        let fits = template.iter().zip(&path).all(|(wanted, found)| {
-            match wanted.strip_prefix('{').and_then(|w| w.strip_suffix('}')) {
+        let matches = template.iter().zip(&path).all(|(expected, found)| {
+            match expected.strip_prefix('{').and_then(|w| w.strip_suffix('}')) {
                 Some(member) => {
                     let text = percent_decode_str(found).decode_utf8_lossy().into_owned();
                     input.insert(member.to_owned(), Value::String(text));
                     !found.is_empty()
                 }
-                None => wanted == found,
+                None => expected == found,
             }
         });
-        if fits {
+        if matches {
             for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes()) {
                 add(&mut input, name.into_owned(), value.into_owned());
             }
@@ -35,7 +35,7 @@ pub fn route(routes: &[Route], parts: &Parts) -> Option<(String, Map<String, Val
     None
 }
 
-/// A name that is given twice is a list.
+/// Adds a member; a name that occurs twice becomes a list.
 fn add(input: &mut Map<String, Value>, name: String, value: String) {
     match input.get_mut(&name) {
         Some(Value::Array(list)) => list.push(Value::String(value)),

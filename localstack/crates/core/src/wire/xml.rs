@@ -1,8 +1,9 @@
-//! The XML of awsQuery and ec2Query.
+//! XML responses of awsQuery and ec2Query.
 
 use serde_json::Value;
 
-use crate::AwsError;
+use super::casing::lower_first;
+use crate::error::AwsError;
 
 const NAMESPACES: &[(&str, &str)] = &[
     ("cloudformation", "http://cloudformation.amazonaws.com/doc/2010-05-15/"),
@@ -17,7 +18,7 @@ const NAMESPACES: &[(&str, &str)] = &[
     ("monitoring", "http://monitoring.amazonaws.com/doc/2010-08-01/"),
 ];
 
-/// What RDS calls the elements of its lists; a list that is not here has `member`.
+/// The element names of RDS's lists; any other list has `member`.
 const RDS_ELEMENTS: &[(&str, &str)] = &[
     ("DBInstances", "DBInstance"),
     ("DBSecurityGroups", "DBSecurityGroup"),
@@ -44,7 +45,7 @@ const RDS_ELEMENTS: &[(&str, &str)] = &[
     ("OrderableDBInstanceOptions", "OrderableDBInstanceOption"),
 ];
 
-/// EC2 lists that keep their name, with a small first letter; others are the singular and `Set`.
+/// EC2 lists that keep their name in lower camel case; others have the singular with the suffix `Set`.
 const EC2_PLAIN: &[&str] = &[
     "IpPermissions",
     "IpPermissionsEgress",
@@ -53,12 +54,12 @@ const EC2_PLAIN: &[&str] = &[
     "PrefixListIds",
 ];
 
-/// `<OpResponse><OpResult>…</OpResult><ResponseMetadata>…`.
-pub fn query(service: &str, operation: &str, id: &str, answer: &Value) -> String {
+/// Renders `<OpResponse><OpResult>…</OpResult><ResponseMetadata>…`.
+pub fn query(service: &str, operation: &str, id: &str, output: &Value) -> String {
     let namespace = namespace(service);
     let mut out = format!("<{operation}Response xmlns=\"{namespace}\"><{operation}Result>");
     let elements = if service == "rds" { RDS_ELEMENTS } else { &[] };
-    members(&mut out, answer, &|list| {
+    members(&mut out, output, &|list| {
         elements.iter().find(|(n, _)| *n == list).map_or("member", |(_, e)| e)
     });
     out.push_str(&format!(
@@ -67,32 +68,32 @@ pub fn query(service: &str, operation: &str, id: &str, answer: &Value) -> String
     out
 }
 
-/// `<ErrorResponse><Error>…`.
+/// Renders `<ErrorResponse><Error>…`.
 pub fn query_error(service: &str, id: &str, error: &AwsError) -> String {
     let side = if error.status < 500 { "Sender" } else { "Receiver" };
     format!(
         "<ErrorResponse xmlns=\"{}\"><Error><Type>{side}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>",
         namespace(service),
-        escaped(&error.code),
-        escaped(&error.message)
+        escape(&error.code),
+        escape(&error.message)
     )
 }
 
-/// `<OpResponse><requestId>…` with EC2's own names.
-pub fn ec2(operation: &str, id: &str, answer: &Value) -> String {
+/// Renders `<OpResponse><requestId>…` with EC2's element names.
+pub fn ec2(operation: &str, id: &str, output: &Value) -> String {
     let mut out =
         format!("<{operation}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>{id}</requestId>");
-    ec2_members(&mut out, answer, "");
+    ec2_members(&mut out, output, "");
     out.push_str(&format!("</{operation}Response>"));
     out
 }
 
-/// `<Response><Errors><Error>…`.
+/// Renders `<Response><Errors><Error>…`.
 pub fn ec2_error(id: &str, error: &AwsError) -> String {
     format!(
         "<Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors><RequestID>{id}</RequestID></Response>",
-        escaped(&error.code),
-        escaped(&error.message)
+        escape(&error.code),
+        escape(&error.message)
     )
 }
 
@@ -182,25 +183,15 @@ fn ec2_tag(name: &str, is_list: bool, parent: &str) -> String {
         .map_or(plain.clone(), |singular| format!("{singular}Set"))
 }
 
-fn lower_first(name: &str) -> String {
-    let mut letters = name.chars();
-    letters
-        .next()
-        .map(|c| c.to_ascii_lowercase())
-        .into_iter()
-        .chain(letters)
-        .collect()
-}
-
 fn text(value: &Value) -> String {
     match value {
-        Value::String(text) => escaped(text),
+        Value::String(text) => escape(text),
         other => other.to_string(),
     }
 }
 
-/// XML text; characters that XML 1.0 cannot carry become U+FFFD.
-pub fn escaped(text: &str) -> String {
+/// Escapes text for XML; characters that XML 1.0 does not allow become U+FFFD.
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -224,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_named_as_each_service_names_them() {
+    fn list_elements_have_the_names_of_the_service() {
         let rds = query(
             "rds",
             "DescribeDBInstances",
@@ -248,11 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn ec2_has_small_first_letters_sets_and_exceptions() {
+    fn ec2_names_are_lower_camel_case_with_sets_and_exceptions() {
         let groups = json!({"SecurityGroups": [{"Description": "d", "Tags": [{"Key": "k"}], "IpPermissions": [{"UserIdGroupPairs": [{"GroupId": "g"}]}]}]});
         let out = ec2("DescribeSecurityGroups", "1", &groups);
-        let wanted = "<securityGroupInfo><item><groupDescription>d</groupDescription><tagSet><item><key>k</key></item></tagSet><ipPermissions><item><groups><item><groupId>g</groupId></item></groups></item></ipPermissions></item></securityGroupInfo>";
-        assert!(out.contains(wanted), "{out}");
+        let expected = "<securityGroupInfo><item><groupDescription>d</groupDescription><tagSet><item><key>k</key></item></tagSet><ipPermissions><item><groups><item><groupId>g</groupId></item></groups></item></ipPermissions></item></securityGroupInfo>";
+        assert!(out.contains(expected), "{out}");
         assert!(
             ec2("X", "1", &json!({"Addresses": [], "FlowLogs": []}))
                 .contains("<addressesSet></addressesSet><flowLogSet>")

@@ -1,42 +1,50 @@
-//! The few Kafka requests that MSK's own operations need, in versions that brokers old and new take.
+//! The Kafka requests that MSK's own operations need, in versions that old and new brokers support.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use bytes::{Buf, BufMut, Bytes};
+use anyhow::{Context, anyhow, bail, ensure};
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::error::{ParseResponseErrorCode, ResponseError};
+use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
+use kafka_protocol::messages::{
+    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+    IncrementalAlterConfigsRequest, MetadataRequest, RequestHeader, ResponseHeader, TopicName,
+};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const TIMEOUT_MS: i32 = 15_000;
-const LARGEST_ANSWER: i32 = 16 << 20;
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// The timeout that requests pass to the broker, in milliseconds.
+const BROKER_TIMEOUT: i32 = 15_000;
+const MAX_RESPONSE: i32 = 16 << 20;
 
-/// `(key, version)` of each request. None of the versions has tagged fields.
-const METADATA: (i16, i16) = (3, 1);
-const API_VERSIONS: (i16, i16) = (18, 0);
-const CREATE_TOPICS: (i16, i16) = (19, 2);
-const DELETE_TOPICS: (i16, i16) = (20, 1);
-const CREATE_PARTITIONS: (i16, i16) = (37, 0);
-const ALTER_CONFIGS: (i16, i16) = (44, 0);
+const METADATA_VERSION: i16 = 1;
+const API_VERSIONS_VERSION: i16 = 0;
+const CREATE_TOPICS_VERSION: i16 = 2;
+const DELETE_TOPICS_VERSION: i16 = 1;
+const CREATE_PARTITIONS_VERSION: i16 = 0;
+const ALTER_CONFIGS_VERSION: i16 = 0;
 
-const TOPIC_ALREADY_EXISTS: i16 = 36;
-const UNKNOWN_TOPIC: i16 = 3;
-
-/// A topic as the broker knows it.
+/// A topic as the broker describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
     pub name: String,
     pub internal: bool,
     pub partitions: usize,
     pub replicas: usize,
-    /// Whether each partition has a leader.
+    /// True if each partition has a leader.
     pub ready: bool,
 }
 
-/// Speaks to one broker; each request has a connection of its own.
+/// A client of one broker; each request opens a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
     pub address: Ipv4Addr,
@@ -44,223 +52,199 @@ pub struct Client {
 }
 
 impl Client {
-    /// Says whether a broker answers at all.
-    pub async fn answers(&self) -> anyhow::Result<()> {
-        let mut answer = self.ask(API_VERSIONS, Vec::new()).await?;
-        let code = short(&mut answer)?;
-        ensure!(code == 0, "the broker answers ApiVersions with the error {code}");
-        Ok(())
+    /// Checks that a broker responds.
+    ///
+    /// # Errors
+    /// When the broker does not respond, or responds with an error.
+    pub async fn ping(&self) -> anyhow::Result<()> {
+        let response = self.send(API_VERSIONS_VERSION, ApiVersionsRequest::default()).await?;
+        match response.error_code.err() {
+            None => Ok(()),
+            Some(error) => bail!("the broker responds to ApiVersions with an error: {error}"),
+        }
     }
 
-    /// Every topic, or those named.
+    /// Returns every topic, or those with these names.
+    ///
+    /// # Errors
+    /// When the broker does not respond.
     pub async fn topics(&self, names: Option<&[&str]>) -> anyhow::Result<Vec<Topic>> {
-        let mut request = Vec::new();
-        match names {
-            None => request.put_i32(-1),
-            Some(names) => {
-                request.put_i32(names.len() as i32);
-                names.iter().for_each(|name| put(&mut request, name));
-            }
-        }
-        let mut answer = self.ask(METADATA, request).await?;
-        for _ in 0..int(&mut answer)? {
-            int(&mut answer)?;
-            text(&mut answer)?;
-            int(&mut answer)?;
-            text(&mut answer)?;
-        }
-        int(&mut answer)?;
-        let mut topics = Vec::new();
-        for _ in 0..int(&mut answer)? {
-            let code = short(&mut answer)?;
-            let name = text(&mut answer)?.unwrap_or_default();
-            let internal = byte(&mut answer)? != 0;
-            let partitions = int(&mut answer)?;
-            let (mut ready, mut replicas) = (partitions > 0, 0);
-            for _ in 0..partitions {
-                let failed = short(&mut answer)? != 0;
-                int(&mut answer)?;
-                let leader = int(&mut answer)?;
-                ready &= !failed && leader >= 0;
-                for list in 0..2 {
-                    let count = int(&mut answer)?;
-                    if list == 0 {
-                        replicas = count.max(0) as usize;
-                    }
-                    for _ in 0..count {
-                        int(&mut answer)?;
-                    }
-                }
-            }
-            if code == 0 {
-                topics.push(Topic {
-                    name,
-                    internal,
-                    partitions: partitions.max(0) as usize,
-                    replicas,
-                    ready,
-                });
-            }
-        }
-        Ok(topics)
+        let topic = |name: &&str| MetadataRequestTopic::default().with_name(Some(topic_name(name)));
+        let names = names.map(|names| names.iter().map(topic).collect());
+        let request = MetadataRequest::default().with_topics(names);
+        let response = self.send(METADATA_VERSION, request).await?;
+        Ok(response
+            .topics
+            .into_iter()
+            .filter(|topic| topic.error_code.is_ok())
+            .map(Topic::from)
+            .collect())
     }
 
-    /// Makes a topic and waits until each partition has a leader. One that is there is an error.
+    /// Creates a topic and waits until each partition has a leader.
+    ///
+    /// # Errors
+    /// When the topic exists, or the broker rejects the request.
     pub async fn create(&self, name: &str, partitions: i32, configs: &BTreeMap<String, String>) -> anyhow::Result<()> {
-        let mut request = Vec::new();
-        request.put_i32(1);
-        put(&mut request, name);
-        request.put_i32(partitions);
-        request.put_i16(1);
-        request.put_i32(0);
-        request.put_i32(configs.len() as i32);
-        for (key, value) in configs {
-            put(&mut request, key);
-            put(&mut request, value);
-        }
-        request.put_i32(TIMEOUT_MS);
-        request.put_u8(0);
-        let mut answer = self.ask(CREATE_TOPICS, request).await?;
-        int(&mut answer)?;
-        int(&mut answer)?;
-        text(&mut answer)?;
-        let (code, words) = (short(&mut answer)?, text(&mut answer)?);
-        if code == TOPIC_ALREADY_EXISTS {
+        let config = |(key, value): (&String, &String)| {
+            let config = CreatableTopicConfig::default().with_name(text(key));
+            config.with_value(Some(text(value)))
+        };
+        let topic = CreatableTopic::default()
+            .with_name(topic_name(name))
+            .with_num_partitions(partitions)
+            .with_replication_factor(1)
+            .with_configs(configs.iter().map(config).collect());
+        let request = CreateTopicsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(BROKER_TIMEOUT);
+        let response = self.send(CREATE_TOPICS_VERSION, request).await?;
+        let result = only(response.topics)?;
+        if result.error_code.err() == Some(ResponseError::TopicAlreadyExists) {
             bail!("the topic '{name}' already exists");
         }
-        checked(code, words, "create", name)?;
-        let led = async {
-            while !self
-                .topics(Some(&[name]))
-                .await
-                .is_ok_and(|found| found.iter().any(|topic| topic.ready))
-            {
+        check(result.error_code, result.error_message, "create", name)?;
+        let ready = async {
+            while !self.is_ready(name).await {
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        timeout(PATIENCE, led)
+        timeout(TIMEOUT, ready)
             .await
             .with_context(|| format!("the topic '{name}' has no leader yet"))
     }
 
-    /// Removes a topic; one that is not there is fine.
+    async fn is_ready(&self, name: &str) -> bool {
+        let topics = self.topics(Some(&[name])).await;
+        topics.is_ok_and(|topics| topics.iter().any(|topic| topic.ready))
+    }
+
+    /// Deletes a topic. Succeeds if it does not exist.
+    ///
+    /// # Errors
+    /// When the broker rejects the request.
     pub async fn delete(&self, name: &str) -> anyhow::Result<()> {
-        let mut request = Vec::new();
-        request.put_i32(1);
-        put(&mut request, name);
-        request.put_i32(TIMEOUT_MS);
-        let mut answer = self.ask(DELETE_TOPICS, request).await?;
-        int(&mut answer)?;
-        int(&mut answer)?;
-        text(&mut answer)?;
-        match short(&mut answer)? {
-            UNKNOWN_TOPIC => Ok(()),
-            code => checked(code, None, "delete", name),
+        let request = DeleteTopicsRequest::default()
+            .with_topic_names(vec![topic_name(name)])
+            .with_timeout_ms(BROKER_TIMEOUT);
+        let response = self.send(DELETE_TOPICS_VERSION, request).await?;
+        let result = only(response.responses)?;
+        if result.error_code.err() == Some(ResponseError::UnknownTopicOrPartition) {
+            return Ok(());
         }
+        check(result.error_code, result.error_message, "delete", name)
     }
 
-    /// Raises the number of partitions.
+    /// Raises the number of partitions to `count`.
+    ///
+    /// # Errors
+    /// When the broker rejects the request.
     pub async fn add_partitions(&self, name: &str, count: i32) -> anyhow::Result<()> {
-        let mut request = Vec::new();
-        request.put_i32(1);
-        put(&mut request, name);
-        request.put_i32(count);
-        request.put_i32(-1);
-        request.put_i32(TIMEOUT_MS);
-        request.put_u8(0);
-        let mut answer = self.ask(CREATE_PARTITIONS, request).await?;
-        int(&mut answer)?;
-        int(&mut answer)?;
-        text(&mut answer)?;
-        let (code, words) = (short(&mut answer)?, text(&mut answer)?);
-        checked(code, words, "add partitions to", name)
+        let topic = CreatePartitionsTopic::default()
+            .with_name(topic_name(name))
+            .with_count(count)
+            .with_assignments(None);
+        let request = CreatePartitionsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(BROKER_TIMEOUT);
+        let response = self.send(CREATE_PARTITIONS_VERSION, request).await?;
+        let result = only(response.results)?;
+        check(result.error_code, result.error_message, "add partitions to", name)
     }
 
-    /// Sets configs (`Some`), or puts them back to the broker's default (`None`).
+    /// Sets configs (`Some`), or resets them to the broker's default (`None`).
+    ///
+    /// # Errors
+    /// When the broker rejects the request.
     pub async fn configure(&self, name: &str, configs: &BTreeMap<String, Option<String>>) -> anyhow::Result<()> {
+        // The numbers of Kafka's ConfigResource.Type and AlterConfigOp.OpType.
         const TOPIC: i8 = 2;
-        let mut request = Vec::new();
-        request.put_i32(1);
-        request.put_i8(TOPIC);
-        put(&mut request, name);
-        request.put_i32(configs.len() as i32);
-        for (key, value) in configs {
-            put(&mut request, key);
-            request.put_i8(if value.is_some() { 0 } else { 1 });
-            match value {
-                Some(value) => put(&mut request, value),
-                None => request.put_i16(-1),
-            }
-        }
-        request.put_u8(0);
-        let mut answer = self.ask(ALTER_CONFIGS, request).await?;
-        int(&mut answer)?;
-        int(&mut answer)?;
-        let (code, words) = (short(&mut answer)?, text(&mut answer)?);
-        checked(code, words, "configure", name)
-    }
-
-    async fn ask(&self, (key, version): (i16, i16), body: Vec<u8>) -> anyhow::Result<Bytes> {
-        let asked = async {
-            let mut connection = TcpStream::connect((self.address, self.port)).await?;
-            let mut request = Vec::with_capacity(body.len() + 32);
-            request.put_i16(key);
-            request.put_i16(version);
-            request.put_i32(1);
-            put(&mut request, "endpoint");
-            request.extend_from_slice(&body);
-            connection.write_i32(request.len() as i32).await?;
-            connection.write_all(&request).await?;
-            let size = connection.read_i32().await?;
-            ensure!((4..=LARGEST_ANSWER).contains(&size), "the answer is not Kafka's");
-            let mut answer = vec![0; size as usize];
-            connection.read_exact(&mut answer).await?;
-            let mut answer = Bytes::from(answer);
-            ensure!(int(&mut answer)? == 1, "the answer is not Kafka's");
-            Ok(answer)
+        const SET: i8 = 0;
+        const DELETE: i8 = 1;
+        let config = |(key, value): (&String, &Option<String>)| {
+            let config = AlterableConfig::default().with_name(text(key));
+            let operation = if value.is_some() { SET } else { DELETE };
+            let config = config.with_config_operation(operation);
+            config.with_value(value.as_deref().map(text))
         };
-        let broker = || format!("the broker {}:{} does not answer", self.address, self.port);
-        timeout(PATIENCE, asked)
-            .await
-            .with_context(broker)?
-            .with_context(broker)
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(TOPIC)
+            .with_resource_name(text(name))
+            .with_configs(configs.iter().map(config).collect());
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        let response = self.send(ALTER_CONFIGS_VERSION, request).await?;
+        let result = only(response.responses)?;
+        check(result.error_code, result.error_message, "configure", name)
+    }
+
+    async fn send<R: Request>(&self, version: i16, request: R) -> anyhow::Result<R::Response> {
+        let broker = || format!("the broker {}:{} does not respond", self.address, self.port);
+        let response = timeout(TIMEOUT, self.exchange(version, request)).await;
+        response.with_context(broker)?.with_context(broker)
+    }
+
+    async fn exchange<R: Request>(&self, version: i16, request: R) -> anyhow::Result<R::Response> {
+        const CORRELATION_ID: i32 = 1;
+        let header = RequestHeader::default()
+            .with_request_api_key(R::KEY)
+            .with_request_api_version(version)
+            .with_correlation_id(CORRELATION_ID)
+            .with_client_id(Some(StrBytes::from_static_str("endpoint")));
+        let mut bytes = BytesMut::new();
+        header.encode(&mut bytes, R::header_version(version))?;
+        request.encode(&mut bytes, version)?;
+
+        let mut connection = TcpStream::connect((self.address, self.port)).await?;
+        connection.write_i32(i32::try_from(bytes.len())?).await?;
+        connection.write_all(&bytes).await?;
+        let size = connection.read_i32().await?;
+        ensure!(
+            (4..=MAX_RESPONSE).contains(&size),
+            "invalid length of a response: {size}"
+        );
+        let mut response = vec![0; usize::try_from(size)?];
+        connection.read_exact(&mut response).await?;
+
+        let mut response = Bytes::from(response);
+        let header = ResponseHeader::decode(&mut response, R::Response::header_version(version))?;
+        ensure!(
+            header.correlation_id == CORRELATION_ID,
+            "the response is to another request"
+        );
+        R::Response::decode(&mut response, version)
     }
 }
 
-fn checked(code: i16, words: Option<String>, what: &str, topic: &str) -> anyhow::Result<()> {
-    match code {
-        0 => Ok(()),
-        _ => bail!(
-            "cannot {what} the topic '{topic}': {}",
-            words.unwrap_or_else(|| format!("Kafka's error {code}"))
-        ),
+impl From<MetadataResponseTopic> for Topic {
+    fn from(topic: MetadataResponseTopic) -> Self {
+        let partitions = &topic.partitions;
+        let has_leader = |error_code: i16, leader: i32| error_code.is_ok() && leader >= 0;
+        Self {
+            internal: topic.is_internal,
+            partitions: partitions.len(),
+            replicas: partitions.last().map_or(0, |partition| partition.replica_nodes.len()),
+            ready: !partitions.is_empty() && partitions.iter().all(|p| has_leader(p.error_code, p.leader_id.0)),
+            name: topic.name.map(|name| name.0.as_str().to_owned()).unwrap_or_default(),
+        }
     }
 }
 
-fn put(out: &mut Vec<u8>, text: &str) {
-    out.put_i16(text.len() as i16);
-    out.extend_from_slice(text.as_bytes());
+/// Returns the result of the only item of a request.
+fn only<T>(results: Vec<T>) -> anyhow::Result<T> {
+    let result = results.into_iter().next();
+    result.ok_or_else(|| anyhow!("the broker returned no result"))
 }
 
-fn byte(from: &mut Bytes) -> anyhow::Result<i8> {
-    from.try_get_i8().context("the answer ends too early")
+fn check(code: i16, message: Option<StrBytes>, action: &str, topic: &str) -> anyhow::Result<()> {
+    let Some(error) = code.err() else { return Ok(()) };
+    let message = message.map_or_else(|| error.to_string(), |message| message.as_str().to_owned());
+    bail!("cannot {action} the topic '{topic}': {message}")
 }
 
-fn short(from: &mut Bytes) -> anyhow::Result<i16> {
-    from.try_get_i16().context("the answer ends too early")
+fn topic_name(name: &str) -> TopicName {
+    TopicName(text(name))
 }
 
-fn int(from: &mut Bytes) -> anyhow::Result<i32> {
-    from.try_get_i32().context("the answer ends too early")
-}
-
-fn text(from: &mut Bytes) -> anyhow::Result<Option<String>> {
-    let length = short(from)?;
-    if length < 0 {
-        return Ok(None);
-    }
-    ensure!(from.remaining() >= length as usize, "the answer ends too early");
-    Ok(Some(
-        String::from_utf8_lossy(&from.split_to(length as usize)).into_owned(),
-    ))
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Apache Kafka: one node, broker and controller in one (KRaft).
+//! Apache Kafka: one node that is broker and controller (KRaft).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tokio::process::Command;
 
-use super::{Broker, Settings, prefix};
-use crate::daemon::on_path;
+use super::{Broker, Settings, install_prefix};
+use crate::daemon::find_on_path;
 
 /// The jars and the Java runtime.
 pub struct Kafka {
@@ -26,13 +26,15 @@ const LOGGING: &str = "status=error\n\
     rootLogger.appenderRef.console.ref=console\n";
 
 impl Kafka {
-    /// `KAFKA_HOME/libs`, else what scripts/install-broker put there.
+    /// Returns the installation in `KAFKA_HOME`, otherwise that of scripts/install-broker.
     pub fn find() -> Option<Self> {
         let home = std::env::var_os("KAFKA_HOME").map(PathBuf::from);
-        let places = home.into_iter().chain(prefix().map(|prefix| prefix.join("kafka")));
-        let libs = places.map(|home| home.join("libs")).find(|libs| has_kafka(libs))?;
+        let homes = home
+            .into_iter()
+            .chain(install_prefix().map(|prefix| prefix.join("kafka")));
+        let libs = homes.map(|home| home.join("libs")).find(|libs| has_kafka(libs))?;
         let java = std::env::var_os("JAVA_HOME").map(|home| PathBuf::from(home).join("bin/java"));
-        let java = java.filter(|java| java.is_file()).or_else(|| on_path("java"))?;
+        let java = java.filter(|java| java.is_file()).or_else(|| find_on_path("java"))?;
         Some(Self { libs, java })
     }
 }
@@ -45,11 +47,11 @@ impl Broker for Kafka {
     fn command(&self, settings: &Settings) -> anyhow::Result<Command> {
         let folder = &settings.folder;
         let data = folder.join("data");
-        fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
+        fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let write = |path: &Path, text: String| {
             fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
         };
-        // What `kafka-storage format` writes, without a second start of Java. Kafka adds the directory's id.
+        // The file that `kafka-storage format` writes, without a second start of Java. Kafka adds the id of the directory.
         let meta = data.join("meta.properties");
         if !meta.exists() {
             write(
@@ -84,21 +86,23 @@ fn has_kafka(libs: &Path) -> bool {
         .any(|name| name.to_string_lossy().starts_with("kafka_2.13-"))
 }
 
-/// One replica of everything, few internal partitions, no wait before the first rebalance, topics only by request. The
-/// short session lets a broker that was killed come back at once: its former self is given up after two seconds.
+/// Returns the broker's configuration: one replica of everything, few internal partitions, no delay before the first
+/// rebalance, no automatic topics. The short session lets a killed broker restart at once: the registration of its previous
+/// process expires after two seconds.
 fn properties(settings: &Settings, data: &Path) -> String {
-    let (address, port) = (settings.address, settings.listeners.own);
-    let guarded = settings.listeners.guarded;
-    let listens = guarded.map_or_else(String::new, |it| format!(",DOOR://{address}:{}", it.inside));
-    let tells = guarded.map_or_else(String::new, |it| format!(",DOOR://{address}:{}", it.outside));
+    let (address, port) = (settings.address, settings.listeners.plaintext);
+    let proxied = settings.listeners.proxied;
+    let listener = |port: u16| format!(",PROXIED://{address}:{port}");
+    let listeners = proxied.map_or_else(String::new, |it| listener(it.internal));
+    let advertised = proxied.map_or_else(String::new, |it| listener(it.advertised));
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.voters=1@{address}:{CONTROLLER}\n\
-         listeners=PLAINTEXT://{address}:{port},CONTROLLER://{address}:{CONTROLLER}{listens}\n\
-         advertised.listeners=PLAINTEXT://{address}:{port}{tells}\n\
+         listeners=PLAINTEXT://{address}:{port},CONTROLLER://{address}:{CONTROLLER}{listeners}\n\
+         advertised.listeners=PLAINTEXT://{address}:{port}{advertised}\n\
          controller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,DOOR:PLAINTEXT\n\
+         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT\n\
          inter.broker.listener.name=PLAINTEXT\n\
          log.dirs={}\n\
          auto.create.topics.enable=false\n\

@@ -1,86 +1,91 @@
 //! The Kafka-protocol brokers behind MSK clusters.
 
 mod client;
-pub mod door;
 mod kafka;
 mod nisshi;
+pub mod sasl_proxy;
 mod server;
 
 pub use client::{Client, Topic};
 pub use server::Server;
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-/// What a broker is told.
+/// Settings of one broker.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Everything that the broker keeps.
+    /// Holds everything that the broker stores.
     pub folder: PathBuf,
-    pub address: std::net::Ipv4Addr,
+    pub address: Ipv4Addr,
     pub listeners: Listeners,
-    /// Sixteen bytes in URL-safe base64, as Kafka has it.
+    /// Sixteen bytes in URL-safe base64, Kafka's form.
     pub cluster_id: String,
 }
 
 /// The ports of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listeners {
-    /// For the endpoint itself.
-    pub own: u16,
-    /// Whether clients are told of that port, too.
-    pub open: bool,
-    pub guarded: Option<Guarded>,
+    /// The plaintext listener, which the endpoint itself always uses.
+    pub plaintext: u16,
+    /// True if the plaintext listener is advertised to clients.
+    pub plaintext_advertised: bool,
+    pub proxied: Option<ProxiedListener>,
 }
 
-/// A listener behind a door.
+/// A listener behind a SASL proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Guarded {
-    /// Where the broker listens for those whom the door lets in.
-    pub inside: u16,
-    /// The door's port: what the broker tells them.
-    pub outside: u16,
+pub struct ProxiedListener {
+    /// The port where the broker accepts connections from the proxy.
+    pub internal: u16,
+    /// The port of the proxy, which the broker advertises on this listener.
+    pub advertised: u16,
 }
 
 /// A program that speaks the Kafka protocol.
 pub trait Broker: Send + Sync {
-    /// As the configuration names it.
+    /// Returns the name that the configuration uses.
     fn name(&self) -> &'static str;
 
-    /// Writes what the program needs before its start, and gives the command that becomes it.
+    /// Writes the files that the program needs, and returns the command that becomes it.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
     fn command(&self, settings: &Settings) -> anyhow::Result<Command>;
 }
 
-/// The broker that is asked for, or the one that is installed: Apache Kafka before nisshi.
-pub fn choose(wanted: Option<&str>) -> anyhow::Result<Box<dyn Broker>> {
+/// Returns the broker with this name, or the one that is installed: Apache Kafka is preferred to nisshi.
+///
+/// # Errors
+/// When the broker, or any broker, is not installed, or the name is unknown.
+pub fn choose(name: Option<&str>) -> anyhow::Result<Box<dyn Broker>> {
     const INSTALL: &str = "run scripts/install-broker (scripts/up does it, too), or set KAFKA_HOME";
     let kafka = || kafka::Kafka::find();
     let nisshi = || nisshi::Nisshi::find();
-    match wanted {
+    match name {
         Some("kafka") => match kafka() {
             Some(found) => Ok(Box::new(found)),
-            None => bail!("Apache Kafka is asked for, and its jars or `java` are not on this machine: {INSTALL}"),
+            None => bail!("the broker `kafka` is selected, but its jars or `java` are not installed: {INSTALL}"),
         },
         Some("nisshi") => match nisshi() {
             Some(found) => Ok(Box::new(found)),
-            None => bail!("the broker nisshi is asked for, and is not on this machine: {INSTALL}"),
+            None => bail!("the broker `nisshi` is selected, but it is not installed: {INSTALL}"),
         },
-        Some(other) => bail!("there is no broker `{other}`: `kafka` and `nisshi` are the ones known here"),
+        Some(other) => bail!("unknown broker `{other}`: use `kafka` or `nisshi`"),
         None => match (kafka(), nisshi()) {
             (Some(found), _) => Ok(Box::new(found)),
             (None, Some(found)) => Ok(Box::new(found)),
-            (None, None) => {
-                bail!("no Kafka-protocol broker is installed on this machine, and MSK clusters run on one: {INSTALL}")
-            }
+            (None, None) => bail!("no Kafka broker is installed, and MSK clusters need one: {INSTALL}"),
         },
     }
 }
 
-/// Where scripts/install-broker puts things.
-fn prefix() -> Option<PathBuf> {
+/// Returns the folder into which scripts/install-broker installs.
+fn install_prefix() -> Option<PathBuf> {
     let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
     let data = data.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
     Some(data?.join("patient-management"))

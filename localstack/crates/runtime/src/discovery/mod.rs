@@ -1,61 +1,59 @@
-//! Names with a stable address: a TCP proxy from each name's loopback address to the tasks behind it.
+//! Service names with a stable address: a TCP proxy from each name's loopback address to its tasks.
 
 mod proxy;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use endpoint_core::Context;
 
-/// One name's ports, and the addresses of those who can answer now.
+/// One name's ports, and the addresses of its tasks that are running.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct DiscoveryEntry {
     pub ports: Vec<u16>,
     pub backends: Vec<IpAddr>,
 }
 
-/// The open proxies, by the address and port they listen on.
+/// The running proxies, by the address and port on which they listen.
 #[derive(Default)]
-pub struct Proxies(Mutex<HashMap<SocketAddr, Open>>);
+pub struct Proxies(Mutex<HashMap<SocketAddr, Proxy>>);
 
-struct Open {
+struct Proxy {
     backends: Arc<proxy::Backends>,
-    _closes: DropGuard,
+    _stop: DropGuard,
 }
 
-/// Opens and closes proxies so that there is one for each port of each name that somebody can answer. Where nobody
-/// can, nothing listens: the connection is refused at once.
-pub fn apply(cx: &Context, wanted: BTreeMap<Ipv4Addr, Wanted>) {
-    let mut all: HashMap<SocketAddr, Vec<SocketAddr>> = HashMap::new();
-    for (address, want) in wanted.into_iter().filter(|(_, want)| !want.backends.is_empty()) {
-        for port in want.ports {
-            let backends = want.backends.iter().map(|backend| SocketAddr::new(*backend, port));
-            all.insert(SocketAddr::from((address, port)), backends.collect());
+/// Starts and stops proxies, so that there is one for each port of each name that has a backend. Without a backend nothing
+/// listens, and connections are refused at once.
+pub fn apply(cx: &Context, entries: BTreeMap<Ipv4Addr, DiscoveryEntry>) {
+    let mut desired: HashMap<SocketAddr, Vec<SocketAddr>> = HashMap::new();
+    for (address, entry) in entries.into_iter().filter(|(_, entry)| !entry.backends.is_empty()) {
+        for port in entry.ports {
+            let backends = entry.backends.iter().map(|backend| SocketAddr::new(*backend, port));
+            desired.insert(SocketAddr::from((address, port)), backends.collect());
         }
     }
-    let proxies = cx.part::<Proxies>();
-    let mut open = proxies.0.lock().expect("no panic holds this lock");
-    open.retain(|address, _| all.contains_key(address));
-    for (address, backends) in all {
-        if let Some(open) = open.get(&address) {
-            open.backends.set(backends);
+    let proxies = cx.extension::<Proxies>();
+    let mut running = proxies.0.lock();
+    running.retain(|address, _| desired.contains_key(address));
+    for (address, backends) in desired {
+        if let Some(proxy) = running.get(&address) {
+            proxy.backends.set(backends);
             continue;
         }
         let stop: CancellationToken = cx.shutdown().child_token();
-        let shared = Arc::new(proxy::Backends::new(backends));
-        match proxy::listen(address, shared.clone(), stop.clone()) {
-            Ok(()) => drop(open.insert(
-                address,
-                Open {
-                    backends: shared,
-                    _closes: stop.drop_guard(),
-                },
-            )),
+        let backends = Arc::new(proxy::Backends::new(backends));
+        match proxy::listen(address, backends.clone(), stop.clone()) {
+            Ok(()) => {
+                let _stop = stop.drop_guard();
+                running.insert(address, Proxy { backends, _stop });
+            }
             Err(error) => {
-                tracing::warn!(%address, %error, "a name's address cannot be listened on; trying again");
+                tracing::warn!(%address, %error, "cannot listen on the address of a service name; retrying");
             }
         }
     }

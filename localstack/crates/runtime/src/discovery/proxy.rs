@@ -1,41 +1,47 @@
-//! One port of one name: connections go to the backends in turn.
+//! One port of one name: a TCP proxy that distributes connections round robin.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+/// The addresses of a name's tasks.
 pub struct Backends {
     addresses: RwLock<Vec<SocketAddr>>,
-    turn: AtomicUsize,
+    next: AtomicUsize,
 }
 
 impl Backends {
     pub fn new(addresses: Vec<SocketAddr>) -> Self {
         Self {
             addresses: RwLock::new(addresses),
-            turn: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
         }
     }
 
     pub fn set(&self, addresses: Vec<SocketAddr>) {
-        *self.addresses.write().expect("no panic holds this lock") = addresses;
+        *self.addresses.write() = addresses;
     }
 
-    /// Each backend once, beginning with the one whose turn it is.
-    fn in_turn(&self) -> Vec<SocketAddr> {
-        let mut addresses = self.addresses.read().expect("no panic holds this lock").clone();
+    /// Returns each backend once, starting with the next one in round-robin order.
+    fn from_next(&self) -> Vec<SocketAddr> {
+        let mut addresses = self.addresses.read().clone();
         if !addresses.is_empty() {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % addresses.len();
-            addresses.rotate_left(turn);
+            let next = self.next.fetch_add(1, Ordering::Relaxed) % addresses.len();
+            addresses.rotate_left(next);
         }
         addresses
     }
 }
 
+/// Listens on `address` until `stop` is cancelled.
+///
+/// # Errors
+/// When the address is in use.
 pub fn listen(address: SocketAddr, backends: Arc<Backends>, stop: CancellationToken) -> std::io::Result<()> {
     let socket = std::net::TcpListener::bind(address)?;
     socket.set_nonblocking(true)?;
@@ -45,7 +51,7 @@ pub fn listen(address: SocketAddr, backends: Arc<Backends>, stop: CancellationTo
             tokio::select! {
                 () = stop.cancelled() => return,
                 accepted = socket.accept() => match accepted {
-                    Ok((client, _)) => drop(tokio::spawn(carry(client, backends.clone()))),
+                    Ok((client, _)) => drop(tokio::spawn(forward(client, backends.clone()))),
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 },
             }
@@ -54,9 +60,10 @@ pub fn listen(address: SocketAddr, backends: Arc<Backends>, stop: CancellationTo
     Ok(())
 }
 
-async fn carry(mut client: TcpStream, backends: Arc<Backends>) {
+/// Forwards a connection to the first backend that accepts it.
+async fn forward(mut client: TcpStream, backends: Arc<Backends>) {
     let _ = client.set_nodelay(true);
-    for backend in backends.in_turn() {
+    for backend in backends.from_next() {
         let connected = tokio::time::timeout(Duration::from_secs(2), TcpStream::connect(backend)).await;
         if let Ok(Ok(mut server)) = connected {
             let _ = server.set_nodelay(true);
@@ -73,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_backend_that_refuses_is_passed_over() {
+    async fn a_backend_that_refuses_connections_is_skipped() {
         let alive = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -82,8 +89,8 @@ mod tests {
         let mut client = TcpStream::connect(free).await.unwrap();
         let (mut server, _) = alive.accept().await.unwrap();
         client.write_all(b"hello").await.unwrap();
-        let mut heard = [0; 5];
-        server.read_exact(&mut heard).await.unwrap();
-        assert_eq!(&heard, b"hello");
+        let mut received = [0; 5];
+        server.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"hello");
     }
 }

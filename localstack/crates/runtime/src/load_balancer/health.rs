@@ -1,111 +1,113 @@
 //! Health checks of targets.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
-use super::group::{Group, Health, Settings, Target};
+use super::target::{Target, TargetGroupSettings, TargetHealth};
 
-/// While a target is new it is looked at more often than it says, so that a deployment takes seconds.
-const EAGER: Duration = Duration::from_millis(300);
+/// The interval for a target that is not healthy yet, which makes a deployment take seconds.
+const EAGER_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Checks one target until it is told to stop. The first success makes a new target healthy, as on AWS.
-pub async fn check(group: Weak<Group>, target: Arc<Target>, stop: CancellationToken) {
-    let (mut good, mut bad, mut since) = (0u32, 0u32, tokio::time::Instant::now());
+/// Checks one target until it is deregistered, or `settings` returns `None`. The first success makes a new target healthy, as
+/// on AWS.
+pub async fn check(settings: impl Fn() -> Option<TargetGroupSettings>, target: Arc<Target>) {
+    let (mut successes, mut failures, mut since) = (0u32, 0u32, Instant::now());
     loop {
-        let Some(settings) = group.upgrade().map(|group| group.settings()) else {
-            return;
+        let Some(settings) = settings() else { return };
+        let is_new = target.health().state == "initial";
+        let result = tokio::select! {
+            () = target.stop.cancelled() => return,
+            result = tokio::time::timeout(settings.timeout, request(&settings, &target)) => {
+                result.unwrap_or(Err(CheckError::Timeout))
+            }
         };
-        let new = target.health().state == "initial";
-        let outcome = tokio::select! {
-            () = stop.cancelled() => return,
-            outcome = tokio::time::timeout(settings.timeout, once(&settings, &target)) => outcome,
-        };
-        match outcome {
-            Ok(Ok(())) => {
-                (good, bad) = (good + 1, 0);
-                if new || good >= settings.healthy_threshold {
-                    target.set(Health {
+        match result {
+            Ok(()) => {
+                (successes, failures) = (successes + 1, 0);
+                if is_new || successes >= settings.healthy_threshold {
+                    target.set_health(TargetHealth {
                         state: "healthy",
                         reason: None,
                         description: None,
                     });
                 }
             }
-            failed => {
-                let (reason, description) = match failed {
-                    Ok(Err(Failed::Code(code))) => (
-                        "Target.ResponseCodeMismatch",
-                        format!("Health checks failed with these codes: [{code}]"),
-                    ),
-                    Ok(Err(Failed::Connection)) => ("Target.FailedHealthChecks", "Health checks failed".to_owned()),
-                    _ => ("Target.Timeout", "Request timed out".to_owned()),
-                };
-                (good, bad) = (0, bad + 1);
-                // A new target is given the time that its own settings give it before it counts as unhealthy.
-                let patience = settings.interval * settings.unhealthy_threshold;
-                let enough = if new {
-                    since.elapsed() >= patience
+            Err(error) => {
+                (successes, failures) = (0, failures + 1);
+                // A new target counts as unhealthy only after the time that its settings allow.
+                let is_unhealthy = if is_new {
+                    since.elapsed() >= settings.interval * settings.unhealthy_threshold
                 } else {
-                    bad >= settings.unhealthy_threshold
+                    failures >= settings.unhealthy_threshold
                 };
-                if enough {
-                    target.set(Health {
+                if is_unhealthy {
+                    target.set_health(TargetHealth {
                         state: "unhealthy",
-                        reason: Some(reason),
-                        description: Some(description),
+                        reason: Some(error.reason()),
+                        description: Some(error.to_string()),
                     });
-                    since = tokio::time::Instant::now();
+                    since = Instant::now();
                 }
             }
         }
         let pause = if target.health().state == "healthy" {
             settings.interval
         } else {
-            settings.interval.min(EAGER)
+            settings.interval.min(EAGER_INTERVAL)
         };
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = target.stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-enum Failed {
+/// A failed health check, with the description of Elastic Load Balancing.
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    #[error("Health checks failed")]
     Connection,
-    Code(u16),
+    #[error("Health checks failed with these codes: [{0}]")]
+    StatusCode(u16),
+    #[error("Request timed out")]
+    Timeout,
 }
 
-async fn once(settings: &Settings, target: &Target) -> Result<(), Failed> {
+impl CheckError {
+    /// Returns the reason code of DescribeTargetHealth.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Connection => "Target.FailedHealthChecks",
+            Self::StatusCode(_) => "Target.ResponseCodeMismatch",
+            Self::Timeout => "Target.Timeout",
+        }
+    }
+}
+
+async fn request(settings: &TargetGroupSettings, target: &Target) -> Result<(), CheckError> {
     let mut address = target.address;
     address.set_port(settings.port.unwrap_or(address.port()));
-    let stream = TcpStream::connect(address).await.map_err(|_| Failed::Connection)?;
+    let stream = TcpStream::connect(address).await.map_err(|_| CheckError::Connection)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|_| Failed::Connection)?;
+        .map_err(|_| CheckError::Connection)?;
     tokio::spawn(connection);
     let request = hyper::Request::get(&settings.path)
         .header("host", address.to_string())
         .header("user-agent", "ELB-HealthChecker/2.0")
         .header("connection", "close")
         .body(Empty::<bytes::Bytes>::new())
-        .map_err(|_| Failed::Connection)?;
-    let status = sender
-        .send_request(request)
-        .await
-        .map_err(|_| Failed::Connection)?
-        .status()
-        .as_u16();
-    match settings
-        .matcher
-        .iter()
-        .any(|(low, high)| (*low..=*high).contains(&status))
-    {
+        .map_err(|_| CheckError::Connection)?;
+    let response = sender.send_request(request).await;
+    let status = response.map_err(|_| CheckError::Connection)?.status().as_u16();
+    let mut ranges = settings.matcher.iter();
+    match ranges.any(|(low, high)| (*low..=*high).contains(&status)) {
         true => Ok(()),
-        false => Err(Failed::Code(status)),
+        false => Err(CheckError::StatusCode(status)),
     }
 }

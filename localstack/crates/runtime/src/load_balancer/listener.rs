@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
@@ -11,74 +11,62 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use parking_lot::RwLock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{ListenerRules, answer, proxy, tls};
+use super::connection::Connection;
+use super::{ListenerConfig, proxy, responses, tls};
 use endpoint_core::{AwsError, Context};
 
-/// How long a client may take to agree on TLS.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// What begins the first record of TLS (RFC 8446, section 5.1: the content type `handshake`).
+const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The first byte of a TLS connection (RFC 8446, section 5.1: the content type `handshake`).
 const TLS_HANDSHAKE: u8 = 22;
 
-/// An open port; dropping it closes the port and ends its idle connections.
-pub struct Open {
-    serving: Shared,
-    _closes: DropGuard,
+/// An open port; dropping it closes the port and its idle connections.
+pub struct Listener {
+    active: Active,
+    _stop: DropGuard,
 }
 
-type Shared = Arc<RwLock<Serving>>;
+/// The configuration that is in effect, shared with the connections.
+type Active = Arc<RwLock<ActiveConfig>>;
 
-/// What the next connection gets.
 #[derive(Clone)]
-struct Serving {
-    rules: Arc<ListenerRules>,
+struct ActiveConfig {
+    config: Arc<ListenerConfig>,
     acceptor: Option<TlsAcceptor>,
 }
 
-/// How a request came in.
-#[derive(Debug, Clone, Copy)]
-pub struct Via {
-    pub peer: SocketAddr,
-    /// The listener's.
-    pub port: u16,
-    pub secure: bool,
-}
-
-impl Via {
-    pub fn scheme(self) -> &'static str {
-        if self.secure { "https" } else { "http" }
-    }
-}
-
-impl Open {
-    /// Connections that are open already see new rules too; how they speak stays.
-    pub fn replace(&self, cx: &Context, rules: ListenerRules) -> Result<(), AwsError> {
-        let held = current(&self.serving);
-        let acceptor = match &rules.tls {
-            same if *same == held.rules.tls => held.acceptor,
-            wanted => wanted.as_ref().map(|tls| tls::acceptor(cx, tls)).transpose()?,
+impl Listener {
+    /// Replaces the configuration. Open connections use the new rules too, but keep their TLS and HTTP version.
+    ///
+    /// # Errors
+    /// When no certificate can be issued.
+    pub fn replace(&self, cx: &Context, config: ListenerConfig) -> Result<(), AwsError> {
+        let current = self.active.read().clone();
+        let acceptor = match &config.tls {
+            same if *same == current.config.tls => current.acceptor,
+            changed => changed.as_ref().map(|tls| tls::acceptor(cx, tls)).transpose()?,
         };
-        let rules = Arc::new(rules);
-        *self.serving.write().expect("no panic holds this lock") = Serving { rules, acceptor };
+        let config = Arc::new(config);
+        *self.active.write() = ActiveConfig { config, acceptor };
         Ok(())
     }
 }
 
-fn current(serving: &Shared) -> Serving {
-    serving.read().expect("no panic holds this lock").clone()
-}
-
-/// Listens on 127.0.0.1 and, where the machine has it, ::1.
-pub fn open(cx: &Context, port: u16, rules: ListenerRules) -> Result<Open, AwsError> {
+/// Listens on 127.0.0.1 and, if the machine has it, ::1.
+///
+/// # Errors
+/// `PortNotAvailable` if the port is in use or not permitted; an error if no certificate can be issued.
+pub fn open(cx: &Context, port: u16, config: ListenerConfig) -> Result<Listener, AwsError> {
     let stop = cx.shutdown().child_token();
-    let acceptor = rules.tls.as_ref().map(|tls| tls::acceptor(cx, tls)).transpose()?;
-    let rules = Arc::new(rules);
-    let serving = Arc::new(RwLock::new(Serving { rules, acceptor }));
+    let acceptor = config.tls.as_ref().map(|tls| tls::acceptor(cx, tls)).transpose()?;
+    let config = Arc::new(config);
+    let active = Arc::new(RwLock::new(ActiveConfig { config, acceptor }));
     let mut sockets = vec![bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port)?];
     match std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
         Ok(_) => sockets.push(bind(IpAddr::V6(Ipv6Addr::LOCALHOST), port)?),
@@ -88,11 +76,11 @@ pub fn open(cx: &Context, port: u16, rules: ListenerRules) -> Result<Open, AwsEr
         ),
     }
     for socket in sockets {
-        tokio::spawn(accept(cx.clone(), socket, port, serving.clone(), stop.clone()));
+        tokio::spawn(accept(cx.clone(), socket, port, active.clone(), stop.clone()));
     }
-    Ok(Open {
-        serving,
-        _closes: stop.drop_guard(),
+    Ok(Listener {
+        active,
+        _stop: stop.drop_guard(),
     })
 }
 
@@ -119,7 +107,7 @@ fn bind(address: IpAddr, port: u16) -> Result<TcpListener, AwsError> {
     })
 }
 
-async fn accept(cx: Context, socket: TcpListener, port: u16, serving: Shared, stop: CancellationToken) {
+async fn accept(cx: Context, socket: TcpListener, port: u16, active: Active, stop: CancellationToken) {
     loop {
         let (stream, peer) = tokio::select! {
             () = stop.cancelled() => return,
@@ -133,85 +121,83 @@ async fn accept(cx: Context, socket: TcpListener, port: u16, serving: Shared, st
             },
         };
         let _ = stream.set_nodelay(true);
-        let (cx, serving, stop) = (cx.clone(), serving.clone(), stop.clone());
+        let (cx, active, stop) = (cx.clone(), active.clone(), stop.clone());
         tokio::spawn(async move {
-            match current(&serving).acceptor {
-                None => {
-                    let via = Via {
-                        peer,
-                        port,
-                        secure: false,
-                    };
-                    serve(cx, stream, via, serving, stop, Inside::Http1).await;
-                }
-                Some(acceptor) => {
-                    let via = Via {
-                        peer,
-                        port,
-                        secure: true,
-                    };
-                    secured(cx, stream, via, acceptor, serving, stop).await;
-                }
+            let acceptor = active.read().acceptor.clone();
+            let connection = Connection {
+                peer,
+                port,
+                secure: acceptor.is_some(),
+            };
+            match acceptor {
+                None => serve(cx, stream, connection, active, stop, HttpVersion::Http1).await,
+                Some(acceptor) => serve_tls(cx, stream, connection, acceptor, active, stop).await,
             }
         });
     }
 }
 
-async fn secured(
+async fn serve_tls(
     cx: Context,
     stream: TcpStream,
-    via: Via,
+    connection: Connection,
     acceptor: TlsAcceptor,
-    serving: Shared,
+    active: Active,
     stop: CancellationToken,
 ) {
     let mut first = [0];
-    match timeout(HANDSHAKE, stream.peek(&mut first)).await {
+    match timeout(TLS_HANDSHAKE_TIMEOUT, stream.peek(&mut first)).await {
         Ok(Ok(1)) if first == [TLS_HANDSHAKE] => {}
-        Ok(Ok(1)) => return refuse(stream).await,
+        Ok(Ok(1)) => return reject_plain_http(stream).await,
         _ => return,
     }
-    match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let port = connection.port;
+    match timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
-            let inside = match stream.get_ref().1.alpn_protocol() {
-                Some(b"h2") => Inside::Http2,
-                _ => Inside::Http1,
+            let version = match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => HttpVersion::Http2,
+                _ => HttpVersion::Http1,
             };
-            serve(cx, stream, via, serving, stop, inside).await;
+            serve(cx, stream, connection, active, stop, version).await;
         }
-        Ok(Err(error)) => tracing::debug!(port = via.port, %error, "a client and the listener did not agree on TLS"),
-        Err(_) => tracing::debug!(port = via.port, "a client did not end its TLS handshake"),
+        Ok(Err(error)) => tracing::debug!(port, %error, "the TLS handshake with a client failed"),
+        Err(_) => tracing::debug!(port, "the TLS handshake with a client timed out"),
     }
 }
 
-/// Says so, once, to a client that speaks in the clear.
-async fn refuse(stream: TcpStream) {
-    let service = service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(answer::in_the_clear()) });
+/// Responds to one plain HTTP request, and closes the connection.
+async fn reject_plain_http(stream: TcpStream) {
+    let service = service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(responses::plain_http_on_tls()) });
     let connection = hyper::server::conn::http1::Builder::new()
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    let _ = timeout(HANDSHAKE, connection).await;
+    let _ = timeout(TLS_HANDSHAKE_TIMEOUT, connection).await;
 }
 
-/// Which HTTP a connection speaks.
 #[derive(Clone, Copy)]
-enum Inside {
+enum HttpVersion {
     Http1,
     Http2,
 }
 
-async fn serve<S>(cx: Context, stream: S, via: Via, serving: Shared, stop: CancellationToken, inside: Inside)
-where
+async fn serve<S>(
+    cx: Context,
+    stream: S,
+    origin: Connection,
+    active: Active,
+    stop: CancellationToken,
+    version: HttpVersion,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
-        let rules = current(&serving).rules;
-        proxy::answer(cx.clone(), rules, via, request)
+        let config = active.read().config.clone();
+        proxy::handle(cx.clone(), config, origin, request)
     });
     let builder = auto::Builder::new(TokioExecutor::new());
-    let mut builder = match inside {
-        Inside::Http1 => builder.http1_only(),
-        Inside::Http2 => builder.http2_only(),
+    let mut builder = match version {
+        HttpVersion::Http1 => builder.http1_only(),
+        HttpVersion::Http2 => builder.http2_only(),
     };
     builder
         .http1()

@@ -1,99 +1,110 @@
-//! The load balancer: a reverse proxy that does what the listeners, rules and target groups in the state say.
+//! The load balancer: a reverse proxy with the listeners, rules and target groups of the state.
 //!
-//! The state is the truth. [`apply`] reads it whole after every change and brings the proxy in line: ports are opened
-//! and closed, rules replaced, targets checked or drained.
+//! [`apply`] takes the complete configuration after every change and adapts the running proxy: it opens and closes ports,
+//! replaces rules, and checks or drains targets.
 
-mod answer;
-mod group;
+mod connection;
 mod health;
 mod listener;
 mod pattern;
 mod proxy;
+mod responses;
 mod rule;
+mod target;
+mod target_group;
 mod tls;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, RwLock};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-pub use group::{Group, Health, Settings, Target};
+use parking_lot::{Mutex, RwLock};
+
 pub use rule::{Action, Condition, Rule};
+pub use target::{Target, TargetGroupSettings, TargetHealth};
+pub use target_group::TargetGroup;
 pub use tls::{Tls, Versions};
 
 use endpoint_core::{AwsError, Context};
 
-/// What the state wants to be served.
+/// The desired state of the proxy.
 #[derive(Default)]
-pub struct Wanted {
+pub struct ProxyConfig {
     /// By port.
-    pub listeners: BTreeMap<u16, ListenerRules>,
+    pub listeners: BTreeMap<u16, ListenerConfig>,
     /// By ARN.
-    pub groups: BTreeMap<String, WantedGroup>,
+    pub target_groups: BTreeMap<String, TargetGroupConfig>,
 }
 
-/// One listener's rules, in the order in which they are tried; the last one matches everything.
-pub struct ListenerRules {
+/// One listener. The rules are tried in order; the last one matches everything.
+pub struct ListenerConfig {
     pub rules: Vec<Rule>,
-    pub idle_timeout: std::time::Duration,
-    /// None where it speaks HTTP in the clear.
+    pub idle_timeout: Duration,
+    /// `None` for plain HTTP.
     pub tls: Option<Tls>,
 }
 
-pub struct WantedGroup {
-    pub settings: Settings,
-    pub targets: Vec<std::net::SocketAddr>,
+pub struct TargetGroupConfig {
+    pub settings: TargetGroupSettings,
+    pub targets: Vec<SocketAddr>,
 }
 
-/// Everything that the proxy holds while the endpoint runs.
+/// The running proxy.
 #[derive(Default)]
-pub struct Balancers {
-    listeners: Mutex<HashMap<u16, listener::Open>>,
-    groups: RwLock<HashMap<String, Arc<Group>>>,
+pub struct LoadBalancers {
+    listeners: Mutex<HashMap<u16, listener::Listener>>,
+    target_groups: RwLock<HashMap<String, Arc<TargetGroup>>>,
     client: proxy::Client,
 }
 
-impl Balancers {
-    pub fn group(&self, arn: &str) -> Option<Arc<Group>> {
-        self.groups.read().expect("no panic holds this lock").get(arn).cloned()
+impl LoadBalancers {
+    /// Returns a target group by its ARN.
+    pub fn target_group(&self, arn: &str) -> Option<Arc<TargetGroup>> {
+        self.target_groups.read().get(arn).cloned()
     }
 }
 
-/// Brings the proxy in line. Fails, with nothing half opened, when a port is taken.
-pub fn apply(cx: &Context, wanted: Wanted) -> Result<(), AwsError> {
-    let balancers = cx.part::<Balancers>();
+/// Adapts the running proxy to a configuration.
+///
+/// # Errors
+/// `PortNotAvailable` if a port is in use; its listener is then not opened.
+pub fn apply(cx: &Context, config: ProxyConfig) -> Result<(), AwsError> {
+    let balancers = cx.extension::<LoadBalancers>();
     {
-        let mut groups = balancers.groups.write().expect("no panic holds this lock");
+        let mut groups = balancers.target_groups.write();
         groups.retain(|arn, group| {
-            let keep = wanted.groups.contains_key(arn);
+            let keep = config.target_groups.contains_key(arn);
             if !keep {
                 group.close();
             }
             keep
         });
-        for (arn, want) in wanted.groups {
+        for (arn, desired) in config.target_groups {
             let group = groups
                 .entry(arn)
-                .or_insert_with(|| Arc::new(Group::new(want.settings.clone())));
-            group.reconcile(want.settings, &want.targets, cx.shutdown());
+                .or_insert_with(|| Arc::new(TargetGroup::new(desired.settings.clone())));
+            group.reconcile(desired.settings, &desired.targets, cx.shutdown());
         }
     }
-    let mut listeners = balancers.listeners.lock().expect("no panic holds this lock");
-    listeners.retain(|port, _| wanted.listeners.contains_key(port));
-    for (port, rules) in wanted.listeners {
+    let mut listeners = balancers.listeners.lock();
+    listeners.retain(|port, _| config.listeners.contains_key(port));
+    for (port, desired) in config.listeners {
         match listeners.get(&port) {
-            Some(open) => open.replace(cx, rules)?,
+            Some(listener) => listener.replace(cx, desired)?,
             None => {
-                listeners.insert(port, listener::open(cx, port, rules)?);
+                listeners.insert(port, listener::open(cx, port, desired)?);
             }
         }
     }
     Ok(())
 }
 
-/// Closes every port and stops every check.
+/// Closes every port and stops every health check.
 pub fn close(cx: &Context) {
-    let balancers = cx.part::<Balancers>();
-    balancers.listeners.lock().expect("no panic holds this lock").clear();
-    for (_, group) in balancers.groups.write().expect("no panic holds this lock").drain() {
+    let balancers = cx.extension::<LoadBalancers>();
+    balancers.listeners.lock().clear();
+    for (_, group) in balancers.target_groups.write().drain() {
         group.close();
     }
 }

@@ -1,10 +1,10 @@
-//! Patterns of rule conditions: `*` is any text, `?` any one character.
+//! Patterns of rule conditions: `*` matches any text, `?` any one character.
 
-/// Whether the whole of `text` matches.
+/// Returns true if the pattern matches all of `text`.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // Where the last `*` stood, and how much of the text it has taken.
+    // The positions of the last `*` in the pattern, and of the end of its match in the text.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -14,9 +14,9 @@ pub fn matches(pattern: &str, text: &str) -> bool {
             }
             Some(c) if *c == '?' || *c == text[t] => (p, t) = (p + 1, t + 1),
             _ => match star {
-                Some((at, taken)) => {
-                    star = Some((at, taken + 1));
-                    (p, t) = (at + 1, taken + 1);
+                Some((at, matched)) => {
+                    star = Some((at, matched + 1));
+                    (p, t) = (at + 1, matched + 1);
                 }
                 None => return false,
             },
@@ -30,7 +30,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn a_star_takes_any_text_and_a_question_mark_one_character() {
+    fn a_star_matches_any_text_and_a_question_mark_one_character() {
         assert!(matches("/api/*", "/api/patients/1"));
         assert!(matches("/*", "/"));
         assert!(matches("/img/?.png", "/img/a.png"));

@@ -1,26 +1,26 @@
 //! One request through the load balancer.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt;
-use http_body_util::combinators::BoxBody;
 use hyper::body::Incoming;
 use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::listener::Via;
+use super::connection::Connection;
+use super::responses::{self, Body};
 use super::rule::{Action, host_of};
-use super::{Balancers, ListenerRules, Target, answer};
+use super::target::Target;
+use super::{ListenerConfig, LoadBalancers};
 use endpoint_core::Context;
 
-pub type Body = BoxBody<Bytes, hyper::Error>;
-
-/// Headers that belong to one connection (RFC 9110, section 7.6.1).
+/// Headers of one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 7] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
@@ -31,7 +31,7 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
-/// The pool of connections to targets.
+/// The connection pool to the targets.
 pub struct Client(hyper_util::client::legacy::Client<HttpConnector, Body>);
 
 impl Default for Client {
@@ -47,31 +47,33 @@ impl Default for Client {
     }
 }
 
-/// Finds the rule that applies and does what it says.
-pub async fn answer(
+/// Applies the action of the first matching rule.
+pub async fn handle(
     cx: Context,
-    rules: Arc<ListenerRules>,
-    via: Via,
+    config: Arc<ListenerConfig>,
+    connection: Connection,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let Some(rule) = rules.rules.iter().find(|rule| rule.applies(&request, via.peer.ip())) else {
-        return Ok(answer::error(404));
+    let peer = connection.peer.ip();
+    let Some(rule) = config.rules.iter().find(|rule| rule.matches(&request, peer)) else {
+        return Ok(responses::error(404));
     };
-    if let Some(own) = answer::without_target(&rule.action, request.uri(), host_of(&request), via) {
-        return Ok(own);
+    let response = responses::without_target(&rule.action, request.uri(), host_of(&request), connection);
+    if let Some(response) = response {
+        return Ok(response);
     }
-    let balancers = cx.part::<Balancers>();
+    let balancers = cx.extension::<LoadBalancers>();
     let Action::Forward(groups) = &rule.action else {
-        return Ok(answer::error(500));
+        return Ok(responses::error(500));
     };
     let Some(target) = choose(&balancers, groups) else {
-        return Ok(answer::error(503));
+        return Ok(responses::error(503));
     };
-    Ok(forward(&balancers.client, &target, via, rules.idle_timeout, request).await)
+    Ok(forward(&balancers.client, &target, connection, config.idle_timeout, request).await)
 }
 
-/// Weighs the groups, then takes the turn within the one chosen.
-fn choose(balancers: &Balancers, groups: &[(String, u32)]) -> Option<Arc<Target>> {
+/// Picks a target group by weight, then a target in it.
+fn choose(balancers: &LoadBalancers, groups: &[(String, u32)]) -> Option<Arc<Target>> {
     let total: u32 = groups.iter().map(|(_, weight)| weight).sum();
     if total == 0 {
         return None;
@@ -79,7 +81,7 @@ fn choose(balancers: &Balancers, groups: &[(String, u32)]) -> Option<Arc<Target>
     let mut point = rand::random_range(0..total);
     for (arn, weight) in groups {
         if point < *weight {
-            return balancers.group(arn)?.pick();
+            return balancers.target_group(arn)?.pick();
         }
         point -= weight;
     }
@@ -89,15 +91,15 @@ fn choose(balancers: &Balancers, groups: &[(String, u32)]) -> Option<Arc<Target>
 async fn forward(
     client: &Client,
     target: &Arc<Target>,
-    via: Via,
-    idle: Duration,
+    connection: Connection,
+    idle_timeout: Duration,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let under_way = target.begin();
+    let in_flight = target.start_request();
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
     let Ok(uri) = format!("http://{}{path}", target.address).parse::<Uri>() else {
-        return answer::error(400);
+        return responses::error(400);
     };
     if !parts.headers.contains_key(header::HOST)
         && let Some(authority) = parts.uri.authority()
@@ -107,31 +109,36 @@ async fn forward(
     }
     parts.uri = uri;
     parts.version = http::Version::HTTP_11;
-    strip(&mut parts.headers);
+    remove_hop_by_hop(&mut parts.headers);
     join_cookies(&mut parts.headers);
-    forwarded(&mut parts.headers, via);
+    add_forwarded(&mut parts.headers, connection);
     let sent = client.0.request(Request::from_parts(parts, body.boxed()));
-    match tokio::time::timeout(idle, sent).await {
-        Ok(Ok(found)) => {
-            let (mut parts, body) = found.into_parts();
-            strip(&mut parts.headers);
-            // The guard lives in the body: a target drains until the last byte of its last answer has gone.
+    match tokio::time::timeout(idle_timeout, sent).await {
+        Ok(Ok(response)) => {
+            let (mut parts, body) = response.into_parts();
+            remove_hop_by_hop(&mut parts.headers);
+            // The body owns the guard: a target drains until the last byte of its last response is sent.
             let body = body.map_frame(move |frame| {
-                let _ = &under_way;
+                let _ = &in_flight;
                 frame
             });
             Response::from_parts(parts, body.boxed())
         }
         Ok(Err(error)) => {
-            let late = error.is_connect() && format!("{error:?}").contains("TimedOut");
-            tracing::debug!(target.address = %target.address, %error, "a target did not answer");
-            answer::error(if late { 504 } else { 502 })
+            let timed_out = error.is_connect() && is_timeout(&error);
+            tracing::debug!(target.address = %target.address, %error, "a target did not respond");
+            responses::error(if timed_out { 504 } else { 502 })
         }
-        Err(_) => answer::error(504),
+        Err(_) => responses::error(504),
     }
 }
 
-fn strip(headers: &mut HeaderMap) {
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    let io_error = error.downcast_ref::<io::Error>();
+    io_error.is_some_and(|error| error.kind() == ErrorKind::TimedOut) || error.source().is_some_and(is_timeout)
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -146,7 +153,7 @@ fn strip(headers: &mut HeaderMap) {
     headers.remove("proxy-connection");
 }
 
-/// HTTP/2 may send cookies one by one; HTTP/1.1 has them in one header (RFC 9113, section 8.2.3).
+/// Joins the cookies of HTTP/2, which may be separate headers, into the one header of HTTP/1.1 (RFC 9113, section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let all: Vec<&[u8]> = headers
         .get_all(header::COOKIE)
@@ -160,8 +167,8 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Says where the request came from, after what proxies before this one said.
-fn forwarded(headers: &mut HeaderMap, via: Via) {
+/// Adds the client to `X-Forwarded-For`, after the proxies before this one, and the other headers of an ALB.
+fn add_forwarded(headers: &mut HeaderMap, connection: Connection) {
     let before: Vec<&str> = headers
         .get_all("x-forwarded-for")
         .iter()
@@ -170,14 +177,14 @@ fn forwarded(headers: &mut HeaderMap, via: Via) {
     let chain = before
         .into_iter()
         .map(str::to_owned)
-        .chain([via.peer.ip().to_string()])
+        .chain([connection.peer.ip().to_string()])
         .collect::<Vec<_>>()
         .join(", ");
     if let Ok(value) = HeaderValue::from_str(&chain) {
         headers.insert("x-forwarded-for", value);
     }
-    headers.insert("x-forwarded-proto", HeaderValue::from_static(via.scheme()));
-    headers.insert("x-forwarded-port", HeaderValue::from(via.port));
+    headers.insert("x-forwarded-proto", HeaderValue::from_static(connection.scheme()));
+    headers.insert("x-forwarded-port", HeaderValue::from(connection.port));
     if !headers.contains_key("x-amzn-trace-id") {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let seconds = time::OffsetDateTime::now_utc().unix_timestamp();

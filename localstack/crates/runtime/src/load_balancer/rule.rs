@@ -1,4 +1,4 @@
-//! Rules of a listener: when they apply, and what they do.
+//! Rules of a listener: conditions and an action.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use super::pattern::matches;
 
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// All of them must hold.
+    /// All of them must match.
     pub conditions: Vec<Condition>,
     pub action: Action,
 }
@@ -19,7 +19,7 @@ pub enum Condition {
     Host(Vec<String>),
     Header(String, Vec<String>),
     Method(Vec<String>),
-    /// Key (any when absent) and value patterns.
+    /// Patterns of key and value; `None` matches any key.
     Query(Vec<(Option<String>, String)>),
     SourceIp(Vec<(IpAddr, u8)>),
 }
@@ -36,7 +36,7 @@ pub enum Action {
         query: String,
         status: u16,
     },
-    Fixed {
+    FixedResponse {
         status: u16,
         content_type: String,
         body: String,
@@ -44,13 +44,13 @@ pub enum Action {
 }
 
 impl Rule {
-    pub fn applies<B>(&self, request: &Request<B>, peer: IpAddr) -> bool {
-        self.conditions.iter().all(|condition| condition.holds(request, peer))
+    pub fn matches<B>(&self, request: &Request<B>, peer: IpAddr) -> bool {
+        self.conditions.iter().all(|condition| condition.matches(request, peer))
     }
 }
 
 impl Condition {
-    fn holds<B>(&self, request: &Request<B>, peer: IpAddr) -> bool {
+    fn matches<B>(&self, request: &Request<B>, peer: IpAddr) -> bool {
         match self {
             Self::Path(patterns) => patterns.iter().any(|p| matches(p, request.uri().path())),
             Self::Host(patterns) => {
@@ -62,9 +62,9 @@ impl Condition {
                 patterns.iter().any(|p| matches(&p.to_ascii_lowercase(), &value))
             }),
             Self::Method(methods) => methods.iter().any(|m| m == request.method().as_str()),
-            Self::Query(wanted) => {
+            Self::Query(patterns) => {
                 let pairs: Vec<_> = form_urlencoded::parse(request.uri().query().unwrap_or("").as_bytes()).collect();
-                wanted.iter().any(|(key, value)| {
+                patterns.iter().any(|(key, value)| {
                     let same = |pattern: &str, text: &str| matches(&pattern.to_lowercase(), &text.to_lowercase());
                     pairs
                         .iter()
@@ -76,7 +76,7 @@ impl Condition {
     }
 }
 
-/// The request's host without its port.
+/// Returns the request's host without its port.
 pub fn host_of<B>(request: &Request<B>) -> &str {
     let host = request
         .headers()
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_condition_of_a_rule_must_hold() {
+    fn every_condition_of_a_rule_must_match() {
         let rule = Rule {
             conditions: vec![
                 Condition::Path(vec!["/a/*".into(), "/b".into()]),
@@ -117,21 +117,21 @@ mod tests {
                 Condition::Query(vec![(Some("v".into()), "1*".into())]),
                 Condition::SourceIp(vec![("127.0.0.0".parse().unwrap(), 8)]),
             ],
-            action: Action::Fixed {
+            action: Action::FixedResponse {
                 status: 200,
                 content_type: "text/plain".into(),
                 body: String::new(),
             },
         };
-        let asks = |uri: &str, host: &str, from: &str| {
+        let matches = |uri: &str, host: &str, from: &str| {
             let request = Request::builder().uri(uri).header("host", host).body(()).unwrap();
-            rule.applies(&request, from.parse().unwrap())
+            rule.matches(&request, from.parse().unwrap())
         };
-        assert!(asks("/a/x?v=12", "api.example.com:8080", "127.3.2.1"));
-        assert!(asks("/b?v=1", "api.example.com", "127.0.0.1"));
-        assert!(!asks("/c?v=1", "api.example.com", "127.0.0.1"));
-        assert!(!asks("/b?v=2", "api.example.com", "127.0.0.1"));
-        assert!(!asks("/b?v=1", "example.org", "127.0.0.1"));
-        assert!(!asks("/b?v=1", "api.example.com", "10.0.0.1"));
+        assert!(matches("/a/x?v=12", "api.example.com:8080", "127.3.2.1"));
+        assert!(matches("/b?v=1", "api.example.com", "127.0.0.1"));
+        assert!(!matches("/c?v=1", "api.example.com", "127.0.0.1"));
+        assert!(!matches("/b?v=2", "api.example.com", "127.0.0.1"));
+        assert!(!matches("/b?v=1", "example.org", "127.0.0.1"));
+        assert!(!matches("/b?v=1", "api.example.com", "10.0.0.1"));
     }
 }

@@ -1,4 +1,4 @@
-//! TLS at a listener: the certificate, the versions, and which HTTP is spoken inside.
+//! TLS of a listener: the certificate, the versions, and the HTTP versions inside.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
-use crate::authority::Authority;
+use crate::certificate_authority::CertificateAuthority;
 use endpoint_core::{AwsError, Context};
 
-/// How a listener speaks TLS. Ciphers are rustls' own, all with forward secrecy.
+/// TLS settings of a listener. The ciphers are rustls' defaults, all with forward secrecy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     pub versions: Versions,
-    /// Whether HTTP/2 is offered beside HTTP/1.1.
+    /// True if HTTP/2 is offered besides HTTP/1.1.
     pub http2: bool,
 }
 
-/// The versions that a security policy allows; older ones than 1.2 are never spoken.
+/// The TLS versions of a security policy; versions before 1.2 are not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Versions {
     Only12,
@@ -37,22 +37,25 @@ impl Versions {
     }
 }
 
-/// By which names this machine reaches its own load balancers.
+/// The names by which this machine reaches its load balancers.
 pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// What takes the connections, with a new certificate of the endpoint's own authority.
+/// Creates an acceptor with a new certificate of the endpoint's CA.
+///
+/// # Errors
+/// When no certificate can be issued.
 pub fn acceptor(cx: &Context, tls: &Tls) -> Result<TlsAcceptor, AwsError> {
-    let authority = Authority::of_public_names(cx.state_dir());
-    let made = configure(&authority, tls)
-        .map_err(|error| AwsError::internal(format!("the load balancer cannot have a certificate: {error:#}")))?;
+    let authority = CertificateAuthority::for_public_names(cx.state_dir());
+    let config = configure(&authority, tls)
+        .map_err(|error| AwsError::internal(format!("cannot issue a certificate for the load balancer: {error:#}")))?;
     tracing::info!(
-        authority = %authority.path().display(),
-        "an HTTPS listener has a certificate of this endpoint's own authority; clients trust it by that file"
+        ca_file = %authority.path().display(),
+        "issued the certificate of an HTTPS listener; clients need this CA file to trust it"
     );
-    Ok(TlsAcceptor::from(Arc::new(made)))
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-fn configure(authority: &Authority, tls: &Tls) -> anyhow::Result<ServerConfig> {
+fn configure(authority: &CertificateAuthority, tls: &Tls) -> anyhow::Result<ServerConfig> {
     let (certificate, key) = authority.issue(&NAMES.map(str::to_owned))?;
     let key = PrivatePkcs8KeyDer::from(key.serialize_der());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -61,7 +64,7 @@ fn configure(authority: &Authority, tls: &Tls) -> anyhow::Result<ServerConfig> {
         .context("TLS is not available")?
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key.into())
-        .context("the certificate does not fit")?;
+        .context("the certificate is invalid")?;
     config.alpn_protocols = match tls.http2 {
         true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         false => vec![b"http/1.1".to_vec()],

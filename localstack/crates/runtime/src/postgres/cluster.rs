@@ -1,4 +1,4 @@
-//! One PostgreSQL server with its data.
+//! One PostgreSQL server with its data directory.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -13,23 +13,23 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::install::Install;
-use super::owner::Owner;
+use super::install::Installation;
+use super::os_user::OsUser;
 use super::parameters::Parameters;
-use crate::authority::Authority;
+use crate::certificate_authority::CertificateAuthority;
 use crate::daemon;
 use crate::task::Identity;
 
-/// The superuser of the endpoint itself, as RDS has one of its own.
+/// The superuser of the endpoint itself, named like that of RDS.
 const ADMIN: &str = "rdsadmin";
 
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The master user and the first database of an instance.
 pub struct Master<'a> {
     pub user: &'a str,
     pub password: &'a str,
-    /// The database that the user owns; `postgres` when the instance names none.
+    /// The database that the user owns; `None` for `postgres`.
     pub database: Option<&'a str>,
 }
 
@@ -39,88 +39,106 @@ pub struct Cluster {
     pub folder: PathBuf,
     pub address: Ipv4Addr,
     pub port: u16,
-    /// Who vouches for it.
-    pub authority: Authority,
+    /// The CA of its certificate.
+    pub authority: CertificateAuthority,
     pub parameters: Parameters,
-    /// Whether it refuses connections in the clear.
+    /// True if connections without TLS are rejected.
     pub forces_tls: bool,
 }
 
 impl Cluster {
-    /// Makes the data: a copy of a template that `initdb` writes once, with the master user in it.
-    pub async fn create(&self, template: &Path, master: &Master<'_>) -> anyhow::Result<()> {
-        let (install, owner) = (Install::find()?, Owner::choose()?);
-        ensure_template(&install, owner, template).await?;
-        let admin = password();
-        let sql = setup(&admin, master);
-        self.fill(&install, owner, &template.join("data"), &admin, sql).await
-    }
-
-    /// Makes the data as a copy of what is in the folder `kept`; the admin's password is renewed, and the master user's where
-    /// one is given.
+    /// Creates the data directory: a copy of a template that `initdb` writes once, with the master user added.
     ///
     /// # Errors
-    /// When another major version of PostgreSQL wrote it: that one alone can read it.
-    pub async fn restore(&self, kept: &Path, user: &str, given: Option<&str>) -> anyhow::Result<()> {
-        let (install, owner) = (Install::find()?, Owner::choose()?);
-        let wrote = fs::read_to_string(kept.join("data/PG_VERSION")).context("the snapshot's data cannot be read")?;
-        if wrote.trim() != install.major() {
+    /// When PostgreSQL is not installed or rejects the SQL, or the state directory cannot be written.
+    pub async fn create(&self, template: &Path, master: &Master<'_>) -> anyhow::Result<()> {
+        let (install, user) = (Installation::find()?, OsUser::choose()?);
+        ensure_template(&install, user, template).await?;
+        let admin = random_password();
+        let sql = setup(&admin, master);
+        self.fill(&install, user, &template.join("data"), &admin, sql).await
+    }
+
+    /// Creates the data directory as a copy of a snapshot. The admin's password is renewed, and the master user's if there is a
+    /// new one.
+    ///
+    /// # Errors
+    /// When another major version of PostgreSQL wrote the snapshot, which only that version can read; otherwise as for `create`.
+    pub async fn restore(&self, snapshot: &Path, master: &str, password: Option<&str>) -> anyhow::Result<()> {
+        let (install, user) = (Installation::find()?, OsUser::choose()?);
+        let version =
+            fs::read_to_string(snapshot.join("data/PG_VERSION")).context("cannot read the snapshot's data")?;
+        if version.trim() != install.major() {
             bail!(
                 "the snapshot was made by PostgreSQL {}, and this machine has {}: install that version to restore it",
-                wrote.trim(),
+                version.trim(),
                 install.version
             );
         }
-        let admin = password();
+        let admin = random_password();
         let mut sql = format!("alter role {ADMIN} password {};\n\n", literal(&admin));
-        if let Some(given) = given {
-            sql += &format!("alter role {} password {};\n\n", identifier(user), literal(given));
+        if let Some(password) = password {
+            sql += &format!("alter role {} password {};\n\n", identifier(master), literal(password));
         }
-        self.fill(&install, owner, &kept.join("data"), &admin, sql).await
+        self.fill(&install, user, &snapshot.join("data"), &admin, sql).await
     }
 
-    /// Copies a stopped server's data, and runs SQL on it before anybody can connect.
-    async fn fill(&self, install: &Install, owner: Owner, from: &Path, admin: &str, sql: String) -> anyhow::Result<()> {
-        fs::create_dir_all(&self.folder).context("cannot make the instance's folder")?;
+    /// Copies a stopped server's data, and runs SQL on it before the server accepts connections.
+    async fn fill(
+        &self,
+        install: &Installation,
+        user: OsUser,
+        from: &Path,
+        admin: &str,
+        sql: String,
+    ) -> anyhow::Result<()> {
+        fs::create_dir_all(&self.folder).context("cannot create the instance's folder")?;
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
         let data = self.folder.join("data");
         let mut copy = Command::new("cp");
         copy.args(["-a", "--reflink=auto"]).arg(from).arg(&data);
         run(copy, None, "copy the data of a database").await?;
-        // What a server that was killed leaves behind names a process that is none of this data's.
+        // The pid file of a killed server names a process of the original data.
         let _ = fs::remove_file(data.join("postmaster.pid"));
         fs::write(self.folder.join("admin"), admin)?;
         fs::set_permissions(self.folder.join("admin"), fs::Permissions::from_mode(0o600))?;
         self.configure()?;
-        self.certify(owner)?;
-        owner.give(&self.folder)?;
+        self.issue_certificate(user)?;
+        user.chown(&self.folder)?;
 
-        let (mut single, at) = owner.command(&self.folder, &install.tool("postgres"));
+        let (mut single, at) = user.command(&self.folder, &install.tool("postgres"));
         single.args(["--single", "-j", "-D", &format!("{at}/data"), "postgres"]);
         run(single, Some(sql), "set the passwords of a database").await
     }
 
-    /// Moves a stopped server's data into the folder `kept`; does nothing when that was done already.
-    pub fn part_with(&self, kept: &Path) -> anyhow::Result<()> {
-        let (from, to) = (self.folder.join("data"), kept.join("data"));
+    /// Moves a stopped server's data into a folder. Succeeds if the data was moved before.
+    ///
+    /// # Errors
+    /// When the data cannot be moved.
+    pub fn move_data_to(&self, folder: &Path) -> anyhow::Result<()> {
+        let (from, to) = (self.folder.join("data"), folder.join("data"));
         if to.exists() && !from.exists() {
             return Ok(());
         }
-        fs::rename(&from, &to).with_context(|| format!("cannot keep {} as {}", from.display(), to.display()))
+        fs::rename(&from, &to).with_context(|| format!("cannot move {} to {}", from.display(), to.display()))
     }
 
-    /// Copies a running server's data into the folder `kept`, as it is at the end of the copy.
-    pub async fn back_up(&self, kept: &Path) -> anyhow::Result<()> {
-        let (install, owner) = (Install::find()?, Owner::choose()?);
-        owner.give(kept)?;
-        let admin = fs::read_to_string(self.folder.join("admin")).context("the admin's password is gone")?;
-        let (mut backup, at) = owner.command(kept, &install.tool("pg_basebackup"));
+    /// Copies a running server's data into a folder, as it is at the end of the copy.
+    ///
+    /// # Errors
+    /// When `pg_basebackup` fails.
+    pub async fn copy_data_to(&self, folder: &Path) -> anyhow::Result<()> {
+        let (install, user) = (Installation::find()?, OsUser::choose()?);
+        user.chown(folder)?;
+        let admin =
+            fs::read_to_string(self.folder.join("admin")).context("the file with the admin's password is missing")?;
+        let (mut backup, at) = user.command(folder, &install.tool("pg_basebackup"));
         let (address, port) = (self.address.to_string(), self.port.to_string());
         backup.args([
             "-h", &address, "-p", &port, "-U", ADMIN, "-w", "-c", "fast", "-X", "stream",
         ]);
         backup.arg("-D").arg(format!("{at}/data"));
-        // Its user may not look into the endpoint's own home for a client's certificate.
+        // libpq looks for a client certificate in HOME, and its user has no access to the endpoint's home.
         backup
             .env("PGPASSWORD", admin)
             .env("PGCONNECT_TIMEOUT", "5")
@@ -128,23 +146,26 @@ impl Cluster {
         run(backup, None, "copy a running database").await
     }
 
-    /// Starts the server, and returns when it takes queries.
+    /// Starts the server, and returns when it accepts queries.
+    ///
+    /// # Errors
+    /// When the port is in use, or the server does not start in time; with the end of its log.
     pub async fn start(&self) -> anyhow::Result<Identity> {
-        let (install, owner) = (Install::find()?, Owner::choose()?);
-        if !daemon::is_free(self.address, self.port).await {
+        let (install, user) = (Installation::find()?, OsUser::choose()?);
+        if !daemon::wait_until_free(self.address, self.port).await {
             bail!(
-                "{}:{} is taken by another process; the database cannot listen there",
+                "the database cannot listen on {}:{}: another process uses the port",
                 self.address,
                 self.port
             );
         }
         self.configure()?;
-        self.certify(owner)?;
+        self.issue_certificate(user)?;
         let log = self.folder.join("server.log");
-        let (mut command, at) = owner.command(&self.folder, &install.tool("postgres"));
+        let (mut command, at) = user.command(&self.folder, &install.tool("postgres"));
         command.args(["-D", &format!("{at}/data")]);
         let server = daemon::start(command, &log)?;
-        match self.ready(&install, server).await {
+        match self.wait_ready(&install, server).await {
             Ok(()) => Ok(server),
             Err(error) => {
                 self.stop(server).await;
@@ -153,20 +174,21 @@ impl Cluster {
         }
     }
 
-    async fn ready(&self, install: &Install, server: Identity) -> anyhow::Result<()> {
-        let password = fs::read_to_string(self.folder.join("admin")).context("the admin's password is gone")?;
-        let until = Instant::now() + START_PATIENCE;
+    async fn wait_ready(&self, install: &Installation, server: Identity) -> anyhow::Result<()> {
+        let password =
+            fs::read_to_string(self.folder.join("admin")).context("the file with the admin's password is missing")?;
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let asked = self.query(install, (ADMIN, &password), "postgres", "select 1;").await;
-            let Err(error) = asked else { return Ok(()) };
+            let result = self.query(install, (ADMIN, &password), "postgres", "select 1;").await;
+            let Err(error) = result else { return Ok(()) };
             let log = || daemon::last_lines(&self.folder.join("server.log"));
             if !server.is_alive() {
-                bail!("PostgreSQL ended while it started:\n{}", log());
+                bail!("PostgreSQL ended during its start:\n{}", log());
             }
-            if Instant::now() > until {
+            if Instant::now() > deadline {
                 bail!(
-                    "PostgreSQL takes no queries after {} s ({error}):\n{}",
-                    START_PATIENCE.as_secs(),
+                    "PostgreSQL accepts no queries after {} s ({error}):\n{}",
+                    START_TIMEOUT.as_secs(),
                     log()
                 );
             }
@@ -174,21 +196,34 @@ impl Cluster {
         }
     }
 
-    /// Says whether the master user can log in and ask something.
-    pub async fn answers(&self, master: &Master<'_>) -> anyhow::Result<()> {
+    /// Checks that the master user can log in and run a query.
+    ///
+    /// # Errors
+    /// When the server does not respond, or rejects the login.
+    pub async fn check_login(&self, master: &Master<'_>) -> anyhow::Result<()> {
         let database = master.database.unwrap_or("postgres");
-        self.query(&Install::find()?, (master.user, master.password), database, "select 1;")
+        self.query(
+            &Installation::find()?,
+            (master.user, master.password),
+            database,
+            "select 1;",
+        )
+        .await
+    }
+
+    /// Changes the password of a user.
+    ///
+    /// # Errors
+    /// When the server does not respond.
+    pub async fn change_password(&self, user: &str, password: &str) -> anyhow::Result<()> {
+        let admin =
+            fs::read_to_string(self.folder.join("admin")).context("the file with the admin's password is missing")?;
+        let sql = format!("alter role {} password {};", identifier(user), literal(password));
+        self.query(&Installation::find()?, (ADMIN, &admin), "postgres", &sql)
             .await
     }
 
-    /// Gives the master user another password.
-    pub async fn change_password(&self, user: &str, password: &str) -> anyhow::Result<()> {
-        let admin = fs::read_to_string(self.folder.join("admin")).context("the admin's password is gone")?;
-        let sql = format!("alter role {} password {};", identifier(user), literal(password));
-        self.query(&Install::find()?, (ADMIN, &admin), "postgres", &sql).await
-    }
-
-    /// The living server of this data, by its own pid file.
+    /// Returns the process of the running server, from PostgreSQL's pid file.
     pub fn running(&self) -> Option<Identity> {
         let pid_file = fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
         let found = Identity::of(pid_file.lines().next()?.trim().parse().ok()?)?;
@@ -196,22 +231,28 @@ impl Cluster {
         name.starts_with("postgres").then_some(found)
     }
 
-    /// Ends the server in order: sessions are cut, what is committed is kept.
+    /// Shuts the server down: sessions are closed, committed data is kept.
     pub async fn stop(&self, server: Identity) {
         daemon::stop(server, Signal::INT, Duration::from_secs(15)).await;
     }
 
-    /// Removes the data; the server must be gone.
+    /// Deletes the data of a stopped server.
+    ///
+    /// # Errors
+    /// When the data cannot be deleted.
     pub fn destroy(&self) -> anyhow::Result<()> {
         match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot remove {}", self.folder.display()))
+                Err(error).with_context(|| format!("cannot delete {}", self.folder.display()))
             }
             _ => Ok(()),
         }
     }
 
-    /// Takes the parameters as they are now; what only a start can change waits for one, as RDS has it.
+    /// Applies the current parameters. Static parameters take effect at the next start, as on RDS.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
     pub fn reload(&self) -> anyhow::Result<()> {
         self.configure()?;
         if let Some(server) = self.running() {
@@ -220,15 +261,15 @@ impl Cluster {
         Ok(())
     }
 
-    /// A certificate for its address, anew at each start: the address may be another one by then.
-    fn certify(&self, owner: Owner) -> anyhow::Result<()> {
+    /// Issues a certificate for the server's address, at each start, because the address may have changed.
+    fn issue_certificate(&self, user: OsUser) -> anyhow::Result<()> {
         let data = self.folder.join("data");
-        self.authority.certify(self.address, &data)?;
-        owner.give(&data.join("server.key"))?;
-        owner.give(&data.join("server.crt"))
+        self.authority.issue_files(self.address, &data)?;
+        user.chown(&data.join("server.key"))?;
+        user.chown(&data.join("server.crt"))
     }
 
-    /// Small, durable, on its own address only, with what the parameter group asks.
+    /// Writes the server's configuration: small and durable, on its own address only, with the parameters of its group.
     fn configure(&self) -> anyhow::Result<()> {
         let data = self.folder.join("data");
         let settings = format!(
@@ -239,20 +280,26 @@ impl Cluster {
              log_min_error_statement = 'panic'\n{}",
             self.address,
             self.port,
-            self.parameters.lines()
+            self.parameters.config_lines()
         );
         fs::write(data.join("postgresql.auto.conf"), settings).context("cannot write the server's settings")?;
         let kind = if self.forces_tls { "hostssl" } else { "host" };
         let access = format!(
-            "# What reaches the address needs a password, and TLS where the parameter group says so.\n\
+            "# Every connection needs a password, and TLS if the parameter group forces it.\n\
              {kind} all all 127.0.0.0/8 scram-sha-256\n\
              {kind} replication {ADMIN} 127.0.0.0/8 scram-sha-256\n"
         );
         fs::write(data.join("pg_hba.conf"), access).context("cannot write the server's access rules")
     }
 
-    /// Runs SQL through psql; the password goes by the environment, which other users cannot read.
-    async fn query(&self, install: &Install, login: (&str, &str), database: &str, sql: &str) -> anyhow::Result<()> {
+    /// Runs SQL with psql. The password is passed in the environment, which other users cannot read.
+    async fn query(
+        &self,
+        install: &Installation,
+        login: (&str, &str),
+        database: &str,
+        sql: &str,
+    ) -> anyhow::Result<()> {
         let mut psql = Command::new(install.tool("psql"));
         psql.args([
             "-X",
@@ -265,11 +312,11 @@ impl Cluster {
         ]);
         psql.args(["-p", &self.port.to_string(), "-U", login.0, "-d", database]);
         psql.env("PGPASSWORD", login.1).env("PGCONNECT_TIMEOUT", "5");
-        run(psql, Some(sql.to_owned()), "ask the database").await
+        run(psql, Some(sql.to_owned()), "query the database").await
     }
 }
 
-/// The SQL of a new instance, for the single-user mode: statements end with a semicolon and two newlines.
+/// Returns the SQL for a new instance. In single-user mode statements end with a semicolon and two newlines.
 fn setup(admin: &str, master: &Master<'_>) -> String {
     let user = identifier(master.user);
     let mut statements = vec![
@@ -289,19 +336,19 @@ fn setup(admin: &str, master: &Master<'_>) -> String {
     statements.iter().map(|statement| format!("{statement};\n\n")).collect()
 }
 
-/// `initdb`, once for each version; beside the target first, so that a crash leaves no half template.
-async fn ensure_template(install: &Install, owner: Owner, template: &Path) -> anyhow::Result<()> {
-    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-    let _held = ONE_AT_A_TIME.lock().await;
+/// Runs `initdb` once for each version, in a folder that is renamed at the end, so that a crash leaves no incomplete template.
+async fn ensure_template(install: &Installation, user: OsUser, template: &Path) -> anyhow::Result<()> {
+    static CREATING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _guard = CREATING.lock().await;
     if template.join("data/PG_VERSION").is_file() {
         return Ok(());
     }
-    let beside = template.with_extension("new");
-    let _ = fs::remove_dir_all(&beside);
-    fs::create_dir_all(&beside).context("cannot make the folder of the database template")?;
-    fs::set_permissions(&beside, fs::Permissions::from_mode(0o700))?;
-    owner.give(&beside)?;
-    let (mut initdb, at) = owner.command(&beside, &install.tool("initdb"));
+    let draft = template.with_extension("new");
+    let _ = fs::remove_dir_all(&draft);
+    fs::create_dir_all(&draft).context("cannot create the folder of the database template")?;
+    fs::set_permissions(&draft, fs::Permissions::from_mode(0o700))?;
+    user.chown(&draft)?;
+    let (mut initdb, at) = user.command(&draft, &install.tool("initdb"));
     initdb.args([
         "-D",
         &format!("{at}/data"),
@@ -313,15 +360,15 @@ async fn ensure_template(install: &Install, owner: Owner, template: &Path) -> an
         "UTF8",
     ]);
     initdb.args(["--locale=C.UTF-8", "--no-sync", "--no-instructions"]);
-    // The password is set for each instance; initdb only wants one before it takes scram.
-    fs::write(beside.join("first"), password())?;
-    owner.give(&beside.join("first"))?;
-    initdb.arg(format!("--pwfile={at}/first"));
-    run(initdb, None, "make a PostgreSQL data directory").await?;
-    fs::remove_file(beside.join("first"))?;
-    owner.give(&beside)?;
+    // Each instance gets another password; initdb requires one for scram.
+    fs::write(draft.join("password"), random_password())?;
+    user.chown(&draft.join("password"))?;
+    initdb.arg(format!("--pwfile={at}/password"));
+    run(initdb, None, "create a PostgreSQL data directory").await?;
+    fs::remove_file(draft.join("password"))?;
+    user.chown(&draft)?;
     let _ = fs::remove_dir_all(template);
-    fs::rename(&beside, template).context("cannot keep the database template")
+    fs::rename(&draft, template).context("cannot store the database template")
 }
 
 async fn run(mut command: Command, input: Option<String>, purpose: &str) -> anyhow::Result<()> {
@@ -339,25 +386,25 @@ async fn run(mut command: Command, input: Option<String>, purpose: &str) -> anyh
         stdin
             .write_all(input.as_bytes())
             .await
-            .with_context(|| format!("{program} does not read its input"))?;
+            .with_context(|| format!("{program} did not read its input"))?;
     }
-    let ended = timeout(Duration::from_secs(120), child.wait_with_output()).await;
-    let output = ended.with_context(|| format!("{program} took too long to {purpose}"))??;
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    // The single-user mode ends well even when a statement fails.
-    if !output.status.success() || words.lines().any(|line| line.contains("ERROR: ")) {
-        let hint = if words.contains("unshare") || words.contains("mount:") {
-            "\nA root endpoint needs mount namespaces for its databases: give the container CAP_SYS_ADMIN, or run the \
-             endpoint as another user"
+    let output = timeout(Duration::from_secs(120), child.wait_with_output()).await;
+    let output = output.with_context(|| format!("{program} took too long to {purpose}"))??;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    // The single-user mode exits with success even if a statement fails.
+    if !output.status.success() || stderr.lines().any(|line| line.contains("ERROR: ")) {
+        let hint = if stderr.contains("unshare") || stderr.contains("mount:") {
+            "\nAn endpoint that runs as root needs mount namespaces for its databases: give the container CAP_SYS_ADMIN, or \
+             run the endpoint as another user"
         } else {
             ""
         };
-        bail!("cannot {purpose}: {}{hint}", words.trim());
+        bail!("cannot {purpose}: {}{hint}", stderr.trim());
     }
     Ok(())
 }
 
-fn password() -> String {
+fn random_password() -> String {
     (0..32).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect()
 }
 

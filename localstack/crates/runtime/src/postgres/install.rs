@@ -4,51 +4,56 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::daemon::on_path;
+use crate::daemon::find_on_path;
 
-/// Where `initdb`, `postgres` and `psql` are.
+/// The paths of `initdb`, `postgres` and `psql`.
 #[derive(Debug, Clone)]
-pub struct Install {
+pub struct Installation {
     bin: PathBuf,
     /// Such as `15.14`.
     pub version: String,
 }
 
-impl Install {
-    /// The newest under `/usr/lib/postgresql`, else the one on PATH.
+impl Installation {
+    /// Returns the newest version under `/usr/lib/postgresql`, otherwise the one on PATH.
+    ///
+    /// # Errors
+    /// When PostgreSQL or psql is not installed.
     pub fn find() -> anyhow::Result<Self> {
         let Some(bin) = newest(Path::new("/usr/lib/postgresql")).or_else(from_path) else {
             bail!(
-                "PostgreSQL is not installed on this machine, and RDS instances run on it here. \
-                 Install it with `apt-get install postgresql` (or run scripts/up) and try again"
+                "PostgreSQL is not installed, and RDS instances need it. Install it with `apt-get install postgresql` (or run \
+                 scripts/up) and try again"
             );
         };
-        let said = std::process::Command::new(bin.join("postgres"))
+        let output = std::process::Command::new(bin.join("postgres"))
             .arg("--version")
             .output();
-        let said = said.with_context(|| format!("cannot run {}", bin.join("postgres").display()))?;
-        let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        let version = said
+        let output = output.with_context(|| format!("cannot run {}", bin.join("postgres").display()))?;
+        let output = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = output
             .split_whitespace()
             .nth(2)
-            .context("postgres --version says nothing")?
+            .context("`postgres --version` printed no version")?
             .to_owned();
-        if bin.join("psql").is_file() || on_path("psql").is_some() {
+        if bin.join("psql").is_file() || find_on_path("psql").is_some() {
             Ok(Self { bin, version })
         } else {
             bail!("psql is not installed; install it with `apt-get install postgresql-client`")
         }
     }
 
+    /// Returns the path of a program of PostgreSQL.
     pub fn tool(&self, name: &str) -> PathBuf {
-        let beside = self.bin.join(name);
-        if beside.is_file() {
-            beside
+        let own = self.bin.join(name);
+        if own.is_file() {
+            own
         } else {
-            on_path(name).unwrap_or(beside)
+            find_on_path(name).unwrap_or(own)
         }
     }
 
+    /// Returns the major version, such as `15`.
     pub fn major(&self) -> &str {
         self.version.split('.').next().unwrap_or(&self.version)
     }
@@ -61,7 +66,7 @@ fn newest(folder: &Path) -> Option<PathBuf> {
 }
 
 fn from_path() -> Option<PathBuf> {
-    let bin = on_path("initdb")?.canonicalize().ok()?.parent()?.to_owned();
+    let bin = find_on_path("initdb")?.canonicalize().ok()?.parent()?.to_owned();
     is_server(&bin).then_some(bin)
 }
 

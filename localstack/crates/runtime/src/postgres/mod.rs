@@ -1,10 +1,10 @@
-//! PostgreSQL servers: one for each RDS instance, on an address of its own.
+//! PostgreSQL servers: one for each RDS instance, with a separate address.
 
 mod cluster;
 mod install;
-mod owner;
+mod os_user;
 mod parameters;
 
 pub use cluster::{Cluster, Master};
-pub use install::Install;
+pub use install::Installation;
 pub use parameters::Parameters;

@@ -1,4 +1,4 @@
-//! What a parameter group of RDS asks, as settings of the server.
+//! The parameters of an RDS parameter group, as settings of the server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -6,15 +6,14 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::install::Install;
+use super::install::Installation;
 use endpoint_core::records::scalar;
 
-/// From this major version on RDS forces TLS unless it is told not to (RDS User Guide, "Using SSL with a PostgreSQL DB
-/// instance").
+/// The first major version for which RDS forces TLS by default (RDS User Guide, "Using SSL with a PostgreSQL DB instance").
 const TLS_BY_DEFAULT: u32 = 15;
 const FORCE_TLS: &str = "rds.force_ssl";
 
-/// Where the server is, who reaches it and where its files are is RDS's own, there as here.
+/// Parameters for addresses, access and files, which RDS sets itself.
 const UNMODIFIABLE: &[&str] = &[
     "config_file",
     "data_directory",
@@ -27,8 +26,9 @@ const UNMODIFIABLE: &[&str] = &[
     "ssl_key_file",
     "unix_socket_directories",
 ];
-/// Taken, and not followed: what they size is a machine of AWS, or needs libraries that may not be here.
-const OF_THE_MACHINE: &[&str] = &[
+/// Parameters that are accepted without effect: they depend on the size of AWS's machines, or on libraries that may not be
+/// installed.
+const WITHOUT_EFFECT: &[&str] = &[
     "archive_command",
     "huge_pages",
     "log_destination",
@@ -48,7 +48,7 @@ const OF_THE_MACHINE: &[&str] = &[
 pub struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    /// From the `Parameters` property of a group.
+    /// Reads the `Parameters` property of a group.
     pub fn from_property(property: Option<&Value>) -> Self {
         let all = property.and_then(Value::as_object).into_iter().flatten();
         Self(
@@ -57,16 +57,17 @@ impl Parameters {
         )
     }
 
-    /// The first that RDS would refuse, for a group of this major version. Another version than the one that runs here
-    /// may have settings of its own, which then pass.
-    pub fn refused(&self, major: &str) -> Option<&str> {
-        let same = Install::find().is_ok_and(|install| install.major() == major);
-        let wrong = |name: &&String| {
-            UNMODIFIABLE.contains(&name.as_str()) || (same && !name.starts_with("rds.") && !is_known(name))
+    /// Returns the first parameter that RDS rejects in a group of this major version. Names are checked only for the version
+    /// that is installed.
+    pub fn first_rejected(&self, major: &str) -> Option<&str> {
+        let is_installed = Installation::find().is_ok_and(|install| install.major() == major);
+        let is_rejected = |name: &&String| {
+            UNMODIFIABLE.contains(&name.as_str()) || (is_installed && !name.starts_with("rds.") && !is_known(name))
         };
-        self.0.keys().find(wrong).map(String::as_str)
+        self.0.keys().find(is_rejected).map(String::as_str)
     }
 
+    /// Returns true if connections without TLS are rejected.
     pub fn forces_tls(&self, major: &str) -> bool {
         match self.0.get(FORCE_TLS) {
             Some(value) => value == "1",
@@ -74,30 +75,31 @@ impl Parameters {
         }
     }
 
-    /// Lines of `postgresql.conf`: all that this server knows and that is not sized for AWS's machines.
-    pub fn lines(&self) -> String {
-        let followed = self.0.iter().filter(|(name, value)| {
+    /// Returns lines for `postgresql.conf`: the parameters that this server has and that do not depend on AWS's machines.
+    pub fn config_lines(&self) -> String {
+        let effective = self.0.iter().filter(|(name, value)| {
             let formula = value.contains('{');
-            !formula && !OF_THE_MACHINE.contains(&name.as_str()) && is_known(name)
+            !formula && !WITHOUT_EFFECT.contains(&name.as_str()) && is_known(name)
         });
-        followed
+        effective
             .map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")))
             .collect()
     }
 }
 
-/// Whether the installed PostgreSQL has a setting of this name; those of extensions have a dot.
+/// Returns true if the installed PostgreSQL has a setting with this name. Settings of extensions contain a dot.
 fn is_known(name: &str) -> bool {
     static KNOWN: OnceLock<BTreeSet<String>> = OnceLock::new();
     let known = KNOWN.get_or_init(|| {
-        let Ok(install) = Install::find() else {
+        let Ok(install) = Installation::find() else {
             return BTreeSet::new();
         };
-        let told = Command::new(install.tool("postgres")).arg("--describe-config").output();
-        let told = told
-            .map(|told| String::from_utf8_lossy(&told.stdout).into_owned())
+        let output = Command::new(install.tool("postgres")).arg("--describe-config").output();
+        let output = output
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
             .unwrap_or_default();
-        told.lines()
+        output
+            .lines()
             .filter_map(|line| Some(line.split('\t').next()?.to_owned()))
             .collect()
     });
@@ -115,33 +117,33 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_knows_is_followed_and_what_sizes_a_machine_of_aws_is_not() {
+    fn known_settings_take_effect_except_those_for_the_machines_of_aws() {
         let parameters = group(json!({
             "log_error_verbosity": "terse", "log_min_duration_statement": 500, "rds.force_ssl": "1",
             "shared_buffers": "{DBInstanceClassMemory/32768}", "max_connections": "5000", "work_mem": "{X/2}",
             "search_path": "it's",
         }));
         let expected = "log_error_verbosity = 'terse'\nlog_min_duration_statement = '500'\nsearch_path = 'it''s'\n";
-        assert_eq!(parameters.lines(), expected);
+        assert_eq!(parameters.config_lines(), expected);
     }
 
     #[test]
-    fn a_misspelt_name_and_one_of_the_service_itself_are_refused() {
-        let major = Install::find().unwrap().major().to_owned();
+    fn unknown_and_unmodifiable_parameters_are_rejected() {
+        let major = Installation::find().unwrap().major().to_owned();
         assert_eq!(
-            group(json!({"log_statment": "all"})).refused(&major),
+            group(json!({"log_statment": "all"})).first_rejected(&major),
             Some("log_statment")
         );
-        assert_eq!(group(json!({"port": 1})).refused(&major), Some("port"));
+        assert_eq!(group(json!({"port": 1})).first_rejected(&major), Some("port"));
         assert_eq!(
-            group(json!({"rds.force_ssl": 1, "log_statement": "all"})).refused(&major),
+            group(json!({"rds.force_ssl": 1, "log_statement": "all"})).first_rejected(&major),
             None
         );
-        assert_eq!(group(json!({"of_a_later_version": 1})).refused("99"), None);
+        assert_eq!(group(json!({"of_a_later_version": 1})).first_rejected("99"), None);
     }
 
     #[test]
-    fn tls_is_forced_from_version_15_on_unless_the_group_says_otherwise() {
+    fn tls_is_forced_from_version_15_on_by_default() {
         assert!(group(json!({})).forces_tls("17") && !group(json!({})).forces_tls("14"));
         assert!(!group(json!({"rds.force_ssl": "0"})).forces_tls("17"));
         assert!(group(json!({"rds.force_ssl": 1})).forces_tls("14"));

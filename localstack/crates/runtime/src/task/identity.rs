@@ -1,8 +1,8 @@
-//! Which process is meant: a pid alone may have been given to somebody else since.
+//! The identity of a process: its pid alone may be reused by another process.
 
 use serde::{Deserialize, Serialize};
 
-/// A pid and the moment, in clock ticks since boot, at which that process started.
+/// A pid and the start time of that process, in clock ticks since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub pid: u32,
@@ -10,10 +10,10 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The process that has this pid now; none when there is no such process, or only its unreaped remains.
+    /// Returns the identity of the process that has this pid now; `None` if there is none, or it is a zombie.
     pub fn of(pid: u32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The command's name stands in parentheses and may itself hold any character.
+        // The command's name is in parentheses and may contain any character.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let state = *fields.first()?;
         if state == "Z" || state == "X" {
@@ -29,7 +29,7 @@ impl Identity {
         Self::of(self.pid) == Some(self)
     }
 
-    /// Sends a signal when the process is still the one that is meant; says whether it was.
+    /// Sends a signal if the process still has this identity. Returns true if the signal was sent.
     pub fn signal(self, signal: rustix::process::Signal) -> bool {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw) else {
             return false;
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_process_with_the_same_pid_is_not_the_one_that_is_meant() {
+    fn a_process_with_the_same_pid_and_another_start_time_is_not_the_same() {
         let me = Identity::of(std::process::id()).unwrap();
         assert!(me.is_alive());
         assert!(

@@ -1,13 +1,13 @@
-//! Containers as processes: started from an image's unpacked layers, watched, adopted, and ended.
+//! Containers as processes: started from an image's unpacked layers, monitored, adopted after a restart, and stopped.
 //!
-//! A container is two processes. The outer one (`__task`, this very binary) makes the namespaces, waits, and writes the
-//! outcome to a file, so that an exit code is known even when the endpoint was gone at the time. The inner one is the
-//! first process of its own process namespace: it builds the root, drops to the image's user, and becomes the image's
-//! command. Nothing here is told to die with the endpoint: tasks survive it and are found again by pid and start time.
+//! A container is two processes. The supervisor (`__task`, the endpoint's own binary) creates the namespaces, waits, and writes
+//! the exit status to a file, so that it is known even if the endpoint was not running at the time. The inner process is the
+//! first one of its process namespace: it builds the root, changes to the image's user, and executes the image's command.
+//! Containers survive the endpoint, which finds them again by pid and start time.
 
 pub mod identity;
 mod init;
-pub mod order;
+pub mod launch_request;
 pub mod output;
 pub mod process;
 mod reaper;
@@ -16,5 +16,5 @@ mod user;
 
 pub use identity::Identity;
 pub use init::{ARGUMENT, init_main};
-pub use order::{Exec, Order, Outcome, Run};
-pub use root::{OF_DATABASES, OF_THE_SYSTEM, is_file_itself};
+pub use launch_request::{Exec, ExitStatus, LaunchRequest, Run};
+pub use root::{RDS_CA_BUNDLE, SYSTEM_CA_BUNDLES, is_regular_file};

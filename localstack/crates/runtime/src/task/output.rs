@@ -1,4 +1,4 @@
-//! What a container writes: a file that outlives the endpoint, read line by line and given back to the disk.
+//! A container's output: a file that survives the endpoint, read line by line; its space is released after reading.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -6,17 +6,21 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
 
-/// CloudWatch Logs' limit for one event, less its 26 bytes of overhead.
-const LONGEST: usize = 262_118;
+/// The maximum of CloudWatch Logs for one event, minus its 26 bytes of overhead.
+const MAX_LINE: usize = 262_118;
 
-/// A reader that goes on where it, or the reader before it, stopped.
+/// A reader that continues where it, or an earlier reader, stopped.
 pub struct Output {
     file: File,
-    mark: PathBuf,
+    offset_file: PathBuf,
     offset: u64,
 }
 
 impl Output {
+    /// Opens the output of a container, by its folder.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
     pub fn open(folder: &Path) -> std::io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
@@ -24,25 +28,32 @@ impl Output {
             .create(true)
             .truncate(false)
             .open(folder.join("output"))?;
-        let mark = folder.join("output.offset");
-        let offset = fs::read_to_string(&mark)
+        let offset_file = folder.join("output.offset");
+        let offset = fs::read_to_string(&offset_file)
             .ok()
             .and_then(|text| text.parse().ok())
             .unwrap_or(0);
-        Ok(Self { file, mark, offset })
+        Ok(Self {
+            file,
+            offset_file,
+            offset,
+        })
     }
 
-    /// The complete lines that came since the last call; with `last`, an incomplete one as well.
-    pub fn lines(&mut self, last: bool) -> std::io::Result<Vec<String>> {
+    /// Returns the complete lines since the last call, and with `at_end` also an incomplete one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn lines(&mut self, at_end: bool) -> std::io::Result<Vec<String>> {
         let mut found = Vec::new();
-        let mut buffer = vec![0; 2 * LONGEST];
-        let begin = self.offset;
+        let mut buffer = vec![0; 2 * MAX_LINE];
+        let start = self.offset;
         loop {
             let size = self.file.read_at(&mut buffer, self.offset)?;
             let read = &buffer[..size];
             let used = match read.iter().rposition(|b| *b == b'\n') {
                 Some(end) => end + 1,
-                None if last || size > LONGEST => size,
+                None if at_end || size > MAX_LINE => size,
                 None => 0,
             };
             if used == 0 {
@@ -52,10 +63,10 @@ impl Output {
             found.extend(text.lines().filter(|line| !line.is_empty()).map(str::to_owned));
             self.offset += used as u64;
         }
-        if self.offset > begin {
-            fs::write(&self.mark, self.offset.to_string())?;
-            // The container appends to this very file, so it cannot be cut without losing what arrives meanwhile; a
-            // hole gives the blocks back. A file system that has no holes keeps them until the task is gone.
+        if self.offset > start {
+            fs::write(&self.offset_file, self.offset.to_string())?;
+            // The container appends to this file, so truncating it could lose lines; a hole releases the blocks. A file
+            // system without holes keeps them until the task is deleted.
             let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             let _ = rustix::fs::fallocate(&self.file, hole, 0, self.offset);
         }
@@ -68,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_come_once_even_over_a_restart() {
+    fn each_line_is_returned_once_even_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("output"), "one\ntwo\nthr").unwrap();
         assert_eq!(

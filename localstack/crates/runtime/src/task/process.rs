@@ -1,4 +1,4 @@
-//! The endpoint's side of a container: start it, look at it, signal it.
+//! Handle on a container: start, inspect, signal and stop it.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,22 +12,24 @@ use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::order::Command as Wanted;
-use super::{ARGUMENT, Exec, Identity, Order, Outcome, Run};
+use super::{ARGUMENT, Exec, ExitStatus, Identity, LaunchRequest, Run, launch_request};
 
-/// A container that was started, by this endpoint or by one before it.
+/// A container that was started by this endpoint or by an earlier one.
 #[derive(Debug, Clone)]
 pub struct Container {
-    /// Holds `output`, `hosts`, `pid`, `outcome`.
+    /// Contains `output`, `hosts`, `pid`, `exit_status`.
     pub folder: PathBuf,
     /// The process that waits for the container.
     pub supervisor: Identity,
 }
 
-/// Starts a container. What it writes goes to `folder/output`; how it ends, to `folder/outcome`.
-pub async fn start(folder: &Path, rootfs: &Path, command: Wanted) -> anyhow::Result<Container> {
-    fs::create_dir_all(folder.join("root")).with_context(|| format!("cannot make {}", folder.display()))?;
-    for stale in ["outcome", "failure", "pid"] {
+/// Starts a container. Its output goes to `folder/output`, its exit status to `folder/exit_status`.
+///
+/// # Errors
+/// When the folder cannot be written, or the process cannot be started.
+pub async fn start(folder: &Path, rootfs: &Path, command: launch_request::Command) -> anyhow::Result<Container> {
+    fs::create_dir_all(folder.join("root")).with_context(|| format!("cannot create {}", folder.display()))?;
+    for stale in ["exit_status", "failure", "pid"] {
         let _ = fs::remove_file(folder.join(stale));
     }
     for (name, text) in [
@@ -40,11 +42,11 @@ pub async fn start(folder: &Path, rootfs: &Path, command: Wanted) -> anyhow::Res
         }
     }
     let output = append(&folder.join("output"))?;
-    let order = Order::Run(Run {
+    let request = LaunchRequest::Run(Run {
         rootfs: rootfs.into(),
         folder: folder.into(),
         command,
-        own_users: false,
+        has_user_namespace: false,
     });
     let mut child = launcher()
         .stdout(output.try_clone()?)
@@ -54,14 +56,14 @@ pub async fn start(folder: &Path, rootfs: &Path, command: Wanted) -> anyhow::Res
     let supervisor = child
         .id()
         .and_then(Identity::of)
-        .context("the process that starts the container is gone")?;
+        .context("the process that starts the container ended at once")?;
     let mut pipe = child
         .stdin
         .take()
         .context("no pipe to the process that starts the container")?;
-    pipe.write_all(&serde_json::to_vec(&order)?).await?;
+    pipe.write_all(&serde_json::to_vec(&request)?).await?;
     drop(pipe);
-    // Reaps it; how the container ended is read from the file, as for one that is adopted.
+    // Reaps it; the exit status is read from the file, as for an adopted container.
     tokio::spawn(async move { child.wait().await });
     Ok(Container {
         folder: folder.into(),
@@ -70,22 +72,23 @@ pub async fn start(folder: &Path, rootfs: &Path, command: Wanted) -> anyhow::Res
 }
 
 impl Container {
-    /// How it ended; none while it runs. A container whose supervisor was killed counts as killed.
-    pub fn outcome(&self) -> Option<Outcome> {
-        if let Some(outcome) = read(&self.folder.join("outcome")) {
-            return Some(outcome);
+    /// Returns the exit status; `None` while the container runs. A container whose supervisor was killed counts as killed.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        let file = self.folder.join("exit_status");
+        if let Some(status) = read(&file) {
+            return Some(status);
         }
         if self.supervisor.is_alive() || self.process().is_some_and(Identity::is_alive) {
             return None;
         }
-        // It may have ended between the two looks.
-        Some(read(&self.folder.join("outcome")).unwrap_or(Outcome {
+        // It may have ended after the file was read.
+        Some(read(&file).unwrap_or(ExitStatus {
             code: Some(137),
             reason: None,
         }))
     }
 
-    /// The container's first process, once there is one.
+    /// Returns the container's first process, once it is started.
     pub fn process(&self) -> Option<Identity> {
         read(&self.folder.join("pid"))
     }
@@ -98,30 +101,39 @@ impl Container {
         }
     }
 
-    pub async fn ended(&self) -> Outcome {
+    /// Waits until the container ends.
+    pub async fn wait(&self) -> ExitStatus {
         loop {
-            if let Some(outcome) = self.outcome() {
-                return outcome;
+            if let Some(status) = self.exit_status() {
+                return status;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// Asks it to end, waits for `grace`, then kills it.
-    pub async fn end(&self, grace: Duration) -> Outcome {
+    /// Sends SIGTERM, and SIGKILL after `grace`. Returns when the container has ended.
+    pub async fn stop(&self, grace: Duration) -> ExitStatus {
         self.signal(Signal::TERM);
-        if let Ok(outcome) = tokio::time::timeout(grace, self.ended()).await {
-            return outcome;
+        if let Ok(status) = tokio::time::timeout(grace, self.wait()).await {
+            return status;
         }
         self.signal(Signal::KILL);
-        self.ended().await
+        self.wait().await
     }
 
-    /// Runs a command inside; true when it exits with 0 in time.
-    pub async fn succeeds(&self, rootfs: &Path, command: Wanted, timeout: Duration) -> anyhow::Result<bool> {
+    /// Runs a command in the container. Returns true if it exits with 0 before the timeout.
+    ///
+    /// # Errors
+    /// When the container has no process, or the command cannot be started.
+    pub async fn exec_succeeds(
+        &self,
+        rootfs: &Path,
+        command: launch_request::Command,
+        timeout: Duration,
+    ) -> anyhow::Result<bool> {
         let process = self.process().context("the container has no process")?;
         let supervisor = self.supervisor.pid;
-        let order = Order::Exec(Exec {
+        let request = LaunchRequest::Exec(Exec {
             pid: process.pid,
             supervisor,
             rootfs: rootfs.into(),
@@ -136,7 +148,7 @@ impl Container {
             .stdin
             .take()
             .context("no pipe to the process that runs the command")?;
-        pipe.write_all(&serde_json::to_vec(&order)?).await?;
+        pipe.write_all(&serde_json::to_vec(&request)?).await?;
         drop(pipe);
         match tokio::time::timeout(timeout, child.wait()).await {
             Ok(status) => Ok(status?.success()),
@@ -145,11 +157,11 @@ impl Container {
     }
 }
 
-/// This binary again; by its link in /proc, for a rebuild may have replaced the file since.
+/// Returns a command for the running binary, by its link in /proc, because a build may have replaced the file.
 fn launcher() -> Command {
     let mut command = std::process::Command::new("/proc/self/exe");
     command
-        .arg0("localstack-task")
+        .arg0("endpoint-task")
         .arg(ARGUMENT)
         .env_clear()
         .current_dir("/")

@@ -1,4 +1,4 @@
-//! A container's root: the image's layers, read-only, with a few places of its own.
+//! A container's root: the image's layers, read-only, with a few files and file systems of the container.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -9,36 +9,40 @@ use rustix::fs::StatVfsMountFlags;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
-/// A file of authorities in an image, and the file in a container's folder that takes its place.
-pub struct Bundle {
-    pub path: &'static str,
-    pub shown: &'static str,
+
+/// A CA bundle in an image, and the file in a container's folder that replaces it.
+pub struct CaBundle {
+    pub image_path: &'static str,
+    pub file: &'static str,
 }
 
-/// Where images have the authorities of RDS (what deployer packs does); here it is the endpoint that vouches.
-pub const OF_DATABASES: Bundle = Bundle {
-    path: "etc/ssl/certs/rds-global-bundle.pem",
-    shown: "authorities.pem",
+/// The CA bundle of RDS in the images that deployer builds; the endpoint replaces it by the CA of its databases.
+pub const RDS_CA_BUNDLE: CaBundle = CaBundle {
+    image_path: "etc/ssl/certs/rds-global-bundle.pem",
+    file: "authorities.pem",
 };
-/// Where images have those that everybody trusts, in the ways of Debian, Fedora and Alpine.
-pub const OF_THE_SYSTEM: [Bundle; 3] = [
-    Bundle {
-        path: "etc/ssl/certs/ca-certificates.crt",
-        shown: "system-authorities.debian.pem",
+/// The CA bundles of the system in images based on Debian, Fedora and Alpine.
+pub const SYSTEM_CA_BUNDLES: [CaBundle; 3] = [
+    CaBundle {
+        image_path: "etc/ssl/certs/ca-certificates.crt",
+        file: "system-authorities.debian.pem",
     },
-    Bundle {
-        path: "etc/pki/tls/certs/ca-bundle.crt",
-        shown: "system-authorities.fedora.pem",
+    CaBundle {
+        image_path: "etc/pki/tls/certs/ca-bundle.crt",
+        file: "system-authorities.fedora.pem",
     },
-    Bundle {
-        path: "etc/ssl/cert.pem",
-        shown: "system-authorities.alpine.pem",
+    CaBundle {
+        image_path: "etc/ssl/cert.pem",
+        file: "system-authorities.alpine.pem",
     },
 ];
 const OWN_FILES: [&str; 3] = ["hosts", "resolv.conf", "hostname"];
 
-/// Builds the root on `folder/root` and moves into it. The caller is alone in a fresh mount namespace, and the first
-/// process of its process namespace.
+/// Builds the root on `folder/root` and changes to it. The caller must be alone in a new mount namespace, and the first process
+/// of its process namespace.
+///
+/// # Errors
+/// When a mount is not permitted, or a file cannot be created.
 pub fn enter(rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .context("cannot make the mounts private")?;
@@ -51,18 +55,18 @@ pub fn enter(rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
         Some(c"mode=755,size=256m"),
     )
     .context("cannot mount the container's root")?;
-    bring_in(rootfs, &root, &["proc", "dev", "tmp", "etc", "sys"])?;
+    bind_mount(rootfs, &root, &["proc", "dev", "tmp", "etc", "sys"])?;
     fs::create_dir(root.join("etc"))?;
-    bring_in(&rootfs.join("etc"), &root.join("etc"), &OWN_FILES)?;
+    bind_mount(&rootfs.join("etc"), &root.join("etc"), &OWN_FILES)?;
     for name in OWN_FILES {
         bind_file(&folder.join(name), &root.join("etc").join(name))?;
     }
-    for bundle in OF_THE_SYSTEM.iter().chain([&OF_DATABASES]) {
-        let (ours, theirs) = (folder.join(bundle.shown), root.join(bundle.path));
-        if ours.is_file() && is_file_itself(&theirs) {
-            rustix::mount::mount_bind(&ours, &theirs)
-                .with_context(|| format!("cannot show the authorities in /{}", bundle.path))?;
-            seal(&theirs)?;
+    for bundle in SYSTEM_CA_BUNDLES.iter().chain([&RDS_CA_BUNDLE]) {
+        let (own, replaced) = (folder.join(bundle.file), root.join(bundle.image_path));
+        if own.is_file() && is_regular_file(&replaced) {
+            rustix::mount::mount_bind(&own, &replaced)
+                .with_context(|| format!("cannot mount the CA bundle /{}", bundle.image_path))?;
+            make_read_only(&replaced)?;
         }
     }
     for name in ["tmp", "dev", "dev/shm", "proc", "sys"] {
@@ -85,29 +89,29 @@ pub fn enter(rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
     ] {
         symlink(target, root.join("dev").join(name))?;
     }
-    processes(&root.join("proc"))?;
-    // The old root is stacked under the new one, then let go: no folder of the image is needed for it.
+    mount_proc(&root.join("proc"))?;
+    // The old root is stacked under the new one, then unmounted: it needs no folder in the image.
     rustix::process::chdir(&root)?;
     rustix::process::pivot_root(".", ".").context("cannot change the root")?;
-    rustix::mount::unmount(".", UnmountFlags::DETACH).context("cannot let the old root go")?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).context("cannot unmount the old root")?;
     rustix::process::chdir("/")?;
     Ok(())
 }
 
-/// Whether a file is there, and no link to one.
-pub fn is_file_itself(path: &Path) -> bool {
+/// Returns true if the path is a regular file, and not a link to one.
+pub fn is_regular_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
-/// A view of the container's own processes only; where a sandbox forbids a fresh one, the machine's.
-fn processes(at: &Path) -> anyhow::Result<()> {
+/// Mounts a view of the container's own processes, or the machine's /proc if a sandbox forbids a new mount.
+fn mount_proc(at: &Path) -> anyhow::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     rustix::mount::mount("proc", at, "proc", flags, None)
         .or_else(|_| rustix::mount::mount_bind_recursive("/proc", at))
         .context("cannot mount /proc")
 }
 
-fn bring_in(from: &Path, to: &Path, except: &[&str]) -> anyhow::Result<()> {
+fn bind_mount(from: &Path, to: &Path, except: &[&str]) -> anyhow::Result<()> {
     let entries = match fs::read_dir(from) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -132,7 +136,7 @@ fn bring_in(from: &Path, to: &Path, except: &[&str]) -> anyhow::Result<()> {
         } else {
             bind_file(&source, &target)?;
         }
-        seal(&target)?;
+        make_read_only(&target)?;
     }
     Ok(())
 }
@@ -142,19 +146,19 @@ fn bind_file(source: &Path, target: &Path) -> anyhow::Result<()> {
     rustix::mount::mount_bind(source, target).with_context(|| format!("cannot mount {}", source.display()))
 }
 
-/// Makes one mount read-only. A user namespace may not take away flags that the mount has already, so they are kept.
-fn seal(target: &Path) -> anyhow::Result<()> {
+/// Makes one mount read-only. A user namespace may not remove the mount's existing flags, so they are kept.
+fn make_read_only(target: &Path) -> anyhow::Result<()> {
     let has = rustix::fs::statvfs(target)?.f_flag;
     let mut flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID;
-    for (seen, kept) in [
+    for (existing, flag) in [
         (StatVfsMountFlags::NODEV, MountFlags::NODEV),
         (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
         (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
         (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
         (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
     ] {
-        if has.contains(seen) {
-            flags |= kept;
+        if has.contains(existing) {
+            flags |= flag;
         }
     }
     rustix::mount::mount_remount(target, flags, c"")

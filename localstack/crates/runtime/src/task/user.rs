@@ -1,10 +1,13 @@
-//! The image's user, looked up in the image's own files.
+//! The user of an image, looked up in the image's own files.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-/// Numeric user and group for what an image says (`""`, `app`, `10001`, `app:app`, `10001:10001`).
+/// Returns the numeric user and group of an image's `USER` (`""`, `app`, `10001`, `app:app`, `10001:10001`).
+///
+/// # Errors
+/// When a name is not in the image's `/etc/passwd` or `/etc/group`.
 pub fn resolve(rootfs: &Path, user: &str) -> anyhow::Result<(u32, u32)> {
     if user.is_empty() {
         return Ok((0, 0));
@@ -21,7 +24,7 @@ pub fn resolve(rootfs: &Path, user: &str) -> anyhow::Result<(u32, u32)> {
             .get(2)
             .unwrap_or(&"")
             .parse()
-            .context("the image's /etc/passwd has a bad user id")?,
+            .context("the image's /etc/passwd has an invalid user id")?,
         (Err(_), None) => bail!("unable to find user {user}: no matching entries in the image's /etc/passwd"),
     };
     let gid = match group {
@@ -64,6 +67,6 @@ mod tests {
         assert_eq!(of("10001"), Some((10001, 10002)));
         assert_eq!(of("app:staff"), Some((10001, 50)));
         assert_eq!(of("7:8"), Some((7, 8)));
-        assert_eq!(of("nobody"), None);
+        assert_eq!(of("unknown"), None);
     }
 }

@@ -1,31 +1,33 @@
-//! Who a server runs as: PostgreSQL refuses to be root.
+//! The operating-system user that runs a server: PostgreSQL does not run as root.
 
 use std::fs;
-use std::os::unix::fs::chown;
 use std::path::Path;
 
 use anyhow::Context;
 use rustix::process::geteuid;
 use tokio::process::Command;
 
-/// Where a root endpoint shows the server its folder, in a mount namespace of the server's own: the folders above the
-/// state directory may be closed to the unprivileged user.
-const SEEN_AT: &str = "/mnt";
+/// The path at which a server of a root endpoint finds its folder, in the server's own mount namespace: the unprivileged user
+/// may have no access to the folders above the state directory.
+const MOUNT_POINT: &str = "/mnt";
 
-/// The user of the servers.
+/// The user that runs the servers.
 #[derive(Debug, Clone, Copy)]
-pub enum Owner {
+pub enum OsUser {
     /// The endpoint's own user.
-    Ourselves,
-    /// The endpoint is root: this user and group instead.
+    Current,
+    /// Another user and group, because the endpoint runs as root.
     Other { uid: u32, gid: u32 },
 }
 
-impl Owner {
-    /// `postgres` where that user exists, else `nobody`.
+impl OsUser {
+    /// Returns the current user, or for a root endpoint `postgres` if that user exists, otherwise `nobody`.
+    ///
+    /// # Errors
+    /// When neither user exists.
     pub fn choose() -> anyhow::Result<Self> {
         if !geteuid().is_root() {
-            return Ok(Self::Ourselves);
+            return Ok(Self::Current);
         }
         let users = fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
         let find = |name: &str| {
@@ -39,34 +41,38 @@ impl Owner {
         };
         let (uid, gid) = find("postgres")
             .or_else(|| find("nobody"))
-            .context("PostgreSQL does not run as root, and there is no user `postgres` or `nobody` to run it as")?;
+            .context("PostgreSQL does not run as root, and neither the user `postgres` nor `nobody` exists")?;
         Ok(Self::Other { uid, gid })
     }
 
-    /// A command that sees `folder` at the path that is given back, and becomes the program (`exec`).
+    /// Returns a command that becomes the program (`exec`), and the path at which it finds `folder`.
     pub fn command(self, folder: &Path, program: &Path) -> (Command, String) {
         match self {
-            Self::Ourselves => (Command::new(program), folder.to_string_lossy().into_owned()),
+            Self::Current => (Command::new(program), folder.to_string_lossy().into_owned()),
             Self::Other { uid, gid } => {
                 let mut command = Command::new("unshare");
                 command.args(["--mount", "--propagation", "private", "--", "sh", "-c"]);
                 command.arg(format!(
-                    "mount --bind \"$1\" {SEEN_AT} && shift && cd / && \
+                    "mount --bind \"$1\" {MOUNT_POINT} && shift && cd / && \
                      exec setpriv --reuid={uid} --regid={gid} --clear-groups -- \"$@\""
                 ));
                 command.arg("sh").arg(folder).arg(program);
-                (command, SEEN_AT.to_owned())
+                (command, MOUNT_POINT.to_owned())
             }
         }
     }
 
-    /// Makes a folder and all in it the owner's.
-    pub fn give(self, path: &Path) -> anyhow::Result<()> {
+    /// Makes this user the owner of a file, or of a folder with everything in it.
+    ///
+    /// # Errors
+    /// When the owner cannot be changed.
+    pub fn chown(self, path: &Path) -> anyhow::Result<()> {
         let Self::Other { uid, gid } = self else { return Ok(()) };
-        chown(path, Some(uid), Some(gid)).with_context(|| format!("cannot chown {}", path.display()))?;
+        std::os::unix::fs::chown(path, Some(uid), Some(gid))
+            .with_context(|| format!("cannot chown {}", path.display()))?;
         if path.is_dir() {
             for entry in fs::read_dir(path)? {
-                self.give(&entry?.path())?;
+                self.chown(&entry?.path())?;
             }
         }
         Ok(())

@@ -322,14 +322,14 @@ impl Looker<'_> {
 }
 
 fn removal(cx: &Context, member: &Member) -> Value {
-    let keeps_snapshots = || {
+    let supports_snapshots = || {
         cx.resource_type(&member.kind)
-            .is_some_and(|kind| kind.keeps_snapshots())
+            .is_some_and(|kind| kind.supports_snapshots())
     };
     let policy = match member.deletion_policy.as_deref() {
         Some("Retain" | "RetainExceptOnCreate") => "Retain",
         Some("Snapshot") => "Snapshot",
-        None if keeps_snapshots() => "Snapshot",
+        None if supports_snapshots() => "Snapshot",
         _ => "Delete",
     };
     json!({

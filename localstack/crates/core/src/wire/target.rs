@@ -1,49 +1,25 @@
-//! Which service, operation and protocol a request means.
+//! The service, operation and protocol that a request is for.
 
 use http::request::Parts;
 use http::{HeaderMap, Uri};
 use serde_json::{Map, Value};
 
+use super::protocol::Protocol;
 use super::{query, rest};
-use crate::{AwsError, Context};
+use crate::context::Context;
+use crate::error::AwsError;
 
-/// One of the AWS protocols.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Protocol {
-    Query,
-    Ec2,
-    /// awsJson; the content type is given back as it came (`application/x-amz-json-1.0` or `-1.1`).
-    Json(String),
-    Rest,
-    Cbor,
-}
-
-impl Protocol {
-    /// The protocol of a request that could not be understood, for the form of the error.
-    pub fn guess(parts: &Parts) -> Self {
-        if parts.headers.contains_key("x-amz-target") {
-            Self::Json(content_type(parts).unwrap_or("application/x-amz-json-1.1").to_owned())
-        } else if parts.headers.contains_key("smithy-protocol") {
-            Self::Cbor
-        } else if content_type(parts).is_some_and(|t| t.starts_with("application/x-www-form-urlencoded")) {
-            Self::Query
-        } else {
-            Self::Rest
-        }
-    }
-}
-
-/// What a request asks for.
+/// The destination of a request.
 pub struct Target {
     pub service: String,
     pub operation: String,
     pub region: String,
     pub protocol: Protocol,
-    /// What a REST path and its query string give.
+    /// The input members in a REST path and its query string.
     pub path_input: Map<String, Value>,
 }
 
-/// `X-Amz-Target` prefixes and the signing names that they stand for.
+/// `X-Amz-Target` prefixes and their signing names.
 const TARGETS: &[(&str, &str)] = &[
     ("Logs_20140328", "logs"),
     ("AmazonSSM", "ssm"),
@@ -56,7 +32,7 @@ const TARGETS: &[(&str, &str)] = &[
     ("GraniteServiceVersion20100801", "monitoring"),
 ];
 
-/// API versions of the query services, for requests that are not signed.
+/// API versions of the query services and their signing names, for requests without a signature.
 const VERSIONS: &[(&str, &str)] = &[
     ("2010-05-15", "cloudformation"),
     ("2016-11-15", "ec2"),
@@ -69,8 +45,12 @@ const VERSIONS: &[(&str, &str)] = &[
 ];
 
 impl Target {
+    /// Determines the target of a request.
+    ///
+    /// # Errors
+    /// `UnknownOperationException` if the request names no service, `NotImplemented` for an unknown service or route.
     pub fn of(cx: &Context, parts: &Parts, body: &[u8]) -> Result<Self, AwsError> {
-        let scope = scope(&parts.headers, &parts.uri);
+        let scope = credential_scope(&parts.headers, &parts.uri);
         let region = scope
             .as_ref()
             .map_or_else(|| cx.region().to_owned(), |(region, _)| region.clone());
@@ -83,10 +63,10 @@ impl Target {
         };
         if let Some(target) = parts.headers.get("x-amz-target").and_then(|v| v.to_str().ok()) {
             let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
-            let signed = scope.as_ref().map(|(_, service)| service.as_str());
-            let service = TARGETS.iter().find(|(p, _)| *p == prefix).map(|(_, s)| *s).or(signed);
-            let service = service.ok_or_else(|| unknown(&format!("the X-Amz-Target {target}")))?;
-            let protocol = Protocol::Json(content_type(parts).unwrap_or("application/x-amz-json-1.1").to_owned());
+            let signing_name = scope.as_ref().map(|(_, service)| service.as_str());
+            let service = service_of_prefix(prefix).or(signing_name);
+            let service = service.ok_or_else(|| unknown(&format!("X-Amz-Target {target}")))?;
+            let protocol = Protocol::json(parts);
             return known(cx, found(service, operation, protocol));
         }
         if parts.headers.contains_key("smithy-protocol") {
@@ -94,8 +74,7 @@ impl Target {
             if let (Some("service"), Some(prefix), Some("operation"), Some(operation)) =
                 (path.next(), path.next(), path.next(), path.next())
             {
-                let service = TARGETS.iter().find(|(p, _)| *p == prefix).map(|(_, s)| *s);
-                let service = service.ok_or_else(|| unknown(&format!("the service {prefix}")))?;
+                let service = service_of_prefix(prefix).ok_or_else(|| unknown(&format!("service {prefix}")))?;
                 return known(cx, found(service, operation, Protocol::Cbor));
             }
         }
@@ -106,7 +85,7 @@ impl Target {
                 .map(|(_, s)| (*s).to_owned());
             let service = scope.map(|(_, service)| service).or(by_version);
             let service =
-                service.ok_or_else(|| unknown(&format!("the action {action}, unsigned and without a version")))?;
+                service.ok_or_else(|| unknown(&format!("action {action} without a signature and a Version")))?;
             let protocol = if service == "ec2" {
                 Protocol::Ec2
             } else {
@@ -116,7 +95,7 @@ impl Target {
         }
         let Some((_, service)) = scope else {
             return Err(unknown(&format!(
-                "{} {}, which is not signed",
+                "{} {} without a signature",
                 parts.method,
                 parts.uri.path()
             )));
@@ -133,6 +112,11 @@ impl Target {
     }
 }
 
+fn service_of_prefix(prefix: &str) -> Option<&'static str> {
+    let found = TARGETS.iter().find(|(known, _)| *known == prefix);
+    found.map(|(_, service)| *service)
+}
+
 fn known(cx: &Context, target: Target) -> Result<Target, AwsError> {
     match cx.service(&target.service) {
         Some(_) => Ok(target),
@@ -143,16 +127,13 @@ fn known(cx: &Context, target: Target) -> Result<Target, AwsError> {
 fn unknown(what: &str) -> AwsError {
     AwsError::new(
         "UnknownOperationException",
-        format!("The embedded endpoint cannot tell which AWS service is meant by {what}."),
+        format!("The embedded endpoint cannot determine the AWS service of this request: {what}."),
     )
 }
 
-fn content_type(parts: &Parts) -> Option<&str> {
-    parts.headers.get(http::header::CONTENT_TYPE)?.to_str().ok()
-}
-
-/// Region and signing name out of `Credential=KEY/DATE/REGION/SERVICE/aws4_request`, in the header or a presigned URL.
-pub fn scope(headers: &HeaderMap, uri: &Uri) -> Option<(String, String)> {
+/// Returns the region and the signing name in `Credential=KEY/DATE/REGION/SERVICE/aws4_request`, from the Authorization header
+/// or a presigned URL.
+pub fn credential_scope(headers: &HeaderMap, uri: &Uri) -> Option<(String, String)> {
     let header = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let credential = match header.and_then(|h| h.split_once("Credential=")) {
         Some((_, rest)) => rest.split([',', ' ']).next()?.to_owned(),

@@ -115,8 +115,8 @@ async fn each(work: &Work, doomed: Vec<Member>, in_rollback: bool) -> anyhow::Re
 async fn one(work: &Work, mut member: Member, in_rollback: bool) -> anyhow::Result<bool> {
     let stack = work.stack()?;
     let kind = work.cx.resource_type(&member.kind);
-    let keeps_snapshots = kind.as_ref().is_some_and(|kind| kind.keeps_snapshots());
-    let policy = policy(&stack, &member, in_rollback, keeps_snapshots);
+    let supports_snapshots = kind.as_ref().is_some_and(|kind| kind.supports_snapshots());
+    let policy = policy(&stack, &member, in_rollback, supports_snapshots);
     let Some(physical_id) = member.physical_id.clone() else {
         told(work, &mut member, "DELETE_COMPLETE", None)?;
         return Ok(true);
@@ -133,9 +133,9 @@ async fn one(work: &Work, mut member: Member, in_rollback: bool) -> anyhow::Resu
     };
     let properties = serde_json::Value::Object(member.properties.clone());
     let deleted = match policy.as_deref() {
-        Some("Snapshot") if keeps_snapshots => {
+        Some("Snapshot") if supports_snapshots => {
             let name = snapshot_name(&stack.name, &member.logical_id);
-            kind.delete_but_snapshot(&work.cx, &physical_id, &properties, &name)
+            kind.delete_with_snapshot(&work.cx, &physical_id, &properties, &name)
                 .await
         }
         _ => kind.delete(&work.cx, &physical_id, &properties).await,
@@ -160,7 +160,7 @@ fn snapshot_name(stack: &str, logical_id: &str) -> String {
 }
 
 /// What the template wants to happen to a resource that goes.
-fn policy(stack: &Stack, member: &Member, in_rollback: bool, keeps_snapshots: bool) -> Option<String> {
+fn policy(stack: &Stack, member: &Member, in_rollback: bool, supports_snapshots: bool) -> Option<String> {
     let current = stack.members.get(&member.logical_id).map(|m| &m.physical_id);
     let is_replaced = current.is_some_and(|id| *id != member.physical_id);
     match is_replaced {
@@ -169,7 +169,7 @@ fn policy(stack: &Stack, member: &Member, in_rollback: bool, keeps_snapshots: bo
         false => match member.deletion_policy.as_deref() {
             Some("RetainExceptOnCreate") if in_rollback && member.is_new => None,
             Some("RetainExceptOnCreate") => Some("Retain".to_owned()),
-            None if keeps_snapshots => Some("Snapshot".to_owned()),
+            None if supports_snapshots => Some("Snapshot".to_owned()),
             _ => member.deletion_policy.clone(),
         },
     }

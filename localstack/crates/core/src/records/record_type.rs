@@ -1,0 +1,118 @@
+//! Resource types whose resources are records.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
+use serde_json::Value;
+
+use super::record::{Record, Records};
+use crate::context::Context;
+use crate::error::{AwsError, Failure};
+use crate::resource::{Desired, Resource, ResourceType, Schema};
+
+/// The rules of one type of record; [`record_type`] adds storing and reading. All functions run under the [`WriteLock`].
+pub trait RecordType: Send + Sync + 'static {
+    const TYPE: &'static str;
+    const RECORDS: Records;
+
+    fn schema() -> Schema;
+
+    /// Validates the desired state and returns the record, after creating what belongs to it.
+    ///
+    /// # Errors
+    /// The service's own error for what it rejects.
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>;
+
+    /// Returns the values of `Ref` and `Fn::GetAtt`.
+    fn resource(_cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id)
+    }
+
+    /// Returns the current properties in the form of a template.
+    fn read(record: &Record) -> Value {
+        record.template_properties()
+    }
+
+    /// Validates a record that has new properties, and updates what belongs to it.
+    ///
+    /// # Errors
+    /// The service's own error for what it rejects.
+    fn update(_cx: &Context, _record: &mut Record) -> Result<(), AwsError> {
+        Ok(())
+    }
+
+    /// Deletes what belongs to the record.
+    ///
+    /// # Errors
+    /// The service's own error if the resource is in use.
+    fn delete(_cx: &Context, _record: &Record) -> Result<(), AwsError> {
+        Ok(())
+    }
+}
+
+/// Returns the resource type of a [`RecordType`].
+pub fn record_type<K: RecordType>() -> Arc<dyn ResourceType> {
+    Arc::new(Type::<K>(PhantomData))
+}
+
+struct Type<K>(PhantomData<K>);
+
+#[async_trait]
+impl<K: RecordType> ResourceType for Type<K> {
+    fn name(&self) -> &'static str {
+        K::TYPE
+    }
+
+    fn schema(&self) -> Schema {
+        K::schema()
+    }
+
+    async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
+        let record = K::create(cx, desired)?;
+        K::RECORDS.put(cx, &record)?;
+        Ok(K::resource(cx, &record))
+    }
+
+    async fn update(&self, cx: &Context, id: &str, _previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
+        let Some(mut record) = K::RECORDS.get(cx, id)? else {
+            return Err(Failure::new(format!(
+                "{} {id} does not exist: it was deleted outside of the stack",
+                K::TYPE
+            )));
+        };
+        record.set_desired(desired);
+        K::update(cx, &mut record)?;
+        K::RECORDS.put(cx, &record)?;
+        Ok(K::resource(cx, &record))
+    }
+
+    async fn delete(&self, cx: &Context, id: &str, _properties: &Value) -> Result<(), Failure> {
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
+        if let Some(record) = K::RECORDS.get(cx, id)? {
+            K::delete(cx, &record)?;
+            K::RECORDS.delete(cx, id)?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, cx: &Context, id: &str) -> Result<Option<Value>, Failure> {
+        Ok(K::RECORDS.get(cx, id)?.map(|record| K::read(&record)))
+    }
+}
+
+/// Makes a read and the write that depends on it one step; held only while a few documents are read and written.
+#[derive(Default)]
+pub struct WriteLock(Mutex<()>);
+
+impl WriteLock {
+    pub fn lock(&self) -> MutexGuard<'_, ()> {
+        self.0.lock()
+    }
+}
