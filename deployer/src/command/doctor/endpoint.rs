@@ -192,7 +192,7 @@ fn namespaces() -> Check {
 }
 
 fn postgresql() -> Check {
-    match postgres::Install::find() {
+    match postgres::Installation::find() {
         Ok(found) => Check::ok("PostgreSQL", format!("version {}", found.version)),
         Err(error) => Check::fail(
             "PostgreSQL",
