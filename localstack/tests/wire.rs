@@ -1,4 +1,4 @@
-//! The endpoint's door: protocols and who may come in.
+//! Tests of the HTTP interface: protocols, and the requests that are rejected.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -20,7 +20,7 @@ fn endpoint() -> (Router, TempDir) {
     (server::router(server::assemble(config).unwrap()), folder)
 }
 
-async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, String) {
+async fn send(router: &Router, request: Request<Body>) -> (StatusCode, String) {
     let response = router.clone().oneshot(request).await.unwrap();
     let status = response.status();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -36,9 +36,9 @@ fn query(body: &'static str) -> Request<Body> {
 }
 
 #[tokio::test]
-async fn a_query_error_is_xml_with_its_code_and_words() {
+async fn a_query_error_is_xml_with_code_and_message() {
     let (router, _folder) = endpoint();
-    let (status, body) = ask(
+    let (status, body) = send(
         &router,
         query("Action=DescribeStacks&Version=2010-05-15&StackName=nope"),
     )
@@ -53,13 +53,13 @@ async fn a_query_error_is_xml_with_its_code_and_words() {
 #[tokio::test]
 async fn an_unknown_operation_is_named() {
     let (router, _folder) = endpoint();
-    let (status, body) = ask(&router, query("Action=CreateStackSet&Version=2010-05-15")).await;
+    let (status, body) = send(&router, query("Action=CreateStackSet&Version=2010-05-15")).await;
     assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
     assert!(body.contains("cloudformation:CreateStackSet"), "{body}");
 }
 
 #[tokio::test]
-async fn json_protocols_answer_in_the_content_type_of_the_request() {
+async fn json_responses_have_the_content_type_of_the_request() {
     let (router, _folder) = endpoint();
     let request = Request::post("/")
         .header("host", "127.0.0.1:4566")
@@ -74,18 +74,18 @@ async fn json_protocols_answer_in_the_content_type_of_the_request() {
 }
 
 #[tokio::test]
-async fn web_pages_and_foreign_names_are_turned_away() {
+async fn requests_of_web_pages_and_for_foreign_hosts_are_rejected() {
     let (router, _folder) = endpoint();
     let with = |name: &str, value: &str| Request::get("/_localstack/health").header(name, value);
     let page = with("host", "localhost:4566")
         .header("origin", "http://localhost:4566")
         .body(Body::empty())
         .unwrap();
-    assert_eq!(ask(&router, page).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(send(&router, page).await.0, StatusCode::FORBIDDEN);
     let rebound = with("host", "attacker.example").body(Body::empty()).unwrap();
-    assert_eq!(ask(&router, rebound).await.0, StatusCode::FORBIDDEN);
-    let ours = with("host", "localhost:4566").body(Body::empty()).unwrap();
-    let (status, body) = ask(&router, ours).await;
+    assert_eq!(send(&router, rebound).await.0, StatusCode::FORBIDDEN);
+    let local = with("host", "localhost:4566").body(Body::empty()).unwrap();
+    let (status, body) = send(&router, local).await;
     assert_eq!(status, StatusCode::OK);
     assert!(body.contains("\"edition\":\"embedded\""), "{body}");
 }

@@ -22,7 +22,7 @@ impl Service for CloudFormation {
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
-        api::answer(cx, &call, read_object).await
+        api::handle(cx, &call, read_object).await
     }
 
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
-//! The CloudFormation engine, driven through its API with a resource type of the test's own.
+//! Tests of the CloudFormation engine through its API, with resource types in memory.
 
-mod thing;
+mod test_resource;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,15 +11,15 @@ use embedded_endpoint::{AwsError, Config, Context, service};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use thing::{Shop, Things, thing};
+use test_resource::{Resources, TestService, resource};
 
-struct Bench {
+struct TestEndpoint {
     cx: Context,
-    things: Things,
+    resources: Resources,
     _folder: TempDir,
 }
 
-fn bench() -> Bench {
+fn test_endpoint() -> TestEndpoint {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("state.redb")).unwrap();
     let state_dir = folder.path().to_owned();
@@ -30,55 +30,58 @@ fn bench() -> Bench {
         region: "us-east-1".into(),
         broker: None,
     };
-    let (cx, shop) = (Context::new(config, store), Shop::default());
-    let things = shop.0.clone();
+    let (cx, service) = (Context::new(config, store), TestService::default());
+    let resources = service.0.clone();
     cx.register(vec![
         service::cloudformation::service(),
         service::ssm::service(),
-        Arc::new(shop),
+        Arc::new(service),
     ]);
-    Bench {
+    TestEndpoint {
         cx,
-        things,
+        resources,
         _folder: folder,
     }
 }
 
-impl Bench {
+impl TestEndpoint {
     async fn call(&self, operation: &str, input: Value) -> Result<Value, AwsError> {
         self.cx.call("cloudformation", operation, input).await
     }
 
-    async fn with_body(&self, operation: &str, name: &str, body: Value) -> Result<Value, AwsError> {
-        self.call(operation, json!({"StackName": name, "TemplateBody": body.to_string()}))
-            .await
+    async fn call_with_template(&self, operation: &str, name: &str, template: Value) -> Result<Value, AwsError> {
+        self.call(
+            operation,
+            json!({"StackName": name, "TemplateBody": template.to_string()}),
+        )
+        .await
     }
 
-    /// Waits until the stack rests, and gives its status.
-    async fn rest(&self, name: &str) -> String {
-        let end = Instant::now() + Duration::from_secs(20);
+    /// Waits until no operation runs on the stack, and returns its status; `DELETED` if no stack has the name.
+    async fn status(&self, name: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let found = stack::find(&self.cx, name).unwrap();
-            let status = found.map_or_else(|| "GONE".to_owned(), |s| s.status);
-            if !status.ends_with("_IN_PROGRESS") || Instant::now() > end {
+            let status = found.map_or_else(|| "DELETED".to_owned(), |stack| stack.status);
+            if !status.ends_with("_IN_PROGRESS") || Instant::now() > deadline {
                 return status;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    async fn create(&self, name: &str, body: Value) -> String {
-        self.with_body("CreateStack", name, body).await.unwrap();
-        self.rest(name).await
+    async fn create(&self, name: &str, template: Value) -> String {
+        self.call_with_template("CreateStack", name, template).await.unwrap();
+        self.status(name).await
     }
 
-    async fn update(&self, name: &str, body: Value) -> String {
-        self.with_body("UpdateStack", name, body).await.unwrap();
-        self.rest(name).await
+    async fn update(&self, name: &str, template: Value) -> String {
+        self.call_with_template("UpdateStack", name, template).await.unwrap();
+        self.status(name).await
     }
 
-    /// Events as `LOGICAL STATUS`, oldest first.
-    fn story(&self, name: &str) -> Vec<String> {
+    /// Returns the events as `LOGICALID STATUS`, oldest first.
+    fn events(&self, name: &str) -> Vec<String> {
         let id = stack::find(&self.cx, name).unwrap().unwrap().id;
         let events = stack::events(&self.cx, &id).unwrap();
         events
@@ -87,113 +90,130 @@ impl Bench {
             .collect()
     }
 
+    async fn wait_for_event(&self, name: &str, event: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.events(name).iter().any(|e| e == event) {
+            assert!(Instant::now() < deadline, "no event {event}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     fn names(&self) -> Vec<String> {
-        self.things.lock().unwrap().keys().cloned().collect()
+        self.resources.lock().unwrap().keys().cloned().collect()
     }
 }
 
-fn body(resources: Value) -> Value {
+fn template(resources: Value) -> Value {
     json!({"Resources": resources})
 }
 
 #[tokio::test]
-async fn a_user_is_made_after_what_it_uses_and_goes_before_it() {
-    let bench = bench();
-    let body = body(
-        json!({"B": thing("b", json!({"Value": {"Fn::Sub": "${A.Value}-x"}})), "A": thing("a", json!({"Value": "v"}))}),
+async fn a_dependent_is_created_after_its_dependency_and_deleted_before_it() {
+    let endpoint = test_endpoint();
+    let template = template(
+        json!({"B": resource("b", json!({"Value": {"Fn::Sub": "${A.Value}-x"}})), "A": resource("a", json!({"Value": "v"}))}),
     );
-    assert_eq!(bench.create("s", body).await, "CREATE_COMPLETE");
-    assert_eq!(bench.things.lock().unwrap()["b"]["Value"], "v-x");
-    let id = stack::find(&bench.cx, "s").unwrap().unwrap().id;
-    bench.call("DeleteStack", json!({"StackName": "s"})).await.unwrap();
-    assert_eq!(bench.rest(&id).await, "DELETE_COMPLETE");
-    assert_eq!(bench.rest("s").await, "GONE");
-    let story = bench.story(&id);
-    let place = |line: &str| story.iter().position(|l| l == line).unwrap();
-    assert!(place("A CREATE_COMPLETE") < place("B CREATE_IN_PROGRESS"), "{story:?}");
-    assert!(place("B DELETE_COMPLETE") < place("A DELETE_IN_PROGRESS"), "{story:?}");
-    assert!(bench.names().is_empty());
+    assert_eq!(endpoint.create("s", template).await, "CREATE_COMPLETE");
+    assert_eq!(endpoint.resources.lock().unwrap()["b"]["Value"], "v-x");
+    let id = stack::find(&endpoint.cx, "s").unwrap().unwrap().id;
+    endpoint.call("DeleteStack", json!({"StackName": "s"})).await.unwrap();
+    assert_eq!(endpoint.status(&id).await, "DELETE_COMPLETE");
+    assert_eq!(endpoint.status("s").await, "DELETED");
+    let events = endpoint.events(&id);
+    let position = |line: &str| events.iter().position(|event| event == line).unwrap();
+    assert!(
+        position("A CREATE_COMPLETE") < position("B CREATE_IN_PROGRESS"),
+        "{events:?}"
+    );
+    assert!(
+        position("B DELETE_COMPLETE") < position("A DELETE_IN_PROGRESS"),
+        "{events:?}"
+    );
+    assert!(endpoint.names().is_empty());
 }
 
 #[tokio::test]
-async fn a_failure_stops_slow_neighbours_and_rolls_back() {
-    let bench = bench();
-    let body = body(
-        json!({"Slow": thing("slow", json!({"Slow": true})), "Bad": thing("bad", json!({"Refuse": "no such shelf"})), "Good": thing("good", json!({}))}),
+async fn a_failure_cancels_slow_resources_and_rolls_back() {
+    let endpoint = test_endpoint();
+    let template = template(
+        json!({"Slow": resource("slow", json!({"Slow": true})), "Bad": resource("bad", json!({"Fail": "quota exceeded"})), "Good": resource("good", json!({}))}),
     );
-    let begun = Instant::now();
-    assert_eq!(bench.create("s", body).await, "ROLLBACK_COMPLETE");
-    assert!(begun.elapsed() < Duration::from_secs(10));
-    assert!(bench.names().is_empty());
-    let events = bench
+    assert_eq!(endpoint.create("s", template).await, "ROLLBACK_COMPLETE");
+    assert!(endpoint.names().is_empty());
+    let events = endpoint
         .call("DescribeStackEvents", json!({"StackName": "s"}))
         .await
         .unwrap();
     let reasons = events.to_string();
     assert!(
-        reasons.contains("no such shelf") && reasons.contains("Resource creation cancelled"),
+        reasons.contains("quota exceeded") && reasons.contains("Resource creation cancelled"),
         "{reasons}"
     );
 }
 
 #[tokio::test]
 async fn a_failed_update_restores_replaced_changed_and_removed_resources() {
-    let bench = bench();
-    let before = json!({"A": thing("a", json!({"Value": 1})), "B": thing("b", json!({"Value": {"Ref": "A"}})), "C": thing("c", json!({}))});
-    bench.create("s", body(before)).await;
-    let first = bench.things.lock().unwrap().clone();
-    let mut bad = thing("bad", json!({"Refuse": "never"}));
+    let endpoint = test_endpoint();
+    let before = json!({"A": resource("a", json!({"Value": 1})), "B": resource("b", json!({"Value": {"Ref": "A"}})), "C": resource("c", json!({}))});
+    endpoint.create("s", template(before)).await;
+    let first = endpoint.resources.lock().unwrap().clone();
+    let mut bad = resource("bad", json!({"Fail": "never"}));
     bad["DependsOn"] = json!("B");
-    let after =
-        json!({"A": thing("a2", json!({"Value": 2})), "B": thing("b", json!({"Value": {"Ref": "A"}})), "Bad": bad});
-    assert_eq!(bench.update("s", body(after)).await, "UPDATE_ROLLBACK_COMPLETE");
-    assert_eq!(*bench.things.lock().unwrap(), first);
+    let after = json!({"A": resource("a2", json!({"Value": 2})), "B": resource("b", json!({"Value": {"Ref": "A"}})), "Bad": bad});
+    assert_eq!(endpoint.update("s", template(after)).await, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(*endpoint.resources.lock().unwrap(), first);
 }
 
 #[tokio::test]
-async fn policies_keep_what_they_say() {
-    let bench = bench();
-    let mut kept = thing("kept", json!({}));
-    kept["DeletionPolicy"] = json!("Retain");
-    kept["UpdateReplacePolicy"] = json!("Retain");
-    bench
-        .create("s", body(json!({"K": kept.clone(), "G": thing("gone", json!({}))})))
+async fn retain_policies_keep_deleted_and_replaced_resources() {
+    let endpoint = test_endpoint();
+    let mut retained = resource("retained", json!({}));
+    retained["DeletionPolicy"] = json!("Retain");
+    retained["UpdateReplacePolicy"] = json!("Retain");
+    endpoint
+        .create(
+            "s",
+            template(json!({"K": retained.clone(), "G": resource("deleted", json!({}))})),
+        )
         .await;
-    kept["Properties"]["Name"] = json!("kept2");
-    assert_eq!(bench.update("s", body(json!({"K": kept}))).await, "UPDATE_COMPLETE");
-    bench.call("DeleteStack", json!({"StackName": "s"})).await.unwrap();
-    assert_eq!(bench.rest("s").await, "GONE");
-    assert_eq!(bench.names(), ["kept", "kept2"]);
+    retained["Properties"]["Name"] = json!("retained2");
+    assert_eq!(
+        endpoint.update("s", template(json!({"K": retained}))).await,
+        "UPDATE_COMPLETE"
+    );
+    endpoint.call("DeleteStack", json!({"StackName": "s"})).await.unwrap();
+    assert_eq!(endpoint.status("s").await, "DELETED");
+    assert_eq!(endpoint.names(), ["retained", "retained2"]);
 }
 
 #[tokio::test]
-async fn snapshots_are_kept_of_what_goes_where_the_policies_or_the_types_default_say_so() {
-    let bench = bench();
-    let chest = |name: &str, policies: &[&str]| {
-        let mut chest = thing(name, json!({}));
-        chest["Type"] = json!("Test::Shop::Chest");
+async fn snapshots_follow_the_policies_and_the_default_of_the_type() {
+    let endpoint = test_endpoint();
+    let with_snapshots = |name: &str, policies: &[&str]| {
+        let mut declared = resource(name, json!({}));
+        declared["Type"] = json!("Test::Service::WithSnapshots");
         for policy in policies {
             let (attribute, value) = policy.split_once('=').unwrap();
-            chest[attribute] = json!(value);
+            declared[attribute] = json!(value);
         }
-        chest
+        declared
     };
-    let whole = |old: &str| {
-        body(json!({
-            "Asked": chest("asked", &["DeletionPolicy=Snapshot"]), "Default": chest("default", &[]),
-            "Not": chest("not", &["DeletionPolicy=Delete"]),
-            "Old": chest(old, &["DeletionPolicy=Delete", "UpdateReplacePolicy=Snapshot"]),
+    let templates = |old: &str| {
+        template(json!({
+            "Asked": with_snapshots("asked", &["DeletionPolicy=Snapshot"]), "Default": with_snapshots("default", &[]),
+            "Not": with_snapshots("not", &["DeletionPolicy=Delete"]),
+            "Old": with_snapshots(old, &["DeletionPolicy=Delete", "UpdateReplacePolicy=Snapshot"]),
         }))
     };
-    bench.create("my--Stack", whole("old")).await;
-    assert_eq!(bench.update("my--Stack", whole("new")).await, "UPDATE_COMPLETE");
-    bench
+    endpoint.create("my--Stack", templates("old")).await;
+    assert_eq!(endpoint.update("my--Stack", templates("new")).await, "UPDATE_COMPLETE");
+    endpoint
         .call("DeleteStack", json!({"StackName": "my--Stack"}))
         .await
         .unwrap();
-    assert_eq!(bench.rest("my--Stack").await, "GONE");
-    let kept: Vec<String> = bench.names();
-    let stems: Vec<&str> = kept.iter().map(|name| name.rsplit_once('-').unwrap().0).collect();
+    assert_eq!(endpoint.status("my--Stack").await, "DELETED");
+    let snapshots: Vec<String> = endpoint.names();
+    let stems: Vec<&str> = snapshots.iter().map(|name| name.rsplit_once('-').unwrap().0).collect();
     assert_eq!(
         stems,
         [
@@ -202,78 +222,81 @@ async fn snapshots_are_kept_of_what_goes_where_the_policies_or_the_types_default
             "old as my-stack-snapshot-old"
         ]
     );
-    let mut odd = thing("odd", json!({}));
-    odd["DeletionPolicy"] = json!("Snapshot");
-    let error = bench
-        .with_body("CreateStack", "t", body(json!({"Odd": odd})))
+    let mut unsupported = resource("unsupported", json!({}));
+    unsupported["DeletionPolicy"] = json!("Snapshot");
+    let error = endpoint
+        .call_with_template("CreateStack", "t", template(json!({"Unsupported": unsupported})))
         .await
         .unwrap_err();
-    assert!(
-        error
-            .message
-            .contains("Test::Shop::Thing does not support deletion policy Snapshot"),
-        "{error}"
+    assert_eq!(
+        error.message,
+        "Template error: resource type Test::Service::Resource does not support deletion policy Snapshot"
     );
 }
 
 #[tokio::test]
-async fn a_stack_that_cannot_be_deleted_says_which_resource_and_lets_it_be_retained() {
-    let bench = bench();
-    bench
+async fn a_failed_deletion_names_the_resource_and_retain_resources_completes_it() {
+    let endpoint = test_endpoint();
+    endpoint
         .create(
             "s",
-            body(json!({"A": thing("a", json!({"RefuseDelete": true})), "B": thing("b", json!({}))})),
+            template(json!({"A": resource("a", json!({"FailDelete": true})), "B": resource("b", json!({}))})),
         )
         .await;
-    bench.call("DeleteStack", json!({"StackName": "s"})).await.unwrap();
-    assert_eq!(bench.rest("s").await, "DELETE_FAILED");
-    let reason = stack::find(&bench.cx, "s").unwrap().unwrap().reason.unwrap();
+    endpoint.call("DeleteStack", json!({"StackName": "s"})).await.unwrap();
+    assert_eq!(endpoint.status("s").await, "DELETE_FAILED");
+    let reason = stack::find(&endpoint.cx, "s").unwrap().unwrap().reason.unwrap();
     assert!(reason.contains("[A]"), "{reason}");
-    bench
+    endpoint
         .call("DeleteStack", json!({"StackName": "s", "RetainResources": ["A"]}))
         .await
         .unwrap();
-    assert_eq!(bench.rest("s").await, "GONE");
+    assert_eq!(endpoint.status("s").await, "DELETED");
 }
 
 #[tokio::test]
-async fn deleting_a_stack_that_is_being_made_ends_its_creation() {
-    let bench = bench();
-    let body = body(json!({"A": thing("a", json!({})), "Slow": thing("slow", json!({"Slow": true}))}));
-    bench.with_body("CreateStack", "s", body).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    bench.call("DeleteStack", json!({"StackName": "s"})).await.unwrap();
-    assert_eq!(bench.rest("s").await, "GONE");
-    assert!(bench.names().is_empty());
+async fn deleting_a_stack_stops_its_creation() {
+    let endpoint = test_endpoint();
+    let template = template(json!({"A": resource("a", json!({})), "Slow": resource("slow", json!({"Slow": true}))}));
+    endpoint.call_with_template("CreateStack", "s", template).await.unwrap();
+    endpoint.wait_for_event("s", "Slow CREATE_IN_PROGRESS").await;
+    endpoint.call("DeleteStack", json!({"StackName": "s"})).await.unwrap();
+    assert_eq!(endpoint.status("s").await, "DELETED");
+    assert!(endpoint.names().is_empty());
 }
 
 #[tokio::test]
-async fn a_cancelled_update_goes_back() {
-    let bench = bench();
-    bench
-        .create("s", body(json!({"A": thing("a", json!({"Value": 1}))})))
+async fn a_cancelled_update_is_rolled_back() {
+    let endpoint = test_endpoint();
+    endpoint
+        .create("s", template(json!({"A": resource("a", json!({"Value": 1}))})))
         .await;
-    let after = body(json!({"A": thing("a", json!({"Value": 2, "Slow": true}))}));
-    bench.with_body("UpdateStack", "s", after).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    bench
+    let after = template(json!({"A": resource("a", json!({"Value": 2, "Slow": true}))}));
+    endpoint.call_with_template("UpdateStack", "s", after).await.unwrap();
+    endpoint.wait_for_event("s", "A UPDATE_IN_PROGRESS").await;
+    endpoint
         .call("CancelUpdateStack", json!({"StackName": "s"}))
         .await
         .unwrap();
-    assert_eq!(bench.rest("s").await, "UPDATE_ROLLBACK_COMPLETE");
-    assert_eq!(bench.things.lock().unwrap()["a"]["Value"], 1);
+    assert_eq!(endpoint.status("s").await, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(endpoint.resources.lock().unwrap()["a"]["Value"], 1);
 }
 
 #[tokio::test]
-async fn a_creation_that_a_crash_cut_short_is_rolled_back_on_start() {
-    let bench = bench();
-    bench.create("s", body(json!({"A": thing("a", json!({}))}))).await;
-    let id = stack::find(&bench.cx, "s").unwrap().unwrap().id;
-    stack::edit(&bench.cx, &id, |stack| stack.status = "CREATE_IN_PROGRESS".to_owned()).unwrap();
-    engine::recover(&bench.cx).unwrap();
-    assert_eq!(bench.rest("s").await, "ROLLBACK_COMPLETE");
-    assert!(bench.names().is_empty());
-    let events = stack::events(&bench.cx, &id).unwrap();
+async fn a_creation_that_a_crash_interrupted_is_rolled_back_on_start() {
+    let endpoint = test_endpoint();
+    endpoint
+        .create("s", template(json!({"A": resource("a", json!({}))})))
+        .await;
+    let id = stack::find(&endpoint.cx, "s").unwrap().unwrap().id;
+    stack::edit(&endpoint.cx, &id, |stack| {
+        stack.status = "CREATE_IN_PROGRESS".to_owned()
+    })
+    .unwrap();
+    engine::recover(&endpoint.cx).unwrap();
+    assert_eq!(endpoint.status("s").await, "ROLLBACK_COMPLETE");
+    assert!(endpoint.names().is_empty());
+    let events = stack::events(&endpoint.cx, &id).unwrap();
     assert!(events.iter().any(|e| {
         e.resource_status_reason
             .as_deref()
@@ -283,42 +306,44 @@ async fn a_creation_that_a_crash_cut_short_is_rolled_back_on_start() {
 }
 
 #[tokio::test]
-async fn a_failed_rollback_can_be_continued_without_the_resource_that_refuses() {
-    let bench = bench();
-    bench
-        .create("s", body(json!({"A": thing("a", json!({"Value": 1}))})))
+async fn a_failed_rollback_can_be_continued_without_the_failing_resource() {
+    let endpoint = test_endpoint();
+    endpoint
+        .create("s", template(json!({"A": resource("a", json!({"Value": 1}))})))
         .await;
-    let id = stack::find(&bench.cx, "s").unwrap().unwrap().id;
-    // What was there before now refuses to be restored.
-    stack::edit(&bench.cx, &id, |stack| {
-        let member = stack.members.get_mut("A").unwrap();
-        member.properties.insert("Refuse".into(), "not any more".into());
+    let id = stack::find(&endpoint.cx, "s").unwrap().unwrap().id;
+    // The resource fails to return to this state.
+    stack::edit(&endpoint.cx, &id, |stack| {
+        let resource = stack.resources.get_mut("A").unwrap();
+        resource.properties.insert("Fail".into(), "cannot be restored".into());
     })
     .unwrap();
-    let mut bad = thing("bad", json!({"Refuse": "never"}));
+    let mut bad = resource("bad", json!({"Fail": "never"}));
     bad["DependsOn"] = json!("A");
-    let after = body(json!({"A": thing("a", json!({"Value": 2})), "Bad": bad}));
-    assert_eq!(bench.update("s", after).await, "UPDATE_ROLLBACK_FAILED");
-    bench
+    let after = template(json!({"A": resource("a", json!({"Value": 2})), "Bad": bad}));
+    assert_eq!(endpoint.update("s", after).await, "UPDATE_ROLLBACK_FAILED");
+    endpoint
         .call(
             "ContinueUpdateRollback",
             json!({"StackName": "s", "ResourcesToSkip": ["A"]}),
         )
         .await
         .unwrap();
-    assert_eq!(bench.rest("s").await, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(endpoint.status("s").await, "UPDATE_ROLLBACK_COMPLETE");
 }
 
 #[tokio::test]
-async fn a_change_set_names_property_values_and_replacement() {
-    let bench = bench();
-    let before = body(json!({"A": thing("a", json!({"Value": 1})), "B": thing("b", json!({"Value": {"Ref": "A"}}))}));
-    bench.create("s", before).await;
-    let after = body(json!({"A": thing("a2", json!({"Value": 1})), "B": thing("b", json!({"Value": {"Ref": "A"}}))}));
+async fn a_change_set_shows_property_values_and_replacement() {
+    let endpoint = test_endpoint();
+    let before =
+        template(json!({"A": resource("a", json!({"Value": 1})), "B": resource("b", json!({"Value": {"Ref": "A"}}))}));
+    endpoint.create("s", before).await;
+    let after =
+        template(json!({"A": resource("a2", json!({"Value": 1})), "B": resource("b", json!({"Value": {"Ref": "A"}}))}));
     let named = json!({"StackName": "s", "ChangeSetName": "c", "TemplateBody": after.to_string()});
-    bench.call("CreateChangeSet", named).await.unwrap();
+    endpoint.call("CreateChangeSet", named).await.unwrap();
     let asked = json!({"StackName": "s", "ChangeSetName": "c", "IncludePropertyValues": "true"});
-    let set = bench.call("DescribeChangeSet", asked).await.unwrap();
+    let set = endpoint.call("DescribeChangeSet", asked).await.unwrap();
     let change = |i: usize| set["Changes"][i]["ResourceChange"].clone();
     assert_eq!(
         (change(0)["Replacement"].as_str(), change(1)["Replacement"].as_str()),
@@ -334,57 +359,57 @@ async fn a_change_set_names_property_values_and_replacement() {
 }
 
 #[tokio::test]
-async fn a_dynamic_reference_is_resolved_for_the_resource_alone() {
-    let bench = bench();
+async fn a_dynamic_reference_is_resolved_for_the_resource_only() {
+    let endpoint = test_endpoint();
     let parameter = json!({"Name": "/secret", "Type": "SecureString", "Value": "tops3cretvalue"});
-    bench.cx.call("ssm", "PutParameter", parameter).await.unwrap();
-    let mut body = body(json!({"A": thing("a", json!({"Value": "{{resolve:ssm-secure:/secret}}"}))}));
-    body["Outputs"] = json!({"O": {"Value": {"Ref": "A"}}});
-    assert_eq!(bench.create("s", body).await, "CREATE_COMPLETE");
-    assert_eq!(bench.things.lock().unwrap()["a"]["Value"], "tops3cretvalue");
-    let mut stack = stack::find(&bench.cx, "s").unwrap().unwrap();
-    // Attributes are what the type gives back, not what the template says.
-    stack.members["A"].attributes.clear();
-    let kept = serde_json::to_string(&stack).unwrap()
-        + &serde_json::to_string(&stack::events(&bench.cx, &stack.id).unwrap()).unwrap();
-    assert!(!kept.contains("tops3cretvalue"), "{kept}");
+    endpoint.cx.call("ssm", "PutParameter", parameter).await.unwrap();
+    let mut template = template(json!({"A": resource("a", json!({"Value": "{{resolve:ssm-secure:/secret}}"}))}));
+    template["Outputs"] = json!({"O": {"Value": {"Ref": "A"}}});
+    assert_eq!(endpoint.create("s", template).await, "CREATE_COMPLETE");
+    assert_eq!(endpoint.resources.lock().unwrap()["a"]["Value"], "tops3cretvalue");
+    let mut stack = stack::find(&endpoint.cx, "s").unwrap().unwrap();
+    // The attributes come from the resource type, not from the template.
+    stack.resources["A"].attributes.clear();
+    let stored = serde_json::to_string(&stack).unwrap()
+        + &serde_json::to_string(&stack::events(&endpoint.cx, &stack.id).unwrap()).unwrap();
+    assert!(!stored.contains("tops3cretvalue"), "{stored}");
 }
 
 #[tokio::test]
-async fn drift_is_what_the_template_says_and_the_thing_is_not() {
-    let bench = bench();
-    bench
-        .create("s", body(json!({"A": thing("a", json!({"Value": 1}))})))
+async fn drift_shows_the_properties_that_differ_from_the_template() {
+    let endpoint = test_endpoint();
+    endpoint
+        .create("s", template(json!({"A": resource("a", json!({"Value": 1}))})))
         .await;
-    bench
-        .things
+    endpoint
+        .resources
         .lock()
         .unwrap()
         .insert("a".into(), json!({"Name": "a", "Value": 5, "Slow": false}));
     let asked = json!({"StackName": "s", "LogicalResourceId": "A"});
-    let drift = bench.call("DetectStackResourceDrift", asked).await.unwrap()["StackResourceDrift"].clone();
+    let drift = endpoint.call("DetectStackResourceDrift", asked).await.unwrap()["StackResourceDrift"].clone();
     assert_eq!(drift["StackResourceDriftStatus"], "MODIFIED");
-    let wanted =
+    let expected =
         json!([{"PropertyPath": "/Value", "ExpectedValue": "1", "ActualValue": "5", "DifferenceType": "NOT_EQUAL"}]);
-    assert_eq!(drift["PropertyDifferences"], wanted);
+    assert_eq!(drift["PropertyDifferences"], expected);
 }
 
 #[tokio::test]
-async fn templates_that_cannot_be_are_refused_by_name() {
-    let bench = bench();
-    for (template, word) in [
-        (body(json!({"A": {"Type": "AWS::Nope::Thing"}})), "AWS::Nope::Thing"),
+async fn invalid_templates_are_rejected_with_the_name_of_the_problem() {
+    let endpoint = test_endpoint();
+    for (template, problem) in [
+        (template(json!({"A": {"Type": "AWS::Nope::Thing"}})), "AWS::Nope::Thing"),
         (
-            body(json!({"A": thing("a", json!({"Value": {"Ref": "Nobody"}}))})),
-            "Nobody",
+            template(json!({"A": resource("a", json!({"Value": {"Ref": "Undefined"}}))})),
+            "Undefined",
         ),
         (
-            body(json!({"A": thing("a", json!({"Value": {"Fn::GetAtt": ["A2", "Value"]}}))})),
+            template(json!({"A": resource("a", json!({"Value": {"Fn::GetAtt": ["A2", "Value"]}}))})),
             "A2",
         ),
         (
-            body(
-                json!({"A": thing("a", json!({"Value": {"Ref": "B"}})), "B": thing("b", json!({"Value": {"Ref": "A"}}))}),
+            template(
+                json!({"A": resource("a", json!({"Value": {"Ref": "B"}})), "B": resource("b", json!({"Value": {"Ref": "A"}}))}),
             ),
             "[A, B]",
         ),
@@ -394,9 +419,12 @@ async fn templates_that_cannot_be_are_refused_by_name() {
         ),
         (json!({"Resources": {}}), "At least one Resources member"),
     ] {
-        let error = bench.with_body("CreateStack", "s", template).await.unwrap_err();
+        let error = endpoint
+            .call_with_template("CreateStack", "s", template)
+            .await
+            .unwrap_err();
         assert_eq!(error.code, "ValidationError");
-        assert!(error.message.contains(word), "{}", error.message);
+        assert!(error.message.contains(problem), "{}", error.message);
     }
-    assert_eq!(bench.rest("s").await, "GONE");
+    assert_eq!(endpoint.status("s").await, "DELETED");
 }

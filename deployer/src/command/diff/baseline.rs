@@ -47,7 +47,7 @@ fn stem(path: &Path) -> String {
 
 fn template(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).map_err(Error::io(format!("cannot read {}", path.display())))?;
-    let value = embedded_endpoint::cloudformation::yaml::parse(&text)
+    let value = cfn::yaml::parse(&text)
         .map_err(|reason| Error::Usage(format!("{} is no template: {reason}", path.display())))?;
     if value["Resources"].is_object() {
         Ok(value)

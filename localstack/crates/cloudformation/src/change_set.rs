@@ -1,14 +1,14 @@
-//! Change sets: made, shown, executed once.
+//! The stored state of change sets.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::stack::{Goal, OnFailure};
+use crate::stack::{self, OnFailure, StackDefinition};
 use endpoint_core::{AwsError, Context};
 
 const SETS: &str = "cloudformation.change-sets";
 
-/// A change set, with the goal that its execution gives the stack.
+/// A change set, with the definition that its execution gives the stack.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ChangeSet {
     pub id: String,
@@ -21,21 +21,32 @@ pub struct ChangeSet {
     pub execution_status: String,
     pub created: String,
     pub description: Option<String>,
-    pub goal: Goal,
+    pub definition: StackDefinition,
     pub capabilities: Vec<String>,
     pub changes: Vec<Value>,
     pub on_failure: Option<OnFailure>,
 }
 
+/// Stores a change set.
+///
+/// # Errors
+/// When the state cannot be written.
 pub fn put(cx: &Context, set: &ChangeSet) -> anyhow::Result<()> {
     cx.store().put(SETS, &set.id, set)
 }
 
+/// Deletes a change set. Returns true if it existed.
+///
+/// # Errors
+/// When the state cannot be written.
 pub fn delete(cx: &Context, id: &str) -> anyhow::Result<bool> {
     cx.store().delete(SETS, id)
 }
 
-/// The change sets of a stack, oldest first.
+/// Returns the change sets of a stack, oldest first.
+///
+/// # Errors
+/// When the state cannot be read.
 pub fn of_stack(cx: &Context, stack_id: &str) -> anyhow::Result<Vec<ChangeSet>> {
     let mut sets: Vec<ChangeSet> = cx.store().list(SETS)?.into_iter().map(|(_, set)| set).collect();
     sets.retain(|set: &ChangeSet| set.stack_id == stack_id);
@@ -43,16 +54,19 @@ pub fn of_stack(cx: &Context, stack_id: &str) -> anyhow::Result<Vec<ChangeSet>> 
     Ok(sets)
 }
 
-/// A change set by its ARN, or by its name and its stack.
-pub fn existing(cx: &Context, name: &str, stack: Option<&str>) -> Result<ChangeSet, AwsError> {
+/// Returns a change set by its ARN, or by its name and its stack.
+///
+/// # Errors
+/// `ChangeSetNotFound`, or `ValidationError` for a name without a stack.
+pub fn existing(cx: &Context, name: &str, stack_name: Option<&str>) -> Result<ChangeSet, AwsError> {
     let missing = || AwsError::new("ChangeSetNotFound", format!("ChangeSet [{name}] does not exist")).with_status(404);
     if name.starts_with("arn:") {
         return cx.store().get(SETS, name)?.ok_or_else(missing);
     }
-    let stack = stack.ok_or_else(|| {
+    let stack_name = stack_name.ok_or_else(|| {
         AwsError::validation("StackName must be specified if ChangeSetName is not specified as an ARN.")
     })?;
-    let stack = super::stack::existing(cx, stack)?;
+    let stack = stack::existing(cx, stack_name)?;
     of_stack(cx, &stack.id)?
         .into_iter()
         .find(|set| set.name == name)

@@ -1,41 +1,49 @@
-//! What an update would do, before it is done.
+//! Preview of an update: the changes of a change set.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::compare::{Difference, differences, replaces, same};
-use super::graph::{graph, order};
-use super::references::{Reference, references};
-use super::scope::{Scope, UNKNOWN, text};
-use super::stack::{Goal, Member, Stack};
-use super::template::{Spec, Template};
-use super::{engine, parameter, validate};
-use endpoint_core::{AwsError, Context};
+use crate::compare::{Difference, differences, replaces, same};
+use crate::graph::{graph, order};
+use crate::references::{Reference, references};
+use crate::scope::{Scope, UNKNOWN, text};
+use crate::stack::{Stack, StackDefinition, StackResource};
+use crate::stack_scope::stack_scope;
+use crate::template::{Template, TemplateResource};
+use crate::{parameter, validate};
+use endpoint_core::{AwsError, Context, Schema};
 
-/// The outcome of looking ahead.
+/// The changes that an update would make.
 pub struct Preview {
-    /// `ResourceChange` objects, with values; see [`without_values`].
+    /// `ResourceChange` objects with property values; see [`without_values`].
     pub changes: Vec<Value>,
-    /// Whether anything at all would change: outputs and tags count, too.
+    /// True if nothing would change, including outputs and tags.
     pub is_empty: bool,
 }
 
-/// Compares a stack with a new goal, resource by resource, in the order in which they would be changed.
-pub async fn preview(cx: &Context, stack: &Stack, template: &Template, goal: &Goal) -> Result<Preview, AwsError> {
-    let members: indexmap::IndexMap<String, Member> = stack
-        .members
-        .iter()
-        .filter(|(_, m)| m.physical_id.is_some())
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect();
-    let mut scope = engine::scope(cx, &stack.name, &stack.id, template, &goal.values, &members).await?;
+/// Compares a stack with a new definition, resource by resource, in the order of the changes.
+///
+/// # Errors
+/// `ValidationError` for an expression without a value, a circular dependency, or a changed resource type.
+pub async fn preview(
+    cx: &Context,
+    stack: &Stack,
+    template: &Template,
+    definition: &StackDefinition,
+) -> Result<Preview, AwsError> {
+    let mut resources = stack.resources.clone();
+    resources.retain(|_, resource| resource.physical_id.is_some());
+    let mut scope = stack_scope(cx, stack, template, &definition.parameter_values, &resources).await?;
     scope.preview = true;
     validate::acyclic(template, &scope)?;
     let graph = graph(template, &scope);
     let retyped: Vec<&str> = graph
         .keys()
-        .filter(|id| members.get(*id).is_some_and(|m| m.kind != template.resources[*id].kind))
+        .filter(|id| {
+            let declared = &template.resources[*id].resource_type;
+            resources.get(*id).is_some_and(|r| r.resource_type != *declared)
+        })
         .map(String::as_str)
         .collect();
     if !retyped.is_empty() {
@@ -44,36 +52,36 @@ pub async fn preview(cx: &Context, stack: &Stack, template: &Template, goal: &Go
             retyped.join(", ")
         )));
     }
-    let mut hidden = parameter::secrets(template, &goal.given);
-    if let Ok(old) = Template::parse(&stack.goal.body) {
-        hidden.extend(parameter::secrets(&old, &stack.goal.given));
+    let mut secrets = parameter::secrets(template, &definition.parameters);
+    if let Ok(old) = Template::parse(&stack.definition.template_body) {
+        secrets.extend(parameter::secrets(&old, &stack.definition.parameters));
     }
-    let mut looker = Looker {
+    let mut builder = PreviewBuilder {
         cx,
         stack,
         template,
-        goal,
+        definition,
         scope,
-        hidden,
-        touched: HashMap::new(),
+        secrets,
+        changed: HashMap::new(),
     };
     let mut changes = Vec::new();
     for id in order(&graph).unwrap_or_default() {
-        let spec = &template.resources[&id];
-        let change = match members.get(&id) {
-            None => Some(looker.add(&id, spec)),
-            Some(member) => looker.modify(&id, spec, member)?,
+        let declared = &template.resources[&id];
+        let change = match resources.get(&id) {
+            None => Some(builder.add(&id, declared)),
+            Some(resource) => builder.modify(&id, declared, resource)?,
         };
         changes.extend(change);
     }
-    for member in members.values().filter(|m| !graph.contains_key(&m.logical_id)) {
-        changes.push(removal(cx, member));
+    for resource in resources.values().filter(|r| !graph.contains_key(&r.logical_id)) {
+        changes.push(removal(cx, resource));
     }
-    let is_empty = changes.is_empty() && goal.tags == stack.goal.tags && !looker.outputs_change()?;
+    let is_empty = changes.is_empty() && definition.tags == stack.definition.tags && !builder.outputs_change()?;
     Ok(Preview { changes, is_empty })
 }
 
-/// A `ResourceChange` as it is shown when `IncludePropertyValues` was not asked for.
+/// Returns a `ResourceChange` without property values, for a request without `IncludePropertyValues`.
 pub fn without_values(change: &Value) -> Value {
     let mut change = change.clone();
     if let Some(change) = change.as_object_mut() {
@@ -85,79 +93,76 @@ pub fn without_values(change: &Value) -> Value {
                     target.shift_remove(member);
                 }
             }
-            let mut seen: Vec<Value> = Vec::new();
-            details.retain(|d| {
-                !seen.contains(d) && {
-                    seen.push(d.clone());
-                    true
+            let mut unique: Vec<Value> = Vec::new();
+            for detail in std::mem::take(details) {
+                if !unique.contains(&detail) {
+                    unique.push(detail);
                 }
-            });
+            }
+            *details = unique;
         }
     }
     change
 }
 
-struct Looker<'a> {
+struct PreviewBuilder<'a> {
     cx: &'a Context,
     stack: &'a Stack,
     template: &'a Template,
-    goal: &'a Goal,
+    definition: &'a StackDefinition,
     scope: Scope,
-    /// Values of `NoEcho` parameters, old and new.
-    hidden: Vec<String>,
-    /// Resources that change, and whether they are replaced.
-    touched: HashMap<String, bool>,
+    /// Old and new values of `NoEcho` parameters.
+    secrets: Vec<String>,
+    /// Resources that change; true for a replacement.
+    changed: HashMap<String, bool>,
 }
 
-impl Looker<'_> {
-    fn add(&mut self, id: &str, spec: &Spec) -> Value {
-        self.touched.insert(id.to_owned(), true);
-        let after = self.scope.object(&spec.properties).unwrap_or_default();
+impl PreviewBuilder<'_> {
+    fn add(&mut self, id: &str, declared: &TemplateResource) -> Value {
+        self.changed.insert(id.to_owned(), true);
+        let after = self.scope.object(&declared.properties).unwrap_or_default();
         json!({
-            "Action": "Add", "LogicalResourceId": id, "ResourceType": spec.kind, "Scope": [], "Details": [],
+            "Action": "Add", "LogicalResourceId": id, "ResourceType": declared.resource_type, "Scope": [], "Details": [],
             "AfterContext": self.context(&after),
         })
     }
 
-    fn modify(&mut self, id: &str, spec: &Spec, member: &Member) -> Result<Option<Value>, AwsError> {
+    fn modify(
+        &mut self,
+        id: &str,
+        declared: &TemplateResource,
+        resource: &StackResource,
+    ) -> Result<Option<Value>, AwsError> {
         let schema = self
             .cx
-            .resource_type(&spec.kind)
+            .resource_type(&declared.resource_type)
             .map(|t| t.schema())
             .unwrap_or_default();
-        let after = self.scope.object(&spec.properties).map_err(AwsError::validation)?;
+        let after = self.scope.object(&declared.properties)?;
         let mut details = Vec::new();
         let mut replacement = "False";
-        for difference in differences(&member.properties, &after) {
-            let name = top(&difference.path).to_owned();
-            let is_dynamic = difference.after.as_ref().is_some_and(holds_unknown);
-            let recreation = if replaces(&difference.path, schema.create_only) {
-                "Always"
-            } else {
-                "Never"
-            };
+        for difference in differences(&resource.properties, &after) {
+            let name = top_level(&difference.path).to_owned();
+            let is_dynamic = difference.after.as_ref().is_some_and(contains_unknown);
+            let recreation = requires_recreation(&difference.path, &schema);
             replacement = match (recreation, is_dynamic, replacement) {
                 ("Always", false, _) => "True",
                 ("Always", true, "False") => "Conditional",
-                (_, _, so_far) => so_far,
+                (_, _, current) => current,
             };
-            details.push(self.property(spec, &name, &difference, recreation, is_dynamic));
+            details.push(self.property_detail(declared, &name, &difference, recreation, is_dynamic));
         }
-        for (name, expression) in &spec.properties {
+        for (name, expression) in &declared.properties {
             if details.iter().any(|d| d["Target"]["Name"] == name.as_str()) {
                 continue;
             }
-            // An attribute of a resource that changes may change with it; only the update shows whether it does.
+            // An attribute of a resource that is updated may change too, which only the update shows.
             for reference in references(expression, &|c| self.scope.conditions.get(c).copied()) {
                 let Reference::Attribute(resource, attribute) = reference else {
                     continue;
                 };
-                if self.touched.get(&resource) == Some(&false) {
-                    let recreation = if replaces(name, schema.create_only) {
-                        "Always"
-                    } else {
-                        "Never"
-                    };
+                if self.changed.get(&resource) == Some(&false) {
+                    let recreation = requires_recreation(name, &schema);
                     if recreation == "Always" && replacement == "False" {
                         replacement = "Conditional";
                     }
@@ -169,17 +174,17 @@ impl Looker<'_> {
                 }
             }
         }
-        if member.tags != self.goal.tags && schema.properties.contains(&"Tags") {
+        if resource.tags != self.definition.tags && schema.properties.contains(&"Tags") {
             details.push(json!({
                 "Target": {"Attribute": "Tags", "RequiresRecreation": "Never"}, "Evaluation": "Static", "ChangeSource": "DirectModification",
             }));
         }
         for (attribute, is_changed) in [
-            ("Metadata", member.metadata != spec.metadata),
-            ("DeletionPolicy", member.deletion_policy != spec.deletion_policy),
+            ("Metadata", resource.metadata != declared.metadata),
+            ("DeletionPolicy", resource.deletion_policy != declared.deletion_policy),
             (
                 "UpdateReplacePolicy",
-                member.update_replace_policy != spec.update_replace_policy,
+                resource.update_replace_policy != declared.update_replace_policy,
             ),
         ] {
             if is_changed {
@@ -191,9 +196,9 @@ impl Looker<'_> {
         if details.is_empty() {
             return Ok(None);
         }
-        let is_of_properties = details.iter().any(|d| d["Target"]["Attribute"] == "Properties");
-        if is_of_properties {
-            self.touched.insert(id.to_owned(), replacement == "True");
+        let changes_properties = details.iter().any(|d| d["Target"]["Attribute"] == "Properties");
+        if changes_properties {
+            self.changed.insert(id.to_owned(), replacement == "True");
         }
         if replacement == "True" {
             self.scope.resources.shift_remove(id);
@@ -205,12 +210,12 @@ impl Looker<'_> {
             }
         }
         let mut change = json!({
-            "Action": "Modify", "LogicalResourceId": id, "PhysicalResourceId": member.physical_id, "ResourceType": spec.kind,
+            "Action": "Modify", "LogicalResourceId": id, "PhysicalResourceId": resource.physical_id, "ResourceType": declared.resource_type,
             "Replacement": replacement, "Scope": scopes, "Details": details,
-            "BeforeContext": self.context(&member.properties), "AfterContext": self.context(&after),
+            "BeforeContext": self.context(&resource.properties), "AfterContext": self.context(&after),
         });
         if replacement == "True" {
-            let policy = spec.update_replace_policy.as_deref();
+            let policy = declared.update_replace_policy.as_deref();
             change["PolicyAction"] = match policy {
                 Some("Retain") => "ReplaceAndRetain",
                 Some("Snapshot") => "ReplaceAndSnapshot",
@@ -221,15 +226,22 @@ impl Looker<'_> {
         Ok(Some(change))
     }
 
-    fn property(&self, spec: &Spec, name: &str, difference: &Difference, recreation: &str, is_dynamic: bool) -> Value {
-        let kind = match (&difference.before, &difference.after) {
+    fn property_detail(
+        &self,
+        declared: &TemplateResource,
+        name: &str,
+        difference: &Difference,
+        recreation: &str,
+        is_dynamic: bool,
+    ) -> Value {
+        let change_type = match (&difference.before, &difference.after) {
             (None, _) => "Add",
             (_, None) => "Remove",
             _ => "Modify",
         };
         let mut target = json!({
             "Attribute": "Properties", "Name": name, "RequiresRecreation": recreation,
-            "Path": format!("/Properties{}", difference.path), "AttributeChangeType": kind,
+            "Path": format!("/Properties{}", difference.path), "AttributeChangeType": change_type,
         });
         if let Some(before) = &difference.before {
             target["BeforeValue"] = self.masked(before).into();
@@ -237,7 +249,7 @@ impl Looker<'_> {
         if let Some(after) = &difference.after {
             target["AfterValue"] = self.masked(after).into();
         }
-        let (source, entity) = self.source(spec.properties.get(name));
+        let (source, entity) = self.source(declared.properties.get(name));
         let mut detail = json!({
             "Target": target, "Evaluation": if is_dynamic { "Dynamic" } else { "Static" }, "ChangeSource": source,
         });
@@ -247,7 +259,7 @@ impl Looker<'_> {
         detail
     }
 
-    /// Why a property changes: a parameter or a resource that it refers to, or its own words.
+    /// Returns the source of a property's change: a parameter or a resource that it refers to, or a direct modification.
     fn source(&self, expression: Option<&Value>) -> (&'static str, Option<String>) {
         let Some(expression) = expression else {
             return ("DirectModification", None);
@@ -256,14 +268,15 @@ impl Looker<'_> {
             match reference {
                 Reference::Name(name)
                     if self.template.parameters.contains_key(&name)
-                        && self.goal.values.get(&name) != self.stack.goal.values.get(&name) =>
+                        && self.definition.parameter_values.get(&name)
+                            != self.stack.definition.parameter_values.get(&name) =>
                 {
                     return ("ParameterReference", Some(name));
                 }
-                Reference::Name(name) if self.touched.get(&name) == Some(&true) => {
+                Reference::Name(name) if self.changed.get(&name) == Some(&true) => {
                     return ("ResourceReference", Some(name));
                 }
-                Reference::Attribute(resource, attribute) if self.touched.contains_key(&resource) => {
+                Reference::Attribute(resource, attribute) if self.changed.contains_key(&resource) => {
                     return ("ResourceAttribute", Some(format!("{resource}.{attribute}")));
                 }
                 _ => {}
@@ -277,17 +290,12 @@ impl Looker<'_> {
             .template
             .outputs
             .iter()
-            .filter(|(_, o)| self.scope.holds(o.condition.as_deref()));
+            .filter(|(_, o)| self.scope.condition_holds(o.condition.as_deref()));
         let mut count = 0;
         for (key, output) in outputs {
             count += 1;
-            let value = self.scope.value(&output.value).map_err(AwsError::validation)?;
-            let export = output
-                .export
-                .as_ref()
-                .map(|e| self.scope.text(e))
-                .transpose()
-                .map_err(AwsError::validation)?;
+            let value = self.scope.value(&output.value)?;
+            let export = output.export.as_ref().map(|e| self.scope.text(e)).transpose()?;
             let is_same = self.stack.outputs.iter().any(|o| {
                 o.key == *key
                     && same(&Value::from(o.value.clone()), &text(&value).unwrap_or_default().into())
@@ -301,52 +309,58 @@ impl Looker<'_> {
         Ok(count != self.stack.outputs.len())
     }
 
+    /// Returns the JSON of properties, with secrets masked.
     fn context(&self, properties: &Map<String, Value>) -> String {
-        self.hide(json!({"Properties": properties}).to_string())
+        self.mask(json!({"Properties": properties}).to_string())
     }
 
     fn masked(&self, value: &Value) -> String {
-        self.hide(
-            text(value)
-                .filter(|_| !value.is_array())
-                .unwrap_or_else(|| value.to_string()),
-        )
+        let text = text(value).filter(|_| !value.is_array());
+        self.mask(text.unwrap_or_else(|| value.to_string()))
     }
 
-    fn hide(&self, mut shown: String) -> String {
-        for secret in &self.hidden {
-            shown = shown.replace(secret.as_str(), "****");
+    fn mask(&self, mut text: String) -> String {
+        for secret in &self.secrets {
+            text = text.replace(secret.as_str(), "****");
         }
-        shown
+        text
     }
 }
 
-fn removal(cx: &Context, member: &Member) -> Value {
+fn removal(cx: &Context, resource: &StackResource) -> Value {
     let supports_snapshots = || {
-        cx.resource_type(&member.kind)
-            .is_some_and(|kind| kind.supports_snapshots())
+        cx.resource_type(&resource.resource_type)
+            .is_some_and(|one| one.supports_snapshots())
     };
-    let policy = match member.deletion_policy.as_deref() {
+    let policy = match resource.deletion_policy.as_deref() {
         Some("Retain" | "RetainExceptOnCreate") => "Retain",
         Some("Snapshot") => "Snapshot",
         None if supports_snapshots() => "Snapshot",
         _ => "Delete",
     };
     json!({
-        "PolicyAction": policy, "Action": "Remove", "LogicalResourceId": member.logical_id,
-        "PhysicalResourceId": member.physical_id, "ResourceType": member.kind, "Scope": [], "Details": [],
+        "PolicyAction": policy, "Action": "Remove", "LogicalResourceId": resource.logical_id,
+        "PhysicalResourceId": resource.physical_id, "ResourceType": resource.resource_type, "Scope": [], "Details": [],
     })
 }
 
-fn holds_unknown(value: &Value) -> bool {
+fn requires_recreation(path: &str, schema: &Schema) -> &'static str {
+    match replaces(path, schema.create_only) {
+        true => "Always",
+        false => "Never",
+    }
+}
+
+fn contains_unknown(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains(UNKNOWN),
-        Value::Array(list) => list.iter().any(holds_unknown),
-        Value::Object(object) => object.values().any(holds_unknown),
+        Value::Array(list) => list.iter().any(contains_unknown),
+        Value::Object(object) => object.values().any(contains_unknown),
         _ => false,
     }
 }
 
-fn top(path: &str) -> &str {
+/// Returns the name of the top-level property in a path.
+fn top_level(path: &str) -> &str {
     path.trim_start_matches('/').split('/').next().unwrap_or_default()
 }

@@ -1,31 +1,41 @@
 //! `Fn::Cidr`.
 
-use std::net::Ipv4Addr;
+use ipnet::Ipv4Net;
 
-/// `count` blocks of `bits` host bits out of an IPv4 block.
+/// An `Fn::Cidr` that has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CidrError {
+    #[error("Template error: Fn::Cidr cannot parse the block {0}")]
+    Block(String),
+    #[error("Template error: Fn::Cidr cannot return {count} blocks of {host_bits} host bits in {block}")]
+    Size { block: String, count: u32, host_bits: u32 },
+}
+
+/// Returns `count` consecutive blocks with `host_bits` host bits from an IPv4 block.
 ///
 /// # Errors
-/// Words that say what does not fit.
-pub fn blocks(block: &str, count: u32, bits: u32) -> Result<Vec<String>, String> {
-    let fault = || format!("Template error: Fn::Cidr cannot read the block {block}");
-    let (address, prefix) = block.split_once('/').ok_or_else(fault)?;
-    let address: Ipv4Addr = address.parse().map_err(|_| fault())?;
-    let prefix: u32 = prefix.parse().ok().filter(|p| *p <= 32).ok_or_else(fault)?;
-    if !(1..=256).contains(&count) || bits == 0 || bits > 32 - prefix {
-        return Err(format!(
-            "Template error: Fn::Cidr cannot give {count} blocks of {bits} host bits out of {block}"
-        ));
+/// When the block is not a CIDR block, or too small.
+pub fn blocks(block: &str, count: u32, host_bits: u32) -> Result<Vec<String>, CidrError> {
+    let network: Ipv4Net = block.parse().map_err(|_| CidrError::Block(block.to_owned()))?;
+    let too_small = || CidrError::Size {
+        block: block.to_owned(),
+        count,
+        host_bits,
+    };
+    if !(1..=256).contains(&count) || host_bits == 0 {
+        return Err(too_small());
     }
-    let size = 1u64 << bits;
-    if size * u64::from(count) > 1u64 << (32 - prefix) {
-        return Err(format!(
-            "Template error: Fn::Cidr cannot give {count} blocks of {bits} host bits out of {block}"
-        ));
+    let prefix = 32u32
+        .checked_sub(host_bits)
+        .and_then(|prefix| u8::try_from(prefix).ok());
+    let subnets = prefix
+        .and_then(|prefix| network.subnets(prefix).ok())
+        .ok_or_else(too_small)?;
+    let blocks: Vec<String> = subnets.take(count as usize).map(|subnet| subnet.to_string()).collect();
+    if blocks.len() < count as usize {
+        return Err(too_small());
     }
-    let first = u64::from(u32::from(address)) & !((1u64 << (32 - prefix)) - 1);
-    Ok((0..u64::from(count))
-        .map(|i| format!("{}/{}", Ipv4Addr::from((first + i * size) as u32), 32 - bits))
-        .collect())
+    Ok(blocks)
 }
 
 #[cfg(test)]
@@ -33,9 +43,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_is_cut_into_equal_parts() {
+    fn a_block_is_divided_into_equal_parts() {
         assert_eq!(blocks("10.0.0.0/16", 2, 8).unwrap(), ["10.0.0.0/24", "10.0.1.0/24"]);
-        assert!(blocks("10.0.0.0/24", 3, 7).is_err());
-        assert!(blocks("nonsense", 1, 8).is_err());
+        assert_eq!(blocks("10.0.1.7/24", 1, 8).unwrap(), ["10.0.1.0/24"]);
+    }
+
+    #[test]
+    fn blocks_that_do_not_fit_are_errors() {
+        for (count, host_bits) in [(3, 7), (1, 9), (1, 0), (0, 4), (257, 1), (1, 33)] {
+            assert!(matches!(
+                blocks("10.0.0.0/24", count, host_bits),
+                Err(CidrError::Size { .. })
+            ));
+        }
+        for block in ["nonsense", "10.0.0.0", "10.0.0.0/33"] {
+            assert_eq!(blocks(block, 1, 8), Err(CidrError::Block(block.to_owned())));
+        }
     }
 }

@@ -1,10 +1,10 @@
-//! Where two values differ.
+//! Differences between two values.
 
 use serde_json::{Map, Value};
 
-use super::scope::text;
+use crate::scope::text;
 
-/// One difference: a JSON pointer, and the values on both sides.
+/// One difference: a JSON pointer and the values on both sides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
     pub path: String,
@@ -12,7 +12,7 @@ pub struct Difference {
     pub after: Option<Value>,
 }
 
-/// Whether two values mean the same to CloudFormation: `7` and `"7"` do.
+/// Returns true if two values are equal for CloudFormation, as `7` and `"7"` are.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
@@ -24,7 +24,7 @@ pub fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The smallest differing parts. Lists of different lengths differ as a whole.
+/// Returns the smallest parts that differ. Lists of different lengths are one difference.
 pub fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Difference> {
     let mut found = Vec::new();
     members(before, after, "", &mut found);
@@ -57,7 +57,7 @@ fn descend(before: Option<&Value>, after: Option<&Value>, path: String, found: &
     }
 }
 
-/// Whether a change under `path` (`/A/B/0`) replaces a resource: a create-only property is it, above it or under it.
+/// Returns true if a change at `path` (`/A/B/0`) replaces a resource: a create-only property is at, above or below it.
 pub fn replaces(path: &str, create_only: &[&str]) -> bool {
     let path = path.trim_start_matches('/');
     let within =
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_part_is_named_and_spelling_does_not_count() {
+    fn the_smallest_part_differs_and_equal_scalars_do_not() {
         assert_eq!(
             paths(
                 json!({"A": {"B": [1, {"C": "x"}]}, "N": 7}),

@@ -1,109 +1,120 @@
-//! Takes resources away, users before what they use.
+//! Deletion of resources, dependents before their dependencies.
 
 use std::collections::HashMap;
 
+use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::engine::Work;
-use super::stack::{self, Member, Stack};
+use crate::operation::StackOperation;
+use crate::stack::{self, Stack, StackResource};
 
-/// Deletes a whole stack, except the resources in `retain`.
-pub async fn stack(work: &Work, retain: &[String]) -> anyhow::Result<()> {
-    let stack = work.stack()?;
-    let mut doomed: Vec<Member> = stack.members.values().filter(|m| is_there(m)).cloned().collect();
-    for member in doomed.iter_mut().filter(|m| retain.contains(&m.logical_id)) {
-        member.deletion_policy = Some("Retain".to_owned());
+/// Deletes a stack with its resources, except those in `retain`.
+///
+/// # Errors
+/// When the state cannot be read or written, as for all functions here.
+pub async fn delete_stack(operation: &StackOperation, retain: &[String]) -> anyhow::Result<()> {
+    let stack = operation.stack()?;
+    let mut resources: Vec<StackResource> = existing(&stack);
+    for resource in resources.iter_mut().filter(|r| retain.contains(&r.logical_id)) {
+        resource.deletion_policy = Some("Retain".to_owned());
     }
-    doomed.extend(stack.garbage);
-    let failed = each(work, doomed, false).await?;
-    if work.is_superseded() {
+    resources.extend(stack.pending_deletion);
+    let failed = delete_resources(operation, resources, false).await?;
+    if operation.is_superseded() {
         return Ok(());
     }
     if !failed.is_empty() {
-        return work.status(
-            "DELETE_FAILED",
-            Some(format!(
-                "The following resource(s) failed to delete: [{}].",
-                failed.join(", ")
-            )),
-        );
+        return operation.set_status("DELETE_FAILED", Some(failed_reason(&failed)));
     }
-    let stack = work.edit(|stack| {
+    let stack = operation.edit(|stack| {
         stack.status = "DELETE_COMPLETE".to_owned();
         stack.reason = None;
         stack.deleted = Some(stack::now());
         stack.previous = None;
-        stack.garbage.clear();
+        stack.pending_deletion.clear();
         stack.outputs.clear();
         stack.imports.clear();
-        for member in stack.members.values_mut() {
-            member.properties.clear();
-            member.attributes.clear();
+        for resource in stack.resources.values_mut() {
+            resource.properties.clear();
+            resource.attributes.clear();
         }
         stack.clone()
     })?;
-    stack.tell(&work.cx, None)
+    stack.record_event(&operation.cx, None)
 }
 
-/// Deletes all resources of a stack whose creation failed; gives those that could not be deleted.
-pub async fn members(work: &Work) -> anyhow::Result<Vec<String>> {
-    let doomed = work
-        .stack()?
-        .members
-        .values()
-        .filter(|m| is_there(m))
-        .cloned()
-        .collect();
-    each(work, doomed, true).await
+/// Deletes all resources of a stack whose creation failed, and returns the ids of those that could not be deleted.
+///
+/// # Errors
+/// As for `delete_stack`.
+pub async fn delete_all_resources(operation: &StackOperation) -> anyhow::Result<Vec<String>> {
+    let resources = existing(&operation.stack()?);
+    delete_resources(operation, resources, true).await
 }
 
-/// Deletes what an update replaced or dropped.
-pub async fn garbage(work: &Work) -> anyhow::Result<Vec<String>> {
-    let doomed = work.stack()?.garbage;
-    each(work, doomed, true).await
+/// Deletes the resources that an update replaced or removed, and sets the stack's status. A failure is recorded as an event, and
+/// does not change the status.
+///
+/// # Errors
+/// As for `delete_stack`.
+pub async fn clean_up(operation: &StackOperation, status: &str) -> anyhow::Result<()> {
+    let resources = operation.stack()?.pending_deletion;
+    delete_resources(operation, resources, true).await?;
+    if operation.is_superseded() {
+        return Ok(());
+    }
+    operation.edit(|stack| stack.pending_deletion.clear())?;
+    operation.set_status(status, None)
 }
 
-fn is_there(member: &Member) -> bool {
-    !matches!(member.status.as_str(), "DELETE_COMPLETE" | "DELETE_SKIPPED")
+/// Returns the reason of a status that follows from failed deletions.
+pub fn failed_reason(ids: &[String]) -> String {
+    format!("The following resource(s) failed to delete: [{}].", ids.join(", "))
 }
 
-/// Deletes each, in reverse order of need, and gives the ids of those that could not be deleted. What such a one
-/// uses is left alone.
-async fn each(work: &Work, doomed: Vec<Member>, in_rollback: bool) -> anyhow::Result<Vec<String>> {
-    let mut waiting: HashMap<usize, Member> = doomed.into_iter().enumerate().collect();
-    let (mut in_the_way, mut failed) = (waiting.clone(), Vec::new());
+fn existing(stack: &Stack) -> Vec<StackResource> {
+    let is_deleted = |r: &StackResource| matches!(r.status.as_str(), "DELETE_COMPLETE" | "DELETE_SKIPPED");
+    stack.resources.values().filter(|r| !is_deleted(r)).cloned().collect()
+}
+
+/// Deletes resources, each after its dependents, and returns the ids of those that could not be deleted. The dependencies of such
+/// a resource are not deleted.
+async fn delete_resources(
+    operation: &StackOperation,
+    resources: Vec<StackResource>,
+    in_rollback: bool,
+) -> anyhow::Result<Vec<String>> {
+    let mut waiting: HashMap<usize, StackResource> = resources.into_iter().enumerate().collect();
+    let (mut remaining, mut failed) = (waiting.clone(), Vec::new());
     let mut running: JoinSet<(usize, String, anyhow::Result<bool>)> = JoinSet::new();
     loop {
-        let is_free = |i: &usize, member: &Member, others: &HashMap<usize, Member>| {
-            !others.iter().any(|(j, other)| {
-                j != i && other.logical_id != member.logical_id && other.needs.contains(&member.logical_id)
+        let has_dependent = |i: usize, resource: &StackResource| {
+            remaining.iter().any(|(j, other)| {
+                *j != i && other.logical_id != resource.logical_id && other.depends_on.contains(&resource.logical_id)
             })
         };
-        let mut next: Vec<usize> = waiting
-            .iter()
-            .filter(|(i, m)| is_free(i, m, &in_the_way))
-            .map(|(i, _)| *i)
-            .collect();
+        let deletable = waiting.iter().filter(|(i, resource)| !has_dependent(**i, resource));
+        let mut next: Vec<usize> = deletable.map(|(i, _)| *i).collect();
         if next.is_empty() && running.is_empty() && failed.is_empty() {
-            // Two generations of a stack may need each other crosswise: then any order is as good.
+            // The old and the new resources of an update may depend on each other: then the order does not matter.
             next = waiting.keys().copied().collect();
         }
-        if work.is_superseded() {
+        if operation.is_superseded() {
             next.clear();
         }
         for i in next {
-            let Some(member) = waiting.remove(&i) else { continue };
-            let work = work.clone();
+            let Some(resource) = waiting.remove(&i) else { continue };
+            let operation = operation.clone();
             running.spawn(async move {
-                let id = member.logical_id.clone();
-                (i, id, one(&work, member, in_rollback).await)
+                let id = resource.logical_id.clone();
+                (i, id, delete_resource(&operation, resource, in_rollback).await)
             });
         }
         let Some(ended) = running.join_next().await else { break };
-        let (i, id, outcome) = ended?;
-        match outcome? {
+        let (i, id, is_deleted) = ended?;
+        match is_deleted? {
             true => {
-                in_the_way.remove(&i);
+                remaining.remove(&i);
             }
             false => failed.push(id),
         }
@@ -111,94 +122,101 @@ async fn each(work: &Work, doomed: Vec<Member>, in_rollback: bool) -> anyhow::Re
     Ok(failed)
 }
 
-/// Deletes one resource; says whether it is out of the way.
-async fn one(work: &Work, mut member: Member, in_rollback: bool) -> anyhow::Result<bool> {
-    let stack = work.stack()?;
-    let kind = work.cx.resource_type(&member.kind);
-    let supports_snapshots = kind.as_ref().is_some_and(|kind| kind.supports_snapshots());
-    let policy = policy(&stack, &member, in_rollback, supports_snapshots);
-    let Some(physical_id) = member.physical_id.clone() else {
-        told(work, &mut member, "DELETE_COMPLETE", None)?;
+/// Deletes one resource. Returns true if it is deleted or retained.
+async fn delete_resource(
+    operation: &StackOperation,
+    mut resource: StackResource,
+    in_rollback: bool,
+) -> anyhow::Result<bool> {
+    let stack = operation.stack()?;
+    let resource_type = operation.cx.resource_type(&resource.resource_type);
+    let supports_snapshots = resource_type.as_ref().is_some_and(|one| one.supports_snapshots());
+    let policy = policy(&stack, &resource, in_rollback, supports_snapshots);
+    let Some(physical_id) = resource.physical_id.clone() else {
+        set_status(operation, &mut resource, "DELETE_COMPLETE", None)?;
         return Ok(true);
     };
     if policy.as_deref() == Some("Retain") {
-        told(work, &mut member, "DELETE_SKIPPED", None)?;
+        set_status(operation, &mut resource, "DELETE_SKIPPED", None)?;
         return Ok(true);
     }
-    told(work, &mut member, "DELETE_IN_PROGRESS", None)?;
-    let Some(kind) = kind else {
-        let reason = format!("Unrecognized resource type: {}", member.kind);
-        told(work, &mut member, "DELETE_FAILED", Some(reason))?;
+    set_status(operation, &mut resource, "DELETE_IN_PROGRESS", None)?;
+    let Some(resource_type) = resource_type else {
+        let reason = format!("Unrecognized resource type: {}", resource.resource_type);
+        set_status(operation, &mut resource, "DELETE_FAILED", Some(reason))?;
         return Ok(false);
     };
-    let properties = serde_json::Value::Object(member.properties.clone());
+    let (cx, properties) = (&operation.cx, Value::Object(resource.properties.clone()));
     let deleted = match policy.as_deref() {
         Some("Snapshot") if supports_snapshots => {
-            let name = snapshot_name(&stack.name, &member.logical_id);
-            kind.delete_with_snapshot(&work.cx, &physical_id, &properties, &name)
+            let name = snapshot_name(&stack.name, &resource.logical_id);
+            resource_type
+                .delete_with_snapshot(cx, &physical_id, &properties, &name)
                 .await
         }
-        _ => kind.delete(&work.cx, &physical_id, &properties).await,
+        _ => resource_type.delete(cx, &physical_id, &properties).await,
     };
     match deleted {
-        Ok(()) => told(work, &mut member, "DELETE_COMPLETE", None).map(|()| true),
-        Err(failure) => told(work, &mut member, "DELETE_FAILED", Some(failure.0)).map(|()| false),
+        Ok(()) => set_status(operation, &mut resource, "DELETE_COMPLETE", None).map(|()| true),
+        Err(failure) => set_status(operation, &mut resource, "DELETE_FAILED", Some(failure.0)).map(|()| false),
     }
 }
 
-/// `STACK-snapshot-LOGICALID-RANDOM`, as CloudFormation names the last snapshots of databases.
+/// Returns `STACK-snapshot-LOGICALID-RANDOM`, CloudFormation's name for the final snapshot of a database.
 fn snapshot_name(stack: &str, logical_id: &str) -> String {
     const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let random: String = (0..12)
         .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
         .collect();
-    // An identifier of RDS has no two hyphens in a row, and at most 255 characters; a stack's name may have the former.
-    let words = stack.split('-').filter(|word| !word.is_empty());
-    let stem = words.chain(["snapshot", logical_id]).collect::<Vec<_>>().join("-");
+    // An RDS identifier has no two consecutive hyphens, unlike a stack's name, and at most 255 characters.
+    let parts = stack.split('-').filter(|part| !part.is_empty());
+    let stem = parts.chain(["snapshot", logical_id]).collect::<Vec<_>>().join("-");
     let stem: String = stem.to_lowercase().chars().take(242).collect();
     format!("{stem}-{random}")
 }
 
-/// What the template wants to happen to a resource that goes.
-fn policy(stack: &Stack, member: &Member, in_rollback: bool, supports_snapshots: bool) -> Option<String> {
-    let current = stack.members.get(&member.logical_id).map(|m| &m.physical_id);
-    let is_replaced = current.is_some_and(|id| *id != member.physical_id);
+/// Returns the policy for the deletion of a resource: DeletionPolicy, or UpdateReplacePolicy for a replaced resource.
+fn policy(stack: &Stack, resource: &StackResource, in_rollback: bool, supports_snapshots: bool) -> Option<String> {
+    let current = stack.resources.get(&resource.logical_id).map(|r| &r.physical_id);
+    let is_replaced = current.is_some_and(|id| *id != resource.physical_id);
     match is_replaced {
-        true if member.is_new => None,
-        true => member.update_replace_policy.clone(),
-        false => match member.deletion_policy.as_deref() {
-            Some("RetainExceptOnCreate") if in_rollback && member.is_new => None,
+        true if resource.is_new => None,
+        true => resource.update_replace_policy.clone(),
+        false => match resource.deletion_policy.as_deref() {
+            Some("RetainExceptOnCreate") if in_rollback && resource.is_new => None,
             Some("RetainExceptOnCreate") => Some("Retain".to_owned()),
             None if supports_snapshots => Some("Snapshot".to_owned()),
-            _ => member.deletion_policy.clone(),
+            _ => resource.deletion_policy.clone(),
         },
     }
 }
 
-/// Tells a status of a resource that may be a member of the stack, or garbage of it.
-fn told(work: &Work, member: &mut Member, status: &str, reason: Option<String>) -> anyhow::Result<()> {
-    member.status = status.to_owned();
-    member.reason = reason;
-    member.updated = stack::now();
-    let stack = work.edit(|stack| {
-        match stack
-            .members
-            .get_mut(&member.logical_id)
-            .filter(|m| m.physical_id == member.physical_id)
-        {
-            Some(kept) => {
-                kept.status.clone_from(&member.status);
-                kept.reason.clone_from(&member.reason);
-                kept.updated.clone_from(&member.updated);
+/// Sets the status of a resource of the stack, or of one that is pending deletion, and records an event.
+fn set_status(
+    operation: &StackOperation,
+    resource: &mut StackResource,
+    status: &str,
+    reason: Option<String>,
+) -> anyhow::Result<()> {
+    resource.status = status.to_owned();
+    resource.reason = reason;
+    resource.updated = stack::now();
+    let stack = operation.edit(|stack| {
+        let stored = stack.resources.get_mut(&resource.logical_id);
+        match stored.filter(|r| r.physical_id == resource.physical_id) {
+            Some(stored) => {
+                stored.status.clone_from(&resource.status);
+                stored.reason.clone_from(&resource.reason);
+                stored.updated.clone_from(&resource.updated);
             }
             None if matches!(status, "DELETE_COMPLETE" | "DELETE_SKIPPED") => {
-                stack
-                    .garbage
-                    .retain(|g| g.physical_id != member.physical_id || g.logical_id != member.logical_id);
+                let is_same =
+                    |r: &StackResource| r.physical_id == resource.physical_id && r.logical_id == resource.logical_id;
+                stack.pending_deletion.retain(|r| !is_same(r));
             }
             None => {}
         }
         stack.clone()
     })?;
-    stack.tell(&work.cx, Some(member))
+    stack.record_event(&operation.cx, Some(resource))
 }

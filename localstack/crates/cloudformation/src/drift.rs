@@ -1,13 +1,13 @@
-//! Drift: what a stack's resources are, against what the template says.
+//! Drift: differences between a stack's resources and its template.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::compare::same;
-use super::dynamic;
-use super::scope::text;
-use super::stack::{self, Member};
-use endpoint_core::{AwsError, Context};
+use crate::compare::same;
+use crate::dynamic_reference;
+use crate::scope::text;
+use crate::stack::{self, StackResource};
+use endpoint_core::{AwsError, Context, Failure};
 
 const DETECTIONS: &str = "cloudformation.drift-detections";
 
@@ -24,7 +24,10 @@ pub struct Detection {
     pub timestamp: String,
 }
 
-/// Starts looking at a stack's resources (all, or those named) and gives the run's id.
+/// Starts the detection for a stack's resources (all, or those in `only`), and returns its id.
+///
+/// # Errors
+/// When the state cannot be written.
 pub fn start(cx: &Context, stack_id: &str, only: Vec<String>) -> anyhow::Result<String> {
     let id = uuid::Uuid::new_v4().to_string();
     let detection = Detection {
@@ -54,13 +57,16 @@ pub fn start(cx: &Context, stack_id: &str, only: Vec<String>) -> anyhow::Result<
             .store()
             .put(DETECTIONS, &detection.stack_drift_detection_id, &detection)
         {
-            tracing::error!(error = format!("{error:#}"), "a drift detection cannot be kept");
+            tracing::error!(error = format!("{error:#}"), "cannot store a drift detection");
         }
     });
     Ok(id)
 }
 
-/// A run by its id.
+/// Returns a detection by its id.
+///
+/// # Errors
+/// `ValidationError` if it does not exist.
 pub fn detection(cx: &Context, id: &str) -> Result<Detection, AwsError> {
     let missing = || AwsError::validation(format!("Drift detection id [{id}] does not exist"));
     cx.store().get(DETECTIONS, id)?.ok_or_else(missing)
@@ -69,19 +75,19 @@ pub fn detection(cx: &Context, id: &str) -> Result<Detection, AwsError> {
 async fn detect(cx: &Context, stack_id: &str, only: &[String]) -> anyhow::Result<usize> {
     let found = stack::existing(cx, stack_id)?;
     let mut drifted = 0;
-    for member in found
-        .members
+    for resource in found
+        .resources
         .values()
         .filter(|m| only.is_empty() || only.contains(&m.logical_id))
     {
-        let drift = of_member(cx, stack_id, member).await;
+        let drift = resource_drift(cx, stack_id, resource).await;
         drifted += usize::from(matches!(
             drift["StackResourceDriftStatus"].as_str(),
             Some("MODIFIED" | "DELETED")
         ));
         stack::edit(cx, stack_id, |stack| {
-            if let Some(member) = stack.members.get_mut(&member.logical_id) {
-                member.drift = Some(drift);
+            if let Some(stored) = stack.resources.get_mut(&resource.logical_id) {
+                stored.drift = Some(drift);
             }
         })?;
     }
@@ -92,22 +98,25 @@ async fn detect(cx: &Context, stack_id: &str, only: &[String]) -> anyhow::Result
     Ok(drifted)
 }
 
-/// A `StackResourceDrift`.
-pub async fn of_member(cx: &Context, stack_id: &str, member: &Member) -> Value {
-    let physical_id = member.physical_id.as_deref().unwrap_or_default();
-    let kind = cx.resource_type(&member.kind);
-    let hidden = kind.as_ref().map(|k| k.schema().write_only).unwrap_or_default();
-    let mut expected = member.properties.clone();
-    expected.retain(|name, value| !hidden.contains(&name.as_str()) && !dynamic::is_in(value));
-    let live = match &kind {
-        Some(kind) => kind.read(cx, physical_id).await,
-        None => Err(endpoint_core::Failure::new("the type is not known")),
+/// Returns the `StackResourceDrift` of one resource.
+pub async fn resource_drift(cx: &Context, stack_id: &str, resource: &StackResource) -> Value {
+    let physical_id = resource.physical_id.as_deref().unwrap_or_default();
+    let resource_type = cx.resource_type(&resource.resource_type);
+    let hidden = resource_type
+        .as_ref()
+        .map(|one| one.schema().write_only)
+        .unwrap_or_default();
+    let mut expected = resource.properties.clone();
+    expected.retain(|name, value| !hidden.contains(&name.as_str()) && !dynamic_reference::is_in(value));
+    let current = match &resource_type {
+        Some(resource_type) => resource_type.read(cx, physical_id).await,
+        None => Err(Failure::new("the resource type is unknown")),
     };
     let mut drift = json!({
-        "StackId": stack_id, "LogicalResourceId": member.logical_id, "PhysicalResourceId": physical_id,
-        "ResourceType": member.kind, "Timestamp": stack::now(),
+        "StackId": stack_id, "LogicalResourceId": resource.logical_id, "PhysicalResourceId": physical_id,
+        "ResourceType": resource.resource_type, "Timestamp": stack::now(),
     });
-    match live {
+    match current {
         Err(failure) => {
             drift["StackResourceDriftStatus"] = "NOT_CHECKED".into();
             drift["DriftStatusReason"] = failure.0.into();
@@ -116,12 +125,12 @@ pub async fn of_member(cx: &Context, stack_id: &str, member: &Member) -> Value {
             drift["StackResourceDriftStatus"] = "DELETED".into();
             drift["ExpectedProperties"] = Value::Object(expected).to_string().into();
         }
-        Ok(Some(live)) => {
-            let live = live.as_object().cloned().unwrap_or_default();
-            let mut actual = live.clone();
+        Ok(Some(current)) => {
+            let current = current.as_object().cloned().unwrap_or_default();
+            let mut actual = current.clone();
             actual.retain(|name, _| expected.contains_key(name));
             let mut found = Vec::new();
-            compare(&expected, &live, "", &mut found);
+            compare(&expected, &current, "", &mut found);
             drift["StackResourceDriftStatus"] = if found.is_empty() { "IN_SYNC" } else { "MODIFIED" }.into();
             drift["ExpectedProperties"] = Value::Object(expected).to_string().into();
             drift["ActualProperties"] = Value::Object(actual).to_string().into();
@@ -131,55 +140,54 @@ pub async fn of_member(cx: &Context, stack_id: &str, member: &Member) -> Value {
     drift
 }
 
-/// Only what the template says is compared, as AWS does; lists are sets where their order differs.
-fn compare(expected: &Map<String, Value>, live: &Map<String, Value>, path: &str, found: &mut Vec<Value>) {
-    for (name, wanted) in expected {
+/// Compares the properties of the template only, as AWS does; a different order of a list is not a difference.
+fn compare(expected: &Map<String, Value>, current: &Map<String, Value>, path: &str, found: &mut Vec<Value>) {
+    for (name, expected) in expected {
         let path = format!("{path}/{name}");
-        match (wanted, live.get(name)) {
-            (wanted, None) => found.push(difference(&path, "REMOVE", Some(wanted), None)),
-            (wanted, Some(is)) if same(wanted, is) => {}
-            (Value::Object(wanted), Some(Value::Object(is))) => compare(wanted, is, &path, found),
-            (Value::Array(wanted), Some(Value::Array(is))) => list(wanted, is, &path, name == "Tags", found),
-            (wanted, Some(is)) => found.push(difference(&path, "NOT_EQUAL", Some(wanted), Some(is))),
-        }
-    }
-}
-
-/// Elements without a partner: an equal one, or (for objects) one that says all that the template says.
-fn list(wanted: &[Value], is: &[Value], path: &str, more_is_fine: bool, found: &mut Vec<Value>) {
-    let mut left: Vec<&Value> = is.iter().collect();
-    for (i, wanted) in wanted.iter().enumerate() {
-        match left.iter().position(|is| covers(is, wanted)) {
-            Some(at) => {
-                left.remove(at);
+        match (expected, current.get(name)) {
+            (expected, None) => found.push(difference(&path, "REMOVE", Some(expected), None)),
+            (expected, Some(actual)) if same(expected, actual) => {}
+            (Value::Object(expected), Some(Value::Object(actual))) => compare(expected, actual, &path, found),
+            (Value::Array(expected), Some(Value::Array(actual))) => {
+                compare_lists(expected, actual, &path, name == "Tags", found);
             }
-            None => found.push(difference(&format!("{path}/{i}"), "REMOVE", Some(wanted), None)),
+            (expected, Some(actual)) => found.push(difference(&path, "NOT_EQUAL", Some(expected), Some(actual))),
         }
-    }
-    for extra in left.into_iter().filter(|_| !more_is_fine) {
-        found.push(difference(
-            &format!("{path}/{}", is.len().saturating_sub(1)),
-            "ADD",
-            None,
-            Some(extra),
-        ));
     }
 }
 
-fn covers(is: &Value, wanted: &Value) -> bool {
-    match (is, wanted) {
-        (Value::Object(is), Value::Object(wanted)) => {
-            wanted.iter().all(|(k, v)| is.get(k).is_some_and(|w| covers(w, v)))
+/// Finds the elements without a counterpart: an equal one, or an object that has all members of the template's.
+fn compare_lists(expected: &[Value], actual: &[Value], path: &str, ignore_additional: bool, found: &mut Vec<Value>) {
+    let mut additional: Vec<&Value> = actual.iter().collect();
+    for (i, expected) in expected.iter().enumerate() {
+        match additional.iter().position(|actual| covers(actual, expected)) {
+            Some(at) => {
+                additional.remove(at);
+            }
+            None => found.push(difference(&format!("{path}/{i}"), "REMOVE", Some(expected), None)),
         }
-        _ => same(is, wanted),
+    }
+    let path = format!("{path}/{}", actual.len().saturating_sub(1));
+    for actual in additional.into_iter().filter(|_| !ignore_additional) {
+        found.push(difference(&path, "ADD", None, Some(actual)));
     }
 }
 
-fn difference(path: &str, kind: &str, expected: Option<&Value>, actual: Option<&Value>) -> Value {
+fn covers(actual: &Value, expected: &Value) -> bool {
+    match (actual, expected) {
+        (Value::Object(actual), Value::Object(expected)) => {
+            let mut members = expected.iter();
+            members.all(|(name, expected)| actual.get(name).is_some_and(|actual| covers(actual, expected)))
+        }
+        _ => same(actual, expected),
+    }
+}
+
+fn difference(path: &str, difference_type: &str, expected: Option<&Value>, actual: Option<&Value>) -> Value {
     let shown = |v: Option<&Value>| {
         v.map_or_else(String::new, |v| {
             text(v).filter(|_| !v.is_array()).unwrap_or_else(|| v.to_string())
         })
     };
-    json!({"PropertyPath": path, "ExpectedValue": shown(expected), "ActualValue": shown(actual), "DifferenceType": kind})
+    json!({"PropertyPath": path, "ExpectedValue": shown(expected), "ActualValue": shown(actual), "DifferenceType": difference_type})
 }

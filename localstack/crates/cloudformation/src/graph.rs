@@ -1,36 +1,36 @@
-//! The order of resources.
+//! The dependency graph of resources.
 
 use std::collections::{BTreeSet, HashSet};
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::references::{Reference, references};
-use super::scope::Scope;
-use super::template::Template;
+use crate::references::{Reference, references};
+use crate::scope::Scope;
+use crate::template::Template;
 
-/// For each resource that exists under these conditions, those that must be there first.
+/// For each resource, those that must be created before it.
 pub type Graph = IndexMap<String, BTreeSet<String>>;
 
-/// The dependencies by Ref, GetAtt, Sub and DependsOn, of the resources whose conditions hold.
+/// Returns the dependencies by Ref, GetAtt, Sub and DependsOn of the resources whose conditions hold.
 pub fn graph(template: &Template, scope: &Scope) -> Graph {
     let exists = |id: &str| {
         template
             .resources
             .get(id)
-            .is_some_and(|s| scope.holds(s.condition.as_deref()))
+            .is_some_and(|r| scope.condition_holds(r.condition.as_deref()))
     };
-    let holds = |name: &str| scope.conditions.get(name).copied();
+    let condition = |name: &str| scope.conditions.get(name).copied();
     let mut graph = Graph::new();
-    for (id, spec) in template.resources.iter().filter(|(id, _)| exists(id)) {
-        let used = references(&Value::Object(spec.properties.clone()), &holds)
+    for (id, resource) in template.resources.iter().filter(|(id, _)| exists(id)) {
+        let used = references(&Value::Object(resource.properties.clone()), &condition)
             .into_iter()
             .filter_map(|r| match r {
                 Reference::Name(name) | Reference::Attribute(name, _) => Some(name),
                 _ => None,
             });
         let first = used
-            .chain(spec.depends_on.iter().cloned())
+            .chain(resource.depends_on.iter().cloned())
             .filter(|name| exists(name))
             .collect();
         graph.insert(id.clone(), first);
@@ -38,7 +38,7 @@ pub fn graph(template: &Template, scope: &Scope) -> Graph {
     graph
 }
 
-/// The resources so that each stands behind what it needs.
+/// Returns the resources in an order in which each follows its dependencies.
 ///
 /// # Errors
 /// The members of a cycle.
@@ -64,7 +64,7 @@ pub fn order(graph: &Graph) -> Result<Vec<String>, Vec<String>> {
     Ok(order)
 }
 
-/// The members of the cycle itself, without what merely waits for it.
+/// Returns the members of the cycle, without the resources that only depend on it.
 fn cycle(graph: &Graph, placed: &HashSet<&str>) -> Vec<String> {
     let mut rest: BTreeSet<&str> = graph
         .keys()
@@ -76,25 +76,12 @@ fn cycle(graph: &Graph, placed: &HashSet<&str>) -> Vec<String> {
             .iter()
             .flat_map(|id| graph[*id].iter().map(String::as_str))
             .collect();
-        let kept: BTreeSet<&str> = rest.intersection(&needed).copied().collect();
-        if kept.len() == rest.len() {
+        let remaining: BTreeSet<&str> = rest.intersection(&needed).copied().collect();
+        if remaining.len() == rest.len() {
             return rest.into_iter().map(str::to_owned).collect();
         }
-        rest = kept;
+        rest = remaining;
     }
-}
-
-/// The same graph with each arrow turned: what must be gone first when removing.
-pub fn reversed(graph: &Graph) -> Graph {
-    let mut turned: Graph = graph.keys().map(|id| (id.clone(), BTreeSet::new())).collect();
-    for (id, first) in graph {
-        for needed in first {
-            if let Some(users) = turned.get_mut(needed) {
-                users.insert(id.clone());
-            }
-        }
-    }
-    turned
 }
 
 #[cfg(test)]
@@ -109,14 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_names_only_its_members() {
+    fn a_cycle_contains_only_its_members() {
         let graph = of(&[("A", &["B"]), ("B", &["C"]), ("C", &["B"]), ("D", &[])]);
         assert_eq!(order(&graph).unwrap_err(), ["B", "C"]);
     }
 
     #[test]
-    fn what_is_needed_comes_first() {
+    fn a_dependency_comes_first() {
         assert_eq!(order(&of(&[("A", &["B"]), ("B", &[])])).unwrap(), ["B", "A"]);
-        assert_eq!(order(&reversed(&of(&[("A", &["B"]), ("B", &[])]))).unwrap(), ["A", "B"]);
     }
 }

@@ -4,32 +4,32 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::scope::text;
-use super::template::Template;
+use crate::scope::text;
+use crate::template::Template;
 use endpoint_core::{AwsError, Context};
 
-/// A stack's parameters as they were given: kept, and shown with [`shown`].
-pub type Given = IndexMap<String, String>;
+/// The parameters of a request, with defaults, as they are stored; [`shown`] masks `NoEcho` values.
+pub type Parameters = IndexMap<String, String>;
 
-/// The values for a template: given ones, previous ones where asked for, then defaults.
+/// Returns the parameters of a template: from the request, previous values on request, then defaults.
 ///
 /// # Errors
-/// `ValidationError` for parameters that are missing, not declared, or outside their constraints.
-pub fn gather(template: &Template, input: &[Value], previous: Option<&Given>) -> Result<Given, AwsError> {
-    let mut given = Given::new();
+/// `ValidationError` for parameters that are missing, not declared, or violate their constraints.
+pub fn gather(template: &Template, input: &[Value], previous: Option<&Parameters>) -> Result<Parameters, AwsError> {
+    let mut given = Parameters::new();
     for entry in input {
         let key = entry
             .get("ParameterKey")
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned();
-        let keeps = entry
+        let use_previous = entry
             .get("UsePreviousValue")
             .and_then(text)
             .is_some_and(|t| t == "true");
         let value = match previous.and_then(|p| p.get(&key)) {
-            Some(value) if keeps => value.clone(),
-            None if keeps => {
+            Some(value) if use_previous => value.clone(),
+            None if use_previous => {
                 return Err(AwsError::validation(format!(
                     "Parameters: [{key}] have no previous value"
                 )));
@@ -38,23 +38,23 @@ pub fn gather(template: &Template, input: &[Value], previous: Option<&Given>) ->
         };
         given.insert(key, value);
     }
-    let odd: Vec<&str> = given
+    let undeclared: Vec<&str> = given
         .keys()
         .filter(|k| !template.parameters.contains_key(*k))
         .map(String::as_str)
         .collect();
-    if !odd.is_empty() {
+    if !undeclared.is_empty() {
         return Err(AwsError::validation(format!(
             "Parameters: [{}] do not exist in the template",
-            odd.join(", ")
+            undeclared.join(", ")
         )));
     }
-    let mut all = Given::new();
+    let mut all = Parameters::new();
     let mut missing = Vec::new();
     for (name, spec) in &template.parameters {
         match given.get(name).cloned().or_else(|| spec.get("Default").and_then(text)) {
             Some(value) => {
-                constrain(name, spec, &value)?;
+                check_constraints(name, spec, &value)?;
                 all.insert(name.clone(), value);
             }
             None => missing.push(name.as_str()),
@@ -69,14 +69,21 @@ pub fn gather(template: &Template, input: &[Value], previous: Option<&Given>) ->
     }
 }
 
-/// What `Ref` gives for each parameter: lists are split, SSM parameters are looked up.
-pub async fn values(cx: &Context, template: &Template, given: &Given) -> Result<Map<String, Value>, AwsError> {
+/// Returns the value of `Ref` for each parameter: lists are split, SSM parameters are looked up.
+///
+/// # Errors
+/// `ValidationError` for an SSM parameter that does not exist.
+pub async fn values(
+    cx: &Context,
+    template: &Template,
+    parameters: &Parameters,
+) -> Result<Map<String, Value>, AwsError> {
     let mut values = Map::new();
-    for (name, value) in given {
-        let kind = template.parameters.get(name).map(kind).unwrap_or_default();
-        let (is_list, value) = match kind.strip_prefix("AWS::SSM::Parameter::Value<") {
-            Some(inner) => (is_list(inner.trim_end_matches('>')), looked_up(cx, name, value).await?),
-            None => (is_list(&kind), value.clone()),
+    for (name, value) in parameters {
+        let parameter_type = template.parameters.get(name).map(parameter_type).unwrap_or_default();
+        let (is_list, value) = match parameter_type.strip_prefix("AWS::SSM::Parameter::Value<") {
+            Some(inner) => (is_list(inner.trim_end_matches('>')), look_up(cx, name, value).await?),
+            None => (is_list(&parameter_type), value.clone()),
         };
         let value = match is_list {
             true if value.is_empty() => json!([]),
@@ -88,17 +95,17 @@ pub async fn values(cx: &Context, template: &Template, given: &Given) -> Result<
     Ok(values)
 }
 
-/// The values that nobody may see: those of `NoEcho` parameters.
-pub fn secrets(template: &Template, given: &Given) -> Vec<String> {
-    let hidden = given
+/// Returns the values of `NoEcho` parameters, which must not be shown.
+pub fn secrets(template: &Template, parameters: &Parameters) -> Vec<String> {
+    let hidden = parameters
         .iter()
         .filter(|(name, value)| template.parameters.get(*name).is_some_and(no_echo) && !value.is_empty());
     hidden.map(|(_, value)| value.clone()).collect()
 }
 
-/// `Parameters` as `DescribeStacks` shows them, `NoEcho` values as `****`.
-pub fn shown(template: &Template, given: &Given, resolved: &Map<String, Value>) -> Value {
-    let entries = given.iter().map(|(name, value)| {
+/// Returns `Parameters` in the form of `DescribeStacks`, `NoEcho` values as `****`.
+pub fn shown(template: &Template, parameters: &Parameters, resolved: &Map<String, Value>) -> Value {
+    let entries = parameters.iter().map(|(name, value)| {
         let spec = template.parameters.get(name);
         let value = if spec.is_some_and(no_echo) {
             "****"
@@ -107,7 +114,7 @@ pub fn shown(template: &Template, given: &Given, resolved: &Map<String, Value>) 
         };
         let mut entry = json!({"ParameterKey": name, "ParameterValue": value});
         if spec
-            .map(kind)
+            .map(parameter_type)
             .is_some_and(|k| k.starts_with("AWS::SSM::Parameter::Value"))
         {
             entry["ResolvedValue"] = resolved.get(name).and_then(text).unwrap_or_default().into();
@@ -117,22 +124,22 @@ pub fn shown(template: &Template, given: &Given, resolved: &Map<String, Value>) 
     entries.collect()
 }
 
-/// Whether a parameter's value must not be shown.
+/// Returns true if the value of a parameter must not be shown.
 pub fn no_echo(spec: &Value) -> bool {
     spec.get("NoEcho").and_then(text).is_some_and(|t| t == "true")
 }
 
-/// A parameter's type; `String` when nothing is said.
-pub fn kind(spec: &Value) -> String {
+/// Returns the type of a parameter, `String` by default.
+pub fn parameter_type(spec: &Value) -> String {
     spec.get("Type").and_then(Value::as_str).unwrap_or("String").to_owned()
 }
 
-fn is_list(kind: &str) -> bool {
-    kind == "CommaDelimitedList" || kind.starts_with("List<")
+fn is_list(parameter_type: &str) -> bool {
+    parameter_type == "CommaDelimitedList" || parameter_type.starts_with("List<")
 }
 
-async fn looked_up(cx: &Context, name: &str, key: &str) -> Result<String, AwsError> {
-    let answer = cx
+async fn look_up(cx: &Context, name: &str, key: &str) -> Result<String, AwsError> {
+    let response = cx
         .call("ssm", "GetParameter", json!({"Name": key}))
         .await
         .map_err(|error| {
@@ -141,28 +148,31 @@ async fn looked_up(cx: &Context, name: &str, key: &str) -> Result<String, AwsErr
                 error.code
             ))
         })?;
-    Ok(answer["Parameter"]["Value"].as_str().unwrap_or_default().to_owned())
+    Ok(response["Parameter"]["Value"].as_str().unwrap_or_default().to_owned())
 }
 
-fn constrain(name: &str, spec: &Value, value: &str) -> Result<(), AwsError> {
+/// Checks the constraints of a parameter.
+fn check_constraints(name: &str, spec: &Value, value: &str) -> Result<(), AwsError> {
     let described = spec.get("ConstraintDescription").and_then(Value::as_str);
-    let broken = |words: String| {
-        let words = described.map_or(words, |d| format!("Parameter {name} failed to satisfy constraint: {d}"));
-        Err(AwsError::validation(words))
+    let violated = |message: String| {
+        let message = described.map_or(message, |d| {
+            format!("Parameter {name} failed to satisfy constraint: {d}")
+        });
+        Err(AwsError::validation(message))
     };
     let shown = if no_echo(spec) { "****" } else { value };
     if let Some(allowed) = spec.get("AllowedValues").and_then(Value::as_array) {
-        let of_each: Vec<&str> = if is_list(&kind(spec)) {
+        let values: Vec<&str> = if is_list(&parameter_type(spec)) {
             value.split(',').map(str::trim).collect()
         } else {
             vec![value]
         };
-        if !of_each
+        if !values
             .iter()
             .all(|v| allowed.iter().any(|a| text(a).as_deref() == Some(v)))
         {
             let allowed: Vec<String> = allowed.iter().filter_map(text).collect();
-            return broken(format!(
+            return violated(format!(
                 "Parameter '{name}' must be one of AllowedValues [{}]",
                 allowed.join(", ")
             ));
@@ -171,34 +181,33 @@ fn constrain(name: &str, spec: &Value, value: &str) -> Result<(), AwsError> {
     if let Some(pattern) = spec.get("AllowedPattern").and_then(Value::as_str) {
         let Ok(regex) = Regex::new(&format!("^(?:{pattern})$")) else {
             return Err(AwsError::validation(format!(
-                "Parameter '{name}' has an AllowedPattern that cannot be read: {pattern}"
+                "Parameter '{name}' has an AllowedPattern that is not a valid regular expression: {pattern}"
             )));
         };
         if !regex.is_match(value) {
-            return broken(format!("Parameter '{name}' must match pattern {pattern}"));
+            return violated(format!("Parameter '{name}' must match pattern {pattern}"));
         }
     }
     let limit = |key: &str| spec.get(key).and_then(text).and_then(|t| t.parse::<f64>().ok());
     let length = value.chars().count() as f64;
-    if limit("MinLength").is_some_and(|least| length < least) || limit("MaxLength").is_some_and(|most| length > most) {
-        return broken(format!(
+    if limit("MinLength").is_some_and(|min| length < min) || limit("MaxLength").is_some_and(|max| length > max) {
+        return violated(format!(
             "Parameter '{name}' must contain at least {} and at most {} characters",
             limit("MinLength").unwrap_or(0.0),
             limit("MaxLength").unwrap_or(4096.0)
         ));
     }
-    let numbers: Vec<&str> = match kind(spec).as_str() {
+    let numbers: Vec<&str> = match parameter_type(spec).as_str() {
         "Number" => vec![value],
         "List<Number>" => value.split(',').map(str::trim).collect(),
         _ => return Ok(()),
     };
     for number in numbers {
         let Ok(number) = number.parse::<f64>() else {
-            return broken(format!("Parameter '{name}' must be a number: {shown}"));
+            return violated(format!("Parameter '{name}' must be a number: {shown}"));
         };
-        if limit("MinValue").is_some_and(|least| number < least) || limit("MaxValue").is_some_and(|most| number > most)
-        {
-            return broken(format!(
+        if limit("MinValue").is_some_and(|min| number < min) || limit("MaxValue").is_some_and(|max| number > max) {
+            return violated(format!(
                 "Parameter '{name}' must be a number within its MinValue and MaxValue: {shown}"
             ));
         }
@@ -219,18 +228,27 @@ mod tests {
     }
 
     #[test]
-    fn bad_parameters_are_named() {
-        let refused = |input: &[Value]| gather(&template(), input, None).unwrap_err().message;
-        assert!(refused(&[]).contains("[N] must have values"));
-        assert!(refused(&[entry("N", "1"), entry("Z", "1")]).contains("[Z] do not exist"));
-        assert!(refused(&[entry("N", "9")]).contains("'N'"));
-        assert!(refused(&[entry("N", "1"), entry("A", "z")]).contains("AllowedValues [x, y]"));
+    fn an_error_names_the_parameter() {
+        let error = |input: &[Value]| gather(&template(), input, None).unwrap_err().message;
+        assert_eq!(error(&[]), "Parameters: [N] must have values");
+        assert_eq!(
+            error(&[entry("N", "1"), entry("Z", "1")]),
+            "Parameters: [Z] do not exist in the template"
+        );
+        assert_eq!(
+            error(&[entry("N", "9")]),
+            "Parameter 'N' must be a number within its MinValue and MaxValue: 9"
+        );
+        assert_eq!(
+            error(&[entry("N", "1"), entry("A", "z")]),
+            "Parameter 'A' must be one of AllowedValues [x, y]"
+        );
     }
 
     #[test]
-    fn a_no_echo_value_is_not_shown() {
-        let given = gather(&template(), &[entry("N", "1")], None).unwrap();
-        let shown = shown(&template(), &given, &Map::new()).to_string();
+    fn a_no_echo_value_is_masked() {
+        let parameters = gather(&template(), &[entry("N", "1")], None).unwrap();
+        let shown = shown(&template(), &parameters, &Map::new()).to_string();
         assert!(shown.contains("****") && !shown.contains("hidden"), "{shown}");
     }
 }

@@ -1,108 +1,104 @@
-//! Back to what was there before.
+//! Rollback of a failed creation or update.
 
 use indexmap::IndexMap;
 
-use super::compare::differences;
-use super::engine::{self, Work};
-use super::graph::{Graph, order};
-use super::stack::Member;
-use super::{delete, deploy};
+use crate::compare::differences;
+use crate::delete;
+use crate::graph::{Graph, order};
+use crate::operation::StackOperation;
+use crate::stack::StackResource;
 use endpoint_core::Desired;
 
-/// Takes away what a failed creation made.
-pub async fn of_create(work: &Work) -> anyhow::Result<()> {
-    let failed = delete::members(work).await?;
-    if work.is_superseded() {
+/// Deletes the resources of a failed creation.
+///
+/// # Errors
+/// When the state cannot be read or written.
+pub async fn roll_back_creation(operation: &StackOperation) -> anyhow::Result<()> {
+    let failed = delete::delete_all_resources(operation).await?;
+    if operation.is_superseded() {
         return Ok(());
     }
     if failed.is_empty() {
-        return work.status("ROLLBACK_COMPLETE", None);
+        return operation.set_status("ROLLBACK_COMPLETE", None);
     }
-    work.status(
-        "ROLLBACK_FAILED",
-        Some(format!(
-            "The following resource(s) failed to delete: [{}].",
-            failed.join(", ")
-        )),
-    )
+    operation.set_status("ROLLBACK_FAILED", Some(delete::failed_reason(&failed)))
 }
 
-/// Restores each resource to what it was before a failed update, then takes away what the update made. Can be run
-/// again after it failed; the resources in `skip` are then taken as they are.
-pub async fn of_update(work: &Work, skip: &[String]) -> anyhow::Result<()> {
-    let stack = work.stack()?;
+/// Restores each resource to its state before a failed update, then deletes the resources that the update created. Can run again
+/// after it failed; the resources in `skip` are then not restored.
+///
+/// # Errors
+/// When the state cannot be read or written.
+pub async fn roll_back_update(operation: &StackOperation, skip: &[String]) -> anyhow::Result<()> {
+    let stack = operation.stack()?;
     let Some(previous) = stack.previous.clone() else {
-        return work.status(
-            "UPDATE_ROLLBACK_FAILED",
-            Some("What the stack was before is not known.".to_owned()),
-        );
+        let reason = "The state before the update is unknown.";
+        return operation.set_status("UPDATE_ROLLBACK_FAILED", Some(reason.to_owned()));
     };
-    for id in in_order(&previous.members) {
-        if work.is_superseded() {
+    for id in in_order(&previous.resources) {
+        if operation.is_superseded() {
             return Ok(());
         }
-        let before = &previous.members[&id];
-        let is_restored = skip.contains(&id) || restore(work, before).await?;
+        let before = &previous.resources[&id];
+        let is_restored = skip.contains(&id) || restore(operation, before).await?;
         if !is_restored {
             let reason = format!("The following resource(s) failed to update: [{id}].");
-            return work.status("UPDATE_ROLLBACK_FAILED", Some(reason));
+            return operation.set_status("UPDATE_ROLLBACK_FAILED", Some(reason));
         }
     }
-    work.edit(|stack| {
-        let kept: Vec<_> = previous
-            .members
-            .values()
-            .filter_map(|m| m.physical_id.clone())
-            .collect();
-        let is_made = |m: &Member| m.physical_id.as_ref().is_some_and(|id| !kept.contains(id));
-        let made: Vec<Member> = stack.members.values().filter(|m| is_made(m)).cloned().collect();
-        stack.garbage.retain(|m| is_made(m));
-        stack.garbage.extend(made);
-        stack.members.retain(|id, _| previous.members.contains_key(id));
-        stack.goal = previous.goal;
+    operation.edit(|stack| {
+        let physical_ids = previous.resources.values().filter_map(|r| r.physical_id.clone());
+        let physical_ids: Vec<_> = physical_ids.collect();
+        let is_created = |r: &StackResource| r.physical_id.as_ref().is_some_and(|id| !physical_ids.contains(id));
+        let created = stack.resources.values().filter(|r| is_created(r));
+        let created: Vec<StackResource> = created.cloned().collect();
+        stack.pending_deletion.retain(is_created);
+        stack.pending_deletion.extend(created);
+        stack.resources.retain(|id, _| previous.resources.contains_key(id));
+        stack.definition = previous.definition;
         stack.outputs = previous.outputs;
         stack.imports = previous.imports;
         stack.previous = None;
     })?;
-    work.status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", None)?;
-    engine::clean_up(work, "UPDATE_ROLLBACK_COMPLETE").await
+    operation.set_status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", None)?;
+    delete::clean_up(operation, "UPDATE_ROLLBACK_COMPLETE").await
 }
 
-/// Restores one resource; says whether it could.
-async fn restore(work: &Work, before: &Member) -> anyhow::Result<bool> {
-    let (id, stack) = (before.logical_id.as_str(), work.stack()?);
-    let now = stack.members.get(id).cloned().unwrap_or_default();
+/// Restores one resource. Returns false if its update failed.
+async fn restore(operation: &StackOperation, before: &StackResource) -> anyhow::Result<bool> {
+    let (id, stack) = (before.logical_id.as_str(), operation.stack()?);
+    let now = stack.resources.get(id).cloned().unwrap_or_default();
     if now == *before {
         return Ok(true);
     }
+    let set_status = |status: &str, reason: Option<String>| {
+        operation.edit_resource(id, |resource| {
+            resource.status = status.to_owned();
+            resource.reason = reason;
+        })
+    };
     if now.physical_id != before.physical_id {
-        // The replacement goes in the clean-up; the old one was never touched.
-        work.edit(|stack| {
-            stack.garbage.retain(|m| m.physical_id != before.physical_id);
+        // The clean-up deletes the replacement; the replaced resource is unchanged.
+        operation.edit(|stack| {
+            stack.pending_deletion.retain(|r| r.physical_id != before.physical_id);
             if now.physical_id.is_some() {
-                stack.garbage.push(now);
+                stack.pending_deletion.push(now);
             }
-            stack.members.insert(id.to_owned(), before.clone());
+            stack.resources.insert(id.to_owned(), before.clone());
         })?;
-        work.member(id, |m| m.status = "UPDATE_COMPLETE".to_owned())?;
+        operation.edit_resource(id, |resource| resource.status = "UPDATE_COMPLETE".to_owned())?;
         return Ok(true);
     }
     if differences(&now.properties, &before.properties).is_empty() && now.tags == before.tags {
-        let was_touched = now.status != before.status || now.updated != before.updated;
-        work.edit(|stack| stack.members.insert(id.to_owned(), before.clone()))?;
-        if was_touched {
-            work.member(id, |m| {
-                m.status = "UPDATE_COMPLETE".to_owned();
-                m.reason = None;
-            })?;
+        let was_changed = now.status != before.status || now.updated != before.updated;
+        operation.edit(|stack| stack.resources.insert(id.to_owned(), before.clone()))?;
+        if was_changed {
+            set_status("UPDATE_COMPLETE", None)?;
         }
         return Ok(true);
     }
-    work.member(id, |m| {
-        m.status = "UPDATE_IN_PROGRESS".to_owned();
-        m.reason = None;
-    })?;
-    let Some(kind) = work.cx.resource_type(&before.kind) else {
+    set_status("UPDATE_IN_PROGRESS", None)?;
+    let Some(resource_type) = operation.cx.resource_type(&before.resource_type) else {
         return Ok(false);
     };
     let desired = |properties| Desired {
@@ -112,30 +108,32 @@ async fn restore(work: &Work, before: &Member) -> anyhow::Result<bool> {
         properties,
         tags: before.tags.clone(),
         initiated: Default::default(),
-        cancel: work.cancel_of_rollback(),
+        cancel: operation.rollback_cancel(),
     };
-    match deploy::change(work, &kind, &now, &desired, &before.properties).await {
-        Ok(resource) => {
-            work.member(id, |m| {
-                *m = before.clone();
-                m.physical_id = Some(resource.physical_id);
-                m.attributes = resource.attributes;
-                m.status = "UPDATE_COMPLETE".to_owned();
-                m.reason = None;
+    let properties = &before.properties;
+    let updated = operation.update_in_place(resource_type.as_ref(), &now, &desired, properties);
+    match updated.await {
+        Ok(restored) => {
+            operation.edit_resource(id, |resource| {
+                *resource = before.clone();
+                resource.physical_id = Some(restored.physical_id);
+                resource.attributes = restored.attributes;
+                resource.status = "UPDATE_COMPLETE".to_owned();
+                resource.reason = None;
             })?;
             Ok(true)
         }
         Err(failure) => {
-            work.member(id, |m| {
-                m.status = "UPDATE_FAILED".to_owned();
-                m.reason = Some(failure.0);
-            })?;
+            set_status("UPDATE_FAILED", Some(failure.0))?;
             Ok(false)
         }
     }
 }
 
-fn in_order(members: &IndexMap<String, Member>) -> Vec<String> {
-    let graph: Graph = members.iter().map(|(id, m)| (id.clone(), m.needs.clone())).collect();
-    order(&graph).unwrap_or_else(|_| members.keys().cloned().collect())
+fn in_order(resources: &IndexMap<String, StackResource>) -> Vec<String> {
+    let graph: Graph = resources
+        .iter()
+        .map(|(id, r)| (id.clone(), r.depends_on.clone()))
+        .collect();
+    order(&graph).unwrap_or_else(|_| resources.keys().cloned().collect())
 }

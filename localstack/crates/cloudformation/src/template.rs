@@ -1,12 +1,12 @@
-//! A template, read into its parts.
+//! Parsing of a template into its sections.
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::yaml;
+use crate::yaml;
 use endpoint_core::AwsError;
 
-/// A template whose sections have the right shape; see [`super::validate`] for what it refers to.
+/// A template whose sections have the right form; [`crate::validate`] checks its references.
 #[derive(Debug, Clone, Default)]
 pub struct Template {
     pub description: Option<String>,
@@ -14,14 +14,14 @@ pub struct Template {
     pub parameters: IndexMap<String, Value>,
     pub mappings: Map<String, Value>,
     pub conditions: IndexMap<String, Value>,
-    pub resources: IndexMap<String, Spec>,
-    pub outputs: IndexMap<String, Output>,
+    pub resources: IndexMap<String, TemplateResource>,
+    pub outputs: IndexMap<String, TemplateOutput>,
 }
 
-/// One resource as the template declares it.
+/// One resource of a template.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Spec {
-    pub kind: String,
+pub struct TemplateResource {
+    pub resource_type: String,
     pub properties: Map<String, Value>,
     pub depends_on: Vec<String>,
     pub condition: Option<String>,
@@ -31,9 +31,9 @@ pub struct Spec {
     pub update_policy: Option<Value>,
 }
 
-/// One output as the template declares it.
+/// One output of a template.
 #[derive(Debug, Clone)]
-pub struct Output {
+pub struct TemplateOutput {
     pub value: Value,
     pub description: Option<String>,
     pub export: Option<Value>,
@@ -64,53 +64,56 @@ const ATTRIBUTES: &[&str] = &[
 const POLICIES: &[&str] = &["Delete", "Retain", "Snapshot", "RetainExceptOnCreate"];
 
 impl Template {
-    /// Reads JSON or YAML.
+    /// Parses JSON or YAML.
     ///
     /// # Errors
     /// `ValidationError` that names the section or the resource.
     pub fn parse(text: &str) -> Result<Self, AwsError> {
-        let whole = yaml::parse(text).map_err(|error| malformed(&error.to_string()))?;
-        let Value::Object(whole) = whole else {
+        let parsed = yaml::parse(text).map_err(|error| malformed(&error.to_string()))?;
+        let Value::Object(sections) = parsed else {
             return Err(malformed("unsupported structure."));
         };
-        if let Some(path) = null_in(&Value::Object(whole.clone()), String::new()) {
+        if let Some(path) = null_in(&Value::Object(sections.clone()), String::new()) {
             return Err(malformed(&format!("[{path}] Null values are not allowed in templates")));
         }
-        if let Some(transform) = whole.get("Transform") {
+        if let Some(transform) = sections.get("Transform") {
             let name = transform.as_str().map_or_else(|| transform.to_string(), str::to_owned);
             return Err(AwsError::validation(format!(
                 "The template's Transform {name} is not supported by the embedded endpoint: expand it before deploying."
             )));
         }
-        if let Some(odd) = whole.keys().find(|k| !SECTIONS.contains(&k.as_str())) {
-            return Err(match odd.as_str() {
+        if let Some(unknown) = sections.keys().find(|k| !SECTIONS.contains(&k.as_str())) {
+            return Err(match unknown.as_str() {
                 "Rules" | "Hooks" => AwsError::validation(format!(
-                    "The template's section {odd} is not supported by the embedded endpoint."
+                    "The template's section {unknown} is not supported by the embedded endpoint."
                 )),
-                _ => AwsError::validation(format!("Invalid template property or properties [{odd}]")),
+                _ => AwsError::validation(format!("Invalid template property or properties [{unknown}]")),
             });
         }
-        if whole.get("AWSTemplateFormatVersion").is_some_and(|v| v != "2010-09-09") {
+        if sections
+            .get("AWSTemplateFormatVersion")
+            .is_some_and(|v| v != "2010-09-09")
+        {
             return Err(malformed(&format!(
                 "{} is not a supported value for AWSTemplateFormatVersion.",
-                whole["AWSTemplateFormatVersion"]
+                sections["AWSTemplateFormatVersion"]
             )));
         }
-        let resources = section(&whole, "Resources")?;
+        let resources = section(&sections, "Resources")?;
         if resources.is_empty() {
             return Err(malformed("At least one Resources member must be defined."));
         }
         Ok(Self {
-            description: whole.get("Description").and_then(Value::as_str).map(str::to_owned),
-            metadata: whole.get("Metadata").cloned(),
-            parameters: section(&whole, "Parameters")?.into_iter().collect(),
-            mappings: section(&whole, "Mappings")?,
-            conditions: section(&whole, "Conditions")?.into_iter().collect(),
+            description: sections.get("Description").and_then(Value::as_str).map(str::to_owned),
+            metadata: sections.get("Metadata").cloned(),
+            parameters: section(&sections, "Parameters")?.into_iter().collect(),
+            mappings: section(&sections, "Mappings")?,
+            conditions: section(&sections, "Conditions")?.into_iter().collect(),
             resources: resources
                 .into_iter()
-                .map(|(id, v)| Ok((id.clone(), spec(&id, v)?)))
+                .map(|(id, v)| Ok((id.clone(), resource(&id, v)?)))
                 .collect::<Result<_, AwsError>>()?,
-            outputs: section(&whole, "Outputs")?
+            outputs: section(&sections, "Outputs")?
                 .into_iter()
                 .map(|(id, v)| Ok((id.clone(), output(&id, v)?)))
                 .collect::<Result<_, AwsError>>()?,
@@ -118,32 +121,32 @@ impl Template {
     }
 }
 
-/// `Template format error: …`, as a `ValidationError`.
-pub fn malformed(words: &str) -> AwsError {
-    AwsError::validation(format!("Template format error: {words}"))
+/// Returns `Template format error: …` as a `ValidationError`.
+pub fn malformed(reason: &str) -> AwsError {
+    AwsError::validation(format!("Template format error: {reason}"))
 }
 
-fn section(whole: &Map<String, Value>, name: &str) -> Result<Map<String, Value>, AwsError> {
-    match whole.get(name) {
+fn section(sections: &Map<String, Value>, name: &str) -> Result<Map<String, Value>, AwsError> {
+    match sections.get(name) {
         None => Ok(Map::new()),
         Some(Value::Object(section)) => Ok(section.clone()),
         Some(_) => Err(malformed(&format!("{name} must be an object."))),
     }
 }
 
-fn spec(id: &str, value: Value) -> Result<Spec, AwsError> {
+fn resource(id: &str, value: Value) -> Result<TemplateResource, AwsError> {
     let Value::Object(mut value) = value else {
         return Err(malformed(&format!("Resource {id} must be an object.")));
     };
     if !id.chars().all(|c| c.is_ascii_alphanumeric()) || id.is_empty() {
         return Err(malformed(&format!("Resource name {id} is non alphanumeric.")));
     }
-    if let Some(odd) = value.keys().find(|k| !ATTRIBUTES.contains(&k.as_str())) {
+    if let Some(unknown) = value.keys().find(|k| !ATTRIBUTES.contains(&k.as_str())) {
         return Err(AwsError::validation(format!(
-            "Invalid template resource property '{odd}' in resource {id}"
+            "Invalid template resource property '{unknown}' in resource {id}"
         )));
     }
-    let Some(Value::String(kind)) = value.remove("Type") else {
+    let Some(Value::String(resource_type)) = value.remove("Type") else {
         return Err(malformed(&format!(
             "[/Resources/{id}] Every Resources object must contain a Type member."
         )));
@@ -175,8 +178,8 @@ fn spec(id: &str, value: Value) -> Result<Spec, AwsError> {
             )));
         }
     }
-    Ok(Spec {
-        kind,
+    Ok(TemplateResource {
+        resource_type,
         properties,
         depends_on,
         condition,
@@ -187,7 +190,7 @@ fn spec(id: &str, value: Value) -> Result<Spec, AwsError> {
     })
 }
 
-fn output(id: &str, value: Value) -> Result<Output, AwsError> {
+fn output(id: &str, value: Value) -> Result<TemplateOutput, AwsError> {
     let found = value.get("Value").cloned();
     let value_of = found.ok_or_else(|| malformed(&format!("Output {id} must have a Value.")))?;
     let export = match value.get("Export") {
@@ -200,7 +203,7 @@ fn output(id: &str, value: Value) -> Result<Output, AwsError> {
         ),
     };
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    Ok(Output {
+    Ok(TemplateOutput {
         value: value_of,
         description: text("Description"),
         export,
@@ -208,6 +211,7 @@ fn output(id: &str, value: Value) -> Result<Output, AwsError> {
     })
 }
 
+/// Returns the path of the first null in a value.
 fn null_in(value: &Value, path: String) -> Option<String> {
     match value {
         Value::Null => Some(path),

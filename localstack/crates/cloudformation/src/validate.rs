@@ -1,13 +1,13 @@
-//! What a template refers to must be there.
+//! Validation of a template's types and references.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::graph;
-use super::references::{Reference, references};
-use super::scope::Scope;
-use super::template::{Template, malformed};
+use crate::graph;
+use crate::references::{Reference, references};
+use crate::scope::Scope;
+use crate::template::{Template, malformed};
 use endpoint_core::{AwsError, Context, Schema};
 
 const PSEUDO: &[&str] = &[
@@ -21,10 +21,10 @@ const PSEUDO: &[&str] = &[
     "AWS::URLSuffix",
 ];
 
-/// Checks types, references, conditions and cycles, before anything is made.
+/// Validates types, references and conditions before an operation.
 ///
 /// # Errors
-/// `ValidationError` in AWS's words, naming what is not there.
+/// `ValidationError` with AWS's wording that names what does not exist.
 pub fn validate(cx: &Context, template: &Template) -> Result<(), AwsError> {
     types(cx, template)?;
     snapshots(cx, template)?;
@@ -32,83 +32,87 @@ pub fn validate(cx: &Context, template: &Template) -> Result<(), AwsError> {
         block(cx, template, expression, "Conditions", Some(name))?;
     }
     let mut unresolved = BTreeSet::new();
-    for (id, spec) in &template.resources {
-        named_condition(template, spec.condition.as_deref(), "Resources")?;
-        match block(cx, template, &Value::Object(spec.properties.clone()), "Resources", None) {
-            Ok(missing) => unresolved.extend(missing),
-            Err(error) => return Err(error),
-        }
-        if spec.depends_on.contains(id) {
+    for (id, resource) in &template.resources {
+        named_condition(template, resource.condition.as_deref(), "Resources")?;
+        let properties = Value::Object(resource.properties.clone());
+        unresolved.extend(block(cx, template, &properties, "Resources", None)?);
+        if resource.depends_on.contains(id) {
             return Err(AwsError::validation(format!(
                 "Circular dependency between resources: [{id}]"
             )));
         }
         unresolved.extend(
-            spec.depends_on
+            resource
+                .depends_on
                 .iter()
                 .filter(|d| !template.resources.contains_key(*d))
                 .cloned(),
         );
     }
-    refuse(&unresolved, "Resources")?;
+    reject_unresolved(&unresolved, "Resources")?;
     for output in template.outputs.values() {
         named_condition(template, output.condition.as_deref(), "Outputs")?;
-        let whole = Value::Array(
+        let expressions = Value::Array(
             [Some(output.value.clone()), output.export.clone()]
                 .into_iter()
                 .flatten()
                 .collect(),
         );
-        refuse(&block(cx, template, &whole, "Outputs", None)?, "Outputs")?;
+        reject_unresolved(&block(cx, template, &expressions, "Outputs", None)?, "Outputs")?;
     }
     Ok(())
 }
 
-/// Cycles, once the conditions are known.
+/// Checks that the resources whose conditions hold do not depend on each other in a circle.
+///
+/// # Errors
+/// `ValidationError` that names the members of the circle.
 pub fn acyclic(template: &Template, scope: &Scope) -> Result<(), AwsError> {
     graph::order(&graph::graph(template, scope))
         .map(|_| ())
         .map_err(|cycle| AwsError::validation(format!("Circular dependency between resources: [{}]", cycle.join(", "))))
 }
 
-/// Names of properties against the type's schema: unknown ones, missing ones.
+/// Properties that do not match the schema of their resource type, with CloudFormation's wording.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PropertiesError {
+    #[error("{}", invalid_properties(resource, names, |name| format!("#: extraneous key [{name}] is not permitted")))]
+    Unknown { resource: String, names: Vec<String> },
+    #[error("{}", invalid_properties(resource, names, |name| format!("#: required key [{name}] not found")))]
+    Missing { resource: String, names: Vec<String> },
+}
+
+fn invalid_properties(resource: &str, names: &[String], message: impl Fn(&String) -> String) -> String {
+    let messages: Vec<String> = names.iter().map(message).collect();
+    let messages = messages.join("; ");
+    format!("Properties validation failed for resource {resource} with message: {messages}")
+}
+
+/// Checks the names of properties against the schema of their resource type.
 ///
 /// # Errors
-/// The reason for a stack event.
-pub fn properties(id: &str, schema: &Schema, properties: &Map<String, Value>) -> Result<(), String> {
-    let said = |words: String| {
-        Err(format!(
-            "Properties validation failed for resource {id} with message: {words}"
-        ))
-    };
-    let odd: Vec<&str> = properties
+/// When a property is unknown, or a required one is missing.
+pub fn properties(id: &str, schema: &Schema, properties: &Map<String, Value>) -> Result<(), PropertiesError> {
+    let unknown: Vec<String> = properties
         .keys()
-        .map(String::as_str)
-        .filter(|p| !schema.properties.contains(p))
+        .filter(|name| !schema.properties.contains(&name.as_str()))
+        .cloned()
         .collect();
-    if !odd.is_empty() {
-        return said(
-            odd.iter()
-                .map(|p| format!("#: extraneous key [{p}] is not permitted"))
-                .collect::<Vec<_>>()
-                .join("; "),
-        );
+    let resource = id.to_owned();
+    if !unknown.is_empty() {
+        return Err(PropertiesError::Unknown {
+            resource,
+            names: unknown,
+        });
     }
-    let missing: Vec<&str> = schema
-        .required
-        .iter()
-        .copied()
-        .filter(|p| !properties.contains_key(*p))
-        .collect();
+    let required = schema.required.iter().filter(|name| !properties.contains_key(**name));
+    let missing: Vec<String> = required.map(|name| (*name).to_owned()).collect();
     match missing.is_empty() {
         true => Ok(()),
-        false => said(
-            missing
-                .iter()
-                .map(|p| format!("#: required key [{p}] not found"))
-                .collect::<Vec<_>>()
-                .join("; "),
-        ),
+        false => Err(PropertiesError::Missing {
+            resource,
+            names: missing,
+        }),
     }
 }
 
@@ -116,7 +120,7 @@ fn types(cx: &Context, template: &Template) -> Result<(), AwsError> {
     let unknown: BTreeSet<&str> = template
         .resources
         .values()
-        .map(|s| s.kind.as_str())
+        .map(|r| r.resource_type.as_str())
         .filter(|k| cx.resource_type(k).is_none())
         .collect();
     match unknown.is_empty() {
@@ -131,15 +135,16 @@ fn types(cx: &Context, template: &Template) -> Result<(), AwsError> {
     }
 }
 
-/// Only some types can leave a snapshot.
+/// Checks that only types that support snapshots have a policy `Snapshot`.
 fn snapshots(cx: &Context, template: &Template) -> Result<(), AwsError> {
-    let cannot = |kind: &str| cx.resource_type(kind).is_some_and(|kind| !kind.supports_snapshots());
-    for spec in template.resources.values() {
-        let asked = [&spec.deletion_policy, &spec.update_replace_policy];
-        if asked.iter().any(|policy| policy.as_deref() == Some("Snapshot")) && cannot(&spec.kind) {
+    let lacks_snapshots = |name: &str| cx.resource_type(name).is_some_and(|one| !one.supports_snapshots());
+    for resource in template.resources.values() {
+        let policies = [&resource.deletion_policy, &resource.update_replace_policy];
+        let mut policies = policies.into_iter();
+        if policies.any(|policy| policy.as_deref() == Some("Snapshot")) && lacks_snapshots(&resource.resource_type) {
             return Err(AwsError::validation(format!(
                 "Template error: resource type {} does not support deletion policy Snapshot",
-                spec.kind
+                resource.resource_type
             )));
         }
     }
@@ -155,7 +160,7 @@ fn named_condition(template: &Template, condition: Option<&str>, block: &str) ->
     }
 }
 
-fn refuse(unresolved: &BTreeSet<String>, block: &str) -> Result<(), AwsError> {
+fn reject_unresolved(unresolved: &BTreeSet<String>, block: &str) -> Result<(), AwsError> {
     if unresolved.is_empty() {
         return Ok(());
     }
@@ -166,7 +171,7 @@ fn refuse(unresolved: &BTreeSet<String>, block: &str) -> Result<(), AwsError> {
     )))
 }
 
-/// Checks one block; gives the names that are nowhere.
+/// Checks one block, and returns the names that do not exist.
 fn block(
     cx: &Context,
     template: &Template,
@@ -190,13 +195,13 @@ fn block(
                 }
             }
             Reference::Attribute(resource, attribute) => {
-                let Some(spec) = template.resources.get(&resource) else {
+                let Some(declared) = template.resources.get(&resource) else {
                     return Err(AwsError::validation(format!(
                         "Template error: instance of Fn::GetAtt references undefined resource {resource}"
                     )));
                 };
                 let known = cx
-                    .resource_type(&spec.kind)
+                    .resource_type(&declared.resource_type)
                     .map(|t| t.schema().attributes)
                     .unwrap_or_default();
                 let is_known = known

@@ -1,34 +1,34 @@
-//! Change sets: create, describe, execute, delete, list.
+//! Operations on change sets.
 
 use serde_json::{Value, json};
 
-use super::super::change_set::{self, ChangeSet};
-use super::super::stack::{self, OnFailure, Stack};
-use super::super::template::Template;
-use super::super::{change_set_preview, engine, parameter};
 use super::{ObjectReader, input, lifecycle};
+use crate::change_set::{self, ChangeSet};
+use crate::stack::{self, OnFailure, Stack};
+use crate::template::Template;
+use crate::{change_set_preview, engine, parameter};
 use endpoint_core::{AwsError, Call, Context};
 
-const NOTHING: &str =
+const NO_CHANGES: &str =
     "The submitted information didn't contain changes. Submit different information to create a change set.";
 
 pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let name = input::name(call, "ChangeSetName")?;
     let stack_name = call.required("StackName")?;
-    let kind = call.text("ChangeSetType").unwrap_or_else(|| "UPDATE".to_owned());
-    let found = stack::find(cx, &stack_name)?.filter(|s| !s.is_deleted());
-    let (mut stack, is_new) = match (kind.as_str(), found) {
+    let change_set_type = call.text("ChangeSetType").unwrap_or_else(|| "UPDATE".to_owned());
+    let existing = stack::find(cx, &stack_name)?.filter(|s| !s.is_deleted());
+    let (mut stack, is_new) = match (change_set_type.as_str(), existing) {
         ("CREATE", None) => (lifecycle::new(cx, &input::name(call, "StackName")?, call), true),
         ("CREATE", Some(stack)) if stack.status == "REVIEW_IN_PROGRESS" => (stack, false),
         ("CREATE", Some(stack)) => {
-            let words = format!(
+            let message = format!(
                 "Stack [{}] already exists and cannot be created again with the changeSet [{name}].",
                 stack.name
             );
-            return Err(AwsError::validation(words));
+            return Err(AwsError::validation(message));
         }
         ("UPDATE", Some(stack)) => {
-            lifecycle::updatable(&stack)?;
+            lifecycle::check_updatable(&stack)?;
             (stack, false)
         }
         ("UPDATE", None) => return Err(AwsError::validation(format!("Stack [{stack_name}] does not exist"))),
@@ -44,14 +44,14 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
             format!("ChangeSet {name} cannot be created due to a mismatch with existing attribute Name"),
         ));
     }
-    let previous = (kind == "UPDATE").then_some(&stack);
-    let (template, goal) = input::goal(cx, call, objects, previous).await?;
+    let previous = (change_set_type == "UPDATE").then_some(&stack);
+    let (template, definition) = input::definition(cx, call, objects, previous).await?;
     let mut set = ChangeSet {
         id: cx.arn("cloudformation", &format!("changeSet/{name}/{}", uuid::Uuid::new_v4())),
         name,
         stack_id: stack.id.clone(),
         stack_name: stack.name.clone(),
-        is_create: kind == "CREATE",
+        is_create: change_set_type == "CREATE",
         status: "CREATE_COMPLETE".to_owned(),
         reason: None,
         execution_status: "AVAILABLE".to_owned(),
@@ -60,15 +60,15 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         capabilities: call.texts("Capabilities"),
         changes: Vec::new(),
         on_failure: on_failure(call)?,
-        goal,
+        definition,
     };
     let fail = |set: &mut ChangeSet, reason: String| {
         set.status = "FAILED".to_owned();
         set.execution_status = "UNAVAILABLE".to_owned();
         set.reason = Some(reason);
     };
-    match change_set_preview::preview(cx, &stack, &template, &set.goal).await {
-        Ok(preview) if preview.is_empty => fail(&mut set, NOTHING.to_owned()),
+    match change_set_preview::preview(cx, &stack, &template, &set.definition).await {
+        Ok(preview) if preview.is_empty => fail(&mut set, NO_CHANGES.to_owned()),
         Ok(preview) => set.changes = preview.changes,
         Err(error) if error.status >= 500 => return Err(error),
         Err(error) => fail(&mut set, error.message),
@@ -77,13 +77,13 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         stack.status = "REVIEW_IN_PROGRESS".to_owned();
         stack.reason = Some("User Initiated".to_owned());
         stack::insert(cx, &stack)?;
-        stack.tell(cx, None)?;
+        stack.record_event(cx, None)?;
     }
     change_set::put(cx, &set)?;
     Ok(json!({"Id": set.id, "StackId": set.stack_id}))
 }
 
-/// `OnStackFailure`; what ExecuteChangeSet says wins over it.
+/// Returns `OnStackFailure`, which `DisableRollback` of ExecuteChangeSet overrides.
 fn on_failure(call: &Call) -> Result<Option<OnFailure>, AwsError> {
     match call.text("OnStackFailure").as_deref() {
         None => Ok(None),
@@ -105,16 +105,16 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .map(|c| json!({"Type": "Resource", "ResourceChange": if with_values { c.clone() } else { change_set_preview::without_values(c) }}))
         .collect();
     let (page, next) = input::page(changes, call, 100)?;
-    let template = Template::parse(&set.goal.body).unwrap_or_default();
+    let template = Template::parse(&set.definition.template_body).unwrap_or_default();
     let tags: Vec<Value> = set
-        .goal
+        .definition
         .tags
         .iter()
         .map(|(k, v)| json!({"Key": k, "Value": v}))
         .collect();
     Ok(json!({
         "ChangeSetName": set.name, "ChangeSetId": set.id, "StackId": set.stack_id, "StackName": set.stack_name,
-        "Description": set.description, "Parameters": parameter::shown(&template, &set.goal.given, &set.goal.values),
+        "Description": set.description, "Parameters": parameter::shown(&template, &set.definition.parameters, &set.definition.parameter_values),
         "CreationTime": set.created, "ExecutionStatus": set.execution_status, "Status": set.status,
         "StatusReason": set.reason, "NotificationARNs": [], "RollbackConfiguration": {},
         "Capabilities": set.capabilities, "Tags": tags, "Changes": page, "NextToken": next, "IncludeNestedStacks": false,
@@ -141,7 +141,7 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             )));
         }
         true => {}
-        false => lifecycle::updatable(&stack)?,
+        false => lifecycle::check_updatable(&stack)?,
     }
     let disable = call
         .boolean("DisableRollback")
@@ -153,10 +153,10 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         stack.token = call.text("ClientRequestToken");
         stack.capabilities.clone_from(&set.capabilities);
         if set.is_create {
-            stack.goal = set.goal.clone();
+            stack.definition = set.definition.clone();
         }
     })?;
-    // The others were computed against what the stack no longer will be.
+    // The other change sets were computed for the stack's previous state.
     for mut other in change_set::of_stack(cx, &stack.id)?
         .into_iter()
         .filter(|o| o.id != set.id)
@@ -168,7 +168,7 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     change_set::put(cx, &set)?;
     match set.is_create {
         true => engine::create(cx, &stack.id)?,
-        false => engine::update(cx, &stack.id, set.goal)?,
+        false => engine::update(cx, &stack.id, set.definition)?,
     }
     Ok(json!({}))
 }

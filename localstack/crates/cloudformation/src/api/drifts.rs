@@ -1,15 +1,15 @@
-//! Drift, asked for and shown.
+//! Operations on drift.
 
 use serde_json::{Value, json};
 
-use super::super::drift;
-use super::super::stack;
 use super::input;
+use crate::drift;
+use crate::stack;
 use endpoint_core::{AwsError, Call, Context};
 
 pub fn detect(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
-    if stack.is_busy() || stack.is_deleted() {
+    if stack.is_in_progress() || stack.is_deleted() {
         return Err(AwsError::validation(format!(
             "Drift detection cannot be run on stack [{}] in its current status {}",
             stack.name, stack.status
@@ -23,11 +23,11 @@ pub async fn detect_one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     let id = call.required("LogicalResourceId")?;
     let missing = || AwsError::validation(format!("Resource {id} does not exist for stack {}", stack.name));
-    let member = stack.members.get(&id).ok_or_else(missing)?;
-    let found = drift::of_member(cx, &stack.id, member).await;
+    let resource = stack.resources.get(&id).ok_or_else(missing)?;
+    let found = drift::resource_drift(cx, &stack.id, resource).await;
     stack::edit(cx, &stack.id, |stack| {
-        if let Some(member) = stack.members.get_mut(&id) {
-            member.drift = Some(found.clone());
+        if let Some(resource) = stack.resources.get_mut(&id) {
+            resource.drift = Some(found.clone());
         }
     })?;
     Ok(json!({"StackResourceDrift": found}))
@@ -40,13 +40,13 @@ pub fn status(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
-    let wanted = call.texts("StackResourceDriftStatusFilters");
-    let drifts = stack.members.values().filter_map(|m| m.drift.clone());
+    let statuses = call.texts("StackResourceDriftStatusFilters");
+    let drifts = stack.resources.values().filter_map(|m| m.drift.clone());
     let drifts = drifts.filter(|d| {
-        wanted.is_empty()
+        statuses.is_empty()
             || d["StackResourceDriftStatus"]
                 .as_str()
-                .is_some_and(|s| wanted.iter().any(|w| w == s))
+                .is_some_and(|s| statuses.iter().any(|status| status == s))
     });
     let (page, next) = input::page(drifts.collect(), call, 100)?;
     Ok(json!({"StackResourceDrifts": page, "NextToken": next}))

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::super::stack;
+use crate::stack;
 use endpoint_core::{AwsError, Call, Context};
 
-/// Newest first, a hundred a page.
+/// Returns the events of a stack, newest first, a hundred on each page.
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("StackName")?;
     let missing = || AwsError::validation(format!("Stack [{name}] does not exist"));
     let stack = stack::find(cx, &name)?.ok_or_else(missing)?;
     let mut events = stack::events(cx, &stack.id)?;
     events.reverse();
-    // The token is the last event seen, so that pages hold still while new events arrive.
+    // The token is the id of the last event, so that new events do not shift the pages.
     let from = match call.text("NextToken") {
         None => 0,
         Some(token) => {

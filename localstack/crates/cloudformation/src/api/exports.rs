@@ -1,21 +1,21 @@
-//! Exports and who imports them.
+//! Exports and the stacks that import them.
 
 use serde_json::{Value, json};
 
-use super::super::engine;
+use crate::exports;
 use endpoint_core::{AwsError, Call, Context};
 
 pub fn list(cx: &Context) -> Result<Value, AwsError> {
-    let found = engine::exports(cx)?.into_iter();
-    let exports: Vec<Value> = found
-        .map(|(name, value, stack)| json!({"ExportingStackId": stack, "Name": name, "Value": value}))
+    let exports = exports::exports(cx)?.into_iter();
+    let exports: Vec<Value> = exports
+        .map(|export| json!({"ExportingStackId": export.stack_id, "Name": export.name, "Value": export.value}))
         .collect();
     Ok(json!({"Exports": exports}))
 }
 
 pub fn importers(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("ExportName")?;
-    let imports = engine::importers(cx, &name)?;
+    let imports = exports::importers(cx, &name)?;
     if imports.is_empty() {
         return Err(AwsError::validation(format!(
             "Export '{name}' is not imported by any stack."

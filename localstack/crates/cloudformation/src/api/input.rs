@@ -1,57 +1,58 @@
-//! What several operations are given.
+//! Inputs that several operations have.
 
 use regex::Regex;
 use serde_json::Value;
 
-use super::super::parameter::{self, Given};
-use super::super::stack::{self, Goal, Stack};
-use super::super::template::Template;
-use super::super::validate;
 use super::ObjectReader;
+use crate::parameter::{self, Parameters};
+use crate::stack::{self, Stack, StackDefinition};
+use crate::template::Template;
+use crate::validate;
+use endpoint_core::wire::lower_first;
 use endpoint_core::{AwsError, Call, Context};
 
-/// The largest template that a request may carry, in bytes.
-const LARGEST_TEMPLATE: usize = 51_200;
-/// The largest one that S3 may hold, in bytes ("1 MB" in the quotas; the number is the one of AWS's own error).
-const LARGEST_OBJECT: usize = 1_000_000;
+/// Maximum size of a template in a request, in bytes.
+const MAX_TEMPLATE_BODY: usize = 51_200;
+/// Maximum size of a template in S3, in bytes ("1 MB" in the quotas; this is the number in AWS's error).
+const MAX_TEMPLATE_OBJECT: usize = 1_000_000;
 
-/// The stack that `StackName` means: it must exist.
+/// Returns the stack with the name or id in `StackName`.
 pub fn stack(cx: &Context, call: &Call) -> Result<Stack, AwsError> {
     stack::existing(cx, &call.required("StackName")?)
 }
 
-/// The template's text: given, from S3, or the stack's own with `UsePreviousTemplate`.
-pub async fn body(
+/// Returns the text of the template: from the request, from S3, or that of the stack with `UsePreviousTemplate`.
+pub async fn template_body(
     cx: &Context,
     call: &Call,
     objects: ObjectReader,
     previous: Option<&Stack>,
 ) -> Result<String, AwsError> {
     if call.boolean("UsePreviousTemplate") == Some(true) {
-        let previous = previous.filter(|s| !s.goal.body.is_empty());
+        let previous = previous.filter(|s| !s.definition.template_body.is_empty());
         return previous
-            .map(|s| s.goal.body.clone())
+            .map(|s| s.definition.template_body.clone())
             .ok_or_else(|| AwsError::validation("There is no previous template to use."));
     }
-    let given = |member: &str| call.text(member).filter(|text| !text.is_empty());
-    let body = match (given("TemplateBody"), given("TemplateURL")) {
+    let text = |member: &str| call.text(member).filter(|text| !text.is_empty());
+    let body = match (text("TemplateBody"), text("TemplateURL")) {
         (Some(body), None) => body,
-        (None, Some(url)) => return stored(cx, objects, &url).await,
+        (None, Some(url)) => return stored_template(cx, objects, &url).await,
         _ => {
-            let words = "Either Template URL or Template Body must be specified.";
-            return Err(AwsError::validation(words));
+            let message = "Either Template URL or Template Body must be specified.";
+            return Err(AwsError::validation(message));
         }
     };
-    if body.len() > LARGEST_TEMPLATE {
+    if body.len() > MAX_TEMPLATE_BODY {
         return Err(AwsError::validation(format!(
-            "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to {LARGEST_TEMPLATE}"
+            "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to {MAX_TEMPLATE_BODY}"
         )));
     }
     Ok(body)
 }
 
-/// The template that `TemplateURL` names: an object of S3 here, whether its URL is this endpoint's or AWS's own.
-async fn stored(cx: &Context, read: ObjectReader, url: &str) -> Result<String, AwsError> {
+/// Returns the template that `TemplateURL` names, an object in S3.
+async fn stored_template(cx: &Context, read: ObjectReader, url: &str) -> Result<String, AwsError> {
     let (cx, url) = (cx.clone(), url.to_owned());
     let read = tokio::task::spawn_blocking(move || read(&cx, &url));
     let read = read.await.map_err(|error| AwsError::internal(error.to_string()))?;
@@ -63,38 +64,37 @@ async fn stored(cx: &Context, read: ObjectReader, url: &str) -> Result<String, A
         )),
     })?;
     let bytes = object.ok_or_else(|| AwsError::validation("TemplateURL must be a supported URL."))?;
-    if bytes.len() > LARGEST_OBJECT {
-        let words = format!("Template may not exceed {LARGEST_OBJECT} bytes in size.");
-        return Err(AwsError::validation(words));
+    if bytes.len() > MAX_TEMPLATE_OBJECT {
+        let message = format!("Template may not exceed {MAX_TEMPLATE_OBJECT} bytes in size.");
+        return Err(AwsError::validation(message));
     }
-    String::from_utf8(bytes)
-        .map_err(|_| AwsError::validation("Template format error: the template is no text in UTF-8."))
+    String::from_utf8(bytes).map_err(|_| AwsError::validation("Template format error: the template is not UTF-8 text."))
 }
 
-/// Template, parameters and tags of a request, checked against each other.
-pub async fn goal(
+/// Returns the template and the definition of a request, validated.
+pub async fn definition(
     cx: &Context,
     call: &Call,
     objects: ObjectReader,
     previous: Option<&Stack>,
-) -> Result<(Template, Goal), AwsError> {
-    let body = body(cx, call, objects, previous).await?;
-    let template = Template::parse(&body)?;
+) -> Result<(Template, StackDefinition), AwsError> {
+    let template_body = template_body(cx, call, objects, previous).await?;
+    let template = Template::parse(&template_body)?;
     validate::validate(cx, &template)?;
-    let before: Option<&Given> = previous.map(|s| &s.goal.given);
-    let given = parameter::gather(&template, &call.list("Parameters"), before)?;
-    let values = parameter::values(cx, &template, &given).await?;
+    let before: Option<&Parameters> = previous.map(|s| &s.definition.parameters);
+    let parameters = parameter::gather(&template, &call.list("Parameters"), before)?;
+    let parameter_values = parameter::values(cx, &template, &parameters).await?;
     let tags = match call.input.get("Tags") {
-        None => previous.map(|s| s.goal.tags.clone()).unwrap_or_default(),
+        None => previous.map(|s| s.definition.tags.clone()).unwrap_or_default(),
         Some(_) => tags(&call.list("Tags")),
     };
-    capabilities(call, &template)?;
+    check_capabilities(call, &template)?;
     Ok((
         template,
-        Goal {
-            body,
-            given,
-            values,
+        StackDefinition {
+            template_body,
+            parameters,
+            parameter_values,
             tags,
         },
     ))
@@ -105,11 +105,11 @@ fn tags(list: &[Value]) -> Vec<(String, String)> {
     list.iter().map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
 }
 
-/// IAM resources need the caller's word; those with names of their own need the stronger one.
-fn capabilities(call: &Call, template: &Template) -> Result<(), AwsError> {
+/// Checks that the caller acknowledged IAM resources; named ones need another capability.
+fn check_capabilities(call: &Call, template: &Template) -> Result<(), AwsError> {
     let required = required_capabilities(template);
-    let given = call.texts("Capabilities");
-    let suffices = |needed: &str| given.iter().any(|g| g == needed || g == "CAPABILITY_NAMED_IAM");
+    let acknowledged = call.texts("Capabilities");
+    let suffices = |needed: &str| acknowledged.iter().any(|g| g == needed || g == "CAPABILITY_NAMED_IAM");
     match required {
         Some(needed) if !suffices(needed) => Err(AwsError::new(
             "InsufficientCapabilitiesException",
@@ -119,7 +119,7 @@ fn capabilities(call: &Call, template: &Template) -> Result<(), AwsError> {
     }
 }
 
-/// The capability that a template needs, if any.
+/// Returns the capability that a template requires.
 pub fn required_capabilities(template: &Template) -> Option<&'static str> {
     const NAMED: &[(&str, &str)] = &[
         ("AWS::IAM::Role", "RoleName"),
@@ -128,16 +128,16 @@ pub fn required_capabilities(template: &Template) -> Option<&'static str> {
         ("AWS::IAM::Group", "GroupName"),
         ("AWS::IAM::InstanceProfile", "InstanceProfileName"),
     ];
-    let mut of_iam = template
+    let mut iam_resources = template
         .resources
         .values()
-        .filter(|s| s.kind.starts_with("AWS::IAM::") && s.kind != "AWS::IAM::ServiceLinkedRole")
+        .filter(|r| r.resource_type.starts_with("AWS::IAM::") && r.resource_type != "AWS::IAM::ServiceLinkedRole")
         .peekable();
-    of_iam.peek()?;
-    let is_named = of_iam.any(|s| {
+    iam_resources.peek()?;
+    let is_named = iam_resources.any(|r| {
         NAMED
             .iter()
-            .any(|(kind, name)| s.kind == *kind && s.properties.contains_key(*name))
+            .any(|(resource_type, name)| r.resource_type == *resource_type && r.properties.contains_key(*name))
     });
     Some(if is_named {
         "CAPABILITY_NAMED_IAM"
@@ -146,26 +146,26 @@ pub fn required_capabilities(template: &Template) -> Option<&'static str> {
     })
 }
 
-/// A new stack's name, in the form that CloudFormation takes.
+/// Returns the name of a new stack or change set.
+///
+/// # Errors
+/// `ValidationError` for a name that CloudFormation does not permit.
 pub fn name(call: &Call, member: &str) -> Result<String, AwsError> {
     let name = call.required(member)?;
-    let form = Regex::new("^[a-zA-Z][-a-zA-Z0-9]{0,127}$").map_err(|e| AwsError::internal(e.to_string()))?;
-    if form.is_match(&name) {
+    let valid = Regex::new("^[a-zA-Z][-a-zA-Z0-9]{0,127}$").map_err(|e| AwsError::internal(e.to_string()))?;
+    if valid.is_match(&name) {
         return Ok(name);
     }
-    let mut letters = member.chars();
-    let shown: String = letters
-        .next()
-        .map(|c| c.to_ascii_lowercase())
-        .into_iter()
-        .chain(letters)
-        .collect();
+    let member = lower_first(member);
     Err(AwsError::validation(format!(
-        "1 validation error detected: Value '{name}' at '{shown}' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
+        "1 validation error detected: Value '{name}' at '{member}' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
     )))
 }
 
-/// A page of a list, and the token of the next.
+/// Returns one page of a list, and the token of the next page.
+///
+/// # Errors
+/// `ValidationError` for an invalid token.
 pub fn page(items: Vec<Value>, call: &Call, size: usize) -> Result<(Vec<Value>, Option<String>), AwsError> {
     let from: usize = match call.text("NextToken") {
         None => 0,

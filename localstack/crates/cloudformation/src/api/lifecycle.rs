@@ -1,10 +1,12 @@
-//! Creating, changing and deleting stacks.
+//! Creation, update and deletion of stacks.
 
 use serde_json::{Value, json};
 
-use super::super::stack::{self, OnFailure, Stack};
-use super::super::{change_set_preview, engine, validate};
 use super::{ObjectReader, input};
+use crate::exports::importers;
+use crate::stack::{self, OnFailure, Stack};
+use crate::stack_scope::stack_scope;
+use crate::{change_set, change_set_preview, engine, validate};
 use endpoint_core::{AwsError, Call, Context};
 
 pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
@@ -15,32 +17,33 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
             format!("Stack [{name}] already exists"),
         ));
     }
-    let (template, goal) = input::goal(cx, call, objects, None).await?;
+    let (template, definition) = input::definition(cx, call, objects, None).await?;
     let mut stack = new(cx, &name, call);
-    let scope = engine::scope(cx, &name, &stack.id, &template, &goal.values, &stack.members).await?;
+    let values = &definition.parameter_values;
+    let scope = stack_scope(cx, &stack, &template, values, &stack.resources).await?;
     validate::acyclic(&template, &scope)?;
-    stack.goal = goal;
+    stack.definition = definition;
     stack.on_failure = on_failure(call)?.unwrap_or_default();
     stack::insert(cx, &stack)?;
     engine::create(cx, &stack.id)?;
     Ok(json!({"StackId": stack.id}))
 }
 
-/// A stack that is not kept yet.
+/// Returns a new stack that is not stored yet.
 pub fn new(cx: &Context, name: &str, call: &Call) -> Stack {
     Stack {
         id: cx.arn("cloudformation", &format!("stack/{name}/{}", uuid::Uuid::new_v4())),
         name: name.to_owned(),
         created: stack::now(),
         capabilities: call.texts("Capabilities"),
-        protected: call.boolean("EnableTerminationProtection").unwrap_or(false),
+        termination_protection: call.boolean("EnableTerminationProtection").unwrap_or(false),
         timeout_minutes: call.integer("TimeoutInMinutes").and_then(|m| u64::try_from(m).ok()),
         token: call.text("ClientRequestToken"),
         ..Stack::default()
     }
 }
 
-/// What is to happen when the operation fails, if the request says so.
+/// Returns the failure option of a request.
 pub fn on_failure(call: &Call) -> Result<Option<OnFailure>, AwsError> {
     match (call.text("OnFailure").as_deref(), call.boolean("DisableRollback")) {
         (Some(_), Some(true)) => Err(AwsError::validation(
@@ -56,8 +59,8 @@ pub fn on_failure(call: &Call) -> Result<Option<OnFailure>, AwsError> {
     }
 }
 
-/// Whether a stack is in a state that an update may start from.
-pub fn updatable(stack: &Stack) -> Result<(), AwsError> {
+/// Checks that a stack's status permits an update.
+pub fn check_updatable(stack: &Stack) -> Result<(), AwsError> {
     const FROM: &[&str] = &[
         "CREATE_COMPLETE",
         "CREATE_FAILED",
@@ -77,9 +80,9 @@ pub fn updatable(stack: &Stack) -> Result<(), AwsError> {
 
 pub async fn update(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
-    updatable(&stack)?;
-    let (template, goal) = input::goal(cx, call, objects, Some(&stack)).await?;
-    let preview = change_set_preview::preview(cx, &stack, &template, &goal).await?;
+    check_updatable(&stack)?;
+    let (template, definition) = input::definition(cx, call, objects, Some(&stack)).await?;
+    let preview = change_set_preview::preview(cx, &stack, &template, &definition).await?;
     if preview.is_empty && !stack.status.ends_with("_FAILED") {
         return Err(AwsError::validation("No updates are to be performed."));
     }
@@ -89,7 +92,7 @@ pub async fn update(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         stack.token = token;
         stack.capabilities = call.texts("Capabilities");
     })?;
-    engine::update(cx, &stack.id, goal)?;
+    engine::update(cx, &stack.id, definition)?;
     Ok(json!({"StackId": stack.id}))
 }
 
@@ -100,21 +103,21 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if stack.is_deleted() || stack.status == "DELETE_IN_PROGRESS" {
         return Ok(json!({}));
     }
-    if stack.protected {
+    if stack.termination_protection {
         return Err(AwsError::validation(format!(
             "Stack [{}] cannot be deleted while TerminationProtection is enabled",
             stack.name
         )));
     }
     for export in stack.outputs.iter().filter_map(|o| o.export.as_deref()) {
-        let users: Vec<String> = engine::importers(cx, export)?
+        let importers: Vec<String> = importers(cx, export)?
             .into_iter()
             .filter(|name| *name != stack.name)
             .collect();
-        if !users.is_empty() {
+        if !importers.is_empty() {
             return Err(AwsError::validation(format!(
                 "Export {export} cannot be deleted as it is in use by {}",
-                users.join(" and ")
+                importers.join(" and ")
             )));
         }
     }
@@ -125,8 +128,8 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             stack.id
         )));
     }
-    for set in super::super::change_set::of_stack(cx, &stack.id)? {
-        super::super::change_set::delete(cx, &set.id)?;
+    for set in change_set::of_stack(cx, &stack.id)? {
+        change_set::delete(cx, &set.id)?;
     }
     let token = call.text("ClientRequestToken");
     stack::edit(cx, &stack.id, |stack| stack.token = token)?;
@@ -174,9 +177,11 @@ pub fn protect(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if stack.is_deleted() {
         return Err(AwsError::validation(format!("Stack [{}] does not exist", stack.name)));
     }
-    let protected = call
+    let termination_protection = call
         .boolean("EnableTerminationProtection")
         .ok_or_else(|| AwsError::validation("EnableTerminationProtection is required."))?;
-    stack::edit(cx, &stack.id, |stack| stack.protected = protected)?;
+    stack::edit(cx, &stack.id, |stack| {
+        stack.termination_protection = termination_protection
+    })?;
     Ok(json!({"StackId": stack.id}))
 }

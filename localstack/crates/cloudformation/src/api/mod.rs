@@ -17,8 +17,11 @@ use endpoint_core::{AwsError, Call, Context};
 /// Reads the S3 object that a URL names, or returns `None` for a URL that is not one of S3.
 pub type ObjectReader = fn(&Context, url: &str) -> Result<Option<Vec<u8>>, AwsError>;
 
-/// Answers one call. Templates behind a `TemplateURL` are read with `objects`.
-pub async fn answer(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
+/// Serves one call. `objects` reads the templates that a `TemplateURL` names.
+///
+/// # Errors
+/// The error of the API reference, `NotImplemented` for an operation that the endpoint does not have.
+pub async fn handle(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     match call.operation.as_str() {
         "CreateStack" => lifecycle::create(cx, call, objects).await,
         "UpdateStack" => lifecycle::update(cx, call, objects).await,

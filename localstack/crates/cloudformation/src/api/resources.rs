@@ -2,22 +2,22 @@
 
 use serde_json::{Value, json};
 
-use super::super::stack::{self, Member, Stack};
 use super::input;
+use crate::stack::{self, Stack, StackResource};
 use endpoint_core::{AwsError, Call, Context};
 
 pub fn describe_one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     let id = call.required("LogicalResourceId")?;
     let missing = || AwsError::validation(format!("Resource {id} does not exist for stack {}", stack.name));
-    let member = stack.members.get(&id).ok_or_else(missing)?;
-    let mut detail = shown(&stack, member);
+    let resource = stack.resources.get(&id).ok_or_else(missing)?;
+    let mut detail = shown(&stack, resource);
     if let Some(detail) = detail.as_object_mut() {
         let at = detail.shift_remove("Timestamp").unwrap_or_default();
         detail.insert("LastUpdatedTimestamp".to_owned(), at);
         detail.insert(
             "Metadata".to_owned(),
-            member.metadata.as_ref().map(Value::to_string).into(),
+            resource.metadata.as_ref().map(Value::to_string).into(),
         );
     }
     Ok(json!({"StackResourceDetail": detail}))
@@ -29,7 +29,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         (None, Some(id)) => {
             let missing = || AwsError::validation(format!("Stack for {id} does not exist"));
             let owns = |s: &Stack| {
-                s.members
+                s.resources
                     .values()
                     .any(|m| m.physical_id.as_deref() == Some(id.as_str()))
             };
@@ -44,20 +44,20 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             ));
         }
     };
-    let wanted = call.text("LogicalResourceId");
-    let members = stack
-        .members
+    let logical_id = call.text("LogicalResourceId");
+    let resources = stack
+        .resources
         .values()
-        .filter(|m| wanted.as_ref().is_none_or(|id| *id == m.logical_id));
-    let found: Vec<Value> = members.map(|m| shown(&stack, m)).collect();
+        .filter(|m| logical_id.as_ref().is_none_or(|id| *id == m.logical_id));
+    let found: Vec<Value> = resources.map(|m| shown(&stack, m)).collect();
     Ok(json!({"StackResources": found}))
 }
 
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
-    let summaries = stack.members.values().map(|m| {
+    let summaries = stack.resources.values().map(|m| {
         json!({
-            "LogicalResourceId": m.logical_id, "PhysicalResourceId": m.physical_id, "ResourceType": m.kind,
+            "LogicalResourceId": m.logical_id, "PhysicalResourceId": m.physical_id, "ResourceType": m.resource_type,
             "LastUpdatedTimestamp": m.updated, "ResourceStatus": m.status, "ResourceStatusReason": m.reason,
             "DriftInformation": drift(m),
         })
@@ -66,16 +66,16 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"StackResourceSummaries": page, "NextToken": next}))
 }
 
-fn shown(stack: &Stack, member: &Member) -> Value {
+fn shown(stack: &Stack, resource: &StackResource) -> Value {
     json!({
-        "StackName": stack.name, "StackId": stack.id, "LogicalResourceId": member.logical_id,
-        "PhysicalResourceId": member.physical_id, "ResourceType": member.kind, "Timestamp": member.updated,
-        "ResourceStatus": member.status, "ResourceStatusReason": member.reason, "DriftInformation": drift(member),
+        "StackName": stack.name, "StackId": stack.id, "LogicalResourceId": resource.logical_id,
+        "PhysicalResourceId": resource.physical_id, "ResourceType": resource.resource_type, "Timestamp": resource.updated,
+        "ResourceStatus": resource.status, "ResourceStatusReason": resource.reason, "DriftInformation": drift(resource),
     })
 }
 
-fn drift(member: &Member) -> Value {
-    match &member.drift {
+fn drift(resource: &StackResource) -> Value {
+    match &resource.drift {
         Some(drift) => json!({
             "StackResourceDriftStatus": drift["StackResourceDriftStatus"], "LastCheckTimestamp": drift["Timestamp"],
         }),

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::parameter;
-use super::super::stack::{self, OnFailure, Stack};
-use super::super::template::Template;
 use super::input;
+use crate::parameter;
+use crate::stack::{self, OnFailure, Stack};
+use crate::template::Template;
 use endpoint_core::{AwsError, Call, Context};
 
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -18,10 +18,10 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let wanted = call.texts("StackStatusFilter");
+    let statuses = call.texts("StackStatusFilter");
     let stacks = stack::all(cx)?
         .into_iter()
-        .filter(|s| wanted.is_empty() || wanted.contains(&s.status));
+        .filter(|s| statuses.is_empty() || statuses.contains(&s.status));
     let summaries = stacks.map(|s| {
         json!({
             "StackId": s.id, "StackName": s.name, "TemplateDescription": description(&s), "CreationTime": s.created,
@@ -34,26 +34,26 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn shown(stack: &Stack) -> Value {
-    let template = Template::parse(&stack.goal.body).unwrap_or_default();
+    let template = Template::parse(&stack.definition.template_body).unwrap_or_default();
     let outputs: Vec<Value> = stack
         .outputs
         .iter()
         .map(|o| json!({"OutputKey": o.key, "OutputValue": o.value, "Description": o.description, "ExportName": o.export}))
         .collect();
     let tags: Vec<Value> = stack
-        .goal
+        .definition
         .tags
         .iter()
         .map(|(k, v)| json!({"Key": k, "Value": v}))
         .collect();
     json!({
         "StackId": stack.id, "StackName": stack.name, "ChangeSetId": stack.change_set, "Description": template.description,
-        "Parameters": parameter::shown(&template, &stack.goal.given, &stack.goal.values),
+        "Parameters": parameter::shown(&template, &stack.definition.parameters, &stack.definition.parameter_values),
         "CreationTime": stack.created, "LastUpdatedTime": stack.updated, "DeletionTime": stack.deleted,
         "StackStatus": stack.status, "StackStatusReason": stack.reason,
         "DisableRollback": stack.on_failure == OnFailure::DoNothing, "NotificationARNs": [],
         "TimeoutInMinutes": stack.timeout_minutes, "Capabilities": stack.capabilities, "Outputs": outputs, "Tags": tags,
-        "EnableTerminationProtection": stack.protected, "DriftInformation": drift(stack),
+        "EnableTerminationProtection": stack.termination_protection, "DriftInformation": drift(stack),
     })
 }
 
@@ -65,5 +65,7 @@ fn drift(stack: &Stack) -> Value {
 }
 
 fn description(stack: &Stack) -> Option<String> {
-    Template::parse(&stack.goal.body).ok().and_then(|t| t.description)
+    Template::parse(&stack.definition.template_body)
+        .ok()
+        .and_then(|t| t.description)
 }

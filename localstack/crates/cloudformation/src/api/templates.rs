@@ -1,27 +1,27 @@
-//! Templates, as they were given and as they are understood.
+//! Operations on templates.
 
 use serde_json::{Value, json};
 
-use super::super::template::Template;
-use super::super::{change_set, parameter, validate as check};
 use super::{ObjectReader, input};
+use crate::template::Template;
+use crate::{change_set, parameter, validate as validation};
 use endpoint_core::{AwsError, Call, Context};
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let body = match call.text("ChangeSetName") {
         Some(name) => {
             change_set::existing(cx, &name, call.text("StackName").as_deref())?
-                .goal
-                .body
+                .definition
+                .template_body
         }
-        None => input::stack(cx, call)?.goal.body,
+        None => input::stack(cx, call)?.definition.template_body,
     };
     Ok(json!({"TemplateBody": body, "StagesAvailable": ["Original", "Processed"]}))
 }
 
 pub async fn validate(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
-    let template = Template::parse(&input::body(cx, call, objects, None).await?)?;
-    check::validate(cx, &template)?;
+    let template = Template::parse(&input::template_body(cx, call, objects, None).await?)?;
+    validation::validate(cx, &template)?;
     let parameters: Vec<Value> = template
         .parameters
         .iter()
@@ -38,8 +38,8 @@ pub async fn validate(cx: &Context, call: &Call, objects: ObjectReader) -> Resul
 
 pub async fn summary(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let body = match call.text("StackName") {
-        Some(_) => input::stack(cx, call)?.goal.body,
-        None => input::body(cx, call, objects, None).await?,
+        Some(_) => input::stack(cx, call)?.definition.template_body,
+        None => input::template_body(cx, call, objects, None).await?,
     };
     let template = Template::parse(&body)?;
     let parameters: Vec<Value> = template
@@ -48,13 +48,13 @@ pub async fn summary(cx: &Context, call: &Call, objects: ObjectReader) -> Result
         .map(|(name, spec)| {
             let allowed = spec.get("AllowedValues").cloned().unwrap_or_else(|| json!([]));
             json!({
-                "ParameterKey": name, "DefaultValue": spec.get("Default"), "ParameterType": parameter::kind(spec),
+                "ParameterKey": name, "DefaultValue": spec.get("Default"), "ParameterType": parameter::parameter_type(spec),
                 "NoEcho": parameter::no_echo(spec), "Description": spec.get("Description"),
                 "ParameterConstraints": {"AllowedValues": allowed},
             })
         })
         .collect();
-    let mut types: Vec<&str> = template.resources.values().map(|s| s.kind.as_str()).collect();
+    let mut types: Vec<&str> = template.resources.values().map(|r| r.resource_type.as_str()).collect();
     types.sort_unstable();
     types.dedup();
     let needed: Vec<&str> = input::required_capabilities(&template).into_iter().collect();
@@ -66,11 +66,14 @@ pub async fn summary(cx: &Context, call: &Call, objects: ObjectReader) -> Result
 }
 
 fn iam_reason(template: &Template) -> String {
-    let kinds: Vec<&str> = template
+    let resource_types: Vec<&str> = template
         .resources
         .values()
-        .map(|s| s.kind.as_str())
-        .filter(|k| k.starts_with("AWS::IAM::"))
+        .map(|r| r.resource_type.as_str())
+        .filter(|name| name.starts_with("AWS::IAM::"))
         .collect();
-    format!("The following resource(s) require capabilities: [{}]", kinds.join(", "))
+    format!(
+        "The following resource(s) require capabilities: [{}]",
+        resource_types.join(", ")
+    )
 }

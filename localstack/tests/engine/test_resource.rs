@@ -1,4 +1,4 @@
-//! A resource type for trying the engine: things in memory that can be slow, or refuse.
+//! A service with two resource types for tests of the engine: resources in memory that can be slow, or fail.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,31 +8,32 @@ use async_trait::async_trait;
 use embedded_endpoint::{AwsError, Call, Context, Desired, Failure, Resource, ResourceType, Schema, Service};
 use serde_json::{Value, json};
 
-/// What exists: physical id to properties.
-pub type Things = Arc<Mutex<BTreeMap<String, Value>>>;
+/// The existing resources: physical id to properties.
+pub type Resources = Arc<Mutex<BTreeMap<String, Value>>>;
 
+/// The service, and the resource type `Test::Service::Resource`.
 #[derive(Clone, Default)]
-pub struct Shop(pub Things);
+pub struct TestService(pub Resources);
 
 #[async_trait]
-impl Service for Shop {
+impl Service for TestService {
     fn name(&self) -> &'static str {
-        "shop"
+        "test"
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![Arc::new(self.clone()), Arc::new(Chest(self.clone()))]
+        vec![Arc::new(self.clone()), Arc::new(WithSnapshots(self.clone()))]
     }
 
     async fn call(&self, _: &Context, call: Call) -> Result<Value, AwsError> {
-        Err(AwsError::not_implemented("shop", &call.operation))
+        Err(AwsError::not_implemented("test", &call.operation))
     }
 }
 
-impl Shop {
+impl TestService {
     async fn put(&self, id: &str, desired: &Desired) -> Result<Resource, Failure> {
         let properties = &desired.properties;
-        if let Some(reason) = properties["Refuse"].as_str() {
+        if let Some(reason) = properties["Fail"].as_str() {
             return Err(Failure::new(reason));
         }
         if properties["Slow"] == true {
@@ -47,14 +48,14 @@ impl Shop {
 }
 
 #[async_trait]
-impl ResourceType for Shop {
+impl ResourceType for TestService {
     fn name(&self) -> &'static str {
-        "Test::Shop::Thing"
+        "Test::Service::Resource"
     }
 
     fn schema(&self) -> Schema {
         Schema {
-            properties: &["Name", "Value", "Refuse", "Slow", "RefuseDelete"],
+            properties: &["Name", "Value", "Fail", "Slow", "FailDelete"],
             required: &["Name"],
             create_only: &["Name"],
             attributes: &["Value"],
@@ -75,7 +76,7 @@ impl ResourceType for Shop {
     }
 
     async fn delete(&self, _: &Context, id: &str, properties: &Value) -> Result<(), Failure> {
-        if properties["RefuseDelete"] == true {
+        if properties["FailDelete"] == true {
             return Err(Failure::new(format!("{id} is in use")));
         }
         self.0.lock().unwrap().remove(id);
@@ -87,13 +88,13 @@ impl ResourceType for Shop {
     }
 }
 
-/// A thing that leaves a snapshot.
-struct Chest(Shop);
+/// The resource type `Test::Service::WithSnapshots`, which supports snapshots.
+struct WithSnapshots(TestService);
 
 #[async_trait]
-impl ResourceType for Chest {
+impl ResourceType for WithSnapshots {
     fn name(&self) -> &'static str {
-        "Test::Shop::Chest"
+        "Test::Service::WithSnapshots"
     }
 
     fn schema(&self) -> Schema {
@@ -117,17 +118,16 @@ impl ResourceType for Chest {
     }
 
     async fn delete_with_snapshot(&self, cx: &Context, id: &str, last: &Value, name: &str) -> Result<(), Failure> {
-        self.0.0.lock().unwrap().insert(format!("{id} as {name}"), last.clone());
+        let snapshot = format!("{id} as {name}");
+        self.0.0.lock().unwrap().insert(snapshot, last.clone());
         self.0.delete(cx, id, last).await
     }
 }
 
-/// A thing in a template.
-pub fn thing(name: &str, more: Value) -> Value {
+/// Returns a resource for a template.
+pub fn resource(name: &str, more: Value) -> Value {
     let mut properties = json!({"Name": name});
-    properties
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().cloned().unwrap_or_default());
-    json!({"Type": "Test::Shop::Thing", "Properties": properties})
+    let more = more.as_object().cloned().unwrap_or_default();
+    properties.as_object_mut().unwrap().extend(more);
+    json!({"Type": "Test::Service::Resource", "Properties": properties})
 }

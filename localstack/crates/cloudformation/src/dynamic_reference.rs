@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use endpoint_core::{Context, Failure};
 
 static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\{\{resolve:(ssm|ssm-secure|secretsmanager):([^{}]+)\}\}").expect("it is well-formed")
+    Regex::new(r"\{\{resolve:(ssm|ssm-secure|secretsmanager):([^{}]+)\}\}").expect("the pattern is valid")
 });
 
-/// Whether a value holds a dynamic reference anywhere.
+/// Returns true if a value contains a dynamic reference.
 pub fn is_in(value: &Value) -> bool {
     match value {
         Value::String(text) => REFERENCE.is_match(text),
@@ -22,7 +22,10 @@ pub fn is_in(value: &Value) -> bool {
     }
 }
 
-/// Puts the values in. Done only on the way to a resource's provider: what comes back is never kept or shown.
+/// Resolves the dynamic references in a value. Only resource types receive the result: it is never stored or shown.
+///
+/// # Errors
+/// When a secret or a parameter does not exist or cannot be read.
 pub fn resolve<'a>(cx: &'a Context, value: &'a Value) -> BoxFuture<'a, Result<Value, Failure>> {
     Box::pin(async move {
         Ok(match value {
@@ -47,21 +50,21 @@ pub fn resolve<'a>(cx: &'a Context, value: &'a Value) -> BoxFuture<'a, Result<Va
 }
 
 async fn text(cx: &Context, source: &str) -> Result<String, Failure> {
-    let (mut whole, mut last) = (String::new(), 0);
+    let (mut resolved, mut last) = (String::new(), 0);
     for found in REFERENCE.captures_iter(source) {
-        let (all, kind, reference) = (found.get(0).expect("the match"), &found[1], &found[2]);
-        whole.push_str(&source[last..all.start()]);
-        whole.push_str(&match kind {
+        let (all, service, reference) = (found.get(0).expect("group 0 is the match"), &found[1], &found[2]);
+        resolved.push_str(&source[last..all.start()]);
+        resolved.push_str(&match service {
             "secretsmanager" => secret(cx, reference).await?,
-            _ => parameter(cx, reference, kind == "ssm-secure").await?,
+            _ => parameter(cx, reference, service == "ssm-secure").await?,
         });
         last = all.end();
     }
-    whole.push_str(&source[last..]);
-    Ok(whole)
+    resolved.push_str(&source[last..]);
+    Ok(resolved)
 }
 
-/// `secret-id:SecretString:json-key:version-stage:version-id`, where the id may be an ARN.
+/// Resolves `secret-id:SecretString:json-key:version-stage:version-id`, where the id may be an ARN.
 async fn secret(cx: &Context, reference: &str) -> Result<String, Failure> {
     let parts: Vec<&str> = reference.split(':').collect();
     let id_parts = if parts[0] == "arn" { 7.min(parts.len()) } else { 1 };
@@ -79,7 +82,7 @@ async fn secret(cx: &Context, reference: &str) -> Result<String, Failure> {
     if let Some(version) = rest(3) {
         input["VersionId"] = version.into();
     }
-    let answer = cx
+    let response = cx
         .call("secretsmanager", "GetSecretValue", input)
         .await
         .map_err(|error| {
@@ -88,12 +91,12 @@ async fn secret(cx: &Context, reference: &str) -> Result<String, Failure> {
                 error.message, error.code
             ))
         })?;
-    let value = answer["SecretString"].as_str().unwrap_or_default();
+    let value = response["SecretString"].as_str().unwrap_or_default();
     let Some(key) = rest(1) else {
         return Ok(value.to_owned());
     };
     let fields: Option<Value> = serde_json::from_str(value).ok();
-    let field = fields.as_ref().and_then(|f| f.get(key)).and_then(super::scope::text);
+    let field = fields.as_ref().and_then(|f| f.get(key)).and_then(crate::scope::text);
     field.ok_or_else(|| {
         Failure::new(format!(
             "Could not find a value associated with JSONKey {key} in the secret {id}"
@@ -103,16 +106,16 @@ async fn secret(cx: &Context, reference: &str) -> Result<String, Failure> {
 
 async fn parameter(cx: &Context, reference: &str, is_secure: bool) -> Result<String, Failure> {
     let input = json!({"Name": reference, "WithDecryption": is_secure});
-    let answer = cx.call("ssm", "GetParameter", input).await.map_err(|error| {
+    let response = cx.call("ssm", "GetParameter", input).await.map_err(|error| {
         Failure::new(format!(
             "Unable to fetch parameters [{reference}] from parameter store for this account ({}).",
             error.code
         ))
     })?;
-    if answer["Parameter"]["Type"] == "SecureString" && !is_secure {
+    if response["Parameter"]["Type"] == "SecureString" && !is_secure {
         return Err(Failure::new(format!(
             "Non-secure reference is not supported for the SecureString parameter {reference}; use ssm-secure"
         )));
     }
-    Ok(answer["Parameter"]["Value"].as_str().unwrap_or_default().to_owned())
+    Ok(response["Parameter"]["Value"].as_str().unwrap_or_default().to_owned())
 }

@@ -1,0 +1,79 @@
+//! The scope of a stack's expressions.
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use crate::exports::exports;
+use crate::scope::{ResourceValues, Scope};
+use crate::stack::{Stack, StackResource};
+use crate::template::Template;
+use endpoint_core::{AwsError, Context};
+
+/// Returns the scope of a template for a stack: parameters, pseudo parameters, conditions, exports and the given resources.
+///
+/// # Errors
+/// `ValidationError` for a condition that has no value.
+pub async fn stack_scope(
+    cx: &Context,
+    stack: &Stack,
+    template: &Template,
+    parameter_values: &Map<String, Value>,
+    resources: &IndexMap<String, StackResource>,
+) -> Result<Scope, AwsError> {
+    let pseudo_parameters = [
+        ("AWS::AccountId", cx.account().into()),
+        ("AWS::NotificationARNs", Value::Array(Vec::new())),
+        ("AWS::Partition", "aws".into()),
+        ("AWS::Region", cx.region().into()),
+        ("AWS::StackId", stack.id.as_str().into()),
+        ("AWS::StackName", stack.name.as_str().into()),
+        ("AWS::URLSuffix", "amazonaws.com".into()),
+    ];
+    let parameters = parameter_values
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()));
+    let pseudo_parameters = pseudo_parameters
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    let exports = exports(cx)?.into_iter().map(|export| (export.name, export.value));
+    let mut scope = Scope {
+        names: parameters.chain(pseudo_parameters).collect(),
+        exports: exports.collect(),
+        zones: zones(cx).await,
+        resources: resource_values(resources),
+        ..Scope::default()
+    };
+    scope.evaluate_conditions(template)?;
+    Ok(scope)
+}
+
+/// Returns the values of the resources that exist.
+pub fn resource_values(resources: &IndexMap<String, StackResource>) -> IndexMap<String, ResourceValues> {
+    let values = resources.values().filter_map(|resource| {
+        let values = ResourceValues {
+            physical_id: resource.physical_id.clone()?,
+            attributes: resource.attributes.clone(),
+        };
+        Some((resource.logical_id.clone(), values))
+    });
+    values.collect()
+}
+
+/// Returns the names of the region's availability zones.
+async fn zones(cx: &Context) -> Vec<String> {
+    let input = Value::Object(Map::new());
+    let response = cx
+        .call("ec2", "DescribeAvailabilityZones", input)
+        .await
+        .unwrap_or_default();
+    let zones = response["AvailabilityZones"].as_array();
+    let names = zones.into_iter().flatten().filter_map(|zone| zone["ZoneName"].as_str());
+    let zones: Vec<String> = names.map(str::to_owned).collect();
+    if zones.is_empty() {
+        return ["a", "b", "c"]
+            .iter()
+            .map(|zone| format!("{}{zone}", cx.region()))
+            .collect();
+    }
+    zones
+}
