@@ -1,4 +1,4 @@
-//! The endpoint as a server: its sockets, its start and its end.
+//! The endpoint's HTTP server: sockets, start and stop.
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,13 +23,13 @@ use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::store::Store;
 use crate::{Config, Context, Service, service, wire};
 
-/// How long open requests may take to end when the endpoint stops.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Timeout for open requests when the endpoint stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Runs the endpoint until SIGTERM, SIGINT or `POST /_localstack/shutdown`; then ends what it started and keeps the state.
+/// Runs the endpoint until SIGTERM, SIGINT or `POST /_localstack/shutdown`, then stops its processes and keeps the state.
 ///
 /// # Errors
-/// When the port is taken, the state directory cannot be made, or another endpoint uses it.
+/// When the port is in use, the state directory cannot be created, or another endpoint uses it.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let port = config.port;
     let listeners = bind(port).await?;
@@ -47,7 +47,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         }
         stop.shutdown().cancel();
     });
-    let outcome = async {
+    let result = async {
         start(&cx).await?;
         tracing::info!(port, state = %cx.state_dir().display(), "the embedded endpoint is ready");
         serve(&cx, listeners).await
@@ -56,19 +56,22 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     cx.shutdown().cancel();
     stop_services(&cx).await;
     let _ = fs::remove_file(&pid_file);
-    outcome
+    result
 }
 
-/// Makes the state directory (0700) and the context with every service registered; nothing is started.
+/// Creates the state directory (0700) and the context with every service registered, and starts nothing.
+///
+/// # Errors
+/// When the state directory cannot be created, or another endpoint uses it.
 pub fn assemble(config: Config) -> anyhow::Result<Context> {
     let folder = config.state_dir.clone();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&folder)
-        .with_context(|| format!("cannot make the state directory {}", folder.display()))?;
+        .with_context(|| format!("cannot create the state directory {}", folder.display()))?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))
-        .with_context(|| format!("cannot close the state directory {} to others", folder.display()))?;
+        .with_context(|| format!("cannot set the permissions of the state directory {}", folder.display()))?;
     let state = folder.join("state.redb");
     let store = Store::open(&state)?;
     fs::set_permissions(&state, fs::Permissions::from_mode(0o600))?;
@@ -78,6 +81,9 @@ pub fn assemble(config: Config) -> anyhow::Result<Context> {
 }
 
 /// Starts each service, in the order of [`service::all`].
+///
+/// # Errors
+/// When a service cannot be started.
 pub async fn start(cx: &Context) -> anyhow::Result<()> {
     for service in registered(cx) {
         service
@@ -88,19 +94,19 @@ pub async fn start(cx: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Stops each service, in the reverse order.
+/// Stops each service, in reverse order.
 pub async fn stop_services(cx: &Context) {
     for service in registered(cx).into_iter().rev() {
         service.stop(cx).await;
     }
 }
 
-/// The services that the context knows, in their order.
+/// Returns the registered services, in the order of [`service::all`].
 fn registered(cx: &Context) -> Vec<Arc<dyn Service>> {
     service::all().iter().filter_map(|s| cx.service(s.name())).collect()
 }
 
-/// The routes of the endpoint.
+/// Returns the routes of the endpoint.
 pub fn router(cx: Context) -> Router {
     Router::new()
         .route("/_localstack/health", get(health))
@@ -108,7 +114,7 @@ pub fn router(cx: Context) -> Router {
         .route("/_localstack/shutdown", post(shutdown))
         .route(service::ecs::credentials::ROUTE, get(service::ecs::credentials::answer))
         .fallback(aws)
-        .layer(axum::middleware::from_fn(guard))
+        .layer(axum::middleware::from_fn(reject_foreign))
         .with_state(cx)
 }
 
@@ -116,15 +122,15 @@ async fn bind(port: u16) -> anyhow::Result<Vec<TcpListener>> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let first = TcpListener::bind(address)
         .await
-        .with_context(|| format!("cannot listen on {address}: is something else using the port?"))?;
+        .with_context(|| format!("cannot listen on {address}: does another process use the port?"))?;
     let mut listeners = vec![first];
     match TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await {
         Ok(second) => listeners.push(second),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             return Err(error)
-                .with_context(|| format!("cannot listen on [::1]:{port}: is something else using the port?"));
+                .with_context(|| format!("cannot listen on [::1]:{port}: does another process use the port?"));
         }
-        Err(error) => tracing::warn!(%error, "no IPv6 loopback here; listening on 127.0.0.1 only"),
+        Err(error) => tracing::warn!(%error, "this machine has no IPv6 loopback; listening on 127.0.0.1 only"),
     }
     Ok(listeners)
 }
@@ -144,22 +150,22 @@ async fn serve(cx: &Context, listeners: Vec<TcpListener>) -> anyhow::Result<()> 
         });
     }
     cx.shutdown().cancelled().await;
-    let _ = tokio::time::timeout(LAST_WORDS, async { while servers.join_next().await.is_some() {} }).await;
+    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, async { while servers.join_next().await.is_some() {} }).await;
     Ok(())
 }
 
-/// Only programs on this machine may drive the endpoint: a web page sends an `Origin`, or a `Host` of its own.
-async fn guard(request: Request<Body>, next: axum::middleware::Next) -> Response<Body> {
-    let refused = if request.headers().contains_key(header::ORIGIN) {
+/// Rejects requests that do not come from programs on this machine: a web page sends an `Origin`, or another `Host`.
+async fn reject_foreign(request: Request<Body>, next: axum::middleware::Next) -> Response<Body> {
+    let rejected = if request.headers().contains_key(header::ORIGIN) {
         Some("a request with an Origin header, which only web pages send")
     } else if !is_local(request.headers(), request.uri()) {
         Some("a request for another host than localhost")
     } else {
         None
     };
-    match refused {
+    match rejected {
         Some(what) => {
-            let message = format!("The embedded endpoint refuses {what}.");
+            let message = format!("The embedded endpoint rejects {what}.");
             (
                 StatusCode::FORBIDDEN,
                 Json(json!({"__type": "AccessDeniedException", "message": message})),
@@ -182,10 +188,10 @@ fn is_local(headers: &HeaderMap, uri: &http::Uri) -> bool {
     };
     let name = authority.host().trim_end_matches('.').to_ascii_lowercase();
     let is_loopback = name.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()) || name == "[::1]";
-    let name_is_ours = ["localhost", "localhost.localstack.cloud"]
+    let is_local_name = ["localhost", "localhost.localstack.cloud"]
         .iter()
-        .any(|ours| name == *ours || name.strip_suffix(ours).is_some_and(|rest| rest.ends_with('.')));
-    is_loopback || name_is_ours
+        .any(|local| name == *local || name.strip_suffix(local).is_some_and(|rest| rest.ends_with('.')));
+    is_loopback || is_local_name
 }
 
 async fn aws(State(cx): State<Context>, request: Request<Body>) -> Response<Body> {
@@ -204,10 +210,10 @@ async fn health(State(cx): State<Context>) -> Json<Value> {
         .iter()
         .map(|s| (s.name().to_owned(), "running".into()))
         .collect();
-    // whoever is asked over HTTPS is trusted by this file
-    let authority = CertificateAuthority::for_public_names(cx.state_dir()).path();
+    // Clients of HTTPS listeners need this CA file.
+    let ca_file = CertificateAuthority::for_public_names(cx.state_dir()).path();
     Json(json!({
-        "services": services, "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": authority,
+        "services": services, "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": ca_file,
     }))
 }
 
@@ -239,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_of_this_machine_are_taken() {
+    fn only_names_of_this_machine_are_local() {
         for host in [
             "localhost:4566",
             "127.0.0.1:4566",

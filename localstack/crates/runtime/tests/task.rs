@@ -40,7 +40,7 @@ async fn a_container_sees_only_its_image(folder: &Path, image: &Path) {
         }
     );
     let lines = Output::open(&container.folder).unwrap().lines(true).unwrap();
-    // The first process of its own namespace has the pid 1.
+    // The command is the first process of its namespace, with pid 1.
     assert_eq!(
         lines,
         [
