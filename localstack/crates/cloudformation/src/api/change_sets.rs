@@ -12,6 +12,7 @@ use endpoint_core::{AwsError, Call, Context};
 const NO_CHANGES: &str =
     "The submitted information didn't contain changes. Submit different information to create a change set.";
 
+/// Handles `CreateChangeSet`.
 pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let name = input::name(call, "ChangeSetName")?;
     let stack_name = call.required("StackName")?;
@@ -96,6 +97,7 @@ fn on_failure(call: &Call) -> Result<Option<OnFailure>, AwsError> {
     }
 }
 
+/// Handles `DescribeChangeSet`.
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let set = found(cx, call)?;
     let with_values = call.boolean("IncludePropertyValues") == Some(true);
@@ -121,6 +123,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }))
 }
 
+/// Handles `ExecuteChangeSet`.
 pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut set = found(cx, call)?;
     if set.execution_status != "AVAILABLE" {
@@ -173,6 +176,7 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({}))
 }
 
+/// Handles `DeleteChangeSet`.
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let set = match found(cx, call) {
         Ok(set) => set,
@@ -183,6 +187,7 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({}))
 }
 
+/// Handles `ListChangeSets`.
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     let sets = change_set::of_stack(cx, &stack.id)?;

@@ -7,6 +7,7 @@ use crate::drift;
 use crate::stack;
 use endpoint_core::{AwsError, Call, Context};
 
+/// Handles `DetectStackDrift`.
 pub fn detect(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     if stack.is_in_progress() || stack.is_deleted() {
@@ -19,6 +20,7 @@ pub fn detect(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"StackDriftDetectionId": id}))
 }
 
+/// Handles `DetectStackResourceDrift`.
 pub async fn detect_one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     let id = call.required("LogicalResourceId")?;
@@ -33,11 +35,13 @@ pub async fn detect_one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"StackResourceDrift": found}))
 }
 
+/// Handles `DescribeStackDriftDetectionStatus`.
 pub fn status(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let detection = drift::detection(cx, &call.required("StackDriftDetectionId")?)?;
     serde_json::to_value(detection).map_err(|error| AwsError::internal(error.to_string()))
 }
 
+/// Handles `DescribeStackResourceDrifts`.
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     let statuses = call.texts("StackResourceDriftStatusFilters");

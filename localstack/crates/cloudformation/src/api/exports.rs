@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::exports;
 use endpoint_core::{AwsError, Call, Context};
 
+/// Handles `ListExports`.
 pub fn list(cx: &Context) -> Result<Value, AwsError> {
     let exports = exports::exports(cx)?.into_iter();
     let exports: Vec<Value> = exports
@@ -13,6 +14,7 @@ pub fn list(cx: &Context) -> Result<Value, AwsError> {
     Ok(json!({"Exports": exports}))
 }
 
+/// Handles `ListImports`.
 pub fn importers(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("ExportName")?;
     let imports = exports::importers(cx, &name)?;

@@ -9,6 +9,7 @@ use crate::stack_scope::stack_scope;
 use crate::{change_set, change_set_preview, engine, validate};
 use endpoint_core::{AwsError, Call, Context};
 
+/// Handles `CreateStack`.
 pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let name = input::name(call, "StackName")?;
     if stack::find(cx, &name)?.is_some() {
@@ -78,6 +79,7 @@ pub fn check_updatable(stack: &Stack) -> Result<(), AwsError> {
     }
 }
 
+/// Handles `UpdateStack`.
 pub async fn update(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     check_updatable(&stack)?;
@@ -96,6 +98,7 @@ pub async fn update(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
     Ok(json!({"StackId": stack.id}))
 }
 
+/// Handles `DeleteStack`.
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let Some(stack) = stack::find(cx, &call.required("StackName")?)? else {
         return Ok(json!({}));
@@ -137,6 +140,7 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({}))
 }
 
+/// Handles `CancelUpdateStack`.
 pub fn cancel(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     if stack.status != "UPDATE_IN_PROGRESS" {
@@ -148,6 +152,7 @@ pub fn cancel(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({}))
 }
 
+/// Handles `ContinueUpdateRollback`.
 pub fn continue_rollback(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     if stack.status != "UPDATE_ROLLBACK_FAILED" {
@@ -160,6 +165,7 @@ pub fn continue_rollback(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({}))
 }
 
+/// Handles `RollbackStack`.
 pub fn roll_back(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     if !matches!(stack.status.as_str(), "CREATE_FAILED" | "UPDATE_FAILED") {
@@ -172,6 +178,7 @@ pub fn roll_back(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"StackId": stack.id}))
 }
 
+/// Handles `UpdateTerminationProtection`.
 pub fn protect(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     if stack.is_deleted() {

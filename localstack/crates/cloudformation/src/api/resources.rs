@@ -6,6 +6,7 @@ use super::input;
 use crate::stack::{self, Stack, StackResource};
 use endpoint_core::{AwsError, Call, Context};
 
+/// Handles `DescribeStackResource`.
 pub fn describe_one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     let id = call.required("LogicalResourceId")?;
@@ -23,6 +24,7 @@ pub fn describe_one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"StackResourceDetail": detail}))
 }
 
+/// Handles `DescribeStackResources`.
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = match (call.text("StackName"), call.text("PhysicalResourceId")) {
         (Some(name), _) => stack::existing(cx, &name)?,
@@ -53,6 +55,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"StackResources": found}))
 }
 
+/// Handles `ListStackResources`.
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     let summaries = stack.resources.values().map(|m| {

@@ -8,6 +8,7 @@ use crate::stack::{self, OnFailure, Stack};
 use crate::template::Template;
 use endpoint_core::{AwsError, Call, Context};
 
+/// Handles `DescribeStacks`.
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stacks = match call.text("StackName") {
         Some(name) => vec![stack::existing(cx, &name)?],
@@ -17,6 +18,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"Stacks": page, "NextToken": next}))
 }
 
+/// Handles `ListStacks`.
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let statuses = call.texts("StackStatusFilter");
     let stacks = stack::all(cx)?

@@ -7,6 +7,7 @@ use crate::template::Template;
 use crate::{change_set, parameter, validate as validation};
 use endpoint_core::{AwsError, Call, Context};
 
+/// Handles `GetTemplate`.
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let body = match call.text("ChangeSetName") {
         Some(name) => {
@@ -19,6 +20,7 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"TemplateBody": body, "StagesAvailable": ["Original", "Processed"]}))
 }
 
+/// Handles `ValidateTemplate`.
 pub async fn validate(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let template = Template::parse(&input::template_body(cx, call, objects, None).await?)?;
     validation::validate(cx, &template)?;
@@ -36,6 +38,7 @@ pub async fn validate(cx: &Context, call: &Call, objects: ObjectReader) -> Resul
     }))
 }
 
+/// Handles `GetTemplateSummary`.
 pub async fn summary(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let body = match call.text("StackName") {
         Some(_) => input::stack(cx, call)?.definition.template_body,

@@ -4,34 +4,24 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::Signal;
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::install::Installation;
 use super::os_user::OsUser;
 use super::parameters::Parameters;
+use super::program::run;
+use super::sql::{ADMIN, Master, identifier, literal, setup};
+use super::template::{ensure_template, random_password};
 use crate::certificate_authority::CertificateAuthority;
 use crate::daemon;
 use crate::task::Identity;
 
-/// The superuser of the endpoint itself, named like that of RDS.
-const ADMIN: &str = "rdsadmin";
-
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The master user and the first database of an instance.
-pub struct Master<'a> {
-    pub user: &'a str,
-    pub password: &'a str,
-    /// The database that the user owns; `None` for `postgres`.
-    pub database: Option<&'a str>,
-}
 
 /// A server's folder and address. The folder holds `data`, `admin` (the admin's password) and `server.log`.
 #[derive(Debug, Clone)]
@@ -314,104 +304,4 @@ impl Cluster {
         psql.env("PGPASSWORD", login.1).env("PGCONNECT_TIMEOUT", "5");
         run(psql, Some(sql.to_owned()), "query the database").await
     }
-}
-
-/// Returns the SQL for a new instance. In single-user mode statements end with a semicolon and two newlines.
-fn setup(admin: &str, master: &Master<'_>) -> String {
-    let user = identifier(master.user);
-    let mut statements = vec![
-        format!("alter role {ADMIN} password {}", literal(admin)),
-        "create role rds_superuser nologin in role pg_monitor, pg_signal_backend".to_owned(),
-        format!(
-            "create role {user} login createdb createrole password {} in role rds_superuser",
-            literal(master.password)
-        ),
-    ];
-    match master.database {
-        Some(database) if database != "postgres" => {
-            statements.push(format!("create database {} owner {user}", identifier(database)));
-        }
-        _ => statements.push(format!("alter database postgres owner to {user}")),
-    }
-    statements.iter().map(|statement| format!("{statement};\n\n")).collect()
-}
-
-/// Runs `initdb` once for each version, in a folder that is renamed at the end, so that a crash leaves no incomplete template.
-async fn ensure_template(install: &Installation, user: OsUser, template: &Path) -> anyhow::Result<()> {
-    static CREATING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-    let _guard = CREATING.lock().await;
-    if template.join("data/PG_VERSION").is_file() {
-        return Ok(());
-    }
-    let draft = template.with_extension("new");
-    let _ = fs::remove_dir_all(&draft);
-    fs::create_dir_all(&draft).context("cannot create the folder of the database template")?;
-    fs::set_permissions(&draft, fs::Permissions::from_mode(0o700))?;
-    user.chown(&draft)?;
-    let (mut initdb, at) = user.command(&draft, &install.tool("initdb"));
-    initdb.args([
-        "-D",
-        &format!("{at}/data"),
-        "-U",
-        ADMIN,
-        "-A",
-        "scram-sha-256",
-        "-E",
-        "UTF8",
-    ]);
-    initdb.args(["--locale=C.UTF-8", "--no-sync", "--no-instructions"]);
-    // Each instance gets another password; initdb requires one for scram.
-    fs::write(draft.join("password"), random_password())?;
-    user.chown(&draft.join("password"))?;
-    initdb.arg(format!("--pwfile={at}/password"));
-    run(initdb, None, "create a PostgreSQL data directory").await?;
-    fs::remove_file(draft.join("password"))?;
-    user.chown(&draft)?;
-    let _ = fs::remove_dir_all(template);
-    fs::rename(&draft, template).context("cannot store the database template")
-}
-
-async fn run(mut command: Command, input: Option<String>, purpose: &str) -> anyhow::Result<()> {
-    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
-    command
-        .stdin(stdin)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let program = command.as_std().get_program().to_string_lossy().into_owned();
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot run {program} to {purpose}"))?;
-    if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-        stdin
-            .write_all(input.as_bytes())
-            .await
-            .with_context(|| format!("{program} did not read its input"))?;
-    }
-    let output = timeout(Duration::from_secs(120), child.wait_with_output()).await;
-    let output = output.with_context(|| format!("{program} took too long to {purpose}"))??;
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    // The single-user mode exits with success even if a statement fails.
-    if !output.status.success() || stderr.lines().any(|line| line.contains("ERROR: ")) {
-        let hint = if stderr.contains("unshare") || stderr.contains("mount:") {
-            "\nAn endpoint that runs as root needs mount namespaces for its databases: give the container CAP_SYS_ADMIN, or \
-             run the endpoint as another user"
-        } else {
-            ""
-        };
-        bail!("cannot {purpose}: {}{hint}", stderr.trim());
-    }
-    Ok(())
-}
-
-fn random_password() -> String {
-    (0..32).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect()
-}
-
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

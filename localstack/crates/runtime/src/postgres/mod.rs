@@ -4,7 +4,11 @@ mod cluster;
 mod install;
 mod os_user;
 mod parameters;
+mod program;
+mod sql;
+mod template;
 
-pub use cluster::{Cluster, Master};
+pub use cluster::Cluster;
 pub use install::Installation;
 pub use parameters::Parameters;
+pub use sql::Master;
