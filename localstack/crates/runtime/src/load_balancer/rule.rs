@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use hyper::Request;
+use ipnet::IpNet;
 
 use super::pattern::matches;
 
@@ -90,18 +91,8 @@ pub fn host_of<B>(request: &Request<B>) -> &str {
     }
 }
 
-fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(n)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
-            a.to_bits() & mask == n.to_bits() & mask
-        }
-        (IpAddr::V6(a), IpAddr::V6(n)) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
-            a.to_bits() & mask == n.to_bits() & mask
-        }
-        _ => false,
-    }
+fn within(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
+    IpNet::new(network, prefix).is_ok_and(|network| network.contains(&address))
 }
 
 #[cfg(test)]
