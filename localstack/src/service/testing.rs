@@ -55,3 +55,9 @@ pub async fn create(cx: &Context, kind: &str, logical_id: &str, properties: Valu
         .create(cx, &desired(logical_id, properties))
         .await
 }
+
+/// Returns the AWS error code that a failure's reason ends with: `message (code)`.
+pub fn error_code(failure: &Failure) -> Option<&str> {
+    let (_, code) = failure.0.strip_suffix(')')?.rsplit_once(" (")?;
+    Some(code)
+}

@@ -1,59 +1,41 @@
-//! IPv4 blocks.
+//! IPv4 CIDR blocks as EC2 reads them.
 
-use std::fmt;
-use std::net::Ipv4Addr;
-use std::str::FromStr;
+use ipnet::Ipv4Net;
 
-/// A block such as `10.0.0.0/16`; host bits are cleared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cidr {
-    network: u32,
-    pub prefix: u8,
+/// The addresses of each subnet that AWS reserves ("Subnet CIDR blocks").
+const RESERVED_ADDRESSES: u64 = 5;
+
+/// A text that is not a CIDR block.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Value ({0}) for parameter cidrBlock is invalid. This is not a valid CIDR block.")]
+pub struct InvalidCidr(pub String);
+
+/// Parses a block such as `10.0.0.0/16` and clears its host bits.
+///
+/// # Errors
+/// [`InvalidCidr`] when the text has no prefix length, or an address or a prefix length that IPv4 does not have.
+pub fn parse(text: &str) -> Result<Ipv4Net, InvalidCidr> {
+    let invalid = || InvalidCidr(text.to_owned());
+    // The address is read by the standard library: ipnet accepts leading zeros.
+    let (address, prefix) = text.split_once('/').ok_or_else(invalid)?;
+    let (address, prefix) = (address.parse().ok(), prefix.parse().ok());
+    let block = Ipv4Net::new(address.ok_or_else(invalid)?, prefix.ok_or_else(invalid)?);
+    Ok(block.map_err(|_| invalid())?.trunc())
 }
 
-impl Cidr {
-    pub fn contains(self, other: Self) -> bool {
-        self.prefix <= other.prefix && other.network & mask(self.prefix) == self.network
-    }
-
-    pub fn overlaps(self, other: Self) -> bool {
-        self.contains(other) || other.contains(self)
-    }
-
-    /// The address at a place in the block.
-    pub fn address(self, n: u32) -> String {
-        Ipv4Addr::from(self.network.saturating_add(n)).to_string()
-    }
-
-    /// How many addresses a subnet of this size leaves: AWS keeps five.
-    pub fn usable(self) -> u64 {
-        (1u64 << (32 - self.prefix)).saturating_sub(5)
-    }
+pub fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other) || other.contains(&one)
 }
 
-impl FromStr for Cidr {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block.");
-        let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
-        let address: Ipv4Addr = address.parse().map_err(|_| wrong())?;
-        let prefix: u8 = prefix.parse().ok().filter(|prefix| *prefix <= 32).ok_or_else(wrong)?;
-        Ok(Self {
-            network: u32::from(address) & mask(prefix),
-            prefix,
-        })
-    }
+/// Returns the number of addresses that a subnet of this block offers.
+pub fn usable_addresses(block: Ipv4Net) -> u64 {
+    (1u64 << (32 - block.prefix_len())).saturating_sub(RESERVED_ADDRESSES)
 }
 
-impl fmt::Display for Cidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", Ipv4Addr::from(self.network), self.prefix)
-    }
-}
-
-fn mask(prefix: u8) -> u32 {
-    u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0)
+/// Returns the address at an offset from the start of the block.
+pub fn address_at(block: Ipv4Net, offset: u32) -> String {
+    let first = u32::from(block.network());
+    std::net::Ipv4Addr::from(first.saturating_add(offset)).to_string()
 }
 
 #[cfg(test)]
@@ -62,16 +44,22 @@ mod tests {
 
     #[test]
     fn blocks_contain_and_overlap() {
-        let cidr = |text: &str| text.parse::<Cidr>().unwrap();
-        assert!(cidr("0.0.0.0/0").contains(cidr("10.1.0.0/16")));
-        assert!(cidr("10.0.0.0/16").contains(cidr("10.0.3.0/24")));
-        assert!(!cidr("10.0.0.0/16").contains(cidr("10.1.0.0/24")));
-        assert!(cidr("10.0.3.0/24").overlaps(cidr("10.0.0.0/16")));
-        assert!(!cidr("10.0.3.0/24").overlaps(cidr("10.0.4.0/24")));
+        let block = |text: &str| parse(text).unwrap();
+        assert!(block("0.0.0.0/0").contains(&block("10.1.0.0/16")));
+        assert!(block("10.0.0.0/16").contains(&block("10.0.3.0/24")));
+        assert!(!block("10.0.0.0/16").contains(&block("10.1.0.0/24")));
+        assert!(overlap(block("10.0.3.0/24"), block("10.0.0.0/16")));
+        assert!(!overlap(block("10.0.3.0/24"), block("10.0.4.0/24")));
         assert_eq!(
-            (cidr("10.0.0.7/24").to_string(), cidr("10.0.0.0/24").usable()),
-            ("10.0.0.0/24".into(), 251)
+            (
+                block("10.0.0.7/24").to_string(),
+                usable_addresses(block("10.0.0.0/24")),
+                address_at(block("10.0.0.7/24"), 4)
+            ),
+            ("10.0.0.0/24".into(), 251, "10.0.0.4".into())
         );
-        assert!("10.0.0.0/33".parse::<Cidr>().is_err() && "10.0.0/8".parse::<Cidr>().is_err());
+        for text in ["10.0.0.0/33", "10.0.0/8", "10.0.0.0", "010.0.0.0/8"] {
+            assert_eq!(parse(text), Err(InvalidCidr(text.into())));
+        }
     }
 }

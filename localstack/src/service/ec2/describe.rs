@@ -1,15 +1,15 @@
-//! What all Describe operations share: ids, filters, pages.
+//! Selection by ID, filters and pagination, for all Describe operations.
 
 use serde_json::{Map, Value, json};
 
-use super::ids::invalid;
+use super::error::invalid_parameter;
 use crate::AwsError;
-use crate::records::{page, scalar, texts};
+use crate::records::{Record, page, scalar, texts};
 use crate::service::Call;
 use crate::service::logs::glob;
 
-/// Filters whose name is not their member's.
-const NAMES: [(&str, &str); 10] = [
+/// Filters that are not named after their member.
+const FILTER_MEMBERS: [(&str, &str); 10] = [
     ("cidr", "CidrBlock"),
     ("cidrBlock", "CidrBlock"),
     ("isDefault", "IsDefault"),
@@ -22,16 +22,19 @@ const NAMES: [(&str, &str); 10] = [
     ("tag-key", "Tags.Key"),
 ];
 
-/// The items that the call wants, under `list`; ids that are not there are an error.
-pub fn answer(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Result<Value, AwsError> {
-    let wanted = wanted(call, id);
-    if let Some(missing) = wanted
+/// Returns one page of the items that the call asks for, as the member `list`.
+///
+/// # Errors
+/// The resource's `NotFound` code for an ID that no item has, and `InvalidParameterValue` for an unknown filter.
+pub fn response(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Result<Value, AwsError> {
+    let requested = requested_ids(call, id);
+    if let Some(missing) = requested
         .iter()
-        .find(|wanted| !items.iter().any(|item| item[id] == ***wanted))
+        .find(|one| !items.iter().any(|item| item[id] == ***one))
     {
         return Err(not_found(id, missing));
     }
-    items.retain(|item| wanted.is_empty() || wanted.iter().any(|wanted| item[id] == **wanted));
+    items.retain(|item| requested.is_empty() || requested.iter().any(|one| item[id] == **one));
     if list == "Addresses" {
         let addresses: Vec<String> = ["PublicIps", "PublicIp"]
             .iter()
@@ -43,9 +46,9 @@ pub fn answer(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Resul
         let name = filter["Name"].as_str().unwrap_or_default();
         let values = texts(filter.get("Values").or(filter.get("Value")));
         let path = path(name);
-        let known = items.is_empty() || name.starts_with("tag") || items.iter().any(|item| knows(item, &path));
+        let known = items.is_empty() || name.starts_with("tag") || items.iter().any(|item| has_member(item, &path));
         if !known {
-            return Err(invalid(format!("The filter '{name}' is invalid")));
+            return Err(invalid_parameter(format!("The filter '{name}' is invalid")));
         }
         items.retain(|item| match name.strip_prefix("tag:") {
             Some(key) => {
@@ -57,7 +60,7 @@ pub fn answer(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Resul
                 tags.filter_map(|tag| tag["Value"].as_str())
                     .any(|value| values.iter().any(|v| glob(v, value)))
             }
-            None => found(item, &path)
+            None => values_at(item, &path)
                 .iter()
                 .any(|text| values.iter().any(|v| glob(v, text))),
         });
@@ -66,16 +69,16 @@ pub fn answer(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Resul
         .integer("MaxResults")
         .map_or(usize::MAX / 2, |n| n.clamp(1, 1000) as usize);
     let (items, next) = page(items, limit, call.text("NextToken").as_deref())?;
-    let mut answer = Map::new();
-    answer.insert(list.to_owned(), items.into());
+    let mut response = Map::new();
+    response.insert(list.to_owned(), items.into());
     if let Some(token) = next {
-        answer.insert("NextToken".into(), token.into());
+        response.insert("NextToken".into(), token.into());
     }
-    Ok(Value::Object(answer))
+    Ok(Value::Object(response))
 }
 
-/// The ids that the call names: `VpcIds` in the API's words, `VpcId` on EC2's wire.
-fn wanted(call: &Call, id: &str) -> Vec<String> {
+/// Returns the IDs that the call names: `VpcIds` in the API reference, `VpcId` in EC2's wire format.
+fn requested_ids(call: &Call, id: &str) -> Vec<String> {
     let members = [format!("{id}s"), id.to_owned()];
     members
         .iter()
@@ -101,9 +104,9 @@ fn not_found(id: &str, value: &str) -> AwsError {
     AwsError::new(code, format!("The {kind} '{value}' does not exist"))
 }
 
-/// `association.subnet-id` becomes `["Associations", "SubnetId"]`.
+/// Returns the members that a filter looks at: `["Associations", "SubnetId"]` for `association.subnet-id`.
 fn path(name: &str) -> Vec<String> {
-    if let Some((_, path)) = NAMES.iter().find(|(filter, _)| *filter == name) {
+    if let Some((_, path)) = FILTER_MEMBERS.iter().find(|(filter, _)| *filter == name) {
         return path.split('.').map(str::to_owned).collect();
     }
     let steps: Vec<&str> = name.split('.').collect();
@@ -120,19 +123,19 @@ fn path(name: &str) -> Vec<String> {
         .collect()
 }
 
-fn knows(item: &Value, path: &[String]) -> bool {
+fn has_member(item: &Value, path: &[String]) -> bool {
     path.first().is_some_and(|step| item.get(step).is_some())
 }
 
-fn found(value: &Value, path: &[String]) -> Vec<String> {
+fn values_at(value: &Value, path: &[String]) -> Vec<String> {
     match (value, path.split_first()) {
-        (Value::Array(list), _) => list.iter().flat_map(|item| found(item, path)).collect(),
-        (_, Some((step, rest))) => value.get(step).map(|inner| found(inner, rest)).unwrap_or_default(),
+        (Value::Array(list), _) => list.iter().flat_map(|item| values_at(item, path)).collect(),
+        (_, Some((step, rest))) => value.get(step).map(|inner| values_at(inner, rest)).unwrap_or_default(),
         (scalar_value, None) => scalar(scalar_value).into_iter().collect(),
     }
 }
 
-/// Adds a member when there is a value for it.
+/// Sets a member if there is a value for it.
 pub fn with(mut item: Value, member: &str, value: Option<impl Into<Value>>) -> Value {
     if let Some(value) = value {
         item[member] = value.into();
@@ -140,7 +143,7 @@ pub fn with(mut item: Value, member: &str, value: Option<impl Into<Value>>) -> V
     item
 }
 
-/// A boolean property, given as such or as text.
-pub fn flag(record: &crate::records::Record, property: &str, default: bool) -> Value {
+/// Returns a boolean property, written as a boolean or as text.
+pub fn flag(record: &Record, property: &str, default: bool) -> Value {
     json!(record.text(property).map_or(default, |text| text == "true"))
 }

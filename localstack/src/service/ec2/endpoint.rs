@@ -1,20 +1,18 @@
-//! `AWS::EC2::VPCEndpoint`: kept and checked; the services behind it are this endpoint itself.
+//! `AWS::EC2::VPCEndpoint`: checked and stored only. Tasks reach every AWS service at this endpoint directly.
 
 use serde_json::{Value, json};
 
 use super::describe::flag;
-use super::ids::{self, invalid, required};
-use super::{route, security_group, subnet, vpc};
+use super::error::{invalid_parameter, required};
+use super::model::{self, VPC_ENDPOINTS, new_id};
 use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const ENDPOINTS: Records = Records("ec2.vpc-endpoints");
 
 pub struct VpcEndpoint;
 
 impl RecordType for VpcEndpoint {
     const TYPE: &'static str = "AWS::EC2::VPCEndpoint";
-    const RECORDS: Records = ENDPOINTS;
+    const RECORDS: Records = VPC_ENDPOINTS;
 
     fn schema() -> Schema {
         Schema {
@@ -40,8 +38,8 @@ impl RecordType for VpcEndpoint {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let record = Record::new(ids::new("vpce"), desired);
-        let vpc = vpc::named(cx, &required(&record, "VpcId")?)?;
+        let record = Record::new(new_id("vpce"), desired);
+        let vpc = model::vpc(cx, &required(&record, "VpcId")?)?;
         let service = required(&record, "ServiceName")?;
         if !service.starts_with(&format!("com.amazonaws.{}.", cx.region())) {
             let reason = format!("The Vpc Endpoint Service '{service}' does not exist");
@@ -68,16 +66,16 @@ fn check(cx: &Context, record: &Record, vpc: &str) -> Result<(), AwsError> {
     let list = |property: &str| texts(record.properties.get(property));
     let mut parts = Vec::new();
     for id in list("SubnetIds") {
-        parts.push(subnet::named(cx, &id)?);
+        parts.push(model::subnet(cx, &id)?);
     }
     for id in list("SecurityGroupIds") {
-        parts.push(security_group::named(cx, &id)?);
+        parts.push(model::security_group(cx, &id)?);
     }
     for id in list("RouteTableIds") {
-        parts.push(route::table(cx, &id)?);
+        parts.push(model::route_table(cx, &id)?);
     }
     match parts.iter().find(|part| !part.has("VpcId", vpc)) {
-        Some(part) => Err(invalid(format!("{} does not belong to {vpc}", part.id))),
+        Some(part) => Err(invalid_parameter(format!("{} does not belong to {vpc}", part.id))),
         None => Ok(()),
     }
 }
@@ -97,5 +95,5 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             "CreationTimestamp": iso(endpoint.created), "OwnerId": cx.account(), "Tags": endpoint.tag_list(),
         })
     };
-    Ok(ENDPOINTS.list(cx)?.iter().map(shown).collect())
+    Ok(VPC_ENDPOINTS.list(cx)?.iter().map(shown).collect())
 }

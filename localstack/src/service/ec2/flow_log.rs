@@ -1,13 +1,11 @@
-//! `AWS::EC2::FlowLog`: kept; no packets pass here that it could record.
+//! `AWS::EC2::FlowLog`: stored only. The endpoint sees no packets that it could log.
 
 use serde_json::{Value, json};
 
-use super::ids::{self, invalid, required};
-use super::{subnet, vpc};
+use super::error::{invalid_parameter, required};
+use super::model::{self, FLOW_LOGS, new_id};
 use crate::records::{Record, RecordType, Records, iso};
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const FLOW_LOGS: Records = Records("ec2.flow-logs");
 
 pub struct FlowLog;
 
@@ -16,7 +14,7 @@ impl RecordType for FlowLog {
     const RECORDS: Records = FLOW_LOGS;
 
     fn schema() -> Schema {
-        const CREATE_ONLY: &[&str] = &[
+        const PROPERTIES: &[&str] = &[
             "ResourceId",
             "ResourceType",
             "TrafficType",
@@ -28,38 +26,27 @@ impl RecordType for FlowLog {
             "DeliverCrossAccountRole",
             "DestinationOptions",
             "MaxAggregationInterval",
+            "Tags",
         ];
         Schema {
-            properties: &[
-                "ResourceId",
-                "ResourceType",
-                "TrafficType",
-                "LogDestination",
-                "LogDestinationType",
-                "LogGroupName",
-                "LogFormat",
-                "DeliverLogsPermissionArn",
-                "DeliverCrossAccountRole",
-                "DestinationOptions",
-                "MaxAggregationInterval",
-                "Tags",
-            ],
+            properties: PROPERTIES,
             required: &["ResourceId", "ResourceType"],
-            create_only: CREATE_ONLY,
+            // Everything except the tags, which are last.
+            create_only: PROPERTIES.split_last().map_or(&[], |(_, rest)| rest),
             attributes: &["Id"],
             ..Schema::default()
         }
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let record = Record::new(ids::new("fl"), desired);
+        let record = Record::new(new_id("fl"), desired);
         let id = required(&record, "ResourceId")?;
         match required(&record, "ResourceType")?.as_str() {
-            "VPC" => vpc::named(cx, &id)?,
-            "Subnet" => subnet::named(cx, &id)?,
+            "VPC" => model::vpc(cx, &id)?,
+            "Subnet" => model::subnet(cx, &id)?,
             other => {
-                return Err(invalid(format!(
-                    "Flow logs of {other} do not exist here: VPC or Subnet."
+                return Err(invalid_parameter(format!(
+                    "The embedded endpoint supports flow logs of VPC and Subnet only, not {other}."
                 )));
             }
         };

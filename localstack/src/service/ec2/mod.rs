@@ -1,13 +1,14 @@
-//! EC2's networks: records with AWS's rules, and the question that the runtime asks of them (`reach`).
+//! Amazon EC2: networks as records checked by AWS's rules, and the security-group check of the runtime (`reachability`).
 
 mod cidr;
 mod describe;
 mod endpoint;
+mod error;
 mod flow_log;
 mod gateway;
-mod ids;
+mod model;
 mod nat;
-pub mod reach;
+pub(crate) mod reachability;
 mod route;
 mod rule;
 mod security_group;
@@ -24,6 +25,7 @@ use crate::records::record_type;
 use crate::service::Call;
 use crate::{AwsError, Context, ResourceType, Service};
 
+/// Returns the EC2 service.
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Ec2)
 }
@@ -57,27 +59,31 @@ impl Service for Ec2 {
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
-            "DescribeVpcs" => describe::answer("Vpcs", "VpcId", vpc::describe(cx)?, &call),
-            "DescribeSubnets" => describe::answer("Subnets", "SubnetId", subnet::describe(cx)?, &call),
+            "DescribeVpcs" => describe::response("Vpcs", "VpcId", vpc::describe(cx)?, &call),
+            "DescribeSubnets" => describe::response("Subnets", "SubnetId", subnet::describe(cx)?, &call),
             "DescribeInternetGateways" => {
-                describe::answer("InternetGateways", "InternetGatewayId", gateway::describe(cx)?, &call)
+                describe::response("InternetGateways", "InternetGatewayId", gateway::describe(cx)?, &call)
             }
-            "DescribeRouteTables" => describe::answer("RouteTables", "RouteTableId", route::describe(cx)?, &call),
-            "DescribeAddresses" => describe::answer("Addresses", "AllocationId", nat::describe_addresses(cx)?, &call),
-            "DescribeNatGateways" => describe::answer("NatGateways", "NatGatewayId", nat::describe(cx)?, &call),
+            "DescribeRouteTables" => describe::response("RouteTables", "RouteTableId", route::describe(cx)?, &call),
+            "DescribeAddresses" => describe::response("Addresses", "AllocationId", nat::describe_addresses(cx)?, &call),
+            "DescribeNatGateways" => describe::response("NatGateways", "NatGatewayId", nat::describe(cx)?, &call),
             "DescribeSecurityGroups" => {
-                describe::answer("SecurityGroups", "GroupId", security_group::describe(cx)?, &call)
+                describe::response("SecurityGroups", "GroupId", security_group::describe(cx)?, &call)
             }
             "DescribeSecurityGroupRules" => {
-                describe::answer("SecurityGroupRules", "SecurityGroupRuleId", rule::describe(cx)?, &call)
+                describe::response("SecurityGroupRules", "SecurityGroupRuleId", rule::describe(cx)?, &call)
             }
-            "DescribeVpcEndpoints" => describe::answer("VpcEndpoints", "VpcEndpointId", endpoint::describe(cx)?, &call),
-            "DescribeFlowLogs" => describe::answer("FlowLogs", "FlowLogId", flow_log::describe(cx)?, &call),
+            "DescribeVpcEndpoints" => {
+                describe::response("VpcEndpoints", "VpcEndpointId", endpoint::describe(cx)?, &call)
+            }
+            "DescribeFlowLogs" => describe::response("FlowLogs", "FlowLogId", flow_log::describe(cx)?, &call),
             "DescribeNetworkInterfaces" => {
-                describe::answer("NetworkInterfaces", "NetworkInterfaceId", Vec::new(), &call)
+                describe::response("NetworkInterfaces", "NetworkInterfaceId", Vec::new(), &call)
             }
-            "DescribeAvailabilityZones" => describe::answer("AvailabilityZones", "ZoneName", zone::describe(cx), &call),
-            "DescribeRegions" => describe::answer("Regions", "RegionName", zone::regions(cx), &call),
+            "DescribeAvailabilityZones" => {
+                describe::response("AvailabilityZones", "ZoneName", zone::describe(cx), &call)
+            }
+            "DescribeRegions" => describe::response("Regions", "RegionName", zone::regions(cx), &call),
             "DescribeAccountAttributes" => Ok(json!({"AccountAttributes": [
                 {"AttributeName": "supported-platforms", "AttributeValues": [{"AttributeValue": "VPC"}]},
                 {"AttributeName": "default-vpc", "AttributeValues": [{"AttributeValue": "none"}]},

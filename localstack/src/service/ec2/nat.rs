@@ -1,17 +1,14 @@
-//! Elastic IP addresses and NAT gateways. Nothing is translated here: tasks reach out as the machine does.
+//! Elastic IP addresses and NAT gateways. They translate nothing: tasks use the machine's own network.
 
 use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::cidr::Cidr;
-use super::ids::{self, existing, in_use, invalid, required};
-use super::{gateway, route, subnet};
+use super::cidr;
+use super::error::{dependency_violation, required};
+use super::model::{self, ADDRESSES, GATEWAY_ATTACHMENTS, NAT_GATEWAYS, ROUTES, new_id};
 use crate::records::{Record, RecordType, Records, iso};
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const ADDRESSES: Records = Records("ec2.addresses");
-pub const GATEWAYS: Records = Records("ec2.nat-gateways");
 
 pub struct Eip;
 
@@ -36,7 +33,7 @@ impl RecordType for Eip {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        // TEST-NET-3 (RFC 5737): addresses that are nobody's.
+        // TEST-NET-3 (RFC 5737): addresses that are never assigned.
         let taken: Vec<String> = ADDRESSES.list(cx)?.into_iter().map(|address| address.id).collect();
         let free = (1..255)
             .map(|n| Ipv4Addr::new(203, 0, 113, n).to_string())
@@ -48,9 +45,7 @@ impl RecordType for Eip {
             )
         };
         let mut record = Record::new(free.ok_or_else(full)?, desired);
-        record
-            .computed
-            .insert("AllocationId".into(), ids::new("eipalloc").into());
+        record.computed.insert("AllocationId".into(), new_id("eipalloc").into());
         Ok(record)
     }
 
@@ -62,7 +57,7 @@ impl RecordType for Eip {
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let allocation = record.computed("AllocationId").unwrap_or_default();
-        match GATEWAYS.find(cx, |n| n.has("AllocationId", &allocation))? {
+        match NAT_GATEWAYS.find(cx, |n| n.has("AllocationId", &allocation))? {
             Some(nat) => {
                 let reason = format!("Address {} is in use by {}.", record.id, nat.id);
                 Err(AwsError::new("InvalidIPAddress.InUse", reason))
@@ -76,7 +71,7 @@ pub struct NatGateway;
 
 impl RecordType for NatGateway {
     const TYPE: &'static str = "AWS::EC2::NatGateway";
-    const RECORDS: Records = GATEWAYS;
+    const RECORDS: Records = NAT_GATEWAYS;
 
     fn schema() -> Schema {
         Schema {
@@ -99,28 +94,30 @@ impl RecordType for NatGateway {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let mut record = Record::new(ids::new("nat"), desired);
-        let subnet = subnet::named(cx, &required(&record, "SubnetId")?)?;
+        let mut record = Record::new(new_id("nat"), desired);
+        let subnet = model::subnet(cx, &required(&record, "SubnetId")?)?;
         let vpc = required(&subnet, "VpcId")?;
         if !record.has("ConnectivityType", "private") {
             let allocation = required(&record, "AllocationId")?;
-            let address = address(cx, &allocation)?;
-            if let Some(other) = GATEWAYS.find(cx, |n| n.has("AllocationId", &allocation))? {
+            let address = model::address(cx, &allocation)?;
+            if let Some(other) = NAT_GATEWAYS.find(cx, |n| n.has("AllocationId", &allocation))? {
                 let reason = format!(
                     "Elastic IP address [{allocation}] is already associated with {}",
                     other.id
                 );
                 return Err(AwsError::new("Resource.AlreadyAssociated", reason));
             }
-            if gateway::ATTACHMENTS.find(cx, |a| a.has("VpcId", &vpc))?.is_none() {
+            if GATEWAY_ATTACHMENTS.find(cx, |a| a.has("VpcId", &vpc))?.is_none() {
                 let reason = format!("Network {vpc} has no Internet gateway attached");
                 return Err(AwsError::new("Gateway.NotAttached", reason));
             }
             record.computed.insert("PublicIp".into(), address.id.into());
         }
-        let block: Cidr = required(&subnet, "CidrBlock")?.parse().map_err(invalid)?;
-        let place = 4 + GATEWAYS.list(cx)?.len() as u32 % 8;
-        let private = record.text("PrivateIpAddress").unwrap_or_else(|| block.address(place));
+        let block = model::block(&subnet)?;
+        let offset = 4 + NAT_GATEWAYS.list(cx)?.len() as u32 % 8;
+        let private = record
+            .text("PrivateIpAddress")
+            .unwrap_or_else(|| cidr::address_at(block, offset));
         record.computed.insert("PrivateIp".into(), private.into());
         record.computed.insert("VpcId".into(), vpc.into());
         Ok(record)
@@ -131,31 +128,14 @@ impl RecordType for NatGateway {
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        // AWS leaves such routes behind as black holes; a stack removes them first.
-        match route::ROUTES.find(cx, |r| r.has("NatGatewayId", &record.id))? {
-            Some(route) => Err(in_use(format!(
+        // AWS keeps such routes as black holes. A stack deletes them before the gateway.
+        match ROUTES.find(cx, |r| r.has("NatGatewayId", &record.id))? {
+            Some(route) => Err(dependency_violation(format!(
                 "The NAT gateway {} is the target of the route {}",
                 record.id, route.id
             ))),
             None => Ok(()),
         }
-    }
-}
-
-pub fn named(cx: &Context, id: &str) -> Result<Record, AwsError> {
-    let missing = || {
-        AwsError::new(
-            "InvalidNatGatewayID.NotFound",
-            format!("The natGateway ID '{id}' does not exist"),
-        )
-    };
-    GATEWAYS.get(cx, id)?.ok_or_else(missing)
-}
-
-fn address(cx: &Context, allocation: &str) -> Result<Record, AwsError> {
-    match ADDRESSES.find(cx, |a| a.computed("AllocationId").as_deref() == Some(allocation))? {
-        Some(found) => Ok(found),
-        None => existing(cx, ADDRESSES, "allocation", "InvalidAllocationID", allocation),
     }
 }
 
@@ -181,5 +161,5 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             }],
         })
     };
-    Ok(GATEWAYS.list(cx)?.iter().map(shown).collect())
+    Ok(NAT_GATEWAYS.list(cx)?.iter().map(shown).collect())
 }

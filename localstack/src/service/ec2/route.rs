@@ -1,25 +1,21 @@
-//! Route tables, routes, and what subnets they serve.
+//! Route tables, their routes and their associations with subnets.
 
 use serde_json::{Value, json};
 
-use super::cidr::Cidr;
-use super::ids::{self, existing, in_use, invalid, required};
-use super::{gateway, subnet, vpc};
+use super::cidr;
+use super::error::{dependency_violation, invalid_parameter, required};
+use super::model::{self, GATEWAY_ATTACHMENTS, ROUTE_TABLE_ASSOCIATIONS, ROUTE_TABLES, ROUTES, new_id};
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
-pub const TABLES: Records = Records("ec2.route-tables");
-pub const ROUTES: Records = Records("ec2.routes");
-pub const ASSOCIATIONS: Records = Records("ec2.route-table-associations");
-
-/// The properties that name a route's target here.
-pub const TARGETS: [&str; 2] = ["GatewayId", "NatGatewayId"];
+/// The properties of a route's target that this endpoint supports.
+const TARGETS: [&str; 2] = ["GatewayId", "NatGatewayId"];
 
 pub struct RouteTable;
 
 impl RecordType for RouteTable {
     const TYPE: &'static str = "AWS::EC2::RouteTable";
-    const RECORDS: Records = TABLES;
+    const RECORDS: Records = ROUTE_TABLES;
 
     fn schema() -> Schema {
         Schema {
@@ -32,11 +28,11 @@ impl RecordType for RouteTable {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let mut record = Record::new(ids::new("rtb"), desired);
-        let vpc = vpc::named(cx, &required(&record, "VpcId")?)?;
+        let mut record = Record::new(new_id("rtb"), desired);
+        let vpc = model::vpc(cx, &required(&record, "VpcId")?)?;
         record
             .computed
-            .insert("Local".into(), vpc::block(&vpc)?.to_string().into());
+            .insert("Local".into(), model::block(&vpc)?.to_string().into());
         Ok(record)
     }
 
@@ -45,8 +41,11 @@ impl RecordType for RouteTable {
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        if ASSOCIATIONS.find(cx, |a| a.has("RouteTableId", &record.id))?.is_some() {
-            return Err(in_use(format!(
+        if ROUTE_TABLE_ASSOCIATIONS
+            .find(cx, |a| a.has("RouteTableId", &record.id))?
+            .is_some()
+        {
+            return Err(dependency_violation(format!(
                 "The routeTable '{}' has dependencies and cannot be deleted.",
                 record.id
             )));
@@ -101,9 +100,9 @@ impl RecordType for Route {
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
-        let table = table(cx, &required(&record, "RouteTableId")?)?;
-        let destination: Cidr = required(&record, "DestinationCidrBlock")?.parse().map_err(invalid)?;
-        gateway::check_target(cx, &record, &required(&table, "VpcId")?)?;
+        let table = model::route_table(cx, &required(&record, "RouteTableId")?)?;
+        let destination = cidr::parse(&required(&record, "DestinationCidrBlock")?).map_err(invalid_parameter)?;
+        check_target(cx, &record, &required(&table, "VpcId")?)?;
         record.id = format!("{}|{destination}", table.id);
         if ROUTES.get(cx, &record.id)?.is_some() {
             let reason = format!("The route identified by {destination} already exists.");
@@ -117,8 +116,8 @@ impl RecordType for Route {
     }
 
     fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
-        let table = table(cx, &required(record, "RouteTableId")?)?;
-        gateway::check_target(cx, record, &required(&table, "VpcId")?)
+        let table = model::route_table(cx, &required(record, "RouteTableId")?)?;
+        check_target(cx, record, &required(&table, "VpcId")?)
     }
 }
 
@@ -126,7 +125,7 @@ pub struct Association;
 
 impl RecordType for Association {
     const TYPE: &'static str = "AWS::EC2::SubnetRouteTableAssociation";
-    const RECORDS: Records = ASSOCIATIONS;
+    const RECORDS: Records = ROUTE_TABLE_ASSOCIATIONS;
 
     fn schema() -> Schema {
         Schema {
@@ -139,23 +138,24 @@ impl RecordType for Association {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let record = Record::new(ids::new("rtbassoc"), desired);
-        let table = table(cx, &required(&record, "RouteTableId")?)?;
-        let subnet = subnet::named(cx, &required(&record, "SubnetId")?)?;
+        let record = Record::new(new_id("rtbassoc"), desired);
+        let table = model::route_table(cx, &required(&record, "RouteTableId")?)?;
+        let subnet = model::subnet(cx, &required(&record, "SubnetId")?)?;
         if table.text("VpcId") != subnet.text("VpcId") {
             let reason = format!(
                 "Route table {} and subnet {} belong to different networks",
                 table.id, subnet.id
             );
-            return Err(invalid(reason));
+            return Err(invalid_parameter(reason));
         }
-        // A template that moves a subnet makes the new association before it removes the old one; EC2 lets the newest win.
-        for old in ASSOCIATIONS
+        // A stack that moves a subnet to another table creates the new association before it deletes the old one. In EC2
+        // the newest association is in effect.
+        for old in ROUTE_TABLE_ASSOCIATIONS
             .list(cx)?
             .iter()
             .filter(|old| old.has("SubnetId", &subnet.id))
         {
-            ASSOCIATIONS.delete(cx, &old.id)?;
+            ROUTE_TABLE_ASSOCIATIONS.delete(cx, &old.id)?;
         }
         Ok(record)
     }
@@ -165,21 +165,42 @@ impl RecordType for Association {
     }
 }
 
-pub fn table(cx: &Context, id: &str) -> Result<Record, AwsError> {
-    existing(cx, TABLES, "routeTable", "InvalidRouteTableID", id)
+/// Checks that a route has one supported target, and that the target exists.
+fn check_target(cx: &Context, route: &Record, vpc: &str) -> Result<(), AwsError> {
+    if let Some(gateway) = route.text("GatewayId") {
+        return check_attached(cx, &gateway, vpc);
+    }
+    if let Some(nat) = route.text("NatGatewayId") {
+        return model::nat_gateway(cx, &nat).map(drop);
+    }
+    Err(invalid_parameter(format!(
+        "A route must have one target. The embedded endpoint supports {}.",
+        TARGETS.join(" and ")
+    )))
 }
 
-/// Makes the main route table of a new VPC; gives its id.
-pub fn main_of(cx: &Context, vpc: &str, block: &str) -> Result<String, AwsError> {
-    let mut table = Record::from_properties(ids::new("rtb"), json!({"VpcId": vpc}));
+fn check_attached(cx: &Context, gateway: &str, vpc: &str) -> Result<(), AwsError> {
+    model::internet_gateway(cx, gateway)?;
+    match GATEWAY_ATTACHMENTS.find(cx, |a| a.has("InternetGatewayId", gateway) && a.has("VpcId", vpc))? {
+        Some(_) => Ok(()),
+        None => Err(invalid_parameter(format!(
+            "route table of network {vpc} and network gateway {gateway} belong to different networks: the gateway is \
+             not attached to the VPC (yet). Add a DependsOn on its AWS::EC2::VPCGatewayAttachment to the route."
+        ))),
+    }
+}
+
+/// Creates the main route table of a new VPC and returns its ID.
+pub fn create_main(cx: &Context, vpc: &str, block: &str) -> Result<String, AwsError> {
+    let mut table = Record::from_properties(new_id("rtb"), json!({"VpcId": vpc}));
     table.computed.insert("Local".into(), block.into());
-    table.computed.insert("Main".into(), ids::new("rtbassoc").into());
-    TABLES.put(cx, &table)?;
+    table.computed.insert("Main".into(), new_id("rtbassoc").into());
+    ROUTE_TABLES.put(cx, &table)?;
     Ok(table.id)
 }
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
-    let (routes, associations) = (ROUTES.list(cx)?, ASSOCIATIONS.list(cx)?);
+    let (routes, associations) = (ROUTES.list(cx)?, ROUTE_TABLE_ASSOCIATIONS.list(cx)?);
     let shown = |table: &Record| {
         let mut all = vec![json!({
             "DestinationCidrBlock": table.computed("Local"), "GatewayId": "local", "State": "active",
@@ -215,5 +236,5 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             "Associations": of, "PropagatingVgws": [], "Tags": table.tag_list(),
         })
     };
-    Ok(TABLES.list(cx)?.iter().map(shown).collect())
+    Ok(ROUTE_TABLES.list(cx)?.iter().map(shown).collect())
 }

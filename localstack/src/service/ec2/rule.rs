@@ -1,17 +1,15 @@
-//! Security-group rules: inline ones of a group, and those that are resources of their own.
+//! Security-group rules: inline rules of a group, and rules that are resources.
 
 use serde_json::{Value, json};
 
-use super::cidr::Cidr;
+use super::cidr;
 use super::describe::with;
-use super::ids::{self, invalid, required};
-use super::security_group;
+use super::error::{invalid_parameter, required};
+use super::model::{self, SECURITY_GROUP_RULES, new_id};
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
-pub const RULES: Records = Records("ec2.security-group-rules");
-
-/// What names the other side of a rule.
+/// The properties that name the other side of a rule.
 const PEERS: [&str; 6] = [
     "SourceSecurityGroupId",
     "DestinationSecurityGroupId",
@@ -21,49 +19,71 @@ const PEERS: [&str; 6] = [
     "DestinationPrefixListId",
 ];
 
-pub struct Ingress;
+/// The properties of `AWS::EC2::SecurityGroupIngress`; all except the last one replace the rule when they change.
+const INGRESS_PROPERTIES: &[&str] = &[
+    "GroupId",
+    "GroupName",
+    "IpProtocol",
+    "FromPort",
+    "ToPort",
+    "CidrIp",
+    "CidrIpv6",
+    "SourcePrefixListId",
+    "SourceSecurityGroupId",
+    "SourceSecurityGroupName",
+    "SourceSecurityGroupOwnerId",
+    "Description",
+];
 
-impl RecordType for Ingress {
-    const TYPE: &'static str = "AWS::EC2::SecurityGroupIngress";
-    const RECORDS: Records = RULES;
+/// The properties of `AWS::EC2::SecurityGroupEgress`, in the same order.
+const EGRESS_PROPERTIES: &[&str] = &[
+    "GroupId",
+    "IpProtocol",
+    "FromPort",
+    "ToPort",
+    "CidrIp",
+    "CidrIpv6",
+    "DestinationPrefixListId",
+    "DestinationSecurityGroupId",
+    "Description",
+];
+
+/// A rule that is a resource in a template.
+pub struct RuleResource<const EGRESS: bool>;
+
+pub type Ingress = RuleResource<false>;
+pub type Egress = RuleResource<true>;
+
+impl<const EGRESS: bool> RecordType for RuleResource<EGRESS> {
+    const TYPE: &'static str = if EGRESS {
+        "AWS::EC2::SecurityGroupEgress"
+    } else {
+        "AWS::EC2::SecurityGroupIngress"
+    };
+    const RECORDS: Records = SECURITY_GROUP_RULES;
 
     fn schema() -> Schema {
+        let (properties, required): (_, &[_]) = if EGRESS {
+            (EGRESS_PROPERTIES, &["GroupId", "IpProtocol"])
+        } else {
+            (INGRESS_PROPERTIES, &["IpProtocol"])
+        };
         Schema {
-            properties: &[
-                "GroupId",
-                "GroupName",
-                "IpProtocol",
-                "FromPort",
-                "ToPort",
-                "CidrIp",
-                "CidrIpv6",
-                "Description",
-                "SourcePrefixListId",
-                "SourceSecurityGroupId",
-                "SourceSecurityGroupName",
-                "SourceSecurityGroupOwnerId",
-            ],
-            required: &["IpProtocol"],
-            create_only: &[
-                "GroupId",
-                "GroupName",
-                "IpProtocol",
-                "FromPort",
-                "ToPort",
-                "CidrIp",
-                "CidrIpv6",
-                "SourcePrefixListId",
-                "SourceSecurityGroupId",
-                "SourceSecurityGroupName",
-                "SourceSecurityGroupOwnerId",
-            ],
+            properties,
+            required,
+            create_only: properties.split_last().map_or(&[], |(_, rest)| rest),
             attributes: &["Id"],
             ..Schema::default()
         }
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        standalone(cx, desired, false)
+        let mut rule = Record::new(new_id("sgr"), desired);
+        // The stack's tags are not set on rules.
+        rule.inherited = Vec::new();
+        rule.tags.clear();
+        check(cx, &mut rule, EGRESS)?;
+        Ok(rule)
     }
 
     fn resource(_cx: &Context, record: &Record) -> Resource {
@@ -71,67 +91,33 @@ impl RecordType for Ingress {
     }
 }
 
-pub struct Egress;
-
-impl RecordType for Egress {
-    const TYPE: &'static str = "AWS::EC2::SecurityGroupEgress";
-    const RECORDS: Records = RULES;
-
-    fn schema() -> Schema {
-        Schema {
-            properties: &[
-                "GroupId",
-                "IpProtocol",
-                "FromPort",
-                "ToPort",
-                "CidrIp",
-                "CidrIpv6",
-                "Description",
-                "DestinationPrefixListId",
-                "DestinationSecurityGroupId",
-            ],
-            required: &["GroupId", "IpProtocol"],
-            create_only: &[
-                "GroupId",
-                "IpProtocol",
-                "FromPort",
-                "ToPort",
-                "CidrIp",
-                "CidrIpv6",
-                "DestinationPrefixListId",
-                "DestinationSecurityGroupId",
-            ],
-            attributes: &["Id"],
-            ..Schema::default()
-        }
-    }
-
-    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        standalone(cx, desired, true)
-    }
-
-    fn resource(_cx: &Context, record: &Record) -> Resource {
-        Resource::new(&record.id).with("Id", record.id.clone())
-    }
-}
-
-/// The rules of a group, both ways.
-pub fn of(cx: &Context, group: &str) -> Result<Vec<Record>, AwsError> {
-    Ok(RULES
+/// Returns the ingress and egress rules of a group.
+pub fn of_group(cx: &Context, group: &str) -> Result<Vec<Record>, AwsError> {
+    Ok(SECURITY_GROUP_RULES
         .list(cx)?
         .into_iter()
         .filter(|rule| rule.has("GroupId", group))
         .collect())
 }
 
-/// Puts the group's inline rules in the place of those it had.
-pub fn inline(cx: &Context, group: &Record) -> Result<(), AwsError> {
-    let old: Vec<Record> = of(cx, &group.id)?
-        .into_iter()
-        .filter(|rule| rule.computed("Inline").is_some())
-        .collect();
+/// Deletes the rules of a group.
+pub fn delete_all(cx: &Context, group: &str) -> Result<(), AwsError> {
+    for rule in of_group(cx, group)? {
+        SECURITY_GROUP_RULES.delete(cx, &rule.id)?;
+    }
+    Ok(())
+}
+
+/// Replaces the inline rules of a group by those of its properties. When one is rejected, the old rules stay.
+pub fn replace_inline(cx: &Context, group: &Record) -> Result<(), AwsError> {
+    let inline = || -> Result<Vec<Record>, AwsError> {
+        let mut rules = of_group(cx, &group.id)?;
+        rules.retain(|rule| rule.computed("Inline").is_some());
+        Ok(rules)
+    };
+    let old = inline()?;
     for rule in &old {
-        RULES.delete(cx, &rule.id)?;
+        SECURITY_GROUP_RULES.delete(cx, &rule.id)?;
     }
     let put_all = || {
         for (property, egress) in [("SecurityGroupIngress", false), ("SecurityGroupEgress", true)] {
@@ -145,52 +131,49 @@ pub fn inline(cx: &Context, group: &Record) -> Result<(), AwsError> {
                 rule["GroupId"] = group.id.clone().into();
                 put(cx, rule, egress, "inline")?;
             }
-            // Without egress rules of its own in the template, a group keeps the one that lets everything out.
+            // Without egress rules in the template, a group has the default rule that allows all outbound traffic.
             if egress && listed.is_empty() {
-                put(
-                    cx,
-                    json!({"GroupId": group.id, "IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}),
-                    true,
-                    "inline",
-                )?;
+                put_allow_all_egress(cx, &group.id, "inline")?;
             }
         }
         Ok(())
     };
     put_all().inspect_err(|_| {
-        for rule in of(cx, &group.id)
-            .unwrap_or_default()
-            .iter()
-            .filter(|rule| rule.computed("Inline").is_some())
-        {
-            RULES.delete(cx, &rule.id).ok();
+        for rule in inline().unwrap_or_default() {
+            SECURITY_GROUP_RULES.delete(cx, &rule.id).ok();
         }
         for rule in &old {
-            RULES.put(cx, rule).ok();
+            SECURITY_GROUP_RULES.put(cx, rule).ok();
         }
     })
 }
 
-/// Checks and stores one rule that came with a group.
+/// Stores the rule that allows all outbound traffic of a group.
+pub fn put_allow_all_egress(cx: &Context, group: &str, origin: &str) -> Result<(), AwsError> {
+    let rule = json!({"GroupId": group, "IpProtocol": "-1", "CidrIp": "0.0.0.0/0"});
+    put(cx, rule, true, origin)
+}
+
+/// Checks and stores one rule that belongs to a group's own resource.
 pub fn put(cx: &Context, properties: Value, egress: bool, origin: &str) -> Result<(), AwsError> {
-    let mut rule = Record::from_properties(ids::new("sgr"), properties);
+    let mut rule = Record::from_properties(new_id("sgr"), properties);
     rule.computed.insert("Inline".into(), origin.into());
     check(cx, &mut rule, egress)?;
-    RULES.put(cx, &rule)
+    SECURITY_GROUP_RULES.put(cx, &rule)
 }
 
 pub fn is_egress(rule: &Record) -> bool {
     rule.computed.get("Egress") == Some(&Value::Bool(true))
 }
 
-/// The group on the other side, when the rule names one.
+/// Returns the security group on the other side, if the rule names one.
 pub fn peer_group(rule: &Record) -> Option<String> {
     rule.text("SourceSecurityGroupId")
         .or(rule.text("DestinationSecurityGroupId"))
 }
 
-/// Whether the rule is about TCP on this port.
-pub fn covers(rule: &Record, port: u16) -> bool {
+/// Returns true if the rule applies to TCP on this port.
+pub fn covers_tcp(rule: &Record, port: u16) -> bool {
     match rule.text("IpProtocol").as_deref() {
         Some("-1" | "all") => true,
         Some("tcp" | "6") => {
@@ -201,19 +184,11 @@ pub fn covers(rule: &Record, port: u16) -> bool {
     }
 }
 
-fn standalone(cx: &Context, desired: &Desired, egress: bool) -> Result<Record, AwsError> {
-    let mut rule = Record::new(ids::new("sgr"), desired);
-    rule.inherited = Vec::new();
-    rule.tags.clear();
-    check(cx, &mut rule, egress)?;
-    Ok(rule)
-}
-
 fn check(cx: &Context, rule: &mut Record, egress: bool) -> Result<(), AwsError> {
     rule.computed.insert("Egress".into(), egress.into());
-    let group = security_group::named(cx, &required(rule, "GroupId")?)?;
+    let group = model::security_group(cx, &required(rule, "GroupId")?)?;
     if let Some(peer) = peer_group(rule)
-        && security_group::named(cx, &peer)?.text("VpcId") != group.text("VpcId")
+        && model::security_group(cx, &peer)?.text("VpcId") != group.text("VpcId")
     {
         let reason = format!(
             "You have specified two resources that belong to different networks: {} and {peer}",
@@ -222,14 +197,12 @@ fn check(cx: &Context, rule: &mut Record, egress: bool) -> Result<(), AwsError> 
         return Err(AwsError::new("InvalidGroup.NotFound", reason));
     }
     if let Some(block) = rule.text("CidrIp") {
-        block
-            .parse::<Cidr>()
-            .map_err(|_| invalid(format!("CIDR block {block} is malformed")))?;
+        cidr::parse(&block).map_err(|_| invalid_parameter(format!("CIDR block {block} is malformed")))?;
     }
     let peers: Vec<&str> = PEERS.into_iter().filter(|peer| rule.text(peer).is_some()).collect();
     if peers.len() != 1 {
-        return Err(invalid(format!(
-            "A rule of {} needs exactly one peer; it has {}.",
+        return Err(invalid_parameter(format!(
+            "A rule of {} must name exactly one peer, not {}.",
             group.id,
             peers.len()
         )));
@@ -239,28 +212,28 @@ fn check(cx: &Context, rule: &mut Record, egress: bool) -> Result<(), AwsError> 
         let port = |property: &str| {
             required(rule, property)?
                 .parse::<i64>()
-                .map_err(|_| invalid(format!("{property} must be a number")))
+                .map_err(|_| invalid_parameter(format!("{property} must be a number")))
         };
         let (from, to) = (port("FromPort")?, port("ToPort")?);
         if !(0..=65_535).contains(&from) || to > 65_535 || from > to {
-            return Err(invalid(format!("Invalid TCP/UDP port range ({from}:{to})")));
+            return Err(invalid_parameter(format!("Invalid TCP/UDP port range ({from}:{to})")));
         }
     }
-    for other in of(cx, &group.id)?.iter().filter(|other| other.id != rule.id) {
-        // A group's rule that lets everything out is a default and may be said again.
+    for other in of_group(cx, &group.id)?.iter().filter(|other| other.id != rule.id) {
+        // A default rule that allows everything may be declared again.
         if is_egress(other) == egress
-            && words(other) == words(rule)
+            && rule_text(other) == rule_text(rule)
             && other.computed("Inline").as_deref() != Some("default")
         {
-            let reason = format!("the specified rule \"{}, ALLOW\" already exists", words(rule));
+            let reason = format!("the specified rule \"{}, ALLOW\" already exists", rule_text(rule));
             return Err(AwsError::new("InvalidPermission.Duplicate", reason));
         }
     }
     Ok(())
 }
 
-/// The rule as EC2's errors write it; two rules are the same when their words are.
-fn words(rule: &Record) -> String {
+/// Returns the rule as EC2's errors write it. Two rules are equal if these texts are.
+fn rule_text(rule: &Record) -> String {
     let peer = PEERS.into_iter().find_map(|peer| rule.text(peer)).unwrap_or_default();
     let protocol = match rule.text("IpProtocol").unwrap_or_default().as_str() {
         "-1" | "all" => return format!("peer: {peer}, ALL"),
@@ -276,7 +249,7 @@ fn words(rule: &Record) -> String {
     )
 }
 
-/// The rule as `DescribeSecurityGroups` shows it.
+/// Returns the rule as `DescribeSecurityGroups` shows it.
 pub fn permission(cx: &Context, rule: &Record) -> Value {
     let described = |item: Value| with(item, "Description", rule.text("Description"));
     let list = |property: &str, member: &str| -> Vec<Value> {
@@ -294,12 +267,12 @@ pub fn permission(cx: &Context, rule: &Record) -> Value {
         .map(|group| described(json!({"GroupId": group, "UserId": cx.account()})))
         .into_iter()
         .collect();
-    let answer = json!({
+    let permission = json!({
         "IpProtocol": rule.text("IpProtocol"), "IpRanges": list("CidrIp", "CidrIp"),
         "Ipv6Ranges": list("CidrIpv6", "CidrIpv6"), "PrefixListIds": prefixes, "UserIdGroupPairs": groups,
     });
     let port = |property: &str| rule.text(property).and_then(|p| p.parse::<i64>().ok());
-    with(with(answer, "FromPort", port("FromPort")), "ToPort", port("ToPort"))
+    with(with(permission, "FromPort", port("FromPort")), "ToPort", port("ToPort"))
 }
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
@@ -319,5 +292,5 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             peer_group(rule).map(|id| json!({"GroupId": id, "UserId": cx.account()})),
         )
     };
-    Ok(RULES.list(cx)?.iter().map(shown).collect())
+    Ok(SECURITY_GROUP_RULES.list(cx)?.iter().map(shown).collect())
 }

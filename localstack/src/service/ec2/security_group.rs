@@ -2,19 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::ids::{self, in_use, required};
-use super::rule::{self, RULES};
-use super::vpc;
+use super::error::{dependency_violation, invalid_parameter, required};
+use super::model::{self, SECURITY_GROUP_RULES, SECURITY_GROUPS, new_id};
+use super::rule;
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const GROUPS: Records = Records("ec2.security-groups");
 
 pub struct SecurityGroup;
 
 impl RecordType for SecurityGroup {
     const TYPE: &'static str = "AWS::EC2::SecurityGroup";
-    const RECORDS: Records = GROUPS;
+    const RECORDS: Records = SECURITY_GROUPS;
 
     fn schema() -> Schema {
         Schema {
@@ -34,19 +32,19 @@ impl RecordType for SecurityGroup {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let mut record = Record::new(ids::new("sg"), desired);
+        let mut record = Record::new(new_id("sg"), desired);
         let no_vpc = || {
             AwsError::new(
                 "VPCIdNotSpecified",
                 "No default VPC for this user: the group needs a VpcId.",
             )
         };
-        let vpc = vpc::named(cx, &record.text("VpcId").ok_or_else(no_vpc)?)?;
+        let vpc = model::vpc(cx, &record.text("VpcId").ok_or_else(no_vpc)?)?;
         let name = record.text("GroupName").unwrap_or_else(|| desired.generated_name(255));
         if name.starts_with("sg-") {
-            return Err(ids::invalid("Group names may not be in the format sg-*"));
+            return Err(invalid_parameter("Group names may not be in the format sg-*"));
         }
-        if GROUPS
+        if SECURITY_GROUPS
             .find(cx, |g| {
                 g.has("VpcId", &vpc.id) && g.computed("Name").as_deref() == Some(&name)
             })?
@@ -56,11 +54,11 @@ impl RecordType for SecurityGroup {
             return Err(AwsError::new("InvalidGroup.Duplicate", reason));
         }
         record.computed.insert("Name".into(), name.into());
-        // Rules refer to their group, so it has to be there before them; a refused rule takes it along.
-        GROUPS.put(cx, &record)?;
-        if let Err(refused) = rule::inline(cx, &record) {
-            forget(cx, &record.id)?;
-            return Err(refused);
+        // Rules refer to their group, so the group is stored before them, and deleted again when a rule is rejected.
+        SECURITY_GROUPS.put(cx, &record)?;
+        if let Err(error) = rule::replace_inline(cx, &record) {
+            delete(cx, &record.id)?;
+            return Err(error);
         }
         Ok(record)
     }
@@ -73,39 +71,26 @@ impl RecordType for SecurityGroup {
     }
 
     fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
-        rule::inline(cx, record)
+        rule::replace_inline(cx, record)
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let names = |r: &Record| rule::peer_group(r).as_deref() == Some(&record.id) && !r.has("GroupId", &record.id);
-        if let Some(user) = RULES.find(cx, names)? {
+        if let Some(user) = SECURITY_GROUP_RULES.find(cx, names)? {
             let group = required(&user, "GroupId")?;
             let reason = format!(
                 "resource {} has a dependent object: a rule of {group} names it",
                 record.id
             );
-            return Err(in_use(reason));
+            return Err(dependency_violation(reason));
         }
-        for own in rule::of(cx, &record.id)? {
-            RULES.delete(cx, &own.id)?;
-        }
-        Ok(())
+        rule::delete_all(cx, &record.id)
     }
 }
 
-pub fn named(cx: &Context, id: &str) -> Result<Record, AwsError> {
-    let missing = || {
-        AwsError::new(
-            "InvalidGroup.NotFound",
-            format!("The security group '{id}' does not exist"),
-        )
-    };
-    GROUPS.get(cx, id)?.ok_or_else(missing)
-}
-
-/// A group as people know it: its name and its id.
-pub fn called(cx: &Context, id: &str) -> String {
-    match GROUPS
+/// Returns a group's name and ID for messages, or the ID alone when there is no such group.
+pub fn display_name(cx: &Context, id: &str) -> String {
+    match SECURITY_GROUPS
         .get(cx, id)
         .ok()
         .flatten()
@@ -116,37 +101,30 @@ pub fn called(cx: &Context, id: &str) -> String {
     }
 }
 
-/// Makes a new VPC's default group, with the rules that AWS gives it.
-pub fn default_of(cx: &Context, vpc: &str) -> Result<String, AwsError> {
+/// Creates a new VPC's default group with AWS's default rules, and returns its ID.
+pub fn create_default(cx: &Context, vpc: &str) -> Result<String, AwsError> {
     let properties = json!({"VpcId": vpc, "GroupDescription": "default VPC security group"});
-    let mut group = Record::from_properties(ids::new("sg"), properties);
+    let mut group = Record::from_properties(new_id("sg"), properties);
     group.computed.insert("Name".into(), "default".into());
-    GROUPS.put(cx, &group)?;
+    SECURITY_GROUPS.put(cx, &group)?;
     rule::put(
         cx,
         json!({"GroupId": group.id, "IpProtocol": "-1", "SourceSecurityGroupId": group.id}),
         false,
         "default",
     )?;
-    rule::put(
-        cx,
-        json!({"GroupId": group.id, "IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}),
-        true,
-        "default",
-    )?;
+    rule::put_allow_all_egress(cx, &group.id, "default")?;
     Ok(group.id)
 }
 
-/// Removes a group and its rules, without asking who uses it.
-pub fn forget(cx: &Context, id: &str) -> Result<(), AwsError> {
-    for own in rule::of(cx, id)? {
-        RULES.delete(cx, &own.id)?;
-    }
-    GROUPS.delete(cx, id).map(drop)
+/// Deletes a group and its rules, even when other resources use it.
+pub fn delete(cx: &Context, id: &str) -> Result<(), AwsError> {
+    rule::delete_all(cx, id)?;
+    SECURITY_GROUPS.delete(cx, id).map(drop)
 }
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
-    let rules = RULES.list(cx)?;
+    let rules = SECURITY_GROUP_RULES.list(cx)?;
     let shown = |group: &Record| {
         let of = |egress: bool| -> Vec<Value> {
             let own = rules
@@ -161,5 +139,5 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             "IpPermissions": of(false), "IpPermissionsEgress": of(true), "Tags": group.tag_list(),
         })
     };
-    Ok(GROUPS.list(cx)?.iter().map(shown).collect())
+    Ok(SECURITY_GROUPS.list(cx)?.iter().map(shown).collect())
 }

@@ -2,14 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::cidr::Cidr;
 use super::describe::flag;
-use super::ids::{self, existing, in_use, invalid, required};
-use super::{endpoint, nat, route, vpc, zone};
+use super::error::{dependency_violation, invalid_parameter, required};
+use super::model::{self, NAT_GATEWAYS, ROUTE_TABLE_ASSOCIATIONS, SUBNETS, VPC_ENDPOINTS, new_id};
+use super::{cidr, zone};
 use crate::records::{Record, RecordType, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const SUBNETS: Records = Records("ec2.subnets");
 
 pub struct Subnet;
 
@@ -44,20 +42,17 @@ impl RecordType for Subnet {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let mut record = Record::new(ids::new("subnet"), desired);
-        let vpc = vpc::named(cx, &required(&record, "VpcId")?)?;
-        let block: Cidr = required(&record, "CidrBlock")?.parse().map_err(invalid)?;
-        if !vpc::block(&vpc)?.contains(block) || !(16..=28).contains(&block.prefix) {
+        let mut record = Record::new(new_id("subnet"), desired);
+        let vpc = model::vpc(cx, &required(&record, "VpcId")?)?;
+        let block = model::block(&record)?;
+        if !model::block(&vpc)?.contains(&block) || !(16..=28).contains(&block.prefix_len()) {
             return Err(AwsError::new(
                 "InvalidSubnet.Range",
                 format!("The CIDR '{block}' is invalid."),
             ));
         }
         for other in SUBNETS.list(cx)?.iter().filter(|other| other.has("VpcId", &vpc.id)) {
-            if required(other, "CidrBlock")?
-                .parse::<Cidr>()
-                .is_ok_and(|other| other.overlaps(block))
-            {
+            if model::block(other).is_ok_and(|other| cidr::overlap(other, block)) {
                 let reason = format!("The CIDR '{block}' conflicts with another subnet");
                 return Err(AwsError::new("InvalidSubnet.Conflict", reason));
             }
@@ -65,7 +60,7 @@ impl RecordType for Subnet {
         let zones = zone::names(cx);
         let zone = record.text("AvailabilityZone").unwrap_or_else(|| zones[0].clone());
         if !zones.contains(&zone) {
-            return Err(invalid(format!(
+            return Err(invalid_parameter(format!(
                 "Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in \
                  the following availability zones: {}.",
                 zones.join(", ")
@@ -74,7 +69,7 @@ impl RecordType for Subnet {
         record.properties.insert("AvailabilityZone".into(), zone.into());
         record
             .computed
-            .insert("NetworkAclAssociationId".into(), ids::new("aclassoc").into());
+            .insert("NetworkAclAssociationId".into(), new_id("aclassoc").into());
         Ok(record)
     }
 
@@ -105,28 +100,24 @@ impl RecordType for Subnet {
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let listed = |r: &Record| texts(r.properties.get("SubnetIds")).contains(&record.id);
-        let user = nat::GATEWAYS.find(cx, |r| r.has("SubnetId", &record.id))?;
-        let user = user.or(endpoint::ENDPOINTS.find(cx, listed)?);
+        let user = NAT_GATEWAYS.find(cx, |r| r.has("SubnetId", &record.id))?;
+        let user = user.or(VPC_ENDPOINTS.find(cx, listed)?);
         if let Some(user) = user {
             let reason = format!(
                 "The subnet '{}' has dependencies and cannot be deleted: {}",
                 record.id, user.id
             );
-            return Err(in_use(reason));
+            return Err(dependency_violation(reason));
         }
-        for association in route::ASSOCIATIONS
+        for association in ROUTE_TABLE_ASSOCIATIONS
             .list(cx)?
             .iter()
             .filter(|a| a.has("SubnetId", &record.id))
         {
-            route::ASSOCIATIONS.delete(cx, &association.id)?;
+            ROUTE_TABLE_ASSOCIATIONS.delete(cx, &association.id)?;
         }
         Ok(())
     }
-}
-
-pub fn named(cx: &Context, id: &str) -> Result<Record, AwsError> {
-    existing(cx, SUBNETS, "subnet", "InvalidSubnetID", id)
 }
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
@@ -136,7 +127,7 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
         json!({
             "SubnetId": subnet.id, "SubnetArn": cx.arn("ec2", &format!("subnet/{}", subnet.id)),
             "VpcId": subnet.text("VpcId"), "CidrBlock": block, "State": "available", "OwnerId": cx.account(),
-            "AvailableIpAddressCount": block.parse::<Cidr>().map_or(0, Cidr::usable),
+            "AvailableIpAddressCount": cidr::parse(&block).map_or(0, cidr::usable_addresses),
             "AvailabilityZoneId": zone::id(cx, &zone), "AvailabilityZone": zone, "DefaultForAz": false,
             "MapPublicIpOnLaunch": flag(subnet, "MapPublicIpOnLaunch", false),
             "AssignIpv6AddressOnCreation": false, "Tags": subnet.tag_list(),
@@ -148,41 +139,38 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::testing::{context_with, create};
+    use crate::service::testing::{context_with, create, error_code};
 
     #[tokio::test]
-    async fn a_subnet_lies_in_its_vpc_beside_the_others_and_holds_it() {
+    async fn a_subnet_is_inside_its_vpc_overlaps_no_other_and_keeps_the_vpc_from_deletion() {
         let (cx, _folder) = context_with(vec![crate::service::ec2::service()]);
         let subnet = |vpc: &str, block: &str| json!({"VpcId": vpc, "CidrBlock": block});
         let kind = "AWS::EC2::Subnet";
-        let nowhere = create(&cx, kind, "S", subnet("vpc-0123456789abcdef0", "10.0.0.0/24"))
+        let no_vpc = create(&cx, kind, "S", subnet("vpc-0123456789abcdef0", "10.0.0.0/24"))
             .await
             .unwrap_err();
-        assert_eq!(
-            nowhere.0,
-            "The vpc ID 'vpc-0123456789abcdef0' does not exist (InvalidVpcID.NotFound)"
-        );
+        insta::assert_snapshot!(no_vpc, @"The vpc ID 'vpc-0123456789abcdef0' does not exist (InvalidVpcID.NotFound)");
 
         let vpc = create(&cx, "AWS::EC2::VPC", "V", json!({"CidrBlock": "10.0.0.0/16"}))
             .await
             .unwrap()
             .physical_id;
-        let made = create(&cx, kind, "S", subnet(&vpc, "10.0.1.0/24"))
+        let created = create(&cx, kind, "S", subnet(&vpc, "10.0.1.0/24"))
             .await
             .unwrap()
             .physical_id;
         let overlapping = create(&cx, kind, "T", subnet(&vpc, "10.0.0.0/20")).await.unwrap_err();
-        assert!(overlapping.0.contains("conflicts with another subnet"), "{overlapping}");
+        assert_eq!(error_code(&overlapping), Some("InvalidSubnet.Conflict"));
         let outside = create(&cx, kind, "T", subnet(&vpc, "10.1.0.0/24")).await.unwrap_err();
-        assert!(outside.0.contains("InvalidSubnet.Range"), "{outside}");
+        assert_eq!(error_code(&outside), Some("InvalidSubnet.Range"));
 
         let by_tag = json!({"Filters": [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "tag:team", "Values": ["bl*"]}]});
         let found = cx.call("ec2", "DescribeSubnets", by_tag).await.unwrap();
-        assert_eq!(found["Subnets"][0]["SubnetId"], made);
+        assert_eq!(found["Subnets"][0]["SubnetId"], created);
         let types = |name: &str| cx.resource_type(name).unwrap();
-        let held = types("AWS::EC2::VPC").delete(&cx, &vpc, &json!({})).await.unwrap_err();
-        assert!(held.0.contains("DependencyViolation"), "{held}");
-        types(kind).delete(&cx, &made, &json!({})).await.unwrap();
+        let in_use = types("AWS::EC2::VPC").delete(&cx, &vpc, &json!({})).await.unwrap_err();
+        assert_eq!(error_code(&in_use), Some("DependencyViolation"));
+        types(kind).delete(&cx, &created, &json!({})).await.unwrap();
         types("AWS::EC2::VPC").delete(&cx, &vpc, &json!({})).await.unwrap();
     }
 }

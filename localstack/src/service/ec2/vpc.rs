@@ -2,14 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::cidr::Cidr;
-use super::ids::{self, existing, in_use, invalid, required};
-use super::security_group::GROUPS;
-use super::{endpoint, gateway, route, security_group, subnet};
+use super::error::dependency_violation;
+use super::model::{self, GATEWAY_ATTACHMENTS, ROUTE_TABLES, SECURITY_GROUPS, SUBNETS, VPC_ENDPOINTS, VPCS, new_id};
+use super::{route, security_group};
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const VPCS: Records = Records("ec2.vpcs");
 
 pub struct Vpc;
 
@@ -41,24 +38,22 @@ impl RecordType for Vpc {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let mut record = Record::new(ids::new("vpc"), desired);
-        let block: Cidr = required(&record, "CidrBlock")?.parse().map_err(invalid)?;
-        if !(16..=28).contains(&block.prefix) {
+        let mut record = Record::new(new_id("vpc"), desired);
+        let block = model::block(&record)?;
+        if !(16..=28).contains(&block.prefix_len()) {
             return Err(AwsError::new(
                 "InvalidVpc.Range",
                 format!("The CIDR '{block}' is invalid."),
             ));
         }
-        let group = security_group::default_of(cx, &record.id)?;
-        let table = route::main_of(cx, &record.id, &block.to_string())?;
+        let group = security_group::create_default(cx, &record.id)?;
+        let table = route::create_main(cx, &record.id, &block.to_string())?;
         record.computed.insert("DefaultSecurityGroup".into(), group.into());
         record.computed.insert("MainRouteTable".into(), table.into());
+        record.computed.insert("DefaultNetworkAcl".into(), new_id("acl").into());
         record
             .computed
-            .insert("DefaultNetworkAcl".into(), ids::new("acl").into());
-        record
-            .computed
-            .insert("Association".into(), ids::new("vpc-cidr-assoc").into());
+            .insert("Association".into(), new_id("vpc-cidr-assoc").into());
         Ok(record)
     }
 
@@ -84,11 +79,11 @@ impl RecordType for Vpc {
             record.computed("MainRouteTable"),
         ];
         let kinds = [
-            subnet::SUBNETS,
-            GROUPS,
-            route::TABLES,
-            gateway::ATTACHMENTS,
-            endpoint::ENDPOINTS,
+            SUBNETS,
+            SECURITY_GROUPS,
+            ROUTE_TABLES,
+            GATEWAY_ATTACHMENTS,
+            VPC_ENDPOINTS,
         ];
         for records in kinds {
             let within = |r: &Record| r.has("VpcId", &record.id) && !own.contains(&Some(r.id.clone()));
@@ -97,26 +92,17 @@ impl RecordType for Vpc {
                     "The vpc '{}' has dependencies and cannot be deleted: {}",
                     record.id, user.id
                 );
-                return Err(in_use(reason));
+                return Err(dependency_violation(reason));
             }
         }
         if let Some(group) = record.computed("DefaultSecurityGroup") {
-            security_group::forget(cx, &group)?;
+            security_group::delete(cx, &group)?;
         }
         if let Some(table) = record.computed("MainRouteTable") {
-            route::TABLES.delete(cx, &table)?;
+            ROUTE_TABLES.delete(cx, &table)?;
         }
         Ok(())
     }
-}
-
-pub fn named(cx: &Context, id: &str) -> Result<Record, AwsError> {
-    existing(cx, VPCS, "vpc", "InvalidVpcID", id)
-}
-
-/// The block of a VPC's addresses.
-pub fn block(vpc: &Record) -> Result<Cidr, AwsError> {
-    required(vpc, "CidrBlock")?.parse().map_err(invalid)
 }
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {

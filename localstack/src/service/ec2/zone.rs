@@ -4,18 +4,18 @@ use serde_json::{Value, json};
 
 use crate::Context;
 
-/// Three zones, as most regions have.
+/// Returns the names of three zones, the number that most regions have.
 pub fn names(cx: &Context) -> Vec<String> {
     ["a", "b", "c"].map(|zone| format!("{}{zone}", cx.region())).into()
 }
 
-/// `use1-az1` for `us-east-1a`.
+/// Returns a zone's ID: `use1-az1` for `us-east-1a`.
 pub fn id(cx: &Context, zone: &str) -> String {
     let mut short = String::new();
     for (at, word) in cx.region().split('-').enumerate() {
         short.push_str(if at == 0 { word } else { &word[..word.len().min(1)] });
     }
-    let number = zone.bytes().last().map_or(1, |letter| letter.saturating_sub(b'a') + 1);
+    let number = zone.bytes().last().map_or(1, |suffix| suffix.saturating_sub(b'a') + 1);
     format!("{short}-az{number}")
 }
 

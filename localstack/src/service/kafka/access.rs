@@ -112,7 +112,7 @@ fn admit(cx: &Context, cluster: &str, token: &str) -> Result<(), String> {
     let record = lifecycle::find(cx, cluster).map_err(|error| error.message)?;
     let groups = record.properties.get("BrokerNodeGroupInfo");
     let groups = texts(groups.and_then(|info| info.get("SecurityGroups")));
-    ecs::may_reach(cx, &session.name, &groups, IAM)
+    ecs::security_groups_allow_task(cx, &session.name, &groups, IAM).map_err(|denied| denied.to_string())
 }
 
 #[cfg(test)]
