@@ -112,7 +112,10 @@ pub fn router(cx: Context) -> Router {
         .route("/_localstack/health", get(health))
         .route("/_localstack/info", get(info))
         .route("/_localstack/shutdown", post(shutdown))
-        .route(service::ecs::credentials::ROUTE, get(service::ecs::credentials::answer))
+        .route(
+            service::ecs::credentials::ROUTE,
+            get(service::ecs::credentials::respond),
+        )
         .fallback(aws)
         .layer(axum::middleware::from_fn(reject_foreign))
         .with_state(cx)

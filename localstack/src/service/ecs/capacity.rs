@@ -1,61 +1,61 @@
-//! Capacity providers: which ones a cluster has, and which of them a service asks for.
+//! Capacity providers of clusters, and capacity provider strategies of services and tasks.
 //!
-//! Here all of them are this machine; what is checked is what Amazon ECS checks.
+//! All providers are this machine. Strategies are checked as Amazon ECS checks them.
 
 use serde_json::{Value, json};
 
-use super::model::Wish;
-use super::shape::{list, text};
-use super::{cluster, invalid};
-use crate::records::{Records, texts};
+use super::error::invalid_parameter;
+use super::members::{list, text};
+use super::model::{self, CAPACITY_PROVIDER_ASSOCIATIONS, ServiceSpec};
+use crate::records::texts;
 use crate::{AwsError, Context};
 
-/// What `AWS::ECS::ClusterCapacityProviderAssociations` keeps.
-pub const ASSOCIATIONS: Records = Records("ecs.capacity-providers");
-
-/// The strategy that a service or task asks for, once it is known to fit its cluster; `None` when it asks for none.
+/// Returns the capacity provider strategy that a service or a task asks for, or `None` if it asks for none.
+///
+/// # Errors
+/// `InvalidParameterException` for a strategy beside a launch type, and for a provider that the cluster does not have.
 pub fn strategy(cx: &Context, input: &Value) -> Result<Option<Value>, AwsError> {
-    let wanted = list(input, "capacityProviderStrategy");
-    if wanted.is_empty() {
+    let strategy = list(input, "capacityProviderStrategy");
+    if strategy.is_empty() {
         return Ok(None);
     }
     if input.get("launchType").is_some() {
-        return Err(invalid(
+        return Err(invalid_parameter(
             "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
         ));
     }
     let known = of_cluster(cx, text(input, "cluster"))?;
-    for item in wanted {
+    for item in strategy {
         let provider = text(item, "capacityProvider").unwrap_or_default();
         if !known.iter().any(|name| name == provider) {
-            return Err(invalid(format!(
+            return Err(invalid_parameter(format!(
                 "The specified capacity provider strategy contains the capacity provider {provider} that is not \
                  associated with the cluster. Associate the capacity provider with the cluster and try again."
             )));
         }
     }
-    Ok(Some(json!(wanted)))
+    Ok(Some(json!(strategy)))
 }
 
-/// The providers of a cluster, by its own property or by an association.
+/// Returns the providers of a cluster, from its own property and from associations.
 fn of_cluster(cx: &Context, name: Option<&str>) -> Result<Vec<String>, AwsError> {
-    let record = cluster::named(cx, name)?;
+    let record = model::cluster(cx, name)?;
     let mut known = texts(record.properties.get("CapacityProviders"));
-    if let Some(more) = ASSOCIATIONS.get(cx, &record.id)? {
+    if let Some(more) = CAPACITY_PROVIDER_ASSOCIATIONS.get(cx, &record.id)? {
         known.extend(texts(more.properties.get("CapacityProviders")));
     }
     Ok(known)
 }
 
-/// The launch type that a service shows: none beside a strategy.
-pub fn launch_type(wish: &Wish) -> Option<&str> {
-    wish.capacity.is_null().then_some(wish.launch_type.as_str())
+/// Returns the launch type that a service's description shows: none beside a strategy.
+pub fn launch_type(spec: &ServiceSpec) -> Option<&str> {
+    spec.capacity_strategy.is_null().then_some(spec.launch_type.as_str())
 }
 
-/// The provider that a task of this strategy runs on: the one of the greatest weight.
+/// Returns the provider that a task of this strategy runs on: the one with the greatest weight.
 pub fn provider(strategy: &Value) -> Option<&str> {
     let items = strategy.as_array()?;
-    let weight = |item: &&Value| super::shape::whole(item.get("weight")).unwrap_or(0);
+    let weight = |item: &&Value| super::members::integer(item.get("weight")).unwrap_or(0);
     text(items.iter().max_by_key(weight)?, "capacityProvider")
 }
 
@@ -69,18 +69,20 @@ mod tests {
         let (cx, _folder) = context_with(vec![crate::service::ecs::service()]);
         let properties = json!({"ClusterName": "shop", "CapacityProviders": ["FARGATE_SPOT"]});
         create(&cx, "AWS::ECS::Cluster", "Cluster", properties).await.unwrap();
-        let of = |provider: &str| json!({"cluster": "shop", "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]});
-        let spot = strategy(&cx, &of("FARGATE_SPOT")).unwrap().unwrap();
+        let input = |provider: &str| {
+            let strategy = json!([{"capacityProvider": provider, "weight": 1}]);
+            json!({"cluster": "shop", "capacityProviderStrategy": strategy})
+        };
+        let spot = strategy(&cx, &input("FARGATE_SPOT")).unwrap().unwrap();
         assert_eq!(provider(&spot), Some("FARGATE_SPOT"));
-        assert!(
-            strategy(&cx, &of("FARGATE"))
-                .unwrap_err()
-                .message
-                .contains("not associated")
-        );
-        let mut both = of("FARGATE_SPOT");
-        both["launchType"] = "FARGATE".into();
-        assert!(strategy(&cx, &both).unwrap_err().message.contains("both a launch type"));
         assert!(strategy(&cx, &json!({"cluster": "shop"})).unwrap().is_none());
+
+        let mut both = input("FARGATE_SPOT");
+        both["launchType"] = "FARGATE".into();
+        let errors = [input("FARGATE"), both].map(|input| strategy(&cx, &input).unwrap_err().to_string());
+        insta::assert_snapshot!(errors.join("\n"), @r"
+        InvalidParameterException: The specified capacity provider strategy contains the capacity provider FARGATE that is not associated with the cluster. Associate the capacity provider with the cluster and try again.
+        InvalidParameterException: Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.
+        ");
     }
 }

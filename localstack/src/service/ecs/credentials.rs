@@ -1,7 +1,7 @@
-//! The credentials of a task's role, as ECS gives them (Amazon ECS Developer Guide, "Task IAM role").
+//! The credentials endpoint of tasks (Amazon ECS Developer Guide, "Task IAM role").
 //!
-//! ECS answers at an address of its own, 169.254.170.2, which a task here does not have: it is told a whole URL on
-//! loopback instead, with a token to show there, as the AWS SDKs have it ("Container credential provider").
+//! ECS serves credentials at 169.254.170.2. Tasks of this endpoint cannot reach that address, so their environment has a
+//! full URL on loopback and an authorization token, which the AWS SDKs support ("Container credential provider").
 
 use aws_lc_rs::constant_time;
 use axum::Json;
@@ -12,21 +12,21 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use super::members::text;
 use super::model::{self, Task};
-use super::shape::text;
 use super::task_definition;
 use crate::encryption;
 use crate::service::iam;
 use crate::service::sts::session::Session;
 use crate::{AwsError, Context};
 
-/// Where the endpoint answers; the task's id is its last part.
+/// The HTTP route of a task's credentials.
 pub const ROUTE: &str = "/_localstack/tasks/{task}/credentials";
 const PURPOSE: &str = "ecs.credentials";
-/// How long ECS' credentials hold.
-const HOLD: Duration = Duration::hours(6);
+/// The lifetime of credentials from ECS.
+const LIFETIME: Duration = Duration::hours(6);
 
-/// What tells a task where its role's credentials are; nothing for a task without a role.
+/// Returns the environment variables with which AWS SDKs find the credentials of a task's role; none without a role.
 pub fn variables(cx: &Context, task: &Task, definition: &Value) -> anyhow::Result<Vec<(String, String)>> {
     if role(task, definition).is_none() {
         return Ok(Vec::new());
@@ -45,8 +45,8 @@ pub fn variables(cx: &Context, task: &Task, definition: &Value) -> anyhow::Resul
     ])
 }
 
-/// Answers a task that asks for its credentials: new ones each time.
-pub async fn answer(
+/// Handles a task's request for credentials. Each response has new ones.
+pub async fn respond(
     State(cx): State<Context>,
     Path(id): Path<String>,
     headers: HeaderMap,
@@ -65,20 +65,20 @@ fn document(cx: &Context, id: &str, headers: &HeaderMap) -> Result<Value, AwsErr
     let shown = headers
         .get(header::AUTHORIZATION)
         .map_or(&[][..], |value| value.as_bytes());
-    // Who does not have the token learns nothing of tasks.
+    // Checked first, so that a client without the token learns nothing about tasks.
     if constant_time::verify_slices_are_equal(expected.as_bytes(), shown).is_err() {
-        let words = "The authorization token is not that of this task.";
-        return Err(AwsError::new("AccessDeniedException", words).with_status(403));
+        let message = "The authorization token is not valid for this task.";
+        return Err(AwsError::new("AccessDeniedException", message).with_status(403));
     }
-    let missing = |words: &str| AwsError::new("NoSuchEntity", words).with_status(404);
+    let missing = |message: &str| AwsError::new("NoSuchEntity", message).with_status(404);
     let task = model::task(cx, id)?.filter(Task::is_live);
-    let task = task.ok_or_else(|| missing("The task does not run any more."))?;
-    let definition = task_definition::named(cx, &task.wish.task_definition)?;
+    let task = task.ok_or_else(|| missing("The task is not running."))?;
+    let definition = task_definition::named(cx, &task.spec.task_definition)?;
     let role = role(&task, &definition).ok_or_else(|| missing("The task has no role."))?;
     if iam::with_arn(cx, &role)?.is_none() {
         return Err(missing(&format!("The task's role {role} does not exist.")));
     }
-    let expires = OffsetDateTime::now_utc() + HOLD;
+    let expires = OffsetDateTime::now_utc() + LIFETIME;
     let (session, token) = Session::begin(cx, &role, id, expires)?;
     let expiration = expires.replace_nanosecond(0).unwrap_or(expires).format(&Rfc3339);
     Ok(json!({
@@ -87,7 +87,7 @@ fn document(cx: &Context, id: &str, headers: &HeaderMap) -> Result<Value, AwsErr
     }))
 }
 
-/// The ARN of a task's role: that of RunTask, or of its definition.
+/// Returns the ARN of a task's role: from RunTask, or from its definition.
 fn role(task: &Task, definition: &Value) -> Option<String> {
     let role = text(&task.overrides, "taskRoleArn").or_else(|| text(definition, "taskRoleArn"));
     role.filter(|role| !role.is_empty()).map(str::to_owned)
@@ -112,10 +112,10 @@ mod tests {
         let task = |id: &str| -> Task {
             serde_json::from_value(json!({
                 "id": id, "cluster": "c", "address": "127.0.0.1", "last_status": "Running", "stopping": false,
-                "failed": false, "counted": false, "created": 0, "containers": [], "tags": {},
-                "wish": {
+                "failed": false, "end_recorded": false, "created": 0, "containers": [], "tags": {},
+                "spec": {
                     "task_definition": definition.physical_id, "minimum_percent": 0, "maximum_percent": 0,
-                    "breaker": false, "rollback": false, "load_balancers": [], "registries": [],
+                    "circuit_breaker": false, "rollback": false, "load_balancers": [], "registries": [],
                     "security_groups": [], "network": null, "grace_seconds": 0, "launch_type": "FARGATE",
                     "enable_execute_command": false, "propagate_tags": "NONE",
                 },
@@ -124,7 +124,7 @@ mod tests {
         };
         let (one, other) = (task("one"), task("other"));
         one.put(&cx).unwrap();
-        let live = task_definition::named(&cx, &one.wish.task_definition).unwrap();
+        let live = task_definition::named(&cx, &one.spec.task_definition).unwrap();
         let shown = |task: &Task| {
             let variables = variables(&cx, task, &live).unwrap();
             assert!(
@@ -144,12 +144,12 @@ mod tests {
         let again = super::document(&cx, "one", &shown(&one)).unwrap();
         assert_ne!(
             again["AccessKeyId"], document["AccessKeyId"],
-            "each answer has new ones"
+            "each response has new credentials"
         );
 
-        let refused = |id: &str, headers: &HeaderMap| super::document(&cx, id, headers).unwrap_err().status;
-        assert_eq!(refused("one", &shown(&other)), 403);
-        assert_eq!(refused("one", &HeaderMap::new()), 403);
-        assert_eq!(refused("other", &shown(&other)), 404, "it does not run");
+        let rejected = |id: &str, headers: &HeaderMap| super::document(&cx, id, headers).unwrap_err().status;
+        assert_eq!(rejected("one", &shown(&other)), 403);
+        assert_eq!(rejected("one", &HeaderMap::new()), 403);
+        assert_eq!(rejected("other", &shown(&other)), 404, "it is not running");
     }
 }

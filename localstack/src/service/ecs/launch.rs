@@ -1,4 +1,4 @@
-//! From a container definition to a running container.
+//! Prepares a container from its definition, and starts it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,30 +8,29 @@ use anyhow::{Context as _, bail};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::credentials;
+use super::members::{boolean, integer, list, text};
 use super::model::{self, Task};
-use super::secrets;
-use super::shape::{flag, list, text, whole};
+use super::{credentials, secrets};
 use crate::Context;
 use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::runtime::task::process::{self, Container};
 use crate::runtime::task::{self, launch_request::Command};
 use crate::service::{ecr, logs};
 
-/// A container as it is to be run; also what its health check needs later.
+/// The settings with which a container is started and its health is checked.
 #[derive(Clone)]
-pub struct Prepared {
+pub struct PreparedContainer {
     pub name: String,
     pub essential: bool,
     pub rootfs: PathBuf,
     pub command: Command,
     pub stop_timeout: Duration,
-    pub check: Option<Check>,
-    pub log: Option<Log>,
+    pub health_check: Option<HealthCheck>,
+    pub log: Option<LogStream>,
 }
 
 #[derive(Clone)]
-pub struct Check {
+pub struct HealthCheck {
     pub argv: Vec<String>,
     pub interval: Duration,
     pub timeout: Duration,
@@ -39,25 +38,33 @@ pub struct Check {
     pub start_period: Duration,
 }
 
-/// Where a container's output goes.
+/// The log group and stream of a container's output.
 #[derive(Clone)]
-pub struct Log {
+pub struct LogStream {
     pub group: String,
     pub stream: String,
 }
 
-/// Why a container cannot be started, as ECS words it.
-pub async fn prepare(cx: &Context, task: &Task, definition: &Value, container: &Value) -> anyhow::Result<Prepared> {
+/// Unpacks a container's image and resolves its environment, secrets, command, health check and log.
+///
+/// # Errors
+/// The reason why the container cannot be started, with the error name that ECS uses.
+pub async fn prepare(
+    cx: &Context,
+    task: &Task,
+    definition: &Value,
+    container: &Value,
+) -> anyhow::Result<PreparedContainer> {
     let name = text(container, "name").unwrap_or_default().to_owned();
     let image = text(container, "image").unwrap_or_default();
     let unpacked = ecr::unpack(cx, image).await.map_err(|error| {
-        let words = format!("{error:#}");
-        match words.starts_with("CannotPullContainerError") {
+        let reason = format!("{error:#}");
+        match reason.starts_with("CannotPullContainerError") {
             true => error,
-            false => anyhow::anyhow!("CannotPullContainerError: {words}"),
+            false => anyhow::anyhow!("CannotPullContainerError: {reason}"),
         }
     })?;
-    let log = log(cx, task, container, &name).await?;
+    let log = log_stream(cx, task, container, &name).await?;
     let mut env: IndexMap<String, String> = IndexMap::new();
     for pair in &unpacked.config.env {
         if let Some((key, value)) = pair.split_once('=') {
@@ -66,13 +73,13 @@ pub async fn prepare(cx: &Context, task: &Task, definition: &Value, container: &
     }
     env.entry("PATH".into())
         .or_insert_with(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
-    let overridden = list(&task.overrides, "containerOverrides")
+    let overrides = list(&task.overrides, "containerOverrides")
         .iter()
         .find(|o| text(o, "name") == Some(&name));
-    let overridden = overridden.unwrap_or(&Value::Null);
+    let overrides = overrides.unwrap_or(&Value::Null);
     for pair in list(container, "environment")
         .iter()
-        .chain(list(overridden, "environment"))
+        .chain(list(overrides, "environment"))
     {
         if let Some(key) = text(pair, "name") {
             env.insert(key.to_owned(), text(pair, "value").unwrap_or_default().to_owned());
@@ -98,10 +105,10 @@ pub async fn prepare(cx: &Context, task: &Task, definition: &Value, container: &
         let found = value.get(member)?.as_array()?;
         Some(found.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect())
     };
-    // A new entry point leaves the image's own arguments behind, as container engines have it.
+    // An entry point in the definition discards the image's own arguments, as in container engines.
     let entry = strings(container, "entryPoint").filter(|e| !e.is_empty());
     let default = if entry.is_some() { Vec::new() } else { config.cmd };
-    let arguments = strings(overridden, "command")
+    let arguments = strings(overrides, "command")
         .or_else(|| strings(container, "command"))
         .unwrap_or(default);
     let argv: Vec<String> = entry
@@ -110,19 +117,19 @@ pub async fn prepare(cx: &Context, task: &Task, definition: &Value, container: &
         .chain(arguments)
         .collect();
     if argv.is_empty() {
-        bail!("CannotStartContainerError: neither the image nor the task definition names a command");
+        bail!("CannotStartContainerError: neither the image nor the task definition has a command");
     }
     let command = Command {
         argv,
         env: env.into_iter().collect(),
         user: text(container, "user").map_or(config.user, str::to_owned),
         working_dir: text(container, "workingDirectory").map_or(config.working_dir, str::to_owned),
-        init: flag(container.pointer("/linuxParameters/initProcessEnabled")).unwrap_or(false),
+        init: boolean(container.pointer("/linuxParameters/initProcessEnabled")).unwrap_or(false),
     };
-    let stop_timeout = whole(container.get("stopTimeout")).unwrap_or(30).clamp(0, 120);
-    Ok(Prepared {
+    let stop_timeout = integer(container.get("stopTimeout")).unwrap_or(30).clamp(0, 120);
+    Ok(PreparedContainer {
         essential: container.get("essential").and_then(Value::as_bool).unwrap_or(true),
-        check: check(&unpacked.rootfs, container)?,
+        health_check: health_check(&unpacked.rootfs, container)?,
         rootfs: unpacked.rootfs,
         command,
         stop_timeout: Duration::from_secs(stop_timeout as u64),
@@ -131,32 +138,33 @@ pub async fn prepare(cx: &Context, task: &Task, definition: &Value, container: &
     })
 }
 
-impl Prepared {
+impl PreparedContainer {
     pub async fn start(&self, cx: &Context, task: &Task) -> anyhow::Result<Container> {
         let folder = self.folder(cx, task);
-        show_authorities(cx, &self.rootfs, &folder)
-            .context("CannotStartContainerError: the endpoint's authorities cannot be shown")?;
+        write_ca_bundles(cx, &self.rootfs, &folder)
+            .context("CannotStartContainerError: cannot write the CA bundles of the container")?;
         process::start(&folder, &self.rootfs, self.command.clone())
             .await
             .context("CannotStartContainerError")
     }
 
     pub fn folder(&self, cx: &Context, task: &Task) -> PathBuf {
-        model::folder(cx, &task.id).join(&self.name)
+        model::task_folder(cx, &task.id).join(&self.name)
     }
 }
 
-/// Whom the container is to trust: for databases the endpoint's authority alone, as it would be RDS; for all else the
-/// image's own authorities and the endpoint's, which stands for the public one that vouches for AWS's names.
-fn show_authorities(cx: &Context, rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
+/// Writes the CA bundles that are mounted into the container: for databases the endpoint's database CA alone, in place of
+/// the CA of RDS; for everything else the image's own CAs and the endpoint's CA, in place of the public CA that signs
+/// AWS's names.
+fn write_ca_bundles(cx: &Context, rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     let databases = CertificateAuthority::for_databases(cx.state_dir()).certificate_pem()?;
     fs::write(folder.join(task::RDS_CA_BUNDLE.file), databases)?;
     let public = CertificateAuthority::for_public_names(cx.state_dir()).certificate_pem()?;
     for bundle in &task::SYSTEM_CA_BUNDLES {
-        let theirs = rootfs.join(bundle.image_path);
-        if task::is_regular_file(&theirs) {
-            let mut all = fs::read(&theirs).with_context(|| format!("cannot read {}", theirs.display()))?;
+        let of_image = rootfs.join(bundle.image_path);
+        if task::is_regular_file(&of_image) {
+            let mut all = fs::read(&of_image).with_context(|| format!("cannot read {}", of_image.display()))?;
             all.push(b'\n');
             all.extend_from_slice(public.as_bytes());
             fs::write(folder.join(bundle.file), all)?;
@@ -165,21 +173,21 @@ fn show_authorities(cx: &Context, rootfs: &Path, folder: &Path) -> anyhow::Resul
     Ok(())
 }
 
-fn check(rootfs: &Path, container: &Value) -> anyhow::Result<Option<Check>> {
-    let Some(given) = container.get("healthCheck") else {
+fn health_check(rootfs: &Path, container: &Value) -> anyhow::Result<Option<HealthCheck>> {
+    let Some(definition) = container.get("healthCheck") else {
         return Ok(None);
     };
-    let words: Vec<String> = list(given, "command")
+    let command: Vec<String> = list(definition, "command")
         .iter()
-        .filter_map(|w| w.as_str().map(str::to_owned))
+        .filter_map(|word| word.as_str().map(str::to_owned))
         .collect();
-    let argv = match words.split_first() {
+    let argv = match command.split_first() {
         Some((kind, _)) if kind == "NONE" => return Ok(None),
         Some((kind, rest)) if kind == "CMD" => rest.to_vec(),
         Some((kind, rest)) if kind == "CMD-SHELL" => {
             if fs::symlink_metadata(rootfs.join("bin/sh")).is_err() {
                 bail!(
-                    "CannotStartContainerError: the health check is CMD-SHELL, and the image has no /bin/sh: use CMD"
+                    "CannotStartContainerError: the health check is CMD-SHELL, but the image has no /bin/sh. Use CMD."
                 );
             }
             ["/bin/sh".to_owned(), "-c".to_owned()]
@@ -187,23 +195,23 @@ fn check(rootfs: &Path, container: &Value) -> anyhow::Result<Option<Check>> {
                 .chain(rest.iter().cloned())
                 .collect()
         }
-        _ => words,
+        _ => command,
     };
     if argv.is_empty() {
-        bail!("CannotStartContainerError: the health check names no command");
+        bail!("CannotStartContainerError: the health check has no command");
     }
-    let seconds =
-        |member: &str, default: i64| Duration::from_secs(whole(given.get(member)).unwrap_or(default).max(0) as u64);
-    Ok(Some(Check {
+    let number = |member: &str, default: i64| integer(definition.get(member)).unwrap_or(default);
+    let seconds = |member: &str, default: i64| Duration::from_secs(number(member, default).max(0) as u64);
+    Ok(Some(HealthCheck {
         argv,
         interval: seconds("interval", 30),
         timeout: seconds("timeout", 5),
-        retries: whole(given.get("retries")).unwrap_or(3).max(1) as u32,
+        retries: number("retries", 3).max(1) as u32,
         start_period: seconds("startPeriod", 0),
     }))
 }
 
-async fn log(cx: &Context, task: &Task, container: &Value, name: &str) -> anyhow::Result<Option<Log>> {
+async fn log_stream(cx: &Context, task: &Task, container: &Value, name: &str) -> anyhow::Result<Option<LogStream>> {
     let Some(options) = container.get("logConfiguration").and_then(|l| l.get("options")) else {
         return Ok(None);
     };
@@ -221,7 +229,7 @@ async fn log(cx: &Context, task: &Task, container: &Value, name: &str) -> anyhow
     logs::append(cx, group, &stream, &[]).map_err(|error| {
         anyhow::anyhow!("ResourceInitializationError: failed to validate logger args: {group}: {error}")
     })?;
-    Ok(Some(Log {
+    Ok(Some(LogStream {
         group: group.to_owned(),
         stream,
     }))

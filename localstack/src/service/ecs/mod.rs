@@ -2,62 +2,43 @@
 
 mod capacity;
 mod cluster;
-pub mod credentials;
-mod drive;
+mod container_monitor;
+pub(crate) mod credentials;
+mod error;
 mod launch;
-mod live;
+mod members;
 mod model;
-mod names;
-mod plan;
+mod rolling_update;
 mod scheduler;
 mod secrets;
+mod service_discovery;
+mod service_spec;
 mod service_type;
 mod services;
-mod shape;
+mod state;
 mod task_definition;
+mod task_lifecycle;
 mod tasks;
-mod wish;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
+use self::error::invalid_parameter;
+use self::members::tag_list;
 use crate::records::record_type;
 use crate::service::{Call, Service};
 use crate::{AwsError, Context, ResourceType};
 
-pub use names::may_reach;
+pub(crate) use service_discovery::security_groups_allow_task;
 
+/// Returns the ECS service.
 pub fn service() -> Arc<dyn Service> {
     Arc::new(EcsService)
 }
 
 struct EcsService;
-
-/// What ECS holds while the endpoint runs; everything else is in the state.
-#[derive(Default)]
-pub struct Ecs {
-    gate: Mutex<()>,
-    /// Told when the scheduler has something new to look at.
-    wake: Notify,
-    /// How to tell the driver of a task that the task is to end; by the task's id.
-    drivers: Mutex<HashMap<String, CancellationToken>>,
-}
-
-impl Ecs {
-    /// Makes "look, then write" one step.
-    fn hold(&self) -> MutexGuard<'_, ()> {
-        self.gate.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn drivers(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
-        self.drivers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
 
 #[async_trait]
 impl Service for EcsService {
@@ -100,13 +81,13 @@ impl Service for EcsService {
     }
 
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
-        drive::adopt(cx)?;
+        task_lifecycle::adopt(cx)?;
         tokio::spawn(scheduler::run(cx.clone()));
         Ok(())
     }
 
     async fn stop(&self, cx: &Context) {
-        drive::end_all(cx).await;
+        task_lifecycle::stop_all(cx).await;
     }
 }
 
@@ -119,28 +100,13 @@ fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .unwrap_or_default()
         .to_owned();
     let name = |n: usize| arn.split('/').nth(n).unwrap_or_default();
-    let none = || invalid("The specified resource ARN is not one of a resource that exists.");
+    let missing = || invalid_parameter("The specified resource ARN does not name an existing resource.");
     let found = match kind.as_str() {
-        "cluster" => cluster::named(cx, Some(&arn))?.tags,
-        "service" => model::service(cx, name(1), name(2))?.ok_or_else(none)?.tags,
-        "task" => model::task(cx, name(2))?.ok_or_else(none)?.tags,
+        "cluster" => model::cluster(cx, Some(&arn))?.tags,
+        "service" => model::service(cx, name(1), name(2))?.ok_or_else(missing)?.tags,
+        "task" => model::task(cx, name(2))?.ok_or_else(missing)?.tags,
         "task-definition" => return Ok(json!({"tags": task_definition::named(cx, &arn)?["tags"]})),
-        _ => return Err(none()),
+        _ => return Err(missing()),
     };
     Ok(json!({"tags": tag_list(&found)}))
-}
-
-fn tag_list(tags: &indexmap::IndexMap<String, String>) -> Value {
-    tags.iter().map(|(k, v)| json!({"key": k, "value": v})).collect()
-}
-
-fn invalid(message: impl Into<String>) -> AwsError {
-    AwsError::new("InvalidParameterException", message)
-}
-
-fn with_token(mut answer: Value, token: Option<String>) -> Value {
-    if let Some(token) = token {
-        answer["nextToken"] = token.into();
-    }
-    answer
 }

@@ -1,4 +1,4 @@
-//! What ECS keeps: services with their deployments, and tasks with their containers.
+//! ECS records in the store: clusters, services with their deployments, and tasks with their containers.
 
 use std::net::Ipv4Addr;
 
@@ -6,9 +6,15 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::state::EcsState;
+use super::task_definition;
+use crate::records::{Record, Records};
 use crate::runtime::task::Identity;
 use crate::{AwsError, Context};
 
+pub const CLUSTERS: Records = Records("ecs.clusters");
+/// Records of `AWS::ECS::ClusterCapacityProviderAssociations`, by cluster name.
+pub const CAPACITY_PROVIDER_ASSOCIATIONS: Records = Records("ecs.capacity-providers");
 const SERVICES: &str = "ecs.services";
 const TASKS: &str = "ecs.tasks";
 
@@ -20,42 +26,42 @@ pub struct Service {
     pub arn: String,
     /// `ACTIVE`, `DRAINING` or `INACTIVE`.
     pub status: String,
-    pub wish: Wish,
+    pub spec: ServiceSpec,
     pub desired: u32,
     /// The newest (PRIMARY) first.
     pub deployments: Vec<Deployment>,
     /// The newest first.
-    pub events: Vec<Event>,
+    pub events: Vec<ServiceEvent>,
     pub tags: IndexMap<String, String>,
     /// Keys of tags that came from the stack.
     #[serde(default)]
     pub inherited: Vec<String>,
-    /// The properties in the template's form, when a template made it.
+    /// The properties in the template's form, if a template created the service.
     #[serde(default)]
     pub properties: Value,
     /// Milliseconds since 1970.
     pub created: i64,
 }
 
-/// What a caller says about a service besides its name and count.
+/// The parameters of a service besides its name and desired count.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Wish {
+pub struct ServiceSpec {
     /// The task definition's ARN.
     pub task_definition: String,
     pub minimum_percent: u32,
     pub maximum_percent: u32,
-    pub breaker: bool,
+    pub circuit_breaker: bool,
     pub rollback: bool,
     pub load_balancers: Vec<LoadBalancer>,
     pub registries: Vec<Registry>,
     pub security_groups: Vec<String>,
-    /// As given; shown again in descriptions.
+    /// As the caller wrote it, returned in descriptions.
     pub network: Value,
     pub grace_seconds: i64,
     pub launch_type: String,
-    /// The capacity provider strategy, in place of the launch type; null where there is none.
+    /// The capacity provider strategy, which replaces the launch type; null if there is none.
     #[serde(default)]
-    pub capacity: Value,
+    pub capacity_strategy: Value,
     pub enable_execute_command: bool,
     pub propagate_tags: String,
 }
@@ -78,31 +84,31 @@ pub struct Registry {
 pub struct Deployment {
     /// `ecs-svc/` and 19 digits.
     pub id: String,
-    pub wish: Wish,
+    pub spec: ServiceSpec,
     pub created: i64,
     pub updated: i64,
     pub failed_tasks: u32,
-    /// Failures since the last task that lived: decides the pause before the next start.
+    /// Failures since the last task that ran long enough. They determine the delay before the next start.
     #[serde(default)]
-    pub in_a_row: u32,
-    /// No task is started before this moment.
+    pub consecutive_failures: u32,
+    /// The earliest time of the next start, in milliseconds since 1970.
     #[serde(default)]
-    pub not_before: i64,
-    pub rollout: Rollout,
+    pub retry_after: i64,
+    pub rollout_state: RolloutState,
     pub reason: String,
-    /// Why the last failed task stopped.
+    /// The reason why the last failed task stopped.
     #[serde(default)]
     pub last_failure: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Rollout {
+pub enum RolloutState {
     InProgress,
     Completed,
     Failed,
 }
 
-impl Rollout {
+impl RolloutState {
     pub fn name(self) -> &'static str {
         match self {
             Self::InProgress => "IN_PROGRESS",
@@ -112,8 +118,9 @@ impl Rollout {
     }
 }
 
+/// A message in a service's event list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Event {
+pub struct ServiceEvent {
     pub id: String,
     pub at: i64,
     pub message: String,
@@ -124,18 +131,18 @@ pub struct Task {
     /// 32 hexadecimal digits.
     pub id: String,
     pub cluster: String,
-    /// None for a task of RunTask.
+    /// `None` for a task of RunTask.
     pub service: Option<String>,
     pub deployment: Option<String>,
-    pub wish: Wish,
+    pub spec: ServiceSpec,
     pub address: Ipv4Addr,
     pub last_status: Status,
-    /// Whether it is to end.
+    /// True once the task was asked to stop.
     pub stopping: bool,
-    /// Whether its end speaks against its deployment.
+    /// True if the task counts as a failure of its deployment.
     pub failed: bool,
-    /// Whether the scheduler has taken note of its end.
-    pub counted: bool,
+    /// True once the scheduler has recorded the end of the task.
+    pub end_recorded: bool,
     pub created: i64,
     pub started: Option<i64>,
     pub stopping_at: Option<i64>,
@@ -143,7 +150,7 @@ pub struct Task {
     pub stop_code: Option<String>,
     pub stopped_reason: Option<String>,
     pub started_by: Option<String>,
-    /// What RunTask lays over the task definition.
+    /// The overrides of RunTask to the task definition.
     #[serde(default)]
     pub overrides: Value,
     pub containers: Vec<ContainerState>,
@@ -190,18 +197,17 @@ impl Service {
         key(&self.cluster, &self.name)
     }
 
-    /// Says something in the service's events; the last hundred are kept.
-    pub fn say(&mut self, at: i64, words: impl std::fmt::Display) {
-        let message = format!("(service {}) {words}", self.name);
-        self.events.insert(
-            0,
-            Event {
-                id: uuid::Uuid::new_v4().to_string(),
-                at,
-                message,
-            },
-        );
+    /// Adds a service event. The newest hundred are kept.
+    pub fn add_event(&mut self, at: i64, message: impl std::fmt::Display) {
+        let message = format!("(service {}) {message}", self.name);
+        let id = uuid::Uuid::new_v4().to_string();
+        self.events.insert(0, ServiceEvent { id, at, message });
         self.events.truncate(100);
+    }
+
+    /// Returns true if the task was started for this service.
+    pub fn owns(&self, task: &Task) -> bool {
+        task.cluster == self.cluster && task.service.as_ref() == Some(&self.name)
     }
 
     pub fn put(&self, cx: &Context) -> Result<(), AwsError> {
@@ -218,14 +224,16 @@ impl Task {
         self.last_status != Status::Stopped
     }
 
-    /// `HEALTHY` when every container with a check is; `UNKNOWN` when none has one or one is not known yet.
+    /// Returns `HEALTHY` if all containers with a health check are healthy, and `UNKNOWN` if no container has one or a
+    /// result is still missing.
     pub fn health(&self, definition: &Value) -> &'static str {
+        let has_check = |c: &&ContainerState| {
+            task_definition::container(definition, &c.name).is_some_and(|d| d.get("healthCheck").is_some())
+        };
         let checked: Vec<&str> = self
             .containers
             .iter()
-            .filter(|c| {
-                super::task_definition::container(definition, &c.name).is_some_and(|d| d.get("healthCheck").is_some())
-            })
+            .filter(has_check)
             .map(|c| c.health.as_str())
             .collect();
         match () {
@@ -235,9 +243,29 @@ impl Task {
         }
     }
 
+    /// Returns true if the task passes its container health checks. Without any, a task is healthy while it runs.
+    pub fn passes_container_checks(&self, definition: &Value) -> bool {
+        !task_definition::has_health_checks(definition) || self.health(definition) == "HEALTHY"
+    }
+
     pub fn put(&self, cx: &Context) -> Result<(), AwsError> {
         Ok(cx.store().put(TASKS, &self.id, self)?)
     }
+}
+
+pub fn cluster_arn(cx: &Context, name: &str) -> String {
+    cx.arn("ecs", &format!("cluster/{name}"))
+}
+
+/// Returns a cluster by name or ARN; `default` if the caller names none.
+///
+/// # Errors
+/// `ClusterNotFoundException`.
+pub fn cluster(cx: &Context, name: Option<&str>) -> Result<Record, AwsError> {
+    let name = name.unwrap_or("default");
+    CLUSTERS
+        .get(cx, name.rsplit('/').next().unwrap_or(name))?
+        .ok_or_else(|| AwsError::new("ClusterNotFoundException", "Cluster not found."))
 }
 
 pub fn key(cluster: &str, service: &str) -> String {
@@ -265,13 +293,24 @@ pub fn task(cx: &Context, id: &str) -> Result<Option<Task>, AwsError> {
     Ok(cx.store().get(TASKS, id)?)
 }
 
-pub fn forget_task(cx: &Context, id: &str) -> Result<(), AwsError> {
-    cx.store().delete(TASKS, id)?;
-    let _ = std::fs::remove_dir_all(folder(cx, id));
+/// Changes a task's record under the lock; does nothing if the task no longer exists.
+pub fn update_task(cx: &Context, id: &str, change: impl FnOnce(&mut Task)) -> Result<(), AwsError> {
+    let ecs = cx.extension::<EcsState>();
+    let _lock = ecs.lock();
+    if let Some(mut task) = task(cx, id)? {
+        change(&mut task);
+        task.put(cx)?;
+    }
     Ok(())
 }
 
-/// Where a task's containers have their folders.
-pub fn folder(cx: &Context, task: &str) -> std::path::PathBuf {
+pub fn delete_task(cx: &Context, id: &str) -> Result<(), AwsError> {
+    cx.store().delete(TASKS, id)?;
+    let _ = std::fs::remove_dir_all(task_folder(cx, id));
+    Ok(())
+}
+
+/// Returns the folder that holds the folders of a task's containers.
+pub fn task_folder(cx: &Context, task: &str) -> std::path::PathBuf {
     cx.state_dir().join("tasks").join(task)
 }

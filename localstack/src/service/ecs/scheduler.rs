@@ -1,86 +1,85 @@
-//! The loop that brings every service to what it desires.
+//! The loop that starts and stops tasks until every service has its desired tasks.
 
 use std::time::Duration;
 
-use super::model::{self, Deployment, Rollout, Service, Status, Task, Wish};
-use super::plan::{self, Seen};
-use super::{Ecs, drive, names, task_definition};
+use super::model::{self, Deployment, RolloutState, Service, ServiceSpec, Status, Task};
+use super::rolling_update::{self, TaskView};
+use super::state::EcsState;
+use super::{service_discovery, task_definition, task_lifecycle};
 use crate::records::now;
 use crate::runtime::load_balancer::LoadBalancers;
 use crate::{AwsError, Context};
 
-/// Stopped tasks are shown for an hour, as on AWS.
-const REMEMBERED: i64 = 3_600_000;
+/// Stopped tasks are described for an hour, as on AWS.
+const STOPPED_TASK_RETENTION_MS: i64 = 3_600_000;
 
-/// How long a deployment that failed and was rolled back is still described, in milliseconds.
-const FAILURE_SHOWN: i64 = 30_000;
+/// A failed deployment is described for this time after its rollback.
+const FAILED_DEPLOYMENT_RETENTION_MS: i64 = 30_000;
+
+/// A failed task that ran longer than this starts a new series of consecutive failures.
+const LONG_RUN_MS: i64 = 60_000;
 
 pub async fn run(cx: Context) {
-    let ecs = cx.extension::<Ecs>();
+    let ecs = cx.extension::<EcsState>();
     loop {
         tokio::select! {
             () = cx.shutdown().cancelled() => return,
-            () = ecs.wake.notified() => {}
+            () = ecs.scheduler_woken() => {}
             () = tokio::time::sleep(Duration::from_millis(250)) => {}
         }
-        if let Err(error) = round(&cx) {
-            tracing::error!(%error, "the ECS scheduler could not do a round");
+        if let Err(error) = reconcile_all(&cx) {
+            tracing::error!(%error, "the ECS scheduler failed; it runs again at its next interval");
         }
     }
 }
 
-fn round(cx: &Context) -> Result<(), AwsError> {
-    let ecs = cx.extension::<Ecs>();
+fn reconcile_all(cx: &Context) -> Result<(), AwsError> {
+    let ecs = cx.extension::<EcsState>();
     {
-        let _held = ecs.hold();
+        let _lock = ecs.lock();
         let tasks = model::tasks(cx)?;
         for mut service in model::services(cx)?.into_iter().filter(|s| s.status != "INACTIVE") {
-            let mine: Vec<&Task> = tasks
-                .iter()
-                .filter(|t| t.cluster == service.cluster && t.service.as_ref() == Some(&service.name))
-                .collect();
-            reconcile(cx, &mut service, mine)?;
+            let own: Vec<&Task> = tasks.iter().filter(|t| service.owns(t)).collect();
+            reconcile(cx, &mut service, own)?;
         }
-        for task in tasks
-            .iter()
-            .filter(|t| t.stopped.is_some_and(|at| now() - at > REMEMBERED))
-        {
-            model::forget_task(cx, &task.id)?;
+        let expired = |t: &&Task| t.stopped.is_some_and(|at| now() - at > STOPPED_TASK_RETENTION_MS);
+        for task in tasks.iter().filter(expired) {
+            model::delete_task(cx, &task.id)?;
         }
     }
-    names::refresh(cx)
+    service_discovery::refresh(cx)
 }
 
 fn reconcile(cx: &Context, service: &mut Service, tasks: Vec<&Task>) -> Result<(), AwsError> {
     let before = serde_json::to_value(&*service).map_err(anyhow::Error::from)?;
-    for task in tasks.iter().filter(|t| !t.is_live() && !t.counted) {
-        take_note(cx, service, task)?;
+    for task in tasks.iter().filter(|t| !t.is_live() && !t.end_recorded) {
+        record_task_end(cx, service, task)?;
     }
     let live: Vec<&Task> = tasks.into_iter().filter(|t| t.is_live()).collect();
     for task in &live {
-        if let Some(reason) = sick(cx, service, task)? {
-            service.say(
+        if let Some(reason) = unhealthy_reason(cx, service, task)? {
+            service.add_event(
                 now(),
                 format_args!("has stopped 1 running tasks: (task {}): {reason}", task.id),
             );
-            drive::stop(cx, &task.id, "ServiceSchedulerInitiated", &reason, true)?;
+            task_lifecycle::request_stop(cx, &task.id, "ServiceSchedulerInitiated", &reason, true)?;
         }
     }
-    trip(service);
-    let mut seen = Vec::new();
+    trip_circuit_breaker(service);
+    let mut views = Vec::new();
     for task in &live {
-        seen.push(Seen {
+        views.push(TaskView {
             id: task.id.clone(),
             deployment: task.deployment.clone().unwrap_or_default(),
             status: task.last_status,
-            healthy: task.last_status == Status::Running && is_well(cx, task)?,
+            healthy: task.last_status == Status::Running && is_healthy(cx, task)?,
             stopping: task.stopping || model::task(cx, &task.id)?.is_none_or(|t| t.stopping),
         });
     }
-    let next = plan::plan(service, &seen, now());
+    let next = rolling_update::plan(service, &views, now());
     for id in &next.stop {
-        service.say(now(), format_args!("has stopped 1 running tasks: (task {id})."));
-        drive::stop(
+        service.add_event(now(), format_args!("has stopped 1 running tasks: (task {id})."));
+        task_lifecycle::request_stop(
             cx,
             id,
             "ServiceSchedulerInitiated",
@@ -91,11 +90,11 @@ fn reconcile(cx: &Context, service: &mut Service, tasks: Vec<&Task>) -> Result<(
     for _ in 0..next.start {
         let primary = service.deployments[0].clone();
         let owner = Some((service.name.as_str(), primary.id.as_str()));
-        let task = drive::begin(cx, &service.cluster, &primary.wish, owner, &service.tags, |_| {})?;
-        service.say(now(), format_args!("has started 1 tasks: (task {}).", task.id));
+        let task = task_lifecycle::start(cx, &service.cluster, &primary.spec, owner, &service.tags, |_| {})?;
+        service.add_event(now(), format_args!("has started 1 tasks: (task {}).", task.id));
     }
     if next.steady {
-        settle(service);
+        mark_steady(service);
     }
     if service.status == "DRAINING" && live.is_empty() {
         service.status = "INACTIVE".into();
@@ -107,10 +106,10 @@ fn reconcile(cx: &Context, service: &mut Service, tasks: Vec<&Task>) -> Result<(
     Ok(())
 }
 
-/// Writes an ended task's failure on its deployment's account.
-fn take_note(cx: &Context, service: &mut Service, task: &Task) -> Result<(), AwsError> {
+/// Records the end of a task, and its failure if there was one, in its deployment.
+fn record_task_end(cx: &Context, service: &mut Service, task: &Task) -> Result<(), AwsError> {
     let mut task = task.clone();
-    task.counted = true;
+    task.end_recorded = true;
     task.put(cx)?;
     let Some(deployment) = service
         .deployments
@@ -122,36 +121,41 @@ fn take_note(cx: &Context, service: &mut Service, task: &Task) -> Result<(), Aws
     if !task.failed {
         return Ok(());
     }
-    let lived = task
-        .started
-        .zip(task.stopped)
-        .is_some_and(|(from, to)| to - from > 60_000);
-    deployment.in_a_row = if lived { 1 } else { deployment.in_a_row + 1 };
-    deployment.not_before = now() + plan::pause(deployment.in_a_row);
-    deployment.last_failure = Some(drive::words(&task));
-    if deployment.rollout == Rollout::InProgress {
+    let run_ms = task.started.zip(task.stopped).map(|(from, to)| to - from);
+    let ran_long = run_ms.is_some_and(|run| run > LONG_RUN_MS);
+    deployment.consecutive_failures = if ran_long {
+        1
+    } else {
+        deployment.consecutive_failures + 1
+    };
+    deployment.retry_after = now() + rolling_update::retry_delay_ms(deployment.consecutive_failures);
+    deployment.last_failure = Some(task_lifecycle::failure_description(&task));
+    if deployment.rollout_state == RolloutState::InProgress {
         deployment.failed_tasks += 1;
         deployment.updated = now();
-    } else if deployment.rollout == Rollout::Completed && deployment.in_a_row == 4 {
-        service.say(now(), "is unable to consistently start tasks successfully.");
+    } else if deployment.rollout_state == RolloutState::Completed && deployment.consecutive_failures == 4 {
+        service.add_event(now(), "is unable to consistently start tasks successfully.");
     }
     Ok(())
 }
 
-/// The circuit breaker.
-fn trip(service: &mut Service) {
-    let limit = plan::threshold(service.desired);
+/// Fails the primary deployment when too many of its tasks failed, and rolls back if the service asks for it.
+fn trip_circuit_breaker(service: &mut Service) {
+    let limit = rolling_update::failure_threshold(service.desired);
     let Some(primary) = service.deployments.first_mut() else {
         return;
     };
-    if !primary.wish.breaker || primary.rollout != Rollout::InProgress || primary.failed_tasks < limit {
+    if !primary.spec.circuit_breaker
+        || primary.rollout_state != RolloutState::InProgress
+        || primary.failed_tasks < limit
+    {
         return;
     }
-    primary.rollout = Rollout::Failed;
-    primary.reason = "ECS deployment circuit breaker: tasks failed to start.".into();
+    primary.rollout_state = RolloutState::Failed;
+    primary.reason = "ECS deployment circuit circuit_breaker: tasks failed to start.".into();
     primary.updated = now();
-    let (failed, rollback) = (primary.id.clone(), primary.wish.rollback);
-    service.say(
+    let (failed, rollback) = (primary.id.clone(), primary.spec.rollback);
+    service.add_event(
         now(),
         format_args!("(deployment {failed}) deployment failed: tasks failed to start."),
     );
@@ -159,83 +163,82 @@ fn trip(service: &mut Service) {
         .deployments
         .iter()
         .skip(1)
-        .find(|d| d.rollout == Rollout::Completed)
+        .find(|d| d.rollout_state == RolloutState::Completed)
         .cloned();
     if let Some(good) = last_good.filter(|_| rollback) {
-        service.say(now(), format_args!("rolling back to deployment {}.", good.id));
-        service.wish = good.wish.clone();
-        let again = Deployment {
-            updated: now(),
-            in_a_row: 0,
-            not_before: 0,
-            ..good.clone()
-        };
+        service.add_event(now(), format_args!("rolling back to deployment {}.", good.id));
+        service.spec = good.spec.clone();
         service.deployments.retain(|d| d.id != good.id);
         service.deployments.insert(
             0,
             Deployment {
-                rollout: Rollout::InProgress,
+                updated: now(),
+                consecutive_failures: 0,
+                retry_after: 0,
+                rollout_state: RolloutState::InProgress,
                 failed_tasks: 0,
-                ..again
+                ..good
             },
         );
     }
 }
 
-fn settle(service: &mut Service) {
+/// Completes the primary deployment, which has reached a steady state.
+fn mark_steady(service: &mut Service) {
     let failed_before = service.deployments.len() > 1;
     let Some(primary) = service.deployments.first_mut() else {
         return;
     };
-    if primary.rollout == Rollout::InProgress {
-        primary.rollout = Rollout::Completed;
+    if primary.rollout_state == RolloutState::InProgress {
+        primary.rollout_state = RolloutState::Completed;
         primary.reason = format!("ECS deployment {} completed.", primary.id);
         primary.updated = now();
         let id = primary.id.clone();
-        service.say(now(), format_args!("(deployment {id}) deployment completed."));
-        service.say(now(), "has reached a steady state.");
-    } else if primary.in_a_row > 0 {
-        primary.in_a_row = 0;
-        service.say(now(), "has reached a steady state.");
+        service.add_event(now(), format_args!("(deployment {id}) deployment completed."));
+        service.add_event(now(), "has reached a steady state.");
+    } else if primary.consecutive_failures > 0 {
+        primary.consecutive_failures = 0;
+        service.add_event(now(), "has reached a steady state.");
     }
     if failed_before {
-        // A failed deployment stays to be seen by who waits for it, then it is gone, as on AWS.
-        let mut place = 0;
-        service.deployments.retain(|d| {
-            place += 1;
-            place == 1 || (d.rollout == Rollout::Failed && now() - d.updated < FAILURE_SHOWN)
+        // A failed deployment is described for a while, so that a caller that waits for it finds its end, as on AWS.
+        retain_behind_primary(service, |d| {
+            d.rollout_state == RolloutState::Failed && now() - d.updated < FAILED_DEPLOYMENT_RETENTION_MS
         });
     }
 }
 
-/// Forgets failed deployments behind the primary one: a change that needs no deployment of its own ends their story.
-pub fn forget_failures(service: &mut Service) {
-    let mut place = 0;
-    service.deployments.retain(|d| {
-        place += 1;
-        place == 1 || d.rollout != Rollout::Failed
-    });
+/// Deletes failed deployments except the primary one. A service change that starts no deployment does this.
+pub fn prune_failed_deployments(service: &mut Service) {
+    retain_behind_primary(service, |d| d.rollout_state != RolloutState::Failed);
 }
 
-/// Begins a deployment of what the service wishes now.
-pub fn deploy(service: &mut Service, wish: Wish) -> String {
+fn retain_behind_primary(service: &mut Service, keep: impl Fn(&Deployment) -> bool) {
+    let mut is_primary = true;
+    service
+        .deployments
+        .retain(|d| std::mem::take(&mut is_primary) || keep(d));
+}
+
+/// Starts a deployment of new parameters and returns its ID.
+pub fn start_deployment(service: &mut Service, spec: ServiceSpec) -> String {
     let id = format!(
         "ecs-svc/{:019}",
         rand::random_range(1_000_000_000_000_000_000_u64..9_000_000_000_000_000_000)
     );
-    service.wish = wish.clone();
-    service.deployments.retain(|d| d.rollout != Rollout::Failed);
+    service.spec = spec.clone();
+    service.deployments.retain(|d| d.rollout_state != RolloutState::Failed);
     service.deployments.insert(
         0,
         Deployment {
             id: id.clone(),
-            wish,
+            spec,
             created: now(),
             updated: now(),
             failed_tasks: 0,
-            in_a_row: 0,
-            not_before: 0,
-            rollout: Rollout::InProgress,
+            consecutive_failures: 0,
+            retry_after: 0,
+            rollout_state: RolloutState::InProgress,
             reason: format!("ECS deployment {id} in progress."),
             last_failure: None,
         },
@@ -243,36 +246,33 @@ pub fn deploy(service: &mut Service, wish: Wish) -> String {
     id
 }
 
-/// Whether a running task passes its container checks and its load balancers' checks.
-fn is_well(cx: &Context, task: &Task) -> Result<bool, AwsError> {
-    let definition = task_definition::named(cx, &task.wish.task_definition)?;
-    let has_checks = super::shape::list(&definition, "containerDefinitions")
-        .iter()
-        .any(|c| c.get("healthCheck").is_some());
-    if has_checks && task.health(&definition) != "HEALTHY" {
+/// Returns true if a running task passes the health checks of its containers and its target groups.
+fn is_healthy(cx: &Context, task: &Task) -> Result<bool, AwsError> {
+    let definition = task_definition::named(cx, &task.spec.task_definition)?;
+    if !task.passes_container_checks(&definition) {
         return Ok(false);
     }
     Ok(task
-        .wish
+        .spec
         .load_balancers
         .iter()
         .all(|b| target_state(cx, task, b).is_none_or(|(state, _)| state == "healthy")))
 }
 
-/// Why a task has to be replaced.
-fn sick(cx: &Context, service: &Service, task: &Task) -> Result<Option<String>, AwsError> {
+/// Returns the reason to replace an unhealthy task, as ECS words it.
+fn unhealthy_reason(cx: &Context, service: &Service, task: &Task) -> Result<Option<String>, AwsError> {
     if task.stopping || task.last_status != Status::Running {
         return Ok(None);
     }
-    let definition = task_definition::named(cx, &task.wish.task_definition)?;
+    let definition = task_definition::named(cx, &task.spec.task_definition)?;
     if task.health(&definition) == "UNHEALTHY" {
         return Ok(Some("Task failed container health checks".into()));
     }
     let age = now() - task.started.unwrap_or_else(now);
-    if age < service.wish.grace_seconds * 1000 {
+    if age < service.spec.grace_seconds * 1000 {
         return Ok(None);
     }
-    let unhealthy = task.wish.load_balancers.iter().find_map(|b| {
+    let unhealthy = task.spec.load_balancers.iter().find_map(|b| {
         let (state, reason) = target_state(cx, task, b)?;
         (state == "unhealthy").then(|| {
             let group = &b.target_group;
@@ -285,7 +285,7 @@ fn sick(cx: &Context, service: &Service, task: &Task) -> Result<Option<String>, 
     Ok(unhealthy)
 }
 
-/// The state of a task as a target; none when the target group is gone.
+/// Returns the state of a task as a target, or `None` if the target group no longer exists.
 fn target_state(cx: &Context, task: &Task, balancer: &model::LoadBalancer) -> Option<(&'static str, Option<String>)> {
     let group = cx.extension::<LoadBalancers>().target_group(&balancer.target_group)?;
     let address = std::net::SocketAddr::from((task.address, balancer.port));
@@ -310,31 +310,42 @@ fn scaling_reason(service: &Service, id: &str, live: &[&Task]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::ecs::plan::tests::service;
+    use crate::service::ecs::rolling_update::tests::service;
 
     #[test]
-    fn a_tripped_deployment_goes_back_to_the_last_good_one_and_is_forgotten() {
+    fn a_deployment_that_trips_the_circuit_breaker_is_rolled_back_and_pruned() {
         let mut service = service(1, 100, 200);
-        service.deployments[0].rollout = Rollout::Completed;
-        let wish = Wish {
+        service.deployments[0].rollout_state = RolloutState::Completed;
+        let spec = ServiceSpec {
             task_definition: "bad:2".into(),
-            breaker: true,
+            circuit_breaker: true,
             rollback: true,
-            ..Wish::default()
+            ..ServiceSpec::default()
         };
-        let bad = deploy(&mut service, wish);
-        service.deployments[0].failed_tasks = plan::threshold(1);
+        let bad = start_deployment(&mut service, spec);
+        service.deployments[0].failed_tasks = rolling_update::failure_threshold(1);
 
-        trip(&mut service);
-        settle(&mut service);
-        let shown: Vec<_> = service.deployments.iter().map(|d| (d.id.as_str(), d.rollout)).collect();
-        assert_eq!(shown, [("new", Rollout::Completed), (bad.as_str(), Rollout::Failed)]);
+        trip_circuit_breaker(&mut service);
+        mark_steady(&mut service);
+        let shown: Vec<_> = service
+            .deployments
+            .iter()
+            .map(|d| (d.id.as_str(), d.rollout_state))
+            .collect();
+        assert_eq!(
+            shown,
+            [("new", RolloutState::Completed), (bad.as_str(), RolloutState::Failed)]
+        );
 
-        forget_failures(&mut service);
-        assert_eq!(service.deployments.len(), 1, "what remains is steady");
+        prune_failed_deployments(&mut service);
+        assert_eq!(service.deployments.len(), 1, "only the steady deployment is left");
 
-        service.deployments[0].rollout = Rollout::Failed;
-        forget_failures(&mut service);
-        assert_eq!(service.deployments.len(), 1, "the primary one stays, failed or not");
+        service.deployments[0].rollout_state = RolloutState::Failed;
+        prune_failed_deployments(&mut service);
+        assert_eq!(
+            service.deployments.len(),
+            1,
+            "the primary deployment stays, failed or not"
+        );
     }
 }

@@ -1,11 +1,14 @@
-//! Values that a task definition names instead of holding: Secrets Manager secrets and SSM parameters.
+//! The values of a task definition's `secrets`: Secrets Manager secrets and SSM parameters.
 
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Value, json};
 
 use crate::Context;
 
-/// The value of a `valueFrom`. Errors name the reference, never the value.
+/// Returns the value that a `valueFrom` refers to.
+///
+/// # Errors
+/// The reference that cannot be resolved; never the value.
 pub async fn value(cx: &Context, from: &str) -> anyhow::Result<String> {
     if let Some(rest) = from.strip_prefix("arn:")
         && rest.split(':').nth(1) == Some("secretsmanager")
@@ -16,12 +19,12 @@ pub async fn value(cx: &Context, from: &str) -> anyhow::Result<String> {
         Some((_, name)) if from.starts_with("arn:") => name,
         _ => from,
     };
-    let answer = match parameter(cx, name).await {
+    let response = match parameter(cx, name).await {
         Err(_) if name.starts_with('/') && from.starts_with("arn:") => parameter(cx, &name[1..]).await,
-        answer => answer,
+        response => response,
     };
-    let answer = answer.map_err(|error| anyhow!("unable to retrieve the SSM parameter {name}: {error}"))?;
-    let value = answer.pointer("/Parameter/Value").and_then(Value::as_str);
+    let response = response.map_err(|error| anyhow!("unable to retrieve the SSM parameter {name}: {error}"))?;
+    let value = response.pointer("/Parameter/Value").and_then(Value::as_str);
     Ok(value
         .with_context(|| format!("the SSM parameter {name} has no value"))?
         .to_owned())
@@ -32,7 +35,7 @@ async fn parameter(cx: &Context, name: &str) -> Result<Value, crate::AwsError> {
         .await
 }
 
-/// `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME[:json-key:version-stage:version-id]`.
+/// Returns the value of a secret: `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME[:json-key:version-stage:version-id]`.
 async fn secret(cx: &Context, from: &str) -> anyhow::Result<String> {
     let parts: Vec<&str> = from.split(':').collect();
     let arn = parts[..parts.len().min(7)].join(":");
@@ -44,13 +47,13 @@ async fn secret(cx: &Context, from: &str) -> anyhow::Result<String> {
     if let Some(version) = part(9) {
         input["VersionId"] = version.into();
     }
-    let answer = cx.call("secretsmanager", "GetSecretValue", input).await;
-    let answer = answer.map_err(|error| anyhow!("unable to retrieve secret from asm: {arn}: {error}"))?;
-    let text = answer.get("SecretString").and_then(Value::as_str);
-    let text = text.with_context(|| format!("the secret {arn} holds no text"))?;
+    let response = cx.call("secretsmanager", "GetSecretValue", input).await;
+    let response = response.map_err(|error| anyhow!("unable to retrieve secret from asm: {arn}: {error}"))?;
+    let text = response.get("SecretString").and_then(Value::as_str);
+    let text = text.with_context(|| format!("the secret {arn} has no SecretString"))?;
     let Some(key) = part(7) else { return Ok(text.to_owned()) };
     let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
-        bail!("the secret {arn} is not a JSON object, so that it has no key {key}");
+        bail!("the secret {arn} is not a JSON object, so it has no key {key}");
     };
     match fields.get(key) {
         Some(Value::String(value)) => Ok(value.clone()),

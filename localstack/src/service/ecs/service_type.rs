@@ -1,4 +1,4 @@
-//! `AWS::ECS::Service`: a service as a template declares it, done when it has reached a steady state.
+//! `AWS::ECS::Service`. An operation is done when the service has reached a steady state.
 
 use std::time::Duration;
 
@@ -6,14 +6,15 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::model::{self, Rollout, Service};
-use super::shape::{members, text};
-use super::{Ecs, services};
+use super::members::{lower_camel, text};
+use super::model::{self, RolloutState, Service};
+use super::services;
+use super::state::EcsState;
 use crate::records::tags_of;
 use crate::{Context, Desired, Failure, Resource, ResourceType, Schema};
 
-/// How long CloudFormation waits for a service to stabilise.
-const PATIENCE: Duration = Duration::from_secs(3 * 3600);
+/// The time that CloudFormation waits for a service to reach a steady state.
+const STABILIZATION_TIMEOUT: Duration = Duration::from_secs(3 * 3600);
 
 pub struct ServiceType;
 
@@ -68,19 +69,19 @@ impl ResourceType for ServiceType {
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
         let input = input(desired)?;
         let name = text(&input, "serviceName").map_or_else(|| desired.generated_name(255), str::to_owned);
-        let made = services::make(cx, &name, &input, |service| keep(service, desired))?;
-        desired.initiated.report(&made.arn);
-        let deployment = made.deployments.first().map(|d| d.id.clone()).unwrap_or_default();
-        if let Err(failure) = stable(cx, &made, &deployment, &desired.cancel).await {
-            remove(cx, &made.cluster, &made.name).await?;
+        let created = services::create_service(cx, &name, &input, |service| apply_template(service, desired))?;
+        desired.initiated.report(&created.arn);
+        let deployment = created.deployments.first().map(|d| d.id.clone()).unwrap_or_default();
+        if let Err(failure) = wait_until_stable(cx, &created, &deployment, &desired.cancel).await {
+            delete_service(cx, &created.cluster, &created.name).await?;
             return Err(failure);
         }
-        Ok(resource(&made))
+        Ok(resource(&created))
     }
 
     async fn update(&self, cx: &Context, arn: &str, previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
         let mut input = input(desired)?;
-        // A count that the template does not change is left to whoever scales the service.
+        // A desired count that the template does not change stays as scaling has set it.
         if previous.get("DesiredCount") == desired.properties.get("DesiredCount")
             && let Some(input) = input.as_object_mut()
         {
@@ -89,8 +90,8 @@ impl ResourceType for ServiceType {
         if previous.get("CapacityProviderStrategy").is_some() && input.get("capacityProviderStrategy").is_none() {
             input["launchType"] = input.get("launchType").cloned().unwrap_or_else(|| "FARGATE".into());
         }
-        // What the template no longer says is no longer wanted.
-        for (property, member, none) in [
+        // A property that the template no longer has is reset.
+        for (property, member, default) in [
             ("LoadBalancers", "loadBalancers", serde_json::json!([])),
             ("ServiceRegistries", "serviceRegistries", serde_json::json!([])),
             (
@@ -100,20 +101,21 @@ impl ResourceType for ServiceType {
             ),
         ] {
             if previous.get(property).is_some() && input.get(member).is_none() {
-                input[member] = none;
+                input[member] = default;
             }
         }
-        let (cluster, name) = services::place(cx, &input, arn)?;
-        let (changed, deployment) = services::change(cx, &cluster, &name, &input, |service| keep(service, desired))?;
-        stable(cx, &changed, &deployment.unwrap_or_default(), &desired.cancel).await?;
-        Ok(resource(&changed))
+        let (cluster, name) = services::cluster_and_name(cx, &input, arn)?;
+        let apply = |service: &mut Service| apply_template(service, desired);
+        let (updated, deployment) = services::update_service(cx, &cluster, &name, &input, apply)?;
+        wait_until_stable(cx, &updated, &deployment.unwrap_or_default(), &desired.cancel).await?;
+        Ok(resource(&updated))
     }
 
     async fn delete(&self, cx: &Context, arn: &str, properties: &Value) -> Result<(), Failure> {
-        let Ok((cluster, name)) = services::place(cx, &members(properties), arn) else {
+        let Ok((cluster, name)) = services::cluster_and_name(cx, &lower_camel(properties), arn) else {
             return Ok(());
         };
-        remove(cx, &cluster, &name).await
+        delete_service(cx, &cluster, &name).await
     }
 
     async fn read(&self, cx: &Context, arn: &str) -> Result<Option<Value>, Failure> {
@@ -127,7 +129,7 @@ impl ResourceType for ServiceType {
             live["DesiredCount"] = service.desired.into();
         }
         if live.get("TaskDefinition").is_some() {
-            live["TaskDefinition"] = service.wish.task_definition.clone().into();
+            live["TaskDefinition"] = service.spec.task_definition.clone().into();
         }
         Ok(live.is_object().then_some(live))
     }
@@ -145,10 +147,11 @@ fn input(desired: &Desired) -> Result<Value, Failure> {
             )));
         }
     }
-    Ok(members(&desired.properties))
+    Ok(lower_camel(&desired.properties))
 }
 
-fn keep(service: &mut Service, desired: &Desired) {
+/// Stores the template's tags and properties in a service.
+fn apply_template(service: &mut Service, desired: &Desired) {
     let own = tags_of(desired.properties.get("Tags").unwrap_or(&Value::Null));
     service.inherited = desired
         .tags
@@ -166,9 +169,17 @@ fn resource(service: &Service) -> Resource {
         .with("ServiceArn", service.arn.clone())
 }
 
-/// Waits until the deployment has completed, or tells why it has not.
-async fn stable(cx: &Context, service: &Service, deployment: &str, cancel: &CancellationToken) -> Result<(), Failure> {
-    let end = tokio::time::Instant::now() + PATIENCE;
+/// Waits until a deployment has completed and the service has its desired tasks.
+///
+/// # Errors
+/// The reason why the service is not stable, with the end of its last task.
+async fn wait_until_stable(
+    cx: &Context,
+    service: &Service,
+    deployment: &str,
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let deadline = tokio::time::Instant::now() + STABILIZATION_TIMEOUT;
     loop {
         tokio::select! {
             () = cancel.cancelled() => return Err(Failure::new("Resource creation cancelled")),
@@ -176,24 +187,26 @@ async fn stable(cx: &Context, service: &Service, deployment: &str, cancel: &Canc
         }
         let Some(now) = model::service(cx, &service.cluster, &service.name)?.filter(|s| s.status == "ACTIVE") else {
             return Err(Failure::new(format!(
-                "The service {} was deleted meanwhile.",
+                "The service {} was deleted during the operation.",
                 service.name
             )));
         };
         let Some(found) = now.deployments.iter().find(|d| d.id == deployment) else {
-            return Err(Failure::new("The deployment was replaced by another one meanwhile."));
+            return Err(Failure::new(
+                "Another deployment replaced this one during the operation.",
+            ));
         };
-        match found.rollout {
-            Rollout::Completed if steady(cx, &now)? => return Ok(()),
-            Rollout::Failed => {
-                let mut words =
+        match found.rollout_state {
+            RolloutState::Completed if has_desired_tasks(cx, &now)? => return Ok(()),
+            RolloutState::Failed => {
+                let mut reason =
                     "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'.".to_owned();
                 if let Some(last) = &found.last_failure {
-                    words += &format!(" The last task that stopped: {last}");
+                    reason += &format!(" The last task that stopped: {last}");
                 }
-                return Err(Failure::new(words));
+                return Err(Failure::new(reason));
             }
-            _ if tokio::time::Instant::now() > end => {
+            _ if tokio::time::Instant::now() > deadline => {
                 let last = found
                     .last_failure
                     .clone()
@@ -208,12 +221,10 @@ async fn stable(cx: &Context, service: &Service, deployment: &str, cancel: &Canc
     }
 }
 
-/// Whether as many tasks run as are desired: a change of the count alone makes no deployment.
-fn steady(cx: &Context, service: &Service) -> Result<bool, Failure> {
+/// Returns true if the service runs its desired count of tasks. A change of the count alone starts no deployment.
+fn has_desired_tasks(cx: &Context, service: &Service) -> Result<bool, Failure> {
     let tasks = model::tasks(cx)?;
-    let live = tasks
-        .iter()
-        .filter(|t| t.is_live() && t.cluster == service.cluster && t.service.as_ref() == Some(&service.name));
+    let live = tasks.iter().filter(|t| t.is_live() && service.owns(t));
     let running = live
         .clone()
         .filter(|t| t.last_status == model::Status::Running && !t.stopping)
@@ -221,14 +232,14 @@ fn steady(cx: &Context, service: &Service) -> Result<bool, Failure> {
     Ok(running == service.desired as usize && live.count() == running)
 }
 
-async fn remove(cx: &Context, cluster: &str, name: &str) -> Result<(), Failure> {
-    match services::retire(cx, cluster, name, true) {
+async fn delete_service(cx: &Context, cluster: &str, name: &str) -> Result<(), Failure> {
+    match services::drain(cx, cluster, name, true) {
         Err(error) if error.code == "ServiceNotFoundException" => return Ok(()),
         Err(error) if error.code != "ServiceNotActiveException" => return Err(error.into()),
         _ => {}
     }
     while model::service(cx, cluster, name)?.is_some_and(|s| s.status != "INACTIVE") {
-        cx.extension::<Ecs>().wake.notify_one();
+        cx.extension::<EcsState>().wake_scheduler();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::shape::{list, members, text};
-use super::{Ecs, invalid};
+use super::error::invalid_parameter;
+use super::members::{integer, list, lower_camel, text, with_next_token};
+use super::state::EcsState;
 use crate::records::{now, page, seconds, tags_of};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
@@ -41,29 +42,28 @@ impl ResourceType for TaskDefinition {
             "Volumes",
             "Tags",
         ];
-        // Everything but the tags, which stand last.
-        let (create_only, _) = PROPERTIES.split_at(PROPERTIES.len() - 1);
         Schema {
             properties: PROPERTIES,
-            create_only,
+            // Everything except the tags, which are last.
+            create_only: PROPERTIES.split_last().map_or(&[], |(_, rest)| rest),
             attributes: &["TaskDefinitionArn"],
             ..Schema::default()
         }
     }
 
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
-        let mut input = members(&desired.properties);
+        let mut input = lower_camel(&desired.properties);
         if input.get("family").is_none() {
             input["family"] = desired.generated_name(255).into();
         }
-        let made = register(cx, &input, desired)?;
-        let arn = text(&made, "taskDefinitionArn").unwrap_or_default().to_owned();
+        let registered = register(cx, &input, desired)?;
+        let arn = text(&registered, "taskDefinitionArn").unwrap_or_default().to_owned();
         Ok(Resource::new(arn.clone()).with("TaskDefinitionArn", arn))
     }
 
     async fn update(&self, cx: &Context, arn: &str, _previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
-        let ecs = cx.extension::<Ecs>();
-        let _held = ecs.hold();
+        let ecs = cx.extension::<EcsState>();
+        let _lock = ecs.lock();
         let mut record = named(cx, arn)?;
         record["tags"] = tag_list(desired);
         record["properties"] = desired.properties.clone();
@@ -87,23 +87,33 @@ impl ResourceType for TaskDefinition {
     }
 }
 
-/// A container of a definition, by name.
+/// Returns a container of a definition, by name.
 pub fn container<'a>(definition: &'a Value, name: &str) -> Option<&'a Value> {
     list(definition, "containerDefinitions")
         .iter()
         .find(|c| text(c, "name") == Some(name))
 }
 
-/// Every container port of a definition.
+/// Returns true if any container of a definition has a health check.
+pub fn has_health_checks(definition: &Value) -> bool {
+    list(definition, "containerDefinitions")
+        .iter()
+        .any(|c| c.get("healthCheck").is_some())
+}
+
+/// Returns all container ports of a definition.
 pub fn ports(definition: &Value) -> Vec<u16> {
     let containers = list(definition, "containerDefinitions").iter();
     containers
         .flat_map(|c| list(c, "portMappings"))
-        .filter_map(|m| u16::try_from(super::shape::whole(m.get("containerPort"))?).ok())
+        .filter_map(|m| u16::try_from(integer(m.get("containerPort"))?).ok())
         .collect()
 }
 
-/// A definition by ARN, `family:revision`, or `family` (its newest active revision).
+/// Returns a definition by ARN, `family:revision` or `family` (its newest active revision).
+///
+/// # Errors
+/// `ClientException` if there is no such definition.
 pub fn named(cx: &Context, name: &str) -> Result<Value, AwsError> {
     let short = name.rsplit('/').next().unwrap_or(name);
     let missing = || AwsError::new("ClientException", "Unable to describe task definition.");
@@ -126,34 +136,32 @@ pub fn register_call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         initiated: Default::default(),
         cancel: Default::default(),
     };
-    let made = register(cx, &call.input, &desired)?;
-    Ok(json!({"taskDefinition": shown(&made), "tags": made["tags"]}))
+    let registered = register(cx, &call.input, &desired)?;
+    Ok(json!({"taskDefinition": description(&registered), "tags": registered["tags"]}))
 }
 
-/// Checks and keeps a new revision; gives it in the API's form.
+/// Checks and stores a new revision, and returns it in the API's form.
 fn register(cx: &Context, input: &Value, desired: &Desired) -> Result<Value, AwsError> {
-    let ecs = cx.extension::<Ecs>();
-    let _held = ecs.hold();
+    let ecs = cx.extension::<EcsState>();
+    let _lock = ecs.lock();
     let family = text(input, "family")
-        .ok_or_else(|| invalid("Family should not be null or empty."))?
+        .ok_or_else(|| invalid_parameter("Family should not be null or empty."))?
         .to_owned();
     if family.is_empty() || !family.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
-        return Err(invalid(
-            "Family contains invalid characters. Only letters, numbers, hyphens and underscores.",
+        return Err(invalid_parameter(
+            "Family contains invalid characters. Allowed are a-z, A-Z, 0-9, hyphens and underscores.",
         ));
     }
     let containers = list(input, "containerDefinitions");
     if containers.is_empty() {
-        return Err(invalid("Container list cannot be empty."));
+        return Err(invalid_parameter("Container list cannot be empty."));
     }
-    let mut normal = Vec::new();
-    for container in containers {
-        normal.push(checked(container)?);
-    }
+    let containers: Result<Vec<Value>, AwsError> = containers.iter().map(normalize_container).collect();
+    let containers = containers?;
     let revision = cx.store().get::<i64>(REVISIONS, &family)?.unwrap_or(0) + 1;
-    let mut made: Map<String, Value> = input.as_object().cloned().unwrap_or_default();
-    made.shift_remove("tags");
-    made.insert("containerDefinitions".into(), normal.into());
+    let mut definition: Map<String, Value> = input.as_object().cloned().unwrap_or_default();
+    definition.shift_remove("tags");
+    definition.insert("containerDefinitions".into(), containers.into());
     for (member, value) in [
         (
             "taskDefinitionArn",
@@ -173,7 +181,7 @@ fn register(cx: &Context, input: &Value, desired: &Desired) -> Result<Value, Aws
             },
         ),
     ] {
-        made.insert(member.into(), value);
+        definition.insert(member.into(), value);
     }
     for member in [
         "volumes",
@@ -181,42 +189,46 @@ fn register(cx: &Context, input: &Value, desired: &Desired) -> Result<Value, Aws
         "requiresAttributes",
         "compatibilities",
     ] {
-        made.entry(member).or_insert_with(|| json!([]));
+        definition.entry(member).or_insert_with(|| json!([]));
     }
     for member in ["cpu", "memory"] {
-        if let Some(value) = made.get_mut(member).filter(|v| v.is_number()) {
+        if let Some(value) = definition.get_mut(member).filter(|v| v.is_number()) {
             *value = value.to_string().into();
         }
     }
-    let made = Value::Object(made);
+    let definition = Value::Object(definition);
     cx.store().put(REVISIONS, &family, &revision)?;
-    put(cx, &made)?;
-    Ok(made)
+    put(cx, &definition)?;
+    Ok(definition)
 }
 
-fn checked(container: &Value) -> Result<Value, AwsError> {
-    let mut made = container
+/// Checks a container definition and fills in the defaults of ECS.
+fn normalize_container(container: &Value) -> Result<Value, AwsError> {
+    let mut normal = container
         .as_object()
         .cloned()
-        .ok_or_else(|| invalid("A container definition is an object."))?;
+        .ok_or_else(|| invalid_parameter("A container definition must be an object."))?;
     for member in ["name", "image"] {
         if text(container, member).is_none_or(str::is_empty) {
-            return Err(invalid(format!("Container.{member} should not be null or empty.")));
+            return Err(invalid_parameter(format!(
+                "Container.{member} should not be null or empty."
+            )));
         }
     }
-    if let Some(Value::String(flag)) = made.get("essential") {
+    if let Some(Value::String(flag)) = normal.get("essential") {
         let flag = flag == "true";
-        made.insert("essential".into(), flag.into());
+        normal.insert("essential".into(), flag.into());
     }
-    made.entry("essential").or_insert(Value::Bool(true));
+    normal.entry("essential").or_insert(Value::Bool(true));
     for member in ["environment", "mountPoints", "volumesFrom", "portMappings"] {
-        made.entry(member).or_insert_with(|| json!([]));
+        normal.entry(member).or_insert_with(|| json!([]));
     }
-    if let Some(mappings) = made.get_mut("portMappings").and_then(Value::as_array_mut) {
+    if let Some(mappings) = normal.get_mut("portMappings").and_then(Value::as_array_mut) {
         for mapping in mappings {
-            let Some(port) = super::shape::whole(mapping.get("containerPort")).filter(|p| (1..=65535).contains(p))
-            else {
-                return Err(invalid("Port mapping: containerPort must be between 1 and 65535."));
+            let Some(port) = integer(mapping.get("containerPort")).filter(|p| (1..=65535).contains(p)) else {
+                return Err(invalid_parameter(
+                    "Port mapping: containerPort must be between 1 and 65535.",
+                ));
             };
             mapping["containerPort"] = port.into();
             mapping["hostPort"] = port.into();
@@ -227,30 +239,30 @@ fn checked(container: &Value) -> Result<Value, AwsError> {
     }
     let driver = container.get("logConfiguration").and_then(|l| text(l, "logDriver"));
     if let Some(other) = driver.filter(|d| *d != "awslogs") {
-        return Err(invalid(format!(
-            "The embedded endpoint has the log driver awslogs only, not {other}."
+        return Err(invalid_parameter(format!(
+            "The embedded endpoint supports the log driver awslogs only, not {other}."
         )));
     }
-    Ok(Value::Object(made))
+    Ok(Value::Object(normal))
 }
 
 pub fn deregister(cx: &Context, name: &str) -> Result<Value, AwsError> {
-    let ecs = cx.extension::<Ecs>();
-    let _held = ecs.hold();
+    let ecs = cx.extension::<EcsState>();
+    let _lock = ecs.lock();
     let mut record = named(cx, name)?;
     record["status"] = "INACTIVE".into();
     record["deregisteredAt"] = seconds(now());
     put(cx, &record)?;
-    Ok(json!({"taskDefinition": shown(&record)}))
+    Ok(json!({"taskDefinition": description(&record)}))
 }
 
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let record = named(cx, &call.required("taskDefinition")?)?;
-    let mut answer = json!({"taskDefinition": shown(&record)});
+    let mut response = json!({"taskDefinition": description(&record)});
     if call.texts("include").iter().any(|i| i == "TAGS") {
-        answer["tags"] = record["tags"].clone();
+        response["tags"] = record["tags"].clone();
     }
-    Ok(answer)
+    Ok(response)
 }
 
 pub fn list_arns(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -272,7 +284,7 @@ pub fn list_arns(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arns: Vec<Value> = found.iter().map(|d| d["taskDefinitionArn"].clone()).collect();
     let limit = call.integer("maxResults").unwrap_or(100).clamp(1, 100) as usize;
     let (arns, next) = page(arns, limit, call.text("nextToken").as_deref())?;
-    Ok(super::with_token(json!({"taskDefinitionArns": arns}), next))
+    Ok(with_next_token(json!({"taskDefinitionArns": arns}), next))
 }
 
 pub fn families(cx: &Context) -> Result<Value, AwsError> {
@@ -285,7 +297,7 @@ pub fn families(cx: &Context) -> Result<Value, AwsError> {
     Ok(json!({"families": found}))
 }
 
-fn shown(record: &Value) -> Value {
+fn description(record: &Value) -> Value {
     let mut record = record.as_object().cloned().unwrap_or_default();
     record.shift_remove("tags");
     record.shift_remove("properties");
@@ -295,7 +307,7 @@ fn shown(record: &Value) -> Value {
 fn tag_list(desired: &Desired) -> Value {
     let mut tags: indexmap::IndexMap<String, String> = desired.tags.iter().cloned().collect();
     tags.extend(tags_of(desired.properties.get("Tags").unwrap_or(&Value::Null)));
-    tags.iter().map(|(k, v)| json!({"key": k, "value": v})).collect()
+    super::members::tag_list(&tags)
 }
 
 fn put(cx: &Context, record: &Value) -> Result<(), AwsError> {

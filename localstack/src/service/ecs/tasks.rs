@@ -1,49 +1,52 @@
-//! The operations on tasks.
+//! Operations on tasks.
 
 use serde_json::{Value, json};
 
+use super::error::invalid_parameter;
+use super::members::{self, tag_list, with_next_token};
 use super::model::{self, Task};
-use super::{Ecs, capacity, cluster, drive, invalid, shape, tag_list, task_definition, wish};
+use super::state::EcsState;
+use super::{capacity, service_spec, task_definition, task_lifecycle};
 use crate::records::{page, seconds, tags_of};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
 pub fn run(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let ecs = cx.extension::<Ecs>();
-    let _held = ecs.hold();
-    let cluster = cluster::named(cx, call.text("cluster").as_deref())?.id;
-    let wish = wish::read(cx, &call.input, None)?;
+    let ecs = cx.extension::<EcsState>();
+    let _lock = ecs.lock();
+    let cluster = model::cluster(cx, call.text("cluster").as_deref())?.id;
+    let spec = service_spec::read(cx, &call.input, None)?;
     let count = call.integer("count").unwrap_or(1);
     if !(1..=10).contains(&count) {
-        return Err(invalid("count must be between 1 and 10."));
+        return Err(invalid_parameter("count must be between 1 and 10."));
     }
     let tags = tags_of(&call.input["tags"]);
-    let mut made = Vec::new();
+    let mut tasks = Vec::new();
     for _ in 0..count {
-        let task = drive::begin(cx, &cluster, &wish, None, &tags, |task| {
+        let task = task_lifecycle::start(cx, &cluster, &spec, None, &tags, |task| {
             task.started_by = call.text("startedBy");
             task.overrides = call.input.get("overrides").cloned().unwrap_or_else(|| json!({}));
             task.tags = tags.clone();
         })?;
-        made.push(description(cx, &task)?);
+        tasks.push(description(cx, &task)?);
     }
-    Ok(json!({"tasks": made, "failures": []}))
+    Ok(json!({"tasks": tasks, "failures": []}))
 }
 
 pub fn stop(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let ecs = cx.extension::<Ecs>();
-    let _held = ecs.hold();
-    let cluster = cluster::named(cx, call.text("cluster").as_deref())?.id;
+    let ecs = cx.extension::<EcsState>();
+    let _lock = ecs.lock();
+    let cluster = model::cluster(cx, call.text("cluster").as_deref())?.id;
     let task = named(cx, &cluster, &call.required("task")?)?;
-    let task = task.ok_or_else(|| invalid("The referenced task was not found."))?;
+    let task = task.ok_or_else(|| invalid_parameter("The referenced task was not found."))?;
     let reason = call.text("reason").unwrap_or_else(|| "Task stopped by user".into());
-    drive::stop(cx, &task.id, "UserInitiated", &reason, false)?;
+    task_lifecycle::request_stop(cx, &task.id, "UserInitiated", &reason, false)?;
     let now = model::task(cx, &task.id)?.unwrap_or(task);
     Ok(json!({"task": description(cx, &now)?}))
 }
 
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let cluster = cluster::named(cx, call.text("cluster").as_deref())?.id;
+    let cluster = model::cluster(cx, call.text("cluster").as_deref())?.id;
     let service = call.text("serviceName");
     let service = service.as_deref().map(|name| name.rsplit('/').next().unwrap_or(name));
     let family = call.text("family");
@@ -56,17 +59,17 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             && call.text("startedBy").is_none_or(|s| t.started_by.as_ref() == Some(&s))
             && family
                 .as_deref()
-                .is_none_or(|f| t.wish.task_definition.contains(&format!("/{f}:")))
+                .is_none_or(|f| t.spec.task_definition.contains(&format!("/{f}:")))
     });
     found.sort_by_key(|t| std::cmp::Reverse(t.created));
     let arns: Vec<String> = found.iter().map(|t| t.arn(cx)).collect();
     let limit = call.integer("maxResults").unwrap_or(100).clamp(1, 100) as usize;
     let (arns, next) = page(arns, limit, call.text("nextToken").as_deref())?;
-    Ok(super::with_token(json!({"taskArns": arns}), next))
+    Ok(with_next_token(json!({"taskArns": arns}), next))
 }
 
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let cluster = cluster::named(cx, call.text("cluster").as_deref())?.id;
+    let cluster = model::cluster(cx, call.text("cluster").as_deref())?.id;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in call.texts("tasks") {
         match named(cx, &cluster, &name)? {
@@ -89,7 +92,7 @@ fn named(cx: &Context, cluster: &str, name: &str) -> Result<Option<Task>, AwsErr
 }
 
 fn description(cx: &Context, task: &Task) -> Result<Value, AwsError> {
-    let definition = task_definition::named(cx, &task.wish.task_definition)?;
+    let definition = task_definition::named(cx, &task.spec.task_definition)?;
     let arn = task.arn(cx);
     let containers: Vec<Value> = task
         .containers
@@ -115,13 +118,13 @@ fn description(cx: &Context, task: &Task) -> Result<Value, AwsError> {
         .collect();
     let group = match &task.service {
         Some(service) => format!("service:{service}"),
-        None => format!("family:{}", shape::text(&definition, "family").unwrap_or_default()),
+        None => format!("family:{}", members::text(&definition, "family").unwrap_or_default()),
     };
     let mut shown = json!({
-        "taskArn": arn, "clusterArn": cluster::arn(cx, &task.cluster), "taskDefinitionArn": task.wish.task_definition,
+        "taskArn": arn, "clusterArn": model::cluster_arn(cx, &task.cluster), "taskDefinitionArn": task.spec.task_definition,
         "lastStatus": task.last_status.name(), "desiredStatus": if task.stopping { "STOPPED" } else { "RUNNING" },
-        "group": group, "launchType": task.wish.launch_type,
-        "capacityProviderName": capacity::provider(&task.wish.capacity), "platformVersion": "1.4.0", "platformFamily": "Linux",
+        "group": group, "launchType": task.spec.launch_type,
+        "capacityProviderName": capacity::provider(&task.spec.capacity_strategy), "platformVersion": "1.4.0", "platformFamily": "Linux",
         "connectivity": "CONNECTED", "healthStatus": task.health(&definition), "createdAt": seconds(task.created),
         "availabilityZone": format!("{}a", cx.region()), "overrides": task.overrides, "containers": containers,
         "cpu": definition.get("cpu"), "memory": definition.get("memory"), "version": 1, "tags": tag_list(&task.tags),

@@ -1,0 +1,7 @@
+//! Errors that several ECS operations return.
+
+use crate::AwsError;
+
+pub fn invalid_parameter(message: impl Into<String>) -> AwsError {
+    AwsError::new("InvalidParameterException", message)
+}

@@ -1,0 +1,141 @@
+//! Reads a service's parameters from the API's members and checks them.
+
+use serde_json::{Value, json};
+
+use super::error::invalid_parameter;
+use super::members::{boolean, integer, list, text};
+use super::model::{LoadBalancer, Registry, ServiceSpec};
+use super::{capacity, task_definition};
+use crate::{AwsError, Context};
+
+/// Applies the members of a request to the previous parameters. A member that the request does not have stays as it is.
+///
+/// # Errors
+/// A parameter that ECS rejects or that this endpoint does not support.
+pub fn read(cx: &Context, input: &Value, before: Option<&ServiceSpec>) -> Result<ServiceSpec, AwsError> {
+    let mut spec = before.cloned().unwrap_or_else(|| ServiceSpec {
+        minimum_percent: 100,
+        maximum_percent: 200,
+        launch_type: "FARGATE".into(),
+        propagate_tags: "NONE".into(),
+        network: json!({}),
+        ..ServiceSpec::default()
+    });
+    if let Some(controller) = input
+        .get("deploymentController")
+        .and_then(|c| text(c, "type"))
+        .filter(|t| *t != "ECS")
+    {
+        return Err(invalid_parameter(format!(
+            "The embedded endpoint supports the deployment controller ECS only, not {controller}."
+        )));
+    }
+    if let Some(strategy) = text(input, "schedulingStrategy").filter(|s| *s != "REPLICA") {
+        return Err(invalid_parameter(format!(
+            "The embedded endpoint supports the scheduling strategy REPLICA only, not {strategy}."
+        )));
+    }
+    if let Some(name) = text(input, "taskDefinition") {
+        let definition = task_definition::named(cx, name)?;
+        if text(&definition, "status") != Some("ACTIVE") {
+            return Err(AwsError::new("ClientException", "TaskDefinition is inactive"));
+        }
+        spec.task_definition = text(&definition, "taskDefinitionArn").unwrap_or_default().to_owned();
+    }
+    if spec.task_definition.is_empty() {
+        return Err(invalid_parameter("TaskDefinition can not be blank."));
+    }
+    if let Some(deployment) = input.get("deploymentConfiguration") {
+        let percent = |member: &str| integer(deployment.get(member)).and_then(|n| u32::try_from(n).ok());
+        spec.minimum_percent = percent("minimumHealthyPercent").unwrap_or(spec.minimum_percent);
+        spec.maximum_percent = percent("maximumPercent").unwrap_or(spec.maximum_percent);
+        if let Some(breaker) = deployment.get("deploymentCircuitBreaker") {
+            spec.circuit_breaker = boolean(breaker.get("enable")).unwrap_or(false);
+            spec.rollback = boolean(breaker.get("rollback")).unwrap_or(false);
+        }
+    }
+    if input.get("loadBalancers").is_some() {
+        spec.load_balancers = list(input, "loadBalancers").iter().filter_map(load_balancer).collect();
+    }
+    if input.get("serviceRegistries").is_some() {
+        spec.registries = list(input, "serviceRegistries").iter().filter_map(registry).collect();
+    }
+    if let Some(network) = input.get("networkConfiguration") {
+        spec.network = network.clone();
+        let vpc = network.get("awsvpcConfiguration").unwrap_or(&Value::Null);
+        spec.security_groups = list(vpc, "securityGroups")
+            .iter()
+            .filter_map(|g| g.as_str().map(str::to_owned))
+            .collect();
+    }
+    if let Some(seconds) = integer(input.get("healthCheckGracePeriodSeconds")) {
+        spec.grace_seconds = seconds;
+    }
+    if let Some(kind) = text(input, "launchType") {
+        spec.launch_type = kind.to_owned();
+        spec.capacity_strategy = Value::Null;
+    }
+    if let Some(strategy) = capacity::strategy(cx, input)? {
+        spec.capacity_strategy = strategy;
+    }
+    if let Some(enable) = boolean(input.get("enableExecuteCommand")) {
+        spec.enable_execute_command = enable;
+    }
+    if let Some(from) = text(input, "propagateTags") {
+        spec.propagate_tags = from.to_owned();
+    }
+    check(cx, &spec)?;
+    Ok(spec)
+}
+
+fn check(cx: &Context, spec: &ServiceSpec) -> Result<(), AwsError> {
+    let definition = task_definition::named(cx, &spec.task_definition)?;
+    if spec.maximum_percent <= spec.minimum_percent && (spec.minimum_percent, spec.maximum_percent) != (0, 0) {
+        let both = (spec.minimum_percent, spec.maximum_percent);
+        if both.0 >= 100 || both.1 < 100 {
+            return Err(invalid_parameter(
+                "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.",
+            ));
+        }
+    }
+    for balancer in &spec.load_balancers {
+        let Some(container) = task_definition::container(&definition, &balancer.container) else {
+            return Err(invalid_parameter(format!(
+                "The container {} does not exist in the task definition.",
+                balancer.container
+            )));
+        };
+        let ports = list(container, "portMappings").iter();
+        if !ports
+            .filter_map(|m| integer(m.get("containerPort")))
+            .any(|p| p == i64::from(balancer.port))
+        {
+            return Err(invalid_parameter(format!(
+                "The container {} did not have a container port {} defined.",
+                balancer.container, balancer.port
+            )));
+        }
+    }
+    if text(&definition, "networkMode") == Some("awsvpc") && spec.network.get("awsvpcConfiguration").is_none() {
+        return Err(invalid_parameter(
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+        ));
+    }
+    Ok(())
+}
+
+fn load_balancer(value: &Value) -> Option<LoadBalancer> {
+    Some(LoadBalancer {
+        target_group: text(value, "targetGroupArn")?.to_owned(),
+        container: text(value, "containerName")?.to_owned(),
+        port: u16::try_from(integer(value.get("containerPort"))?).ok()?,
+    })
+}
+
+fn registry(value: &Value) -> Option<Registry> {
+    let port = integer(value.get("containerPort")).or_else(|| integer(value.get("port")));
+    Some(Registry {
+        arn: text(value, "registryArn")?.to_owned(),
+        port: port.and_then(|p| u16::try_from(p).ok()),
+    })
+}

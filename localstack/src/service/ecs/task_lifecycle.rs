@@ -1,0 +1,367 @@
+//! The lifecycle of a task: start its containers, monitor them, and stop them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::container_monitor::RunningContainer;
+use super::members::{list, text};
+use super::model::{self, ContainerState, ServiceSpec, Status, Task, update_task};
+use super::state::EcsState;
+use super::{launch, service_discovery, task_definition};
+use crate::records::now;
+use crate::runtime::load_balancer::LoadBalancers;
+use crate::runtime::task::ExitStatus;
+use crate::runtime::task::process::Container;
+use crate::{AwsError, Context};
+
+const MONITOR_INTERVAL: Duration = Duration::from_millis(100);
+const COUNTERS: &str = "ecs.counters";
+
+/// The reason for the end of a task.
+struct TaskEnd {
+    code: &'static str,
+    reason: String,
+    failed: bool,
+}
+
+impl TaskEnd {
+    /// The task was asked to stop; its record already has the reason.
+    fn requested() -> Self {
+        Self {
+            code: "UserInitiated",
+            reason: String::new(),
+            failed: false,
+        }
+    }
+
+    fn failed(code: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+            failed: true,
+        }
+    }
+}
+
+/// Stores a new task and starts it in the background. The caller holds the lock.
+pub fn start(
+    cx: &Context,
+    cluster: &str,
+    spec: &ServiceSpec,
+    owner: Option<(&str, &str)>,
+    tags: &indexmap::IndexMap<String, String>,
+    adjust: impl FnOnce(&mut Task),
+) -> Result<Task, AwsError> {
+    let definition = task_definition::named(cx, &spec.task_definition)?;
+    let n = cx.store().get::<u16>(COUNTERS, "task")?.unwrap_or(0);
+    cx.store().put(COUNTERS, "task", &n.wrapping_add(1))?;
+    let containers = list(&definition, "containerDefinitions")
+        .iter()
+        .map(|c| ContainerState {
+            name: text(c, "name").unwrap_or_default().into(),
+            image: text(c, "image").unwrap_or_default().into(),
+            status: Status::Pending,
+            supervisor: None,
+            exit_code: None,
+            reason: None,
+            health: "UNKNOWN".into(),
+        });
+    let mut task = Task {
+        id: uuid::Uuid::new_v4().simple().to_string(),
+        cluster: cluster.into(),
+        service: owner.map(|(service, _)| service.to_owned()),
+        deployment: owner.map(|(_, deployment)| deployment.to_owned()),
+        spec: spec.clone(),
+        address: cx.loopback().task(n),
+        last_status: Status::Provisioning,
+        stopping: false,
+        failed: false,
+        end_recorded: false,
+        created: now(),
+        started: None,
+        stopping_at: None,
+        stopped: None,
+        stop_code: None,
+        stopped_reason: None,
+        started_by: owner.map(|(_, deployment)| deployment.to_owned()),
+        overrides: json!({}),
+        containers: containers.collect(),
+        tags: if spec.propagate_tags == "SERVICE" {
+            tags.clone()
+        } else {
+            Default::default()
+        },
+    };
+    adjust(&mut task);
+    task.put(cx)?;
+    spawn(cx, &task.id);
+    Ok(task)
+}
+
+/// Asks a task to stop. The caller holds the lock.
+pub fn request_stop(cx: &Context, id: &str, code: &str, reason: &str, failed: bool) -> Result<(), AwsError> {
+    let Some(mut task) = model::task(cx, id)?.filter(|t| t.is_live() && !t.stopping) else {
+        return Ok(());
+    };
+    task.stopping = true;
+    task.stopping_at = Some(now());
+    task.stop_code = Some(code.into());
+    task.stopped_reason = Some(reason.into());
+    task.failed = failed;
+    task.put(cx)?;
+    if let Some(token) = cx.extension::<EcsState>().stop_tokens().get(id) {
+        token.cancel();
+    }
+    Ok(())
+}
+
+/// Returns the failure of a stopped task in one line: its reason, and the exit codes and reasons of its containers.
+pub fn failure_description(task: &Task) -> String {
+    let mut description = task.stopped_reason.clone().unwrap_or_else(|| "the task stopped".into());
+    for container in &task.containers {
+        if let Some(code) = container.exit_code.filter(|code| *code != 0) {
+            description += &format!(" (container {}: exit code {code})", container.name);
+        }
+        if let Some(reason) = container.reason.as_ref().filter(|r| !description.contains(r.as_str())) {
+            description += &format!(" (container {}: {reason})", container.name);
+        }
+    }
+    description
+}
+
+/// Adopts the tasks that an earlier endpoint process started. The scheduler replaces those that have ended since.
+pub fn adopt(cx: &Context) -> anyhow::Result<()> {
+    for task in model::tasks(cx)?.into_iter().filter(Task::is_live) {
+        spawn(cx, &task.id);
+    }
+    Ok(())
+}
+
+/// Stops every task because the endpoint stops. Services keep their desired count, so that the next start of the endpoint
+/// starts their tasks again.
+pub async fn stop_all(cx: &Context) {
+    let ecs = cx.extension::<EcsState>();
+    {
+        let _lock = ecs.lock();
+        for task in model::tasks(cx).unwrap_or_default().into_iter().filter(Task::is_live) {
+            let _ = request_stop(
+                cx,
+                &task.id,
+                "TerminationNotice",
+                "The embedded endpoint was stopped",
+                false,
+            );
+        }
+    }
+    while !ecs.stop_tokens().is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Runs a task in the background until it has ended.
+fn spawn(cx: &Context, id: &str) {
+    let token = CancellationToken::new();
+    cx.extension::<EcsState>()
+        .stop_tokens()
+        .insert(id.to_owned(), token.clone());
+    let (cx, id) = (cx.clone(), id.to_owned());
+    tokio::spawn(async move {
+        if let Err(error) = run(&cx, &id, &token).await {
+            tracing::error!(task.id = %id, %error, "a task could not be run to its end");
+        }
+        let ecs = cx.extension::<EcsState>();
+        ecs.stop_tokens().remove(&id);
+        ecs.wake_scheduler();
+    });
+}
+
+async fn run(cx: &Context, id: &str, token: &CancellationToken) -> Result<(), AwsError> {
+    let Some(task) = model::task(cx, id)? else {
+        return Ok(());
+    };
+    if task.stopping {
+        token.cancel();
+    }
+    let definition = task_definition::named(cx, &task.spec.task_definition)?;
+    let mut containers = Vec::new();
+    let end = match start_containers(cx, &task, &definition, &mut containers, token).await {
+        Err(error) => TaskEnd::failed("TaskFailedToStart", format!("{error:#}")),
+        Ok(()) if containers.is_empty() => TaskEnd::requested(),
+        Ok(()) => {
+            update_task(cx, id, |task| {
+                task.last_status = Status::Running;
+                task.started.get_or_insert_with(now);
+            })?;
+            cx.extension::<EcsState>().wake_scheduler();
+            service_discovery::register(cx, &task, &definition).await;
+            monitor(cx, &task, &mut containers, token).await?
+        }
+    };
+    shut_down(cx, &task, containers, end).await
+}
+
+/// Starts the containers in the order of the definition, each after those that it depends on. Containers that already
+/// run are adopted.
+async fn start_containers(
+    cx: &Context,
+    task: &Task,
+    definition: &Value,
+    into: &mut Vec<RunningContainer>,
+    token: &CancellationToken,
+) -> anyhow::Result<()> {
+    if task.last_status == Status::Provisioning {
+        update_task(cx, &task.id, |task| task.last_status = Status::Pending)?;
+    }
+    for container in list(definition, "containerDefinitions") {
+        let adopted = task
+            .containers
+            .iter()
+            .find(|c| Some(c.name.as_str()) == text(container, "name"));
+        let adopted = adopted.and_then(|state| state.supervisor);
+        let prepared = launch::prepare(cx, task, definition, container).await?;
+        if token.is_cancelled() && adopted.is_none() {
+            return Ok(());
+        }
+        let folder = prepared.folder(cx, task);
+        let container = match adopted {
+            Some(supervisor) => Container {
+                folder: folder.clone(),
+                supervisor,
+            },
+            None => {
+                std::fs::create_dir_all(&folder)?;
+                service_discovery::write_hosts_file(cx, task, &folder)?;
+                prepared.start(cx, task).await?
+            }
+        };
+        update_task(cx, &task.id, |task| {
+            if let Some(state) = task.containers.iter_mut().find(|c| c.name == prepared.name) {
+                state.supervisor = Some(container.supervisor);
+                state.status = Status::Running;
+            }
+        })?;
+        into.push(RunningContainer::new(prepared, container, &folder));
+    }
+    Ok(())
+}
+
+/// Forwards logs and runs health checks until an essential container exits or the task is asked to stop.
+async fn monitor(
+    cx: &Context,
+    task: &Task,
+    containers: &mut [RunningContainer],
+    token: &CancellationToken,
+) -> Result<TaskEnd, AwsError> {
+    let (results, mut completed) = mpsc::channel::<(usize, bool)>(16);
+    loop {
+        tokio::select! {
+            () = token.cancelled() => return Ok(TaskEnd::requested()),
+            () = tokio::time::sleep(MONITOR_INTERVAL) => {}
+        }
+        while let Ok((n, passed)) = completed.try_recv() {
+            containers[n].apply_health_result(cx, task, passed)?;
+        }
+        for (n, running) in containers.iter_mut().enumerate() {
+            running.forward_logs(cx, false);
+            if let Some(outcome) = running.container.exit_status() {
+                let reason = outcome.reason.clone();
+                record_exit(cx, task, &running.prepared.name, outcome)?;
+                if !running.prepared.essential {
+                    continue;
+                }
+                return Ok(match reason {
+                    Some(reason) => {
+                        TaskEnd::failed("TaskFailedToStart", format!("CannotStartContainerError: {reason}"))
+                    }
+                    None => TaskEnd::failed("EssentialContainerExited", "Essential container in task exited"),
+                });
+            }
+            running.run_health_check(n, &results);
+        }
+    }
+}
+
+/// Deregisters a task, waits until its connections are drained, stops its containers, and records how they ended.
+async fn shut_down(
+    cx: &Context,
+    task: &Task,
+    mut containers: Vec<RunningContainer>,
+    end: TaskEnd,
+) -> Result<(), AwsError> {
+    update_task(cx, &task.id, |task| {
+        task.last_status = Status::Deactivating;
+        if !task.stopping {
+            task.stopping = true;
+            task.stopping_at = Some(now());
+            task.stop_code = Some(end.code.into());
+            task.stopped_reason = Some(end.reason.clone());
+            task.failed = end.failed;
+        }
+    })?;
+    service_discovery::deregister(cx, task).await;
+    if containers.iter().any(|c| c.container.exit_status().is_none()) {
+        wait_until_drained(cx, task).await;
+    }
+    update_task(cx, &task.id, |task| task.last_status = Status::Stopping)?;
+    // A container that runs but could not be adopted, because its image or a secret no longer exists, is stopped too.
+    for state in model::task(cx, &task.id)?.map(|t| t.containers).unwrap_or_default() {
+        let known = containers.iter().any(|running| running.prepared.name == state.name);
+        if let Some(supervisor) = state.supervisor.filter(|_| !known) {
+            let folder = model::task_folder(cx, &task.id).join(&state.name);
+            let outcome = Container { folder, supervisor }.stop(Duration::from_secs(10)).await;
+            record_exit(cx, task, &state.name, outcome)?;
+        }
+    }
+    let ends = containers
+        .iter()
+        .map(|running| running.container.stop(running.prepared.stop_timeout));
+    let outcomes = futures::future::join_all(ends).await;
+    for (running, outcome) in containers.iter_mut().zip(outcomes) {
+        running.forward_logs(cx, true);
+        record_exit(cx, task, &running.prepared.name, outcome)?;
+    }
+    update_task(cx, &task.id, |task| {
+        task.last_status = Status::Stopped;
+        task.stopped = Some(now());
+        for container in &mut task.containers {
+            container.status = Status::Stopped;
+        }
+    })?;
+    let _ = std::fs::remove_dir_all(model::task_folder(cx, &task.id));
+    Ok(())
+}
+
+/// Waits until no target group drains connections to this task any more.
+async fn wait_until_drained(cx: &Context, task: &Task) {
+    let balancers = cx.extension::<LoadBalancers>();
+    let is_draining = || {
+        task.spec
+            .load_balancers
+            .iter()
+            .filter_map(|b| balancers.target_group(&b.target_group))
+            .any(|group| {
+                group
+                    .targets()
+                    .iter()
+                    .any(|t| t.address.ip() == task.address && t.health().state == "draining")
+            })
+    };
+    while is_draining() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn record_exit(cx: &Context, task: &Task, name: &str, outcome: ExitStatus) -> Result<(), AwsError> {
+    update_task(cx, &task.id, |task| {
+        if let Some(state) = task.containers.iter_mut().find(|c| c.name == name) {
+            state.status = Status::Stopped;
+            state.exit_code = outcome.code;
+            state.reason = outcome
+                .reason
+                .map(|reason| format!("CannotStartContainerError: {reason}"));
+        }
+    })
+}
