@@ -2,17 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::listener::LISTENERS;
-use super::load_balancer::{self, LOAD_BALANCERS, ZONE};
-use super::rule::RULES;
-use super::target_group::{self, TARGET_GROUPS};
-use super::wanted::users_of;
-use super::{text, tls, whole};
+use super::action::load_balancers_of;
+use super::load_balancer::HOSTED_ZONE_ID;
+use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS, integer, text};
+use super::tls;
 use crate::records::{Record, iso, texts};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
-/// What AWS has where nothing is said ("Load balancer attributes", "Target group attributes").
+/// AWS's default attributes ("Load balancer attributes", "Target group attributes").
 const BALANCER_DEFAULTS: [(&str, &str); 4] = [
     ("deletion_protection.enabled", "false"),
     ("idle_timeout.timeout_seconds", "60"),
@@ -26,7 +24,7 @@ const GROUP_DEFAULTS: [(&str, &str); 3] = [
 ];
 
 pub fn load_balancers(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let found = chosen(
+    let found = select(
         LOAD_BALANCERS.list(cx)?,
         call,
         "LoadBalancerArns",
@@ -43,7 +41,7 @@ pub fn load_balancers(cx: &Context, call: &Call) -> Result<Value, AwsError> {
                 .map(|(n, s)| json!({"SubnetId": s, "ZoneName": format!("{}{}", cx.region(), ['a', 'b', 'c'][n % 3])}))
                 .collect();
             json!({
-                "LoadBalancerArn": r.id, "DNSName": "localhost", "CanonicalHostedZoneId": ZONE,
+                "LoadBalancerArn": r.id, "DNSName": "localhost", "CanonicalHostedZoneId": HOSTED_ZONE_ID,
                 "CreatedTime": iso(r.created), "LoadBalancerName": r.computed("Name"),
                 "Scheme": r.text("Scheme").unwrap_or_else(|| "internet-facing".into()), "State": {"Code": "active"},
                 "Type": "application", "AvailabilityZones": zones, "IpAddressType": "ipv4",
@@ -55,7 +53,7 @@ pub fn load_balancers(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn target_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let mut found = chosen(
+    let mut found = select(
         TARGET_GROUPS.list(cx)?,
         call,
         "TargetGroupArns",
@@ -63,13 +61,13 @@ pub fn target_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "Target groups",
     )?;
     if let Some(balancer) = call.text("LoadBalancerArn") {
-        let mut kept = Vec::new();
+        let mut of_balancer = Vec::new();
         for record in found {
-            if users_of(cx, &record.id)?.contains(&balancer) {
-                kept.push(record);
+            if load_balancers_of(cx, &record.id)?.contains(&balancer) {
+                of_balancer.push(record);
             }
         }
-        found = kept;
+        found = of_balancer;
     }
     let shown: Result<Vec<Value>, AwsError> = found.iter().map(|r| target_group(cx, r)).collect();
     Ok(json!({"TargetGroups": shown?}))
@@ -77,27 +75,27 @@ pub fn target_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn target_group(cx: &Context, r: &Record) -> Result<Value, AwsError> {
     let or = |property: &str, default: &str| r.text(property).unwrap_or_else(|| default.into());
-    let number = |property: &str, default: i64| whole(r, property).unwrap_or(default);
+    let number = |property: &str, default: i64| integer(r, property).unwrap_or(default);
     let codes = r
         .properties
         .get("Matcher")
         .and_then(|m| text(m, "HttpCode"))
         .unwrap_or_else(|| "200".into());
     Ok(json!({
-        "TargetGroupArn": r.id, "TargetGroupName": r.computed("Name"), "Protocol": "HTTP", "Port": whole(r, "Port"),
+        "TargetGroupArn": r.id, "TargetGroupName": r.computed("Name"), "Protocol": "HTTP", "Port": integer(r, "Port"),
         "VpcId": r.text("VpcId"), "HealthCheckProtocol": "HTTP", "HealthCheckEnabled": true,
         "HealthCheckPort": or("HealthCheckPort", "traffic-port"), "HealthCheckPath": or("HealthCheckPath", "/"),
         "HealthCheckIntervalSeconds": number("HealthCheckIntervalSeconds", 30),
         "HealthCheckTimeoutSeconds": number("HealthCheckTimeoutSeconds", 5),
         "HealthyThresholdCount": number("HealthyThresholdCount", 5),
         "UnhealthyThresholdCount": number("UnhealthyThresholdCount", 2),
-        "Matcher": {"HttpCode": codes}, "LoadBalancerArns": users_of(cx, &r.id)?,
+        "Matcher": {"HttpCode": codes}, "LoadBalancerArns": load_balancers_of(cx, &r.id)?,
         "TargetType": or("TargetType", "instance"), "ProtocolVersion": "HTTP1", "IpAddressType": "ipv4",
     }))
 }
 
 pub fn listeners(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let mut found = chosen(
+    let mut found = select(
         LISTENERS.list(cx)?,
         call,
         "ListenerArns",
@@ -105,7 +103,7 @@ pub fn listeners(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "Listeners",
     )?;
     if let Some(balancer) = call.text("LoadBalancerArn") {
-        load_balancer::named(cx, &balancer)?;
+        model::load_balancer(cx, &balancer)?;
         found.retain(|r| r.has("LoadBalancerArn", &balancer));
     }
     Ok(json!({"Listeners": found.iter().map(listener).collect::<Vec<_>>()}))
@@ -113,7 +111,7 @@ pub fn listeners(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn listener(r: &Record) -> Value {
     let mut shown = json!({
-        "ListenerArn": r.id, "LoadBalancerArn": r.text("LoadBalancerArn"), "Port": whole(r, "Port"),
+        "ListenerArn": r.id, "LoadBalancerArn": r.text("LoadBalancerArn"), "Port": integer(r, "Port"),
         "Protocol": tls::protocol(r), "DefaultActions": r.properties.get("DefaultActions"),
     });
     let certificates = tls::certificates(r);
@@ -125,15 +123,15 @@ pub fn listener(r: &Record) -> Value {
 }
 
 pub fn rules(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let mut found = chosen(RULES.list(cx)?, call, "RuleArns", "RuleNotFound", "Rules")?;
+    let mut found = select(RULES.list(cx)?, call, "RuleArns", "RuleNotFound", "Rules")?;
     let of = call.text("ListenerArn");
     if let Some(of) = &of {
         found.retain(|r| r.has("ListenerArn", of));
     }
-    found.sort_by_key(|r| whole(r, "Priority"));
+    found.sort_by_key(|r| integer(r, "Priority"));
     let mut shown: Vec<Value> = found.iter().map(rule).collect();
     if let Some(of) = of {
-        let listener = super::listener::named(cx, &of)?;
+        let listener = model::listener(cx, &of)?;
         shown.push(json!({
             "RuleArn": format!("{}/default", of.replacen(":listener/", ":listener-rule/", 1)), "Priority": "default",
             "Conditions": [], "Actions": listener.properties.get("DefaultActions"), "IsDefault": true,
@@ -164,8 +162,8 @@ pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn attributes(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError> {
     let arn = call.required(&format!("{kind}Arn"))?;
     let (record, defaults) = match kind {
-        "LoadBalancer" => (load_balancer::named(cx, &arn)?, BALANCER_DEFAULTS.as_slice()),
-        _ => (target_group::named(cx, &arn)?, GROUP_DEFAULTS.as_slice()),
+        "LoadBalancer" => (model::load_balancer(cx, &arn)?, BALANCER_DEFAULTS.as_slice()),
+        _ => (model::target_group(cx, &arn)?, GROUP_DEFAULTS.as_slice()),
     };
     let own = record
         .properties
@@ -182,22 +180,22 @@ pub fn attributes(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsErr
     Ok(json!({"Attributes": own.into_iter().chain(missing).collect::<Vec<_>>()}))
 }
 
-/// Those that the caller names by ARN or name, or all; a name that is not there is an error.
-fn chosen(all: Vec<Record>, call: &Call, arns: &str, code: &str, what: &str) -> Result<Vec<Record>, AwsError> {
+/// Returns the records that the call names by ARN or name, or all if it names none.
+///
+/// # Errors
+/// `code` for an ARN or a name that does not exist.
+fn select(all: Vec<Record>, call: &Call, arns: &str, code: &str, what: &str) -> Result<Vec<Record>, AwsError> {
     let (arns, names) = (call.texts(arns), call.texts("Names"));
     if arns.is_empty() && names.is_empty() {
         return Ok(all);
     }
-    let is = |r: &Record, wanted: &String| r.id == *wanted || r.computed("Name").as_ref() == Some(wanted);
-    if let Some(missing) = arns
-        .iter()
-        .chain(&names)
-        .find(|wanted| !all.iter().any(|r| is(r, wanted)))
-    {
+    let is = |r: &Record, id: &String| r.id == *id || r.computed("Name").as_ref() == Some(id);
+    let requested = arns.iter().chain(&names);
+    if let Some(missing) = requested.clone().find(|id| !all.iter().any(|r| is(r, id))) {
         return Err(AwsError::new(code, format!("{what} '[{missing}]' not found")));
     }
     Ok(all
         .into_iter()
-        .filter(|r| arns.iter().chain(&names).any(|wanted| is(r, wanted)))
+        .filter(|r| requested.clone().any(|id| is(r, id)))
         .collect())
 }

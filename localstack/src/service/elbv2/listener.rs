@@ -1,11 +1,9 @@
-//! Listeners: a port on loopback each.
+//! Listeners. Each one is a port on loopback.
 
-use super::rule::{RULES, checked_actions};
-use super::{load_balancer, refused, suffix, tls, whole};
+use super::model::{self, LISTENERS, RULES, arn_suffix, listener_port};
+use super::{action, tls};
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const LISTENERS: Records = Records("elbv2.listeners");
 
 pub struct Listener;
 
@@ -36,14 +34,14 @@ impl RecordType for Listener {
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
-        let balancer = load_balancer::named(cx, &record.text("LoadBalancerArn").unwrap_or_default())?;
+        let balancer = model::load_balancer(cx, &record.text("LoadBalancerArn").unwrap_or_default())?;
         record.computed.insert(
             "Declared".into(),
             format!("{}/{}", desired.stack_id, desired.logical_id).into(),
         );
-        checked(cx, &record)?;
+        check(cx, &record)?;
         let full = balancer.computed("FullName").unwrap_or_default();
-        record.id = cx.arn("elasticloadbalancing", &format!("listener/{full}/{}", suffix()));
+        record.id = cx.arn("elasticloadbalancing", &format!("listener/{full}/{}", arn_suffix()));
         Ok(record)
     }
 
@@ -52,7 +50,7 @@ impl RecordType for Listener {
     }
 
     fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
-        checked(cx, record)
+        check(cx, record)
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
@@ -63,35 +61,23 @@ impl RecordType for Listener {
     }
 }
 
-pub fn port(record: &Record) -> Option<u16> {
-    whole(record, "Port")
-        .and_then(|p| u16::try_from(p).ok())
-        .filter(|p| *p > 0)
-}
-
-pub fn named(cx: &Context, arn: &str) -> Result<Record, AwsError> {
-    LISTENERS
-        .get(cx, arn)?
-        .ok_or_else(|| AwsError::new("ListenerNotFound", format!("Listeners '[{arn}]' not found")))
-}
-
-pub fn checked(cx: &Context, record: &Record) -> Result<(), AwsError> {
-    let Some(port) = port(record) else {
-        return Err(refused("A listener must have a Port between 1 and 65535"));
+/// Checks a listener's port, TLS settings and actions.
+pub fn check(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    let Some(port) = listener_port(record) else {
+        return Err(AwsError::validation("A listener must have a Port between 1 and 65535"));
     };
-    tls::of(record, true)?;
-    let others = LISTENERS.list(cx)?;
-    // One that replaces another, declared in the same place, takes its port over.
-    let clash = others.iter().find(|r| {
-        r.id != record.id && self::port(r) == Some(port) && r.computed("Declared") != record.computed("Declared")
-    });
-    if let Some(other) = clash {
-        let words = format!(
+    tls::of_listener(record, true)?;
+    // A listener that replaces another one, and so has its stack and logical ID, takes over its port.
+    let conflicts = |r: &Record| {
+        r.id != record.id && listener_port(r) == Some(port) && r.computed("Declared") != record.computed("Declared")
+    };
+    if let Some(other) = LISTENERS.find(cx, conflicts)? {
+        let message = format!(
             "Port {port} is in use by the listener {}: all load balancers of the embedded endpoint share the ports of \
              localhost.",
             other.id
         );
-        return Err(AwsError::new("DuplicateListener", words));
+        return Err(AwsError::new("DuplicateListener", message));
     }
-    checked_actions(cx, record.properties.get("DefaultActions"))
+    action::check(cx, record.properties.get("DefaultActions"))
 }

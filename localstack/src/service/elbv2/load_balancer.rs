@@ -1,12 +1,11 @@
-//! Load balancers. A load balancer here is its listeners; its DNS name is `localhost`.
+//! Load balancers. The DNS name of each one is `localhost`, and its listeners are ports on it.
 
-use super::{refused, suffix};
+use super::model::{LOAD_BALANCERS, arn_suffix, attribute};
 use crate::records::{Record, RecordType, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
-pub const LOAD_BALANCERS: Records = Records("elbv2.load-balancers");
-/// Where Route 53 would find the load balancers of us-east-1.
-pub const ZONE: &str = "Z35SXDOTRQ7X7K";
+/// The Route 53 hosted zone of the load balancers of us-east-1.
+pub const HOSTED_ZONE_ID: &str = "Z35SXDOTRQ7X7K";
 
 pub struct LoadBalancer;
 
@@ -47,22 +46,22 @@ impl RecordType for LoadBalancer {
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         if let Some(kind) = record.text("Type").filter(|t| t != "application") {
-            return Err(refused(format!(
-                "The embedded endpoint has application load balancers only, not {kind}."
+            return Err(AwsError::validation(format!(
+                "The embedded endpoint supports application load balancers only, not {kind}."
             )));
         }
         let name = record.text("Name").unwrap_or_else(|| desired.generated_name(32));
         if name.len() > 32 || name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-            return Err(refused(format!(
-                "The load balancer name '{name}' must be 1 to 32 letters, digits and hyphens"
+            return Err(AwsError::validation(format!(
+                "The load balancer name '{name}' must be 1 to 32 alphanumeric characters and hyphens"
             )));
         }
         if LOAD_BALANCERS
             .find(cx, |r| r.computed("Name").as_ref() == Some(&name))?
             .is_some()
         {
-            let words = format!("A load balancer with the same name '{name}' exists, but with different settings");
-            return Err(AwsError::new("DuplicateLoadBalancerName", words));
+            let message = format!("A load balancer with the same name '{name}' exists, but with different settings");
+            return Err(AwsError::new("DuplicateLoadBalancerName", message));
         }
         let subnets = texts(record.properties.get("Subnets")).len()
             + record
@@ -71,11 +70,11 @@ impl RecordType for LoadBalancer {
                 .and_then(|m| m.as_array())
                 .map_or(0, Vec::len);
         if subnets < 2 {
-            return Err(refused(
+            return Err(AwsError::validation(
                 "At least two subnets in two different Availability Zones must be specified",
             ));
         }
-        let full = format!("app/{name}/{}", suffix());
+        let full = format!("app/{name}/{}", arn_suffix());
         record.id = cx.arn("elasticloadbalancing", &format!("loadbalancer/{full}"));
         record.computed.insert("Name".into(), name.into());
         record.computed.insert("FullName".into(), full.into());
@@ -90,7 +89,7 @@ impl RecordType for LoadBalancer {
             .unwrap_or_else(|| serde_json::json!([]));
         Resource::new(&record.id)
             .with("DNSName", "localhost")
-            .with("CanonicalHostedZoneID", ZONE)
+            .with("CanonicalHostedZoneID", HOSTED_ZONE_ID)
             .with("LoadBalancerArn", record.id.clone())
             .with("LoadBalancerFullName", record.computed("FullName").unwrap_or_default())
             .with("LoadBalancerName", record.computed("Name").unwrap_or_default())
@@ -98,7 +97,7 @@ impl RecordType for LoadBalancer {
     }
 
     fn delete(_cx: &Context, record: &Record) -> Result<(), AwsError> {
-        match super::attribute(record, "LoadBalancerAttributes", "deletion_protection.enabled").as_deref() {
+        match attribute(record, "LoadBalancerAttributes", "deletion_protection.enabled").as_deref() {
             Some("true") => Err(AwsError::new(
                 "OperationNotPermitted",
                 format!(
@@ -109,10 +108,4 @@ impl RecordType for LoadBalancer {
             _ => Ok(()),
         }
     }
-}
-
-pub fn named(cx: &Context, arn: &str) -> Result<Record, AwsError> {
-    LOAD_BALANCERS
-        .get(cx, arn)?
-        .ok_or_else(|| AwsError::new("LoadBalancerNotFound", format!("Load balancers '[{arn}]' not found")))
 }

@@ -1,15 +1,17 @@
 //! Elastic Load Balancing v2: application load balancers, target groups, listeners and rules.
 
-mod applied;
+mod action;
 mod describe;
 mod listener;
 mod load_balancer;
+mod model;
 mod modify;
 mod rule;
+mod sync;
+mod synced_type;
 mod target_group;
 mod targets;
 mod tls;
-mod wanted;
 
 #[cfg(test)]
 mod tests;
@@ -19,11 +21,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::records::{Record, record_type, scalar};
+use crate::records::record_type;
 use crate::runtime;
 use crate::service::{Call, Service};
 use crate::{AwsError, Context, ResourceType};
 
+/// Returns the Elastic Load Balancing service.
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Elb)
 }
@@ -39,9 +42,9 @@ impl Service for Elb {
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
             record_type::<load_balancer::LoadBalancer>(),
-            applied::applied(record_type::<target_group::TargetGroup>()),
-            applied::applied(record_type::<listener::Listener>()),
-            applied::applied(record_type::<rule::ListenerRule>()),
+            synced_type::synced(record_type::<target_group::TargetGroup>()),
+            synced_type::synced(record_type::<listener::Listener>()),
+            synced_type::synced(record_type::<rule::ListenerRule>()),
         ]
     }
 
@@ -67,36 +70,11 @@ impl Service for Elb {
     }
 
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
-        wanted::apply(cx)?;
+        sync::apply(cx)?;
         Ok(())
     }
 
     async fn stop(&self, cx: &Context) {
         runtime::load_balancer::close(cx);
     }
-}
-
-/// The last part of an ARN: 16 hexadecimal digits.
-fn suffix() -> String {
-    format!("{:016x}", rand::random::<u64>())
-}
-
-fn refused(message: impl Into<String>) -> AwsError {
-    AwsError::new("ValidationError", message)
-}
-
-fn whole(record: &Record, property: &str) -> Option<i64> {
-    record.text(property)?.parse().ok()
-}
-
-/// A member's text, whatever scalar it is.
-fn text(value: &Value, member: &str) -> Option<String> {
-    value.get(member).and_then(scalar)
-}
-
-fn attribute(record: &Record, property: &str, key: &str) -> Option<String> {
-    let list = record.properties.get(property)?.as_array()?;
-    list.iter()
-        .find(|a| text(a, "Key").as_deref() == Some(key))
-        .and_then(|a| text(a, "Value"))
 }

@@ -1,41 +1,36 @@
-//! Changes by the API, outside of a stack.
+//! The Modify operations, which change records outside of a stack.
 
 use serde_json::{Value, json};
 
-use super::listener::{self, LISTENERS};
-use super::load_balancer::{self, LOAD_BALANCERS};
-use super::rule::{self, RULES};
-use super::target_group::{self, TARGET_GROUPS};
-use super::{describe, text, wanted};
+use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS, text};
+use super::{describe, listener, rule, sync};
 use crate::records::{Record, WriteLock};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
 pub fn target_group(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let mut record = target_group::named(cx, &call.required("TargetGroupArn")?)?;
-    lay_over(&mut record, call, "TargetGroupArn");
+    let mut record = model::target_group(cx, &call.required("TargetGroupArn")?)?;
+    set_members(&mut record, call, "TargetGroupArn");
     TARGET_GROUPS.put(cx, &record)?;
-    wanted::apply(cx)?;
+    sync::apply(cx)?;
     Ok(json!({"TargetGroups": [describe::target_group(cx, &record)?]}))
 }
 
 pub fn listener(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let mut record = listener::named(cx, &call.required("ListenerArn")?)?;
-    lay_over(&mut record, call, "ListenerArn");
-    listener::checked(cx, &record)?;
+    let mut record = model::listener(cx, &call.required("ListenerArn")?)?;
+    set_members(&mut record, call, "ListenerArn");
+    listener::check(cx, &record)?;
     LISTENERS.put(cx, &record)?;
-    wanted::apply(cx)?;
+    sync::apply(cx)?;
     Ok(json!({"Listeners": [describe::listener(&record)]}))
 }
 
 pub fn rule(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let arn = call.required("RuleArn")?;
-    let found = RULES.get(cx, &arn)?;
-    let mut record = found.ok_or_else(|| AwsError::new("RuleNotFound", format!("Rules '[{arn}]' not found")))?;
-    lay_over(&mut record, call, "RuleArn");
-    rule::checked(cx, &record)?;
+    let mut record = model::rule(cx, &call.required("RuleArn")?)?;
+    set_members(&mut record, call, "RuleArn");
+    rule::check(cx, &record)?;
     RULES.put(cx, &record)?;
-    wanted::apply(cx)?;
+    sync::apply(cx)?;
     Ok(json!({"Rules": [describe::rule(&record)]}))
 }
 
@@ -46,9 +41,9 @@ pub fn attributes(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsErr
         let _guard = lock.lock();
         let balancer = kind == "LoadBalancer";
         let mut record = if balancer {
-            load_balancer::named(cx, &arn)?
+            model::load_balancer(cx, &arn)?
         } else {
-            target_group::named(cx, &arn)?
+            model::target_group(cx, &arn)?
         };
         let property = format!("{kind}Attributes");
         let mut all = record
@@ -64,11 +59,12 @@ pub fn attributes(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsErr
         record.properties.insert(property, all.into());
         if balancer { LOAD_BALANCERS } else { TARGET_GROUPS }.put(cx, &record)?;
     }
-    wanted::apply(cx)?;
+    sync::apply(cx)?;
     describe::attributes(cx, call, kind)
 }
 
-fn lay_over(record: &mut Record, call: &Call, except: &str) {
+/// Sets the members of a call as properties of a record, except the one that names the record.
+fn set_members(record: &mut Record, call: &Call, except: &str) {
     for (member, value) in call
         .input
         .as_object()

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::target_group::{self, TARGET_GROUPS};
-use super::wanted::{self, users_of};
-use super::{refused, text, whole};
+use super::action::load_balancers_of;
+use super::model::{self, TARGET_GROUPS, text};
+use super::sync;
 use crate::records::{Record, WriteLock};
 use crate::runtime::load_balancer::LoadBalancers;
 use crate::service::Call;
@@ -26,27 +26,28 @@ fn change(cx: &Context, call: &Call, each: impl Fn(&mut Vec<(String, u16)>, (Str
     {
         let lock = cx.extension::<WriteLock>();
         let _guard = lock.lock();
-        let mut record = target_group::named(cx, &call.required("TargetGroupArn")?)?;
-        let mut all = target_group::targets(&record);
-        for target in given(&record, call)? {
+        let mut record = model::target_group(cx, &call.required("TargetGroupArn")?)?;
+        let mut all = model::targets(&record);
+        for target in requested_targets(&record, call)? {
             each(&mut all, target);
         }
-        let kept: Vec<Value> = all
+        let registered: Vec<Value> = all
             .into_iter()
             .map(|(id, port)| json!({"Id": id, "Port": port}))
             .collect();
-        record.computed.insert("Targets".into(), kept.into());
+        record.computed.insert("Targets".into(), registered.into());
         TARGET_GROUPS.put(cx, &record)?;
     }
-    wanted::apply(cx)?;
+    sync::apply(cx)?;
     Ok(json!({}))
 }
 
-fn given(record: &Record, call: &Call) -> Result<Vec<(String, u16)>, AwsError> {
-    let port = whole(record, "Port").and_then(|p| u16::try_from(p).ok());
+/// Returns the targets that a call names, with the group's port where it names none.
+fn requested_targets(record: &Record, call: &Call) -> Result<Vec<(String, u16)>, AwsError> {
+    let port = model::port(record);
     let mut found = Vec::new();
     for target in call.list("Targets") {
-        let id = text(&target, "Id").ok_or_else(|| refused("A target must have an Id"))?;
+        let id = text(&target, "Id").ok_or_else(|| AwsError::validation("A target must have an Id"))?;
         if id.parse::<std::net::IpAddr>().is_err() {
             return Err(AwsError::new(
                 "InvalidTarget",
@@ -54,15 +55,18 @@ fn given(record: &Record, call: &Call) -> Result<Vec<(String, u16)>, AwsError> {
             ));
         }
         let port = text(&target, "Port").and_then(|p| p.parse().ok()).or(port);
-        found.push((id, port.ok_or_else(|| refused("A target must have a Port"))?));
+        found.push((
+            id,
+            port.ok_or_else(|| AwsError::validation("A target must have a Port"))?,
+        ));
     }
     Ok(found)
 }
 
 pub fn health(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let record = target_group::named(cx, &call.required("TargetGroupArn")?)?;
-    let only = given(&record, call)?;
-    let used = !users_of(cx, &record.id)?.is_empty();
+    let record = model::target_group(cx, &call.required("TargetGroupArn")?)?;
+    let only = requested_targets(&record, call)?;
+    let used = !load_balancers_of(cx, &record.id)?.is_empty();
     let group = cx.extension::<LoadBalancers>().target_group(&record.id);
     let mut shown = Vec::new();
     for target in group.map(|g| g.targets()).unwrap_or_default() {

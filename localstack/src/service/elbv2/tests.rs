@@ -1,26 +1,25 @@
-//! Listeners as clients find them, with curl as one.
+//! Listeners as a client sees them; the client is curl.
 
 use std::net::TcpListener;
-use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::Context;
 use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::service::Call;
-use crate::service::testing::{context_with, create, desired};
-use crate::{Context, Failure};
+use crate::service::testing::{context_with, create, desired, error_code};
 
 const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
 const CERTIFICATE: &str = "arn:aws:acm:us-east-1:000000000000:certificate/1";
 
-/// An endpoint with a load balancer: its context, its folder, the load balancer's ARN.
+/// Returns an endpoint with a load balancer: its context, its folder, the load balancer's ARN.
 async fn balancer() -> (Context, TempDir, String) {
     let (cx, folder) = context_with(vec![super::service()]);
     let properties = json!({"Subnets": ["subnet-1", "subnet-2"]});
-    let made = create(&cx, "AWS::ElasticLoadBalancingV2::LoadBalancer", "Balancer", properties).await;
-    let arn = made.expect("a load balancer").physical_id;
+    let created = create(&cx, "AWS::ElasticLoadBalancingV2::LoadBalancer", "Balancer", properties).await;
+    let arn = created.expect("a load balancer").physical_id;
     (cx, folder, arn)
 }
 
@@ -33,11 +32,11 @@ fn secure(balancer: &str, port: u16, policy: &str) -> Value {
         "LoadBalancerArn": balancer, "Port": port, "Protocol": "HTTPS", "SslPolicy": policy,
         "Certificates": [{"CertificateArn": CERTIFICATE}],
         "DefaultActions": [{"Type": "redirect", "RedirectConfig": {
-            "Protocol": "#{protocol}", "Host": "there", "Path": "/#{path}/seen", "StatusCode": "HTTP_302"}}],
+            "Protocol": "#{protocol}", "Host": "target", "Path": "/#{path}/end", "StatusCode": "HTTP_302"}}],
     })
 }
 
-/// What curl prints, or its exit code where it fails.
+/// Returns the output of curl, or its exit code if it fails.
 async fn curl(arguments: &[&str]) -> Result<String, i32> {
     let output = Command::new("curl")
         .args(["-s", "-i", "--max-time", "20", "--noproxy", "*"])
@@ -51,12 +50,16 @@ async fn curl(arguments: &[&str]) -> Result<String, i32> {
     }
 }
 
-fn trusting(authority: &Path) -> String {
-    authority.display().to_string()
+/// Returns the path of the endpoint's public CA certificate.
+fn ca_file(cx: &Context) -> String {
+    CertificateAuthority::for_public_names(cx.state_dir())
+        .path()
+        .display()
+        .to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn https_is_served_to_whoever_trusts_the_endpoints_authority_and_to_nobody_else() {
+async fn https_is_served_only_to_clients_that_trust_the_endpoints_ca() {
     let (cx, _folder, balancer) = balancer().await;
     let port = free_port();
     create(
@@ -67,25 +70,27 @@ async fn https_is_served_to_whoever_trusts_the_endpoints_authority_and_to_nobody
     )
     .await
     .expect("a listener");
-    let authority = trusting(&CertificateAuthority::for_public_names(cx.state_dir()).path());
+    let ca_file = ca_file(&cx);
     for host in ["localhost", "127.0.0.1"] {
         let url = format!("https://{host}:{port}/x");
-        let answer = curl(&["--cacert", &authority, &url]).await.expect("an answer");
-        assert!(answer.starts_with("HTTP/2 302"), "{answer}");
+        let response = curl(&["--cacert", &ca_file, &url]).await.expect("a response");
+        assert!(response.starts_with("HTTP/2 302"), "{response}");
         assert!(
-            answer.contains(&format!("location: https://there:{port}/x/seen")),
-            "{answer}"
+            response.contains(&format!("location: https://target:{port}/x/end")),
+            "{response}"
         );
     }
     let url = format!("https://localhost:{port}/");
-    let older = curl(&["--cacert", &authority, "--http1.1", "--tls-max", "1.2", &url]).await;
+    let older = curl(&["--cacert", &ca_file, "--http1.1", "--tls-max", "1.2", &url]).await;
     assert!(
-        older.as_ref().is_ok_and(|said| said.starts_with("HTTP/1.1 302")),
+        older
+            .as_ref()
+            .is_ok_and(|response| response.starts_with("HTTP/1.1 302")),
         "{older:?}"
     );
     // 60: "Peer certificate cannot be authenticated with known CA certificates" (curl's manual, exit codes)
     assert_eq!(curl(&[&url]).await, Err(60));
-    let clear = curl(&[&format!("http://localhost:{port}/")]).await.expect("an answer");
+    let clear = curl(&[&format!("http://localhost:{port}/")]).await.expect("a response");
     assert!(
         clear.starts_with("HTTP/1.1 400") && clear.contains("The plain HTTP request was sent to HTTPS port"),
         "{clear}"
@@ -93,45 +98,45 @@ async fn https_is_served_to_whoever_trusts_the_endpoints_authority_and_to_nobody
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_policy_says_which_versions_are_spoken_and_the_listener_may_change_it() {
+async fn the_policy_selects_the_tls_versions_and_can_be_changed() {
     let (cx, _folder, balancer) = balancer().await;
     let port = free_port();
     let newest = secure(&balancer, port, "ELBSecurityPolicy-TLS13-1-3-2021-06");
-    let made = create(&cx, LISTENER, "Listener", newest.clone())
+    let created = create(&cx, LISTENER, "Listener", newest.clone())
         .await
         .expect("a listener");
-    let authority = trusting(&CertificateAuthority::for_public_names(cx.state_dir()).path());
+    let ca_file = ca_file(&cx);
     let url = format!("https://localhost:{port}/");
-    let older = ["--cacert", &authority, "--tls-max", "1.2", &url];
+    let older = ["--cacert", &ca_file, "--tls-max", "1.2", &url];
     // 35: "A TLS/SSL connect error"
     assert_eq!(curl(&older).await, Err(35));
-    assert!(curl(&["--cacert", &authority, &url]).await.is_ok());
+    assert!(curl(&["--cacert", &ca_file, &url]).await.is_ok());
 
     let mut changed = secure(&balancer, port, "ELBSecurityPolicy-TLS-1-2-2017-01");
     let kind = cx.resource_type(LISTENER).expect("the type");
     let update = |to: Value| desired("Listener", to);
-    kind.update(&cx, &made.physical_id, &newest, &update(changed.clone()))
+    kind.update(&cx, &created.physical_id, &newest, &update(changed.clone()))
         .await
         .expect("changed");
     assert!(curl(&older).await.is_ok());
-    assert_eq!(curl(&["--cacert", &authority, "--tlsv1.3", &url]).await, Err(35));
+    assert_eq!(curl(&["--cacert", &ca_file, "--tlsv1.3", &url]).await, Err(35));
 
-    for gone in ["SslPolicy", "Certificates"] {
-        changed.as_object_mut().unwrap().remove(gone);
+    for property in ["SslPolicy", "Certificates"] {
+        changed.as_object_mut().unwrap().remove(property);
     }
     changed["Protocol"] = "HTTP".into();
-    kind.update(&cx, &made.physical_id, &newest, &update(changed))
+    kind.update(&cx, &created.physical_id, &newest, &update(changed))
         .await
         .expect("changed");
-    let clear = curl(&[&format!("http://localhost:{port}/")]).await.expect("an answer");
+    let clear = curl(&[&format!("http://localhost:{port}/")]).await.expect("a response");
     assert!(
-        clear.contains(&format!("location: http://there:{port}//seen")),
+        clear.contains(&format!("location: http://target:{port}//end")),
         "{clear}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_port_beside_it_redirects_there() {
+async fn an_http_listener_redirects_to_https() {
     let (cx, _folder, balancer) = balancer().await;
     let port = free_port();
     let redirect = json!({
@@ -140,18 +145,18 @@ async fn the_port_beside_it_redirects_there() {
             "Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}}],
     });
     create(&cx, LISTENER, "Redirect", redirect).await.expect("a listener");
-    let answer = curl(&[&format!("http://localhost:{port}/docs/?a=1&b=2")])
+    let response = curl(&[&format!("http://localhost:{port}/docs/?a=1&b=2")])
         .await
-        .expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 301"), "{answer}");
+        .expect("a response");
+    assert!(response.starts_with("HTTP/1.1 301"), "{response}");
     assert!(
-        answer.contains("location: https://localhost/docs/?a=1&b=2\r\n"),
-        "{answer}"
+        response.contains("location: https://localhost/docs/?a=1&b=2\r\n"),
+        "{response}"
     );
 }
 
 #[tokio::test]
-async fn what_a_listener_cannot_be_is_said_before_a_port_is_opened() {
+async fn an_invalid_listener_is_rejected_before_a_port_is_opened() {
     let (cx, _folder, balancer) = balancer().await;
     let port = free_port();
     let fine = secure(&balancer, port, "ELBSecurityPolicy-TLS13-1-2-2021-06");
@@ -160,34 +165,30 @@ async fn what_a_listener_cannot_be_is_said_before_a_port_is_opened() {
         properties[property] = value;
         properties
     };
-    let refused = [
-        (with("Protocol", "TLS".into()), "speak HTTP and HTTPS, not TLS"),
-        (with("Protocol", "HTTP".into()), "cannot be specified for HTTP"),
-        (
-            with("SslPolicy", "ELBSecurityPolicy-Tomorrow".into()),
-            "'ELBSecurityPolicy-Tomorrow' not found",
-        ),
-        (with("Certificates", json!([])), "A certificate must be specified"),
-        (
-            with("Certificates", json!([{"CertificateArn": "mine"}])),
-            "'mine' is not valid",
-        ),
-        (
-            with("MutualAuthentication", json!({"Mode": "verify"})),
-            "must be off, not verify",
-        ),
+    let invalid = [
+        with("Protocol", "TLS".into()),
+        with("Protocol", "HTTP".into()),
+        with("SslPolicy", "ELBSecurityPolicy-Tomorrow".into()),
+        with("Certificates", json!([])),
+        with("Certificates", json!([{"CertificateArn": "mine"}])),
+        with("MutualAuthentication", json!({"Mode": "verify"})),
     ];
-    for (properties, words) in refused {
-        let Err(Failure(message)) = create(&cx, LISTENER, "Listener", properties).await else {
-            panic!("taken, and should have been refused: {words}");
-        };
-        assert!(message.contains(words), "{message}");
+    let mut rejections = Vec::new();
+    for properties in invalid {
+        let rejected = create(&cx, LISTENER, "Listener", properties).await;
+        rejections.push(rejected.expect_err("an invalid listener").to_string());
     }
+    insta::assert_snapshot!(rejections.join("\n"), @r"
+    The embedded endpoint supports listeners for HTTP and HTTPS only, not TLS. (UnsupportedProtocol)
+    A certificate cannot be specified for HTTP listeners (ValidationError)
+    SSL policy 'ELBSecurityPolicy-Tomorrow' not found (SSLPolicyNotFound)
+    A certificate must be specified for HTTPS listeners: exactly one, by its CertificateArn (ValidationError)
+    Certificate ARN 'mine' is not valid: it names no certificate of ACM or IAM (CertificateNotFound)
+    The embedded endpoint does not support client certificates: MutualAuthentication must be off, not verify. (ValidationError)
+    ");
     let taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let Err(Failure(message)) = create(&cx, LISTENER, "Listener", fine.clone()).await else {
-        panic!("a port that something else has");
-    };
-    assert!(message.contains(&format!("Stop what uses port {port}")), "{message}");
+    let in_use = create(&cx, LISTENER, "Listener", fine.clone()).await;
+    assert_eq!(error_code(&in_use.unwrap_err()), Some("PortNotAvailable"));
     drop(taken);
     create(&cx, LISTENER, "Listener", fine).await.expect("a listener");
     let call = Call {

@@ -1,33 +1,35 @@
-//! What a listener's Protocol, Certificates and SslPolicy come to.
+//! The TLS settings of a listener, from its Protocol, Certificates and SslPolicy.
 
 use serde_json::Value;
 
-use super::{refused, text};
+use super::model::text;
 use crate::AwsError;
 use crate::records::Record;
 use crate::runtime::load_balancer::{Tls, Versions};
 
-/// What the API and CloudFormation take where no policy is named (AWS::ElasticLoadBalancingV2::Listener, `SslPolicy`).
-const USUAL_POLICY: &str = "ELBSecurityPolicy-2016-08";
+/// The default of the API and CloudFormation (AWS::ElasticLoadBalancingV2::Listener, `SslPolicy`).
+const DEFAULT_POLICY: &str = "ELBSecurityPolicy-2016-08";
 
-/// How a listener speaks TLS; none for HTTP.
+/// Returns the TLS settings of a listener, or `None` for HTTP.
 ///
 /// # Errors
-/// Another protocol than HTTP and HTTPS, HTTPS without a certificate, a policy that there is not, client certificates.
-pub fn of(record: &Record, http2: bool) -> Result<Option<Tls>, AwsError> {
+/// A protocol other than HTTP and HTTPS, HTTPS without a certificate, an unknown policy, client certificates.
+pub fn of_listener(record: &Record, http2: bool) -> Result<Option<Tls>, AwsError> {
     let certificates = certificates(record);
     match protocol(record).as_str() {
         "HTTP" if certificates.is_empty() => Ok(None),
-        "HTTP" => Err(refused("A certificate cannot be specified for HTTP listeners")),
+        "HTTP" => Err(AwsError::validation(
+            "A certificate cannot be specified for HTTP listeners",
+        )),
         "HTTPS" => {
-            certified(&certificates)?;
+            check_certificates(&certificates)?;
             let mode = record
                 .properties
                 .get("MutualAuthentication")
                 .and_then(|m| text(m, "Mode"));
             if let Some(mode) = mode.filter(|mode| mode != "off") {
-                return Err(refused(format!(
-                    "The embedded endpoint asks clients for no certificates: MutualAuthentication must be off, not {mode}."
+                return Err(AwsError::validation(format!(
+                    "The embedded endpoint does not support client certificates: MutualAuthentication must be off, not {mode}."
                 )));
             }
             let versions = versions(&policy(record))?;
@@ -35,7 +37,7 @@ pub fn of(record: &Record, http2: bool) -> Result<Option<Tls>, AwsError> {
         }
         other => Err(AwsError::new(
             "UnsupportedProtocol",
-            format!("The embedded endpoint's load balancers speak HTTP and HTTPS, not {other}."),
+            format!("The embedded endpoint supports listeners for HTTP and HTTPS only, not {other}."),
         )),
     }
 }
@@ -45,7 +47,7 @@ pub fn protocol(record: &Record) -> String {
 }
 
 pub fn policy(record: &Record) -> String {
-    record.text("SslPolicy").unwrap_or_else(|| USUAL_POLICY.into())
+    record.text("SslPolicy").unwrap_or_else(|| DEFAULT_POLICY.into())
 }
 
 pub fn certificates(record: &Record) -> Vec<String> {
@@ -54,26 +56,27 @@ pub fn certificates(record: &Record) -> Vec<String> {
     listed.filter_map(|one| text(one, "CertificateArn")).collect()
 }
 
-/// Which certificate it names is not looked at: the names of this machine have one of the endpoint's own authority.
-fn certified(arns: &[String]) -> Result<(), AwsError> {
+/// Checks that there is one certificate ARN. The certificate is not looked up: this machine's names have one that the
+/// endpoint's own CA signed.
+fn check_certificates(arns: &[String]) -> Result<(), AwsError> {
     let [arn] = arns else {
-        return Err(refused(
+        return Err(AwsError::validation(
             "A certificate must be specified for HTTPS listeners: exactly one, by its CertificateArn",
         ));
     };
-    let is_one = arn.starts_with("arn:")
+    let is_certificate = arn.starts_with("arn:")
         && (arn.contains(":acm:") && arn.contains(":certificate/")
             || arn.contains(":iam:") && arn.contains(":server-certificate/"));
-    match is_one {
+    match is_certificate {
         true => Ok(()),
         false => Err(AwsError::new(
             "CertificateNotFound",
-            format!("Certificate ARN '{arn}' is not valid: it is neither of ACM nor of IAM"),
+            format!("Certificate ARN '{arn}' is not valid: it names no certificate of ACM or IAM"),
         )),
     }
 }
 
-/// By the families of names in "Security policies for your Application Load Balancer".
+/// Returns the TLS versions of a policy, by the name families in "Security policies for your Application Load Balancer".
 fn versions(policy: &str) -> Result<Versions, AwsError> {
     let family = policy.strip_prefix("ELBSecurityPolicy-").unwrap_or_default();
     let begins = |any: &[&str]| any.iter().any(|one| family.starts_with(one));

@@ -1,0 +1,106 @@
+//! Actions of listeners and rules: parsing, checks, and the target groups that they forward to.
+
+use serde_json::Value;
+
+use super::model::{self, LISTENERS, RULES, text};
+use crate::records::Record;
+use crate::runtime::load_balancer::Action;
+use crate::{AwsError, Context};
+
+/// Checks the actions of a listener or a rule, and that their target groups exist.
+pub fn check(cx: &Context, actions: Option<&Value>) -> Result<(), AwsError> {
+    if let Action::Forward(groups) = parse(actions)? {
+        for (arn, _) in groups {
+            model::target_group(cx, &arn)?;
+        }
+    }
+    Ok(())
+}
+
+/// Parses the action of a listener or a rule.
+///
+/// # Errors
+/// `ValidationError` unless there is exactly one action, of a type that this endpoint supports.
+pub fn parse(actions: Option<&Value>) -> Result<Action, AwsError> {
+    let list = actions.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let [action] = list else {
+        return Err(AwsError::validation(
+            "The embedded endpoint supports exactly one action for each rule, so no authentication action before it.",
+        ));
+    };
+    let of = |config: &str, member: &str| action.get(config).and_then(|c| text(c, member));
+    match text(action, "Type").as_deref() {
+        Some("forward") => {
+            let listed = action.pointer("/ForwardConfig/TargetGroups").and_then(Value::as_array);
+            let mut groups: Vec<(String, u32)> = listed
+                .into_iter()
+                .flatten()
+                .filter_map(|g| {
+                    let weight = text(g, "Weight").and_then(|w| w.parse().ok()).unwrap_or(1);
+                    Some((text(g, "TargetGroupArn")?, weight))
+                })
+                .collect();
+            if groups.is_empty() {
+                groups.extend(text(action, "TargetGroupArn").map(|arn| (arn, 1)));
+            }
+            match groups.is_empty() {
+                true => Err(AwsError::validation("A forward action must name a target group")),
+                false => Ok(Action::Forward(groups)),
+            }
+        }
+        Some("redirect") => {
+            let of = |member: &str, default: &str| of("RedirectConfig", member).unwrap_or_else(|| default.into());
+            Ok(Action::Redirect {
+                protocol: of("Protocol", "#{protocol}"),
+                host: of("Host", "#{host}"),
+                port: of("Port", "#{port}"),
+                path: of("Path", "/#{path}"),
+                query: of("Query", "#{query}"),
+                status: if of("StatusCode", "") == "HTTP_302" { 302 } else { 301 },
+            })
+        }
+        Some("fixed-response") => Ok(Action::FixedResponse {
+            status: of("FixedResponseConfig", "StatusCode")
+                .and_then(|c| c.parse().ok())
+                .unwrap_or(200),
+            content_type: of("FixedResponseConfig", "ContentType").unwrap_or_else(|| "text/plain".into()),
+            body: of("FixedResponseConfig", "MessageBody").unwrap_or_default(),
+        }),
+        other => Err(AwsError::validation(format!(
+            "The embedded endpoint supports the actions forward, redirect and fixed-response, not {}.",
+            other.unwrap_or("an action without a Type")
+        ))),
+    }
+}
+
+/// Returns the target groups that a listener or a rule forwards to.
+pub fn forwards_to(record: &Record) -> Vec<String> {
+    let actions = record
+        .properties
+        .get("DefaultActions")
+        .or(record.properties.get("Actions"));
+    match parse(actions) {
+        Ok(Action::Forward(groups)) => groups.into_iter().map(|(arn, _)| arn).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Returns the load balancers that forward to a target group.
+pub fn load_balancers_of(cx: &Context, group: &str) -> Result<Vec<String>, AwsError> {
+    let group = group.to_owned();
+    let listeners = LISTENERS.list(cx)?;
+    let by_rule: Vec<String> = RULES
+        .list(cx)?
+        .iter()
+        .filter(|r| forwards_to(r).contains(&group))
+        .filter_map(|r| r.text("ListenerArn"))
+        .collect();
+    let mut found: Vec<String> = listeners
+        .iter()
+        .filter(|l| forwards_to(l).contains(&group) || by_rule.contains(&l.id))
+        .filter_map(|l| l.text("LoadBalancerArn"))
+        .collect();
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
