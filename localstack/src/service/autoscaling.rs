@@ -1,5 +1,7 @@
-//! Application Auto Scaling: targets hold a service between their bounds; policies are kept, as there are no metrics.
-//! What a broker stores has no bounds here but the disk's, so that its targets are kept alone.
+//! Application Auto Scaling: targets keep the desired count of a service between their bounds.
+//!
+//! Policies are stored only, because the endpoint has no metrics. So are targets of broker storage, which only the disk
+//! limits.
 
 use std::sync::Arc;
 
@@ -13,12 +15,13 @@ use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema,
 
 const TARGETS: Records = Records("autoscaling.targets");
 const POLICIES: Records = Records("autoscaling.policies");
-/// Namespace and dimension of what can be scaled, with the last part of its service-linked role.
+/// The supported namespaces and dimensions, with the last part of the service-linked role.
 const SCALABLE: [(&str, &str, &str); 2] = [
     ("ecs", "ecs:service:DesiredCount", "ECSService"),
     ("kafka", "kafka:broker-storage:VolumeSize", "KafkaCluster"),
 ];
 
+/// Returns the Application Auto Scaling service.
 pub fn service() -> Arc<dyn Service> {
     Arc::new(AutoScaling)
 }
@@ -48,29 +51,29 @@ impl Service for AutoScaling {
         ]
         .concat();
         let resources = resources.into_iter().chain(call.text("ResourceId")).collect::<Vec<_>>();
-        let wanted = |r: &Record| {
+        let requested = |r: &Record| {
             r.computed("Namespace").as_deref() == Some(&namespace)
                 && (resources.is_empty() || r.computed("ResourceId").is_some_and(|id| resources.contains(&id)))
         };
         match call.operation.as_str() {
             "DescribeScalableTargets" => {
                 let found = TARGETS.list(cx)?;
-                let found: Vec<Value> = found.iter().filter(|r| wanted(r)).map(|r| target(cx, r)).collect();
+                let found: Vec<Value> = found.iter().filter(|r| requested(r)).map(|r| target(cx, r)).collect();
                 Ok(json!({"ScalableTargets": found}))
             }
             "DescribeScalingPolicies" => {
                 let found = POLICIES.list(cx)?;
-                let found: Vec<Value> = found.iter().filter(|r| wanted(r)).map(policy).collect();
+                let found: Vec<Value> = found.iter().filter(|r| requested(r)).map(policy).collect();
                 Ok(json!({"ScalingPolicies": found}))
             }
-            // Nothing scales by itself here, so there is never an activity to tell of.
+            // No policy is ever evaluated, so there are no activities.
             "DescribeScalingActivities" => Ok(json!({"ScalingActivities": []})),
             other => Err(AwsError::not_implemented("application-autoscaling", other)),
         }
     }
 }
 
-/// The record of a target, and its effect: the service's desired count is brought between its bounds.
+/// The resource type of targets. It stores the target and then moves the service's desired count between its bounds.
 struct ScalableTarget {
     record: Arc<dyn ResourceType>,
 }
@@ -86,18 +89,20 @@ impl ResourceType for ScalableTarget {
     }
 
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
-        let made = self.record.create(cx, desired).await?;
-        if let Err(refused) = clamp(cx, &made.physical_id).await {
-            self.record.delete(cx, &made.physical_id, &desired.properties).await?;
-            return Err(refused.into());
+        let created = self.record.create(cx, desired).await?;
+        if let Err(error) = clamp(cx, &created.physical_id).await {
+            self.record
+                .delete(cx, &created.physical_id, &desired.properties)
+                .await?;
+            return Err(error.into());
         }
-        Ok(made)
+        Ok(created)
     }
 
     async fn update(&self, cx: &Context, id: &str, previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
-        let changed = self.record.update(cx, id, previous, desired).await?;
+        let updated = self.record.update(cx, id, previous, desired).await?;
         clamp(cx, id).await?;
-        Ok(changed)
+        Ok(updated)
     }
 
     async fn delete(&self, cx: &Context, id: &str, properties: &Value) -> Result<(), Failure> {
@@ -145,10 +150,10 @@ impl RecordType for Target {
         let text = |property: &str| record.text(property).unwrap_or_default();
         let (resource, dimension, namespace) =
             (text("ResourceId"), text("ScalableDimension"), text("ServiceNamespace"));
-        let known = |(of, what, _): &(&str, &str, &str)| *of == namespace && *what == dimension;
-        if !SCALABLE.iter().any(known) {
-            let all = SCALABLE.map(|(_, what, _)| what).join(" and ");
-            let reason = format!("The embedded endpoint scales {all} only, and not {namespace} {dimension}.");
+        let supported = |(of, name, _): &(&str, &str, &str)| *of == namespace && *name == dimension;
+        if !SCALABLE.iter().any(supported) {
+            let all = SCALABLE.map(|(_, name, _)| name).join(" and ");
+            let reason = format!("The embedded endpoint scales {all} only, not {namespace} {dimension}.");
             return Err(AwsError::new("ValidationException", reason));
         }
         record.id = format!("{resource}|{dimension}|{namespace}");
@@ -264,7 +269,7 @@ fn bounds(target: &Record) -> Result<(i64, i64), AwsError> {
     }
 }
 
-/// Brings the desired count of the target's service between its bounds; no change when it is there.
+/// Moves the desired count of the target's service between the target's bounds.
 async fn clamp(cx: &Context, target: &str) -> Result<(), AwsError> {
     let Some(record) = TARGETS.get(cx, target)? else {
         return Ok(());
@@ -279,18 +284,13 @@ async fn clamp(cx: &Context, target: &str) -> Result<(), AwsError> {
         let reason = format!("ResourceId must be service/CLUSTER/SERVICE; it is '{resource}'.");
         return Err(AwsError::new("ValidationException", reason));
     };
-    let answer = cx
-        .call(
-            "ecs",
-            "DescribeServices",
-            json!({"cluster": cluster, "services": [service]}),
-        )
-        .await?;
+    let input = json!({"cluster": cluster, "services": [service]});
+    let response = cx.call("ecs", "DescribeServices", input).await?;
     let missing = || AwsError::new("ValidationException", format!("ECS service doesn't exist: {resource}"));
-    let desired = answer["services"][0]["desiredCount"].as_i64().ok_or_else(missing)?;
-    let wanted = desired.clamp(min, max);
-    if wanted != desired {
-        let change = json!({"cluster": cluster, "service": service, "desiredCount": wanted});
+    let count = response["services"][0]["desiredCount"].as_i64().ok_or_else(missing)?;
+    let clamped = count.clamp(min, max);
+    if clamped != count {
+        let change = json!({"cluster": cluster, "service": service, "desiredCount": clamped});
         cx.call("ecs", "UpdateService", change).await?;
     }
     Ok(())
@@ -298,7 +298,7 @@ async fn clamp(cx: &Context, target: &str) -> Result<(), AwsError> {
 
 fn target(cx: &Context, record: &Record) -> Value {
     let (min, max) = bounds(record).unwrap_or_default();
-    let off = |member: &str| {
+    let is_suspended = |member: &str| {
         let state = record
             .properties
             .get("SuspendedState")
@@ -320,9 +320,9 @@ fn target(cx: &Context, record: &Record) -> Value {
             cx.account(),
         )),
         "SuspendedState": {
-            "DynamicScalingInSuspended": off("DynamicScalingInSuspended"),
-            "DynamicScalingOutSuspended": off("DynamicScalingOutSuspended"),
-            "ScheduledScalingSuspended": off("ScheduledScalingSuspended"),
+            "DynamicScalingInSuspended": is_suspended("DynamicScalingInSuspended"),
+            "DynamicScalingOutSuspended": is_suspended("DynamicScalingOutSuspended"),
+            "ScheduledScalingSuspended": is_suspended("ScheduledScalingSuspended"),
         },
     })
 }
@@ -355,17 +355,19 @@ mod tests {
     use crate::service::testing::{context_with, create};
 
     #[tokio::test]
-    async fn the_storage_of_brokers_has_targets_and_policies_that_are_described_as_its_own() {
+    async fn targets_and_policies_of_broker_storage_are_described_in_their_own_namespace() {
         let (cx, _folder) = context_with(vec![service()]);
         let cluster = "arn:aws:kafka:us-east-1:000000000000:cluster/c/1";
-        let of = |dimension: &str| {
+        let properties = |dimension: &str| {
             json!({"ServiceNamespace": "kafka", "ScalableDimension": dimension, "ResourceId": cluster,
                    "MinCapacity": 1, "MaxCapacity": 400})
         };
         let kind = "AWS::ApplicationAutoScaling::ScalableTarget";
-        let refused = create(&cx, kind, "Other", of("kafka:broker:Count")).await.unwrap_err();
-        assert!(refused.0.contains("and not kafka kafka:broker:Count"), "{refused}");
-        let target = create(&cx, kind, "Target", of("kafka:broker-storage:VolumeSize"))
+        let unsupported = create(&cx, kind, "Other", properties("kafka:broker:Count"))
+            .await
+            .unwrap_err();
+        insta::assert_snapshot!(unsupported, @"The embedded endpoint scales ecs:service:DesiredCount and kafka:broker-storage:VolumeSize only, not kafka kafka:broker:Count. (ValidationException)");
+        let target = create(&cx, kind, "Target", properties("kafka:broker-storage:VolumeSize"))
             .await
             .unwrap();
         let policy = json!({"PolicyName": "storage", "PolicyType": "TargetTrackingScaling",

@@ -1,4 +1,4 @@
-//! CloudWatch: alarms and dashboards are kept; no metrics are collected here, so no alarm ever changes its state.
+//! Amazon CloudWatch: alarms and dashboards are stored only. The endpoint has no metrics, so alarms never change state.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service}
 
 const ALARMS: Records = Records("cloudwatch.alarms");
 const DASHBOARDS: Records = Records("cloudwatch.dashboards");
-const REASON: &str = "The embedded endpoint collects no metrics: an alarm is kept, and is never evaluated.";
+const STATE_REASON: &str = "The embedded endpoint collects no metrics, so it does not evaluate alarms.";
 
+/// Returns the CloudWatch service.
 pub fn service() -> Arc<dyn Service> {
     Arc::new(CloudWatch)
 }
@@ -146,7 +147,7 @@ impl RecordType for Dashboard {
     }
 }
 
-/// An alarm watches one metric or an expression over several.
+/// Checks that an alarm is about either one metric or an expression over several.
 fn check(alarm: &Record) -> Result<(), AwsError> {
     const OPERATORS: [&str; 7] = [
         "GreaterThanOrEqualToThreshold",
@@ -168,10 +169,12 @@ fn check(alarm: &Record) -> Result<(), AwsError> {
     let single =
         has("MetricName") && has("Namespace") && has("Period") && (has("Statistic") || has("ExtendedStatistic"));
     match (has("Metrics"), single) {
-        (true, _) if has("MetricName") => Err(AwsError::validation("Metrics and MetricName exclude each other.")),
+        (true, _) if has("MetricName") => Err(AwsError::validation(
+            "An alarm cannot have both Metrics and MetricName.",
+        )),
         (true, _) | (false, true) => Ok(()),
         (false, false) => Err(AwsError::validation(
-            "An alarm needs Metrics, or MetricName, Namespace, Period and a statistic.",
+            "An alarm must have Metrics, or MetricName, Namespace, Period and a statistic.",
         )),
     }
 }
@@ -204,9 +207,11 @@ fn alarms(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let limit = call.integer("MaxRecords").unwrap_or(50).clamp(1, 100) as usize;
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
     let shown: Vec<Value> = found.iter().map(|alarm| description(cx, alarm)).collect();
-    let mut answer = json!({"MetricAlarms": shown, "CompositeAlarms": []});
-    next.into_iter().for_each(|token| answer["NextToken"] = token.into());
-    Ok(answer)
+    let mut response = json!({"MetricAlarms": shown, "CompositeAlarms": []});
+    if let Some(token) = next {
+        response["NextToken"] = token.into();
+    }
+    Ok(response)
 }
 
 fn description(cx: &Context, alarm: &Record) -> Value {
@@ -227,7 +232,7 @@ fn description(cx: &Context, alarm: &Record) -> Value {
     item.insert("AlarmName".into(), alarm.id.clone().into());
     item.insert("AlarmArn".into(), alarm_arn(cx, &alarm.id).into());
     item.insert("StateValue".into(), "INSUFFICIENT_DATA".into());
-    item.insert("StateReason".into(), REASON.into());
+    item.insert("StateReason".into(), STATE_REASON.into());
     Value::Object(item)
 }
 
@@ -248,7 +253,7 @@ fn alarm_arn(cx: &Context, name: &str) -> String {
     cx.arn("cloudwatch", &format!("alarm:{name}"))
 }
 
-/// Dashboards are global: their ARN has no region.
+/// Returns a dashboard's ARN, which has no region because dashboards are global.
 fn dashboard_arn(cx: &Context, name: &str) -> String {
     format!("arn:aws:cloudwatch::{}:dashboard/{name}", cx.account())
 }

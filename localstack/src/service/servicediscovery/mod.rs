@@ -1,6 +1,7 @@
 //! AWS Cloud Map: namespaces, services and their instances.
 
 mod instance;
+mod model;
 mod namespace;
 mod service;
 
@@ -9,12 +10,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-pub use instance::{Instance, Name, names};
+pub(crate) use instance::{Name, names};
 
 use crate::records::record_type;
 use crate::service::{Call, Service};
 use crate::{AwsError, Context, ResourceType};
 
+/// Returns the Cloud Map service.
 pub fn service() -> Arc<dyn Service> {
     Arc::new(ServiceDiscovery)
 }
@@ -47,12 +49,4 @@ impl Service for ServiceDiscovery {
             other => Err(AwsError::not_implemented("servicediscovery", other)),
         }
     }
-}
-
-fn id(prefix: &str) -> String {
-    const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let rest: String = (0..16)
-        .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
-        .collect();
-    format!("{prefix}-{rest}")
 }

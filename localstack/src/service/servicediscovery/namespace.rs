@@ -2,12 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::service::SERVICES;
-use crate::records::{Record, RecordType, Records, seconds};
+use super::model::{NAMESPACES, SERVICES, namespace_of, new_id};
+use crate::records::{Record, RecordType, Records, seconds, texts};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const NAMESPACES: Records = Records("servicediscovery.namespaces");
 
 pub struct Namespace;
 
@@ -26,21 +24,21 @@ impl RecordType for Namespace {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let record = Record::new(super::id("ns"), desired);
+        let record = Record::new(new_id("ns"), desired);
         let name = record.text("Name").unwrap_or_default();
         let label =
             |l: &str| !l.is_empty() && l.len() <= 63 && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         if !name.split('.').all(label) {
             return Err(AwsError::new(
                 "InvalidInput",
-                format!("The namespace's name {name} is not a DNS name."),
+                format!("The namespace name {name} is not a DNS name."),
             ));
         }
         let same = |r: &Record| r.text("Name").as_ref() == Some(&name) && r.text("Vpc") == record.text("Vpc");
         if NAMESPACES.find(cx, same)?.is_some() {
             return Err(AwsError::new(
                 "NamespaceAlreadyExists",
-                format!("The VPC has a namespace {name} already."),
+                format!("The VPC already has a namespace {name}."),
             ));
         }
         Ok(record)
@@ -57,7 +55,7 @@ impl RecordType for Namespace {
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        match SERVICES.find(cx, |s| super::service::namespace_of(s) == record.id)? {
+        match SERVICES.find(cx, |s| namespace_of(s) == record.id)? {
             Some(_) => Err(AwsError::new(
                 "ResourceInUse",
                 format!("The namespace {} has services.", record.id),
@@ -74,14 +72,17 @@ fn arn(cx: &Context, id: &str) -> String {
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut found = NAMESPACES.list(cx)?;
     for filter in call.list("Filters") {
-        let values = crate::records::texts(filter.get("Values"));
+        let values = texts(filter.get("Values"));
         match filter.get("Name").and_then(Value::as_str) {
             Some("NAME") => found.retain(|r| r.text("Name").is_some_and(|n| values.contains(&n))),
             Some("TYPE") => found.retain(|_| values.iter().any(|v| v == "DNS_PRIVATE")),
             other => {
                 return Err(AwsError::new(
                     "InvalidInput",
-                    format!("The filter {other:?} is not known here."),
+                    format!(
+                        "The embedded endpoint supports the filters NAME and TYPE, not {}.",
+                        other.unwrap_or("a filter without a Name")
+                    ),
                 ));
             }
         }
@@ -98,10 +99,7 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 fn description(cx: &Context, record: &Record) -> Value {
     let services = SERVICES.list(cx).unwrap_or_default();
-    let count = services
-        .iter()
-        .filter(|s| super::service::namespace_of(s) == record.id)
-        .count();
+    let count = services.iter().filter(|s| namespace_of(s) == record.id).count();
     json!({
         "Id": record.id, "Arn": arn(cx, &record.id), "Name": record.text("Name"), "Type": "DNS_PRIVATE",
         "Description": record.text("Description").unwrap_or_default(), "ServiceCount": count,

@@ -1,13 +1,11 @@
-//! Cloud Map services: each has a loopback address of its own, the same for as long as it lives.
+//! Cloud Map services. Each has its own loopback address, which stays the same until the service is deleted.
 
 use serde_json::{Value, json};
 
-use super::namespace::NAMESPACES;
+use super::model::{self, NAMESPACES, SERVICES, namespace_of, new_id, service_arn};
 use crate::records::{Record, RecordType, Records, seconds, texts};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const SERVICES: Records = Records("servicediscovery.services");
 
 pub struct DiscoveryService;
 
@@ -36,7 +34,7 @@ impl RecordType for DiscoveryService {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let mut record = Record::new(super::id("srv"), desired);
+        let mut record = Record::new(new_id("srv"), desired);
         let namespace = namespace_of(&record);
         if NAMESPACES.get(cx, &namespace)?.is_none() {
             return Err(AwsError::new(
@@ -55,7 +53,7 @@ impl RecordType for DiscoveryService {
         {
             return Err(AwsError::new(
                 "ServiceAlreadyExists",
-                format!("The namespace has a service {name} already."),
+                format!("The namespace already has a service {name}."),
             ));
         }
         let taken: Vec<String> = others.iter().filter_map(|s| s.computed("Address")).collect();
@@ -65,7 +63,7 @@ impl RecordType for DiscoveryService {
         let Some(free) = free else {
             return Err(AwsError::new(
                 "ResourceLimitExceeded",
-                "The embedded endpoint has addresses for 254 names.",
+                "The embedded endpoint has addresses for 254 services, and all are in use.",
             ));
         };
         record.computed.insert("Address".into(), free.into());
@@ -75,35 +73,13 @@ impl RecordType for DiscoveryService {
     fn resource(cx: &Context, record: &Record) -> Resource {
         Resource::new(&record.id)
             .with("Id", record.id.clone())
-            .with("Arn", arn(cx, &record.id))
+            .with("Arn", service_arn(cx, &record.id))
             .with("Name", record.text("Name").unwrap_or_default())
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        super::instance::forget_all(cx, &record.id)
+        model::delete_instances(cx, &record.id)
     }
-}
-
-pub fn arn(cx: &Context, id: &str) -> String {
-    cx.arn("servicediscovery", &format!("service/{id}"))
-}
-
-pub fn namespace_of(record: &Record) -> String {
-    let nested = record
-        .properties
-        .get("DnsConfig")
-        .and_then(|d| d.get("NamespaceId"))
-        .and_then(Value::as_str);
-    record
-        .text("NamespaceId")
-        .or(nested.map(str::to_owned))
-        .unwrap_or_default()
-}
-
-pub fn named(cx: &Context, id: &str) -> Result<Record, AwsError> {
-    SERVICES
-        .get(cx, id.rsplit('/').next().unwrap_or(id))?
-        .ok_or_else(|| AwsError::new("ServiceNotFound", format!("No service has the id {id}.")))
 }
 
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -115,7 +91,10 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             other => {
                 return Err(AwsError::new(
                     "InvalidInput",
-                    format!("The filter {other:?} is not known here."),
+                    format!(
+                        "The embedded endpoint supports the filter NAMESPACE_ID, not {}.",
+                        other.unwrap_or("a filter without a Name")
+                    ),
                 ));
             }
         }
@@ -124,7 +103,7 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let record = named(cx, &call.required("Id")?)?;
+    let record = model::service(cx, &call.required("Id")?)?;
     let mut shown = description(cx, &record);
     shown["NamespaceId"] = namespace_of(&record).into();
     Ok(json!({"Service": shown}))
@@ -132,9 +111,9 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 fn description(cx: &Context, record: &Record) -> Value {
     let mut shown = json!({
-        "Id": record.id, "Arn": arn(cx, &record.id), "Name": record.text("Name"), "Type": "DNS_HTTP",
+        "Id": record.id, "Arn": service_arn(cx, &record.id), "Name": record.text("Name"), "Type": "DNS_HTTP",
         "Description": record.text("Description").unwrap_or_default(), "CreateDate": seconds(record.created),
-        "InstanceCount": super::instance::of(cx, &record.id).map(|i| i.len()).unwrap_or(0),
+        "InstanceCount": model::instances(cx, &record.id).map(|i| i.len()).unwrap_or(0),
     });
     for member in ["DnsConfig", "HealthCheckConfig", "HealthCheckCustomConfig"] {
         if let Some(value) = record.properties.get(member) {

@@ -1,0 +1,87 @@
+//! Cloud Map records: namespaces, services and their instances.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::records::{Record, Records};
+use crate::{AwsError, Context};
+
+pub const NAMESPACES: Records = Records("servicediscovery.namespaces");
+pub const SERVICES: Records = Records("servicediscovery.services");
+const INSTANCES: &str = "servicediscovery.instances";
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    pub id: String,
+    pub attributes: IndexMap<String, String>,
+}
+
+impl InstanceRecord {
+    pub fn put(&self, cx: &Context, service: &str) -> Result<(), AwsError> {
+        Ok(cx.store().put(INSTANCES, &instance_key(service, &self.id), self)?)
+    }
+}
+
+/// Returns a new ID: the prefix, a hyphen and 16 characters of base32.
+pub fn new_id(prefix: &str) -> String {
+    const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let rest: String = (0..16)
+        .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
+        .collect();
+    format!("{prefix}-{rest}")
+}
+
+/// Returns a service by ID or ARN.
+///
+/// # Errors
+/// `ServiceNotFound`.
+pub fn service(cx: &Context, id: &str) -> Result<Record, AwsError> {
+    SERVICES
+        .get(cx, id.rsplit('/').next().unwrap_or(id))?
+        .ok_or_else(|| AwsError::new("ServiceNotFound", format!("No service has the id {id}.")))
+}
+
+pub fn service_arn(cx: &Context, id: &str) -> String {
+    cx.arn("servicediscovery", &format!("service/{id}"))
+}
+
+/// Returns the namespace ID of a service.
+pub fn namespace_of(service: &Record) -> String {
+    let nested = service
+        .properties
+        .get("DnsConfig")
+        .and_then(|d| d.get("NamespaceId"))
+        .and_then(Value::as_str);
+    service
+        .text("NamespaceId")
+        .or(nested.map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// Returns the instances of a service.
+pub fn instances(cx: &Context, service: &str) -> Result<Vec<InstanceRecord>, AwsError> {
+    let prefix = instance_key(service, "");
+    let all = cx.store().list::<InstanceRecord>(INSTANCES)?;
+    Ok(all
+        .into_iter()
+        .filter(|(key, _)| key.starts_with(&prefix))
+        .map(|(_, instance)| instance)
+        .collect())
+}
+
+/// Deletes an instance and returns true if it existed.
+pub fn delete_instance(cx: &Context, service: &str, id: &str) -> Result<bool, AwsError> {
+    Ok(cx.store().delete(INSTANCES, &instance_key(service, id))?)
+}
+
+pub fn delete_instances(cx: &Context, service: &str) -> Result<(), AwsError> {
+    for instance in instances(cx, service)? {
+        delete_instance(cx, service, &instance.id)?;
+    }
+    Ok(())
+}
+
+fn instance_key(service: &str, id: &str) -> String {
+    format!("{service}/{id}")
+}
