@@ -1,7 +1,5 @@
 //! Tests of the CloudFormation engine through its API, with resource types in memory.
 
-mod test_resource;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +9,7 @@ use embedded_endpoint::{AwsError, Config, Context, service};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use test_resource::{Resources, TestService, resource};
+use crate::test_resource::{Resources, TestService, resource};
 
 struct TestEndpoint {
     cx: Context,

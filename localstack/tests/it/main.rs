@@ -1,0 +1,5 @@
+//! Integration tests of the endpoint.
+
+mod engine;
+mod test_resource;
+mod wire;
