@@ -1,4 +1,4 @@
-//! Security groups as the runtime enforces them: may members of one group connect to members of another?
+//! The security-group check of a connection between members of two groups.
 
 use std::fmt;
 
