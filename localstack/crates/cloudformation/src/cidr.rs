@@ -16,7 +16,7 @@ pub enum CidrError {
 /// # Errors
 /// When the block is not a CIDR block, or too small.
 pub fn blocks(block: &str, count: u32, host_bits: u32) -> Result<Vec<String>, CidrError> {
-    let network: Ipv4Net = block.parse().map_err(|_| CidrError::Block(block.to_owned()))?;
+    let network = parse(block).ok_or_else(|| CidrError::Block(block.to_owned()))?;
     let too_small = || CidrError::Size {
         block: block.to_owned(),
         count,
@@ -38,6 +38,12 @@ pub fn blocks(block: &str, count: u32, host_bits: u32) -> Result<Vec<String>, Ci
     Ok(blocks)
 }
 
+/// Parses a CIDR block. The standard library parses the address, because ipnet accepts leading zeros.
+fn parse(block: &str) -> Option<Ipv4Net> {
+    let (address, prefix) = block.split_once('/')?;
+    Ipv4Net::new(address.parse().ok()?, prefix.parse().ok()?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,7 +62,7 @@ mod tests {
                 Err(CidrError::Size { .. })
             ));
         }
-        for block in ["nonsense", "10.0.0.0", "10.0.0.0/33"] {
+        for block in ["nonsense", "10.0.0.0", "10.0.0.0/33", "010.0.0.0/16"] {
             assert_eq!(blocks(block, 1, 8), Err(CidrError::Block(block.to_owned())));
         }
     }

@@ -1,7 +1,6 @@
 //! Rules of listeners: checks, and conditions in the form of the proxy.
 
-use std::net::IpAddr;
-
+use ipnet::IpNet;
 use serde_json::Value;
 
 use super::action;
@@ -113,9 +112,9 @@ fn condition(value: &Value) -> Result<Condition, AwsError> {
             Condition::Query(pairs.iter().filter_map(pair).collect())
         }
         "source-ip" => {
-            let range = |cidr: &String| -> Option<(IpAddr, u8)> {
-                let (address, bits) = cidr.split_once('/')?;
-                Some((address.parse().ok()?, bits.parse().ok()?))
+            let range = |cidr: &String| {
+                let (address, prefix) = cidr.split_once('/')?;
+                IpNet::new(address.parse().ok()?, prefix.parse().ok()?).ok()
             };
             let ranges: Option<Vec<_>> = values("SourceIpConfig").iter().map(range).collect();
             Condition::SourceIp(ranges.ok_or_else(|| AwsError::validation("source-ip values must be CIDR blocks"))?)
