@@ -11,7 +11,7 @@ use ui::Ui;
 
 use crate::cloudformation::failure::Failure;
 use crate::ecs::stopped::StoppedTask;
-use crate::image::{CompileError, EngineError, PushError};
+use crate::image::{CompileError, CredentialsError, EngineError, ImageError, PushError};
 use crate::manifest::ManifestError;
 use crate::preflight::Finding;
 use crate::target::capabilities::fit::Missing;
@@ -31,7 +31,15 @@ pub enum Error {
     #[error(transparent)]
     Compile(#[from] CompileError),
     #[error("image of {service}: {reason}")]
-    Image { service: String, reason: String },
+    Image {
+        service: String,
+        reason: String,
+        hint: Option<String>,
+    },
+    #[error(transparent)]
+    Archive(#[from] ImageError),
+    #[error(transparent)]
+    RegistryCredentials(#[from] CredentialsError),
     #[error("image of {service}: {reason}")]
     Registry {
         service: String,
@@ -138,7 +146,21 @@ impl Error {
                 registry,
                 reason,
             },
-            PushError::Other(_) => Self::Image { service, reason },
+            PushError::Image(error) => Self::image(&service, &error),
+            _ => Self::Image {
+                service,
+                reason,
+                hint: None,
+            },
+        }
+    }
+
+    /// Returns the error of building a service's image.
+    pub fn image(service: &str, error: &ImageError) -> Self {
+        Self::Image {
+            service: service.to_owned(),
+            reason: error.to_string(),
+            hint: error.hint(),
         }
     }
 
@@ -282,6 +304,8 @@ impl Error {
             Self::Registry { registry, .. } => {
                 format!("`docker login {registry}`, or set DEPLOYER_REGISTRY_USERNAME and DEPLOYER_REGISTRY_PASSWORD; the identity must be allowed to push there")
             }
+            Self::Image { hint, .. } => return hint.clone(),
+            Self::Archive(error) | Self::Engine(EngineError::Image(error)) => return error.hint(),
             Self::Engine(EngineError::Absent { .. }) => {
                 "start Docker or set DOCKER_HOST=unix://SOCKET; `deployer images load --output FILE` writes the archive without it".into()
             }

@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_hold_the_ca_bundle_where_task_definitions_say_it_is() {
-        assert_eq!(DATABASE_AUTHORITIES, crate::stacks::plan::DATABASE_AUTHORITIES);
+    fn the_ca_bundle_has_the_same_path_in_images_and_task_definitions() {
+        assert_eq!(DATABASE_CA_BUNDLE, crate::stacks::plan::DATABASE_CA_BUNDLE);
     }
 }

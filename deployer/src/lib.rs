@@ -19,6 +19,6 @@ pub mod error;
 
 // The names that these had here; call sites change one by one.
 pub use cfn::{diff, schema, template};
-pub use platform::{lint as rules, manifest, permissions, stacks, suggest as near};
+pub use platform::{lint, manifest, permissions, stacks, suggest};
 
 pub use error::{Error, Result};

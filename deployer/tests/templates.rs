@@ -24,7 +24,7 @@ fn the_golden_templates_are_current() {
             .join(environment);
         let mut expected = BTreeSet::new();
         for stack in &plan.stacks {
-            let file = folder.join(format!("{}.json", stack.short));
+            let file = folder.join(format!("{}.json", stack.short_name));
             let golden = std::fs::read_to_string(&file).unwrap_or_default();
             let current = serde_json::to_string_pretty(&stack.template).unwrap() + "\n";
             assert!(

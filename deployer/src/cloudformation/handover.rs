@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::target::Aws;
 use crate::target::capabilities::Capability;
 use crate::target::s3::{self, Bucket};
-use crate::template::{LARGEST, LARGEST_IN_REQUEST};
+use crate::template::{MAX_BYTES, MAX_INLINE_BYTES};
 
 /// When S3 removes what was not removed after use, in days.
 const DAYS: u32 = 3;
@@ -35,17 +35,17 @@ pub struct Sent {
 /// Brings a template to where CloudFormation can read it; [`Sent::used`] follows the call that did.
 ///
 /// # Errors
-/// Above [`LARGEST`] bytes; where it needs S3 and the endpoint has none; where the bucket's name is another account's.
+/// Above [`MAX_BYTES`] bytes; where it needs S3 and the endpoint has none; where the bucket's name is another account's.
 pub async fn send(aws: &Aws, label: Label<'_>, template: &str) -> Result<Sent> {
     let bytes = template.len();
-    if bytes <= LARGEST_IN_REQUEST {
+    if bytes <= MAX_INLINE_BYTES {
         return Ok(Sent {
             body: Some(template.to_owned()),
             url: None,
             stored: None,
         });
     }
-    if bytes > LARGEST {
+    if bytes > MAX_BYTES {
         return Err(Error::TemplateTooLarge {
             stack: label.stack.to_owned(),
             bytes,
@@ -57,7 +57,7 @@ pub async fn send(aws: &Aws, label: Label<'_>, template: &str) -> Result<Sent> {
             label.stack
         ),
         message: format!(
-            "{} has no S3, and CloudFormation takes {LARGEST_IN_REQUEST} bytes in a request",
+            "{} has no S3, and CloudFormation takes {MAX_INLINE_BYTES} bytes in a request",
             aws.endpoint
         ),
     };
@@ -261,7 +261,7 @@ mod tests {
             "no bucket for a small one"
         );
 
-        let sent = send(&aws, LABEL, &" ".repeat(LARGEST_IN_REQUEST + 1))
+        let sent = send(&aws, LABEL, &" ".repeat(MAX_INLINE_BYTES + 1))
             .await
             .expect("it is stored");
         let url = sent.url.clone().expect("a URL");
@@ -298,7 +298,7 @@ mod tests {
         .await;
         let (ui, _) = Ui::recording();
         let aws = endpoint.aws(&ui).await;
-        let refused = send(&aws, LABEL, &" ".repeat(LARGEST)).await.err().expect("an error");
+        let refused = send(&aws, LABEL, &" ".repeat(MAX_BYTES)).await.err().expect("an error");
         assert!(
             refused.to_string().contains("is another account's; nothing was sent"),
             "{refused}"
@@ -320,7 +320,7 @@ mod tests {
             lacking.contains("shop-dev-network has 60000 bytes") && lacking.contains("has no S3"),
             "{lacking}"
         );
-        let huge = told(LARGEST + 1).await;
+        let huge = told(MAX_BYTES + 1).await;
         assert!(
             huge.contains("has 1000001 bytes; CloudFormation takes 1,000,000"),
             "{huge}"

@@ -236,14 +236,16 @@ async fn update(aws: &Aws, ui: &Ui, existing: &Existing, template: &Value, limit
         change::discard(aws, &set.id, &set.stack_id).await?;
         return Err(Error::Declined(format!(
             "the deletion protection in {} cannot be lifted by an update, because that would also change {} ({}); nothing was deleted",
-            existing.name, other.resource, other.kind
+            existing.name, other.logical_id, other.resource_type
         )));
     }
     apply::apply(aws, ui, &existing.name, &set, None, limit).await.map(drop)
 }
 
 fn only_protection(change: &Change) -> bool {
-    change.action == Action::Modify && change.replacement == Recreation::Never && property(&change.kind).is_some()
+    change.action == Action::Modify
+        && change.replacement == Recreation::Never
+        && property(&change.resource_type).is_some()
 }
 
 #[cfg(test)]

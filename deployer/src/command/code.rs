@@ -17,8 +17,8 @@ use crate::ecs::swapped::{Entry, Swapped};
 use crate::ecs::{service_of, serving};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
-use crate::near::instead;
 use crate::stacks::{Plan, Source, Stack};
+use crate::suggest::closest_or_all;
 use crate::target::{Aws, Session};
 
 /// A service whose image may be swapped.
@@ -118,12 +118,12 @@ async fn targets<'a>(
     if let Some(unknown) = only.iter().find(|name| !known(name)) {
         return Err(Error::Usage(format!(
             "there is no service '{unknown}' that is built here; {}",
-            instead("services", unknown, services)
+            closest_or_all("services", unknown, services)
         )));
     }
     let mut targets = Vec::new();
     for stack in &plan.stacks {
-        let chosen = only.is_empty() || only.iter().any(|name| *name == stack.short || *name == stack.name);
+        let chosen = only.is_empty() || only.iter().any(|name| *name == stack.short_name || *name == stack.name);
         let image = stack.parameters.iter().find_map(|parameter| match &parameter.source {
             Source::Image { service, stack, output } => Some((service.clone(), (stack.clone(), output.clone()))),
             _ => None,
@@ -166,8 +166,8 @@ async fn refuse_more_than_code(
         let changed: Vec<String> = compare(deployed.as_ref(), &planned.template)
             .into_iter()
             .map(|change| match change.properties.first() {
-                Some(property) => format!("{}.{}", change.resource, property.name),
-                None => change.resource,
+                Some(property) => format!("{}.{}", change.logical_id, property.name),
+                None => change.logical_id,
             })
             .collect();
         if !changed.is_empty() {
@@ -205,7 +205,7 @@ pub async fn reconcile(session: &Session, aws: &Aws, plan: &Plan) -> Result<()> 
         return Ok(());
     }
     for stack in &plan.stacks {
-        if !record.services.contains_key(&stack.short) {
+        if !record.services.contains_key(&stack.short_name) {
             continue;
         }
         let resources = stack::resources(aws, &stack.name).await?;
@@ -222,7 +222,7 @@ pub async fn reconcile(session: &Session, aws: &Aws, plan: &Plan) -> Result<()> 
         if hotswap::live(aws, cluster, name).await? != wanted {
             session.ui.info(format!(
                 "{}: back to its stack's task definition, after `up --code`",
-                stack.short
+                stack.short_name
             ));
             hotswap::roll(aws, cluster, name, &wanted).await?;
         }

@@ -6,7 +6,7 @@ use crate::cloudformation::stack;
 use crate::diff::{Change, compare};
 use crate::error::Result;
 use crate::estimate::price::{self, Money};
-use crate::estimate::{Durations, Estimate, History, Source, estimate};
+use crate::estimate::{DurationSource, Durations, Estimate, History, estimate};
 use crate::stacks::{Plan, Stack};
 use crate::target::{Aws, Session};
 
@@ -127,13 +127,13 @@ fn render(found: &Estimate, from_scratch: bool) -> String {
     );
     for step in &found.critical {
         let source = match step.source {
-            Some(Source::History) => "your own deployments",
+            Some(DurationSource::History) => "your own deployments",
             _ => "rain's average",
         };
         let seconds = words(step.seconds.unwrap_or_default());
         text.push_str(&format!(
             "  {seconds:>11}  {}/{}  {}  ({source})\n",
-            step.stack, step.resource, step.kind
+            step.stack, step.logical_id, step.resource_type
         ));
     }
     text.push_str("\nby stack:\n");

@@ -13,8 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cloudformation::patience::Patience;
 use crate::ecs::tail::{self, Line};
 use crate::error::{Error, Result};
-use crate::near::instead;
 use crate::stacks::Plan;
+use crate::suggest::closest_or_all;
 use crate::target::{Aws, Session};
 use palette::Palette;
 use ui::{Event, stdout};
@@ -130,7 +130,7 @@ fn chosen(plan: &Plan, given: &[String]) -> Result<Vec<Source>> {
     if let Some(unknown) = given.iter().find(|service| !known.contains(&service.as_str())) {
         return Err(Error::Usage(format!(
             "there is no service '{unknown}'; {}",
-            instead("services", unknown, known)
+            closest_or_all("services", unknown, known)
         )));
     }
     let wanted = |service: &&&str| given.is_empty() || given.iter().any(|name| name == **service);

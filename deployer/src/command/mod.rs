@@ -27,7 +27,7 @@ pub mod played;
 
 use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
-use crate::near::instead;
+use crate::suggest::closest_or_all;
 use crate::target::Session;
 use ui::Ui;
 
@@ -72,12 +72,12 @@ async fn dispatch(command: Command, session: &Session) -> Result<()> {
 fn stack_named<'a>(plan: &'a crate::stacks::Plan, given: &str) -> Result<&'a crate::stacks::Stack> {
     plan.stacks
         .iter()
-        .find(|stack| stack.short == given || stack.name == given)
+        .find(|stack| stack.short_name == given || stack.name == given)
         .ok_or_else(|| {
-            let known = plan.stacks.iter().map(|stack| stack.short.as_str());
+            let known = plan.stacks.iter().map(|stack| stack.short_name.as_str());
             Error::Usage(format!(
                 "there is no stack '{given}'; {}",
-                instead("stacks", given, known)
+                closest_or_all("stacks", given, known)
             ))
         })
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cloudformation::stack;
 use crate::ecs::serving;
 use crate::error::{Error, Result};
-use crate::near::nearest;
+use crate::suggest::closest_match;
 use crate::target::Session;
 
 /// Print all outputs as STACK.NAME=VALUE, or the value of one; `url` is the system's URL.
@@ -82,7 +82,7 @@ fn one<'a>(outputs: &'a BTreeMap<String, String>, wanted: &str, system: &str) ->
             "{system} is not deployed: `deployer up` deploys it"
         ))),
         _ => Err(Error::Usage(
-            match nearest(wanted, outputs.keys().map(String::as_str)) {
+            match closest_match(wanted, outputs.keys().map(String::as_str)) {
                 Some(meant) => format!("there is no output '{wanted}'; did you mean '{meant}'?"),
                 None => format!("there is no output '{wanted}'; `deployer outputs` lists them"),
             },

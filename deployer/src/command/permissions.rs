@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::permissions::{MANAGED_POLICY, documents, policy, statements};
+use crate::permissions::{MAX_MANAGED_POLICY, documents, policy, statements};
 use crate::target::Session;
 
 /// Print the IAM policy that deploying, changing and destroying this environment takes.
@@ -33,7 +33,7 @@ pub fn run(args: Args, session: &Session) -> Result<()> {
         let documents = documents(statements).len();
         if documents > 1 {
             session.ui.info(format!(
-                "a managed policy has {MANAGED_POLICY} characters at most: --output DIR writes these statements as {documents} of them"
+                "a managed policy has {MAX_MANAGED_POLICY} characters at most: --output DIR writes these statements as {documents} of them"
             ));
         }
         return Ok(());

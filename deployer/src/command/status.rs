@@ -94,7 +94,7 @@ fn render(plan: &Plan, seen: &Seen, now: i64) -> String {
     rows.extend(
         plan.stacks
             .iter()
-            .map(|s| row(&s.short, seen.existing.get(&s.name), "")),
+            .map(|s| row(&s.short_name, seen.existing.get(&s.name), "")),
     );
     let planned = |name: &String| plan.stacks.iter().any(|stack| stack.name == *name);
     let unplanned = seen.existing.iter().filter(|(name, _)| !planned(name));
@@ -197,7 +197,7 @@ mod tests {
         let manifest = crate::manifest::Manifest::load(&path, "dev").expect("the manifest");
         let mut plan = crate::stacks::plan(&manifest);
         plan.stacks
-            .retain(|stack| ["network", "data", "auth-service", "api-gateway"].contains(&stack.short.as_str()));
+            .retain(|stack| ["network", "data", "auth-service", "api-gateway"].contains(&stack.short_name.as_str()));
         let seen = Seen {
             existing: BTreeMap::from([
                 existing("patient-management-dev-network", "CREATE_COMPLETE", 1000),

@@ -39,7 +39,7 @@ pub fn run(args: Args, session: &Session) -> Result<()> {
     let mut written = Vec::new();
     let mut stale = Vec::new();
     for stack in &plan.stacks {
-        let path = dir.join(format!("{}.json", stack.short));
+        let path = dir.join(format!("{}.json", stack.short_name));
         let text = pretty(&stack.template);
         if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
             continue;

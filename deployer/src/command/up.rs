@@ -17,10 +17,10 @@ use crate::diff::compare;
 use crate::ecs::serving;
 use crate::error::{Error, Result};
 use crate::estimate::{Durations, History, Operation, measure, within};
+use crate::lint;
 use crate::lock::Lock;
 use crate::manifest::Manifest;
 use crate::preflight::preflight;
-use crate::rules;
 use crate::stacks::{self, Plan, Stack};
 use crate::target::capabilities::{fit, hollow};
 use crate::target::{Aws, Session};
@@ -62,11 +62,10 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     }
     let manifest = session.load()?;
     let plan = stacks::plan(&manifest);
-    let broken = rules::check(&manifest, &plan);
+    let broken = lint::check(&manifest, &plan);
     if let Some(first) = broken.first() {
-        let text = format!("{}: {}: {}", first.stack, first.place, first.what);
         return Err(Error::Plan(format!(
-            "the templates break {} rules, the first: {text}",
+            "the templates break {} rules, the first: {first}",
             broken.len()
         )));
     }
@@ -243,7 +242,7 @@ fn announce(session: &Session, plan: &Plan, existing: &BTreeMap<String, Existing
     let exists = |name: &str| existing.get(name).is_some_and(|found| !found.is_leftover());
     let stacks = plan.stacks.iter().map(|stack| PlannedStack {
         stack: stack.name.clone(),
-        short_name: stack.short.clone(),
+        short_name: stack.short_name.clone(),
         exists: exists(&stack.name),
         depends_on: stack.depends_on.clone(),
         expected_seconds: expected(stack).filter(|_| !exists(&stack.name)),

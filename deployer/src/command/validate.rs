@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::cloudformation::handover::{self, Label};
 use crate::error::{Error, Result};
+use crate::lint;
 use crate::preflight::{self, crates};
-use crate::rules;
 use crate::target::Session;
 
 /// Check deployer.toml and its templates: crates are there, links have paths, references lead somewhere, properties have the
@@ -41,7 +41,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
             .map(|found| format!("{}; {}", found.what, found.hint));
         return Err(Error::Plan(lines.collect::<Vec<_>>().join("\n")));
     }
-    let findings = rules::check(&manifest, &plan);
+    let findings = lint::check(&manifest, &plan);
     if args.online && findings.is_empty() {
         let aws = session.connect().await?;
         let platform = format!("{}-{}", plan.project, plan.environment);
@@ -81,10 +81,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         session.ui.data("validate", value, &text);
         return Ok(());
     }
-    let lines: Vec<String> = findings
-        .iter()
-        .map(|f| format!("{}: {}: {}", f.stack, f.place, f.what))
-        .collect();
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
     session.ui.data("validate", value, &lines.join("\n"));
     Err(Error::Plan(format!(
         "{} of the rules for templates are broken",

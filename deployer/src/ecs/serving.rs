@@ -251,7 +251,7 @@ fn describe(state: &Standing) -> String {
 }
 
 async fn probe(aws: &Aws, door: &Door, plan: &Plan) -> Result<(), String> {
-    let path = &plan.ingress.probe_path;
+    let path = &plan.ingress.readiness_path;
     let mut way = Way {
         authority: aws.endpoint.vouching.as_deref(),
         addresses: Vec::new(),

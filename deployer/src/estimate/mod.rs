@@ -10,7 +10,7 @@ mod table;
 use cfn::diff::Change;
 pub use history::{History, Measured, measure};
 use platform::critical_path;
-pub use platform::critical_path::{Estimate, Expected, Operation, Source, StackEstimate, Step};
+pub use platform::critical_path::{DurationSource, Estimate, Expected, Operation, StackEstimate, Step};
 use platform::stacks::Stack;
 
 /// Returns the duration of a deployment that makes these changes; stacks in the plan's order.
@@ -37,13 +37,13 @@ impl Durations {
         if let Some(seconds) = self.history.median(kind, operation) {
             return Some(Expected {
                 seconds,
-                source: Source::History,
+                source: DurationSource::History,
             });
         }
         let seconds = table::seconds(kind, operation).filter(|_| self.on_aws)?;
         Some(Expected {
             seconds,
-            source: Source::Table,
+            source: DurationSource::Table,
         })
     }
 }
@@ -61,7 +61,7 @@ mod tests {
             };
             durations.expected("AWS::RDS::DBInstance", Operation::Create)
         };
-        assert_eq!(expected(true).map(|found| found.source), Some(Source::Table));
+        assert_eq!(expected(true).map(|found| found.source), Some(DurationSource::Table));
         assert_eq!(expected(false), None);
     }
 }

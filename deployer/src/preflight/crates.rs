@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::{Finding, fatal};
 use crate::image;
 use crate::manifest::Manifest;
-use crate::near::instead;
+use crate::suggest::closest_or_all;
 
 /// What a build would stumble on before it compiles anything; nothing when every service runs an image that exists. Where
 /// nothing is built (`builds`), a cargo that cannot be asked is no more than a warning.
@@ -50,7 +50,7 @@ pub async fn look(manifest: &Manifest, builds: bool) -> Vec<Finding> {
                     "{service} is built from the binary '{package}', which no package of {} has",
                     workspace.display()
                 ),
-                instead("binaries", package, binaries.iter().map(String::as_str)),
+                closest_or_all("binaries", package, binaries.iter().map(String::as_str)),
             )
         })
         .collect();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::near::nearest;
+use crate::suggest::closest_match;
 
 /// An error where `--profile` names one that no file of the AWS CLI has.
 pub fn require(name: &str) -> Result<()> {
@@ -19,7 +19,7 @@ pub fn require(name: &str) -> Result<()> {
     if known.iter().any(|one| one == name) {
         return Ok(());
     }
-    let meant = match nearest(name, known.iter().map(String::as_str)) {
+    let meant = match closest_match(name, known.iter().map(String::as_str)) {
         Some(meant) => format!("; did you mean '{meant}'?"),
         None => String::new(),
     };

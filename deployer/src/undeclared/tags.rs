@@ -15,7 +15,7 @@ pub fn missing(plan: &Plan, existing: &BTreeMap<String, Existing>) -> Vec<Undecl
         let wanted = [
             ("project", &plan.project),
             ("environment", &plan.environment),
-            ("stack", &planned.short),
+            ("stack", &planned.short_name),
         ];
         for (tag, value) in wanted {
             let what = match stack.tags.get(tag) {

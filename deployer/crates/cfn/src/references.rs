@@ -1,27 +1,32 @@
-//! What an expression refers to.
+//! References of an expression.
 
 use serde_json::Value;
 
 /// One reference in an expression.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reference {
-    /// A parameter, a resource or a pseudo parameter.
+    /// A parameter, a resource or a pseudo parameter, by its name.
     Name(String),
     /// A resource and its attribute.
     Attribute(String, String),
+    /// A condition.
     Condition(String),
+    /// A mapping.
     Map(String),
+    /// An export of another stack.
     Import,
 }
 
-/// Every reference of an expression. `holds` says which branch of an `Fn::If` counts; without an answer both do.
-pub fn references(value: &Value, holds: &dyn Fn(&str) -> Option<bool>) -> Vec<Reference> {
+/// Returns every reference of an expression.
+///
+/// `condition` returns the value of a condition, which selects the branch of an `Fn::If`; both count if it returns `None`.
+pub fn references(value: &Value, condition: &dyn Fn(&str) -> Option<bool>) -> Vec<Reference> {
     let mut found = Vec::new();
-    collect(value, holds, &mut found);
+    collect(value, condition, &mut found);
     found
 }
 
-/// The one function that an object is, such as `("Fn::Join", …)`.
+/// Returns the intrinsic function that an object is, such as `("Fn::Join", …)`.
 pub fn function(value: &Value) -> Option<(&str, &Value)> {
     let object = value.as_object()?;
     let (name, argument) = object.iter().next()?;
@@ -29,7 +34,7 @@ pub fn function(value: &Value) -> Option<(&str, &Value)> {
     is_function.then_some((name.as_str(), argument))
 }
 
-/// The resource and attribute of an `Fn::GetAtt`, in either of its forms.
+/// Returns the resource and attribute of an `Fn::GetAtt`, in either of its forms.
 pub fn attribute(argument: &Value) -> Option<(String, String)> {
     match argument {
         Value::String(text) => text.split_once('.').map(|(r, a)| (r.to_owned(), a.to_owned())),
@@ -42,9 +47,18 @@ pub fn attribute(argument: &Value) -> Option<(String, String)> {
     }
 }
 
-/// The pieces of an `Fn::Sub` text: `Ok` for literal text, `Err` for the name between `${` and `}`.
-pub fn pieces(text: &str) -> Vec<Result<String, String>> {
-    let (mut pieces, mut literal, mut rest) = (Vec::new(), String::new(), text);
+/// A part of an `Fn::Sub` text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// Literal text.
+    Literal(String),
+    /// The name between `${` and `}`.
+    Variable(String),
+}
+
+/// Returns the segments of an `Fn::Sub` text.
+pub fn segments(text: &str) -> Vec<Segment> {
+    let (mut segments, mut literal, mut rest) = (Vec::new(), String::new(), text);
     while let Some(start) = rest.find("${") {
         literal.push_str(&rest[..start]);
         let Some(end) = rest[start..].find('}') else { break };
@@ -52,19 +66,19 @@ pub fn pieces(text: &str) -> Vec<Result<String, String>> {
         match name.strip_prefix('!') {
             Some(escaped) => literal.push_str(&format!("${{{escaped}}}")),
             None => {
-                pieces.push(Ok(std::mem::take(&mut literal)));
-                pieces.push(Err(name.trim().to_owned()));
+                segments.push(Segment::Literal(std::mem::take(&mut literal)));
+                segments.push(Segment::Variable(name.trim().to_owned()));
             }
         }
         rest = &rest[start + end + 1..];
     }
     literal.push_str(rest);
-    pieces.push(Ok(literal));
-    pieces.retain(|p| !matches!(p, Ok(text) if text.is_empty()));
-    pieces
+    segments.push(Segment::Literal(literal));
+    segments.retain(|segment| !matches!(segment, Segment::Literal(text) if text.is_empty()));
+    segments
 }
 
-fn collect(value: &Value, holds: &dyn Fn(&str) -> Option<bool>, found: &mut Vec<Reference>) {
+fn collect(value: &Value, condition: &dyn Fn(&str) -> Option<bool>, found: &mut Vec<Reference>) {
     match (function(value), value) {
         (Some(("Ref", Value::String(name))), _) => found.push(Reference::Name(name.clone())),
         (Some(("Condition", Value::String(name))), _) => found.push(Reference::Condition(name.clone())),
@@ -73,35 +87,35 @@ fn collect(value: &Value, holds: &dyn Fn(&str) -> Option<bool>, found: &mut Vec<
                 found.push(Reference::Attribute(resource, attribute));
             }
         }
-        (Some(("Fn::Sub", argument)), _) => substitution(argument, holds, found),
+        (Some(("Fn::Sub", argument)), _) => substitution(argument, condition, found),
         (Some(("Fn::If", Value::Array(parts))), _) if parts.len() == 3 => {
             let Some(name) = parts[0].as_str() else { return };
             found.push(Reference::Condition(name.to_owned()));
-            let held = holds(name);
-            if held != Some(false) {
-                collect(&parts[1], holds, found);
+            let value = condition(name);
+            if value != Some(false) {
+                collect(&parts[1], condition, found);
             }
-            if held != Some(true) {
-                collect(&parts[2], holds, found);
+            if value != Some(true) {
+                collect(&parts[2], condition, found);
             }
         }
         (Some(("Fn::FindInMap", Value::Array(parts))), _) => {
             if let Some(Value::String(map)) = parts.first() {
                 found.push(Reference::Map(map.clone()));
             }
-            parts.iter().skip(1).for_each(|part| collect(part, holds, found));
+            parts.iter().skip(1).for_each(|part| collect(part, condition, found));
         }
         (Some(("Fn::ImportValue", argument)), _) => {
             found.push(Reference::Import);
-            collect(argument, holds, found);
+            collect(argument, condition, found);
         }
-        (_, Value::Object(object)) => object.values().for_each(|v| collect(v, holds, found)),
-        (_, Value::Array(list)) => list.iter().for_each(|v| collect(v, holds, found)),
+        (_, Value::Object(object)) => object.values().for_each(|v| collect(v, condition, found)),
+        (_, Value::Array(list)) => list.iter().for_each(|v| collect(v, condition, found)),
         _ => {}
     }
 }
 
-fn substitution(argument: &Value, holds: &dyn Fn(&str) -> Option<bool>, found: &mut Vec<Reference>) {
+fn substitution(argument: &Value, condition: &dyn Fn(&str) -> Option<bool>, found: &mut Vec<Reference>) {
     let (text, variables) = match argument {
         Value::String(text) => (text.as_str(), None),
         Value::Array(parts) => match (
@@ -114,9 +128,10 @@ fn substitution(argument: &Value, holds: &dyn Fn(&str) -> Option<bool>, found: &
         _ => return,
     };
     if let Some(variables) = variables {
-        variables.values().for_each(|v| collect(v, holds, found));
+        variables.values().for_each(|v| collect(v, condition, found));
     }
-    for name in pieces(text).into_iter().filter_map(Result::err) {
+    for segment in segments(text) {
+        let Segment::Variable(name) = segment else { continue };
         if variables.is_some_and(|v| v.contains_key(&name)) {
             continue;
         }
@@ -136,16 +151,16 @@ mod tests {
     #[test]
     fn sub_refers_to_names_and_attributes_but_not_to_its_own_variables() {
         let value = json!({"Fn::Sub": ["${A}-${B.C}-${v}-${!L}", {"v": {"Ref": "D"}}]});
-        let wanted = [
+        let expected = [
             Reference::Name("D".into()),
             Reference::Name("A".into()),
             Reference::Attribute("B".into(), "C".into()),
         ];
-        assert_eq!(references(&value, &|_| None), wanted);
+        assert_eq!(references(&value, &|_| None), expected);
     }
 
     #[test]
-    fn only_the_branch_that_holds_counts() {
+    fn only_the_branch_of_the_condition_counts() {
         let value = json!({"Fn::If": ["C", {"Ref": "A"}, {"Ref": "B"}]});
         let found = references(&value, &|_| Some(true));
         assert_eq!(found, [Reference::Condition("C".into()), Reference::Name("A".into())]);

@@ -1,21 +1,24 @@
-//! Images in one archive, as `docker load` and `podman load` take it.
+//! An archive of images for `docker load` and `podman load`.
 //!
-//! It is an OCI image layout with Docker's `manifest.json` beside it: engines before Docker 25 read the one, those with
-//! the containerd store the other, and both find the same blobs.
+//! It is an OCI image layout with Docker's `manifest.json`: engines before Docker 25 read that file, engines with the
+//! containerd store read the layout, and both find the same blobs.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
-use anyhow::Context;
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
 
-use super::build::Built;
-use super::layout::Descriptor;
+use crate::build::BuiltImage;
+use crate::error::ImageError;
+use crate::layout::Descriptor;
 
 /// Writes images under their names (`REPOSITORY:TAG`). The same images and names give the same bytes.
-pub fn archive(images: &[(&Built, String)], target: impl Write) -> anyhow::Result<()> {
+///
+/// # Errors
+/// A blob of an image does not exist any more, or the archive cannot be written.
+pub fn archive(images: &[(&BuiltImage, String)], target: impl Write) -> Result<(), ImageError> {
     let mut archive = tar::Builder::new(target);
     text(&mut archive, "oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#)?;
     text(&mut archive, "index.json", &index(images).to_string())?;
@@ -25,23 +28,23 @@ pub fn archive(images: &[(&Built, String)], target: impl Write) -> anyhow::Resul
         for blob in [&built.manifest, &built.config, &built.layer] {
             if written.insert(&blob.digest) {
                 let path = built.layout().blob(&blob.digest);
-                let file = File::open(&path).with_context(|| {
-                    format!("the image of {} is gone from target/oci: build it again", built.service)
+                let file = File::open(&path).map_err(|_| ImageError::Incomplete {
+                    service: built.service.clone(),
                 })?;
-                append(&mut archive, &place(blob), blob.size, file)?;
+                append(&mut archive, &entry_path(blob), blob.size, file)?;
             }
         }
     }
-    archive.into_inner()?.flush()?;
-    Ok(())
+    let finished = archive.into_inner().and_then(|mut target| target.flush());
+    finished.map_err(ImageError::Archive)
 }
 
-fn place(blob: &Descriptor) -> String {
+fn entry_path(blob: &Descriptor) -> String {
     format!("blobs/{}", blob.digest.replace(':', "/"))
 }
 
-/// OCI's index: a name for each image, as containerd and podman read it.
-fn index(images: &[(&Built, String)]) -> Value {
+/// Returns OCI's index with a name for each image, which containerd and podman read.
+fn index(images: &[(&BuiltImage, String)]) -> Value {
     let entries = images.iter().map(|(built, name)| {
         let tag = name.rsplit_once(':').map_or("", |(_, tag)| tag);
         let mut entry = json!(built.manifest);
@@ -54,19 +57,19 @@ fn index(images: &[(&Built, String)]) -> Value {
     json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries.collect::<Vec<_>>() })
 }
 
-/// Docker's own list.
-fn manifest(images: &[(&Built, String)]) -> Value {
+/// Returns Docker's list of images.
+fn manifest(images: &[(&BuiltImage, String)]) -> Value {
     images
         .iter()
-        .map(|(built, name)| json!({ "Config": place(&built.config), "RepoTags": [name], "Layers": [place(&built.layer)] }))
+        .map(|(built, name)| json!({ "Config": entry_path(&built.config), "RepoTags": [name], "Layers": [entry_path(&built.layer)] }))
         .collect()
 }
 
-fn text(archive: &mut tar::Builder<impl Write>, path: &str, content: &str) -> anyhow::Result<()> {
+fn text(archive: &mut tar::Builder<impl Write>, path: &str, content: &str) -> Result<(), ImageError> {
     append(archive, path, content.len() as u64, content.as_bytes())
 }
 
-fn append(archive: &mut tar::Builder<impl Write>, path: &str, size: u64, content: impl Read) -> anyhow::Result<()> {
+fn append(archive: &mut tar::Builder<impl Write>, path: &str, size: u64, content: impl Read) -> Result<(), ImageError> {
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
     header.set_mode(0o644);
@@ -76,21 +79,15 @@ fn append(archive: &mut tar::Builder<impl Write>, path: &str, size: u64, content
     header.set_size(size);
     archive
         .append_data(&mut header, path, content.take(size))
-        .map_err(unwritten)
-}
-
-fn unwritten(error: io::Error) -> anyhow::Error {
-    anyhow::Error::new(error).context("cannot write the archive")
+        .map_err(ImageError::Archive)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::super::Provenance;
-    use super::super::build::build;
     use super::*;
-    use crate::ImageSpec;
+    use crate::{ImageSpec, Provenance, build};
 
     #[test]
     fn an_archive_names_blobs_that_are_in_it_for_docker_and_for_oci() {

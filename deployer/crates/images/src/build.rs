@@ -1,93 +1,113 @@
-//! The image of one binary.
+//! Building the image of one binary.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
-use super::ca_bundle::{self, CERTIFICATES, DATABASE_AUTHORITIES};
-use super::layer::{Entry, Layer};
-use super::layout::{CONFIG, Descriptor, LAYER, Layout, MANIFEST, write_whole};
-use super::provenance::Provenance;
-use super::shared_libraries::{Closure, closure};
-use super::unwritten;
-use crate::ImageSpec;
+use crate::ca_bundle::{self, CERTIFICATES, DATABASE_CA_BUNDLE};
+use crate::error::ImageError;
+use crate::layer::{Entry, Layer};
+use crate::layout::{CONFIG, Descriptor, LAYER, Layout, MANIFEST, write_atomically};
+use crate::provenance::Provenance;
+use crate::shared_libraries::{SharedLibraries, shared_libraries};
 
-/// The user that services run as in their images.
+/// The user as which services run in their images.
 const USER: u32 = 10001;
+
+/// An image to build from a package of a cargo workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSpec {
+    /// The service that runs the image.
+    pub service: String,
+    /// The cargo package; its binary has the same name.
+    pub package: String,
+    /// The directory of the cargo workspace.
+    pub workspace: PathBuf,
+    /// The ports on which the service listens.
+    pub ports: Vec<u16>,
+}
 
 /// An image in its OCI layout under `target/oci/SERVICE`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Built {
+pub struct BuiltImage {
+    /// The service that runs the image.
     pub service: String,
-    /// `sha256:…` of the manifest: what a task definition names.
+    /// `sha256:…` of the manifest, which a task definition names.
     pub digest: String,
+    /// The layer.
     pub layer: Descriptor,
+    /// The configuration.
     pub config: Descriptor,
+    /// The manifest.
     pub manifest: Descriptor,
-    /// What went in; the same fingerprint is not packed again.
+    /// A digest of everything that the image is built from; with the same fingerprint it is not built again.
     pub fingerprint: String,
-    /// The folder of the OCI layout.
+    /// The directory of the OCI layout.
     pub folder: PathBuf,
 }
 
-/// What is remembered of a built image, beside its layout.
+/// The file with the [`BuiltImage`], beside its layout.
 const RECORD: &str = "built.json";
 
-impl Built {
-    /// What was built of a service last, when it is still whole.
-    pub fn of(spec: &ImageSpec) -> Option<Self> {
+impl BuiltImage {
+    /// Returns the last image that was built for a service, if all its blobs exist.
+    pub fn load(spec: &ImageSpec) -> Option<Self> {
         let folder = folder(spec);
         let record = fs::read(folder.join(RECORD)).ok()?;
         let built: Self = serde_json::from_slice(&record).ok()?;
-        (built.folder == folder && built.is_whole()).then_some(built)
+        (built.folder == folder && built.is_complete()).then_some(built)
     }
 
-    pub(super) fn layout(&self) -> Layout {
-        Layout(self.folder.clone())
-    }
-
-    /// The bytes that a registry stores of it, compressed as they are.
+    /// Returns the compressed size in a registry, in bytes.
     pub fn bytes(&self) -> u64 {
         self.layer.size + self.config.size + self.manifest.size
     }
 
-    fn is_whole(&self) -> bool {
-        let there = |d: &Descriptor| fs::metadata(self.layout().blob(&d.digest)).is_ok_and(|m| m.len() == d.size);
-        [&self.layer, &self.config, &self.manifest].into_iter().all(there)
+    pub(crate) fn layout(&self) -> Layout {
+        Layout(self.folder.clone())
+    }
+
+    fn is_complete(&self) -> bool {
+        let exists = |d: &Descriptor| fs::metadata(self.layout().blob(&d.digest)).is_ok_and(|m| m.len() == d.size);
+        [&self.layer, &self.config, &self.manifest].into_iter().all(exists)
     }
 }
 
-/// Packs a binary with what it needs. It blocks; when nothing has changed, it only reads and compares.
-pub fn build(spec: &ImageSpec, binary: &Path, provenance: &Provenance) -> anyhow::Result<Built> {
-    let needed = closure(binary)?;
-    let layer = fill(spec, binary, &needed)?;
-    let settings = settings(spec, &needed, provenance);
-    let fingerprint = format!("{}-{}", layer.fingerprint()?, digest_of(&settings));
-    if let Some(former) = Built::of(spec).filter(|former| former.fingerprint == fingerprint) {
+/// Builds the image of a binary and everything that it requires. Blocks; if nothing has changed, it reads and compares alone.
+///
+/// # Errors
+/// The binary is not an ELF file or requires a library that is not installed, this machine has no CA certificates, or a file
+/// cannot be read or written.
+pub fn build(spec: &ImageSpec, binary: &Path, provenance: &Provenance) -> Result<BuiltImage, ImageError> {
+    let libraries = shared_libraries(binary)?;
+    let layer = contents(spec, binary, &libraries)?;
+    let config = config(spec, &libraries, provenance);
+    let fingerprint = format!("{}-{}", layer.fingerprint()?, digest_of(&config));
+    if let Some(former) = BuiltImage::load(spec).filter(|former| former.fingerprint == fingerprint) {
         return Ok(former);
     }
     let folder = folder(spec);
     let layout = Layout(folder.clone());
     let (layer, diff_id) = write_layer(&layout, &layer)?;
-    let mut config = settings;
+    let mut config = config;
     config["rootfs"] = json!({"type": "layers", "diff_ids": [diff_id]});
     let config = layout.put(CONFIG, config.to_string().as_bytes())?;
     let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]});
     let manifest = layout.put(MANIFEST, manifest.to_string().as_bytes())?;
     layout.point_to(&manifest, &[&layer, &config])?;
-    let digest = manifest.digest.clone();
-    let built = Built {
+    let built = BuiltImage {
         service: spec.service.clone(),
-        digest,
+        digest: manifest.digest.clone(),
         layer,
         config,
         manifest,
         fingerprint,
         folder,
     };
-    write_whole(&built.folder.join(RECORD), &serde_json::to_vec_pretty(&built)?)?;
+    write_atomically(&built.folder.join(RECORD), format!("{:#}", json!(built)).as_bytes())?;
     Ok(built)
 }
 
@@ -95,59 +115,43 @@ fn folder(spec: &ImageSpec) -> PathBuf {
     spec.workspace.join("target/oci").join(&spec.service)
 }
 
-fn write_layer(layout: &Layout, layer: &Layer) -> anyhow::Result<(Descriptor, String)> {
+/// Writes the layer as a blob; returns its descriptor and the digest of the archive inside.
+fn write_layer(layout: &Layout, layer: &Layer) -> Result<(Descriptor, String), ImageError> {
     let blobs = layout.0.join("blobs/sha256");
-    fs::create_dir_all(&blobs).map_err(|error| unwritten(error, &blobs))?;
+    fs::create_dir_all(&blobs).map_err(ImageError::write(&blobs))?;
     let beside = layout.0.join(format!("layer.new-{}", std::process::id()));
     let written = layer.write(&beside).and_then(|written| {
         let path = layout.blob(&written.digest);
-        fs::rename(&beside, &path).map_err(|error| unwritten(error, &path))?;
+        fs::rename(&beside, &path).map_err(ImageError::write(&path))?;
         Ok(written)
     });
     let written = written.inspect_err(|_| {
         let _ = fs::remove_file(&beside);
     })?;
-    Ok((
-        Descriptor {
-            media_type: LAYER.into(),
-            digest: written.digest,
-            size: written.size,
-        },
-        written.diff_id,
-    ))
+    let descriptor = Descriptor {
+        media_type: LAYER.into(),
+        digest: written.digest,
+        size: written.size,
+    };
+    Ok((descriptor, written.diff_id))
 }
 
-fn fill(spec: &ImageSpec, binary: &Path, needed: &Closure) -> anyhow::Result<Layer> {
+fn contents(spec: &ImageSpec, binary: &Path, libraries: &SharedLibraries) -> Result<Layer, ImageError> {
     let mut layer = Layer::default();
-    for (path, source) in &needed.files {
-        layer.add(
-            path,
-            Entry::File {
-                source: source.clone(),
-                mode: 0o755,
-            },
-        );
+    for (path, source) in &libraries.files {
+        let (source, mode) = (source.clone(), 0o755);
+        layer.add(path, Entry::File { source, mode });
     }
-    layer.add(
-        place(spec),
-        Entry::File {
-            source: binary.to_owned(),
-            mode: 0o755,
-        },
-    );
-    layer.add(
-        CERTIFICATES,
-        Entry::File {
-            source: ca_bundle::certificates()?,
-            mode: 0o644,
-        },
-    );
-    layer.text(DATABASE_AUTHORITIES, ca_bundle::RDS);
+    let (source, mode) = (binary.to_owned(), 0o755);
+    layer.add(entrypoint(spec), Entry::File { source, mode });
+    let (source, mode) = (ca_bundle::certificates()?, 0o644);
+    layer.add(CERTIFICATES, Entry::File { source, mode });
+    layer.text(DATABASE_CA_BUNDLE, ca_bundle::RDS);
     let user = format!("app:x:{USER}:{USER}:app:/:/nonexistent\n");
     layer.text("etc/passwd", format!("root:x:0:0:root:/:/nonexistent\n{user}"));
     layer.text("etc/group", format!("root:x:0:\napp:x:{USER}:\n"));
     layer.text("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
-    // Mount points for whoever runs the image; their root may be read-only.
+    // Mount points of the container runtime; the root may be read-only.
     layer.text("etc/hosts", "");
     layer.text("etc/resolv.conf", "");
     for folder in ["dev", "proc", "sys", "run"] {
@@ -157,18 +161,18 @@ fn fill(spec: &ImageSpec, binary: &Path, needed: &Closure) -> anyhow::Result<Lay
     Ok(layer)
 }
 
-fn place(spec: &ImageSpec) -> String {
+fn entrypoint(spec: &ImageSpec) -> String {
     format!("/usr/local/bin/{}", spec.package)
 }
 
-/// The image's configuration, all but the layer.
-fn settings(spec: &ImageSpec, needed: &Closure, provenance: &Provenance) -> Value {
+/// Returns the image's configuration, without the layer.
+fn config(spec: &ImageSpec, libraries: &SharedLibraries, provenance: &Provenance) -> Value {
     let mut env = vec![
         "PATH=/usr/local/bin".to_owned(),
         format!("SSL_CERT_FILE={CERTIFICATES}"),
     ];
-    if !needed.extra_folders.is_empty() {
-        let folders: Vec<_> = needed
+    if !libraries.extra_folders.is_empty() {
+        let folders: Vec<_> = libraries
             .extra_folders
             .iter()
             .map(|folder| folder.to_string_lossy())
@@ -186,13 +190,13 @@ fn settings(spec: &ImageSpec, needed: &Closure, provenance: &Provenance) -> Valu
         .chain(provenance.labels())
         .map(|(name, value)| (name, json!(value)))
         .collect();
-    let mut settings = json!({
-        "architecture": needed.architecture,
+    let mut config = json!({
+        "architecture": libraries.architecture,
         "os": "linux",
         "config": {
             "User": format!("{USER}:{USER}"),
             "Env": env,
-            "Entrypoint": [place(spec)],
+            "Entrypoint": [entrypoint(spec)],
             "WorkingDir": "/",
             "ExposedPorts": ports,
             "Labels": labels,
@@ -200,13 +204,12 @@ fn settings(spec: &ImageSpec, needed: &Closure, provenance: &Provenance) -> Valu
         },
     });
     if let Some(created) = &provenance.created {
-        settings["created"] = json!(created);
+        config["created"] = json!(created);
     }
-    settings
+    config
 }
 
 fn digest_of(value: &Value) -> String {
-    use sha2::{Digest, Sha256};
     hex::encode(Sha256::digest(value.to_string()))
 }
 
@@ -224,17 +227,17 @@ mod tests {
     }
 
     #[test]
-    fn the_same_inputs_give_the_same_bytes() {
+    fn the_same_inputs_build_the_same_bytes() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let first = build(&image(one.path()), Path::new("/bin/true"), &Provenance::default()).unwrap();
         let second = build(&image(other.path()), Path::new("/bin/true"), &Provenance::default()).unwrap();
         assert_eq!(first.digest, second.digest);
-        let bytes = |built: &Built| fs::read(built.layout().blob(&built.layer.digest)).unwrap();
+        let bytes = |built: &BuiltImage| fs::read(built.layout().blob(&built.layer.digest)).unwrap();
         assert_eq!(bytes(&first), bytes(&second));
     }
 
     #[test]
-    fn the_configuration_says_where_the_image_comes_from() {
+    fn the_labels_are_those_of_the_provenance() {
         let folder = tempfile::tempdir().unwrap();
         let provenance = Provenance {
             version: Some("1.2.3".into()),
@@ -256,24 +259,24 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_binary_is_not_packed_again_and_a_changed_one_replaces_it() {
+    fn an_unchanged_binary_is_not_built_again_and_a_changed_one_replaces_it() {
         let folder = tempfile::tempdir().unwrap();
         let spec = image(folder.path());
         let first = build(&spec, Path::new("/bin/true"), &Provenance::default()).unwrap();
         let layer = first.layout().blob(&first.layer.digest);
-        let made = fs::metadata(&layer).unwrap().modified().unwrap();
+        let modified = fs::metadata(&layer).unwrap().modified().unwrap();
         assert_eq!(
             build(&spec, Path::new("/bin/true"), &Provenance::default()).unwrap(),
             first
         );
-        assert_eq!(fs::metadata(&layer).unwrap().modified().unwrap(), made);
+        assert_eq!(fs::metadata(&layer).unwrap().modified().unwrap(), modified);
         let second = build(&spec, Path::new("/bin/false"), &Provenance::default()).unwrap();
         assert_ne!(second.digest, first.digest);
-        assert!(!layer.exists(), "the former layer is gone");
+        assert!(!layer.exists(), "the former layer is deleted");
     }
 
     #[test]
-    fn a_layer_holds_the_binary_its_libraries_certificates_and_a_user() {
+    fn a_layer_has_the_binary_its_libraries_certificates_and_a_user() {
         let folder = tempfile::tempdir().unwrap();
         let built = build(&image(folder.path()), Path::new("/bin/true"), &Provenance::default()).unwrap();
         let file = fs::File::open(built.layout().blob(&built.layer.digest)).unwrap();
@@ -283,14 +286,14 @@ mod tests {
             .unwrap()
             .map(|e| e.unwrap().path().unwrap().display().to_string())
             .collect();
-        for wanted in [
+        for expected in [
             "usr/local/bin/true",
             "etc/ssl/certs/ca-certificates.crt",
             "etc/ssl/certs/rds-global-bundle.pem",
             "etc/passwd",
             "tmp/",
         ] {
-            assert!(paths.iter().any(|path| path == wanted), "{wanted} in {paths:?}");
+            assert!(paths.iter().any(|path| path == expected), "{expected} in {paths:?}");
         }
         assert!(paths.iter().any(|path| path.ends_with("/libc.so.6")), "{paths:?}");
     }

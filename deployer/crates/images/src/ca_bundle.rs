@@ -1,15 +1,15 @@
-//! Whom an image trusts: the machine's certificate authorities, and those of Amazon RDS.
+//! CA bundles of an image: the machine's, and that of Amazon RDS.
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use crate::error::ImageError;
 
-/// Where programs look for the public authorities.
+/// Path of the public CA bundle.
 pub const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
-
 /// Path of the CA bundle of Amazon RDS in every image; no system trusts these CAs by default.
-pub const DATABASE_AUTHORITIES: &str = "/etc/ssl/certs/rds-global-bundle.pem";
+pub const DATABASE_CA_BUNDLE: &str = "/etc/ssl/certs/rds-global-bundle.pem";
 
+/// Paths of the public CA bundle on Debian, Fedora and SUSE.
 const CERTIFICATE_FILES: &[&str] = &[
     CERTIFICATES,
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -19,13 +19,10 @@ const CERTIFICATE_FILES: &[&str] = &[
 /// AWS's bundle for all regions; scripts/rds-authorities renews it.
 pub const RDS: &str = include_str!("rds-global-bundle.pem");
 
-/// The public authorities of this machine.
-pub fn certificates() -> anyhow::Result<PathBuf> {
+/// Returns the path of this machine's public CA bundle.
+pub fn certificates() -> Result<PathBuf, ImageError> {
     let found = CERTIFICATE_FILES.iter().map(PathBuf::from).find(|path| path.is_file());
-    found.context(
-        "this machine has no CA certificates to put into the image\n\
-         hint: `apt-get install ca-certificates` (they are expected at /etc/ssl/certs/ca-certificates.crt)",
-    )
+    found.ok_or(ImageError::NoCertificates)
 }
 
 #[cfg(test)]
@@ -36,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bundle_has_a_root_of_every_kind_for_the_regions_and_every_one_can_be_used() {
+    fn the_bundle_has_a_valid_root_of_every_key_type_for_each_region() {
         let mut store = RootCertStore::empty();
         let mut names = String::new();
         for root in CertificateDer::pem_slice_iter(RDS.as_bytes()) {
@@ -63,8 +60,8 @@ mod tests {
             "me-central-1",
             "af-south-1",
         ] {
-            for kind in ["RSA2048", "RSA4096", "ECC384"] {
-                let name = format!("Amazon RDS {region} Root CA {kind} G1");
+            for key in ["RSA2048", "RSA4096", "ECC384"] {
+                let name = format!("Amazon RDS {region} Root CA {key} G1");
                 assert!(names.contains(&name), "{name} is missing");
             }
         }

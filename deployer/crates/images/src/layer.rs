@@ -1,16 +1,17 @@
-//! One layer: files at their paths, written so that the same files give the same bytes.
+//! A layer: files at their paths, written so that the same files give the same bytes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
 
-/// What stands at one path of the image.
+use crate::error::ImageError;
+
+/// An entry at one path of the image.
 #[derive(Debug, Clone)]
 pub enum Entry {
     Folder { mode: u32 },
@@ -23,11 +24,12 @@ pub enum Entry {
 pub struct Layer(BTreeMap<String, Entry>);
 
 /// The digests of a written layer.
-pub struct Written {
-    /// Of the compressed bytes.
+pub struct LayerDigests {
+    /// Of the compressed archive.
     pub digest: String,
-    /// Of the archive inside.
+    /// Of the uncompressed archive.
     pub diff_id: String,
+    /// Bytes of the compressed archive.
     pub size: u64,
 }
 
@@ -43,6 +45,7 @@ impl Layer {
         self.0.insert(path, entry);
     }
 
+    /// Adds a text file (0644).
     pub fn text(&mut self, path: &str, content: impl Into<String>) {
         self.add(
             path,
@@ -53,8 +56,8 @@ impl Layer {
         );
     }
 
-    /// A digest of all that goes in: paths, modes and contents.
-    pub fn fingerprint(&self) -> anyhow::Result<String> {
+    /// Returns a digest of all paths, modes and contents.
+    pub fn fingerprint(&self) -> Result<String, ImageError> {
         let mut hasher = Sha256::new();
         for (path, entry) in &self.0 {
             let (kind, mode) = match entry {
@@ -67,7 +70,7 @@ impl Layer {
                 Entry::Text { content, .. } => hasher.update(content),
                 Entry::File { source, .. } => {
                     let mut inner = Sha256::new();
-                    io::copy(&mut open(source)?, &mut inner)?;
+                    io::copy(&mut open(source)?, &mut inner).map_err(ImageError::read(source))?;
                     hasher.update(inner.finalize());
                 }
             }
@@ -76,19 +79,19 @@ impl Layer {
         Ok(hex::encode(hasher.finalize()))
     }
 
-    /// Writes the layer as a gzipped archive: sorted, owned by root, without times or names of this machine.
-    pub fn write(&self, target: &Path) -> anyhow::Result<Written> {
-        let file = File::create(target).map_err(|error| crate::unwritten(error, target))?;
-        let tally = Tally::new(io::BufWriter::new(file));
+    /// Writes the layer as a gzip archive: sorted, owned by root, without times or names of this machine.
+    pub fn write(&self, target: &Path) -> Result<LayerDigests, ImageError> {
+        let failed = |error| ImageError::write(target)(error);
+        let file = File::create(target).map_err(failed)?;
+        let compressed = DigestWriter::new(io::BufWriter::new(file));
         let gzip = GzBuilder::new()
             .mtime(0)
             .operating_system(255)
-            .write(tally, Compression::new(6));
-        let mut archive = tar::Builder::new(Tally::new(gzip));
+            .write(compressed, Compression::new(6));
+        let mut archive = tar::Builder::new(DigestWriter::new(gzip));
         for (path, entry) in &self.0 {
             append(&mut archive, path, entry, target)?;
         }
-        let failed = |error| crate::unwritten(error, target);
         let tar = archive.into_inner().map_err(failed)?;
         let diff_id = tar.digest();
         let gzip = tar.into_inner().finish().map_err(failed)?;
@@ -98,16 +101,16 @@ impl Layer {
             .into_inner()
             .map_err(|error| failed(error.into_error()))?;
         file.sync_all().map_err(failed)?;
-        Ok(Written { digest, diff_id, size })
+        Ok(LayerDigests { digest, diff_id, size })
     }
 }
 
-fn append<W: Write>(archive: &mut tar::Builder<W>, path: &str, entry: &Entry, target: &Path) -> anyhow::Result<()> {
+fn append<W: Write>(archive: &mut tar::Builder<W>, path: &str, entry: &Entry, target: &Path) -> Result<(), ImageError> {
     let mut header = Header::new_gnu();
     header.set_mtime(0);
     header.set_uid(0);
     header.set_gid(0);
-    let failed = |error| crate::unwritten(error, target);
+    let failed = ImageError::write(target);
     match entry {
         Entry::Folder { mode } => {
             header.set_entry_type(EntryType::Directory);
@@ -127,7 +130,7 @@ fn append<W: Write>(archive: &mut tar::Builder<W>, path: &str, entry: &Entry, ta
         }
         Entry::File { source, mode } => {
             let file = open(source)?;
-            let size = file.metadata()?.len();
+            let size = file.metadata().map_err(ImageError::read(source))?.len();
             header.set_entry_type(EntryType::Regular);
             header.set_mode(*mode);
             header.set_size(size);
@@ -136,18 +139,18 @@ fn append<W: Write>(archive: &mut tar::Builder<W>, path: &str, entry: &Entry, ta
     }
 }
 
-fn open(source: &Path) -> anyhow::Result<File> {
-    File::open(source).with_context(|| format!("cannot read {}", source.display()))
+fn open(source: &Path) -> Result<File, ImageError> {
+    File::open(source).map_err(ImageError::read(source))
 }
 
-/// Counts and digests what is written through it.
-struct Tally<W> {
+/// Counts and digests the bytes that are written through it.
+struct DigestWriter<W> {
     inner: W,
     hasher: Sha256,
     count: u64,
 }
 
-impl<W> Tally<W> {
+impl<W> DigestWriter<W> {
     fn new(inner: W) -> Self {
         Self {
             inner,
@@ -165,7 +168,7 @@ impl<W> Tally<W> {
     }
 }
 
-impl<W: Write> Write for Tally<W> {
+impl<W: Write> Write for DigestWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.hasher.update(&bytes[..written]);

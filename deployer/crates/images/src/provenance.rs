@@ -1,30 +1,33 @@
-//! Where an image comes from, as its labels say it: a function of the sources alone, the same in every checkout.
+//! Provenance of an image for its labels: a function of the sources alone, the same in every checkout.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::process::Command;
 
-/// What is known of a package; what is not known has no label.
+use crate::metadata::{Package, metadata};
+
+/// The origin of a package. A value that is not known has no label.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provenance {
+    /// `version` of the package's Cargo.toml.
     pub version: Option<String>,
+    /// `license` of the package's Cargo.toml.
     pub licenses: Option<String>,
     /// `repository` of the package's Cargo.toml.
     pub source: Option<String>,
-    /// The last commit that changed what the package is built from. Not the checked-out one: a commit that touches
-    /// something else would give every image another digest, and deploy it again.
+    /// The last commit that changed a source of the package. Not the checked-out one: with it an unrelated commit would change
+    /// the digest of every image, and deploy it again.
     pub revision: Option<String>,
-    /// When that commit was made, or `SOURCE_DATE_EPOCH`; RFC 3339.
+    /// The time of that commit, or `SOURCE_DATE_EPOCH`; RFC 3339.
     pub created: Option<String>,
 }
 
 impl Provenance {
-    /// OCI's predefined annotation keys, as labels.
+    /// Returns the labels, with OCI's predefined annotation keys.
     pub fn labels(&self) -> impl Iterator<Item = (String, &str)> {
         let pairs = [
             ("version", &self.version),
@@ -39,9 +42,9 @@ impl Provenance {
     }
 }
 
-/// What cargo and git know of the packages of a workspace. Nothing is an error: an image without labels runs as well.
+/// Returns the provenance of packages, from cargo and git. It never fails: an image works without labels.
 pub async fn provenance(workspace: &Path, packages: &[&str]) -> BTreeMap<String, Provenance> {
-    let known = metadata(workspace).await.unwrap_or_default();
+    let known = metadata(workspace).await.unwrap_or_default().packages;
     let epoch = std::env::var("SOURCE_DATE_EPOCH").ok();
     let epoch = epoch.and_then(|seconds| seconds.trim().parse().ok());
     let has_history = git(workspace, &["rev-parse", "--is-shallow-repository"])
@@ -67,60 +70,23 @@ pub async fn provenance(workspace: &Path, packages: &[&str]) -> BTreeMap<String,
     futures::future::join_all(each).await.into_iter().collect()
 }
 
-/// The part of `cargo metadata` that is read.
-#[derive(Debug, Default, Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    license: Option<String>,
-    repository: Option<String>,
-    manifest_path: PathBuf,
-    dependencies: Vec<Dependency>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Dependency {
-    kind: Option<String>,
-    /// Of a dependency that is a folder.
-    path: Option<PathBuf>,
-}
-
-impl Package {
-    fn folder(&self) -> &Path {
-        self.manifest_path.parent().unwrap_or(&self.manifest_path)
-    }
-}
-
-async fn metadata(workspace: &Path) -> Option<Vec<Package>> {
-    let mut command = Command::new(super::compile::cargo());
-    command.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]);
-    let text = words(command, workspace).await?;
-    Some(serde_json::from_str::<Metadata>(&text).ok()?.packages)
-}
-
-/// The folders that a package is built from, its own and those of the packages beside it, and what all are built with.
+/// Returns the directories of a package and its path dependencies, and the files that all packages are built with.
 fn sources(workspace: &Path, package: &Package, all: &[Package]) -> BTreeSet<PathBuf> {
-    let with = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo"];
-    let mut found: BTreeSet<PathBuf> = with.iter().map(|name| workspace.join(name)).collect();
+    let common = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo"];
+    let mut found: BTreeSet<PathBuf> = common.iter().map(|name| workspace.join(name)).collect();
     let mut waiting = vec![package];
     while let Some(package) = waiting.pop() {
-        if !found.insert(package.folder().to_owned()) {
+        if !found.insert(package.directory().to_owned()) {
             continue;
         }
-        let built_in = package.dependencies.iter().filter(|d| d.kind.as_deref() != Some("dev"));
-        for path in built_in.filter_map(|dependency| dependency.path.as_deref()) {
-            waiting.extend(all.iter().find(|other| other.folder() == path));
+        for path in package.path_dependencies() {
+            waiting.extend(all.iter().find(|other| other.directory() == path));
         }
     }
     found
 }
 
-/// Id and time of the last commit that touched these paths; none when one of them has changes that are not committed.
+/// Returns ID and time of the last commit on these paths; `None` if one of them has uncommitted changes.
 async fn last_commit(workspace: &Path, paths: &BTreeSet<PathBuf>) -> Option<(String, i64)> {
     let paths: Vec<&str> = paths.iter().filter_map(|path| path.to_str()).collect();
     let changed = git(workspace, &[&["status", "--porcelain", "--"][..], &paths].concat()).await?;
@@ -136,16 +102,16 @@ async fn last_commit(workspace: &Path, paths: &BTreeSet<PathBuf>) -> Option<(Str
     Some((id.to_owned(), time.parse().ok()?))
 }
 
+/// Returns the output of git; `None` if it fails.
 async fn git(workspace: &Path, arguments: &[&str]) -> Option<String> {
-    let mut command = Command::new("git");
-    command.args(arguments).env("GIT_OPTIONAL_LOCKS", "0");
-    words(command, workspace).await
-}
-
-/// What a command says on stdout, when it succeeds.
-async fn words(mut command: Command, folder: &Path) -> Option<String> {
-    command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.ok().filter(|output| output.status.success())?;
+    let output = Command::new("git")
+        .args(arguments)
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .current_dir(workspace)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = output.await.ok().filter(|output| output.status.success())?;
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
@@ -160,7 +126,7 @@ mod tests {
     struct Repository(tempfile::TempDir);
 
     impl Repository {
-        /// Two packages, of which `one` needs the other.
+        /// Creates two packages, of which `one` depends on the other.
         fn new() -> Self {
             let folder = Self(tempfile::tempdir().unwrap());
             folder.write(
@@ -168,8 +134,11 @@ mod tests {
                 "[workspace]\nresolver = \"3\"\nmembers = [\"one\", \"base\"]\n",
             );
             let head = "version = \"1.2.3\"\nedition = \"2024\"\nlicense = \"MIT\"\nrepository = \"https://example.org/code\"\n";
-            let needs = "[dependencies]\nbase = { path = \"../base\" }\n";
-            folder.write("one/Cargo.toml", &format!("[package]\nname = \"one\"\n{head}{needs}"));
+            let dependencies = "[dependencies]\nbase = { path = \"../base\" }\n";
+            folder.write(
+                "one/Cargo.toml",
+                &format!("[package]\nname = \"one\"\n{head}{dependencies}"),
+            );
             folder.write("base/Cargo.toml", &format!("[package]\nname = \"base\"\n{head}"));
             for package in ["one", "base"] {
                 folder.write(&format!("{package}/src/lib.rs"), "");
@@ -208,22 +177,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_revision_is_the_last_commit_that_changed_what_the_image_is_made_of() {
+    async fn the_revision_is_the_last_commit_that_changed_a_source_of_the_image() {
         let folder = Repository::new();
         folder.write("base/src/lib.rs", "pub fn base() {}");
-        let wanted = folder.commit();
+        let expected = folder.commit();
         folder.write("README.md", "something else");
         folder.commit();
         let found = folder.of_one().await;
-        assert_eq!(found.revision.as_deref(), Some(wanted.as_str()));
+        assert_eq!(found.revision.as_deref(), Some(expected.as_str()));
         assert_eq!(found.version.as_deref(), Some("1.2.3"));
         assert_eq!(found.source.as_deref(), Some("https://example.org/code"));
-        let committed = folder.git(&["log", "-1", "--format=%ct", &wanted]);
+        let committed = folder.git(&["log", "-1", "--format=%ct", &expected]);
         assert_eq!(found.created, rfc3339(committed.parse().unwrap()));
     }
 
     #[tokio::test]
-    async fn what_is_not_committed_has_no_revision() {
+    async fn uncommitted_sources_have_no_revision() {
         let folder = Repository::new();
         folder.write("one/src/lib.rs", "pub fn one() {}");
         let found = folder.of_one().await;

@@ -1,11 +1,10 @@
-//! To a registry, what it does not have.
+//! Push of an image to a registry, without the blobs that it has already.
 
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
 use futures::StreamExt;
 use futures::future::try_join_all;
 use oci_client::client::{ClientConfig, ClientProtocol};
@@ -14,47 +13,53 @@ use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use tokio_util::io::ReaderStream;
 
-use crate::build::Built;
+use crate::build::BuiltImage;
+use crate::error::ImageError;
 use crate::layout::{Descriptor, MANIFEST};
 use crate::registry_credentials::Credentials;
-use crate::registry_error::{PushError, fault, is_passing};
+use crate::registry_error::{PushError, is_transient};
 
-/// How often a blob is sent before its upload has failed.
-const ATTEMPTS: u32 = 4;
-/// Doubled after each attempt.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Maximum attempts of one request.
+const MAX_ATTEMPTS: u32 = 4;
+/// Backoff before the second attempt; it doubles after each attempt.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// No byte for so long is a connection that broke without a word.
+/// A connection without a byte for this long has failed.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Is told the bytes sent until now, and all that have to be.
+/// Receives the number of bytes that were sent, and the number of all bytes to send.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
-/// Uploads an image to `REPOSITORY_URI`, and gives its digest. Nothing is sent when the manifest is there; otherwise
-/// `progress` is told before the first byte. `tag` is one more name for the image beside the one that every image gets.
+/// Pushes an image to `REPOSITORY_URI` and returns its digest.
+///
+/// Nothing is sent if the registry has the manifest; otherwise `progress` is called before the first byte. `tag` is a second
+/// tag beside the one that every image has.
+///
+/// # Errors
+/// The repository is not valid, the registry does not allow the push or reports an error, or a blob does not exist any more.
 pub async fn push(
-    built: &Built,
+    built: &BuiltImage,
     repository_uri: &str,
     tag: Option<&str>,
     credentials: Option<&Credentials>,
     progress: Progress,
 ) -> Result<String, PushError> {
-    let to = Destination::new(repository_uri, credentials).await?;
-    // A tag of the image's own: some registries drop what has none, and it never moves.
-    let own = &built.digest.trim_start_matches("sha256:")[..16];
-    if to.digest_of(own).await?.as_deref() != Some(&built.digest) {
-        to.send_blobs(built, progress).await?;
-        to.name(built, own).await?;
+    let destination = Destination::new(repository_uri, credentials).await?;
+    // A tag derived from the digest: it never moves, and some registries delete images without a tag.
+    let digest_tag = &built.digest.trim_start_matches("sha256:")[..16];
+    if destination.digest_of(digest_tag).await?.as_deref() != Some(&built.digest) {
+        destination.send_blobs(built, progress).await?;
+        destination.tag(built, digest_tag).await?;
     }
     if let Some(tag) = tag
-        && to.digest_of(tag).await?.as_deref() != Some(&built.digest)
+        && destination.digest_of(tag).await?.as_deref() != Some(&built.digest)
     {
-        to.name(built, tag).await?;
+        destination.tag(built, tag).await?;
     }
     Ok(built.digest.clone())
 }
 
-/// A repository of a registry, and the right to write there.
+/// A repository of a registry, with the credentials to push.
 struct Destination {
     client: Client,
     image: Reference,
@@ -63,10 +68,9 @@ struct Destination {
 
 impl Destination {
     async fn new(repository_uri: &str, credentials: Option<&Credentials>) -> Result<Self, PushError> {
-        let image: Reference = repository_uri.parse().map_err(|error| {
-            PushError::Other(anyhow::anyhow!(
-                "{repository_uri} is not the address of a repository: {error}"
-            ))
+        let image: Reference = repository_uri.parse().map_err(|source| PushError::Repository {
+            uri: repository_uri.to_owned(),
+            source,
         })?;
         let protocol = if is_loopback(image.resolve_registry()) {
             ClientProtocol::Http
@@ -92,25 +96,25 @@ impl Destination {
         Reference::with_tag(image.registry().into(), image.repository().into(), tag.into())
     }
 
-    /// The image that has this tag now.
+    /// Returns the digest of the image with this tag.
     async fn digest_of(&self, tag: &str) -> Result<Option<String>, PushError> {
         match self.client.fetch_manifest_digest(&self.tagged(tag), &self.auth).await {
             Ok(digest) => Ok(Some(digest)),
-            Err(error) => match fault(&self.image, error) {
+            Err(error) => match PushError::of(&self.image, "the request", error) {
                 denied @ PushError::Denied { .. } => Err(denied),
-                // It is not there, or the registry says so in words of its own: the push tells.
-                PushError::Other(_) => Ok(None),
+                // Registries report a missing tag in different ways; after another error the push fails.
+                _ => Ok(None),
             },
         }
     }
 
-    /// Sends the blobs that are not there, side by side.
-    async fn send_blobs(&self, built: &Built, progress: Progress) -> Result<(), PushError> {
+    /// Sends the blobs that the registry does not have, concurrently.
+    async fn send_blobs(&self, built: &BuiltImage, progress: Progress) -> Result<(), PushError> {
         let blobs = [&built.layer, &built.config];
         let missing = blobs.map(|blob| async move {
-            let there = self.again_and_again(|| self.client.blob_exists(&self.image, &blob.digest));
-            let there = there.await?;
-            Ok::<_, PushError>((!there).then_some(blob))
+            let exists = self.retry("the request", || self.client.blob_exists(&self.image, &blob.digest));
+            let exists = exists.await?;
+            Ok::<_, PushError>((!exists).then_some(blob))
         });
         let missing: Vec<&Descriptor> = try_join_all(missing).await?.into_iter().flatten().collect();
         let sent = Arc::new(Sent {
@@ -123,12 +127,12 @@ impl Destination {
         Ok(())
     }
 
-    async fn send(&self, built: &Built, blob: &Descriptor, sent: &Arc<Sent>) -> Result<(), PushError> {
+    async fn send(&self, built: &BuiltImage, blob: &Descriptor, sent: &Arc<Sent>) -> Result<(), PushError> {
         let path = built.layout().blob(&blob.digest);
         let attempt = || async {
             let file = tokio::fs::File::open(&path).await?;
-            let mine = Arc::new(Attempt::new(sent.clone()));
-            let counted = mine.clone();
+            let attempt = Arc::new(Attempt::new(sent.clone()));
+            let counted = attempt.clone();
             let chunks = ReaderStream::with_capacity(file, 256 << 10).map(move |chunk| {
                 let chunk = chunk.map_err(OciDistributionError::IoError)?;
                 counted.add(chunk.len() as u64);
@@ -137,52 +141,53 @@ impl Destination {
             let pushed = self
                 .client
                 .push_blob_stream(&self.image, chunks, &blob.digest, Some(blob.size));
-            pushed.await.inspect_err(|_| mine.take_back())
+            pushed.await.inspect_err(|_| attempt.undo())
         };
-        self.again_and_again(attempt)
-            .await
-            .map_err(|error| error.context(format!("cannot push {} of {}", blob.digest, built.service)))?;
+        let item = format!("the blob {} of {}", blob.digest, built.service);
+        self.retry(&item, attempt).await?;
         Ok(())
     }
 
-    /// Gives an image whose blobs are there a tag, and looks whether the registry keeps it as it is.
-    async fn name(&self, built: &Built, tag: &str) -> Result<(), PushError> {
+    /// Adds a tag to an image whose blobs the registry has, and verifies the digest in the registry.
+    async fn tag(&self, built: &BuiltImage, tag: &str) -> Result<(), PushError> {
         let image = self.tagged(tag);
-        let gone = "the image is gone from target/oci";
-        let manifest = fs::read(built.layout().blob(&built.manifest.digest))
-            .context(gone)
-            .map_err(PushError::Other)?;
-        let kind = reqwest::header::HeaderValue::from_static(MANIFEST);
-        self.again_and_again(|| self.client.push_manifest_raw(&image, manifest.clone(), kind.clone()))
-            .await
-            .map_err(|error| error.context(format!("cannot push the manifest of {}", built.service)))?;
+        let manifest = fs::read(built.layout().blob(&built.manifest.digest)).map_err(|_| ImageError::Incomplete {
+            service: built.service.clone(),
+        })?;
+        let media_type = reqwest::header::HeaderValue::from_static(MANIFEST);
+        let item = format!("the manifest of {}", built.service);
+        self.retry(&item, || {
+            self.client
+                .push_manifest_raw(&image, manifest.clone(), media_type.clone())
+        })
+        .await?;
         let digest = self
-            .again_and_again(|| self.client.fetch_manifest_digest(&image, &self.auth))
+            .retry("the request", || self.client.fetch_manifest_digest(&image, &self.auth))
             .await?;
         if digest == built.digest {
             return Ok(());
         }
-        Err(PushError::Other(anyhow::anyhow!(
-            "{image} keeps {} as {digest}, not as {}",
-            built.service,
-            built.digest
-        )))
+        Err(PushError::Changed {
+            image: image.to_string(),
+            digest,
+            expected: built.digest.clone(),
+        })
     }
 
-    /// Does something until it succeeds, or fails for a reason that stays.
-    async fn again_and_again<T, F>(&self, mut act: impl FnMut() -> F) -> Result<T, PushError>
+    /// Repeats a request that sends `item` until it succeeds or fails permanently.
+    async fn retry<T, F>(&self, item: &str, mut request: impl FnMut() -> F) -> Result<T, PushError>
     where
         F: Future<Output = Result<T, OciDistributionError>>,
     {
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..ATTEMPTS {
-            match act().await {
-                Err(error) if is_passing(&error) => tokio::time::sleep(pause).await,
-                ended => return ended.map_err(|error| fault(&self.image, error)),
+        let mut backoff = INITIAL_BACKOFF;
+        for _ in 1..MAX_ATTEMPTS {
+            match request().await {
+                Err(error) if is_transient(&error) => tokio::time::sleep(backoff).await,
+                result => return result.map_err(|error| PushError::of(&self.image, item, error)),
             }
-            pause *= 2;
+            backoff *= 2;
         }
-        act().await.map_err(|error| fault(&self.image, error))
+        request().await.map_err(|error| PushError::of(&self.image, item, error))
     }
 }
 
@@ -200,7 +205,7 @@ impl Sent {
     }
 }
 
-/// What one attempt has sent: it does not count when the attempt breaks.
+/// The bytes of one attempt, which do not count if it fails.
 struct Attempt {
     bytes: AtomicU64,
     all: Arc<Sent>,
@@ -219,13 +224,13 @@ impl Attempt {
         self.all.add(bytes);
     }
 
-    fn take_back(&self) {
-        let mine = self.bytes.swap(0, Ordering::Relaxed);
-        self.all.bytes.fetch_sub(mine, Ordering::Relaxed);
+    fn undo(&self) {
+        let bytes = self.bytes.swap(0, Ordering::Relaxed);
+        self.all.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
-/// Whether a registry is on this machine, where nobody listens in and no certificate is.
+/// Returns true for a registry on this machine, which needs no TLS and has no certificate.
 pub fn is_loopback(registry: &str) -> bool {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
     let local = [".localhost", ".localhost.localstack.cloud"];

@@ -1,48 +1,81 @@
-//! What a registry refuses, and what only went wrong this time.
+//! Errors of a registry, and which of them are transient.
 
 use oci_client::Reference;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_spec::distribution::ParseError;
+
+use crate::error::ImageError;
 
 /// A push that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
-    /// The registry does not let this identity write there.
-    #[error("{registry} refuses to let this identity push {repository}: {message}")]
+    /// The text is not the URI of a repository.
+    #[error("{uri} is not the URI of a repository: {source}")]
+    Repository {
+        /// The text.
+        uri: String,
+        /// The reason.
+        source: ParseError,
+    },
+    /// The registry does not allow this identity to push.
+    #[error("{registry} does not allow this identity to push {repository}: {message}")]
     Denied {
+        /// The registry's host.
         registry: String,
+        /// The repository.
         repository: String,
+        /// The registry's message.
         message: String,
     },
-    #[error("{0:#}")]
-    Other(anyhow::Error),
+    /// The registry's disk is full.
+    #[error("{registry} has no space left on its disk: free some and run the command again")]
+    NoSpace {
+        /// The registry's host.
+        registry: String,
+    },
+    /// The registry reported another error, or the connection failed.
+    #[error("{registry} did not accept {item}: {source}")]
+    Rejected {
+        /// The registry's host.
+        registry: String,
+        /// The blob or manifest that was sent.
+        item: String,
+        /// The reason.
+        source: Box<OciDistributionError>,
+    },
+    /// The registry stores the image with another digest.
+    #[error("{image} has the digest {digest} instead of {expected}")]
+    Changed {
+        /// The image's reference.
+        image: String,
+        /// The digest in the registry.
+        digest: String,
+        /// The digest of the image.
+        expected: String,
+    },
+    /// A blob of the image does not exist any more.
+    #[error(transparent)]
+    Image(#[from] ImageError),
 }
 
 impl PushError {
-    pub fn context(self, words: String) -> Self {
-        match self {
-            Self::Other(error) => Self::Other(error.context(words)),
-            denied @ Self::Denied { .. } => denied,
+    /// Returns the error of sending `item` to the registry of `image`.
+    pub(crate) fn of(image: &Reference, item: &str, error: OciDistributionError) -> Self {
+        let registry = image.resolve_registry().to_owned();
+        if is_denied(&error) {
+            let (repository, message) = (image.repository().to_owned(), error.to_string());
+            return Self::Denied {
+                registry,
+                repository,
+                message,
+            };
         }
+        if status(&error) == Some(507) || error.to_string().contains("no space left") {
+            return Self::NoSpace { registry };
+        }
+        let (item, source) = (item.to_owned(), Box::new(error));
+        Self::Rejected { registry, item, source }
     }
-}
-
-/// The words for a registry's error.
-pub fn fault(image: &Reference, error: OciDistributionError) -> PushError {
-    let words = error.to_string();
-    if is_denied(&error) {
-        return PushError::Denied {
-            registry: image.resolve_registry().to_owned(),
-            repository: image.repository().to_owned(),
-            message: words,
-        };
-    }
-    // A full disk on the other side is worth its own words.
-    if words.contains("507") || words.contains("no space left") {
-        return PushError::Other(anyhow::anyhow!(
-            "the registry has no space left on its disk: free some and run the command again"
-        ));
-    }
-    PushError::Other(anyhow::Error::new(error).context(format!("{} does not take it", image.resolve_registry())))
 }
 
 fn is_denied(error: &OciDistributionError) -> bool {
@@ -56,8 +89,8 @@ fn is_denied(error: &OciDistributionError) -> bool {
     }
 }
 
-/// Whether the same request may succeed in a moment: a connection that broke, a server that is busy or restarting.
-pub fn is_passing(error: &OciDistributionError) -> bool {
+/// Returns true if a retry may succeed: a connection that failed, a server that is busy or restarting.
+pub(crate) fn is_transient(error: &OciDistributionError) -> bool {
     match error {
         OciDistributionError::IoError(error) => error.kind() != std::io::ErrorKind::NotFound,
         OciDistributionError::RequestError(error) if error.status().is_none() => !error.is_builder(),

@@ -1,49 +1,68 @@
-//! The shared libraries that a binary needs, found as the dynamic loader finds them.
+//! The shared libraries of a binary, found as the dynamic loader finds them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::{self, Utf8Error};
 
-use anyhow::{Context, bail};
 use object::Endianness;
 use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, EM_AARCH64, EM_X86_64, FileHeader64, Machine};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
-/// What one binary needs to run.
+use crate::error::ImageError;
+
+/// The shared libraries of one binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closure {
-    /// OCI's name: `amd64` or `arm64`.
+pub struct SharedLibraries {
+    /// The architecture in OCI's terms: `amd64` or `arm64`.
     pub architecture: &'static str,
-    /// The path that the loader looks for, and the file that is there now (links followed).
+    /// The path at which the loader finds a library, and the file that a link there points to.
     pub files: BTreeMap<PathBuf, PathBuf>,
-    /// Folders that the loader only knows from this machine's `/etc/ld.so.conf`.
+    /// Directories that the loader knows from this machine's `/etc/ld.so.conf` alone.
     pub extra_folders: Vec<PathBuf>,
 }
 
-/// The part of an ELF file that says what it needs.
-struct Needs {
+/// A file that is not a valid ELF file.
+#[derive(Debug, thiserror::Error)]
+pub enum ElfError {
+    /// A part of the file is not valid.
+    #[error(transparent)]
+    Format(#[from] object::read::Error),
+    /// A name is not UTF-8.
+    #[error(transparent)]
+    Name(#[from] Utf8Error),
+    /// A name is outside the string table.
+    #[error("a name is outside the string table")]
+    StringTable,
+}
+
+/// The dependencies of an ELF file.
+struct Dependencies {
     machine: Machine,
     interpreter: Option<PathBuf>,
     libraries: Vec<String>,
-    /// `DT_RUNPATH`, or `DT_RPATH` where that is missing; `$ORIGIN` is replaced.
+    /// `DT_RUNPATH`, or `DT_RPATH` without it; with `$ORIGIN` replaced.
     folders: Vec<PathBuf>,
 }
 
-/// Finds everything that `binary` loads at its start. A static binary needs nothing.
-pub fn closure(binary: &Path) -> anyhow::Result<Closure> {
-    let first = needs(binary)?;
-    let architecture = match first.machine {
+/// Returns the libraries that `binary` loads at its start. A static binary has none.
+///
+/// # Errors
+/// A file is not an ELF file of a supported machine, or a library is not installed.
+pub fn shared_libraries(binary: &Path) -> Result<SharedLibraries, ImageError> {
+    let first = dependencies(binary)?;
+    let machine = first.machine;
+    let architecture = match machine {
         EM_X86_64 => "amd64",
         EM_AARCH64 => "arm64",
-        Machine(other) => bail!(
-            "{} is for a machine (ELF {other}) that images are not made for",
-            binary.display()
-        ),
+        Machine(machine) => {
+            let path = binary.to_owned();
+            return Err(ImageError::Machine { path, machine });
+        }
     };
-    let machine = first.machine;
     let defaults = default_folders(architecture);
     let configured = configured_folders(Path::new("/etc/ld.so.conf"), 0);
-    let mut found = Closure {
+    let mut found = SharedLibraries {
         architecture,
         files: BTreeMap::new(),
         extra_folders: Vec::new(),
@@ -53,57 +72,57 @@ pub fn closure(binary: &Path) -> anyhow::Result<Closure> {
     }
     let mut seen: Vec<String> = Vec::new();
     let mut waiting = VecDeque::from([(binary.to_owned(), first)]);
-    while let Some((of, needs)) = waiting.pop_front() {
-        for library in &needs.libraries {
+    while let Some((path, file)) = waiting.pop_front() {
+        for library in &file.libraries {
             if seen.contains(library) || is_interpreter(library, &found) {
                 continue;
             }
             seen.push(library.clone());
-            let places = needs.folders.iter().chain(&configured).chain(&defaults);
-            let place = places
+            let folders = file.folders.iter().chain(&configured).chain(&defaults);
+            let location = folders
                 .map(|folder| folder.join(library))
                 .find(|path| fits(path, machine));
-            let Some(place) = place else {
-                bail!(
-                    "{} needs the library {library}, which is nowhere on this machine\n\
-                     hint: install the package that has it (`apt-file search {library}` names it)",
-                    of.display()
-                );
+            let Some(location) = location else {
+                let library = library.clone();
+                return Err(ImageError::Library { path, library });
             };
-            let folder = place.parent().unwrap_or(Path::new("/")).to_owned();
-            let known = defaults.contains(&folder) || needs.folders.contains(&folder);
+            let folder = location.parent().unwrap_or(Path::new("/")).to_owned();
+            let known = defaults.contains(&folder) || file.folders.contains(&folder);
             if !known && !found.extra_folders.contains(&folder) {
                 found.extra_folders.push(folder);
             }
-            let file = real(&place)?;
-            waiting.push_back((file.clone(), self::needs(&file)?));
-            found.files.insert(place, file);
+            let target = real(&location)?;
+            waiting.push_back((target.clone(), dependencies(&target)?));
+            found.files.insert(location, target);
         }
     }
     found.extra_folders.sort();
     Ok(found)
 }
 
-/// glibc names its own loader as a library of some binaries.
-fn is_interpreter(library: &str, found: &Closure) -> bool {
+/// Returns true for the loader, which glibc lists as a library of some binaries.
+fn is_interpreter(library: &str, found: &SharedLibraries) -> bool {
     found
         .files
         .keys()
         .any(|path| path.file_name().is_some_and(|name| name == library))
 }
 
-fn needs(path: &Path) -> anyhow::Result<Needs> {
-    let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    parse(&data, path).with_context(|| format!("{} is not a 64-bit ELF file that can be packed", path.display()))
+fn dependencies(path: &Path) -> Result<Dependencies, ImageError> {
+    let data = fs::read(path).map_err(ImageError::read(path))?;
+    parse(&data, path).map_err(|source| {
+        let path = path.to_owned();
+        ImageError::Elf { path, source }
+    })
 }
 
-fn parse(data: &[u8], path: &Path) -> anyhow::Result<Needs> {
+fn parse(data: &[u8], path: &Path) -> Result<Dependencies, ElfError> {
     let header = FileHeader64::<Endianness>::parse(data)?;
     let endian = header.endian()?;
     let mut interpreter = None;
     for segment in header.program_headers(endian, data)? {
         if let Some(name) = segment.interpreter(endian, data)? {
-            interpreter = Some(PathBuf::from(std::str::from_utf8(name)?));
+            interpreter = Some(PathBuf::from(str::from_utf8(name)?));
         }
     }
     let sections = header.sections(endian, data)?;
@@ -111,12 +130,11 @@ fn parse(data: &[u8], path: &Path) -> anyhow::Result<Needs> {
     if let Some((entries, strings)) = sections.dynamic(endian, data)? {
         let strings = sections.strings(endian, data, strings)?;
         for entry in entries {
-            let text = || -> anyhow::Result<String> {
-                let offset = u32::try_from(entry.d_val(endian))?;
-                let bytes = strings
-                    .get(offset)
-                    .map_err(|()| anyhow::anyhow!("a broken string table"))?;
-                Ok(std::str::from_utf8(bytes)?.to_owned())
+            let text = || {
+                let offset = u32::try_from(entry.d_val(endian)).ok();
+                let bytes = offset.and_then(|offset| strings.get(offset).ok());
+                let name = str::from_utf8(bytes.ok_or(ElfError::StringTable)?)?;
+                Ok::<_, ElfError>(name.to_owned())
             };
             match entry.d_tag(endian) {
                 DT_NEEDED => libraries.push(text()?),
@@ -132,7 +150,7 @@ fn parse(data: &[u8], path: &Path) -> anyhow::Result<Needs> {
     let folders = folders
         .map(|f| f.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin).into())
         .collect();
-    Ok(Needs {
+    Ok(Dependencies {
         machine: header.e_machine(endian),
         interpreter,
         libraries,
@@ -140,17 +158,16 @@ fn parse(data: &[u8], path: &Path) -> anyhow::Result<Needs> {
     })
 }
 
-/// A library of another machine is passed over, as the loader does.
+/// Returns true for a library of this machine; the loader ignores others, too.
 fn fits(path: &Path, machine: Machine) -> bool {
-    path.is_file() && needs(path).is_ok_and(|needs| needs.machine == machine)
+    path.is_file() && dependencies(path).is_ok_and(|file| file.machine == machine)
 }
 
-fn real(path: &Path) -> anyhow::Result<PathBuf> {
-    path.canonicalize()
-        .with_context(|| format!("{} is needed, and is not there", path.display()))
+fn real(path: &Path) -> Result<PathBuf, ImageError> {
+    path.canonicalize().map_err(ImageError::read(path))
 }
 
-/// Where glibc's loader looks without any configuration, in Debian's layout and in the plain one.
+/// Returns the directories of glibc's loader without any configuration, in Debian's layout and the common one.
 fn default_folders(architecture: &str) -> Vec<PathBuf> {
     let triple = if architecture == "arm64" {
         "aarch64-linux-gnu"
@@ -169,7 +186,7 @@ fn default_folders(architecture: &str) -> Vec<PathBuf> {
     .into()
 }
 
-/// The folders of `/etc/ld.so.conf` and the files that it includes (`*` in the last part only).
+/// Returns the directories of `/etc/ld.so.conf` and the files that it includes (`*` in the last part alone).
 fn configured_folders(path: &Path, depth: usize) -> Vec<PathBuf> {
     let Ok(text) = fs::read_to_string(path) else {
         return Vec::new();
@@ -216,8 +233,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dynamic_binary_needs_its_loader_and_the_c_library() {
-        let found = closure(Path::new("/bin/true")).unwrap();
+    fn a_dynamic_binary_requires_its_loader_and_the_c_library() {
+        let found = shared_libraries(Path::new("/bin/true")).unwrap();
         let names: Vec<_> = found.files.keys().filter_map(|p| p.file_name()?.to_str()).collect();
         assert!(names.contains(&"libc.so.6"), "{names:?}");
         assert!(names.iter().any(|name| name.starts_with("ld-linux")), "{names:?}");
@@ -225,8 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn a_script_is_not_packed_as_a_binary() {
-        let error = closure(Path::new("/etc/passwd")).unwrap_err();
-        assert!(error.to_string().contains("not a 64-bit ELF file"), "{error:#}");
+    fn a_text_file_is_not_a_binary() {
+        let error = shared_libraries(Path::new("/etc/passwd")).unwrap_err();
+        assert!(matches!(error, ImageError::Elf { .. }), "{error}");
     }
 }

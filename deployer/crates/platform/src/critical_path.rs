@@ -1,4 +1,4 @@
-//! The critical path: the chain of resources and stacks that a deployment cannot be faster than.
+//! The critical path: the longest chain of resources and stacks of a deployment.
 
 use std::collections::HashMap;
 
@@ -14,22 +14,27 @@ use crate::stacks::Stack;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
+    /// The resource is created, or replaced by a new one.
     Create,
+    /// The resource is updated in place.
     Update,
+    /// The resource is deleted.
     Delete,
 }
 
 /// The expected duration of an operation, and where it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Expected {
+    /// The duration.
     pub seconds: f64,
-    pub source: Source,
+    /// The origin of the duration.
+    pub source: DurationSource,
 }
 
 /// The source of an expected duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum DurationSource {
     /// The median of earlier deployments to the same endpoint.
     History,
     /// The averages that `rain forecast` ships.
@@ -39,53 +44,64 @@ pub enum Source {
 /// Returns the expected duration of an operation on a resource type; `None` if it was never measured.
 pub type Durations<'a> = &'a dyn Fn(&str, Operation) -> Option<Expected>;
 
-/// One resource on the way.
+/// One resource of the path.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
+    /// The stack's short name.
     pub stack: String,
-    pub resource: String,
+    /// The resource's logical ID.
+    #[serde(rename = "resource")]
+    pub logical_id: String,
+    /// The resource's type.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub resource_type: String,
+    /// The operation on it.
     pub operation: Operation,
-    /// None when nobody has measured such a resource; it counts as nothing.
+    /// `None` if it was never measured; it counts as 0.
     pub seconds: Option<f64>,
-    pub source: Option<Source>,
+    /// The origin of the duration.
+    pub source: Option<DurationSource>,
 }
 
-/// What one stack takes by itself.
+/// The duration of one stack by itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StackEstimate {
+    /// The stack's full name.
     pub stack: String,
+    /// The number of changed resources.
     pub changes: usize,
+    /// The duration.
     pub seconds: f64,
     /// Its longest chain of resources, first to last.
     pub path: Vec<Step>,
 }
 
-/// What the whole deployment takes.
+/// The duration of a deployment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Estimate {
+    /// The duration.
     pub seconds: f64,
-    /// The chain that decides, through all stacks, first to last.
+    /// The longest chain through all stacks, first to last.
     pub critical: Vec<Step>,
+    /// Each stack by itself.
     pub stacks: Vec<StackEstimate>,
-    /// Types that change and that nobody has measured.
+    /// Changed types that were never measured.
     pub unknown: Vec<String>,
 }
 
-/// The time of a deployment that makes these changes; stacks in the plan's order, each with what changes in it.
+/// Returns the duration of a deployment; stacks in the plan's order, each with its changes.
 pub fn estimate(stacks: &[(&Stack, Vec<Change>)], durations: Durations) -> Estimate {
     let mut ends: HashMap<&str, (f64, Vec<Step>)> = HashMap::new();
     let mut alone = Vec::new();
     for (stack, changes) in stacks {
         let own = within(stack, changes, durations);
         let before = stack.depends_on.iter().filter_map(|name| ends.get(name.as_str()));
-        let (begun, mut path) = before.max_by(|a, b| a.0.total_cmp(&b.0)).cloned().unwrap_or_default();
+        let (start, mut path) = before.max_by(|a, b| a.0.total_cmp(&b.0)).cloned().unwrap_or_default();
         path.extend(own.path.iter().cloned());
-        ends.insert(&stack.name, (begun + own.seconds, path));
+        ends.insert(&stack.name, (start + own.seconds, path));
         alone.push(own);
     }
-    // Of several that take equally long, the first in the plan's order: the same answer each time.
+    // Of equally long chains the first in the plan's order, so that the result is always the same.
     let (mut seconds, mut critical) = (0.0, Vec::new());
     for end in stacks.iter().filter_map(|(stack, _)| ends.remove(stack.name.as_str())) {
         if end.0 > seconds {
@@ -95,8 +111,8 @@ pub fn estimate(stacks: &[(&Stack, Vec<Change>)], durations: Durations) -> Estim
     let mut unknown: Vec<String> = stacks
         .iter()
         .flat_map(|(_, changes)| changes)
-        .filter(|change| durations(&change.kind, operation(change)).is_none())
-        .map(|change| change.kind.clone())
+        .filter(|change| durations(&change.resource_type, operation(change)).is_none())
+        .map(|change| change.resource_type.clone())
         .collect();
     unknown.sort();
     unknown.dedup();
@@ -116,15 +132,15 @@ fn operation(change: &Change) -> Operation {
     }
 }
 
-/// The time of one stack by itself: its longest chain of resources that change.
+/// Returns the duration of one stack by itself: its longest chain of changed resources.
 pub fn within(stack: &Stack, changes: &[Change], durations: Durations) -> StackEstimate {
     let empty = Map::new();
     let resources = stack.template["Resources"].as_object().unwrap_or(&empty);
     let by_name: HashMap<&str, &Change> = changes
         .iter()
-        .map(|change| (change.resource.as_str(), change))
+        .map(|change| (change.logical_id.as_str(), change))
         .collect();
-    let mut walker = Walker {
+    let mut graph = Graph {
         stack,
         resources,
         changes: by_name,
@@ -133,7 +149,7 @@ pub fn within(stack: &Stack, changes: &[Change], durations: Durations) -> StackE
     };
     let mut longest = (0.0, Vec::new());
     for name in resources.keys() {
-        let end = walker.end(name, 0);
+        let end = graph.end(name, 0);
         if end.0 > longest.0 {
             longest = end;
         }
@@ -146,7 +162,7 @@ pub fn within(stack: &Stack, changes: &[Change], durations: Durations) -> StackE
     }
 }
 
-struct Walker<'a> {
+struct Graph<'a> {
     stack: &'a Stack,
     resources: &'a Map<String, Value>,
     changes: HashMap<&'a str, &'a Change>,
@@ -154,34 +170,34 @@ struct Walker<'a> {
     ends: HashMap<String, (f64, Vec<Step>)>,
 }
 
-impl Walker<'_> {
-    /// When this resource is done, in seconds from the stack's begin, and the way there.
+impl Graph<'_> {
+    /// Returns the seconds from the stack's start to this resource's end, and the path to it.
     fn end(&mut self, name: &str, depth: usize) -> (f64, Vec<Step>) {
         if let Some(known) = self.ends.get(name) {
             return known.clone();
         }
-        // A circle cannot be deployed; CloudFormation says so when it is tried.
-        let needs = if depth > self.resources.len() {
+        // CloudFormation rejects a circle.
+        let dependencies = if depth > self.resources.len() {
             Vec::new()
         } else {
-            self.needs(name)
+            self.dependencies(name)
         };
         let (mut seconds, mut path) = (0.0, Vec::new());
-        for need in needs {
-            let end = self.end(&need, depth + 1);
+        for dependency in dependencies {
+            let end = self.end(&dependency, depth + 1);
             if end.0 > seconds {
                 (seconds, path) = end;
             }
         }
         if let Some(change) = self.changes.get(name) {
             let operation = operation(change);
-            let expected = (self.durations)(&change.kind, operation);
+            let expected = (self.durations)(&change.resource_type, operation);
             seconds += expected.map_or(0.0, |expected| expected.seconds);
             if expected.is_some() {
                 path.push(Step {
-                    stack: self.stack.short.clone(),
-                    resource: name.to_owned(),
-                    kind: change.kind.clone(),
+                    stack: self.stack.short_name.clone(),
+                    logical_id: name.to_owned(),
+                    resource_type: change.resource_type.clone(),
                     operation,
                     seconds: expected.map(|expected| expected.seconds),
                     source: expected.map(|expected| expected.source),
@@ -192,21 +208,21 @@ impl Walker<'_> {
         (seconds, path)
     }
 
-    fn needs(&self, name: &str) -> Vec<String> {
+    fn dependencies(&self, name: &str) -> Vec<String> {
         let resource = &self.resources[name];
-        let named = references(resource, &|_| None)
+        let referenced = references(resource, &|_| None)
             .into_iter()
             .filter_map(|reference| match reference {
                 Reference::Name(name) | Reference::Attribute(name, _) => Some(name),
                 _ => None,
             });
-        let waits = match &resource["DependsOn"] {
+        let explicit = match &resource["DependsOn"] {
             Value::String(one) => vec![one.clone()],
             Value::Array(several) => several.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
-        named
-            .chain(waits)
+        referenced
+            .chain(explicit)
             .filter(|other| other != name && self.resources.contains_key(other))
             .collect()
     }
@@ -222,15 +238,15 @@ mod tests {
     fn stack(name: &str, depends_on: &[&str], resources: Value) -> Stack {
         Stack {
             name: name.into(),
-            short: name.into(),
+            short_name: name.into(),
             template: json!({ "Resources": resources }),
             parameters: Vec::new(),
             depends_on: depends_on.iter().map(|name| (*name).to_owned()).collect(),
         }
     }
 
-    fn measured(kind: &str, _: Operation) -> Option<Expected> {
-        let seconds = match kind {
+    fn measured(resource_type: &str, _: Operation) -> Option<Expected> {
+        let seconds = match resource_type {
             "AWS::MSK::Cluster" => 1800.0,
             "AWS::RDS::DBInstance" => 600.0,
             "AWS::EC2::NatGateway" => 100.0,
@@ -238,7 +254,7 @@ mod tests {
             "AWS::ECS::Service" => 120.0,
             _ => return None,
         };
-        let source = Source::Table;
+        let source = DurationSource::Table;
         Some(Expected { seconds, source })
     }
 
@@ -266,8 +282,8 @@ mod tests {
             .map(|stack| (*stack, compare(None, &stack.template)))
             .collect();
         let found = estimate(&changes, &measured);
-        let way: Vec<&str> = found.critical.iter().map(|step| step.resource.as_str()).collect();
-        assert_eq!(way, ["Nat", "Kafka", "Balancer", "Service"]);
+        let path: Vec<&str> = found.critical.iter().map(|step| step.logical_id.as_str()).collect();
+        assert_eq!(path, ["Nat", "Kafka", "Balancer", "Service"]);
         assert_eq!(found.seconds, 100.0 + 1800.0 + 110.0 + 120.0);
         assert_eq!(found.unknown, ["AWS::Logs::LogGroup"]);
     }

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
 pub mod manifest;
 pub mod suggest;
@@ -9,3 +10,6 @@ pub mod lint;
 
 pub mod critical_path;
 pub mod permissions;
+
+#[cfg(test)]
+mod testing;

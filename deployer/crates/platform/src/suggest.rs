@@ -1,10 +1,10 @@
-//! What somebody who mistyped a name may have meant.
+//! Suggestions for a mistyped name.
 
-/// How much alike two names must be, from 0 to 1: one slip in three letters, two in six.
-const ALIKE: f64 = 0.6;
+/// Minimum similarity of two names, from 0 to 1: one slip in three characters, two in six.
+const SIMILARITY_THRESHOLD: f64 = 0.6;
 
-/// The known name that is most like the one given; none when none is much alike.
-pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// Returns the known name that is most similar to the given one; `None` if no name is similar enough.
+pub fn closest_match<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     known
         .into_iter()
@@ -14,15 +14,15 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
                 name,
             )
         })
-        .filter(|(alike, _)| *alike >= ALIKE)
+        .filter(|(similarity, _)| *similarity >= SIMILARITY_THRESHOLD)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, name)| name)
 }
 
-/// Ends the sentence `there is no X 'given'`: the name that was meant, or all there are. `kind` is their plural.
-pub fn instead<'a>(kind: &str, given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+/// Returns the end of the sentence `there is no X 'given'`: the closest name, or all of them. `kind` is their plural.
+pub fn closest_or_all<'a>(kind: &str, given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    match nearest(given, known.iter().copied()) {
+    match closest_match(given, known.iter().copied()) {
         Some(name) => format!("did you mean '{name}'?"),
         None if known.is_empty() => format!("{kind}: none are declared"),
         None => format!("{kind}: {}", known.join(", ")),
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_recognised_and_another_word_is_not() {
+    fn a_slip_is_recognised_and_another_name_is_not() {
         let known = ["dev", "prod", "databases", "services"];
         for (given, meant) in [
             ("prd", Some("prod")),
@@ -44,14 +44,15 @@ mod tests {
             ("test", None),
             ("", None),
         ] {
-            assert_eq!(nearest(given, known), meant, "{given}");
+            assert_eq!(closest_match(given, known), meant, "{given}");
         }
     }
 
     #[test]
-    fn without_a_likely_name_all_are_told() {
-        assert_eq!(instead("topics", "plced", ["placed", "paid"]), "did you mean 'placed'?");
-        assert_eq!(instead("topics", "orders", ["placed", "paid"]), "topics: placed, paid");
-        assert_eq!(instead("topics", "orders", []), "topics: none are declared");
+    fn without_a_similar_name_all_are_listed() {
+        let known = ["placed", "paid"];
+        assert_eq!(closest_or_all("topics", "plced", known), "did you mean 'placed'?");
+        assert_eq!(closest_or_all("topics", "orders", known), "topics: placed, paid");
+        assert_eq!(closest_or_all("topics", "orders", []), "topics: none are declared");
     }
 }

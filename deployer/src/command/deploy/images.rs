@@ -9,7 +9,7 @@ use tokio::sync::{OnceCell, watch};
 use crate::command::images::pack::pack;
 use crate::command::images::send::send;
 use crate::error::{Error, Result};
-use crate::image::{Built, Credentials};
+use crate::image::{BuiltImage, Credentials};
 use crate::stacks::Image;
 use crate::target::Aws;
 use crate::target::registry::login;
@@ -20,7 +20,7 @@ const COMPILE: Duration = Duration::from_secs(2 * 3600);
 /// How long one image may take on its way to the registry.
 const PUSH: Duration = Duration::from_secs(1800);
 
-type Packed = std::result::Result<Arc<BTreeMap<String, Built>>, Arc<Error>>;
+type Packed = std::result::Result<Arc<BTreeMap<String, BuiltImage>>, Arc<Error>>;
 
 /// The images of one run, on their way.
 pub struct Pipeline {
@@ -60,6 +60,7 @@ impl Pipeline {
         let failed = |reason: String| Error::Image {
             service: service.to_owned(),
             reason,
+            hint: None,
         };
         let mut packed = self.packed.clone();
         let ended = packed.wait_for(Option::is_some).await.map(|end| end.clone());

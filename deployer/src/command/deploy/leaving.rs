@@ -48,7 +48,7 @@ impl Leaving {
             let precious = changes.into_iter().filter(is_precious);
             precious.map(|change| {
                 let words = loss(&planned.name, &change);
-                ((planned.name.clone(), change.resource), words)
+                ((planned.name.clone(), change.logical_id), words)
             })
         });
         let lost = lost.collect();
@@ -140,7 +140,7 @@ pub async fn templates(
 /// Whether it is certain to take away what people put in; of what only may be replaced, the change set will tell.
 fn is_precious(change: &Change) -> bool {
     let goes = change.action == Action::Remove || change.replacement == Recreation::Always;
-    goes && PRECIOUS.contains(&change.kind.as_str())
+    goes && PRECIOUS.contains(&change.resource_type.as_str())
 }
 
 /// What is lost, in a sentence.
@@ -149,5 +149,8 @@ pub fn loss(stack: &str, change: &Change) -> String {
         Action::Remove => "removed",
         _ => "replaced, and what it holds is lost",
     };
-    format!("{stack}: {} ({}) would be {how}", change.resource, change.kind)
+    format!(
+        "{stack}: {} ({}) would be {how}",
+        change.logical_id, change.resource_type
+    )
 }

@@ -123,7 +123,7 @@ impl Deployment {
         let mut tasks = JoinSet::new();
         // The cluster of brokers takes longest by far: nothing may come before it.
         let mut order: Vec<usize> = (0..self.plan.stacks.len()).collect();
-        order.sort_by_key(|index| self.plan.stacks[*index].short != "messaging");
+        order.sort_by_key(|index| self.plan.stacks[*index].short_name != "messaging");
         for index in order {
             let deployment = self.clone();
             let name = self.plan.stacks[index].name.clone();

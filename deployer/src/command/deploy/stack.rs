@@ -131,7 +131,7 @@ pub fn wanted(plan: &Plan, stack: &Stack, parameters: BTreeMap<String, String>) 
     let tags = [
         ("project", &plan.project),
         ("environment", &plan.environment),
-        ("stack", &stack.short),
+        ("stack", &stack.short_name),
     ];
     Wanted {
         name: stack.name.clone(),
@@ -171,8 +171,12 @@ async fn consent(deployment: &Deployment, planned: &Stack, set: &ChangeSet) -> R
     let lost: Vec<&Change> = set
         .changes
         .iter()
-        .filter(|c| c.destroys() && PRECIOUS.contains(&c.kind.as_str()))
-        .filter(|c| !deployment.agreed.contains(&(planned.name.clone(), c.resource.clone())))
+        .filter(|c| c.destroys() && PRECIOUS.contains(&c.resource_type.as_str()))
+        .filter(|c| {
+            !deployment
+                .agreed
+                .contains(&(planned.name.clone(), c.logical_id.clone()))
+        })
         .collect();
     if lost.is_empty() {
         return Ok(());

@@ -15,7 +15,7 @@ pub fn read(path: &Path, plan: &Plan, only: Option<&str>) -> Result<BTreeMap<Str
             Some(name) => name.to_owned(),
             None => stem(path),
         };
-        if !plan.stacks.iter().any(|stack| stack.short == short) {
+        if !plan.stacks.iter().any(|stack| stack.short_name == short) {
             return Err(Error::Usage(format!(
                 "{} is the template of no stack: name the stack it is to be compared with, as in `deployer diff --against {} network`",
                 path.display(),

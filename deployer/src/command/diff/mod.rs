@@ -12,7 +12,7 @@ use super::deploy::resolve::{Images, resolve};
 use super::deploy::stack::{is_same, wanted};
 use super::destroy::gone;
 use crate::cloudformation::{Existing, change, stack};
-use crate::diff::{StackDifference, compare, confirm, refused, security};
+use crate::diff::{StackDifference, compare, merge_change_set, permission_changes, unsupported_updates};
 use crate::error::{Error, Result};
 use crate::stacks::{Plan, Stack};
 use crate::target::capabilities::fit;
@@ -64,10 +64,13 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let golden = args.offline.then(|| session.manifest.with_file_name("templates"));
     let (found, same) = match args.against.or(golden) {
         Some(path) => {
-            let only = args.stack.is_some().then(|| chosen[0].short.as_str());
+            let only = args.stack.is_some().then(|| chosen[0].short_name.as_str());
             let former = baseline::read(&path, &plan, only)?;
             let chosen = if path.is_file() {
-                chosen.into_iter().filter(|s| former.contains_key(&s.short)).collect()
+                chosen
+                    .into_iter()
+                    .filter(|s| former.contains_key(&s.short_name))
+                    .collect()
             } else {
                 chosen
             };
@@ -105,12 +108,12 @@ fn with_files(plan: &Plan, chosen: &[&Stack], former: &BTreeMap<String, Value>, 
     let mut found: Vec<StackDifference> = chosen
         .iter()
         .map(|planned| {
-            let old = former.get(&planned.short);
+            let old = former.get(&planned.short_name);
             StackDifference {
                 stack: planned.name.clone(),
                 action: if old.is_some() { "update" } else { "create" },
                 changes: compare(old, &planned.template),
-                security: security(old, &planned.template),
+                security: permission_changes(old, &planned.template),
                 note: None,
             }
         })
@@ -118,7 +121,7 @@ fn with_files(plan: &Plan, chosen: &[&Stack], former: &BTreeMap<String, Value>, 
         .collect();
     let gone = former
         .iter()
-        .filter(|(short, _)| whole && !plan.stacks.iter().any(|stack| stack.short == **short));
+        .filter(|(short, _)| whole && !plan.stacks.iter().any(|stack| stack.short_name == **short));
     found.extend(gone.map(|(short, old)| deleted(format!("{}-{}-{short}", plan.project, plan.environment), old)));
     found
 }
@@ -131,12 +134,12 @@ const GONE_KEY: &str = "no longer in the manifest: `up` leaves it, `deployer des
 fn deleted(stack: String, former: &Value) -> StackDifference {
     let nothing = serde_json::json!({"Resources": {}});
     let changes = compare(Some(former), &nothing);
-    let key = changes.iter().any(|change| change.kind == "AWS::KMS::Key");
+    let key = changes.iter().any(|change| change.resource_type == "AWS::KMS::Key");
     StackDifference {
         stack,
         action: "delete",
         changes,
-        security: security(Some(former), &nothing),
+        security: permission_changes(Some(former), &nothing),
         note: Some(if key { GONE_KEY } else { GONE }.to_owned()),
     }
 }
@@ -183,7 +186,7 @@ async fn difference(
         stack: planned.name.clone(),
         action: if former.is_some() { "update" } else { "create" },
         changes: compare(deployed.as_ref(), &planned.template),
-        security: security(deployed.as_ref(), &planned.template),
+        security: permission_changes(deployed.as_ref(), &planned.template),
         note: None,
     };
     // A change set for a stack that is not there would leave an empty one behind, in REVIEW_IN_PROGRESS.
@@ -212,8 +215,8 @@ async fn difference(
     if is_same(former, &wanted, deployed.as_ref(), planned) {
         return Ok(None);
     }
-    if let Some(refused) = refused(&difference.changes).first() {
-        difference.note = Some(format!("`up` refuses this: {}", refused.what));
+    if let Some(unsupported) = unsupported_updates(&difference.changes).first() {
+        difference.note = Some(format!("`up` refuses this: {unsupported}"));
         return Ok(Some(difference));
     }
     let Some(set) = change::prepare(aws, &wanted, false).await? else {
@@ -224,6 +227,6 @@ async fn difference(
         .changes
         .is_empty()
         .then(|| "only its outputs, tags or metadata change".to_owned());
-    difference.changes = confirm(set.changes, &difference.changes, deployed.as_ref());
+    difference.changes = merge_change_set(set.changes, &difference.changes, deployed.as_ref());
     Ok(Some(difference))
 }

@@ -21,11 +21,11 @@ pub fn render(difference: &StackDifference, style: Style) -> String {
         for grant in &difference.security {
             let line = format!(
                 "    {} {}: {}",
-                if grant.given { "+" } else { "-" },
-                grant.resource,
+                if grant.granted { "+" } else { "-" },
+                grant.logical_id,
                 grant.what
             );
-            let line = if grant.given { style.yellow(&line) } else { line };
+            let line = if grant.granted { style.yellow(&line) } else { line };
             text.push_str(&format!("{line}\n"));
         }
     }
@@ -33,7 +33,7 @@ pub fn render(difference: &StackDifference, style: Style) -> String {
 }
 
 fn resource(change: &Change, style: Style) -> String {
-    let Change { resource, kind, .. } = change;
+    let (resource, kind) = (&change.logical_id, &change.resource_type);
     let replaced = match (change.action, change.replacement) {
         (Action::Modify, Recreation::Always) => style.red("  replace"),
         (Action::Modify, Recreation::Conditionally) => style.yellow("  replace: depends on the new value"),
@@ -89,7 +89,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::diff::{compare, security};
+    use crate::diff::{compare, permission_changes};
 
     #[test]
     fn a_difference_tells_resource_values_replacement_loss_and_permissions() {
@@ -105,7 +105,7 @@ mod tests {
             stack: "house-dev-data".into(),
             action: "update",
             changes: compare(Some(&old), &new),
-            security: security(Some(&old), &new),
+            security: permission_changes(Some(&old), &new),
             note: None,
         };
         insta::assert_snapshot!(render(&difference, Style::default()), @r"

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::image::{self, Built, Credentials, Progress};
+use crate::image::{self, BuiltImage, Credentials, Progress};
 use ui::{Event, Ui};
 
 /// How often at most a bar moves.
@@ -14,7 +14,7 @@ const PACE: Duration = Duration::from_millis(200);
 /// Pushes, and gives the image's digest.
 pub async fn send(
     ui: &Ui,
-    built: &Built,
+    built: &BuiltImage,
     repository: &str,
     tag: Option<&str>,
     credentials: Option<&Credentials>,

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::permissions::OWN;
+use crate::permissions::OWN_OPERATIONS;
 
 /// Every `aws.<client>.<operation>()` of the sources.
 fn calls(folder: &Path, into: &mut BTreeSet<(String, String)>) {
@@ -53,7 +53,7 @@ fn what_deployer_calls_itself_is_listed() {
         .iter()
         .map(|question| format!("{}:{}", question.service, question.operation));
     let called: BTreeSet<String> = found.iter().map(action).chain(plain).collect();
-    let listed: BTreeSet<String> = OWN
+    let listed: BTreeSet<String> = OWN_OPERATIONS
         .iter()
         .flat_map(|(service, names)| names.iter().map(move |name| format!("{service}:{name}")))
         .collect();

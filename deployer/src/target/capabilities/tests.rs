@@ -199,7 +199,7 @@ fn a_database_gets_a_secret_of_its_stack_where_rds_keeps_none() {
     let data = plan
         .stacks
         .iter()
-        .find(|stack| stack.short == "data")
+        .find(|stack| stack.short_name == "data")
         .expect("databases");
     let text = data.template.to_string();
     assert!(

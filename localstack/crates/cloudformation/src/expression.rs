@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
 use crate::cidr::{self, CidrError};
-use crate::references::{attribute, function, pieces};
+use crate::references::{Segment, attribute, function, segments};
 use crate::scope::{Scope, UNKNOWN, text};
 use endpoint_core::AwsError;
 
@@ -249,10 +249,10 @@ impl Scope {
             _ => return Err(invalid()),
         };
         let mut substituted = String::new();
-        for piece in pieces(source) {
-            match piece {
-                Ok(literal) => substituted.push_str(&literal),
-                Err(name) => {
+        for segment in segments(source) {
+            match segment {
+                Segment::Literal(literal) => substituted.push_str(&literal),
+                Segment::Variable(name) => {
                     let value = match (variables.and_then(|v| v.get(&name)), name.split_once('.')) {
                         (Some(variable), _) => self.value(variable)?,
                         (None, Some((resource, attribute))) => self.attribute(resource, attribute)?,

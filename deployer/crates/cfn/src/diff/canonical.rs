@@ -1,18 +1,18 @@
-//! One spelling for what CloudFormation reads the same.
+//! Canonical form of template values: one spelling for what CloudFormation reads the same.
 
 use serde_json::{Map, Value, json};
 
 use crate::schema::Schema;
 
-/// Keys of a list's objects that name them, so that such a list is compared by name and not by place.
+/// Keys that name the objects of a list, so that such a list is compared by name instead of by index.
 const NAMES: [&str; 4] = ["Name", "Key", "Id", "AttributeName"];
 
-/// A template's value in its one spelling: scalars as text, intrinsics in the form that says most plainly, policies with
-/// lists where a single value would do, lists without an order sorted, and without what is `AWS::NoValue`.
+/// Returns a template's value in canonical form: scalars as text, intrinsic functions in their simplest form, policies with
+/// lists in place of single values, unordered lists sorted, and `AWS::NoValue` left out.
 pub fn canonical(value: &Value, path: &[&str], schema: Option<&Schema>) -> Value {
     match value {
         Value::Object(object) => match intrinsic(object) {
-            Some(plain) => plain,
+            Some(simple) => simple,
             None => {
                 let mut sorted = Map::new();
                 let mut keys: Vec<&String> = object.keys().collect();
@@ -46,7 +46,7 @@ pub fn canonical(value: &Value, path: &[&str], schema: Option<&Schema>) -> Value
     }
 }
 
-/// The key by which the objects of a list are told apart, when all of them have it and none has the same.
+/// Returns the key that identifies the objects of a list: all have it, with different values.
 pub fn name_of_items(items: &[Value]) -> Option<&'static str> {
     NAMES.into_iter().find(|key| {
         let mut seen = std::collections::HashSet::new();
@@ -61,7 +61,7 @@ fn is_absent(value: &Value) -> bool {
     value.is_null() || *value == json!({"Ref": "AWS::NoValue"})
 }
 
-/// The steps below which a list of one and its only member are the same (IAM: JSON policy elements).
+/// Returns true below the keys where a list of one and its only member are the same (IAM: JSON policy elements).
 fn in_policy(path: &[&str]) -> bool {
     path.iter()
         .any(|step| step.ends_with("PolicyDocument") || matches!(*step, "KeyPolicy" | "RepositoryPolicyText"))
@@ -79,7 +79,7 @@ fn policy(key: &str, value: Value, path: &[&str]) -> Value {
     }
 }
 
-/// The plainest form of an intrinsic function; none when it is no intrinsic.
+/// Returns the simplest form of an intrinsic function; `None` for another object.
 fn intrinsic(object: &Map<String, Value>) -> Option<Value> {
     let (name, argument) = object.iter().next().filter(|_| object.len() == 1)?;
     match name.as_str() {
@@ -95,7 +95,7 @@ fn intrinsic(object: &Map<String, Value>) -> Option<Value> {
     }
 }
 
-/// A `Fn::Sub` with its variables put in, as the reference or the text that it may be by itself.
+/// Returns an `Fn::Sub` with its variables substituted, as a reference or a text if it is no more than that.
 fn substitution(argument: &Value) -> Value {
     let (text, variables) = match argument {
         Value::String(text) => (text.clone(), None),
@@ -123,14 +123,14 @@ fn substitution(argument: &Value) -> Value {
     }
 }
 
-/// A `Fn::Join` of plain pieces as the substitution that gives the same.
+/// Returns an `Fn::Join` of literals and references as the equal substitution.
 fn joined(argument: &Value) -> Option<Value> {
     let (delimiter, items) = (argument.get(0)?.as_str()?, argument.get(1)?.as_array()?);
     let pieces: Option<Vec<String>> = items.iter().map(|item| piece(&canonical(item, &[], None))).collect();
     Some(simplest(&pieces?.join(&delimiter.replace("${", "${!"))))
 }
 
-/// What stands for a value inside the text of a substitution.
+/// Returns the form of a value inside the text of a substitution.
 fn piece(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.replace("${", "${!")),
@@ -147,7 +147,7 @@ fn piece(value: &Value) -> Option<String> {
     }
 }
 
-/// Text that is one reference as that reference, text without any as text, and all else as a substitution.
+/// Returns a text that is one reference as that reference, a text without references as text, and any other as a substitution.
 fn simplest(text: &str) -> Value {
     let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
     match inner {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn intrinsics_that_give_the_same_are_the_same() {
+    fn intrinsics_with_the_same_result_are_the_same() {
         same(
             json!({"Fn::GetAtt": "Role.Arn"}),
             json!({"Fn::GetAtt": ["Role", "Arn"]}),
@@ -199,14 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_says_the_same_with_and_without_lists() {
+    fn a_policy_is_the_same_with_and_without_lists() {
         let short = json!({"PolicyDocument": {"Statement": {"Action": "s3:GetObject", "Resource": "*"}}});
         let long = json!({"PolicyDocument": {"Statement": [{"Action": ["s3:GetObject"], "Resource": ["*"]}]}});
         same(short, long);
     }
 
     #[test]
-    fn what_really_differs_stays_different() {
+    fn values_that_differ_stay_different() {
         let (a, b) = (json!({"Fn::Sub": "${A}-x"}), json!({"Fn::Sub": "${A}-y"}));
         assert_ne!(canonical(&a, &[], None), canonical(&b, &[], None));
         assert_ne!(

@@ -1,53 +1,62 @@
-//! What happens to one resource.
+//! Changes of resources.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::schema::Recreation;
 
-/// What happens to a resource as a whole.
+/// The operation on a resource, in the terms of a change set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
+    /// The resource is created.
     Add,
+    /// The resource is updated or replaced.
     Modify,
+    /// The resource is deleted.
     Remove,
+    /// An existing resource becomes part of the stack.
     Import,
-    /// CloudFormation cannot tell yet.
+    /// CloudFormation decides during the execution.
     Dynamic,
 }
 
-/// What happens to one resource.
+/// The change of one resource.
 #[derive(Debug, Clone, Serialize)]
 pub struct Change {
-    /// Its logical id.
-    pub resource: String,
-    /// Its type, such as `AWS::RDS::DBInstance`.
+    /// The resource's logical ID.
+    #[serde(rename = "resource")]
+    pub logical_id: String,
+    /// The resource's type, such as `AWS::RDS::DBInstance`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub resource_type: String,
+    /// The operation.
     pub action: Action,
-    /// Whether a new resource takes its place; `Never` for one that is added or removed.
+    /// The replacement of the resource by a new one; `Never` for a resource that is added or removed.
     pub replacement: Recreation,
+    /// Changed properties.
     pub properties: Vec<PropertyChange>,
-    /// What is gone for good once this is applied, in words.
+    /// Description of the data that is lost for good.
     pub loss: Option<String>,
 }
 
-/// What happens to one property.
+/// The change of one property.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PropertyChange {
     /// Such as `AllocatedStorage`, or `ContainerDefinitions.app.Environment.LOG_LEVEL`.
     pub name: String,
-    /// As the template says it; none where it was not set.
+    /// The former value in the template; `None` if it was not set.
     pub before: Option<String>,
+    /// The new value in the template; `None` if it is no longer set.
     pub after: Option<String>,
+    /// The effect on the resource.
     pub recreation: Recreation,
-    /// The resource or parameter from which this change follows.
+    /// The resource or parameter whose change causes this one.
     pub cause: Option<String>,
 }
 
 impl Change {
-    /// Whether the resource goes, or may go to make room for a new one.
+    /// Returns true if the resource is deleted, or may be deleted in a replacement.
     pub fn destroys(&self) -> bool {
         self.action == Action::Remove || matches!(self.replacement, Recreation::Always | Recreation::Conditionally)
     }

@@ -1,15 +1,15 @@
-//! Two templates side by side.
+//! Comparison of two templates.
 
 use serde_json::{Map, Value, json};
 
 use super::canonical::{canonical, name_of_items};
 use super::change::{Action, Change, PropertyChange, resource_type};
-use super::data_loss::loss;
+use super::data_loss::data_loss;
 use super::replacement;
-use super::text::{is_function, words};
+use super::text::{is_function, text};
 use crate::schema::{self, Recreation, Schema};
 
-/// What differs in the resources of two templates, and what follows from it for the others.
+/// Returns the changes between the resources of two templates, with the replacements that they cause in others.
 pub fn compare(old: Option<&Value>, new: &Value) -> Vec<Change> {
     let empty = Map::new();
     let before = old
@@ -19,27 +19,30 @@ pub fn compare(old: Option<&Value>, new: &Value) -> Vec<Change> {
     let mut changes: Vec<Change> = after
         .iter()
         .filter_map(|(name, resource)| match before.get(name) {
-            None => Some(whole(name, resource, Action::Add)),
+            None => Some(unchanged(name, resource, Action::Add)),
             Some(former) => modified(name, former, resource),
         })
         .collect();
-    replacement::follow(&mut changes, before, after);
+    replacement::propagate(&mut changes, before, after);
     changes.extend(
         before
             .iter()
             .filter(|(name, _)| !after.contains_key(*name))
-            .map(|(name, resource)| whole(name, resource, Action::Remove)),
+            .map(|(name, resource)| unchanged(name, resource, Action::Remove)),
     );
     for change in &mut changes {
-        change.loss = before.get(&change.resource).and_then(|former| loss(change, former));
+        change.loss = before
+            .get(&change.logical_id)
+            .and_then(|former| data_loss(change, former));
     }
     changes
 }
 
-fn whole(name: &str, resource: &Value, action: Action) -> Change {
+/// Returns a change without properties.
+fn unchanged(name: &str, resource: &Value, action: Action) -> Change {
     Change {
-        resource: name.to_owned(),
-        kind: resource_type(resource),
+        logical_id: name.to_owned(),
+        resource_type: resource_type(resource),
         action,
         replacement: Recreation::Never,
         properties: Vec::new(),
@@ -48,11 +51,11 @@ fn whole(name: &str, resource: &Value, action: Action) -> Change {
 }
 
 fn modified(name: &str, old: &Value, new: &Value) -> Option<Change> {
-    let mut change = whole(name, new, Action::Modify);
-    if resource_type(old) != change.kind {
-        // CloudFormation refuses this; it is told as what a person must do.
+    let mut change = unchanged(name, new, Action::Modify);
+    if resource_type(old) != change.resource_type {
+        // CloudFormation rejects this; it is reported as the replacement that the user has to make.
         change.replacement = Recreation::Always;
-        let (before, after) = (Some(resource_type(old)), Some(change.kind.clone()));
+        let (before, after) = (Some(resource_type(old)), Some(change.resource_type.clone()));
         let recreation = Recreation::Always;
         change.properties.push(PropertyChange {
             name: "Type".into(),
@@ -63,16 +66,16 @@ fn modified(name: &str, old: &Value, new: &Value) -> Option<Change> {
         });
         return Some(change);
     }
-    let schema = schema::of(&change.kind);
-    let mut finder = Finder {
+    let schema = schema::of(&change.resource_type);
+    let mut difference = PropertyDifference {
         schema,
         found: Vec::new(),
     };
     let side = |resource: &Value| canonical(&resource["Properties"], &[], schema);
-    finder.compare(&side(old), &side(new), &mut Vec::new(), &mut Vec::new());
-    change.properties = finder.found;
+    difference.compare(&side(old), &side(new), &mut Vec::new(), &mut Vec::new());
+    change.properties = difference.found;
     for attribute in ["DeletionPolicy", "UpdateReplacePolicy", "Condition", "UpdatePolicy"] {
-        let side = |resource: &Value| resource.get(attribute).map(words);
+        let side = |resource: &Value| resource.get(attribute).map(text);
         let (before, after) = (side(old), side(new));
         if before != after {
             let (name, recreation) = (attribute.to_owned(), Recreation::Never);
@@ -94,13 +97,13 @@ fn modified(name: &str, old: &Value, new: &Value) -> Option<Change> {
     (!change.properties.is_empty()).then_some(change)
 }
 
-struct Finder<'a> {
+struct PropertyDifference<'a> {
     schema: Option<&'a Schema>,
     found: Vec<PropertyChange>,
 }
 
-impl Finder<'_> {
-    /// Goes down to what differs. `path` is what the schema calls the place, `shown` what a reader does.
+impl PropertyDifference<'_> {
+    /// Descends to the values that differ. `path` is in the terms of the schema, `shown` is what the user reads.
     fn compare(&mut self, old: &Value, new: &Value, path: &mut Vec<String>, shown: &mut Vec<String>) {
         if old == new {
             return;
@@ -140,7 +143,7 @@ impl Finder<'_> {
                     find(before, name).unwrap_or_default(),
                     find(after, name).unwrap_or_default(),
                 );
-                // A pair of name and value is told by its value alone.
+                // A pair of name and value is shown by its value alone.
                 let is_pair = |item: &Value| {
                     item.as_object()
                         .is_none_or(|pair| pair.len() == 2 && pair.contains_key("Value"))
@@ -170,7 +173,7 @@ impl Finder<'_> {
         let recreation = self
             .schema
             .map_or(Recreation::Unknown, |schema| schema.recreation(&steps));
-        let side = |value: &Value| (!value.is_null()).then(|| words(value));
+        let side = |value: &Value| (!value.is_null()).then(|| text(value));
         self.found.push(PropertyChange {
             name: shown.join("."),
             before: side(old),
@@ -185,12 +188,12 @@ impl Finder<'_> {
 mod tests {
     use super::*;
 
-    fn template(kind: &str, properties: Value) -> Value {
-        json!({"Resources": {"It": {"Type": kind, "Properties": properties}}})
+    fn template(resource_type: &str, properties: Value) -> Value {
+        json!({"Resources": {"It": {"Type": resource_type, "Properties": properties}}})
     }
 
-    fn told(kind: &str, old: Value, new: Value) -> Vec<String> {
-        let changes = compare(Some(&template(kind, old)), &template(kind, new));
+    fn changed(resource_type: &str, old: Value, new: Value) -> Vec<String> {
+        let changes = compare(Some(&template(resource_type, old)), &template(resource_type, new));
         let properties = changes.into_iter().flat_map(|change| change.properties);
         properties
             .map(|p| {
@@ -202,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_changed_property_is_named_with_both_values() {
-        let changed = told(
+        let changed = changed(
             "AWS::Logs::LogGroup",
             json!({"RetentionInDays": 7}),
             json!({"RetentionInDays": 14}),
@@ -216,7 +219,7 @@ mod tests {
             json!({"ContainerDefinitions": [{"Name": "app", "Environment": [
                 {"Name": "RUST_LOG", "Value": level}, {"Name": "PORT", "Value": "80"}]}]})
         };
-        let changed = told("AWS::ECS::TaskDefinition", definition("info"), definition("debug"));
+        let changed = changed("AWS::ECS::TaskDefinition", definition("info"), definition("debug"));
         assert_eq!(
             changed,
             ["ContainerDefinitions.app.Environment.RUST_LOG: info -> debug Always"]
@@ -227,7 +230,7 @@ mod tests {
     fn another_spelling_is_no_difference() {
         let old = json!({"LogGroupName": {"Fn::Sub": "${Name}"}, "RetentionInDays": "7"});
         let new = json!({"RetentionInDays": 7, "LogGroupName": {"Ref": "Name"}});
-        assert_eq!(told("AWS::Logs::LogGroup", old, new), Vec::<String>::new());
+        assert_eq!(changed("AWS::Logs::LogGroup", old, new), Vec::<String>::new());
     }
 
     #[test]

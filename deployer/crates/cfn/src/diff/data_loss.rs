@@ -1,13 +1,13 @@
-//! What is gone for good after a change, in words.
+//! Data that a change loses for good.
 
 use serde_json::Value;
 
 use super::change::{Action, Change};
 use crate::schema::Recreation;
 
-/// What people would miss, once the resource of this type is deleted.
-fn holds(kind: &str) -> Option<&'static str> {
-    Some(match kind {
+/// Returns the data that is lost with a resource of this type.
+fn contents(resource_type: &str) -> Option<&'static str> {
+    Some(match resource_type {
         "AWS::RDS::DBInstance" | "AWS::RDS::DBCluster" => "the database with all its data",
         "AWS::MSK::Cluster" | "AWS::MSK::ServerlessCluster" => "every topic with its messages",
         "AWS::MSK::Topic" => "the topic's messages",
@@ -20,11 +20,13 @@ fn holds(kind: &str) -> Option<&'static str> {
     })
 }
 
-/// What this change loses; `former` is the resource as the template had it, whose policies decide what becomes of it
-/// (AWS CloudFormation: DeletionPolicy attribute, UpdateReplacePolicy attribute).
-pub fn loss(change: &Change, former: &Value) -> Option<String> {
-    let what = holds(&change.kind)?;
-    let (attribute, how) = match (change.action, change.replacement) {
+/// Returns a description of the data that this change loses; `None` if it loses none.
+///
+/// `former` is the resource in the former template, whose policies decide (AWS CloudFormation: DeletionPolicy attribute,
+/// UpdateReplacePolicy attribute).
+pub fn data_loss(change: &Change, former: &Value) -> Option<String> {
+    let contents = contents(&change.resource_type)?;
+    let (attribute, certainty) = match (change.action, change.replacement) {
         (Action::Remove, _) => ("DeletionPolicy", ""),
         (_, Recreation::Always) => ("UpdateReplacePolicy", ""),
         (_, Recreation::Conditionally) => ("UpdateReplacePolicy", "perhaps "),
@@ -33,18 +35,18 @@ pub fn loss(change: &Change, former: &Value) -> Option<String> {
     match former[attribute].as_str() {
         Some("Retain") => None,
         Some("RetainExceptOnCreate") if attribute == "DeletionPolicy" => None,
-        Some("Snapshot") => Some(format!("{how}{what}; a final snapshot is kept")),
-        None if attribute == "DeletionPolicy" && snapshots_by_default(&change.kind, former) => {
-            Some(format!("{what}; a final snapshot is kept"))
+        Some("Snapshot") => Some(format!("{certainty}{contents}; a final snapshot is retained")),
+        None if attribute == "DeletionPolicy" && snapshots_by_default(&change.resource_type, former) => {
+            Some(format!("{contents}; a final snapshot is retained"))
         }
-        _ => Some(format!("{how}{what}")),
+        _ => Some(format!("{certainty}{contents}")),
     }
 }
 
-/// RDS' types have `Snapshot` as their default DeletionPolicy, but for instances of a cluster.
-fn snapshots_by_default(kind: &str, former: &Value) -> bool {
-    kind == "AWS::RDS::DBCluster"
-        || (kind == "AWS::RDS::DBInstance" && former["Properties"]["DBClusterIdentifier"].is_null())
+/// RDS' types have `Snapshot` as their default DeletionPolicy, except for instances of a cluster.
+fn snapshots_by_default(resource_type: &str, former: &Value) -> bool {
+    resource_type == "AWS::RDS::DBCluster"
+        || (resource_type == "AWS::RDS::DBInstance" && former["Properties"]["DBClusterIdentifier"].is_null())
 }
 
 #[cfg(test)]
@@ -53,37 +55,36 @@ mod tests {
 
     use super::*;
 
-    fn lost(kind: &str, action: Action, replacement: Recreation, policy: Value) -> Option<String> {
+    fn loss(resource_type: &str, action: Action, replacement: Recreation, former: Value) -> Option<String> {
         let change = Change {
-            resource: "It".into(),
-            kind: kind.into(),
+            logical_id: "It".into(),
+            resource_type: resource_type.into(),
             action,
             replacement,
             properties: Vec::new(),
             loss: None,
         };
-        loss(&change, &policy)
+        data_loss(&change, &former)
     }
 
     #[test]
-    fn a_deleted_database_is_lost_unless_its_policy_keeps_it() {
-        let kind = "AWS::RDS::DBInstance";
-        let removed = |policy| lost(kind, Action::Remove, Recreation::Never, policy);
+    fn a_deleted_database_is_lost_unless_its_policy_retains_it() {
+        let database = "AWS::RDS::DBInstance";
+        let removed = |former| loss(database, Action::Remove, Recreation::Never, former);
         assert_eq!(
             removed(json!({"DeletionPolicy": "Delete"})).as_deref(),
             Some("the database with all its data")
         );
-        assert!(removed(json!({"DeletionPolicy": "Snapshot"})).is_some_and(|text| text.contains("snapshot is kept")));
-        assert_eq!(removed(json!({"DeletionPolicy": "Retain"})), None);
-        let replaced = lost(
-            kind,
-            Action::Modify,
-            Recreation::Always,
-            json!({"DeletionPolicy": "Retain"}),
+        assert_eq!(
+            removed(json!({"DeletionPolicy": "Snapshot"})).as_deref(),
+            Some("the database with all its data; a final snapshot is retained")
         );
+        assert_eq!(removed(json!({"DeletionPolicy": "Retain"})), None);
+        let retained = json!({"DeletionPolicy": "Retain"});
+        let replaced = loss(database, Action::Modify, Recreation::Always, retained);
         assert_eq!(replaced.as_deref(), Some("the database with all its data"));
         assert_eq!(
-            lost("AWS::EC2::Subnet", Action::Remove, Recreation::Never, json!({})),
+            loss("AWS::EC2::Subnet", Action::Remove, Recreation::Never, json!({})),
             None
         );
     }

@@ -1,17 +1,18 @@
-//! A change set over a comparison of templates: what CloudFormation says, in the detail that the templates show.
+//! Merge of a change set with a comparison of templates: CloudFormation's decisions in the detail that the templates show.
 
 use serde_json::Value;
 
 use super::change::{Change, PropertyChange};
-use super::data_loss::loss;
+use super::data_loss::data_loss;
 
-/// What happens, as the change set says it; where the templates tell the same property in more detail, in that detail.
+/// Returns the changes of a change set, with a property replaced by what the comparison shows of it in more detail.
 ///
-/// `former` is the deployed template, whose policies decide what is lost.
-pub fn confirm(set: Vec<Change>, compared: &[Change], former: Option<&Value>) -> Vec<Change> {
-    set.into_iter()
+/// `former` is the deployed template, whose policies decide which data is lost.
+pub fn merge_change_set(change_set: Vec<Change>, compared: &[Change], former: Option<&Value>) -> Vec<Change> {
+    change_set
+        .into_iter()
         .map(|mut change| {
-            if let Some(known) = compared.iter().find(|known| known.resource == change.resource) {
+            if let Some(known) = compared.iter().find(|known| known.logical_id == change.logical_id) {
                 change.properties = change
                     .properties
                     .into_iter()
@@ -19,8 +20,8 @@ pub fn confirm(set: Vec<Change>, compared: &[Change], former: Option<&Value>) ->
                     .collect();
             }
             change.loss = former
-                .and_then(|template| template["Resources"].get(&change.resource))
-                .and_then(|resource| loss(&change, resource));
+                .and_then(|template| template["Resources"].get(&change.logical_id))
+                .and_then(|resource| data_loss(&change, resource));
             change
         })
         .collect()
@@ -44,8 +45,8 @@ fn detailed(property: PropertyChange, known: &Change) -> Vec<PropertyChange> {
 mod tests {
     use serde_json::json;
 
-    use super::super::{Action, compare};
     use super::*;
+    use crate::diff::{Action, compare};
     use crate::schema::Recreation;
 
     #[test]
@@ -62,9 +63,9 @@ mod tests {
             recreation: Recreation::Always,
             cause: cause.map(str::to_owned),
         };
-        let set = vec![Change {
-            resource: "Task".into(),
-            kind: "AWS::ECS::TaskDefinition".into(),
+        let change_set = vec![Change {
+            logical_id: "Task".into(),
+            resource_type: "AWS::ECS::TaskDefinition".into(),
             action: Action::Modify,
             replacement: Recreation::Always,
             properties: vec![
@@ -73,8 +74,8 @@ mod tests {
             ],
             loss: None,
         }];
-        let confirmed = confirm(set, &compare(Some(&old), &new), Some(&old));
-        let names: Vec<&str> = confirmed[0].properties.iter().map(|p| p.name.as_str()).collect();
+        let merged = merge_change_set(change_set, &compare(Some(&old), &new), Some(&old));
+        let names: Vec<&str> = merged[0].properties.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["ContainerDefinitions.app.Environment.RUST_LOG", "TaskRoleArn"]);
     }
 }

@@ -1,7 +1,7 @@
-//! What differs between two templates, and what that means: replaced resources, lost data, changed permissions.
+//! Differences between two templates: changes, the replacements that they cause, data loss, permission changes.
 //!
-//! Pure: works on golden templates and on deployed ones alike, without any network. A change set of CloudFormation then
-//! [confirms](Change) what only it can know.
+//! Pure: works on golden templates and on deployed ones alike. A change set of CloudFormation then decides what only
+//! CloudFormation can know ([`merge_change_set`]).
 
 mod change;
 mod compare;
@@ -11,28 +11,30 @@ mod replacement;
 mod text;
 
 mod data_loss;
-mod immutable_changes;
 mod merge_change_set;
-mod security;
+mod permission_changes;
+mod unsupported_updates;
 
 pub use change::{Action, Change, PropertyChange};
 pub use compare::compare;
-pub use data_loss::loss;
-pub use immutable_changes::{Refused, refused};
-pub use merge_change_set::confirm;
-pub use security::{Grant, security};
+pub use data_loss::data_loss;
+pub use merge_change_set::merge_change_set;
+pub use permission_changes::{PermissionChange, permission_changes};
+pub use unsupported_updates::{UnsupportedUpdate, unsupported_updates};
 
 use serde::Serialize;
 
-/// What `up` would do to one stack.
+/// The effect of `up` on one stack.
 #[derive(Debug, Clone, Serialize)]
 pub struct StackDifference {
+    /// The stack's name.
     pub stack: String,
     /// `create`, `update`, or `delete`.
     pub action: &'static str,
+    /// Changed resources.
     pub changes: Vec<Change>,
-    /// Permissions that are given or taken away, network paths among them.
-    pub security: Vec<Grant>,
-    /// What a reader should know about how this was found out.
+    /// Permissions that are granted or revoked, network paths among them.
+    pub security: Vec<PermissionChange>,
+    /// A remark on how the difference was computed.
     pub note: Option<String>,
 }

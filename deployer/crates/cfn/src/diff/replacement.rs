@@ -1,4 +1,4 @@
-//! What follows from a replaced resource: whoever refers to it gets another id, and may have to be replaced for that.
+//! Propagation of replacements: a resource that refers to a replaced one receives another ID, and may be replaced for that.
 
 use std::collections::BTreeSet;
 
@@ -7,38 +7,45 @@ use serde_json::{Map, Value};
 use super::change::{Action, Change, PropertyChange, resource_type};
 use crate::schema::{self, Recreation};
 
-/// Adds to `changes` what the replacements among them do to the other resources, until nothing follows any more.
-pub fn follow(changes: &mut Vec<Change>, before: &Map<String, Value>, after: &Map<String, Value>) {
+/// Adds to `changes` what the replacements among them change in other resources, until nothing follows any more.
+pub fn propagate(changes: &mut Vec<Change>, before: &Map<String, Value>, after: &Map<String, Value>) {
     let mut seen = BTreeSet::new();
     loop {
         let next = changes
             .iter()
-            .find(|change| change.replacement == Recreation::Always && !seen.contains(&change.resource))
-            .map(|change| change.resource.clone());
+            .find(|change| change.replacement == Recreation::Always && !seen.contains(&change.logical_id))
+            .map(|change| change.logical_id.clone());
         let Some(replaced) = next else { return };
         seen.insert(replaced.clone());
         for (name, resource) in after
             .iter()
             .filter(|(name, _)| before.contains_key(*name) && **name != replaced)
         {
-            let kind = resource_type(resource);
-            let schema = schema::of(&kind);
+            let resource_type = resource_type(resource);
+            let schema = schema::of(&resource_type);
             let users = resource["Properties"].as_object().into_iter().flatten();
             for (property, _) in users.filter(|(_, value)| refers(value, &replaced)) {
                 let recreation = schema.map_or(Recreation::Unknown, |schema| schema.recreation(&[property]));
-                note(changes, name, &kind, property, recreation, &replaced);
+                add(changes, name, &resource_type, property, recreation, &replaced);
             }
         }
     }
 }
 
-fn note(changes: &mut Vec<Change>, name: &str, kind: &str, property: &str, recreation: Recreation, cause: &str) {
-    let change = match changes.iter_mut().position(|change| change.resource == name) {
+fn add(
+    changes: &mut Vec<Change>,
+    name: &str,
+    resource_type: &str,
+    property: &str,
+    recreation: Recreation,
+    cause: &str,
+) {
+    let change = match changes.iter_mut().position(|change| change.logical_id == name) {
         Some(at) => &mut changes[at],
         None => {
             changes.push(Change {
-                resource: name.to_owned(),
-                kind: kind.to_owned(),
+                logical_id: name.to_owned(),
+                resource_type: resource_type.to_owned(),
                 action: Action::Modify,
                 replacement: Recreation::Never,
                 properties: Vec::new(),
@@ -66,8 +73,8 @@ fn note(changes: &mut Vec<Change>, name: &str, kind: &str, property: &str, recre
     });
 }
 
-/// Whether a value takes anything from this resource.
-pub(super) fn refers(value: &Value, resource: &str) -> bool {
+/// Returns true if a value refers to this resource.
+fn refers(value: &Value, resource: &str) -> bool {
     match value {
         Value::Object(object) => object.iter().any(|(key, inner)| match (key.as_str(), inner) {
             ("Ref", Value::String(name)) => name == resource,
@@ -96,10 +103,10 @@ fn in_text(text: &str, resource: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::compare;
+    use crate::diff::compare;
 
     #[test]
-    fn who_uses_a_replaced_resource_changes_and_is_replaced_where_its_own_type_says_so() {
+    fn a_resource_that_refers_to_a_replaced_one_changes_and_is_replaced_if_its_type_says_so() {
         let template = |cidr: &str| {
             json!({"Resources": {
                 "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": cidr}},
@@ -109,19 +116,15 @@ mod tests {
             }})
         };
         let changes = compare(Some(&template("10.0.0.0/16")), &template("10.1.0.0/16"));
-        let told: Vec<String> = changes
+        let changes: Vec<String> = changes
             .iter()
-            .map(|c| {
-                format!(
-                    "{} {:?} {}",
-                    c.resource,
-                    c.replacement,
-                    c.properties[0].cause.as_deref().unwrap_or("itself")
-                )
+            .map(|change| {
+                let cause = change.properties[0].cause.as_deref().unwrap_or("itself");
+                format!("{} {:?} {cause}", change.logical_id, change.replacement)
             })
             .collect();
         assert_eq!(
-            told,
+            changes,
             ["Vpc Always itself", "Subnet Always Vpc", "Balancer Never Subnet"]
         );
     }

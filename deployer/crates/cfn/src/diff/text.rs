@@ -2,12 +2,8 @@
 
 use serde_json::{Map, Value};
 
-pub(super) fn is_function(object: &Map<String, Value>) -> bool {
-    object.len() == 1 && object.keys().all(|key| key == "Ref" || key.starts_with("Fn::"))
-}
-
 /// Returns a canonical value as text: references in the form `${Name}` or `${Name.Attribute}`.
-pub(super) fn words(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Object(object) if is_function(object) => {
@@ -23,7 +19,12 @@ pub(super) fn words(value: &Value) -> String {
                 .and_then(Value::as_str)
                 .map_or_else(|| value.to_string(), str::to_owned)
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(words).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!("[{}]", items.iter().map(text).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
     }
+}
+
+/// Returns true for an object that is an intrinsic function.
+pub(super) fn is_function(object: &Map<String, Value>) -> bool {
+    object.len() == 1 && object.keys().all(|key| key == "Ref" || key.starts_with("Fn::"))
 }

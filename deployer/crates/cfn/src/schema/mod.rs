@@ -1,57 +1,61 @@
-//! What CloudFormation knows of each resource type: its properties, and which of them replace the resource.
+//! CloudFormation's resource provider schemas: each type's properties, and which of them replace the resource.
 //!
-//! `resources.json` holds AWS's resource provider schemas as cfn-lint ships them, without their prose;
-//! `scripts/resource-schemas` renews it. Pure.
+//! `resources.json` holds AWS's schemas as cfn-lint ships them, without their descriptions; `scripts/resource-schemas` renews it.
 
 mod validate;
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, OnceLock};
 
 use serde::Serialize;
 use serde_json::Value;
 
-pub use validate::{Fault, check};
+pub use validate::{PropertyError, PropertyProblem, validate};
 
-/// The schemas as text, one type a line: a command needs few of them, so each is parsed when it is asked for.
-static TEXT: &str = include_str!("resources.json");
-static PARSED: LazyLock<Mutex<HashMap<String, &'static Schema>>> = LazyLock::new(Mutex::default);
+/// The schemas by type. A command needs few of them, so each is parsed on its first use.
+static SCHEMAS: LazyLock<HashMap<&str, Entry>> = LazyLock::new(|| {
+    // One type a line: `"AWS::S3::Bucket": {…},`
+    let line = |line: &'static str| {
+        let (resource_type, schema) = line.strip_prefix('"')?.split_once("\": ")?;
+        let (text, schema) = (schema.trim_end_matches(','), OnceLock::new());
+        Some((resource_type, Entry { text, schema }))
+    };
+    include_str!("resources.json").lines().filter_map(line).collect()
+});
+
+struct Entry {
+    text: &'static str,
+    schema: OnceLock<Schema>,
+}
 
 /// The schema of one resource type (CloudFormation CLI: "Resource type schema").
 #[derive(Debug)]
 pub struct Schema(Value);
 
-/// Whether a change of a property makes a new resource.
+/// The effect of a changed property on its resource, in the terms of `RequiresRecreation` of a change set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Recreation {
+    /// The resource is updated in place.
     Never,
-    /// Nobody knows: the type is unknown here.
+    /// The type is not known here.
     #[default]
     Unknown,
-    /// It depends on the new value.
+    /// The new value decides.
     Conditionally,
+    /// The resource is replaced.
     Always,
 }
 
-/// The schema of a type such as `AWS::RDS::DBInstance`; none for a type that this project does not use.
-pub fn of(kind: &str) -> Option<&'static Schema> {
-    let mut parsed = PARSED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(known) = parsed.get(kind) {
-        return Some(known);
-    }
-    let line = TEXT
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("\"{kind}\": ")))?;
-    let value = serde_json::from_str(line.trim_end_matches(',')).ok()?;
-    // Kept for the life of the process, as the text is: there are some fifty types.
-    let schema: &'static Schema = Box::leak(Box::new(Schema(value)));
-    parsed.insert(kind.to_owned(), schema);
-    Some(schema)
+/// Returns the schema of a type such as `AWS::RDS::DBInstance`; `None` for a type that is not in `resources.json`.
+pub fn of(resource_type: &str) -> Option<&'static Schema> {
+    let entry = SCHEMAS.get(resource_type)?;
+    let parse = || Schema(serde_json::from_str(entry.text).unwrap_or_default());
+    Some(entry.schema.get_or_init(parse))
 }
 
 impl Schema {
-    /// What changing the property at this path does; steps into lists are left out of the path.
+    /// Returns the effect of changing the property at this path; the path leaves out the steps into lists.
     pub fn recreation(&self, path: &[&str]) -> Recreation {
         if self.lists("createOnlyProperties", path) {
             Recreation::Always
@@ -62,7 +66,7 @@ impl Schema {
         }
     }
 
-    /// The schema of the property at this path, references followed.
+    /// Returns the schema of the property at this path, with references resolved.
     pub fn property(&self, path: &[&str]) -> Option<&Value> {
         let mut at = &self.0;
         for step in path {
@@ -75,13 +79,13 @@ impl Schema {
         Some(self.resolved(at))
     }
 
-    /// Whether the order of this list means nothing.
+    /// Returns true if the order of the list at this path has no meaning.
     pub fn is_unordered(&self, path: &[&str]) -> bool {
         self.property(path)
             .is_some_and(|schema| schema["insertionOrder"] == false)
     }
 
-    /// The IAM actions that making, reading, changing and deleting such a resource takes.
+    /// Returns the IAM actions that creating, reading, updating and deleting such a resource requires.
     pub fn permissions(&self) -> impl Iterator<Item = &str> {
         let all = self.0["permissions"].as_array();
         all.into_iter().flatten().filter_map(Value::as_str)
@@ -94,12 +98,11 @@ impl Schema {
                 .trim_start_matches("/properties/")
                 .split('/')
                 .filter(|step| *step != "*");
-            let mut given = path.iter();
-            // The pointer names the property or something around it; a change of a whole object counts for its parts.
+            let mut path = path.iter();
+            // The pointer names the property or an object around it; a change of a complete object counts for its parts.
             loop {
-                match (steps.next(), given.next()) {
-                    (None, _) => return true,
-                    (Some(_), None) => return true,
+                match (steps.next(), path.next()) {
+                    (None, _) | (Some(_), None) => return true,
                     (Some(step), Some(name)) if step == *name => {}
                     _ => return false,
                 }
@@ -119,8 +122,17 @@ impl Schema {
 mod tests {
     use super::*;
 
-    fn recreation(kind: &str, path: &[&str]) -> Recreation {
-        of(kind).expect("a known type").recreation(path)
+    fn recreation(resource_type: &str, path: &[&str]) -> Recreation {
+        of(resource_type).expect("a known type").recreation(path)
+    }
+
+    #[test]
+    fn every_schema_is_an_object_with_properties() {
+        assert!(SCHEMAS.len() > 40, "{}", SCHEMAS.len());
+        for resource_type in SCHEMAS.keys() {
+            let schema = of(resource_type).expect("a known type");
+            assert!(schema.0["properties"].is_object(), "{resource_type}");
+        }
     }
 
     #[test]

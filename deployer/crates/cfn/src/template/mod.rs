@@ -1,6 +1,6 @@
-//! Typed CloudFormation: templates, resources, intrinsics. Pure, and it knows nothing of this platform.
+//! Typed CloudFormation templates: resources, references, intrinsic functions.
 //!
-//! A reference cannot dangle: [`Template::add`] and [`Template::parameter`] give handles, and only handles make `Ref`
+//! A reference cannot dangle: [`Template::add`] and [`Template::parameter`] return handles, and only handles make `Ref`
 //! and `Fn::GetAtt`.
 
 mod resource;
@@ -12,12 +12,26 @@ use serde_json::{Map, Value, json};
 pub use resource::{Handle, Resource};
 pub use value::{az, base64, join, pseudo, sub};
 
-/// The largest template that a request takes, in bytes (AWS CloudFormation User Guide: "Understand CloudFormation quotas").
-pub const LARGEST_IN_REQUEST: usize = 51_200;
-/// The largest one that S3 may hold for it: 1 MB in the quotas, 1000000 bytes in CloudFormation's own error.
-pub const LARGEST: usize = 1_000_000;
+/// Maximum size of a template that a request may carry, in bytes (AWS CloudFormation User Guide: "Understand CloudFormation
+/// quotas").
+pub const MAX_INLINE_BYTES: usize = 51_200;
+/// Maximum size of a template in S3: 1 MB in the quotas, 1000000 bytes in CloudFormation's own error.
+pub const MAX_BYTES: usize = 1_000_000;
 
 /// A CloudFormation template under construction. Its JSON keeps the order in which things were added.
+///
+/// ```
+/// use cfn::template::{Resource, Template, sub};
+///
+/// let mut template = Template::new("A queue");
+/// let name = template.parameter("Name", "String", "The queue's name");
+/// let queue = template.add(
+///     "Queue",
+///     Resource::new("AWS::SQS::Queue").with("QueueName", name.reference()),
+/// );
+/// template.output("Arn", "The queue's ARN", queue.attribute("Arn"));
+/// assert_eq!(template.to_json()["Resources"]["Queue"]["Properties"]["QueueName"]["Ref"], "Name");
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Template {
     description: String,
@@ -31,13 +45,14 @@ pub struct Template {
 pub struct Parameter(String);
 
 impl Parameter {
-    /// `Ref`.
+    /// Returns a `Ref` to the parameter.
     pub fn reference(&self) -> Value {
         json!({ "Ref": self.0 })
     }
 }
 
 impl Template {
+    /// Returns an empty template.
     pub fn new(description: impl Into<String>) -> Self {
         Self {
             description: description.into(),
@@ -45,35 +60,36 @@ impl Template {
         }
     }
 
-    /// Adds a parameter of a type such as `String` or `List<AWS::EC2::Subnet::Id>`; the same name twice is the same one.
-    pub fn parameter(&mut self, name: &str, kind: &str, description: &str) -> Parameter {
+    /// Adds a parameter of a type such as `String` or `List<AWS::EC2::Subnet::Id>`; a name that exists returns the first.
+    pub fn parameter(&mut self, name: &str, parameter_type: &str, description: &str) -> Parameter {
         self.parameters
             .entry(name.to_owned())
-            .or_insert_with(|| json!({ "Type": kind, "Description": description }));
+            .or_insert_with(|| json!({ "Type": parameter_type, "Description": description }));
         Parameter(name.to_owned())
     }
 
-    /// Adds a resource under a logical id, which must be new.
+    /// Adds a resource under a new logical ID.
+    ///
+    /// # Panics
+    /// The template has the logical ID already.
     pub fn add(&mut self, logical_id: impl Into<String>, resource: Resource) -> Handle {
         let logical_id = logical_id.into();
         debug_assert!(
             logical_id.chars().all(|c| c.is_ascii_alphanumeric()),
-            "{logical_id} is no logical id"
+            "{logical_id} is not a logical ID"
         );
         let former = self.resources.insert(logical_id.clone(), resource);
-        assert!(
-            former.is_none(),
-            "the logical id {logical_id} is taken: a fault of the stack's author"
-        );
+        assert!(former.is_none(), "the template has the logical ID {logical_id} already");
         Handle::new(logical_id)
     }
 
+    /// Adds an output.
     pub fn output(&mut self, name: &str, description: &str, value: Value) {
         self.outputs
             .insert(name.to_owned(), json!({ "Description": description, "Value": value }));
     }
 
-    /// The template as CloudFormation reads it.
+    /// Returns the template as CloudFormation reads it.
     pub fn to_json(&self) -> Value {
         let mut body = Map::new();
         body.insert("AWSTemplateFormatVersion".into(), "2010-09-09".into());
@@ -94,11 +110,11 @@ impl Template {
     }
 }
 
-/// A logical id from words: `patient-service` and `LogGroup` give `PatientServiceLogGroup`.
-pub fn logical_id(words: &[&str]) -> String {
-    words
+/// Returns a logical ID made of names: `patient-service` and `LogGroup` become `PatientServiceLogGroup`.
+pub fn logical_id(names: &[&str]) -> String {
+    names
         .iter()
-        .flat_map(|word| word.split(|c: char| !c.is_ascii_alphanumeric()))
+        .flat_map(|name| name.split(|c: char| !c.is_ascii_alphanumeric()))
         .filter(|part| !part.is_empty())
         .map(|part| {
             let (first, rest) = part.split_at(1);
@@ -123,7 +139,7 @@ mod tests {
             "Second",
             Resource::new("AWS::SQS::Queue")
                 .with("QueueName", sub("${First.QueueName}-dead", []))
-                .after(&first)
+                .depends_on(&first)
                 .retained(),
         );
         template.output("Arn", "the first's", first.attribute("Arn"));
@@ -131,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn logical_ids_are_made_of_words() {
+    fn logical_ids_are_made_of_names() {
         assert_eq!(logical_id(&["patient-service", "LogGroup"]), "PatientServiceLogGroup");
         assert_eq!(logical_id(&["patient.dlq", "Topic"]), "PatientDlqTopic");
     }

@@ -1,25 +1,26 @@
-//! One resource of a template, and the handle that references are made of.
+//! Resources of a template, and the handles that references are made of.
 
 use serde_json::{Map, Value, json};
 
 /// A resource: its type, properties and attributes such as `DeletionPolicy`.
 #[derive(Debug, Clone)]
 pub struct Resource {
-    kind: &'static str,
+    resource_type: &'static str,
     properties: Map<String, Value>,
     depends_on: Vec<String>,
     deletion_policy: Option<&'static str>,
-    waived: Vec<(&'static str, &'static str)>,
+    skipped_checks: Vec<(&'static str, &'static str)>,
 }
 
 impl Resource {
-    pub fn new(kind: &'static str) -> Self {
+    /// Returns a resource without properties.
+    pub fn new(resource_type: &'static str) -> Self {
         Self {
-            kind,
+            resource_type,
             properties: Map::new(),
             depends_on: Vec::new(),
             deletion_policy: None,
-            waived: Vec::new(),
+            skipped_checks: Vec::new(),
         }
     }
 
@@ -29,7 +30,7 @@ impl Resource {
         self
     }
 
-    /// Sets a property when there is a value for it.
+    /// Sets a property if there is a value for it.
     pub fn with_some(self, property: &str, value: Option<impl Into<Value>>) -> Self {
         match value {
             Some(value) => self.with(property, value),
@@ -37,44 +38,44 @@ impl Resource {
         }
     }
 
-    /// `DependsOn`, for an order that no reference gives.
-    pub fn after(mut self, other: &Handle) -> Self {
+    /// Adds to `DependsOn`, for an order that no reference expresses.
+    pub fn depends_on(mut self, other: &Handle) -> Self {
         self.depends_on.push(other.logical_id.clone());
         self
     }
 
-    /// Says in the template's `Metadata` why a finding of checkov does not hold here; nothing else is waived.
-    pub fn waiving(mut self, check: &'static str, reason: &'static str) -> Self {
-        self.waived.push((check, reason));
+    /// Skips a check of checkov, with the reason, in the resource's `Metadata`.
+    pub fn skip_check(mut self, check: &'static str, reason: &'static str) -> Self {
+        self.skipped_checks.push((check, reason));
         self
     }
 
-    /// Kept when the stack goes, or when a change replaces it.
+    /// Retains the resource when the stack is deleted or a change replaces it.
     pub fn retained(mut self) -> Self {
         self.deletion_policy = Some("Retain");
         self
     }
 
-    /// A last snapshot is taken when it goes.
+    /// Takes a final snapshot before the resource is deleted or replaced.
     pub fn snapshotted(mut self) -> Self {
         self.deletion_policy = Some("Snapshot");
         self
     }
 
-    /// Goes with the stack, said aloud: databases would take a snapshot otherwise.
+    /// Deletes the resource with the stack. Explicit, because databases default to a snapshot.
     pub fn deleted(mut self) -> Self {
         self.deletion_policy = Some("Delete");
         self
     }
 
-    /// `Name` in the resource's tags, by which consoles list it.
+    /// Sets the tag `Name`, by which consoles list the resource.
     pub fn named(self, name: impl Into<Value>) -> Self {
         self.with("Tags", json!([{ "Key": "Name", "Value": name.into() }]))
     }
 
     pub(super) fn to_json(&self) -> Value {
         let mut body = Map::new();
-        body.insert("Type".into(), self.kind.into());
+        body.insert("Type".into(), self.resource_type.into());
         match self.depends_on.as_slice() {
             [] => {}
             [one] => drop(body.insert("DependsOn".into(), one.clone().into())),
@@ -84,9 +85,9 @@ impl Resource {
             body.insert("DeletionPolicy".into(), policy.into());
             body.insert("UpdateReplacePolicy".into(), policy.into());
         }
-        if !self.waived.is_empty() {
+        if !self.skipped_checks.is_empty() {
             let skip: Vec<Value> = self
-                .waived
+                .skipped_checks
                 .iter()
                 .map(|(id, comment)| json!({ "id": id, "comment": comment }))
                 .collect();
@@ -99,7 +100,7 @@ impl Resource {
     }
 }
 
-/// A resource that stands in the template.
+/// A resource that is part of the template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handle {
     logical_id: String,
@@ -110,12 +111,12 @@ impl Handle {
         Self { logical_id }
     }
 
-    /// `Ref`: the physical id, or what the type's documentation says.
+    /// Returns a `Ref`: the physical ID, or what the type's documentation names.
     pub fn reference(&self) -> Value {
         json!({ "Ref": self.logical_id })
     }
 
-    /// `Fn::GetAtt`.
+    /// Returns an `Fn::GetAtt`.
     pub fn attribute(&self, name: &str) -> Value {
         json!({ "Fn::GetAtt": [self.logical_id, name] })
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// `Fn::Sub`; `values` are the names that the text uses beyond the template's own.
+/// Returns an `Fn::Sub`; `values` are the names that the text uses beyond the template's own.
 pub fn sub<const N: usize>(text: &str, values: [(&str, Value); N]) -> Value {
     if values.is_empty() {
         return json!({ "Fn::Sub": text });
@@ -14,22 +14,22 @@ pub fn sub<const N: usize>(text: &str, values: [(&str, Value); N]) -> Value {
     json!({ "Fn::Sub": [text, values] })
 }
 
-/// `Fn::Join`.
+/// Returns an `Fn::Join`.
 pub fn join(delimiter: &str, parts: impl IntoIterator<Item = Value>) -> Value {
     json!({ "Fn::Join": [delimiter, parts.into_iter().collect::<Vec<_>>()] })
 }
 
-/// A pseudo parameter, such as `AWS::Region`.
+/// Returns a pseudo parameter: `AWS::Region` for `Region`.
 pub fn pseudo(name: &str) -> Value {
     json!({ "Ref": format!("AWS::{name}") })
 }
 
-/// The region's `n`th availability zone.
+/// Returns the region's `n`th availability zone, from 0.
 pub fn az(n: usize) -> Value {
     json!({ "Fn::Select": [n, { "Fn::GetAZs": "" }] })
 }
 
-/// `Fn::Base64`.
+/// Returns an `Fn::Base64`.
 pub fn base64(text: &str) -> Value {
     json!({ "Fn::Base64": text })
 }

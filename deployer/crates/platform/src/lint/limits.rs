@@ -1,30 +1,23 @@
-//! What a template may hold at most (AWS CloudFormation: "Understand CloudFormation quotas").
+//! Maximum numbers of entries in a template (AWS CloudFormation: "Understand CloudFormation quotas").
 
+use super::finding::LintProblem;
 use crate::stacks::Stack;
 
-const RESOURCES: usize = 500;
-const OUTPUTS: usize = 200;
-const PARAMETERS: usize = 200;
+/// Section and maximum.
+const MAX_ENTRIES: [(&str, usize); 3] = [("Resources", 500), ("Outputs", 200), ("Parameters", 200)];
 
-/// Told before a request is refused, with what makes the template that large.
-pub fn check(stack: &Stack, note: &mut dyn FnMut(&str, String)) {
-    for (section, most, what) in [
-        ("Resources", RESOURCES, "resources"),
-        ("Outputs", OUTPUTS, "outputs"),
-        ("Parameters", PARAMETERS, "parameters"),
-    ] {
+/// Reports a section that is too large, with what makes it so large.
+pub fn check(stack: &Stack, report: &mut dyn FnMut(&str, LintProblem)) {
+    for (section, max) in MAX_ENTRIES {
         let count = stack.template[section].as_object().map_or(0, serde_json::Map::len);
-        if count > most {
-            let why = match stack.short.as_str() {
-                "network" => {
-                    ": each call, database and topic of a service is a network path; split the platform into projects, or call fewer services directly"
-                }
-                _ => ": split the platform into several projects",
+        if count > max {
+            let problem = LintProblem::SectionSize {
+                section: section.to_lowercase(),
+                count,
+                max,
+                paths: stack.short_name == "network",
             };
-            note(
-                section,
-                format!("{count} {what}, and CloudFormation takes {most} in a template{why}"),
-            );
+            report(section, problem);
         }
     }
 }
@@ -36,23 +29,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_with_more_than_cloudformation_takes_is_found() {
-        let of = |count: usize| {
+    fn a_template_with_too_many_resources_is_found() {
+        let problems = |count: usize| {
             let resources: Map<String, Value> = (0..count)
                 .map(|number| (format!("Topic{number}"), json!({ "Type": "AWS::SNS::Topic" })))
                 .collect();
             let stack = Stack {
                 name: "shop-dev-network".into(),
-                short: "network".into(),
+                short_name: "network".into(),
                 template: json!({ "Resources": resources }),
                 parameters: Vec::new(),
                 depends_on: Vec::new(),
             };
             let mut found = Vec::new();
-            check(&stack, &mut |place, what| found.push(format!("{place}: {what}")));
+            check(&stack, &mut |location, problem| {
+                found.push((location.to_owned(), problem))
+            });
             found
         };
-        assert_eq!(of(500), Vec::<String>::new());
-        assert!(of(501)[0].starts_with("Resources: 501 resources, and CloudFormation takes 500"));
+        assert_eq!(problems(500), []);
+        let problem = LintProblem::SectionSize {
+            section: "resources".into(),
+            count: 501,
+            max: 500,
+            paths: true,
+        };
+        assert_eq!(problems(501), [("Resources".to_owned(), problem)]);
     }
 }

@@ -1,60 +1,41 @@
-//! What can be known to be wrong before anything is asked: rules over the plan and its templates. Pure.
+//! Checks of the plan and its templates that need no AWS. Pure.
 
+mod finding;
 mod limits;
 mod network;
 mod reachability;
 mod references;
 
-use serde::Serialize;
+use cfn::schema;
+use cfn::template::MAX_BYTES;
+
+pub use finding::{LintFinding, LintProblem};
 
 use crate::manifest::Manifest;
 use crate::stacks::Plan;
-use cfn::schema;
-use cfn::template;
 
-/// Something that would fail, or not work, once deployed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The stack's short name.
-    pub stack: String,
-    /// The resource, output or parameter.
-    pub place: String,
-    pub what: String,
-}
-
-/// Every finding, stack by stack: properties against the types' schemas, references, a network path for every link,
-/// and none for anything else.
-pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<Finding> {
+/// Returns every finding, stack by stack: properties against the types' schemas, references, limits, a network path for each
+/// link, and no other path.
+pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<LintFinding> {
     let mut findings = Vec::new();
     for stack in &plan.stacks {
-        let mut note = |place: &str, what: String| {
-            findings.push(Finding {
-                stack: stack.short.clone(),
-                place: place.to_owned(),
-                what,
-            });
+        let mut report = |location: &str, problem: LintProblem| {
+            findings.push(LintFinding::new(&stack.short_name, location, problem));
         };
         for (name, resource) in stack.template["Resources"].as_object().into_iter().flatten() {
-            let kind = resource["Type"].as_str().unwrap_or_default();
-            if schema::of(kind).is_none() {
-                note(
-                    name,
-                    format!("{kind} is no resource type that is known here; scripts/resource-schemas adds it"),
-                );
+            let resource_type = resource["Type"].as_str().unwrap_or_default();
+            if schema::of(resource_type).is_none() {
+                report(name, LintProblem::UnknownType(resource_type.to_owned()));
             }
-            for fault in schema::check(kind, &resource["Properties"]) {
-                note(name, format!("{}: {}", fault.path, fault.what));
+            for error in schema::validate(resource_type, &resource["Properties"]) {
+                report(name, error.into());
             }
         }
-        references::check(stack, &mut note);
-        limits::check(stack, &mut note);
+        references::check(stack, &mut report);
+        limits::check(stack, &mut report);
         let bytes = stack.template.to_string().len();
-        if bytes > template::LARGEST {
-            let most = template::LARGEST;
-            note(
-                "the template",
-                format!("it has {bytes} bytes, CloudFormation takes {most}; another project can take some of it"),
-            );
+        if bytes > MAX_BYTES {
+            report("Template", LintProblem::TemplateSize { bytes });
         }
     }
     findings.extend(network::check(manifest, plan));
@@ -64,70 +45,111 @@ pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
+    use cfn::schema::{PropertyError, PropertyProblem};
     use serde_json::json;
 
     use super::*;
-
-    fn plan(environment: &str) -> (Manifest, Plan) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../deployer.toml");
-        let manifest = Manifest::load(&path, environment).expect("the manifest");
-        let plan = crate::stacks::plan(&manifest);
-        (manifest, plan)
-    }
-
-    fn told(manifest: &Manifest, plan: &Plan) -> Vec<String> {
-        check(manifest, plan)
-            .into_iter()
-            .map(|f| format!("{}/{}: {}", f.stack, f.place, f.what))
-            .collect()
-    }
+    use crate::testing::{plan_of, resources};
 
     #[test]
-    fn the_platform_of_this_repository_breaks_no_rule() {
+    fn the_plan_of_a_valid_manifest_has_no_finding() {
         for environment in ["dev", "prod"] {
-            let (manifest, plan) = plan(environment);
-            assert_eq!(told(&manifest, &plan), Vec::<String>::new(), "{environment}");
+            let (manifest, plan) = plan_of(environment);
+            assert_eq!(check(&manifest, &plan), [], "{environment}");
         }
     }
 
     #[test]
-    fn a_rule_that_is_missing_is_a_link_without_a_path() {
-        let (manifest, mut plan) = plan("dev");
-        let network = plan
-            .stacks
-            .iter_mut()
-            .find(|stack| stack.short == "network")
-            .expect("the stack");
-        let resources = network.template["Resources"].as_object_mut().expect("resources");
-        resources.shift_remove("PatientServiceToBillingServicePort9001Ingress");
+    fn a_missing_rule_is_a_link_without_a_path() {
+        let (manifest, mut plan) = plan_of("dev");
+        resources(&mut plan, "network").shift_remove("WebToOrdersPort9001Ingress");
+        let problem = LintProblem::MissingIngress {
+            link: "web calls orders (grpc)".into(),
+            peer: "WebSecurityGroup".into(),
+            port: 9001,
+        };
         assert_eq!(
-            told(&manifest, &plan),
-            [
-                "network/BillingServiceSecurityGroup: patient-service calls billing-service (grpc), but the group takes nothing from PatientServiceSecurityGroup on tcp 9001"
-            ]
+            check(&manifest, &plan),
+            [LintFinding::new("network", "OrdersSecurityGroup", problem)]
         );
     }
 
     #[test]
-    fn a_reference_to_nothing_and_a_wrong_type_are_found() {
-        let (manifest, mut plan) = plan("dev");
-        let stack = plan
-            .stacks
-            .iter_mut()
-            .find(|stack| stack.short == "billing-service")
-            .expect("the stack");
-        stack.template["Resources"]["LogGroup"]["Properties"]["RetentionInDays"] = json!("long");
-        stack.template["Resources"]["LogGroup"]["Properties"]["KmsKeyId"] =
-            json!({"Fn::Sub": "${Key.Arn}-${LogGroup.Colour}"});
-        assert_eq!(
-            told(&manifest, &plan),
-            [
-                "billing-service/LogGroup: RetentionInDays: must be integer",
-                "billing-service/LogGroup: Key.Arn: the template has no Key",
-                "billing-service/LogGroup: AWS::Logs::LogGroup has no attribute Colour",
-            ]
+    fn a_dangling_reference_and_a_wrong_type_are_found() {
+        let (manifest, mut plan) = plan_of("dev");
+        let group = &mut resources(&mut plan, "orders")["LogGroup"]["Properties"];
+        group["RetentionInDays"] = json!("long");
+        group["KmsKeyId"] = json!({"Fn::Sub": "${Key.Arn}-${LogGroup.Colour}"});
+        let problems = [
+            LintProblem::Property(PropertyError {
+                path: "RetentionInDays".into(),
+                problem: PropertyProblem::WrongType(vec!["integer".into()]),
+            }),
+            LintProblem::UnknownResource {
+                resource: "Key".into(),
+                attribute: "Arn".into(),
+            },
+            LintProblem::UnknownAttribute {
+                resource_type: "AWS::Logs::LogGroup".into(),
+                attribute: "Colour".into(),
+            },
+        ];
+        let expected = problems.map(|problem| LintFinding::new("orders", "LogGroup", problem));
+        assert_eq!(check(&manifest, &plan), expected);
+    }
+
+    #[test]
+    fn each_problem_has_its_message() {
+        let (link, peer, port) = (
+            "web calls orders (grpc)".to_owned(),
+            "WebSecurityGroup".to_owned(),
+            9001,
         );
+        let (from, protocol) = ("Web".to_owned(), "tcp");
+        let (resource, attribute) = ("Key".to_owned(), "Arn".to_owned());
+        let all = [
+            LintProblem::UnknownType("AWS::SNS::Mine".into()),
+            LintProblem::TemplateSize { bytes: 1_000_001 },
+            LintProblem::SectionSize {
+                section: "resources".into(),
+                count: 501,
+                max: 500,
+                paths: false,
+            },
+            LintProblem::SectionSize {
+                section: "resources".into(),
+                count: 501,
+                max: 500,
+                paths: true,
+            },
+            LintProblem::UnknownName("Key".into()),
+            LintProblem::UnknownResource { resource, attribute },
+            LintProblem::UnknownAttribute {
+                resource_type: "AWS::Logs::LogGroup".into(),
+                attribute: "Colour".into(),
+            },
+            LintProblem::UnknownCondition("IsProd".into()),
+            LintProblem::UnknownMapping("Sizes".into()),
+            LintProblem::UnknownDependency("Key".into()),
+            LintProblem::UnfilledParameter,
+            LintProblem::MissingIngress {
+                link: link.clone(),
+                peer: peer.clone(),
+                port,
+            },
+            LintProblem::MissingEgress { link, peer, port },
+            LintProblem::UndeclaredPath {
+                from: from.clone(),
+                protocol,
+                port,
+            },
+            LintProblem::ClosedPort { from, protocol, port },
+            LintProblem::UnclearRule,
+            LintProblem::UnclearComponent,
+            LintProblem::UnmodelledType("AWS::EC2::VPCPeeringConnection".into()),
+            LintProblem::NotIsolated,
+        ];
+        let all = all.map(|problem| LintFinding::new("network", "Here", problem).to_string());
+        insta::assert_snapshot!(all.join("\n"));
     }
 }

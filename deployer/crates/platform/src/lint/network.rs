@@ -1,61 +1,51 @@
-//! Every link of the manifest has its path through the security groups, on both sides.
+//! Security group rules of the manifest's links, on both sides.
 
 use serde_json::{Map, Value};
 
-use super::Finding;
+use super::finding::{LintFinding, LintProblem};
 use crate::manifest::Manifest;
 use crate::stacks::{self, Plan};
 
-/// Looks for the two rules of each link in the templates themselves, whoever wrote them.
-pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<Finding> {
+/// Returns a finding for each link whose ingress or egress rule is not in the templates.
+pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<LintFinding> {
     let mut findings = Vec::new();
-    let Some(network) = plan.stacks.iter().find(|stack| stack.short == "network") else {
+    let Some(network) = plan.stack("network") else {
         return findings;
     };
     let empty = Map::new();
     let resources = network.template["Resources"].as_object().unwrap_or(&empty);
     for path in stacks::paths(manifest) {
         let (from, to) = (path.from.logical_id(), path.to.logical_id());
-        let mut note = |place: &str, what: String| {
-            let (stack, place) = (network.short.clone(), place.to_owned());
-            findings.push(Finding { stack, place, what });
+        let mut report = |location: &str, problem: LintProblem| {
+            findings.push(LintFinding::new(&network.short_name, location, problem));
         };
-        if !allows(resources, &to, &from, path.port, Side::Ingress) {
-            note(
-                &to,
-                format!(
-                    "{}, but the group takes nothing from {from} on tcp {}",
-                    path.reason, path.port
-                ),
-            );
+        let (link, port) = (path.reason, path.port);
+        if !allows(resources, &to, &from, port, Direction::Ingress) {
+            let (link, peer) = (link.clone(), from.clone());
+            report(&to, LintProblem::MissingIngress { link, peer, port });
         }
-        if !allows(resources, &from, &to, path.port, Side::Egress) {
-            note(
-                &from,
-                format!(
-                    "{}, but the group lets nothing out to {to} on tcp {}",
-                    path.reason, path.port
-                ),
-            );
+        if !allows(resources, &from, &to, port, Direction::Egress) {
+            let peer = to.clone();
+            report(&from, LintProblem::MissingEgress { link, peer, port });
         }
     }
     findings
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Side {
+enum Direction {
     Ingress,
     Egress,
 }
 
-fn allows(resources: &Map<String, Value>, group: &str, peer: &str, port: u16, side: Side) -> bool {
-    let (kind, inline, peer_key) = match side {
-        Side::Ingress => (
+fn allows(resources: &Map<String, Value>, group: &str, peer: &str, port: u16, direction: Direction) -> bool {
+    let (resource_type, inline, peer_key) = match direction {
+        Direction::Ingress => (
             "AWS::EC2::SecurityGroupIngress",
             "SecurityGroupIngress",
             "SourceSecurityGroupId",
         ),
-        Side::Egress => (
+        Direction::Egress => (
             "AWS::EC2::SecurityGroupEgress",
             "SecurityGroupEgress",
             "DestinationSecurityGroupId",
@@ -66,13 +56,13 @@ fn allows(resources: &Map<String, Value>, group: &str, peer: &str, port: u16, si
         .and_then(|found| found["Properties"][inline].as_array())
         .into_iter()
         .flatten();
-    let alone = resources
+    let separate = resources
         .values()
-        .filter(|found| found["Type"] == kind)
+        .filter(|found| found["Type"] == resource_type)
         .map(|found| &found["Properties"]);
-    let alone = alone.filter(|rule| names(&rule["GroupId"], group));
+    let separate = separate.filter(|rule| names(&rule["GroupId"], group));
     inside
-        .chain(alone)
+        .chain(separate)
         .any(|rule| covers(rule, port) && names(&rule[peer_key], peer))
 }
 
@@ -88,7 +78,7 @@ fn covers(rule: &Value, port: u16) -> bool {
     }
 }
 
-/// Whether an expression is the id of this security group.
+/// Returns true if an expression is the ID of this security group.
 fn names(value: &Value, group: &str) -> bool {
     value["Ref"] == group || value["Fn::GetAtt"][0] == group || value["Fn::GetAtt"] == format!("{group}.GroupId")
 }

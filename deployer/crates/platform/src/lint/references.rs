@@ -1,71 +1,67 @@
-//! Every reference leads somewhere.
+//! References of a template.
 
 use cfn::references::{Reference, references};
+use cfn::schema;
 use serde_json::Value;
 
+use super::finding::LintProblem;
 use crate::stacks::Stack;
-use cfn::schema;
 
-/// Tells each `Ref`, `Fn::GetAtt`, `Fn::Sub` and `DependsOn` of a template that names nothing.
-pub fn check(stack: &Stack, note: &mut dyn FnMut(&str, String)) {
+/// Reports each `Ref`, `Fn::GetAtt`, `Fn::Sub` and `DependsOn` of a template to a name that does not exist, and each parameter
+/// without a value.
+pub fn check(stack: &Stack, report: &mut dyn FnMut(&str, LintProblem)) {
     let template = &stack.template;
     let sections = ["Resources", "Outputs"]
         .into_iter()
         .filter_map(|section| template[section].as_object())
         .flatten();
-    for (place, value) in sections {
+    for (location, value) in sections {
         for reference in references(value, &|_| None) {
-            if let Some(what) = fault(template, &reference) {
-                note(place, what);
+            if let Some(problem) = dangling(template, reference) {
+                report(location, problem);
             }
         }
-        let waits = match &value["DependsOn"] {
+        let dependencies = match &value["DependsOn"] {
             Value::String(one) => vec![one.as_str()],
             Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
         };
-        for name in waits
+        for name in dependencies
             .into_iter()
             .filter(|name| template["Resources"].get(name).is_none())
         {
-            note(place, format!("DependsOn: the template has no {name}"));
+            report(location, LintProblem::UnknownDependency(name.to_owned()));
         }
     }
-    for (name, _) in template["Parameters"].as_object().into_iter().flatten() {
-        if !stack.parameters.iter().any(|parameter| parameter.name == *name)
-            && template["Parameters"][name]["Default"].is_null()
-        {
-            note(name, "nothing fills this parameter".into());
+    for (name, parameter) in template["Parameters"].as_object().into_iter().flatten() {
+        let is_filled = stack.parameters.iter().any(|filled| filled.name == *name);
+        if !is_filled && parameter["Default"].is_null() {
+            report(name, LintProblem::UnfilledParameter);
         }
     }
 }
 
-fn fault(template: &Value, reference: &Reference) -> Option<String> {
+fn dangling(template: &Value, reference: Reference) -> Option<LintProblem> {
+    let has = |section: &str, name: &str| template[section].get(name).is_some();
     match reference {
-        Reference::Name(name) if name.starts_with("AWS::") => None,
         Reference::Name(name) => {
-            let known = ["Parameters", "Resources"]
-                .iter()
-                .any(|section| template[*section].get(name).is_some());
-            (!known).then(|| format!("the template has no {name}"))
+            let known = name.starts_with("AWS::") || has("Parameters", &name) || has("Resources", &name);
+            (!known).then_some(LintProblem::UnknownName(name))
         }
         Reference::Attribute(resource, attribute) => {
-            let Some(found) = template["Resources"].get(resource) else {
-                return Some(format!("{resource}.{attribute}: the template has no {resource}"));
+            let Some(found) = template["Resources"].get(&resource) else {
+                return Some(LintProblem::UnknownResource { resource, attribute });
             };
-            let kind = found["Type"].as_str().unwrap_or_default();
+            let resource_type = found["Type"].as_str().unwrap_or_default().to_owned();
             let path: Vec<&str> = attribute.split('.').collect();
-            let missing = schema::of(kind).is_some_and(|schema| schema.property(&path).is_none());
-            missing.then(|| format!("{kind} has no attribute {attribute}"))
+            let missing = schema::of(&resource_type).is_some_and(|schema| schema.property(&path).is_none());
+            missing.then_some(LintProblem::UnknownAttribute {
+                resource_type,
+                attribute,
+            })
         }
-        Reference::Condition(name) => template["Conditions"]
-            .get(name)
-            .is_none()
-            .then(|| format!("the template has no condition {name}")),
-        Reference::Map(name) => template["Mappings"]
-            .get(name)
-            .is_none()
-            .then(|| format!("the template has no mapping {name}")),
+        Reference::Condition(name) => (!has("Conditions", &name)).then_some(LintProblem::UnknownCondition(name)),
+        Reference::Map(name) => (!has("Mappings", &name)).then_some(LintProblem::UnknownMapping(name)),
         Reference::Import => None,
     }
 }

@@ -1,88 +1,74 @@
-//! Ways out of the platform: where a service may go that is no link of this manifest.
+//! Destinations outside the platform that a service may connect to.
 
-use std::net::Ipv4Addr;
+use ipnet::Ipv4Net;
 
-use super::{Cidr, file};
-
-/// What EC2 takes in the description of a security group's rule, besides letters and digits.
-const DESCRIBED: &str = " ._-:/()#,@[]+=&;{}!$*";
+use super::file;
+use super::problem::{DESCRIPTION_CHARACTERS, Problem};
 
 /// TCP to one port of one IPv4 network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Egress {
-    /// As in `203.0.113.0/24`.
-    pub cidr: String,
+    /// Such as `203.0.113.0/24`.
+    pub network: Ipv4Net,
+    /// The destination's port.
     pub port: u16,
-    /// What it is for; becomes the rule's description.
+    /// The description of the security group rule.
     pub reason: String,
 }
 
 impl Egress {
-    /// Checks what is written. The error is for the person who wrote it.
-    pub fn parse(own: &file::Egress, platform: Cidr) -> Result<Self, String> {
-        let (address, bits) = network(&own.cidr)?;
-        if own.port == 0 {
-            return Err(format!("{}: 0 is not a port", own.cidr));
+    /// Validates what is written; `platform` is the platform's own network.
+    ///
+    /// # Errors
+    /// The destination is not a network outside the platform, or the port or reason is not valid.
+    pub fn parse(written: &file::Egress, platform: Ipv4Net) -> Result<Self, Problem> {
+        let network = network(&written.cidr)?;
+        if written.port == 0 {
+            return Err(Problem::EgressPortZero(network));
         }
-        if bits >= platform.bits && masked(address, platform.bits) == platform.address {
-            return Err(format!(
-                "{} is inside this platform ({platform}), whose paths follow from `calls`, `database` and topics",
-                own.cidr
-            ));
+        if platform.contains(&network) {
+            return Err(Problem::EgressInside { network, platform });
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || DESCRIBED.contains(c);
-        if own.reason.is_empty() || own.reason.len() > 255 || !own.reason.chars().all(allowed) {
-            return Err(format!(
-                "{}: the reason has 1 to 255 letters, digits, spaces or {}",
-                own.cidr,
-                DESCRIBED.trim_start()
-            ));
+        let (reason, accepted) = (&written.reason, |c: char| {
+            c.is_ascii_alphanumeric() || DESCRIPTION_CHARACTERS.contains(c)
+        });
+        if reason.is_empty() || reason.len() > 255 || !reason.chars().all(accepted) {
+            return Err(Problem::EgressReason(network));
         }
         Ok(Self {
-            cidr: own.cidr.clone(),
-            port: own.port,
-            reason: own.reason.clone(),
+            network,
+            port: written.port,
+            reason: reason.clone(),
         })
     }
 }
 
-/// Reads an IPv4 network as EC2 takes it: the bits behind the prefix are zero.
-pub fn network(text: &str) -> Result<(Ipv4Addr, u8), String> {
-    let parts = text.split_once('/').and_then(|(address, bits)| {
-        let bits = bits.parse().ok().filter(|bits| *bits <= 32)?;
-        Some((address.parse::<Ipv4Addr>().ok()?, bits))
-    });
-    match parts {
-        None => Err(format!("'{text}' is not an IPv4 network as in 10.30.0.0/16")),
-        Some((address, bits)) if masked(address, bits) != address => Err(format!(
-            "'{text}' has bits behind its prefix; {}/{bits} is the network",
-            masked(address, bits)
-        )),
-        Some(parts) => Ok(parts),
+/// Reads an IPv4 network as EC2 accepts it: the bits after the prefix are zero.
+///
+/// # Errors
+/// The text is not an IPv4 network, or has bits after its prefix.
+pub fn network(text: &str) -> Result<Ipv4Net, Problem> {
+    let given: Ipv4Net = text.parse().map_err(|_| Problem::Network(text.to_owned()))?;
+    if given.trunc() == given {
+        Ok(given)
+    } else {
+        let (given, network) = (text.to_owned(), given.trunc());
+        Err(Problem::HostBits { given, network })
     }
-}
-
-/// The network of an address.
-fn masked(address: Ipv4Addr, bits: u8) -> Ipv4Addr {
-    let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-    Ipv4Addr::from(u32::from(address) & mask)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(cidr: &str, port: u16, reason: &str) -> Result<Egress, String> {
-        let platform = Cidr {
-            address: Ipv4Addr::new(10, 20, 0, 0),
-            bits: 16,
-        };
+    fn parsed(cidr: &str, port: u16, reason: &str) -> Result<Egress, Problem> {
+        let platform = "10.20.0.0/16".parse().expect("a network");
         let (cidr, reason) = (cidr.to_owned(), reason.to_owned());
         Egress::parse(&file::Egress { cidr, port, reason }, platform)
     }
 
     #[test]
-    fn a_way_out_leads_to_a_network_outside() {
+    fn a_network_outside_is_accepted() {
         for cidr in [
             "203.0.113.7/32",
             "198.51.100.0/24",
@@ -90,23 +76,32 @@ mod tests {
             "0.0.0.0/0",
             "10.0.0.0/8",
         ] {
-            assert_eq!(parsed(cidr, 587, "mail").expect(cidr).cidr, cidr);
+            assert_eq!(parsed(cidr, 587, "mail").expect(cidr).network.to_string(), cidr);
         }
     }
 
     #[test]
-    fn what_is_no_network_or_inside_is_refused_and_says_why() {
-        for (cidr, port, reason, said) in [
-            ("mail.example", 587, "mail", "not an IPv4 network"),
-            ("203.0.113.0/33", 587, "mail", "not an IPv4 network"),
-            ("203.0.113.7/24", 587, "mail", "203.0.113.0/24 is the network"),
-            ("10.20.3.0/24", 5432, "x", "inside this platform"),
-            ("203.0.113.0/24", 0, "mail", "0 is not a port"),
-            ("203.0.113.0/24", 587, "", "1 to 255"),
-            ("203.0.113.0/24", 587, "häuslich", "1 to 255"),
-        ] {
-            let error = parsed(cidr, port, reason).expect_err(cidr);
-            assert!(error.contains(said), "{error}");
+    fn what_is_not_a_network_or_inside_the_platform_is_rejected() {
+        let rejected = |cidr, port, reason| parsed(cidr, port, reason).expect_err(cidr);
+        assert!(matches!(rejected("mail.example", 587, "mail"), Problem::Network(_)));
+        assert!(matches!(rejected("203.0.113.0/33", 587, "mail"), Problem::Network(_)));
+        let Problem::HostBits { network, .. } = rejected("203.0.113.7/24", 587, "mail") else {
+            panic!("not rejected for its bits");
+        };
+        assert_eq!(network.to_string(), "203.0.113.0/24");
+        assert!(matches!(
+            rejected("10.20.3.0/24", 5432, "x"),
+            Problem::EgressInside { .. }
+        ));
+        assert!(matches!(
+            rejected("203.0.113.0/24", 0, "mail"),
+            Problem::EgressPortZero(_)
+        ));
+        for reason in ["", "häuslich", &"x".repeat(256)] {
+            assert!(matches!(
+                rejected("203.0.113.0/24", 587, reason),
+                Problem::EgressReason(_)
+            ));
         }
     }
 }

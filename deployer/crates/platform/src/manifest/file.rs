@@ -1,14 +1,14 @@
-//! The shape of `deployer.toml`: what may be written, before it is checked.
+//! Shape of `deployer.toml`, before its validation.
 //!
-//! Every table appears twice: at the top, and under `[environments.<name>]` as an override. Both are read into the same
-//! types, so an unknown key is an error with its line in either place.
+//! Every table exists twice: at the top, and under `[environments.<name>]` as an override. Both are read into the same
+//! types, so an unknown key is an error with its line in both.
 
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-/// The whole file.
+/// The complete file. What is only read through [`Settings`] starts with an underscore.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -36,7 +36,7 @@ pub struct File {
     pub environments: IndexMap<String, Settings>,
 }
 
-/// What an environment may override; after the merge, all that holds for it.
+/// Overrides of an environment; after the merge, all its settings.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -60,11 +60,11 @@ pub struct Settings {
 pub struct Project {
     pub name: String,
     /// The cargo workspace, relative to the file.
-    #[serde(default = "here")]
+    #[serde(default = "same_directory")]
     pub workspace: String,
 }
 
-fn here() -> String {
+fn same_directory() -> String {
     ".".to_owned()
 }
 
@@ -77,13 +77,15 @@ pub struct Network {
     pub flow_logs: Option<bool>,
 }
 
+/// Internet access of private subnets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nat {
-    /// One NAT gateway for all zones: cheap, and a zone's outage may take egress with it.
+    /// One NAT gateway for all zones: cheap, but an outage of its zone interrupts the egress of all.
     Single,
+    /// A NAT gateway in each zone.
     PerZone,
-    /// No way out but AWS's own APIs, through endpoints in the VPC.
+    /// No internet access: AWS's own APIs alone, through endpoints in the VPC.
     None,
 }
 
@@ -92,13 +94,13 @@ pub enum Nat {
 pub struct Ingress {
     pub service: Option<String>,
     pub port: Option<u16>,
-    /// An ACM certificate's ARN: the listener then speaks HTTPS.
+    /// An ACM certificate's ARN; with it the listener accepts HTTPS.
     pub certificate: Option<String>,
-    /// The name that people use, for which the certificate is; whoever holds its domain points it to the load balancer.
+    /// The public host name, which the certificate covers; the owner of the domain points it to the load balancer.
     pub host: Option<String>,
-    pub probe: Option<String>,
+    pub readiness_path: Option<String>,
     pub curl: Option<Vec<String>>,
-    /// Whether the load balancer's access logs are kept in a bucket.
+    /// Stores the load balancer's access logs in a bucket.
     pub access_logs: Option<bool>,
 }
 
@@ -106,7 +108,7 @@ pub struct Ingress {
 #[serde(deny_unknown_fields, default)]
 pub struct Alarms {
     pub enabled: Option<bool>,
-    /// Who is told, once they have confirmed the subscription.
+    /// The address that receives alarms, once its owner has confirmed the subscription.
     pub email: Option<String>,
 }
 
@@ -118,21 +120,24 @@ pub struct Kafka {
     pub brokers_per_zone: Option<u8>,
     pub storage_gib: Option<u32>,
     pub security: Option<KafkaSecurity>,
-    /// Brokers that exist already, `host:port,…`: no MSK cluster is made then.
+    /// Brokers that exist already, `host:port,…`, in place of an MSK cluster.
     pub bootstrap: Option<String>,
-    /// The IPv4 network that holds those brokers: the services may reach no other on the brokers' ports.
+    /// The IPv4 network of those brokers: services can reach no other on the brokers' ports.
     pub bootstrap_cidr: Option<String>,
 }
 
+/// Authentication of Kafka clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KafkaSecurity {
+    /// None, without TLS.
     Plaintext,
+    /// SASL/IAM over TLS, with each service's own role.
     MskIam,
 }
 
 impl KafkaSecurity {
-    /// The value of `KAFKA_SECURITY`.
+    /// Returns the value of `KAFKA_SECURITY`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Plaintext => "plaintext",
@@ -144,14 +149,15 @@ impl KafkaSecurity {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
-    /// The database inside the instance; the table's key unless told.
+    /// The database inside the instance; default: the table's key.
     pub name: Option<String>,
     pub engine_version: Option<String>,
     pub instance_class: Option<String>,
     pub storage_gib: Option<u32>,
     pub multi_az: Option<bool>,
-    pub backup_days: Option<u8>,
-    /// The DB snapshot that it is made from; it stays named for as long as the database is to stay.
+    pub backup_retention_days: Option<u8>,
+    /// The DB snapshot that the database is restored from. It must remain set: without it CloudFormation replaces the database
+    /// by an empty one.
     pub snapshot: Option<String>,
 }
 
@@ -165,19 +171,19 @@ pub struct Topic {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Service {
-    /// The cargo package, whose binary has the same name; the table's key unless told.
+    /// The cargo package, whose binary has the same name; default: the table's key.
     pub package: Option<String>,
-    /// An image that exists, as `registry/name:tag` or with its digest, instead of a crate; `health_command` then begins
-    /// with the program's path in it.
+    /// An existing image, as `registry/name:tag` or with its digest, in place of a package; `health_command` then starts with
+    /// the program's path in the image.
     pub image: Option<String>,
     pub ports: IndexMap<String, u16>,
-    /// The variable in which a named port is told to the service; `PORT` for `http`.
+    /// The variable that passes a named port to the service; default: `PORT` for `http`, `NAME_PORT` for another.
     pub port_variables: BTreeMap<String, String>,
     pub cpu: Option<u32>,
     pub memory: Option<u32>,
     pub count: Option<u32>,
     pub scaling: Option<Scaling>,
-    /// Fargate's spare capacity: cheaper, and taken back with two minutes' notice.
+    /// Fargate Spot: cheaper, and interrupted with two minutes' notice.
     pub spot: Option<bool>,
     pub health_path: Option<String>,
     pub health_command: Option<Vec<String>>,
@@ -185,7 +191,7 @@ pub struct Service {
     pub publishes: Option<Vec<String>>,
     pub consumes: Option<Vec<String>>,
     pub calls: Option<Vec<Call>>,
-    /// Where it may go outside the platform, besides HTTPS: a mail server, a collector of traces.
+    /// Destinations outside the platform, besides HTTPS: a mail server, a collector of traces.
     pub egress: Option<Vec<Egress>>,
     pub environment: BTreeMap<String, String>,
     pub secrets: Option<Vec<String>>,
@@ -199,7 +205,7 @@ pub struct Call {
     pub service: String,
     #[serde(default = "http")]
     pub port: String,
-    /// A variable that holds a secret which deployer generates for this link and gives to both ends.
+    /// The variable of a secret that is generated for this link and passed to both services.
     pub secret: Option<String>,
 }
 
@@ -208,7 +214,7 @@ pub struct Call {
 pub struct Egress {
     /// An IPv4 network.
     pub cidr: String,
-    /// Of TCP.
+    /// A TCP port.
     pub port: u16,
     pub reason: String,
 }
@@ -217,12 +223,16 @@ fn http() -> String {
     "http".to_owned()
 }
 
+/// Limits and targets of automatic scaling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaling {
+    /// The minimum number of tasks.
     pub minimum: u32,
+    /// The maximum number of tasks.
     pub maximum: u32,
+    /// The target of the average CPU utilization.
     pub cpu_percent: u8,
-    /// Requests a minute that one task of the ingress' service takes before there are more.
+    /// The target of requests a minute for each task of the ingress service.
     pub requests_per_target: Option<u32>,
 }

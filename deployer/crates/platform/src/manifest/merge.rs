@@ -1,34 +1,36 @@
-//! One environment's settings: the file's own tables with the environment's laid over them.
+//! Settings of one environment: the common tables with the environment's overrides merged into them.
 
 use toml::{Table, Value};
 
-use super::ManifestError;
+use super::error::ManifestError;
 use super::file::Settings;
-use super::source::Source;
+use super::problem::Problem;
+use super::source::SourceText;
 
-/// The merged settings of an environment that the file declares.
-pub fn settings(source: &Source, environment: &str) -> Result<Settings, ManifestError> {
+/// Returns the merged settings of an environment that the file declares.
+pub fn settings(source: &SourceText, environment: &str) -> Result<Settings, ManifestError> {
     let mut base: Table = toml::from_str(&source.text).map_err(|error| source.unreadable(&error))?;
     let environments = base.remove("environments");
-    let over = environments
+    let overrides = environments
         .as_ref()
         .and_then(|all| all.get(environment))
         .and_then(Value::as_table);
-    for (key, value) in over.into_iter().flatten() {
-        lay(&mut base, key, value);
+    for (key, value) in overrides.into_iter().flatten() {
+        merge(&mut base, key, value);
     }
-    // both layers have been read into these types before, so what fails here is a clash between them
+    // Both have been read into these types before, so an error here is a conflict between them.
     base.try_into().map_err(|error: toml::de::Error| {
-        source.invalid(environment, &["environments", environment], error.message().trim())
+        let problem = Problem::Merge(error.message().trim().to_owned());
+        source.invalid(environment, &["environments", environment], problem)
     })
 }
 
-/// Tables merge key by key; anything else is replaced.
-fn lay(base: &mut Table, key: &str, value: &Value) {
+/// Tables merge key by key; any other value replaces.
+fn merge(base: &mut Table, key: &str, value: &Value) {
     match (base.get_mut(key), value) {
         (Some(Value::Table(under)), Value::Table(over)) => {
             for (key, value) in over {
-                lay(under, key, value);
+                merge(under, key, value);
             }
         }
         _ => {

@@ -1,180 +1,239 @@
-//! `deployer.toml`, parsed into types that cannot be wrong.
+//! `deployer.toml`, parsed into types that cannot be invalid.
 //!
-//! Reading has three steps: the file's shape ([`file`], unknown keys are errors with their line), the merge of one
-//! environment's overrides, and the check that turns names into links which exist.
+//! Reading has three steps: the file's shape (`file`: unknown keys are errors with their line), the merge of one
+//! environment's overrides (`merge`), and the validation, which turns names into links that exist (`validate`).
 
-mod bootstrap;
-mod egress;
 mod error;
+mod problem;
+mod toml_error;
+
 mod file;
 mod merge;
 mod source;
-mod toml_error;
 mod validate;
+
+mod bootstrap;
+mod egress;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use ipnet::Ipv4Net;
 
 pub use bootstrap::Bootstrap;
 pub use egress::Egress;
 pub use error::ManifestError;
 pub use file::{KafkaSecurity, Nat, Scaling};
+pub use problem::{Meaning, Problem};
+pub use toml_error::TomlProblem;
 
-/// One environment of a manifest, checked: every name in it is of something that it declares.
+/// One environment of a manifest, validated: every name in it is of something that it declares.
 #[derive(Debug, Clone)]
 pub struct Manifest {
+    /// The project's name.
     pub project: String,
+    /// The environment's name.
     pub environment: String,
-    /// The cargo workspace, absolute.
+    /// The cargo workspace, as an absolute path.
     pub workspace: PathBuf,
     /// The names of all environments that the file declares.
     pub environments: Vec<String>,
+    /// Services create demo data.
     pub demo_data: bool,
     /// Deletion protection, final snapshots and termination protection.
     pub protected: bool,
-    /// A KMS key of this platform's own encrypts what is kept, instead of AWS's default keys.
+    /// A customer managed KMS key of the platform encrypts stored data, instead of AWS's default keys.
     pub customer_key: bool,
+    /// The VPC.
     pub network: Network,
+    /// The entry from outside.
     pub ingress: Ingress,
-    /// None where nothing is watched.
+    /// `None` if no service and no environment enables alarms.
     pub alarms: Option<Alarms>,
+    /// `None` without topics.
     pub kafka: Option<Kafka>,
+    /// The databases, sorted by key.
     pub databases: Vec<Database>,
+    /// The topics, sorted by name.
     pub topics: Vec<Topic>,
+    /// The services, sorted by name.
     pub services: Vec<Service>,
 }
 
+/// The VPC of an environment.
 #[derive(Debug, Clone)]
 pub struct Network {
-    pub cidr: Cidr,
+    /// A private network of 16 to 20 bits, large enough for nine subnets of 24 bits.
+    pub cidr: Ipv4Net,
+    /// 2 or 3.
     pub availability_zones: u8,
+    /// Internet access of private subnets.
     pub nat: Nat,
+    /// The VPC's flow logs are stored.
     pub flow_logs: bool,
 }
 
-/// An IPv4 network of 16 to 20 bits: room for nine subnets of 24 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cidr {
-    pub address: std::net::Ipv4Addr,
-    pub bits: u8,
-}
-
-impl std::fmt::Display for Cidr {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
+impl Network {
+    /// Returns the `n`th network of 24 bits inside the VPC, from 0.
+    pub fn subnet(&self, n: u8) -> Ipv4Net {
+        let address = u32::from(self.cidr.network()) + (u32::from(n) << 8);
+        Ipv4Net::new_assert(address.into(), 24)
     }
 }
 
-impl Cidr {
-    /// The `n`th network of 24 bits inside.
-    pub fn subnet(self, n: u8) -> String {
-        let [a, b, c, _] = self.address.octets();
-        format!("{a}.{b}.{}.0/24", c + n)
-    }
-}
-
+/// The load balancer, and the service behind it.
 #[derive(Debug, Clone)]
 pub struct Ingress {
+    /// The service that receives the requests.
     pub service: String,
+    /// The listener's port.
     pub port: u16,
+    /// An ACM certificate's ARN.
     pub certificate: Option<String>,
-    /// The name that people use; the load balancer's own where there is none, and on local endpoints.
+    /// The public host name; `None` on local endpoints and for the load balancer's own name.
     pub host: Option<String>,
-    pub probe: String,
+    /// The path that `up` requests to check that the system serves.
+    pub readiness_path: String,
+    /// Commands that `up` prints, with `{url}` for the base URL.
     pub curl: Vec<String>,
+    /// The load balancer's access logs are stored.
     pub access_logs: bool,
 }
 
+/// Notifications of alarms.
 #[derive(Debug, Clone)]
 pub struct Alarms {
+    /// The address that receives them.
     pub email: Option<String>,
 }
 
+/// The brokers.
 #[derive(Debug, Clone)]
 pub struct Kafka {
+    /// Kafka's version, in MSK's spelling.
     pub version: String,
+    /// The MSK broker type.
     pub instance_type: String,
+    /// The number of brokers.
     pub brokers: u16,
+    /// The size of each broker's volume.
     pub storage_gib: u32,
+    /// Authentication of clients.
     pub security: KafkaSecurity,
+    /// Brokers of another operator, in place of a cluster.
     pub bootstrap: Option<Bootstrap>,
 }
 
+/// A PostgreSQL database with its own instance.
 #[derive(Debug, Clone)]
 pub struct Database {
     /// The key in the manifest.
     pub key: String,
+    /// The database's name inside the instance.
     pub name: String,
+    /// PostgreSQL's version.
     pub engine_version: String,
+    /// The RDS instance class.
     pub instance_class: String,
+    /// The initial storage.
     pub storage_gib: u32,
+    /// A standby in another zone.
     pub multi_az: bool,
-    pub backup_days: u8,
-    /// The DB snapshot that it is made from, by identifier or ARN.
+    /// Days for which RDS retains automated backups.
+    pub backup_retention_days: u8,
+    /// The DB snapshot that the database is restored from, by identifier or ARN.
     pub snapshot: Option<String>,
 }
 
+/// A Kafka topic.
 #[derive(Debug, Clone)]
 pub struct Topic {
+    /// The topic's name.
     pub name: String,
+    /// The number of partitions.
     pub partitions: u32,
+    /// The number of replicas of each partition.
     pub replication_factor: u16,
 }
 
+/// A service of the platform.
 #[derive(Debug, Clone)]
 pub struct Service {
+    /// The service's name.
     pub name: String,
+    /// The cargo package; its binary has the same name.
     pub package: String,
-    /// What it runs when it is not built from a crate.
+    /// An existing image that the service runs, in place of a package.
     pub image: Option<String>,
+    /// The ports on which it listens.
     pub ports: Vec<Port>,
     /// Fargate CPU units, 1024 to a core.
     pub cpu: u32,
-    /// MiB.
+    /// Memory in MiB.
     pub memory: u32,
+    /// The number of tasks without scaling.
     pub count: u32,
+    /// Limits of automatic scaling.
     pub scaling: Option<Scaling>,
+    /// Runs on Fargate Spot.
     pub spot: bool,
+    /// The path that the load balancer's health check requests.
     pub health_path: String,
+    /// The health check inside the container: arguments for the package's binary, or the complete command of an image.
     pub health_command: Option<Vec<String>>,
     /// The key of its database.
     pub database: Option<String>,
+    /// Topics to which it writes.
     pub publishes: Vec<String>,
+    /// Topics from which it reads.
     pub consumes: Vec<String>,
+    /// Services that it calls.
     pub calls: Vec<Call>,
-    /// Where it may go outside the platform, besides HTTPS.
+    /// Destinations outside the platform, besides HTTPS.
     pub egress: Vec<Egress>,
+    /// Environment variables.
     pub environment: BTreeMap<String, String>,
     /// Variables whose values are generated for this service alone.
     pub secrets: Vec<String>,
+    /// The service has alarms.
     pub alarms: bool,
+    /// Days for which CloudWatch Logs retains the log.
     pub log_retention_days: u32,
 }
 
+/// A port of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
+    /// The name, such as `http` or `grpc`.
     pub name: String,
+    /// The number.
     pub number: u16,
-    /// The variable that tells it to the service.
+    /// The variable that passes the number to the service.
     pub variable: String,
 }
 
-/// A link: this service calls that one.
+/// A link: one service calls another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
+    /// The called service.
     pub service: String,
+    /// Its port.
     pub port: Port,
+    /// The variable of a generated secret that both services receive.
     pub secret: Option<String>,
 }
 
 impl Manifest {
-    /// Reads the file and takes one environment of it.
+    /// Reads the file and returns one environment of it.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not a manifest, does not declare the environment, or has a value that is not valid.
     pub fn load(path: &Path, environment: &str) -> Result<Self, ManifestError> {
-        let source = source::Source::read(path)?;
+        let source = source::SourceText::read(path)?;
         Self::from_source(&source, environment)
     }
 
-    fn from_source(source: &source::Source, environment: &str) -> Result<Self, ManifestError> {
+    fn from_source(source: &source::SourceText, environment: &str) -> Result<Self, ManifestError> {
         let file: file::File = toml::from_str(&source.text).map_err(|error| source.unreadable(&error))?;
         if !file.environments.contains_key(environment) {
             return Err(ManifestError::NoEnvironment {
@@ -192,31 +251,33 @@ impl Manifest {
         )
     }
 
-    /// `<project>-<env>`, what every stack's name begins with.
+    /// Returns `<project>-<env>`, the prefix of every stack's name.
     pub fn prefix(&self) -> String {
         format!("{}-{}", self.project, self.environment)
     }
 
+    /// Returns the service of this name.
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.iter().find(|service| service.name == name)
     }
 }
 
 impl Call {
-    /// The variable that tells the caller where the callee is: `…_URL` for HTTP, `…_ADDRESS` for the rest.
+    /// Returns the variable that passes the called service's address: `…_URL` for HTTP, `…_ADDRESS` for another port.
     pub fn variable(&self) -> String {
         let stem = self.service.to_uppercase().replace('-', "_");
-        let kind = if self.port.name == "http" { "URL" } else { "ADDRESS" };
-        format!("{stem}_{kind}")
+        let suffix = if self.port.name == "http" { "URL" } else { "ADDRESS" };
+        format!("{stem}_{suffix}")
     }
 }
 
 impl Service {
+    /// Returns true if the service writes to a topic or reads from one.
     pub fn uses_kafka(&self) -> bool {
         !self.publishes.is_empty() || !self.consumes.is_empty()
     }
 
-    /// The port that serves HTTP, if it has one.
+    /// Returns the port named `http`.
     pub fn http_port(&self) -> Option<&Port> {
         self.ports.iter().find(|port| port.name == "http")
     }

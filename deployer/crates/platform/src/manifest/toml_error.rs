@@ -1,35 +1,111 @@
-//! What the TOML reader says, in words for a person who does not read Rust: `u16` is a number from 0 to 65535.
+//! Messages of the TOML reader, without Rust's type names: `u16` is a number from 0 to 65535.
 
-use crate::suggest::nearest;
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
 
-/// The message, and what to do where that is known.
-pub fn reworded(message: &str) -> (String, Option<String>) {
-    unknown_key(message)
-        .or_else(|| wrong_type(message))
-        .or_else(|| missing(message))
-        .unwrap_or_else(|| (message.to_owned(), None))
+use crate::suggest::closest_match;
+
+/// Keys of former versions, with the key that replaces each.
+const RENAMED: [(&str, &str); 2] = [("probe", "readiness_path"), ("backup_days", "backup_retention_days")];
+
+/// The reason why a text is not a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TomlProblem {
+    /// A key that a manifest does not have here.
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The keys that are known here.
+        known: Vec<String>,
+    },
+    /// A value that is none of the known ones.
+    UnknownValue {
+        /// The value.
+        value: String,
+        /// The values that are known here.
+        known: Vec<String>,
+    },
+    /// A value of another type.
+    WrongType {
+        /// The value.
+        found: String,
+        /// The expected type.
+        expected: String,
+    },
+    /// A key that is required here.
+    MissingKey(String),
+    /// Any other message of the TOML reader.
+    Other(String),
 }
 
-/// `unknown field `x`, expected one of `a`, `b``, or the same of a variant.
-fn unknown_key(message: &str) -> Option<(String, Option<String>)> {
-    let (what, rest) = [("key", "unknown field `"), ("value", "unknown variant `")]
-        .into_iter()
-        .find_map(|(what, start)| Some((what, message.strip_prefix(start)?)))?;
-    let (given, known) = rest.split_once('`')?;
-    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-    let hint = match nearest(given, known.iter().copied()) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("known here: {}", known.join(", ")),
+impl fmt::Display for TomlProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey { key, .. } => write!(f, "unknown key `{key}`"),
+            Self::UnknownValue { value, .. } => write!(f, "unknown value `{value}`"),
+            Self::WrongType { found, expected } => write!(f, "expected {expected}, found {found}"),
+            Self::MissingKey(key) => write!(f, "the key `{key}` is missing"),
+            Self::Other(message) => f.write_str(message),
+        }
+    }
+}
+
+impl TomlProblem {
+    /// Returns what to write instead, if it is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { key: given, known } | Self::UnknownValue { value: given, known } => {
+                let renamed = RENAMED
+                    .iter()
+                    .find(|(former, now)| former == given && known.iter().any(|key| key == now));
+                let meant = match renamed {
+                    Some((_, now)) => Some(*now),
+                    None => closest_match(given, known.iter().map(String::as_str)),
+                };
+                Some(match meant {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None => format!("known here: {}", known.join(", ")),
+                })
+            }
+            Self::MissingKey(key) if key == "project" => Some(
+                "a manifest starts with [project] and its name; the README's \"Your own services\" has a complete one"
+                    .to_owned(),
+            ),
+            Self::WrongType { .. } | Self::MissingKey(_) | Self::Other(_) => None,
+        }
+    }
+}
+
+impl FromStr for TomlProblem {
+    type Err = Infallible;
+
+    /// Reads a message of serde or of the TOML reader.
+    fn from_str(message: &str) -> Result<Self, Infallible> {
+        Ok(unknown(message)
+            .or_else(|| wrong_type(message))
+            .or_else(|| missing(message))
+            .unwrap_or_else(|| Self::Other(message.to_owned())))
+    }
+}
+
+/// Reads `unknown field `x`, expected one of `a`, `b``, or the same of a variant.
+fn unknown(message: &str) -> Option<TomlProblem> {
+    let read = |start: &str| {
+        let (given, known) = message.strip_prefix(start)?.split_once('`')?;
+        let known = known.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        Some((given.to_owned(), known))
     };
-    Some((format!("unknown {what} `{given}`"), Some(hint)))
+    let key = read("unknown field `").map(|(key, known)| TomlProblem::UnknownKey { key, known });
+    key.or_else(|| read("unknown variant `").map(|(value, known)| TomlProblem::UnknownValue { value, known }))
 }
 
-/// `invalid type: string "8000", expected u16`, or the same of a value.
-fn wrong_type(message: &str) -> Option<(String, Option<String>)> {
+/// Reads `invalid type: string "8000", expected u16`, or the same of a value.
+fn wrong_type(message: &str) -> Option<TomlProblem> {
     let rest = ["invalid type: ", "invalid value: "]
         .iter()
         .find_map(|start| message.strip_prefix(start))?;
-    let (given, expected) = rest.split_once(", expected ")?;
+    let (found, expected) = rest.split_once(", expected ")?;
     let expected = match expected {
         "u8" => "a whole number from 0 to 255",
         "u16" => "a whole number from 0 to 65535",
@@ -41,19 +117,17 @@ fn wrong_type(message: &str) -> Option<(String, Option<String>)> {
         other if other.starts_with("struct ") => "a table, such as { name = … }",
         other => other,
     };
-    let given = given
+    let found = found
         .replace("integer `", "the number `")
         .replace("string \"", "the text \"");
-    Some((format!("{given} is given, where {expected} is expected"), None))
+    let expected = expected.to_owned();
+    Some(TomlProblem::WrongType { found, expected })
 }
 
-/// `missing field `project``.
-fn missing(message: &str) -> Option<(String, Option<String>)> {
+/// Reads `missing field `project``.
+fn missing(message: &str) -> Option<TomlProblem> {
     let name = message.strip_prefix("missing field `")?.strip_suffix('`')?;
-    let hint = (name == "project").then(|| {
-        "a manifest begins with [project] and its name; the README's \"Your own services\" has a whole one".to_owned()
-    });
-    Some((format!("the key `{name}` is missing"), hint))
+    Some(TomlProblem::MissingKey(name.to_owned()))
 }
 
 #[cfg(test)]
@@ -61,14 +135,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_serde_says_is_told_in_words() {
-        let told = |message: &str| {
-            let (message, hint) = reworded(message);
-            format!("{message} | {}", hint.unwrap_or("-".into()))
+    fn messages_of_serde_are_reported_without_its_type_names() {
+        let reworded = |message: &str| {
+            let Ok(problem) = message.parse::<TomlProblem>();
+            format!("{problem} | {}", problem.hint().unwrap_or("-".into()))
         };
         let all = [
             "unknown field `databse`, expected one of `package`, `image`, `database`",
             "unknown field `colour`, expected `name` or `workspace`",
+            "unknown field `probe`, expected one of `port`, `readiness_path`",
             "unknown variant `sngle`, expected one of `single`, `per-zone`, `none`",
             "invalid type: string \"8000\", expected u16",
             "invalid value: integer `70000`, expected u16",
@@ -78,16 +153,17 @@ mod tests {
             "missing field `minimum`",
             "duplicate key",
         ]
-        .map(told);
+        .map(reworded);
         insta::assert_snapshot!(all.join("\n"), @r#"
         unknown key `databse` | did you mean `database`?
         unknown key `colour` | known here: name, workspace
+        unknown key `probe` | did you mean `readiness_path`?
         unknown value `sngle` | did you mean `single`?
-        the text "8000" is given, where a whole number from 0 to 65535 is expected | -
-        the number `70000` is given, where a whole number from 0 to 65535 is expected | -
-        the text "placed" is given, where a list, such as ["one", "two"] is expected | -
-        boolean `true` is given, where a table, such as { name = … } is expected | -
-        the key `project` is missing | a manifest begins with [project] and its name; the README's "Your own services" has a whole one
+        expected a whole number from 0 to 65535, found the text "8000" | -
+        expected a whole number from 0 to 65535, found the number `70000` | -
+        expected a list, such as ["one", "two"], found the text "placed" | -
+        expected a table, such as { name = … }, found boolean `true` | -
+        the key `project` is missing | a manifest starts with [project] and its name; the README's "Your own services" has a complete one
         the key `minimum` is missing | -
         duplicate key | -
         "#);

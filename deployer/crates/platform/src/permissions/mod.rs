@@ -1,7 +1,7 @@
-//! What the principal that deploys must be allowed to do, as IAM policies.
+//! IAM policies that a deployment requires.
 //!
-//! CloudFormation acts with the caller's own permissions. Which ones a resource type needs is in its resource provider
-//! schema ("handlers"), so the policy follows from the templates; what `deployer` itself calls is listed here. Pure.
+//! CloudFormation acts with the caller's permissions. A resource type's provider schema ("handlers") lists those that it
+//! requires, so the policy follows from the templates; the operations that `deployer` itself calls are listed here. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use crate::stacks::Plan;
 use cfn::schema;
 
-/// Characters that a managed policy may have, white space not counted (IAM User Guide: "IAM and AWS STS quotas").
-pub const MANAGED_POLICY: usize = 6144;
+/// Maximum size of a managed policy, in characters without white space (IAM User Guide: "IAM and AWS STS quotas").
+pub const MAX_MANAGED_POLICY: usize = 6144;
 
-/// What `deployer` calls itself, by IAM service prefix; a test holds it against the sources.
-pub const OWN: &[(&str, &[&str])] = &[
+/// Operations that `deployer` itself calls, by IAM service prefix; a test compares them with the sources.
+pub const OWN_OPERATIONS: &[(&str, &[&str])] = &[
     ("acm", &["DescribeCertificate"]),
     (
         "cloudformation",
@@ -117,7 +117,7 @@ pub const OWN: &[(&str, &[&str])] = &[
     ("sts", &["GetCallerIdentity"]),
 ];
 
-/// What pushing an image to ECR takes (Amazon ECR User Guide: "IAM permissions for pushing an image").
+/// Operations that push an image to ECR (Amazon ECR User Guide: "IAM permissions for pushing an image").
 const PUSH: &[&str] = &[
     "BatchCheckLayerAvailability",
     "BatchGetImage",
@@ -128,18 +128,18 @@ const PUSH: &[&str] = &[
     "UploadLayerPart",
 ];
 
-/// CloudFormation reads a large template from its bucket with the caller's own permissions.
+/// CloudFormation reads a large template from its bucket with the caller's permissions.
 const READ: &[&str] = &["GetObject"];
 
-/// Services that answer in one region, or a few, for all (AWS General Reference: "AWS services with global endpoints").
+/// Services whose endpoints serve all regions (AWS General Reference: "AWS services with global endpoints").
 const GLOBAL: &[&str] = &["iam", "pricing", "route53", "sts"];
 
-/// The statements, one a service; regional ones hold in `region` alone when it is given.
+/// Returns the statements, one for each service; with a `region`, those of regional services apply to that region alone.
 pub fn statements(plan: &Plan, region: Option<&str>) -> Vec<Value> {
     let mut services: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut allow = |action: &str| {
         if let Some((service, name)) = action.split_once(':') {
-            // one schema spells a prefix `Kafka`; IAM does not mind, a reader does
+            // One schema spells a prefix `Kafka`; IAM ignores case.
             services
                 .entry(service.to_ascii_lowercase())
                 .or_default()
@@ -148,16 +148,16 @@ pub fn statements(plan: &Plan, region: Option<&str>) -> Vec<Value> {
     };
     let resources = || plan.stacks.iter().flat_map(|stack| resources(&stack.template));
     for action in resources()
-        .filter_map(kind)
+        .filter_map(resource_type)
         .filter_map(schema::of)
         .flat_map(|s| s.permissions())
     {
         allow(action);
     }
-    for (service, names) in OWN.iter().chain(&[("ecr", PUSH), ("s3", READ)]) {
+    for (service, names) in OWN_OPERATIONS.iter().chain(&[("ecr", PUSH), ("s3", READ)]) {
         names.iter().for_each(|name| allow(&format!("{service}:{name}")));
     }
-    let passed = services.get_mut("iam").is_some_and(|iam| iam.remove("PassRole"));
+    let passes_roles = services.get_mut("iam").is_some_and(|iam| iam.remove("PassRole"));
     let mut statements: Vec<Value> = services
         .iter()
         .map(|(service, names)| {
@@ -174,7 +174,7 @@ pub fn statements(plan: &Plan, region: Option<&str>) -> Vec<Value> {
             statement
         })
         .collect();
-    if passed {
+    if passes_roles {
         let users: BTreeSet<&str> = resources().flat_map(assumed_by).collect();
         statements.push(json!({
             "Sid": "PassRoles",
@@ -187,14 +187,14 @@ pub fn statements(plan: &Plan, region: Option<&str>) -> Vec<Value> {
     statements
 }
 
-/// The statements as policy documents, each small enough for a managed policy; a large service has several statements.
+/// Returns the statements as policy documents that are small enough for managed policies.
 pub fn documents(statements: Vec<Value>) -> Vec<Value> {
     let size = |statement: &Value| statement.to_string().len() + 1;
-    let room = MANAGED_POLICY - policy(&[]).to_string().len();
+    let available = MAX_MANAGED_POLICY - policy(&[]).to_string().len();
     let mut documents: Vec<Vec<Value>> = Vec::new();
     let mut used = 0;
     for statement in statements {
-        if documents.is_empty() || used + size(&statement) > room {
+        if documents.is_empty() || used + size(&statement) > available {
             documents.push(Vec::new());
             used = 0;
         }
@@ -206,7 +206,7 @@ pub fn documents(statements: Vec<Value>) -> Vec<Value> {
     documents.iter().map(|statements| policy(statements)).collect()
 }
 
-/// A policy document of these statements.
+/// Returns a policy document of these statements.
 pub fn policy(statements: &[Value]) -> Value {
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
@@ -218,11 +218,11 @@ fn resources(template: &Value) -> impl Iterator<Item = &Value> {
         .flat_map(|all| all.values())
 }
 
-fn kind(resource: &Value) -> Option<&str> {
+fn resource_type(resource: &Value) -> Option<&str> {
     resource["Type"].as_str()
 }
 
-/// The services that may assume this resource, when it is a role.
+/// Returns the services that may assume this resource, if it is a role.
 fn assumed_by(resource: &Value) -> Vec<&str> {
     let statements = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"].as_array();
     let principals = statements.into_iter().flatten().map(|s| &s["Principal"]["Service"]);
@@ -234,14 +234,14 @@ fn assumed_by(resource: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// `application-autoscaling` as `ApplicationAutoscaling`: a statement's id has letters and digits only.
+/// Returns `ApplicationAutoscaling` for `application-autoscaling`: a statement ID has letters and digits alone.
 fn sid(service: &str) -> String {
-    let words = service.split('-').map(|word| {
-        let mut letters = word.chars();
-        let first = letters.next().map(|c| c.to_ascii_uppercase());
-        first.into_iter().chain(letters).collect::<String>()
+    let parts = service.split('-').map(|part| {
+        let mut characters = part.chars();
+        let first = characters.next().map(|c| c.to_ascii_uppercase());
+        first.into_iter().chain(characters).collect::<String>()
     });
-    words.collect()
+    parts.collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,5 @@
-use std::path::Path;
-
 use super::*;
-use crate::manifest::Manifest;
-
-fn plan(environment: &str) -> Plan {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../deployer.toml");
-    crate::stacks::plan(&Manifest::load(&path, environment).expect("the manifest of this repository"))
-}
+use crate::testing::plan_of;
 
 fn actions(statements: &[Value]) -> BTreeSet<String> {
     let all = statements.iter().flat_map(|statement| match &statement["Action"] {
@@ -17,8 +10,8 @@ fn actions(statements: &[Value]) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_the_templates_make_may_be_made_and_nothing_is_allowed_by_a_wildcard() {
-    let statements = statements(&plan("prod"), Some("eu-central-1"));
+fn the_resources_of_the_templates_may_be_created_and_no_action_has_a_wildcard() {
+    let statements = statements(&plan_of("prod").1, Some("eu-central-1"));
     let allowed = actions(&statements);
     for action in [
         "rds:CreateDBInstance",
@@ -39,7 +32,7 @@ fn what_the_templates_make_may_be_made_and_nothing_is_allowed_by_a_wildcard() {
 
 #[test]
 fn roles_are_passed_only_to_the_services_that_assume_them() {
-    let statements = statements(&plan("dev"), None);
+    let statements = statements(&plan_of("dev").1, None);
     let pass = statements.iter().find(|s| s["Action"] == "iam:PassRole").expect("it");
     let users = &pass["Condition"]["StringEquals"]["iam:PassedToService"];
     assert!(
@@ -52,15 +45,15 @@ fn roles_are_passed_only_to_the_services_that_assume_them() {
 }
 
 #[test]
-fn each_document_fits_a_managed_policy_and_together_they_say_everything() {
-    let statements = statements(&plan("prod"), Some("us-east-1"));
+fn each_document_fits_a_managed_policy_and_together_they_have_every_statement() {
+    let statements = statements(&plan_of("prod").1, Some("us-east-1"));
     let documents = documents(statements.clone());
     for document in &documents {
-        assert!(document.to_string().len() <= MANAGED_POLICY);
+        assert!(document.to_string().len() <= MAX_MANAGED_POLICY);
     }
-    let said: Vec<Value> = documents
+    let all: Vec<Value> = documents
         .iter()
         .flat_map(|document| document["Statement"].as_array().expect("a list").clone())
         .collect();
-    assert_eq!(said, statements);
+    assert_eq!(all, statements);
 }

@@ -1,4 +1,4 @@
-//! Where alarms go, and what an alarm is.
+//! The topic of alarms, and the alarm resource.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,10 @@ use super::{Stack, kms, name_of};
 use crate::manifest::Manifest;
 use cfn::template::{Resource, Template, sub};
 
-const SHORT: &str = "alarms";
+const STACK: &str = "alarms";
 const OUTPUT: &str = "AlarmTopicArn";
 
-/// The topic that alarms are published to; none where nothing is watched.
+/// Returns the stack of the topic that alarms publish to; `None` without alarms.
 pub fn stack(manifest: &Manifest) -> Option<Stack> {
     let alarms = manifest.alarms.as_ref()?;
     let mut template = Template::new(format!("{}: where alarms go", manifest.prefix()));
@@ -21,7 +21,7 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
         .with_some("KmsMasterKeyId", key.clone());
     let topic = match key {
         Some(_) => topic,
-        None => topic.waiving(
+        None => topic.skip_check(
             "CKV_AWS_26",
             "CloudWatch cannot publish to a topic under AWS's own key; environments with customer_key encrypt it",
         ),
@@ -44,15 +44,15 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
     }
     template.output(OUTPUT, "The topic of all alarms", topic.reference());
     Some(Stack {
-        name: name_of(manifest, SHORT),
-        short: SHORT.into(),
+        name: name_of(manifest, STACK),
+        short_name: STACK.into(),
         template: template.to_json(),
         parameters: inputs.parameters,
         depends_on: inputs.depends_on,
     })
 }
 
-/// CloudWatch alarms of this account may publish, in the clear nobody.
+/// Allows alarms of this account to publish, and denies requests without TLS.
 fn policy(topic: Value) -> Value {
     let alarms = sub(
         "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*",
@@ -81,49 +81,55 @@ fn policy(topic: Value) -> Value {
     })
 }
 
-/// The topic's ARN as a parameter of another stack, where there is one.
+/// Returns the topic's ARN as a parameter of another stack; `None` without alarms.
 pub fn topic(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs) -> Option<Value> {
     let parameter = (OUTPUT, "String", "The topic of all alarms");
     manifest
         .alarms
         .is_some()
-        .then(|| inputs.take(manifest, template, parameter, SHORT))
+        .then(|| inputs.output(manifest, template, parameter, STACK))
 }
 
-/// One alarm: what is measured, and from when on somebody is told.
+/// An alarm on one metric.
 #[derive(Debug, Clone)]
 pub struct Alarm {
-    /// What it means, in words for whoever is woken.
-    pub words: String,
+    /// Description for the recipient of the notification.
+    pub description: String,
+    /// The metric's namespace.
     pub namespace: String,
+    /// The metric's name.
     pub metric: &'static str,
     /// `[{ "Name": …, "Value": … }]`.
     pub dimensions: Value,
     /// `Average`, `Maximum`, `Minimum`, `Sum`, or a percentile such as `p99`.
     pub statistic: &'static str,
-    /// It rings beyond this value, for `Side::Above` above it.
+    /// The value that the statistic must not exceed, or fall below.
     pub threshold: f64,
-    pub side: Side,
-    /// Seconds of one period, and how many in a row.
+    /// The comparison with the threshold.
+    pub comparison: Comparison,
+    /// Seconds of one period.
     pub period: u32,
+    /// Consecutive periods beyond the threshold.
     pub periods: u32,
 }
 
+/// The side of the threshold on which an alarm is raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum Comparison {
+    /// For usage and errors.
     Above,
-    #[allow(dead_code, reason = "for what runs out, such as free storage")]
+    /// For reserves, such as free storage.
     Below,
 }
 
 impl Alarm {
-    /// The resource; it publishes to `topic` when it rings and when it is over. Missing data is no reason to ring.
+    /// Returns the resource, which publishes to `topic` when it is raised and when it ends. Missing data does not raise it.
     pub fn resource(self, topic: &Value) -> Resource {
         let statistic = match self.statistic.starts_with('p') {
             true => "ExtendedStatistic",
             false => "Statistic",
         };
-        declared(&self.words, topic)
+        alarm(&self.description, topic)
             .with("Namespace", self.namespace)
             .with("MetricName", self.metric)
             .with("Dimensions", self.dimensions)
@@ -133,26 +139,26 @@ impl Alarm {
             .with("Threshold", self.threshold)
             .with(
                 "ComparisonOperator",
-                match self.side {
-                    Side::Above => "GreaterThanThreshold",
-                    Side::Below => "LessThanThreshold",
+                match self.comparison {
+                    Comparison::Above => "GreaterThanThreshold",
+                    Comparison::Below => "LessThanThreshold",
                 },
             )
     }
 }
 
-/// An alarm over an expression: `metrics` as CloudWatch's `MetricDataQuery` takes them; it rings above 0.
-pub fn over_expression(words: &str, metrics: Value, periods: u32, topic: &Value) -> Resource {
-    declared(words, topic)
+/// Returns an alarm on an expression above 0; `metrics` are CloudWatch's `MetricDataQuery` objects.
+pub fn on_expression(description: &str, metrics: Value, periods: u32, topic: &Value) -> Resource {
+    alarm(description, topic)
         .with("Metrics", metrics)
         .with("EvaluationPeriods", periods)
         .with("Threshold", 0)
         .with("ComparisonOperator", "GreaterThanThreshold")
 }
 
-fn declared(words: &str, topic: &Value) -> Resource {
+fn alarm(description: &str, topic: &Value) -> Resource {
     Resource::new("AWS::CloudWatch::Alarm")
-        .with("AlarmDescription", words)
+        .with("AlarmDescription", description)
         .with("TreatMissingData", "notBreaching")
         .with("AlarmActions", json!([topic]))
         .with("OKActions", json!([topic]))

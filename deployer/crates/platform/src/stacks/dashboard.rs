@@ -1,59 +1,58 @@
-//! One page that shows how the platform is: its door, its services, what they store and say.
+//! The CloudWatch dashboard: load balancer, services, databases, messages.
 
 use serde_json::{Map, Value, json};
 
 use super::inputs::Inputs;
-use super::links;
-use super::{Stack, data, name_of};
+use super::{Stack, data, links, name_of, texts};
 use crate::manifest::Manifest;
 use cfn::template::{Resource, Template};
 
-const SHORT: &str = "dashboard";
-/// A dashboard is 24 columns wide; two widgets stand side by side.
+const STACK: &str = "dashboard";
+/// Width of a widget: half of the dashboard's 24 columns.
 const WIDTH: usize = 12;
 const HEIGHT: usize = 6;
 
-/// None where nothing is watched.
+/// Returns the stack of the dashboard; `None` without alarms.
 pub fn stack(manifest: &Manifest) -> Option<Stack> {
     manifest.alarms.as_ref()?;
-    let mut page = Page {
+    let mut dashboard = Dashboard {
         manifest,
         template: Template::new(format!("{}: the dashboard", manifest.prefix())),
         inputs: Inputs::default(),
         values: Map::new(),
         widgets: Vec::new(),
     };
-    page.door();
-    page.services();
-    page.databases();
-    page.messages();
-    let body = json!({ "widgets": page.widgets }).to_string();
-    let mut template = page.template;
+    dashboard.load_balancer();
+    dashboard.services();
+    dashboard.databases();
+    dashboard.messages();
+    let body = json!({ "widgets": dashboard.widgets }).to_string();
+    let mut template = dashboard.template;
     template.add(
         "Dashboard",
         Resource::new("AWS::CloudWatch::Dashboard")
             .with("DashboardName", manifest.prefix())
-            .with("DashboardBody", json!({ "Fn::Sub": [body, page.values] })),
+            .with("DashboardBody", json!({ "Fn::Sub": [body, dashboard.values] })),
     );
     Some(Stack {
-        name: name_of(manifest, SHORT),
-        short: SHORT.into(),
+        name: name_of(manifest, STACK),
+        short_name: STACK.into(),
         template: template.to_json(),
-        parameters: page.inputs.parameters,
-        depends_on: page.inputs.depends_on,
+        parameters: dashboard.inputs.parameters,
+        depends_on: dashboard.inputs.depends_on,
     })
 }
 
-struct Page<'a> {
+struct Dashboard<'a> {
     manifest: &'a Manifest,
     template: Template,
     inputs: Inputs,
-    /// What the body's `${…}` stand for, beyond the template's own names.
+    /// Values of the `${…}` in the body, besides the template's own names.
     values: Map<String, Value>,
     widgets: Vec<Value>,
 }
 
-impl Page<'_> {
+impl Dashboard<'_> {
     fn graph(&mut self, title: &str, statistic: &str, metrics: Vec<Value>) {
         if metrics.is_empty() {
             return;
@@ -66,23 +65,23 @@ impl Page<'_> {
         }));
     }
 
-    fn door(&mut self) {
+    fn load_balancer(&mut self) {
         let parameter = ("LoadBalancerFullName", "String", "The load balancer's name in metrics");
         self.inputs
-            .take(self.manifest, &mut self.template, parameter, "platform");
+            .output(self.manifest, &mut self.template, parameter, "platform");
         let of = |metric: &str, style: Value| {
             let balancer = "${LoadBalancerFullName}";
             json!(["AWS/ApplicationELB", metric, "LoadBalancer", balancer, style])
         };
-        let answers = vec![
+        let responses = vec![
             of("RequestCount", json!({ "label": "requests" })),
             of("HTTPCode_Target_4XX_Count", json!({ "label": "4xx" })),
             of("HTTPCode_Target_5XX_Count", json!({ "label": "5xx" })),
             of("HTTPCode_ELB_5XX_Count", json!({ "label": "5xx of the load balancer" })),
         ];
-        self.graph("The door: answers a minute", "Sum", answers);
+        self.graph(texts::RESPONSES, "Sum", responses);
         let times = ["p50", "p90", "p99"].map(|stat| of("TargetResponseTime", json!({ "stat": stat, "label": stat })));
-        self.graph("The door: seconds to answer", "p99", times.to_vec());
+        self.graph(texts::RESPONSE_TIMES, "p99", times.to_vec());
     }
 
     fn services(&mut self) {
@@ -100,13 +99,13 @@ impl Page<'_> {
         self.graph("Services: tasks that run", "Average", running);
     }
 
-    /// An instance's name in metrics is the first label of its address.
+    /// The name of an instance in metrics is the first label of its host name.
     fn databases(&mut self) {
         let mut names = Vec::new();
         for database in &self.manifest.databases {
             let [host, ..] = data::outputs(&database.key);
             let parameter = (host.as_str(), "String", "Where the database listens");
-            let address = self.inputs.take(self.manifest, &mut self.template, parameter, "data");
+            let address = self.inputs.output(self.manifest, &mut self.template, parameter, "data");
             let value = format!("{}Name", host.trim_end_matches("Host"));
             let name = json!({ "Fn::Select": [0, { "Fn::Split": [".", address] }] });
             self.values.insert(value.clone(), name);
@@ -129,19 +128,20 @@ impl Page<'_> {
         }
     }
 
-    /// What waits, as the services tell it; and the brokers' disks, where they are this platform's.
+    /// The messages that wait, from the services' logs; and the disks of the platform's brokers.
     fn messages(&mut self) {
         let manifest = self.manifest;
         let of = |metric: &str, label: &str| -> Vec<Value> {
-            let told = manifest.services.iter().filter(|service| match metric {
+            let services = manifest.services.iter().filter(|service| match metric {
                 super::service::CONSUMER_LAG => !service.consumes.is_empty(),
                 _ => super::service::has_outbox(service),
             });
-            told.map(|service| {
-                let namespace = super::service::namespace(&manifest.prefix(), &service.name);
-                json!([namespace, metric, { "label": format!("{}: {label}", service.name) }])
-            })
-            .collect()
+            services
+                .map(|service| {
+                    let namespace = super::service::namespace(&manifest.prefix(), &service.name);
+                    json!([namespace, metric, { "label": format!("{}: {label}", service.name) }])
+                })
+                .collect()
         };
         let mut waiting = of(super::service::OUTBOX_AGE, "oldest event, seconds");
         waiting.extend(of(super::service::CONSUMER_LAG, "messages"));

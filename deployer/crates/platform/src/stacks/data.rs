@@ -1,4 +1,4 @@
-//! PostgreSQL databases, and every generated secret.
+//! PostgreSQL databases and generated secrets.
 
 mod alarms;
 mod database;
@@ -11,7 +11,7 @@ use super::{Stack, kms, name_of};
 use crate::manifest::Manifest;
 use cfn::template::{Resource, Template, logical_id};
 
-/// None for a platform that stores nothing and has no secret.
+/// Returns the stack of databases and secrets; `None` without either.
 pub fn stack(manifest: &Manifest) -> Option<Stack> {
     let secrets = all_secrets(manifest);
     if manifest.databases.is_empty() && secrets.is_empty() {
@@ -41,7 +41,7 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
     }
     Some(Stack {
         name: name_of(manifest, "data"),
-        short: "data".into(),
+        short_name: "data".into(),
         template: template.to_json(),
         depends_on: inputs.depends_on,
         parameters: inputs.parameters,
@@ -54,7 +54,7 @@ fn databases(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs, 
         "List<AWS::EC2::Subnet::Id>",
         "Subnets without a way out",
     );
-    let subnets = inputs.take(manifest, template, subnets, "network");
+    let subnets = inputs.output(manifest, template, subnets, "network");
     let topic = super::alarms::topic(manifest, template, inputs);
     let group = template.add(
         "DatabaseSubnetGroup",
@@ -73,21 +73,21 @@ fn databases(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs, 
             "AWS::EC2::SecurityGroup::Id",
             "Who may reach the database",
         );
-        let security = inputs.take(manifest, template, parameter, "network");
-        let around = database::Around {
+        let security = inputs.output(manifest, template, parameter, "network");
+        let placement = database::Placement {
             subnets: group.reference(),
             security,
             key: key.cloned(),
             monitoring: monitoring.clone(),
         };
-        let instance = database::add(template, manifest, database, around);
+        let instance = database::add(template, manifest, database, placement);
         if let Some(topic) = &topic {
             alarms::add(template, database, &instance, topic);
         }
     }
 }
 
-/// Every generated secret once, as variable and logical id.
+/// Returns every generated secret without duplicates, as variable and logical ID.
 fn all_secrets(manifest: &Manifest) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     for secret in manifest
@@ -102,7 +102,7 @@ fn all_secrets(manifest: &Manifest) -> Vec<(String, String)> {
     all
 }
 
-/// The output names of a database: host, port, and the ARN of its credentials.
+/// Returns the output names of a database: host, port, and the ARN of its credentials.
 pub fn outputs(key: &str) -> [String; 3] {
     ["Host", "Port", "SecretArn"].map(|what| logical_id(&[key, "Database", what]))
 }

@@ -1,10 +1,11 @@
-//! IAM documents, without wildcards.
+//! IAM policy documents, without wildcards.
 
 use serde_json::{Value, json};
 
 use cfn::template::{pseudo, sub};
 
-/// Who may assume a role: this service of AWS, and only on behalf of this account (IAM: the confused deputy problem).
+/// Returns a trust policy: this AWS service may assume the role, on behalf of this account alone (IAM: the confused deputy
+/// problem).
 pub fn trust(service: &str) -> Value {
     json!({
         "Version": "2012-10-17",
@@ -15,17 +16,17 @@ pub fn trust(service: &str) -> Value {
     })
 }
 
-/// An inline policy.
+/// Returns an inline policy.
 pub fn policy(name: &str, statements: Vec<Value>) -> Value {
     json!({ "PolicyName": name, "PolicyDocument": { "Version": "2012-10-17", "Statement": statements } })
 }
 
-/// One statement; `resources` is an ARN or a list of them.
+/// Returns a statement that allows actions; `resources` is an ARN or a list of ARNs.
 pub fn allow(actions: &[&str], resources: Value) -> Value {
     json!({ "Effect": "Allow", "Action": actions, "Resource": resources })
 }
 
-/// Reading what `key` encrypts, through one service of AWS alone.
+/// Returns a statement that allows decryption with `key` through one AWS service alone.
 pub fn decrypt(key: &Value, service: &str) -> Value {
     let via = sub(&format!("{service}.${{AWS::Region}}.amazonaws.com"), []);
     json!({

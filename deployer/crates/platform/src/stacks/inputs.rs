@@ -1,4 +1,4 @@
-//! What a stack takes from others.
+//! Values that a stack receives from others.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::{Parameter, from_output, name_of};
 use crate::manifest::Manifest;
 use cfn::template::Template;
 
-/// A stack's parameters, and the stacks that it waits for because of them.
+/// A stack's parameters, and the stacks on which it depends because of them.
 #[derive(Debug, Default)]
 pub struct Inputs {
     pub parameters: Vec<Parameter>,
@@ -14,26 +14,29 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// An output of another stack, as a parameter of the same name; taking it twice is taking it once.
-    pub fn take(
+    /// Adds an output of another stack as a parameter of the same name, and returns a reference to it. Adding it twice has no
+    /// effect.
+    pub fn output(
         &mut self,
         manifest: &Manifest,
         template: &mut Template,
-        (name, kind, description): (&str, &str, &str),
+        (name, parameter_type, description): (&str, &str, &str),
         stack: &str,
     ) -> Value {
         self.add(from_output(manifest, name, stack, name));
-        self.wait_for(name_of(manifest, stack));
-        template.parameter(name, kind, description).reference()
+        self.depend_on(name_of(manifest, stack));
+        template.parameter(name, parameter_type, description).reference()
     }
 
+    /// Adds a parameter.
     pub fn add(&mut self, parameter: Parameter) {
         if !self.parameters.contains(&parameter) {
             self.parameters.push(parameter);
         }
     }
 
-    pub fn wait_for(&mut self, stack: String) {
+    /// Adds a stack by its full name.
+    pub fn depend_on(&mut self, stack: String) {
         if !self.depends_on.contains(&stack) {
             self.depends_on.push(stack);
         }

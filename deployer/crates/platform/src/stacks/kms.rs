@@ -1,20 +1,17 @@
-//! The KMS key that encrypts what this platform keeps: databases, topics, images, secrets, logs and alarms' messages.
+//! The KMS key that encrypts stored data: databases, topics, images, secrets, logs and notifications.
 
 use serde_json::{Value, json};
 
 use super::inputs::Inputs;
-use super::{Stack, name_of};
+use super::{Stack, name_of, texts};
 use crate::manifest::Manifest;
 use cfn::template::{Resource, Template, sub};
 
-/// The stack's short name, and the output with the key's ARN.
-const SHORT: &str = "keys";
+/// The stack's short name.
+const STACK: &str = "keys";
+/// The output with the key's ARN.
 const OUTPUT: &str = "KeyArn";
-/// Why an environment without a key of its own is no fault.
-const OWN_KEY: &str =
-    "encrypted under AWS's own key: a disposable environment does without one of its own (customer_key)";
-
-/// None where AWS's own keys are good enough.
+/// Returns the stack of the key; `None` if AWS's own keys encrypt.
 pub fn stack(manifest: &Manifest) -> Option<Stack> {
     if !manifest.customer_key {
         return None;
@@ -28,7 +25,7 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
         .with("EnableKeyRotation", true)
         .with("PendingWindowInDays", 30)
         .with("KeyPolicy", policy());
-    // without the key its snapshots are noise
+    // Snapshots cannot be restored without the key.
     let key = template.add(
         "Key",
         if manifest.protected {
@@ -39,31 +36,31 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
     );
     template.output(OUTPUT, "The key", key.attribute("Arn"));
     Some(Stack {
-        name: name_of(manifest, SHORT),
-        short: SHORT.into(),
+        name: name_of(manifest, STACK),
+        short_name: STACK.into(),
         template: template.to_json(),
         parameters: Vec::new(),
         depends_on: Vec::new(),
     })
 }
 
-/// The key's ARN as a parameter of another stack, where the platform has a key of its own.
+/// Returns the key's ARN as a parameter of another stack; `None` if AWS's own keys encrypt.
 pub fn arn(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs) -> Option<Value> {
     let parameter = (OUTPUT, "String", "The key that encrypts what is kept");
     manifest
         .customer_key
-        .then(|| inputs.take(manifest, template, parameter, SHORT))
+        .then(|| inputs.output(manifest, template, parameter, STACK))
 }
 
-/// The resource under the platform's own key, or with the reason why it has none for the `check` of checkov that asks.
+/// Encrypts a resource with the platform's key; without one, skips checkov's `check` with the reason.
 pub fn encrypting(resource: Resource, property: &str, key: Option<Value>, check: &'static str) -> Resource {
     match key {
         Some(key) => resource.with(property, key),
-        None => resource.waiving(check, OWN_KEY),
+        None => resource.skip_check(check, texts::NO_CUSTOMER_KEY),
     }
 }
 
-/// The account decides by IAM; beyond that only CloudWatch, which calls in nobody's name.
+/// Delegates access to the account's IAM policies, and allows CloudWatch, which has no identity of the account.
 fn policy() -> Value {
     let logs = sub(
         "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*",

@@ -1,31 +1,42 @@
-//! What the links between services, databases and topics mean: who talks to whom on which port, and in which order.
+//! Links between services, databases and topics: network paths, variables, secrets, start order.
+
+use std::fmt;
 
 use crate::manifest::{Bootstrap, Call, Egress, KafkaSecurity, Manifest, Nat, Service};
 use cfn::template::logical_id;
 
-/// One path that traffic takes: from a security group to another, on a TCP port. Nothing else is open.
+use super::texts;
+
+/// A path of traffic from one security group to another, on a TCP port. No other path is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
+    /// The security group of the client.
     pub from: Group,
+    /// The security group of the server.
     pub to: Group,
+    /// The server's port.
     pub port: u16,
-    /// Why it is there; becomes the rule's description.
+    /// The link that requires it; the rule's description.
     pub reason: String,
 }
 
 /// A security group of the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Group {
+    /// The load balancer.
     LoadBalancer,
+    /// A service's tasks, by the service's name.
     Service(String),
+    /// A database, by its key.
     Database(String),
+    /// The brokers.
     Kafka,
-    /// The interface endpoints of AWS's APIs, where there is no NAT.
+    /// The interface endpoints of AWS's APIs, which exist without NAT.
     Endpoints,
 }
 
 impl Group {
-    /// Its logical id, and with `Id` behind it the output of the network stack.
+    /// Returns the logical ID of the security group.
     pub fn logical_id(&self) -> String {
         match self {
             Self::LoadBalancer => "LoadBalancerSecurityGroup".into(),
@@ -36,27 +47,33 @@ impl Group {
         }
     }
 
+    /// Returns the name of the network stack's output with the security group's ID.
     pub fn output(&self) -> String {
         format!("{}Id", self.logical_id())
     }
+}
 
-    /// In words, for descriptions.
-    pub fn words(&self) -> String {
+/// The name in descriptions.
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LoadBalancer => "load balancer".into(),
-            Self::Service(name) => name.clone(),
-            Self::Database(key) => format!("{key} database"),
-            Self::Kafka => "Kafka".into(),
-            Self::Endpoints => "AWS endpoints".into(),
+            Self::LoadBalancer => f.write_str("load balancer"),
+            Self::Service(name) => f.write_str(name),
+            Self::Database(key) => write!(f, "{key} database"),
+            Self::Kafka => f.write_str("Kafka"),
+            Self::Endpoints => f.write_str("AWS endpoints"),
         }
     }
 }
 
+/// The port of every database.
 pub const POSTGRES: u16 = 5432;
+/// The port that redirects to HTTPS.
 pub const HTTP: u16 = 80;
+/// The port of HTTPS, and of AWS's APIs.
 pub const HTTPS: u16 = 443;
 
-/// The port on which the brokers listen for the manifest's kind of security (Amazon MSK: port information).
+/// Returns the port of the brokers for this authentication (Amazon MSK: port information).
 pub fn kafka_port(security: KafkaSecurity) -> u16 {
     match security {
         KafkaSecurity::Plaintext => 9092,
@@ -64,7 +81,7 @@ pub fn kafka_port(security: KafkaSecurity) -> u16 {
     }
 }
 
-/// Every group, in the order of the templates.
+/// Returns every security group, in the order of the templates.
 pub fn groups(manifest: &Manifest) -> Vec<Group> {
     let mut groups = vec![Group::LoadBalancer];
     groups.extend(
@@ -88,19 +105,19 @@ pub fn groups(manifest: &Manifest) -> Vec<Group> {
     groups
 }
 
-/// The ports of the load balancer that everybody may reach: with HTTPS on 443, port 80 redirects there.
+/// Returns the ports of the load balancer that are open to the internet: with HTTPS on 443, port 80 redirects there.
 pub fn public_ports(manifest: &Manifest) -> Vec<u16> {
     let redirects = manifest.ingress.certificate.is_some() && manifest.ingress.port == HTTPS;
     let own = manifest.ingress.port;
     if redirects { vec![own, HTTP] } else { vec![own] }
 }
 
-/// Whether this platform makes a Kafka cluster of its own.
+/// Returns true if the platform creates a Kafka cluster.
 pub fn has_cluster(manifest: &Manifest) -> bool {
     manifest.kafka.as_ref().is_some_and(|kafka| kafka.bootstrap.is_none())
 }
 
-/// Every path that a link needs.
+/// Returns every path that a link requires.
 pub fn paths(manifest: &Manifest) -> Vec<Path> {
     let mut paths = Vec::new();
     let mut path = |from: Group, to: Group, port: u16, reason: String| {
@@ -111,7 +128,7 @@ pub fn paths(manifest: &Manifest) -> Vec<Path> {
     };
     if let Some(http) = manifest.service(&manifest.ingress.service).and_then(Service::http_port) {
         let to = Group::Service(manifest.ingress.service.clone());
-        path(Group::LoadBalancer, to, http.number, "the public door".into());
+        path(Group::LoadBalancer, to, http.number, texts::PUBLIC_LISTENER.into());
     }
     for service in &manifest.services {
         let from = Group::Service(service.name.clone());
@@ -144,33 +161,33 @@ pub fn paths(manifest: &Manifest) -> Vec<Path> {
     paths
 }
 
-/// Where a service may go that is not in this VPC, besides HTTPS: what its manifest says, and brokers that somebody
-/// else runs.
-pub fn outside(manifest: &Manifest, service: &str) -> Vec<Egress> {
+/// Returns the destinations of a service outside the VPC, besides HTTPS: those of the manifest, and brokers of another
+/// operator.
+pub fn egress(manifest: &Manifest, service: &str) -> Vec<Egress> {
     let Some(service) = manifest.service(service) else {
         return Vec::new();
     };
-    let mut ways = service.egress.clone();
+    let mut destinations = service.egress.clone();
     let kafka = manifest.kafka.as_ref().filter(|_| service.uses_kafka());
-    ways.extend(
+    destinations.extend(
         kafka
             .and_then(|kafka| kafka.bootstrap.as_ref())
             .map_or_else(Vec::new, Bootstrap::destinations),
     );
-    ways
+    destinations
 }
 
-/// The host name of a service inside the VPC.
+/// Returns the host name of a service inside the VPC.
 pub fn host(manifest: &Manifest, service: &str) -> String {
     format!("{service}.{}", namespace(manifest))
 }
 
-/// The private DNS namespace.
+/// Returns the private DNS namespace.
 pub fn namespace(manifest: &Manifest) -> String {
     format!("{}.internal", manifest.prefix())
 }
 
-/// The variable that tells a caller where a callee is, with its value.
+/// Returns the variable with the address of a called service, and its value.
 pub fn address_variable(manifest: &Manifest, call: &Call) -> (String, String) {
     let address = format!("{}:{}", host(manifest, &call.service), call.port.number);
     let value = match call.port.name.as_str() {
@@ -180,7 +197,7 @@ pub fn address_variable(manifest: &Manifest, call: &Call) -> (String, String) {
     (call.variable(), value)
 }
 
-/// The generated secrets of a service: its own, and those of the links at either end, as variable and logical id.
+/// Returns the generated secrets of a service: its own, and those of the links to and from it, as variable and logical ID.
 pub fn secrets(manifest: &Manifest, service: &Service) -> Vec<(String, String)> {
     let own = service
         .secrets
@@ -205,12 +222,12 @@ pub fn secrets(manifest: &Manifest, service: &Service) -> Vec<(String, String)> 
     all
 }
 
-/// A link's secret is named for the end that checks it.
+/// A link's secret has the name of the called service, which checks it.
 fn secret_id(service: &str, variable: &str) -> String {
     logical_id(&[service, &variable.to_lowercase(), "Secret"])
 }
 
-/// The services, callees before callers where that is possible: a start order, not a need (services wait for peers).
+/// Returns the services, called ones before their callers if possible. The order is not required: services wait for peers.
 pub fn start_order(manifest: &Manifest) -> Vec<&Service> {
     let mut ordered: Vec<&Service> = Vec::new();
     let mut waiting: Vec<&Service> = manifest.services.iter().collect();
@@ -221,7 +238,7 @@ pub fn start_order(manifest: &Manifest) -> Vec<&Service> {
                 .iter()
                 .all(|call| ordered.iter().any(|done| done.name == call.service))
         };
-        // services that call each other in a circle start in the order of their names
+        // Services that call each other in a circle start in the order of their names.
         let next = waiting.iter().position(ready).unwrap_or(0);
         ordered.push(waiting.remove(next));
     }

@@ -14,7 +14,7 @@ use cfn::template::{Handle, Resource, Template, base64, logical_id};
 /// The output with the cluster's ARN.
 pub const CLUSTER: &str = "KafkaClusterArn";
 
-/// None without topics, or where the brokers are somebody else's.
+/// Returns the stack of the cluster; `None` without topics and for brokers of another operator.
 pub fn stack(manifest: &Manifest) -> Option<Stack> {
     let kafka = manifest.kafka.as_ref().filter(|_| links::has_cluster(manifest))?;
     let mut template = Template::new(format!("{}: Kafka cluster and topics", manifest.prefix()));
@@ -34,15 +34,15 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
         template.add(logical_id(&[&topic.name, "Topic"]), resource);
     }
     if manifest.protected {
-        alarms::grow(&mut template, kafka, &cluster);
+        alarms::autoscale_storage(&mut template, kafka, &cluster);
     }
     if let Some(topic) = super::alarms::topic(manifest, &mut template, &mut inputs) {
-        alarms::alarms(&mut template, manifest, kafka, &topic);
+        alarms::add(&mut template, manifest, kafka, &topic);
     }
     template.output(CLUSTER, "The cluster", cluster.reference());
     Some(Stack {
         name: name_of(manifest, "messaging"),
-        short: "messaging".into(),
+        short_name: "messaging".into(),
         template: template.to_json(),
         parameters: inputs.parameters,
         depends_on: inputs.depends_on,
@@ -55,14 +55,14 @@ fn cluster(manifest: &Manifest, kafka: &Kafka, template: &mut Template, inputs: 
         "List<AWS::EC2::Subnet::Id>",
         "Subnets of the brokers",
     );
-    let subnets = inputs.take(manifest, template, subnets, "network");
+    let subnets = inputs.output(manifest, template, subnets, "network");
     let security = Group::Kafka.output();
     let security = (
         security.as_str(),
         "AWS::EC2::SecurityGroup::Id",
         "Who may reach the brokers",
     );
-    let security = inputs.take(manifest, template, security, "network");
+    let security = inputs.output(manifest, template, security, "network");
     let key = kms::arn(manifest, template, inputs);
     let configuration = template.add(
         "KafkaConfiguration",
@@ -95,7 +95,7 @@ fn cluster(manifest: &Manifest, kafka: &Kafka, template: &mut Template, inputs: 
                 "StorageInfo": { "EBSStorageInfo": { "VolumeSize": kafka.storage_gib } },
             }),
         )
-        // topics are made through IAM authentication, whatever the clients use
+        // CloudFormation creates topics through IAM authentication, whatever the clients use.
         .with(
             "ClientAuthentication",
             json!({ "Sasl": { "Iam": { "Enabled": true } }, "Unauthenticated": { "Enabled": plaintext } }),
@@ -108,7 +108,7 @@ fn cluster(manifest: &Manifest, kafka: &Kafka, template: &mut Template, inputs: 
         )
         .with("LoggingInfo", logging(manifest, template, key));
     let resource = match plaintext {
-        true => resource.waiving(
+        true => resource.skip_check(
             "CKV_AWS_81",
             "kafka.security is plaintext: a disposable environment, its brokers in isolated subnets behind security groups",
         ),
@@ -117,8 +117,8 @@ fn cluster(manifest: &Manifest, kafka: &Kafka, template: &mut Template, inputs: 
     template.add("KafkaCluster", resource)
 }
 
-/// The brokers' own log. The name begins as AWS's deliveries do: under any other each cluster adds to the account's one
-/// resource policy, which is soon full (CloudWatch Logs: "Logs sent to CloudWatch Logs").
+/// Adds the brokers' log group. Its name has the prefix of AWS's log deliveries: with another one each cluster would add to
+/// the account's one resource policy, whose size is limited (CloudWatch Logs: "Logs sent to CloudWatch Logs").
 fn logging(manifest: &Manifest, template: &mut Template, key: Option<Value>) -> Value {
     let group = Resource::new("AWS::Logs::LogGroup")
         .with("LogGroupName", format!("/aws/vendedlogs/msk/{}", manifest.prefix()))

@@ -1,25 +1,28 @@
-//! The platform's stacks, from the manifest: pure, no I/O.
+//! The platform's stacks, derived from the manifest. Pure, no I/O.
+
+pub mod links;
+pub mod plan;
 
 mod alarms;
 mod dashboard;
 mod data;
-mod iam;
-mod inputs;
 mod kms;
-pub mod links;
 mod messaging;
 mod network;
-pub mod plan;
 mod platform;
 mod registry;
 mod service;
+
+mod iam;
+mod inputs;
+mod texts;
 
 use crate::manifest::Manifest;
 
 pub use links::{HTTPS, paths, public_ports};
 pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack};
 
-/// Everything that one `up` applies.
+/// Returns everything that one `up` applies.
 pub fn plan(manifest: &Manifest) -> Plan {
     let mut stacks = Vec::new();
     stacks.extend(kms::stack(manifest));
@@ -52,19 +55,19 @@ pub fn plan(manifest: &Manifest) -> Plan {
             port: manifest.ingress.port,
             https: manifest.ingress.certificate.is_some(),
             host: manifest.ingress.host.clone(),
-            probe_path: manifest.ingress.probe.clone(),
+            readiness_path: manifest.ingress.readiness_path.clone(),
             curl: manifest.ingress.curl.clone(),
         },
         stacks,
     }
 }
 
-/// `<project>-<env>-<stack>`.
-fn name_of(manifest: &Manifest, short: &str) -> String {
-    format!("{}-{short}", manifest.prefix())
+/// Returns `<project>-<env>-<stack>`.
+fn name_of(manifest: &Manifest, short_name: &str) -> String {
+    format!("{}-{short_name}", manifest.prefix())
 }
 
-/// A parameter that an output of another stack fills.
+/// Returns a parameter whose value is an output of another stack.
 fn from_output(manifest: &Manifest, name: &str, stack: &str, output: &str) -> Parameter {
     let source = Source::Output {
         stack: name_of(manifest, stack),

@@ -1,14 +1,15 @@
-//! VPC, subnets, the way out, and all security groups with their rules.
+//! VPC, subnets, NAT gateways, and all security groups with their rules.
 
 mod endpoints;
 
 use std::iter;
 
+use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
 use super::inputs::Inputs;
 use super::links::{self, Group};
-use super::{Stack, kms, name_of};
+use super::{Stack, iam, kms, name_of, texts};
 use crate::manifest::{Manifest, Nat};
 use cfn::template::{Handle, Resource, Template, az, join, pseudo, sub};
 
@@ -18,6 +19,7 @@ struct Tier {
     tables: Vec<Handle>,
 }
 
+/// Returns the stack of the network.
 pub fn stack(manifest: &Manifest) -> Stack {
     let mut template = Template::new(format!("{}: network and security groups", manifest.prefix()));
     let vpc = template.add(
@@ -43,7 +45,7 @@ pub fn stack(manifest: &Manifest) -> Stack {
     }
     Stack {
         name: name_of(manifest, "network"),
-        short: "network".into(),
+        short_name: "network".into(),
         template: template.to_json(),
         parameters: inputs.parameters,
         depends_on: inputs.depends_on,
@@ -70,7 +72,7 @@ fn subnets(template: &mut Template, manifest: &Manifest, vpc: &Handle) -> [Tier;
             .with("RouteTableId", public.tables[0].reference())
             .with("DestinationCidrBlock", "0.0.0.0/0")
             .with("GatewayId", gateway.reference())
-            .after(&attachment),
+            .depends_on(&attachment),
     );
     let gateways = match manifest.network.nat {
         Nat::Single => 1,
@@ -81,7 +83,9 @@ fn subnets(template: &mut Template, manifest: &Manifest, vpc: &Handle) -> [Tier;
     for (n, table) in private.tables.iter().enumerate().take(gateways.into()) {
         let address = template.add(
             format!("NatAddress{}", n + 1),
-            Resource::new("AWS::EC2::EIP").with("Domain", "vpc").after(&attachment),
+            Resource::new("AWS::EC2::EIP")
+                .with("Domain", "vpc")
+                .depends_on(&attachment),
         );
         let nat = template.add(
             format!("NatGateway{}", n + 1),
@@ -117,7 +121,7 @@ fn tier(template: &mut Template, manifest: &Manifest, vpc: &Handle, name: &str, 
                 format!("{name}Subnet{}", n + 1),
                 Resource::new("AWS::EC2::Subnet")
                     .with("VpcId", vpc.reference())
-                    .with("CidrBlock", manifest.network.cidr.subnet(first + n))
+                    .with("CidrBlock", manifest.network.subnet(first + n).to_string())
                     .with("AvailabilityZone", az(n.into()))
                     .named(format!("{}-{}-{}", manifest.prefix(), name.to_lowercase(), n + 1)),
             );
@@ -133,28 +137,28 @@ fn tier(template: &mut Template, manifest: &Manifest, vpc: &Handle, name: &str, 
     Tier { subnets, tables }
 }
 
-/// A group for each thing that has an address, and a pair of rules for each path that a link needs.
+/// Adds a security group for each component, and a pair of rules for each path that a link requires.
 fn security_groups(template: &mut Template, manifest: &Manifest, vpc: &Handle) -> Vec<(Group, Handle)> {
     let mut handles: Vec<(Group, Handle)> = Vec::new();
     for group in links::groups(manifest) {
         let handle = template.add(group.logical_id(), security_group(manifest, vpc, &group));
         template.output(
             &group.output(),
-            &format!("Security group of the {}", group.words()),
+            &format!("Security group of the {group}"),
             handle.attribute("GroupId"),
         );
         handles.push((group, handle));
     }
-    let id = |wanted: &Group| -> Value {
-        let found = handles.iter().find(|(group, _)| group == wanted);
+    let id = |of: &Group| -> Value {
+        let found = handles.iter().find(|(group, _)| group == of);
         found
             .map(|(_, handle)| handle.attribute("GroupId"))
             .expect("paths are between the groups above")
     };
     for path in links::paths(manifest) {
         let name = format!("{}To{}Port{}", stem(&path.from), stem(&path.to), path.port);
-        let rule = |kind| {
-            Resource::new(kind)
+        let rule = |resource_type| {
+            Resource::new(resource_type)
                 .with("IpProtocol", "tcp")
                 .with("FromPort", path.port)
                 .with("ToPort", path.port)
@@ -182,38 +186,41 @@ fn stem(group: &Group) -> String {
 
 fn security_group(manifest: &Manifest, vpc: &Handle, group: &Group) -> Resource {
     let resource = Resource::new("AWS::EC2::SecurityGroup")
-        .with("GroupDescription", format!("{}: {}", manifest.prefix(), group.words()))
+        .with("GroupDescription", format!("{}: {group}", manifest.prefix()))
         .with("VpcId", vpc.reference());
     let resource = match group {
         Group::LoadBalancer => {
-            let door = |port: &u16| {
+            let rule = |port: &u16| {
                 json!({ "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": "0.0.0.0/0",
-                        "Description": "the public door" })
+                        "Description": texts::PUBLIC_LISTENER })
             };
-            let doors = links::public_ports(manifest);
-            let resource = resource.with("SecurityGroupIngress", doors.iter().map(door).collect::<Value>());
-            match doors.contains(&80) {
-                true => resource.waiving(
-                    "CKV_AWS_260",
-                    "the public door: port 80 redirects to HTTPS once ingress.certificate names a certificate",
-                ),
+            let ports = links::public_ports(manifest);
+            let resource = resource.with("SecurityGroupIngress", ports.iter().map(rule).collect::<Value>());
+            match ports.contains(&80) {
+                true => resource.skip_check("CKV_AWS_260", texts::PUBLIC_HTTP),
                 false => resource,
             }
         }
         _ => resource,
     };
-    // without NAT the only way that this rule opens is the gateway endpoint, whose addresses no template can name
-    let outwards = match manifest.network.nat {
+    // Without NAT this rule opens the gateway endpoint alone, whose addresses a template cannot name.
+    let destination = match manifest.network.nat {
         Nat::None => "S3 through its endpoint: the layers of images",
         Nat::Single | Nat::PerZone => "AWS APIs: images, secrets, logs",
     };
-    // a group without an egress rule may send anywhere, so each has at least this one
+    // A group without an egress rule may send anywhere, so each has at least this one.
     let egress = match group {
         Group::Service(name) => {
-            let rule = |cidr: &str, port: u16, reason: &str| json!({ "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": cidr, "Description": reason });
-            let outside = links::outside(manifest, name);
-            let ways = outside.iter().map(|way| rule(&way.cidr, way.port, &way.reason));
-            iter::once(rule("0.0.0.0/0", 443, outwards)).chain(ways).collect()
+            let rule = |network: Ipv4Net, port: u16, reason: &str| {
+                json!({ "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": network.to_string(),
+                        "Description": reason })
+            };
+            let apis = rule(Ipv4Net::default(), 443, destination);
+            let egress = links::egress(manifest, name);
+            let outside = egress
+                .iter()
+                .map(|egress| rule(egress.network, egress.port, &egress.reason));
+            iter::once(apis).chain(outside).collect()
         }
         _ => json!([{ "IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32",
                       "Description": "nothing: this address and type do not exist" }]),
@@ -221,7 +228,7 @@ fn security_group(manifest: &Manifest, vpc: &Handle, group: &Group) -> Resource 
     resource.with("SecurityGroupEgress", egress).named(format!(
         "{}-{}",
         manifest.prefix(),
-        group.words().replace(' ', "-")
+        group.to_string().replace(' ', "-")
     ))
 }
 
@@ -233,15 +240,12 @@ fn flow_logs(template: &mut Template, manifest: &Manifest, vpc: &Handle, key: Op
     let role = template.add(
         "FlowLogRole",
         Resource::new("AWS::IAM::Role")
-            .with(
-                "AssumeRolePolicyDocument",
-                super::iam::trust("vpc-flow-logs.amazonaws.com"),
-            )
+            .with("AssumeRolePolicyDocument", iam::trust("vpc-flow-logs.amazonaws.com"))
             .with(
                 "Policies",
-                json!([super::iam::policy(
+                json!([iam::policy(
                     "write-flow-logs",
-                    vec![super::iam::allow(
+                    vec![iam::allow(
                         &["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
                         group.attribute("Arn"),
                     )]

@@ -1,108 +1,138 @@
-//! What is to be deployed: the stacks in order, where their parameters come from, and the images they run.
+//! The plan: stacks in order, the origin of their parameters, and the images that they run.
+
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// Where every image has the authorities of Amazon RDS, which no system trusts by itself. The embedded endpoint, whose
-/// databases have an authority of its own, shows that one to its tasks in this very place.
-pub const DATABASE_AUTHORITIES: &str = "/etc/ssl/certs/rds-global-bundle.pem";
+/// Path of the CA bundle of Amazon RDS in every image; no system trusts these CAs by default. At this path the
+/// embedded endpoint shows the CA of its databases to its tasks.
+pub const DATABASE_CA_BUNDLE: &str = "/etc/ssl/certs/rds-global-bundle.pem";
 
 /// Everything that one `up` applies, computed from the manifest alone.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// The project's name.
     pub project: String,
+    /// The environment's name.
     pub environment: String,
-    /// Whether what it makes is to be kept from being deleted by mistake: `protected` in deployer.toml.
+    /// `protected` in deployer.toml: deletion protection for everything that the plan creates.
     pub protected: bool,
-    /// In an order in which each stack comes after all it depends on.
+    /// The stacks; each comes after all stacks on which it depends.
     pub stacks: Vec<Stack>,
+    /// The images to build.
     pub images: Vec<Image>,
-    /// Where the system is reached once it serves.
+    /// The entry from outside.
     pub ingress: Ingress,
 }
 
 impl Plan {
-    /// Whether a stack of this full name is planned.
+    /// Returns true if the plan has a stack of this full name.
     pub fn has(&self, stack: &str) -> bool {
         self.stacks.iter().any(|planned| planned.name == stack)
     }
 
-    /// Every service: those whose images are built, then those that run an image of somebody else's.
+    /// Returns the stack of this short name.
+    pub fn stack(&self, short_name: &str) -> Option<&Stack> {
+        self.stacks.iter().find(|stack| stack.short_name == short_name)
+    }
+
+    /// Returns every service: those whose images are built, then those that run an existing image.
     pub fn services(&self) -> impl Iterator<Item = &str> {
-        let built = |name: &str| self.images.iter().any(|image| image.service == name);
-        let runs = |stack: &&Stack| stack.template["Resources"]["TaskDefinition"].is_object();
-        let others = self.stacks.iter().filter(runs).map(|stack| stack.short.as_str());
-        let images = self.images.iter().map(|image| image.service.as_str());
-        images.chain(others.filter(move |name| !built(name)))
+        let is_built = |name: &str| self.images.iter().any(|image| image.service == name);
+        let is_service = |stack: &&Stack| stack.template["Resources"]["TaskDefinition"].is_object();
+        let all = self
+            .stacks
+            .iter()
+            .filter(is_service)
+            .map(|stack| stack.short_name.as_str());
+        let built = self.images.iter().map(|image| image.service.as_str());
+        built.chain(all.filter(move |name| !is_built(name)))
     }
 }
 
-/// One CloudFormation stack.
+/// A CloudFormation stack of the plan.
 #[derive(Debug, Clone)]
 pub struct Stack {
     /// `<project>-<env>-<stack>`.
     pub name: String,
     /// The last part of the name: `network`, `data`, or a service's name.
-    pub short: String,
-    /// The template, as `deployer synth` writes it (pretty) and as it is sent (minified).
+    pub short_name: String,
+    /// The template; `deployer synth` writes it pretty, CloudFormation receives it minified.
     pub template: Value,
+    /// Values of the template's parameters.
     pub parameters: Vec<Parameter>,
     /// Full names of the stacks that must be complete before this one starts.
     pub depends_on: Vec<String>,
 }
 
-/// A parameter of a stack and where deployer takes its value from.
+/// A parameter of a stack, and the origin of its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
+    /// The parameter's name in the template.
     pub name: String,
+    /// The origin of its value.
     pub source: Source,
 }
 
+/// The origin of a parameter's value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// An output of another stack, by the stack's full name.
     Output {
+        /// The stack's full name.
         stack: String,
+        /// The output's name.
         output: String,
     },
-    /// What MSK's GetBootstrapBrokers gives for the cluster whose ARN is this output: sorted, joined by commas, and
-    /// kept while all of the former value's brokers are still in the answer. `iam` takes the SASL/IAM string.
+    /// The response of MSK's GetBootstrapBrokers for the cluster whose ARN is this output: sorted, joined by commas. The former
+    /// value stays while all its brokers are in the response.
     BootstrapBrokers {
+        /// The full name of the stack with the cluster.
         stack: String,
+        /// The output with the cluster's ARN.
         output: String,
+        /// Takes the brokers of SASL/IAM.
         iam: bool,
     },
-    /// The image of this service as `REPOSITORY_URI@sha256:…`; the repository's URI is an output of `stack`.
+    /// The image of a service as `REPOSITORY_URI@sha256:…`.
     Image {
+        /// The service.
         service: String,
+        /// The full name of the stack with the repository.
         stack: String,
+        /// The output with the repository's URI.
         output: String,
     },
+    /// The value itself.
     Literal(String),
 }
 
-/// An image that is built from a crate of the workspace.
+/// An image that is built from a package of the workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
+    /// The service that runs it.
     pub service: String,
     /// The cargo package; its binary has the same name.
     pub package: String,
     /// The directory of the cargo workspace.
-    pub workspace: std::path::PathBuf,
+    pub workspace: PathBuf,
+    /// The ports on which the service listens.
     pub ports: Vec<u16>,
 }
 
-/// The public door.
+/// The entry from outside.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ingress {
     /// Full name of the stack whose output `LoadBalancerDnsName` holds the host name.
     pub stack: String,
     /// The listener's port.
     pub port: u16,
+    /// The listener accepts HTTPS.
     pub https: bool,
-    /// The name that people use on AWS, where it is not the load balancer's own.
+    /// The public host name on AWS; `None` for the load balancer's own.
     pub host: Option<String>,
-    /// The path that `up` asks for to see that the system serves; an answer below 500 from a target counts.
-    pub probe_path: String,
-    /// Two commands to print at the end of `up`, with `{url}` for the base URL.
+    /// The path that `up` requests to check that the system serves; a status below 500 from a target counts.
+    pub readiness_path: String,
+    /// Commands that `up` prints, with `{url}` for the base URL.
     pub curl: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! What all services stand on: the ECS cluster, the private DNS namespace, the load balancer and its listener.
+//! Resources that all services share: the ECS cluster, the private DNS namespace, the load balancer and its listener.
 
 mod access_logs;
 mod listener;
@@ -10,6 +10,7 @@ use super::{Stack, from_output, name_of};
 use crate::manifest::Manifest;
 use cfn::template::{Handle, Resource, Template};
 
+/// Returns the stack of the shared resources.
 pub fn stack(manifest: &Manifest) -> Stack {
     let mut template = Template::new(format!("{}: cluster, namespace and load balancer", manifest.prefix()));
     let vpc = template.parameter("VpcId", "AWS::EC2::VPC::Id", "The VPC");
@@ -48,7 +49,7 @@ pub fn stack(manifest: &Manifest) -> Stack {
     );
     Stack {
         name: name_of(manifest, "platform"),
-        short: "platform".into(),
+        short_name: "platform".into(),
         template: template.to_json(),
         parameters: vec![
             from_output(manifest, "VpcId", "network", "VpcId"),
@@ -59,7 +60,7 @@ pub fn stack(manifest: &Manifest) -> Stack {
     }
 }
 
-/// Container Insights count the tasks that run, which the services' alarms compare with those that should.
+/// Container Insights count the running tasks, which the services' alarms compare with the desired ones.
 fn cluster(manifest: &Manifest) -> Resource {
     let watched = manifest.protected || manifest.alarms.is_some();
     let insights = if watched { "enabled" } else { "disabled" };
@@ -72,7 +73,7 @@ fn cluster(manifest: &Manifest) -> Resource {
         .with("CapacityProviders", json!(["FARGATE", "FARGATE_SPOT"]));
     match watched {
         true => cluster,
-        false => cluster.waiving("CKV_AWS_65", "nothing is watched here, and each metric costs"),
+        false => cluster.skip_check("CKV_AWS_65", "nothing is watched here, and each metric costs"),
     }
 }
 
@@ -80,13 +81,13 @@ fn attributes(manifest: &Manifest) -> Vec<Value> {
     vec![
         json!({ "Key": "idle_timeout.timeout_seconds", "Value": "60" }),
         json!({ "Key": "routing.http.drop_invalid_header_fields.enabled", "Value": "true" }),
-        // a request that two readers could read in two ways is refused (HTTP desync)
+        // Rejects requests that two parsers could read in two ways (HTTP desync).
         json!({ "Key": "routing.http.desync_mitigation_mode", "Value": "strictest" }),
         json!({ "Key": "deletion_protection.enabled", "Value": manifest.protected.to_string() }),
     ]
 }
 
-/// Adds the load balancer, with a bucket for its access logs where they are kept.
+/// Adds the load balancer, with a bucket for its access logs if they are stored.
 fn balancer(template: &mut Template, manifest: &Manifest, subnets: Value, security: Value) -> Handle {
     let resource = Resource::new("AWS::ElasticLoadBalancingV2::LoadBalancer")
         .with("Type", "application")
@@ -98,14 +99,14 @@ fn balancer(template: &mut Template, manifest: &Manifest, subnets: Value, securi
     let resource = if manifest.ingress.access_logs {
         let (bucket, policy) = access_logs::add(template);
         attributes.extend(access_logs::attributes(&bucket));
-        resource.after(&policy)
+        resource.depends_on(&policy)
     } else {
-        resource.waiving("CKV_AWS_91", "a disposable environment: ingress.access_logs keeps them")
+        resource.skip_check("CKV_AWS_91", "a disposable environment: ingress.access_logs keeps them")
     };
     let resource = if manifest.protected {
         resource
     } else {
-        resource.waiving(
+        resource.skip_check(
             "CKV_AWS_150",
             "a disposable environment is meant to be deleted: `protected` protects it",
         )

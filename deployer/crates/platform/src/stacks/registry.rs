@@ -1,4 +1,4 @@
-//! A repository for each service's image.
+//! An image repository for each service.
 
 use serde_json::json;
 
@@ -7,10 +7,10 @@ use super::{Stack, kms, name_of};
 use crate::manifest::Manifest;
 use cfn::template::{Resource, Template, logical_id};
 
-/// How many images a repository keeps: enough to go back to.
-const KEPT_IMAGES: u32 = 30;
+/// Images that a repository retains: enough for rollbacks.
+const RETAINED_IMAGES: u32 = 30;
 
-/// The stack; none when no image is built.
+/// Returns the stack of the repositories; `None` if no image is built.
 pub fn stack(manifest: &Manifest) -> Option<Stack> {
     let mut built = manifest
         .services
@@ -24,8 +24,8 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
     let encryption = key.map(|key| json!({ "EncryptionType": "KMS", "KmsKey": key }));
     let lifecycle = json!({ "rules": [{
         "rulePriority": 1,
-        "description": format!("keep the last {KEPT_IMAGES}"),
-        "selection": { "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES },
+        "description": format!("keep the last {RETAINED_IMAGES}"),
+        "selection": { "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": RETAINED_IMAGES },
         "action": { "type": "expire" },
     }] });
     for service in built {
@@ -49,14 +49,14 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
     }
     Some(Stack {
         name: name_of(manifest, "registry"),
-        short: "registry".into(),
+        short_name: "registry".into(),
         template: template.to_json(),
         parameters: inputs.parameters,
         depends_on: inputs.depends_on,
     })
 }
 
-/// The output that holds a service's repository URI.
+/// Returns the name of the output with a service's repository URI.
 pub fn output(service: &str) -> String {
     logical_id(&[service, "RepositoryUri"])
 }

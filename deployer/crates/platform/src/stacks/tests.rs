@@ -1,48 +1,41 @@
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde_json::Value;
 
 use super::links::{Group, paths};
 use super::*;
-
-pub(super) fn plan_of(environment: &str) -> (Manifest, Plan) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../deployer.toml");
-    let manifest = Manifest::load(&path, environment).unwrap();
-    let plan = plan(&manifest);
-    (manifest, plan)
-}
+use crate::manifest::Bootstrap;
+use crate::testing::plan_of;
 
 #[test]
-fn a_database_made_from_a_snapshot_has_its_name_and_owner_from_there() {
+fn a_database_restored_from_a_snapshot_has_its_name_and_owner_from_there() {
     let (mut manifest, _) = plan_of("dev");
-    let restored = manifest.databases.first_mut().expect("a database");
-    restored.snapshot = Some("dev-data-snapshot-1x".into());
-    let id = cfn::template::logical_id(&[&restored.key, "Database"]);
+    let orders = manifest.databases.iter_mut().find(|database| database.key == "orders");
+    orders.expect("the database").snapshot = Some("dev-data-snapshot-1x".into());
     let plan = plan(&manifest);
-    let data = plan.stacks.iter().find(|stack| stack.short == "data").expect("a stack");
-    let properties = &data.template["Resources"][&id]["Properties"];
+    let data = plan.stack("data").expect("a stack");
+    let properties = &data.template["Resources"]["OrdersDatabase"]["Properties"];
     assert_eq!(properties["DBSnapshotIdentifier"], "dev-data-snapshot-1x");
-    assert!(
-        properties.get("DBName").is_none() && properties.get("MasterUsername").is_none(),
-        "{properties}"
+    assert_eq!(
+        (properties.get("DBName"), properties.get("MasterUsername")),
+        (None, None)
     );
 }
 
 #[test]
-fn every_stack_comes_after_all_that_it_depends_on() {
+fn every_stack_comes_after_all_on_which_it_depends() {
     let (_, plan) = plan_of("dev");
-    let mut done = BTreeSet::new();
+    let mut earlier = BTreeSet::new();
     for stack in &plan.stacks {
-        for earlier in &stack.depends_on {
-            assert!(done.contains(earlier), "{} is before {earlier}", stack.name);
+        for dependency in &stack.depends_on {
+            assert!(earlier.contains(dependency), "{} is before {dependency}", stack.name);
         }
-        done.insert(stack.name.clone());
+        earlier.insert(stack.name.clone());
     }
 }
 
 #[test]
-fn every_parameter_taken_from_an_output_has_that_output() {
+fn every_parameter_from_an_output_has_that_output() {
     for environment in ["dev", "prod"] {
         let (_, plan) = plan_of(environment);
         for stack in &plan.stacks {
@@ -66,12 +59,12 @@ fn every_parameter_taken_from_an_output_has_that_output() {
                 };
                 assert!(
                     stack.depends_on.contains(from),
-                    "{} reads {from} without waiting for it",
+                    "{} reads {from} without depending on it",
                     stack.name
                 );
-                let giver = plan.stacks.iter().find(|stack| &stack.name == from).unwrap();
+                let origin = plan.stacks.iter().find(|stack| &stack.name == from).unwrap();
                 assert!(
-                    giver.template["Outputs"].get(output).is_some(),
+                    origin.template["Outputs"].get(output).is_some(),
                     "{from} has no output {output}"
                 );
             }
@@ -80,88 +73,55 @@ fn every_parameter_taken_from_an_output_has_that_output() {
 }
 
 #[test]
-fn a_rule_stands_only_where_a_link_is() {
+fn a_path_exists_only_for_a_link() {
     let (manifest, _) = plan_of("dev");
     let paths = paths(&manifest);
-    let reaches = |from: &str, to: Group, port| {
+    let has = |from: &str, to: Group, port| {
         paths
             .iter()
             .any(|path| path.from == Group::Service(from.into()) && path.to == to && path.port == port)
     };
-    assert!(reaches(
-        "patient-service",
-        Group::Service("billing-service".into()),
-        9001
-    ));
-    assert!(reaches("patient-service", Group::Database("patient".into()), 5432));
-    assert!(!reaches("patient-service", Group::Database("billing".into()), 5432));
-    assert!(!reaches("billing-service", Group::Kafka, 9092));
-    assert!(!reaches(
-        "analytics-service",
-        Group::Service("patient-service".into()),
-        4000
-    ));
+    let (orders, invoices) = (Group::Service("orders".into()), Group::Service("invoices".into()));
+    assert!(has("web", orders.clone(), 9001));
+    assert!(has("orders", Group::Database("orders".into()), 5432));
+    assert!(!has("orders", Group::Database("invoices".into()), 5432));
+    assert!(!has("web", Group::Kafka, 9092));
+    assert!(!has("orders", invoices, 8002));
+    assert!(!has("invoices", orders, 9001));
 }
 
 #[test]
-fn a_template_is_small_enough_to_be_sent_inline() {
-    for environment in ["dev", "prod"] {
-        for stack in plan_of(environment).1.stacks {
-            let size = stack.template.to_string().len();
-            assert!(
-                size <= cfn::template::LARGEST_IN_REQUEST,
-                "{} has {size} bytes",
-                stack.name
-            );
-        }
-    }
-}
-
-#[test]
-fn both_ends_of_a_link_are_given_the_same_secret() {
+fn both_services_of_a_link_receive_the_same_secret() {
     let (_, plan) = plan_of("dev");
     let secret_of = |service: &str| -> Value {
-        let stack = plan.stacks.iter().find(|stack| stack.short == service).unwrap();
-        let secrets =
-            &stack.template["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][0]["Secrets"];
-        secrets
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|secret| secret["Name"] == "BILLING_LINK_SECRET")
-            .unwrap()["ValueFrom"]
-            .clone()
+        let definition = &plan.stack(service).unwrap().template["Resources"]["TaskDefinition"]["Properties"];
+        let secrets = definition["ContainerDefinitions"][0]["Secrets"].as_array().unwrap();
+        let secret = secrets.iter().find(|secret| secret["Name"] == "ORDERS_LINK_SECRET");
+        secret.unwrap()["ValueFrom"].clone()
     };
-    assert_eq!(secret_of("patient-service"), secret_of("billing-service"));
+    assert_eq!(secret_of("web"), secret_of("orders"));
 }
 
 #[test]
-fn brokers_of_somebody_else_take_the_place_of_the_cluster() {
+fn brokers_of_another_operator_replace_the_cluster() {
     let (mut manifest, _) = plan_of("dev");
     let kafka = manifest.kafka.as_mut().unwrap();
-    kafka.bootstrap = Some(crate::manifest::Bootstrap::parse("broker.example:9094", Some("10.30.0.0/16")).unwrap());
+    kafka.bootstrap = Some(Bootstrap::parse("broker.example:9094", Some("10.30.0.0/16")).unwrap());
     let plan = plan(&manifest);
-    let stack = |short: &str| plan.stacks.iter().find(|stack| stack.short == short);
-    assert!(stack("messaging").is_none());
-    let network = stack("network").unwrap().template.to_string();
-    assert!(!network.contains("Kafka"), "no group and no rule of a cluster");
-    let resources = &stack("network").unwrap().template["Resources"];
-    let egress = |id: &str| {
-        resources[id]["Properties"]["SecurityGroupEgress"]
-            .as_array()
-            .unwrap()
-            .len()
-    };
-    assert_eq!(egress("PatientServiceSecurityGroup"), 2, "it publishes");
-    assert_eq!(egress("BillingServiceSecurityGroup"), 1, "it does not use Kafka");
-    let rule = &resources["PatientServiceSecurityGroup"]["Properties"]["SecurityGroupEgress"][1];
+    assert!(plan.stack("messaging").is_none());
+    let resources = &plan.stack("network").unwrap().template["Resources"];
+    assert_eq!(resources.get("KafkaSecurityGroup"), None);
+    let egress = |id: &str| resources[id]["Properties"]["SecurityGroupEgress"].as_array().unwrap();
+    assert_eq!(egress("OrdersSecurityGroup").len(), 2, "it publishes");
+    assert_eq!(egress("WebSecurityGroup").len(), 1, "it does not use Kafka");
+    let rule = &egress("OrdersSecurityGroup")[1];
     assert_eq!(
         (&rule["CidrIp"], &rule["FromPort"]),
         (&"10.30.0.0/16".into(), &9094.into())
     );
-    let told = Parameter {
+    let expected = Parameter {
         name: "KafkaBootstrapServers".into(),
         source: Source::Literal("broker.example:9094".into()),
     };
-    assert!(stack("patient-service").unwrap().parameters.contains(&told));
+    assert!(plan.stack("orders").unwrap().parameters.contains(&expected));
 }

@@ -1,16 +1,15 @@
-//! What has an address in the VPC: load balancer, tasks, databases, brokers, interface endpoints.
+//! Components with an address in the VPC: load balancer, tasks, databases, brokers, interface endpoints.
 
 use serde_json::Value;
 
-use super::End;
+use super::PathEnd;
 use super::expression::{number, resources};
-use super::finding;
-use crate::lint::Finding;
+use crate::lint::finding::{LintFinding, LintProblem};
 use crate::stacks::links::Group;
 use crate::stacks::{Plan, Stack};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ComponentKind {
     LoadBalancer,
     Tasks,
     Store,
@@ -19,29 +18,30 @@ pub enum Kind {
 
 #[derive(Debug, Clone)]
 pub struct Component {
-    /// The stack's short name, and the logical id.
+    /// The stack's short name.
     pub stack: String,
-    pub place: String,
-    pub kind: Kind,
-    /// The security group that is meant to be its own; links name it by this.
+    pub logical_id: String,
+    pub kind: ComponentKind,
+    /// The logical ID of the security group that the plan has for it, by which links name it.
     pub identity: String,
-    /// The groups that it really has.
+    /// The security groups that the template assigns to it.
     pub groups: Vec<String>,
     pub subnets: Vec<String>,
     pub ports: Vec<u16>,
-    /// Whether it has a public address.
+    /// It has a public address.
     pub public: bool,
-    /// Of a load balancer: its targets.
-    pub forwards: Vec<(String, u16)>,
+    /// Targets of a load balancer: security group and port.
+    pub targets: Vec<(String, u16)>,
 }
 
 impl Component {
-    pub fn end(&self) -> End {
-        End::Component(self.identity.clone())
+    pub fn end(&self) -> PathEnd {
+        PathEnd::Component(self.identity.clone())
     }
 }
 
-pub fn all(plan: &Plan, unknown: &mut Vec<Finding>) -> Vec<Component> {
+/// Returns the components of all templates; `unclear` receives those that cannot be evaluated.
+pub fn all(plan: &Plan, unclear: &mut Vec<LintFinding>) -> Vec<Component> {
     let mut found = Vec::new();
     for stack in &plan.stacks {
         for (name, resource) in stack.template["Resources"].as_object().into_iter().flatten() {
@@ -63,12 +63,8 @@ pub fn all(plan: &Plan, unknown: &mut Vec<Finding>) -> Vec<Component> {
                 Some(component) if !component.groups.is_empty() && !component.subnets.is_empty() => {
                     found.push(component);
                 }
-                // without groups it would have the VPC's default one
-                _ => unknown.push(finding(
-                    &stack.short,
-                    name,
-                    "its subnets, security groups or ports cannot be told from the templates",
-                )),
+                // Without a security group it would have the VPC's default one.
+                _ => unclear.push(LintFinding::new(&stack.short_name, name, LintProblem::UnclearComponent)),
             }
         }
     }
@@ -85,22 +81,22 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn component(
         &self,
-        kind: Kind,
+        kind: ComponentKind,
         group: &Group,
         subnets: &Value,
         groups: &Value,
         ports: Vec<u16>,
     ) -> Option<Component> {
         Some(Component {
-            stack: self.stack.short.clone(),
-            place: self.name.to_owned(),
+            stack: self.stack.short_name.clone(),
+            logical_id: self.name.to_owned(),
             kind,
             identity: group.logical_id(),
             groups: resources(self.plan, self.stack, groups)?,
             subnets: resources(self.plan, self.stack, subnets)?,
             ports,
             public: false,
-            forwards: Vec::new(),
+            targets: Vec::new(),
         })
     }
 
@@ -110,14 +106,20 @@ impl Reader<'_> {
             .filter_map(|(_, listener)| number(&listener["Port"]))
             .collect();
         let (subnets, groups) = (&self.properties["Subnets"], &self.properties["SecurityGroups"]);
-        let component = self.component(Kind::LoadBalancer, &Group::LoadBalancer, subnets, groups, ports)?;
+        let component = self.component(
+            ComponentKind::LoadBalancer,
+            &Group::LoadBalancer,
+            subnets,
+            groups,
+            ports,
+        )?;
         Some(Component {
             public: self.properties["Scheme"] != "internal",
-            forwards: self
+            targets: self
                 .plan
                 .stacks
                 .iter()
-                .flat_map(|stack| forwards(self.plan, stack))
+                .flat_map(|stack| targets(self.plan, stack))
                 .collect(),
             ..component
         })
@@ -132,9 +134,9 @@ impl Reader<'_> {
         let ports = mappings
             .filter_map(|mapping| number(&mapping["ContainerPort"]))
             .collect();
-        let group = Group::Service(self.stack.short.clone());
+        let group = Group::Service(self.stack.short_name.clone());
         let (subnets, groups) = (&network["Subnets"], &network["SecurityGroups"]);
-        let component = self.component(Kind::Tasks, &group, subnets, groups, ports)?;
+        let component = self.component(ComponentKind::Tasks, &group, subnets, groups, ports)?;
         Some(Component {
             public: network["AssignPublicIp"] == "ENABLED",
             ..component
@@ -147,31 +149,31 @@ impl Reader<'_> {
         let ports = vec![number(&self.properties["Port"])?];
         let group = Group::Database(self.name.trim_end_matches("Database").to_owned());
         let groups = &self.properties["VPCSecurityGroups"];
-        let component = self.component(Kind::Store, &group, subnets, groups, ports)?;
+        let component = self.component(ComponentKind::Store, &group, subnets, groups, ports)?;
         Some(Component {
             public: self.properties["PubliclyAccessible"] != false,
             ..component
         })
     }
 
-    /// The ports that the brokers' settings open (Amazon MSK: port information).
+    /// Returns the brokers, with the ports that their settings open (Amazon MSK: port information).
     fn brokers(&self) -> Option<Component> {
         let nodes = &self.properties["BrokerNodeGroupInfo"];
         let authentication = &self.properties["ClientAuthentication"];
         let transport = self.properties["EncryptionInfo"]["EncryptionInTransit"]["ClientBroker"].as_str();
-        let anybody = authentication["Unauthenticated"]["Enabled"] == true;
+        let unauthenticated = authentication["Unauthenticated"]["Enabled"] == true;
         let mut ports = Vec::new();
-        if anybody && transport != Some("TLS") {
+        if unauthenticated && transport != Some("TLS") {
             ports.push(9092);
         }
-        if anybody && transport != Some("PLAINTEXT") {
+        if unauthenticated && transport != Some("PLAINTEXT") {
             ports.push(9094);
         }
         if authentication["Sasl"]["Iam"]["Enabled"] == true {
             ports.push(9098);
         }
         let (subnets, groups) = (&nodes["ClientSubnets"], &nodes["SecurityGroups"]);
-        let component = self.component(Kind::Store, &Group::Kafka, subnets, groups, ports)?;
+        let component = self.component(ComponentKind::Store, &Group::Kafka, subnets, groups, ports)?;
         let public = &nodes["ConnectivityInfo"]["PublicAccess"]["Type"];
         Some(Component {
             public: !public.is_null() && public != "DISABLED",
@@ -181,15 +183,15 @@ impl Reader<'_> {
 
     fn endpoint(&self) -> Option<Component> {
         let (subnets, groups) = (&self.properties["SubnetIds"], &self.properties["SecurityGroupIds"]);
-        self.component(Kind::Endpoint, &Group::Endpoints, subnets, groups, vec![443])
+        self.component(ComponentKind::Endpoint, &Group::Endpoints, subnets, groups, vec![443])
     }
 }
 
-/// What a listener's rule forwards to: the service that is registered with the target group, and its port.
-fn forwards(plan: &Plan, stack: &Stack) -> Vec<(String, u16)> {
+/// Returns the targets of listener rules: the service that is registered with the target group, and its port.
+fn targets(plan: &Plan, stack: &Stack) -> Vec<(String, u16)> {
     let rules = of_type(&stack.template, "AWS::ElasticLoadBalancingV2::ListenerRule");
     let actions = rules.flat_map(|(_, rule)| rule["Actions"].as_array().into_iter().flatten());
-    let targets: Vec<String> = actions
+    let groups: Vec<String> = actions
         .filter_map(|action| resources(plan, stack, &action["TargetGroupArn"]))
         .flatten()
         .collect();
@@ -199,18 +201,18 @@ fn forwards(plan: &Plan, stack: &Stack) -> Vec<(String, u16)> {
             let group = resources(plan, stack, &registered["TargetGroupArn"]).unwrap_or_default();
             let target = &stack.template["Resources"][group.first().map_or("", String::as_str)]["Properties"];
             let port = number(&registered["ContainerPort"]).filter(|port| number(&target["Port"]) == Some(*port));
-            if let Some(port) = port.filter(|_| group.iter().any(|group| targets.contains(group))) {
-                found.push((Group::Service(stack.short.clone()).logical_id(), port));
+            if let Some(port) = port.filter(|_| group.iter().any(|group| groups.contains(group))) {
+                found.push((Group::Service(stack.short_name.clone()).logical_id(), port));
             }
         }
     }
     found
 }
 
-/// The resources of a type: logical id and properties.
-fn of_type<'a>(template: &'a Value, kind: &'a str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+/// Returns the resources of a type: logical ID and properties.
+fn of_type<'a>(template: &'a Value, resource_type: &'a str) -> impl Iterator<Item = (&'a String, &'a Value)> {
     let resources = template["Resources"].as_object().into_iter().flatten();
     resources
-        .filter(move |(_, resource)| resource["Type"] == kind)
+        .filter(move |(_, resource)| resource["Type"] == resource_type)
         .map(|(name, resource)| (name, &resource["Properties"]))
 }

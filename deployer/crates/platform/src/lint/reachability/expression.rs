@@ -1,10 +1,10 @@
-//! What an expression of a template stands for: resources, through parameters and outputs of other stacks.
+//! Evaluation of expressions: the resources that they refer to, through parameters and outputs of other stacks.
 
 use serde_json::Value;
 
 use crate::stacks::{Plan, Source, Stack};
 
-/// The logical ids of the resources that a value names; `None` when it cannot be told.
+/// Returns the logical IDs of the resources that a value refers to; `None` if they do not follow from the templates.
 pub fn resources(plan: &Plan, stack: &Stack, value: &Value) -> Option<Vec<String>> {
     match value {
         Value::Array(several) => {
@@ -26,11 +26,11 @@ fn reference(plan: &Plan, stack: &Stack, name: &str) -> Option<Vec<String>> {
         return Some(vec![name.to_owned()]);
     }
     let parameter = stack.parameters.iter().find(|parameter| parameter.name == name)?;
-    let Source::Output { stack: giver, output } = &parameter.source else {
+    let Source::Output { stack: origin, output } = &parameter.source else {
         return None;
     };
-    let giver = plan.stacks.iter().find(|stack| stack.name == *giver)?;
-    resources(plan, giver, giver.template["Outputs"].get(output)?.get("Value")?)
+    let origin = plan.stacks.iter().find(|stack| stack.name == *origin)?;
+    resources(plan, origin, origin.template["Outputs"].get(output)?.get("Value")?)
 }
 
 fn attribute(argument: &Value) -> Option<String> {
@@ -42,7 +42,7 @@ fn attribute(argument: &Value) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// A whole number, whether it is written as one or as text.
+/// Returns a port that is a number or a text.
 pub fn number(value: &Value) -> Option<u16> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
     u16::try_from(number).ok()

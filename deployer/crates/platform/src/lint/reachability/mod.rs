@@ -1,10 +1,9 @@
-//! Who can reach whom: computed from the templates themselves, over routes, security groups and listeners.
+//! Reachability: which component can connect to which, computed from the templates over routes, security groups and listeners.
 //!
-//! Two things in one VPC always have a route to each other, and no network ACL but the default one, which lets all
-//! through; so between them the security groups decide, on both sides. Towards the internet it takes a route, too.
-//! What this does not model (network ACLs, peerings, prefix lists) is a finding and never silently open.
+//! Two components in one VPC always have a route to each other, and no network ACL except the default one, which allows all
+//! traffic; so security groups decide between them, on both sides. Connections to the internet also require a route.
+//! Anything else (network ACLs, peerings, prefix lists) is not modelled: it is a finding, and never opens a path unnoticed.
 
-mod cidr;
 mod components;
 mod expression;
 mod groups;
@@ -13,151 +12,157 @@ mod routes;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use super::Finding;
+use ipnet::IpNet;
+
+use super::finding::{LintFinding, LintProblem};
 use crate::manifest::{Manifest, Nat};
 use crate::stacks::links::Group;
 use crate::stacks::{self, Plan};
-use cidr::Network;
-use components::{Component, Kind};
-use groups::{Groups, Peer, Side};
+use components::{Component, ComponentKind};
+use groups::{Direction, Groups, Peer};
 use routes::Routes;
 
-/// One way that traffic can take.
+/// Destination of a rule that opens nothing: the broadcast address, which no host has.
+const NOWHERE: &str = "255.255.255.255/32";
+
+/// A path that traffic can take.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Way {
-    pub from: End,
-    pub to: End,
+pub struct NetworkPath {
+    pub from: PathEnd,
+    pub to: PathEnd,
     pub protocol: &'static str,
     pub port: u16,
 }
 
-/// An end of a way.
+/// An end of a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
+pub enum PathEnd {
     Internet,
-    /// The logical id of the security group that the manifest gives it, which is its name here.
+    /// The logical ID of the security group that the plan has for the component.
     Component(String),
 }
 
-impl End {
+impl PathEnd {
     fn of(group: &Group) -> Self {
         Self::Component(group.logical_id())
     }
+}
 
-    fn words(&self) -> String {
+impl fmt::Display for PathEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Internet => "the internet".into(),
-            Self::Component(group) => group.trim_end_matches("SecurityGroup").to_owned(),
+            Self::Internet => f.write_str("the internet"),
+            Self::Component(group) => f.write_str(group.trim_end_matches("SecurityGroup")),
         }
     }
 }
 
-/// Ways that no link asks for, ways to where nobody listens, and subnets that are not as isolated as they say.
-pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<Finding> {
-    let world = World::of(plan);
-    let mut findings = world.unknown.clone();
-    let declared = declared(manifest);
-    for way in world.ways().difference(&declared) {
-        let what = format!(
-            "{} reaches it on {} {}, which no link of the manifest asks for",
-            way.from.words(),
-            way.protocol,
-            way.port
-        );
-        findings.push(finding("network", &way.to.words(), what));
+/// Returns paths without a link, paths to ports without a listener, and subnets that are not isolated.
+pub fn check(manifest: &Manifest, plan: &Plan) -> Vec<LintFinding> {
+    let model = NetworkModel::of(plan);
+    let mut findings = model.unclear.clone();
+    let declared = declared_paths(manifest);
+    for path in model.open_paths().difference(&declared) {
+        let problem = LintProblem::UndeclaredPath {
+            from: path.from.to_string(),
+            protocol: path.protocol,
+            port: path.port,
+        };
+        findings.push(LintFinding::new("network", &path.to.to_string(), problem));
     }
-    for way in &declared {
-        let End::Component(group) = &way.to else { continue };
-        let there = world.components.iter().find(|component| component.identity == *group);
-        if let Some(component) = there.filter(|component| !component.ports.contains(&way.port)) {
-            let what = format!(
-                "{} is let in on {} {}, where nothing listens",
-                way.from.words(),
-                way.protocol,
-                way.port
-            );
-            findings.push(finding(&component.stack, &component.place, what));
+    for path in &declared {
+        let PathEnd::Component(group) = &path.to else { continue };
+        let server = model.components.iter().find(|component| component.identity == *group);
+        if let Some(server) = server.filter(|server| !server.ports.contains(&path.port)) {
+            let problem = LintProblem::ClosedPort {
+                from: path.from.to_string(),
+                protocol: path.protocol,
+                port: path.port,
+            };
+            findings.push(LintFinding::new(&server.stack, &server.logical_id, problem));
         }
     }
-    findings.extend(world.routes.isolation(&world.components));
+    findings.extend(model.routes.isolation(&model.components));
     findings
 }
 
-/// What the manifest's links, its ingress and its way out ask for, and nothing else.
-fn declared(manifest: &Manifest) -> BTreeSet<Way> {
-    let tcp = |from: End, to: End, port: u16| Way {
+/// Returns the paths of the manifest's links, ingress and egress.
+fn declared_paths(manifest: &Manifest) -> BTreeSet<NetworkPath> {
+    let tcp = |from: PathEnd, to: PathEnd, port: u16| NetworkPath {
         from,
         to,
         protocol: "tcp",
         port,
     };
     let links = stacks::paths(manifest).into_iter();
-    let mut ways: BTreeSet<Way> = links
-        .map(|path| tcp(End::of(&path.from), End::of(&path.to), path.port))
+    let mut paths: BTreeSet<NetworkPath> = links
+        .map(|path| tcp(PathEnd::of(&path.from), PathEnd::of(&path.to), path.port))
         .collect();
     for port in stacks::public_ports(manifest) {
-        ways.insert(tcp(End::Internet, End::of(&Group::LoadBalancer), port));
+        paths.insert(tcp(PathEnd::Internet, PathEnd::of(&Group::LoadBalancer), port));
     }
-    // the public door is open to everybody, so also to whoever may call AWS's APIs, which are on the same port
+    // The load balancer is open to the internet, so also to services, whose egress to AWS's APIs is on the same port.
     if stacks::public_ports(manifest).contains(&stacks::HTTPS) {
         let services = manifest
             .services
             .iter()
             .map(|service| Group::Service(service.name.clone()));
-        ways.extend(services.map(|group| tcp(End::of(&group), End::of(&Group::LoadBalancer), stacks::HTTPS)));
+        paths.extend(services.map(|group| {
+            let load_balancer = PathEnd::of(&Group::LoadBalancer);
+            tcp(PathEnd::of(&group), load_balancer, stacks::HTTPS)
+        }));
     }
     if manifest.network.nat == Nat::None {
-        return ways;
+        return paths;
     }
-    let vpc = Network::parse(&manifest.network.cidr.to_string());
     for service in &manifest.services {
-        let from = End::of(&Group::Service(service.name.clone()));
-        ways.insert(tcp(from.clone(), End::Internet, stacks::HTTPS));
-        for way in stacks::links::outside(manifest, &service.name) {
-            let network = Network::parse(&way.cidr);
-            if !vpc.zip(network).is_some_and(|(vpc, network)| vpc.contains(&network)) {
-                ways.insert(tcp(from.clone(), End::Internet, way.port));
+        let from = PathEnd::of(&Group::Service(service.name.clone()));
+        paths.insert(tcp(from.clone(), PathEnd::Internet, stacks::HTTPS));
+        for egress in stacks::links::egress(manifest, &service.name) {
+            if !manifest.network.cidr.contains(&egress.network) {
+                paths.insert(tcp(from.clone(), PathEnd::Internet, egress.port));
             }
         }
     }
-    ways
+    paths
 }
 
-/// The templates, read as a network.
-struct World {
+/// The network that the templates describe.
+struct NetworkModel {
     components: Vec<Component>,
     groups: Groups,
     routes: Routes,
-    unknown: Vec<Finding>,
+    unclear: Vec<LintFinding>,
 }
 
-impl World {
+impl NetworkModel {
     fn of(plan: &Plan) -> Self {
-        let mut unknown = Vec::new();
-        let groups = Groups::of(plan, &mut unknown);
-        let routes = Routes::of(plan, &mut unknown);
-        let components = components::all(plan, &mut unknown);
+        let mut unclear = Vec::new();
+        let groups = Groups::of(plan, &mut unclear);
+        let routes = Routes::of(plan, &mut unclear);
+        let components = components::all(plan, &mut unclear);
         Self {
             components,
             groups,
             routes,
-            unknown,
+            unclear,
         }
     }
 
-    /// Every way that is open, between all pairs and the internet, on every port at which any rule or listener begins
-    /// or ends, and beside it.
-    fn ways(&self) -> BTreeSet<Way> {
+    /// Returns every open path, between all pairs and the internet, on every port at which a rule or listener starts or ends,
+    /// and on the ports next to it.
+    fn open_paths(&self) -> BTreeSet<NetworkPath> {
         let mut ports: BTreeSet<u16> = self.groups.bounds();
         ports.extend(self.components.iter().flat_map(|component| component.ports.clone()));
-        let beside = |port: &u16| [port.saturating_sub(1).max(1), *port, port.saturating_add(1)];
-        let ports: BTreeSet<u16> = ports.iter().flat_map(beside).collect();
-        let mut ways = BTreeSet::new();
+        let adjacent = |port: &u16| [port.saturating_sub(1).max(1), *port, port.saturating_add(1)];
+        let ports: BTreeSet<u16> = ports.iter().flat_map(adjacent).collect();
+        let mut paths = BTreeSet::new();
         for protocol in ["tcp", "udp"] {
             for &port in &ports {
-                let mut note = |from: End, to: End| {
-                    ways.insert(Way {
+                let mut add = |from: PathEnd, to: PathEnd| {
+                    paths.insert(NetworkPath {
                         from,
                         to,
                         protocol,
@@ -166,36 +171,42 @@ impl World {
                 };
                 for to in &self.components {
                     for from in &self.components {
-                        if self.between(from, to, protocol, port) {
-                            note(from.end(), to.end());
+                        if self.connects(from, to, protocol, port) {
+                            add(from.end(), to.end());
                         }
                     }
                     if self.internet_reaches(to, protocol, port) {
-                        note(End::Internet, to.end());
+                        add(PathEnd::Internet, to.end());
                     }
                     if self.reaches_internet(to, protocol, port) {
-                        note(to.end(), End::Internet);
+                        add(to.end(), PathEnd::Internet);
                     }
                 }
             }
         }
-        ways
+        paths
     }
 
-    /// What is answered needs no rule: security groups remember.
-    fn between(&self, from: &Component, to: &Component, protocol: &str, port: u16) -> bool {
-        // a load balancer sends to its targets only, whatever its group would let out
-        let sends = from.kind != Kind::LoadBalancer || from.forwards.contains(&(to.identity.clone(), port));
+    /// Security groups are stateful: responses require no rule.
+    fn connects(&self, from: &Component, to: &Component, protocol: &str, port: u16) -> bool {
+        // A load balancer connects to its targets alone, whatever its security group allows.
+        let sends = from.kind != ComponentKind::LoadBalancer || from.targets.contains(&(to.identity.clone(), port));
         let peer = |of: &Component| {
             let (groups, networks) = (of.groups.clone(), self.routes.networks(&of.subnets));
             move |peer: &Peer| match peer {
                 Peer::Group(group) => groups.contains(group),
-                Peer::Network(network) => networks.iter().any(|own| own.overlaps(network)),
+                Peer::Network(network) => networks
+                    .iter()
+                    .any(|own| own.contains(network) || network.contains(own)),
             }
         };
         sends
-            && self.groups.allow(&from.groups, Side::Egress, protocol, port, peer(to))
-            && self.groups.allow(&to.groups, Side::Ingress, protocol, port, peer(from))
+            && self
+                .groups
+                .allow(&from.groups, Direction::Egress, protocol, port, peer(to))
+            && self
+                .groups
+                .allow(&to.groups, Direction::Ingress, protocol, port, peer(from))
     }
 
     fn internet_reaches(&self, to: &Component, protocol: &str, port: u16) -> bool {
@@ -203,30 +214,30 @@ impl World {
             && self.routes.through_gateway(&to.subnets)
             && self
                 .groups
-                .allow(&to.groups, Side::Ingress, protocol, port, self.outside())
+                .allow(&to.groups, Direction::Ingress, protocol, port, self.outside())
     }
 
     fn reaches_internet(&self, from: &Component, protocol: &str, port: u16) -> bool {
         let route = self.routes.through_nat(&from.subnets) || from.public && self.routes.through_gateway(&from.subnets);
         route
-            && from.kind != Kind::LoadBalancer
+            && from.kind != ComponentKind::LoadBalancer
             && self
                 .groups
-                .allow(&from.groups, Side::Egress, protocol, port, self.outside())
+                .allow(&from.groups, Direction::Egress, protocol, port, self.outside())
     }
 
     fn outside(&self) -> impl Fn(&Peer) -> bool {
-        |peer: &Peer| match peer {
+        let nowhere = network(NOWHERE);
+        move |peer: &Peer| match peer {
             Peer::Group(_) => false,
-            Peer::Network(network) => !self.routes.vpc.is_some_and(|vpc| vpc.contains(network)) && !network.is_nobody(),
+            Peer::Network(network) => {
+                !self.routes.vpc.is_some_and(|vpc| vpc.contains(network)) && nowhere != Some(*network)
+            }
         }
     }
 }
 
-fn finding(stack: &str, place: &str, what: impl Into<String>) -> Finding {
-    Finding {
-        stack: stack.to_owned(),
-        place: place.to_owned(),
-        what: what.into(),
-    }
+/// Reads a network, without the bits after its prefix.
+fn network(text: &str) -> Option<IpNet> {
+    Some(text.parse::<IpNet>().ok()?.trunc())
 }

@@ -1,17 +1,17 @@
-//! Subnets and the ways out of them.
+//! Subnets and their routes.
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
 use serde_json::Value;
 
-use super::cidr::Network;
-use super::components::{Component, Kind};
+use super::components::{Component, ComponentKind};
 use super::expression::resources;
-use super::finding;
-use crate::lint::Finding;
+use super::network;
+use crate::lint::finding::{LintFinding, LintProblem};
 use crate::stacks::{Plan, Stack};
 
-/// What of EC2 is modelled; whatever else a template had could open a way that is not seen here.
+/// EC2 types that are modelled; another type could open a path that is not computed here.
 const MODELLED: [&str; 15] = [
     "VPC",
     "Subnet",
@@ -30,7 +30,7 @@ const MODELLED: [&str; 15] = [
     "KeyPair",
 ];
 
-/// Where a route leads.
+/// The target of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     InternetGateway,
@@ -40,41 +40,42 @@ enum Target {
 
 #[derive(Debug, Default)]
 pub struct Routes {
-    pub vpc: Option<Network>,
-    /// Each subnet's network and route table.
-    subnets: BTreeMap<String, (Option<Network>, Option<String>)>,
-    /// Each table's routes beyond the VPC's own.
+    pub vpc: Option<IpNet>,
+    /// The network and route table of each subnet.
+    subnets: BTreeMap<String, (Option<IpNet>, Option<String>)>,
+    /// The routes of each table, besides the one inside the VPC.
     tables: BTreeMap<String, Vec<Target>>,
 }
 
 impl Routes {
-    pub fn of(plan: &Plan, unknown: &mut Vec<Finding>) -> Self {
+    /// Reads the routes of all templates; `unclear` receives types that are not modelled.
+    pub fn of(plan: &Plan, unclear: &mut Vec<LintFinding>) -> Self {
         let mut routes = Self::default();
         for stack in &plan.stacks {
             for (name, resource) in stack.template["Resources"].as_object().into_iter().flatten() {
-                let Some(kind) = resource["Type"]
+                let Some(ec2_type) = resource["Type"]
                     .as_str()
-                    .and_then(|kind| kind.strip_prefix("AWS::EC2::"))
+                    .and_then(|resource_type| resource_type.strip_prefix("AWS::EC2::"))
                 else {
                     continue;
                 };
-                if !MODELLED.contains(&kind) {
-                    let what = format!("AWS::EC2::{kind} is nothing that reachability is computed over");
-                    unknown.push(finding(&stack.short, name, what));
+                if !MODELLED.contains(&ec2_type) {
+                    let problem = LintProblem::UnmodelledType(format!("AWS::EC2::{ec2_type}"));
+                    unclear.push(LintFinding::new(&stack.short_name, name, problem));
                 }
-                routes.read(plan, stack, name, kind, &resource["Properties"]);
+                routes.read(plan, stack, name, ec2_type, &resource["Properties"]);
             }
         }
         routes
     }
 
-    fn read(&mut self, plan: &Plan, stack: &Stack, name: &str, kind: &str, properties: &Value) {
-        let network = || properties["CidrBlock"].as_str().and_then(Network::parse);
+    fn read(&mut self, plan: &Plan, stack: &Stack, name: &str, ec2_type: &str, properties: &Value) {
+        let cidr = || properties["CidrBlock"].as_str().and_then(network);
         let one = |property: &str| resources(plan, stack, &properties[property]).and_then(|mut found| found.pop());
         let all = |property: &str| resources(plan, stack, &properties[property]).unwrap_or_default();
-        match kind {
-            "VPC" => self.vpc = network(),
-            "Subnet" => self.subnets.entry(name.to_owned()).or_default().0 = network(),
+        match ec2_type {
+            "VPC" => self.vpc = cidr(),
+            "Subnet" => self.subnets.entry(name.to_owned()).or_default().0 = cidr(),
             "SubnetRouteTableAssociation" => {
                 if let Some(subnet) = one("SubnetId") {
                     self.subnets.entry(subnet).or_default().1 = one("RouteTableId");
@@ -99,38 +100,40 @@ impl Routes {
         }
     }
 
-    pub fn networks(&self, subnets: &[String]) -> Vec<Network> {
+    /// Returns the networks of subnets.
+    pub fn networks(&self, subnets: &[String]) -> Vec<IpNet> {
         let found = subnets.iter().filter_map(|subnet| self.subnets.get(subnet));
         found.filter_map(|(network, _)| *network).collect()
     }
 
+    /// Returns true if a subnet has a route to the internet gateway.
     pub fn through_gateway(&self, subnets: &[String]) -> bool {
-        self.leads(subnets, Target::InternetGateway)
+        self.has_route(subnets, Target::InternetGateway)
     }
 
+    /// Returns true if a subnet has a route to a NAT gateway.
     pub fn through_nat(&self, subnets: &[String]) -> bool {
-        self.leads(subnets, Target::Nat)
+        self.has_route(subnets, Target::Nat)
     }
 
-    fn leads(&self, subnets: &[String], target: Target) -> bool {
-        subnets.iter().any(|subnet| self.out_of(subnet).contains(&target))
+    fn has_route(&self, subnets: &[String], target: Target) -> bool {
+        subnets.iter().any(|subnet| self.targets(subnet).contains(&target))
     }
 
-    fn out_of(&self, subnet: &str) -> &[Target] {
+    fn targets(&self, subnet: &str) -> &[Target] {
         let table = self.subnets.get(subnet).and_then(|(_, table)| table.as_ref());
         table
             .and_then(|table| self.tables.get(table))
             .map_or(&[], Vec::as_slice)
     }
 
-    /// What stores stands in subnets without any way out.
-    pub fn isolation(&self, components: &[Component]) -> Vec<Finding> {
-        let stores = components.iter().filter(|component| component.kind == Kind::Store);
-        let open = stores.filter(|store| store.subnets.iter().any(|subnet| !self.out_of(subnet).is_empty()));
-        open.map(|store| {
-            let what = "it stores data, and its subnets have a route out of the VPC";
-            finding(&store.stack, &store.place, what)
-        })
-        .collect()
+    /// Returns a finding for each component with data in a subnet with a route out of the VPC.
+    pub fn isolation(&self, components: &[Component]) -> Vec<LintFinding> {
+        let stores = components
+            .iter()
+            .filter(|component| component.kind == ComponentKind::Store);
+        let open = stores.filter(|store| store.subnets.iter().any(|subnet| !self.targets(subnet).is_empty()));
+        open.map(|store| LintFinding::new(&store.stack, &store.logical_id, LintProblem::NotIsolated))
+            .collect()
     }
 }

@@ -1,53 +1,35 @@
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::*;
 use crate::manifest::Egress;
+use crate::testing::{plan_of, resources};
 
-/// The plan of an environment, with the committed templates in the place of those just made.
-fn golden(environment: &str) -> (Manifest, Plan) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-    let manifest = Manifest::load(&root.join("deployer.toml"), environment).expect("the manifest");
-    let mut plan = stacks::plan(&manifest);
-    for stack in &mut plan.stacks {
-        let file = root.join(format!("templates/{environment}/{}.json", stack.short));
-        let text = std::fs::read_to_string(&file).expect("a golden template");
-        stack.template = serde_json::from_str(&text).expect("JSON");
+fn undeclared(from: &str, port: u16) -> LintProblem {
+    LintProblem::UndeclaredPath {
+        from: from.into(),
+        protocol: "tcp",
+        port,
     }
-    (manifest, plan)
-}
-
-fn template<'a>(plan: &'a mut Plan, short: &str) -> &'a mut Value {
-    let found = plan.stacks.iter_mut().find(|stack| stack.short == short);
-    &mut found.expect("the stack").template["Resources"]
-}
-
-fn told(manifest: &Manifest, plan: &Plan) -> Vec<String> {
-    check(manifest, plan)
-        .into_iter()
-        .map(|f| format!("{}/{}: {}", f.stack, f.place, f.what))
-        .collect()
 }
 
 #[test]
-fn every_link_reaches_and_nothing_else_does() {
+fn every_link_is_open_and_no_other_path() {
     for environment in ["dev", "prod"] {
-        let (manifest, plan) = golden(environment);
-        let world = World::of(&plan);
-        assert_eq!(world.unknown, [], "{environment}");
-        assert_eq!(world.ways(), declared(&manifest), "{environment}");
-        assert_eq!(told(&manifest, &plan), Vec::<String>::new(), "{environment}");
-        let kinds = |kind| {
-            world
+        let (manifest, plan) = plan_of(environment);
+        let model = NetworkModel::of(&plan);
+        assert_eq!(model.unclear, [], "{environment}");
+        assert_eq!(model.open_paths(), declared_paths(&manifest), "{environment}");
+        assert_eq!(check(&manifest, &plan), [], "{environment}");
+        let count = |kind| {
+            model
                 .components
                 .iter()
                 .filter(|component| component.kind == kind)
                 .count()
         };
         assert_eq!(
-            (kinds(Kind::LoadBalancer), kinds(Kind::Tasks), kinds(Kind::Store)),
-            (1, manifest.services.len(), manifest.databases.len() + 1)
+            [ComponentKind::LoadBalancer, ComponentKind::Tasks, ComponentKind::Store].map(count),
+            [1, manifest.services.len(), manifest.databases.len() + 1]
         );
     }
 }
@@ -55,107 +37,117 @@ fn every_link_reaches_and_nothing_else_does() {
 #[test]
 fn only_the_load_balancer_is_reachable_from_the_internet() {
     for environment in ["dev", "prod"] {
-        let (manifest, plan) = golden(environment);
-        let open = World::of(&plan)
-            .ways()
+        let (manifest, plan) = plan_of(environment);
+        let open = NetworkModel::of(&plan)
+            .open_paths()
             .into_iter()
-            .filter(|way| way.from == End::Internet);
-        let open: Vec<(End, u16)> = open.map(|way| (way.to, way.port)).collect();
-        assert_eq!(open, [(End::of(&Group::LoadBalancer), manifest.ingress.port)]);
+            .filter(|path| path.from == PathEnd::Internet);
+        let open: Vec<(PathEnd, u16)> = open.map(|path| (path.to, path.port)).collect();
+        assert_eq!(open, [(PathEnd::of(&Group::LoadBalancer), manifest.ingress.port)]);
     }
 }
 
 #[test]
 fn without_nat_services_reach_the_endpoints_and_not_the_internet() {
-    let (mut manifest, _) = golden("prod");
+    let (mut manifest, _) = plan_of("prod");
     manifest.network.nat = Nat::None;
     manifest.ingress.certificate = Some("arn:aws:acm:eu-west-1:000000000000:certificate/1".into());
     manifest.ingress.port = 443;
     let plan = stacks::plan(&manifest);
-    assert_eq!(told(&manifest, &plan), Vec::<String>::new());
-    let ways = World::of(&plan).ways();
-    assert_eq!(ways, declared(&manifest));
-    assert!(ways.iter().all(|way| way.to != End::Internet));
-    let door: Vec<u16> = ways
+    assert_eq!(check(&manifest, &plan), []);
+    let model = NetworkModel::of(&plan);
+    let paths = model.open_paths();
+    assert_eq!(paths, declared_paths(&manifest));
+    assert!(paths.iter().all(|path| path.to != PathEnd::Internet));
+    let public: Vec<u16> = paths
         .iter()
-        .filter(|way| way.from == End::Internet)
-        .map(|way| way.port)
+        .filter(|path| path.from == PathEnd::Internet)
+        .map(|path| path.port)
         .collect();
-    assert_eq!(door, [80, 443]);
+    assert_eq!(public, [80, 443]);
     assert!(
-        World::of(&plan)
+        model
             .components
             .iter()
-            .any(|component| component.kind == Kind::Endpoint)
+            .any(|component| component.kind == ComponentKind::Endpoint)
     );
 }
 
 #[test]
-fn a_way_out_that_the_manifest_names_is_open_for_that_service_alone() {
-    let (mut manifest, _) = golden("dev");
-    let notification = manifest.services.iter_mut().find(|s| s.name == "notification-service");
-    notification.expect("the service").egress.push(Egress {
-        cidr: "203.0.113.0/24".into(),
+fn egress_of_the_manifest_is_open_for_that_service_alone() {
+    let (mut manifest, _) = plan_of("dev");
+    let invoices = manifest.services.iter_mut().find(|service| service.name == "invoices");
+    invoices.expect("the service").egress.push(Egress {
+        network: "203.0.113.0/24".parse().expect("a network"),
         port: 587,
         reason: "mail".into(),
     });
     let plan = stacks::plan(&manifest);
-    assert_eq!(told(&manifest, &plan), Vec::<String>::new());
-    let ways = World::of(&plan).ways().into_iter().filter(|way| way.port == 587);
-    let ways: Vec<(End, End)> = ways.map(|way| (way.from, way.to)).collect();
-    let from = End::of(&Group::Service("notification-service".into()));
-    assert_eq!(ways, [(from, End::Internet)]);
+    assert_eq!(check(&manifest, &plan), []);
+    let paths = NetworkModel::of(&plan).open_paths().into_iter();
+    let paths: Vec<(PathEnd, PathEnd)> = paths
+        .filter(|path| path.port == 587)
+        .map(|path| (path.from, path.to))
+        .collect();
+    let from = PathEnd::of(&Group::Service("invoices".into()));
+    assert_eq!(paths, [(from, PathEnd::Internet)]);
 }
 
 #[test]
-fn a_rule_too_many_is_a_way_that_no_link_asks_for() {
-    let (manifest, mut plan) = golden("dev");
-    template(&mut plan, "network")["BillingDatabaseSecurityGroup"]["Properties"]["SecurityGroupIngress"] =
+fn a_rule_too_many_is_a_path_without_a_link() {
+    let (manifest, mut plan) = plan_of("dev");
+    let network = resources(&mut plan, "network");
+    network["InvoicesDatabaseSecurityGroup"]["Properties"]["SecurityGroupIngress"] =
         json!([{ "IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535, "CidrIp": "10.20.0.0/16" }]);
-    let found = template(&mut plan, "network")["PatientServiceToPatientDatabasePort5432Egress"]["Properties"].take();
-    template(&mut plan, "network")["PatientServiceToPatientDatabasePort5432Egress"] = json!({
-        "Type": "AWS::EC2::SecurityGroupEgress",
-        "Properties": { "GroupId": found["GroupId"], "IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432,
-                        "CidrIp": "10.20.0.0/16" } });
-    let told = told(&manifest, &plan);
-    let surplus =
-        "network/BillingDatabase: PatientService reaches it on tcp 5432, which no link of the manifest asks for";
-    assert!(told.contains(&surplus.to_owned()), "{told:#?}");
+    let egress = &mut network["OrdersToOrdersDatabasePort5432Egress"]["Properties"];
+    egress["CidrIp"] = json!("10.20.0.0/16");
+    egress["DestinationSecurityGroupId"] = Value::Null;
+    let found = check(&manifest, &plan);
+    let expected = LintFinding::new("network", "InvoicesDatabase", undeclared("Orders", 5432));
+    assert!(found.contains(&expected), "{found:#?}");
 }
 
 #[test]
-fn an_open_door_a_route_out_and_a_peering_are_found() {
-    let (manifest, mut plan) = golden("dev");
-    let network = template(&mut plan, "network");
-    network["PatientDatabaseSecurityGroup"]["Properties"]["SecurityGroupIngress"] =
+fn an_open_rule_a_route_out_and_a_peering_are_found() {
+    let (manifest, mut plan) = plan_of("dev");
+    let network = resources(&mut plan, "network");
+    network["OrdersDatabaseSecurityGroup"]["Properties"]["SecurityGroupIngress"] =
         json!([{ "IpProtocol": "-1", "CidrIp": "0.0.0.0/0" }]);
-    network["Leak"] = json!({ "Type": "AWS::EC2::Route", "Properties": {
+    let route = json!({ "Type": "AWS::EC2::Route", "Properties": {
         "RouteTableId": { "Ref": "IsolatedRouteTable1" }, "DestinationCidrBlock": "0.0.0.0/0",
         "GatewayId": { "Ref": "InternetGateway" } } });
-    network["Peering"] = json!({ "Type": "AWS::EC2::VPCPeeringConnection", "Properties": {} });
-    template(&mut plan, "data")["PatientDatabase"]["Properties"]["PubliclyAccessible"] = true.into();
-    let told = told(&manifest, &plan);
+    network.insert("Leak".into(), route);
+    let peering = json!({ "Type": "AWS::EC2::VPCPeeringConnection", "Properties": {} });
+    network.insert("Peering".into(), peering);
+    resources(&mut plan, "data")["OrdersDatabase"]["Properties"]["PubliclyAccessible"] = true.into();
+    let found = check(&manifest, &plan);
+    let peering = LintProblem::UnmodelledType("AWS::EC2::VPCPeeringConnection".into());
     for expected in [
-        "network/PatientDatabase: the internet reaches it on tcp 5432, which no link of the manifest asks for",
-        "data/PatientDatabase: it stores data, and its subnets have a route out of the VPC",
-        "network/Peering: AWS::EC2::VPCPeeringConnection is nothing that reachability is computed over",
+        LintFinding::new("network", "OrdersDatabase", undeclared("the internet", 5432)),
+        LintFinding::new("data", "OrdersDatabase", LintProblem::NotIsolated),
+        LintFinding::new("network", "Peering", peering),
     ] {
-        assert!(told.contains(&expected.to_owned()), "{expected} in {told:#?}");
+        assert!(found.contains(&expected), "{expected} in {found:#?}");
     }
 }
 
 #[test]
-fn a_port_where_nothing_listens_and_a_group_of_nobody_are_found() {
-    let (manifest, mut plan) = golden("dev");
-    let task = &mut template(&mut plan, "billing-service")["TaskDefinition"]["Properties"]["ContainerDefinitions"][0];
-    task["PortMappings"] = json!([{ "ContainerPort": 4001 }]);
-    let network = &mut template(&mut plan, "auth-service")["Service"]["Properties"]["NetworkConfiguration"];
+fn a_port_without_a_listener_and_tasks_without_a_group_are_found() {
+    let (manifest, mut plan) = plan_of("dev");
+    let definition = &mut resources(&mut plan, "orders")["TaskDefinition"]["Properties"];
+    definition["ContainerDefinitions"][0]["PortMappings"] = json!([{ "ContainerPort": 8001 }]);
+    let network = &mut resources(&mut plan, "invoices")["Service"]["Properties"]["NetworkConfiguration"];
     network["AwsvpcConfiguration"]["SecurityGroups"] = json!([]);
-    let told = told(&manifest, &plan);
+    let found = check(&manifest, &plan);
+    let closed = LintProblem::ClosedPort {
+        from: "Web".into(),
+        protocol: "tcp",
+        port: 9001,
+    };
     for expected in [
-        "billing-service/Service: PatientService is let in on tcp 9001, where nothing listens",
-        "auth-service/Service: its subnets, security groups or ports cannot be told from the templates",
+        LintFinding::new("orders", "Service", closed),
+        LintFinding::new("invoices", "Service", LintProblem::UnclearComponent),
     ] {
-        assert!(told.contains(&expected.to_owned()), "{expected} in {told:#?}");
+        assert!(found.contains(&expected), "{expected} in {found:#?}");
     }
 }

@@ -1,76 +1,62 @@
-//! One database: a name that RDS accepts, a size that it has.
+//! Validation of a database.
 
 use super::super::Database;
 use super::super::file::{self, Settings};
-use super::{Checked, Place, is_class, is_name};
+use super::super::problem::Problem;
+use super::{ErrorContext, Validated, is_machine_size};
 
-pub fn database(place: &Place, key: &str, own: &file::Database, given: &Settings) -> Checked<Database> {
-    let common = &given.database_defaults;
-    if !is_name(key, 30) {
-        return place.invalid(
-            &["databases", key],
-            "must be 1 to 30 lower-case letters, digits and hyphens, from a letter on",
-        );
-    }
-    let name = own.name.clone().unwrap_or_else(|| key.replace('-', "_"));
+/// Returns a database.
+pub fn database(
+    context: &ErrorContext,
+    key: &str,
+    written: &file::Database,
+    settings: &Settings,
+) -> Validated<Database> {
+    let common = &settings.database_defaults;
+    let at = |property: &'static str| ["databases", key, property];
+    context.name(&["databases", key], key, 30)?;
+    let name = written.name.clone().unwrap_or_else(|| key.replace('-', "_"));
     if !name.starts_with(|c: char| c.is_ascii_alphabetic())
         || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         || name.len() > 57
     {
-        return place.invalid(
-            &["databases", key, "name"],
-            format!(
-                "'{name}' is not a name that RDS accepts: letters, digits and underscores, from a letter on, 57 at most"
-            ),
-        );
+        return context.reject(&at("name"), Problem::DatabaseName(name));
     }
     if RESERVED.contains(&name.to_ascii_lowercase().as_str()) || name.starts_with("pg_") {
-        return place.invalid(
-            &["databases", key, "name"],
-            format!("'{name}' is a word that RDS or PostgreSQL keeps for itself; say another `name = \"…\"`"),
-        );
+        return context.reject(&at("name"), Problem::ReservedDatabaseName(name));
     }
-    let storage_gib = own.storage_gib.or(common.storage_gib).unwrap_or(20);
-    if !(20..=65536).contains(&storage_gib) {
-        return place.invalid(
-            &["databases", key, "storage_gib"],
-            format!("{storage_gib} is not 20 to 65536, which gp3 volumes can be"),
-        );
-    }
-    let instance_class = own
+    let storage_gib = written.storage_gib.or(common.storage_gib).unwrap_or(20);
+    let volumes = ", the sizes of a gp3 volume in GiB";
+    context.in_range(&at("storage_gib"), storage_gib, 20, 65_536, volumes)?;
+    let instance_class = written
         .instance_class
         .clone()
         .or(common.instance_class.clone())
         .unwrap_or_else(|| "db.t4g.micro".into());
-    if !is_class(&instance_class, "db.") {
-        return place.invalid(
-            &["databases", key, "instance_class"],
-            format!("'{instance_class}' is not a class of RDS, such as db.t4g.micro"),
-        );
+    if !is_machine_size(&instance_class, "db.") {
+        return context.reject(&at("instance_class"), Problem::InstanceClass(instance_class));
     }
-    let engine_version = own
+    let engine_version = written
         .engine_version
         .clone()
         .or(common.engine_version.clone())
         .unwrap_or_else(|| "17.9".into());
     if engine_version.split('.').count() > 2 || !engine_version.split('.').all(|part| part.parse::<u8>().is_ok()) {
-        return place.invalid(
-            &["databases", key, "engine_version"],
-            format!("'{engine_version}' is not a version of PostgreSQL, such as 17 or 17.9"),
-        );
+        return context.reject(&at("engine_version"), Problem::EngineVersion(engine_version));
     }
-    let backup_days = own.backup_days.or(common.backup_days).unwrap_or(1);
-    if backup_days > 35 {
-        return place.invalid(
-            &["databases", key, "backup_days"],
-            format!("{backup_days} is more than 35, which RDS keeps at most"),
-        );
-    }
+    let retention = written
+        .backup_retention_days
+        .or(common.backup_retention_days)
+        .unwrap_or(1);
+    context.in_range(
+        &at("backup_retention_days"),
+        retention.into(),
+        0,
+        35,
+        ", the limits of RDS",
+    )?;
     if common.snapshot.is_some() {
-        return place.invalid(
-            &["database_defaults", "snapshot"],
-            "a snapshot is of one database: name it under databases",
-        );
+        return context.reject(&["database_defaults", "snapshot"], Problem::SharedSnapshot);
     }
     Ok(Database {
         key: key.to_owned(),
@@ -78,13 +64,13 @@ pub fn database(place: &Place, key: &str, own: &file::Database, given: &Settings
         engine_version,
         instance_class,
         storage_gib,
-        multi_az: own.multi_az.or(common.multi_az).unwrap_or(false),
-        backup_days,
-        snapshot: own.snapshot.clone(),
+        multi_az: written.multi_az.or(common.multi_az).unwrap_or(false),
+        backup_retention_days: retention,
+        snapshot: written.snapshot.clone(),
     })
 }
 
-/// What RDS takes for no database of PostgreSQL, and what would have to be quoted for ever.
+/// Names that RDS does not accept for a PostgreSQL database, and names that would have to be quoted in every statement.
 const RESERVED: &[&str] = &[
     "all",
     "analyze",

@@ -1,68 +1,59 @@
-//! The public door: which service is behind it, and where it is.
+//! Validation of the entry from outside.
 
-use super::{Checked, Place, instead};
-use crate::manifest::file::Settings;
-use crate::manifest::{Ingress, Service};
+use super::super::file::Settings;
+use super::super::problem::Problem;
+use super::super::{Ingress, Service};
+use super::{ErrorContext, Validated};
 
-pub fn ingress(place: &Place, given: &Settings, services: &[Service]) -> Checked<Ingress> {
-    let own = &given.ingress;
-    let Some(name) = own.service.clone() else {
-        return place.invalid(
-            &["ingress"],
-            "names no service; say which one is reached from outside: `service = \"…\"`, one with a port named http",
-        );
+/// Returns the load balancer and the service behind it.
+pub fn ingress(context: &ErrorContext, settings: &Settings, services: &[Service]) -> Validated<Ingress> {
+    let written = &settings.ingress;
+    let Some(name) = written.service.clone() else {
+        return context.reject(&["ingress"], Problem::NoIngressService);
     };
     let Some(service) = services.iter().find(|service| service.name == name) else {
-        return place.invalid(
-            &["ingress", "service"],
-            format!(
-                "there is no service '{name}'; {}",
-                instead("services", &name, given.services.keys())
-            ),
-        );
+        let problem = Problem::Unknown {
+            kind: "service",
+            name,
+            known: settings.services.keys().cloned().collect(),
+        };
+        return context.reject(&["ingress", "service"], problem);
     };
     if service.http_port().is_none() {
-        return place.invalid(&["ingress", "service"], format!("'{name}' has no port named http"));
+        return context.reject(&["ingress", "service"], Problem::NoHttpPort(name));
     }
     if service.count == 0 && service.scaling.is_none() {
-        return place.invalid(
-            &["services", &name, "count"],
-            "is 0, and this service answers what comes from outside; 1 at least",
-        );
+        return context.reject(&["services", &name, "count"], Problem::NoIngressTask);
     }
-    let port = own.port.unwrap_or(if own.certificate.is_some() { 443 } else { 80 });
+    let default_port = if written.certificate.is_some() { 443 } else { 80 };
+    let port = written.port.unwrap_or(default_port);
     if port == 0 {
-        return place.invalid(&["ingress", "port"], "0 is not a port to listen on");
+        return context.reject(&["ingress", "port"], Problem::PortZero);
     }
-    let probe = own.probe.clone().unwrap_or_else(|| service.health_path.clone());
-    if !probe.starts_with('/') {
-        return place.invalid(
-            &["ingress", "probe"],
-            format!("'{probe}' is not a path: it begins with '/'"),
-        );
+    let readiness_path = written
+        .readiness_path
+        .clone()
+        .unwrap_or_else(|| service.health_path.clone());
+    context.path(&["ingress", "readiness_path"], &readiness_path)?;
+    if let Some(host) = written.host.as_ref().filter(|host| !is_host(host)) {
+        return context.reject(&["ingress", "host"], Problem::HostName(host.clone()));
     }
-    if let Some(host) = own.host.as_ref().filter(|host| !is_host(host)) {
-        return place.invalid(
-            &["ingress", "host"],
-            format!("'{host}' is not a host name, such as patients.example.org: no scheme, port or path"),
-        );
-    }
-    let curl = own
+    let curl = written
         .curl
         .clone()
-        .unwrap_or_else(|| vec![format!("curl -i {{url}}{probe}")]);
+        .unwrap_or_else(|| vec![format!("curl -i {{url}}{readiness_path}")]);
     Ok(Ingress {
         service: name,
         port,
-        access_logs: own.access_logs.unwrap_or(given.protected),
-        certificate: own.certificate.clone(),
-        host: own.host.clone(),
-        probe,
+        access_logs: written.access_logs.unwrap_or(settings.protected),
+        certificate: written.certificate.clone(),
+        host: written.host.clone(),
+        readiness_path,
         curl,
     })
 }
 
-/// Labels of letters, digits and hyphens, two at least (RFC 1123, section 2.1).
+/// Returns true for at least two labels of letters, digits and hyphens (RFC 1123, section 2.1).
 fn is_host(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -78,7 +69,7 @@ mod tests {
     use super::is_host;
 
     #[test]
-    fn a_host_is_a_name_and_nothing_else() {
+    fn a_host_is_a_name_without_scheme_port_and_path() {
         assert!(is_host("patients.example.org") && is_host("a-1.example"));
         for other in [
             "https://a.example",

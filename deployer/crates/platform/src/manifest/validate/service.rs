@@ -1,12 +1,16 @@
-//! One service: its size, its ports, and links to things that are there.
+//! Validation of a service: its size, its ports, and links to what exists.
 
 use std::collections::BTreeMap;
 
-use super::super::file::{self, Settings};
-use super::super::{Call, Cidr, Egress, Nat, Port, Service};
-use super::{Checked, Place, instead, is_name, is_variable};
+use indexmap::IndexMap;
+use ipnet::Ipv4Net;
 
-/// CPU units with the smallest and greatest memory that Fargate gives them, in MiB (Amazon ECS: task size).
+use super::super::file::{self, Nat, Scaling, Settings};
+use super::super::problem::Problem;
+use super::super::{Call, Egress, Port, Service};
+use super::{ErrorContext, Validated, is_variable};
+
+/// CPU units with the minimum and maximum memory that Fargate has for them, in MiB (Amazon ECS: task size).
 const FARGATE: &[(u32, u32, u32)] = &[
     (256, 512, 2048),
     (512, 1024, 4096),
@@ -14,265 +18,273 @@ const FARGATE: &[(u32, u32, u32)] = &[
     (2048, 4096, 16384),
     (4096, 8192, 30720),
 ];
-/// Between the two it comes in steps of this many MiB; only the smallest task begins with half of one.
-const STEP: u32 = 1024;
-/// Tasks of one service (Amazon ECS service quotas).
-const MOST_TASKS: u32 = 5000;
+/// The memory of a task is a multiple of this many MiB, except for the smallest with half of it.
+const MEMORY_STEP: u32 = 1024;
+const SMALLEST_MEMORY: u32 = 512;
+/// Maximum of tasks of one service (Amazon ECS service quotas).
+const MAX_TASKS: u32 = 5000;
+/// Retentions of CloudWatch Logs up to two years.
+const RETENTIONS: &[u32] = &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 731];
+/// Names of the stacks that the services share.
+const SHARED_STACKS: [&str; 8] = [
+    "keys",
+    "alarms",
+    "network",
+    "registry",
+    "data",
+    "messaging",
+    "platform",
+    "dashboard",
+];
 
-pub fn service(place: &Place, name: &str, own: &file::Service, given: &Settings, platform: Cidr) -> Checked<Service> {
+/// Returns a service; `platform` is the platform's own network.
+pub fn service(
+    context: &ErrorContext,
+    name: &str,
+    written: &file::Service,
+    settings: &Settings,
+    platform: Ipv4Net,
+) -> Validated<Service> {
+    let common = &settings.service_defaults;
     let at = |key: &'static str| ["services", name, key];
-    let common = &given.service_defaults;
-    const SHARED: [&str; 8] = [
-        "keys",
-        "alarms",
-        "network",
-        "registry",
-        "data",
-        "messaging",
-        "platform",
-        "dashboard",
-    ];
-    if !is_name(name, 40) || SHARED.contains(&name) {
-        return place.invalid(
-            &["services", name],
-            "must be 1 to 40 lower-case letters, digits and hyphens, and not the name of a shared stack",
-        );
+    context.name(&["services", name], name, 40)?;
+    if SHARED_STACKS.contains(&name) {
+        return context.reject(&["services", name], Problem::SharedStackName(name.to_owned()));
     }
-    let cpu = own.cpu.or(common.cpu).unwrap_or(256);
-    let memory = own.memory.or(common.memory).unwrap_or(cpu * 2);
-    match FARGATE.iter().find(|(units, ..)| *units == cpu) {
-        None => {
-            return place.invalid(
-                &at("cpu"),
-                format!("{cpu} is not a size of Fargate: 256, 512, 1024, 2048 or 4096 units"),
-            );
-        }
-        Some((_, least, most)) if !(*least..=*most).contains(&memory) => {
-            return place.invalid(
-                &at("memory"),
-                format!("{memory} MiB do not go with {cpu} CPU units: {least} to {most}"),
-            );
-        }
-        Some(_) if !memory.is_multiple_of(STEP) && memory != 512 => {
-            return place.invalid(
-                &at("memory"),
-                format!("{memory} MiB are not a size of Fargate: beyond 512 it comes in steps of {STEP}"),
-            );
-        }
-        Some(_) => {}
+    let (cpu, memory) = size(context, name, written, common)?;
+    let count = written.count.or(common.count).unwrap_or(1);
+    let quota = ", the number of tasks of an ECS service";
+    context.in_range(&at("count"), count, 0, MAX_TASKS, quota)?;
+    let scaling = written.scaling.or(common.scaling);
+    if let Some(scaling) = scaling {
+        scales(context, name, scaling)?;
     }
-    let count = own.count.or(common.count).unwrap_or(1);
-    if count > MOST_TASKS {
-        return place.invalid(
-            &at("count"),
-            format!("{count} tasks are more than the {MOST_TASKS} of which ECS makes a service"),
-        );
+    exists(
+        context,
+        &at("database"),
+        "database",
+        written.database.as_ref(),
+        &settings.databases,
+    )?;
+    exists(
+        context,
+        &at("publishes"),
+        "topic",
+        written.publishes.iter().flatten(),
+        &settings.topics,
+    )?;
+    exists(
+        context,
+        &at("consumes"),
+        "topic",
+        written.consumes.iter().flatten(),
+        &settings.topics,
+    )?;
+    let days = written.log_retention_days.or(common.log_retention_days).unwrap_or(14);
+    if !RETENTIONS.contains(&days) {
+        let known = RETENTIONS;
+        return context.reject(&at("log_retention_days"), Problem::LogRetention { days, known });
     }
-    let scaling = own.scaling.or(common.scaling);
-    if let Some(scaling) = scaling
-        && (scaling.minimum == 0 || scaling.minimum > scaling.maximum || !(10..=95).contains(&scaling.cpu_percent))
-    {
-        return place.invalid(
-            &at("scaling"),
-            "needs 1 <= minimum <= maximum and a cpu_percent of 10 to 95",
-        );
-    }
-    if scaling.is_some_and(|scaling| scaling.requests_per_target == Some(0)) {
-        return place.invalid(&at("scaling"), "requests_per_target is 1 at least");
-    }
-    if let Some(key) = &own.database
-        && !given.databases.contains_key(key)
-    {
-        return place.invalid(
-            &at("database"),
-            format!(
-                "there is no database '{key}'; {}",
-                instead("databases", key, given.databases.keys())
-            ),
-        );
-    }
-    for (key, topics) in [("publishes", &own.publishes), ("consumes", &own.consumes)] {
-        for topic in topics.iter().flatten() {
-            if !given.topics.contains_key(topic) {
-                return place.invalid(
-                    &at(key),
-                    format!(
-                        "there is no topic '{topic}'; {}",
-                        instead("topics", topic, given.topics.keys())
-                    ),
-                );
-            }
-        }
-    }
-    let log_retention_days = own.log_retention_days.or(common.log_retention_days).unwrap_or(14);
-    const RETENTION: [u32; 14] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 731];
-    if !RETENTION.contains(&log_retention_days) {
-        return place.invalid(
-            &at("log_retention_days"),
-            format!("{log_retention_days} is not one of {RETENTION:?}, which CloudWatch Logs keeps"),
-        );
-    }
-    let calls = own
+    let calls = written
         .calls
         .iter()
         .flatten()
-        .map(|call| link(place, name, call, given))
-        .collect::<Checked<Vec<_>>>()?;
-    let mut environment: BTreeMap<String, String> = common.environment.clone();
-    environment.extend(own.environment.clone());
-    let secrets = own.secrets.clone().unwrap_or_default();
+        .map(|call| link(context, name, call, settings))
+        .collect::<Validated<Vec<_>>>()?;
+    let health_path = written.health_path.clone().unwrap_or_else(|| "/health/live".into());
+    context.path(&at("health_path"), &health_path)?;
+    if written.health_command.as_ref().is_some_and(Vec::is_empty) {
+        return context.reject(&at("health_command"), Problem::EmptyCommand);
+    }
+    // The common command is for packages: an existing image has another binary.
+    let common_command = common.health_command.clone().filter(|_| written.image.is_none());
+    let secrets = written.secrets.clone().unwrap_or_default();
     if let Some(wrong) = secrets.iter().find(|variable| !is_variable(variable)) {
-        return place.invalid(&at("secrets"), no_variable(wrong));
+        return context.reject(&at("secrets"), Problem::VariableName(wrong.clone()));
     }
-    // libraries read some in lower case, such as http_proxy
-    if let Some(wrong) = environment.keys().find(|name| !is_variable(&name.to_uppercase())) {
-        return place.invalid(
-            &at("environment"),
-            format!("'{wrong}' is not a variable's name: letters, digits and '_', from a letter on"),
-        );
-    }
-    let health_path = own.health_path.clone().unwrap_or_else(|| "/health/live".into());
-    if !health_path.starts_with('/') {
-        return place.invalid(
-            &at("health_path"),
-            format!("'{health_path}' is not a path: it begins with '/'"),
-        );
-    }
-    if own.health_command.as_ref().is_some_and(Vec::is_empty) {
-        return place.invalid(&at("health_command"), "is empty: leave it out, or say what is run");
-    }
-    if let Some(image) = &own.image {
-        if own.package.is_some() {
-            return place.invalid(&at("image"), "a service has a package or an image, not both");
-        }
-        if let Err(error) = image.parse::<oci_spec::distribution::Reference>() {
-            return place.invalid(&at("image"), format!("'{image}' is no image reference: {error}"));
-        }
-    }
-    // What images built here have in common is not what another one has.
-    let common_check = common.health_command.clone().filter(|_| own.image.is_none());
     Ok(Service {
-        package: own.package.clone().unwrap_or_else(|| name.to_owned()),
-        image: own.image.clone(),
-        ports: ports(place, name, own)?,
+        package: written.package.clone().unwrap_or_else(|| name.to_owned()),
+        image: image(context, name, written)?,
+        ports: ports(context, name, written)?,
         name: name.to_owned(),
         cpu,
         memory,
         count,
         scaling,
-        spot: own.spot.or(common.spot).unwrap_or(false),
+        spot: written.spot.or(common.spot).unwrap_or(false),
         health_path,
-        health_command: own.health_command.clone().or(common_check),
-        database: own.database.clone(),
-        publishes: own.publishes.clone().unwrap_or_default(),
-        consumes: own.consumes.clone().unwrap_or_default(),
+        health_command: written.health_command.clone().or(common_command),
+        database: written.database.clone(),
+        publishes: written.publishes.clone().unwrap_or_default(),
+        consumes: written.consumes.clone().unwrap_or_default(),
         calls,
-        egress: egress(place, name, own, given, platform)?,
-        environment,
+        egress: egress(context, name, written, settings, platform)?,
+        environment: environment(context, name, written, common)?,
         secrets,
-        alarms: own
+        alarms: written
             .alarms
             .or(common.alarms)
-            .unwrap_or(given.alarms.enabled.unwrap_or(false)),
-        log_retention_days,
+            .unwrap_or(settings.alarms.enabled.unwrap_or(false)),
+        log_retention_days: days,
     })
 }
 
-fn egress(place: &Place, name: &str, own: &file::Service, given: &Settings, platform: Cidr) -> Checked<Vec<Egress>> {
-    let at = ["services", name, "egress"];
-    let ways = own.egress.as_ref().or(given.service_defaults.egress.as_ref());
-    let ways: Vec<_> = ways.into_iter().flatten().collect();
-    if !ways.is_empty() && given.network.nat == Some(Nat::None) {
-        return place.invalid(&at, "there is no way out of this network: `network.nat` is \"none\"");
+/// Returns CPU units and memory of a task.
+fn size(context: &ErrorContext, name: &str, written: &file::Service, common: &file::Service) -> Validated<(u32, u32)> {
+    let cpu = written.cpu.or(common.cpu).unwrap_or(256);
+    let memory = written.memory.or(common.memory).unwrap_or(cpu * 2);
+    let Some((_, min, max)) = FARGATE.iter().find(|(units, ..)| *units == cpu) else {
+        return context.reject(&["services", name, "cpu"], Problem::Cpu(cpu));
+    };
+    let (at, min, max) = (["services", name, "memory"], *min, *max);
+    if !(min..=max).contains(&memory) {
+        let problem = Problem::Memory { memory, cpu, min, max };
+        return context.reject(&at, problem);
     }
-    ways.into_iter()
-        .map(|way| Egress::parse(way, platform).or_else(|wrong| place.invalid(&at, wrong)))
-        .collect()
+    if !memory.is_multiple_of(MEMORY_STEP) && memory != SMALLEST_MEMORY {
+        let step = MEMORY_STEP;
+        return context.reject(&at, Problem::MemoryStep { memory, step });
+    }
+    Ok((cpu, memory))
 }
 
-fn ports(place: &Place, name: &str, own: &file::Service) -> Checked<Vec<Port>> {
-    let mut ports: Vec<Port> = Vec::new();
-    for (label, number) in &own.ports {
-        if !is_name(label, 32) {
-            return place.invalid(
-                &["services", name, "ports", label],
-                "a port's name is 1 to 32 lower-case letters, digits and hyphens, from a letter on",
-            );
+fn scales(context: &ErrorContext, name: &str, scaling: Scaling) -> Validated<()> {
+    let at = ["services", name, "scaling"];
+    if scaling.minimum == 0 || scaling.minimum > scaling.maximum || !(10..=95).contains(&scaling.cpu_percent) {
+        return context.reject(&at, Problem::Scaling);
+    }
+    if scaling.requests_per_target == Some(0) {
+        return context.reject(&at, Problem::RequestsPerTarget);
+    }
+    Ok(())
+}
+
+/// Accepts names that are declared.
+fn exists<'a, T>(
+    context: &ErrorContext,
+    at: &[&str],
+    kind: &'static str,
+    names: impl IntoIterator<Item = &'a String>,
+    declared: &IndexMap<String, T>,
+) -> Validated<()> {
+    match names.into_iter().find(|name| !declared.contains_key(*name)) {
+        None => Ok(()),
+        Some(name) => {
+            let (name, known) = (name.clone(), declared.keys().cloned().collect());
+            context.reject(at, Problem::Unknown { kind, name, known })
         }
+    }
+}
+
+fn image(context: &ErrorContext, name: &str, written: &file::Service) -> Validated<Option<String>> {
+    let at = ["services", name, "image"];
+    let Some(image) = written.image.clone() else {
+        return Ok(None);
+    };
+    if written.package.is_some() {
+        return context.reject(&at, Problem::PackageAndImage);
+    }
+    match image.parse::<oci_spec::distribution::Reference>() {
+        Ok(_) => Ok(Some(image)),
+        Err(reason) => context.reject(&at, Problem::Image { image, reason }),
+    }
+}
+
+fn environment(
+    context: &ErrorContext,
+    name: &str,
+    written: &file::Service,
+    common: &file::Service,
+) -> Validated<BTreeMap<String, String>> {
+    let mut environment = common.environment.clone();
+    environment.extend(written.environment.clone());
+    // Some libraries read variables in lower case, such as http_proxy.
+    match environment.keys().find(|name| !is_variable(&name.to_uppercase())) {
+        None => Ok(environment),
+        Some(wrong) => context.reject(
+            &["services", name, "environment"],
+            Problem::EnvironmentName(wrong.clone()),
+        ),
+    }
+}
+
+fn egress(
+    context: &ErrorContext,
+    name: &str,
+    written: &file::Service,
+    settings: &Settings,
+    platform: Ipv4Net,
+) -> Validated<Vec<Egress>> {
+    let at = ["services", name, "egress"];
+    let written = written.egress.as_ref().or(settings.service_defaults.egress.as_ref());
+    let written: Vec<_> = written.into_iter().flatten().collect();
+    if !written.is_empty() && settings.network.nat == Some(Nat::None) {
+        return context.reject(&at, Problem::EgressWithoutNat);
+    }
+    let parse = |one| Egress::parse(one, platform).or_else(|problem| context.reject(&at, problem));
+    written.into_iter().map(parse).collect()
+}
+
+fn ports(context: &ErrorContext, name: &str, written: &file::Service) -> Validated<Vec<Port>> {
+    let mut ports: Vec<Port> = Vec::new();
+    for (label, number) in &written.ports {
+        let at = ["services", name, "ports", label];
+        context.name(&at, label, 32)?;
         if *number == 0 {
-            return place.invalid(&["services", name, "ports", label], "0 is not a port to listen on");
+            return context.reject(&at, Problem::PortZero);
         }
         if let Some(other) = ports.iter().find(|port| port.number == *number) {
-            return place.invalid(
-                &["services", name, "ports", label],
-                format!("{number} is already the port '{}' of this service", other.name),
-            );
+            let (number, other) = (*number, other.name.clone());
+            return context.reject(&at, Problem::DuplicatePort { number, other });
         }
         ports.push(Port {
             name: label.clone(),
             number: *number,
-            variable: variable_of(own, label),
+            variable: variable_of(written, label),
         });
     }
-    for (label, variable) in &own.port_variables {
+    for (label, variable) in &written.port_variables {
+        let at = ["services", name, "port_variables", label];
         if !is_variable(variable) {
-            return place.invalid(&["services", name, "port_variables", label], no_variable(variable));
+            return context.reject(&at, Problem::VariableName(variable.clone()));
         }
-        if !own.ports.contains_key(label) {
-            return place.invalid(
-                &["services", name, "port_variables", label],
-                format!("there is no port '{label}' in this service"),
-            );
+        if !written.ports.contains_key(label) {
+            return context.reject(&at, Problem::NoSuchPort(label.clone()));
         }
     }
     Ok(ports)
 }
 
-fn no_variable(name: &str) -> String {
-    format!("'{name}' is not a variable's name: A to Z, digits and '_', from a letter on")
-}
-
-fn variable_of(own: &file::Service, label: &str) -> String {
-    match own.port_variables.get(label) {
+fn variable_of(written: &file::Service, label: &str) -> String {
+    match written.port_variables.get(label) {
         Some(variable) => variable.clone(),
         None if label == "http" => "PORT".into(),
         None => format!("{}_PORT", label.to_uppercase().replace('-', "_")),
     }
 }
 
-fn link(place: &Place, name: &str, call: &file::Call, given: &Settings) -> Checked<Call> {
+fn link(context: &ErrorContext, name: &str, call: &file::Call, settings: &Settings) -> Validated<Call> {
     let at = ["services", name, "calls"];
-    let Some(target) = given.services.get(&call.service) else {
-        return place.invalid(
-            &at,
-            format!(
-                "there is no service '{}'; {}",
-                call.service,
-                instead("services", &call.service, given.services.keys())
-            ),
-        );
-    };
-    let Some(number) = target.ports.get(&call.port) else {
-        return place.invalid(
-            &at,
-            format!(
-                "'{}' has no port '{}'; {}",
-                call.service,
-                call.port,
-                instead("its ports", &call.port, target.ports.keys())
-            ),
-        );
+    exists(context, &at, "service", [&call.service], &settings.services)?;
+    let called = &settings.services[&call.service];
+    let Some(number) = called.ports.get(&call.port) else {
+        let problem = Problem::UnknownPort {
+            service: call.service.clone(),
+            port: call.port.clone(),
+            known: called.ports.keys().cloned().collect(),
+        };
+        return context.reject(&at, problem);
     };
     if call.service == name {
-        return place.invalid(&at, "a service does not call itself");
+        return context.reject(&at, Problem::SelfCall);
     }
     if let Some(variable) = call.secret.as_ref().filter(|variable| !is_variable(variable)) {
-        return place.invalid(&at, no_variable(variable));
+        return context.reject(&at, Problem::VariableName(variable.clone()));
     }
     let port = Port {
         name: call.port.clone(),
         number: *number,
-        variable: variable_of(target, &call.port),
+        variable: variable_of(called, &call.port),
     };
     Ok(Call {
         service: call.service.clone(),

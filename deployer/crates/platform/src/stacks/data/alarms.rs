@@ -1,13 +1,14 @@
-//! What is told of a database before it stops: storage, memory, connections, CPU.
+//! Alarms of a database: storage, CPU, connections, CPU credits.
 
 use serde_json::{Value, json};
 
 use crate::manifest::Database;
-use crate::stacks::alarms::{Alarm, Side};
+use crate::stacks::alarms::{Alarm, Comparison};
 use cfn::template::{Handle, Template, logical_id};
 
 const GIB: f64 = 1_073_741_824.0;
 
+/// Adds the alarms of a database, which publish to `topic`.
 pub fn add(template: &mut Template, database: &Database, instance: &Handle, topic: &Value) {
     let dimensions = json!([{ "Name": "DBInstanceIdentifier", "Value": instance.reference() }]);
     let key = &database.key;
@@ -17,39 +18,39 @@ pub fn add(template: &mut Template, database: &Database, instance: &Handle, topi
             format!("{key}: less than 15 % of the storage is free; it grows by itself only where that is allowed"),
             "FreeStorageSpace",
             f64::from(database.storage_gib) * GIB * 0.15,
-            Side::Below,
+            Comparison::Below,
         ),
         (
             "Cpu",
             format!("{key}: CPU has been over 85 % for 15 minutes"),
             "CPUUtilization",
             85.0,
-            Side::Above,
+            Comparison::Above,
         ),
     ];
-    if let Some(most) = most_connections(&database.instance_class) {
-        let words = format!("{key}: more than 80 % of the connections that the instance takes are open");
+    if let Some(max) = max_connections(&database.instance_class) {
+        let description = format!("{key}: more than 80 % of the connections that the instance takes are open");
         alarms.push((
             "Connections",
-            words,
+            description,
             "DatabaseConnections",
-            (most * 0.8).floor(),
-            Side::Above,
+            (max * 0.8).floor(),
+            Comparison::Above,
         ));
     }
     if is_burstable(&database.instance_class) {
-        let words = format!("{key}: the CPU credits are used up; from here on it is slow, or costs more");
-        alarms.push(("Credits", words, "CPUCreditBalance", 20.0, Side::Below));
+        let description = format!("{key}: the CPU credits are used up; from here on it is slow, or costs more");
+        alarms.push(("Credits", description, "CPUCreditBalance", 20.0, Comparison::Below));
     }
-    for (id, words, metric, threshold, side) in alarms {
+    for (id, description, metric, threshold, comparison) in alarms {
         let alarm = Alarm {
-            words,
+            description,
             namespace: "AWS/RDS".into(),
             metric,
             dimensions: dimensions.clone(),
             statistic: "Average",
             threshold,
-            side,
+            comparison,
             period: 300,
             periods: 3,
         };
@@ -58,9 +59,9 @@ pub fn add(template: &mut Template, database: &Database, instance: &Handle, topi
     }
 }
 
-/// RDS' own default of `max_connections`: one for each 9,531,392 bytes of the instance's memory, 5,000 at most (Amazon
-/// RDS User Guide, "Quotas and constraints"). None for a class whose memory is not known here.
-fn most_connections(class: &str) -> Option<f64> {
+/// Returns RDS' default of `max_connections`: one for each 9,531,392 bytes of the instance's memory, 5,000 at most (Amazon
+/// RDS User Guide, "Quotas and constraints"); `None` for a class whose memory is not known here.
+fn max_connections(class: &str) -> Option<f64> {
     let (family, size) = class.strip_prefix("db.")?.split_once('.')?;
     let large = match family.chars().next()? {
         'm' | 't' => 8.0,
@@ -88,10 +89,10 @@ mod tests {
 
     #[test]
     fn connections_follow_from_the_memory_of_the_class() {
-        let most = |class| most_connections(class).map(f64::floor);
-        assert_eq!(most("db.t4g.micro"), Some(112.0));
-        assert_eq!(most("db.m7g.large"), Some(901.0));
-        assert_eq!(most("db.r7g.2xlarge"), Some(5_000.0));
-        assert_eq!(most("db.x2g.large"), None);
+        let max = |class| max_connections(class).map(f64::floor);
+        assert_eq!(max("db.t4g.micro"), Some(112.0));
+        assert_eq!(max("db.m7g.large"), Some(901.0));
+        assert_eq!(max("db.r7g.2xlarge"), Some(5_000.0));
+        assert_eq!(max("db.x2g.large"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! One database: a PostgreSQL instance with its parameters.
+//! A database: a PostgreSQL instance with its parameter group.
 
 use serde_json::{Value, json};
 
@@ -7,25 +7,26 @@ use crate::manifest::{Database, Manifest};
 use crate::stacks::{iam, links};
 use cfn::template::{Handle, Resource, Template, logical_id, sub};
 
-/// Days of Performance Insights that cost nothing.
+/// Days of Performance Insights that are free of charge.
 const INSIGHTS_DAYS: u32 = 7;
-/// Seconds between two readings of the operating system.
+/// Seconds between two samples of enhanced monitoring.
 const MONITORING_SECONDS: u32 = 60;
-/// How far storage grows by itself, in multiples of what it begins with, and the most that gp3 has, in GiB.
-const GROWS_TO: u32 = 5;
-const LARGEST: u32 = 65_536;
+/// Limit of storage autoscaling, in multiples of the initial storage.
+const MAX_STORAGE_FACTOR: u32 = 5;
+/// Maximum size of a gp3 volume, in GiB.
+const MAX_STORAGE_GIB: u32 = 65_536;
 
-/// What an instance stands in.
-pub struct Around {
+/// Network, key and monitoring of an instance.
+pub struct Placement {
     pub subnets: Value,
     pub security: Value,
-    /// The platform's own key; AWS's for RDS where there is none.
+    /// The platform's customer managed key; `None` for AWS's key for RDS.
     pub key: Option<Value>,
-    /// The ARN of the role of enhanced monitoring, where there is one.
+    /// The ARN of the role of enhanced monitoring.
     pub monitoring: Option<Value>,
 }
 
-/// The role with which RDS writes what it reads of the operating system.
+/// Adds the role with which RDS writes the metrics of the operating system.
 pub fn monitoring(template: &mut Template) -> Value {
     let policy = "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole";
     let role = Resource::new("AWS::IAM::Role")
@@ -34,22 +35,22 @@ pub fn monitoring(template: &mut Template) -> Value {
     template.add("DatabaseMonitoringRole", role).attribute("Arn")
 }
 
-/// The instance; its outputs are those of [`outputs`].
-pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, around: Around) -> Handle {
+/// Adds the instance, with the outputs that [`outputs`] names.
+pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, placement: Placement) -> Handle {
     let parameters = parameters(template, manifest, database);
     let instance = Resource::new("AWS::RDS::DBInstance")
         .with("Engine", "postgres")
         .with("EngineVersion", database.engine_version.clone())
         .with("DBInstanceClass", database.instance_class.clone());
     let instance = match &database.snapshot {
-        // Database and owner are in the snapshot; RDS refuses the one and ignores the other.
+        // The snapshot holds database and owner; RDS rejects the first and ignores the second.
         Some(snapshot) => instance.with("DBSnapshotIdentifier", snapshot.clone()),
         None => instance
             .with("DBName", database.name.clone())
             .with("MasterUsername", format!("{}_owner", database.name)),
     };
     let instance = instance
-        // RDS makes the password, keeps it in Secrets Manager and changes it every seven days
+        // RDS generates the password, stores it in Secrets Manager and rotates it every seven days
         .with("ManageMasterUserPassword", true)
         .with("AllocatedStorage", database.storage_gib.to_string())
         .with("StorageType", "gp3")
@@ -58,34 +59,37 @@ pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, ar
         .with("Port", links::POSTGRES.to_string())
         .with("PubliclyAccessible", false)
         .with("CACertificateIdentifier", "rds-ca-rsa2048-g1")
-        .with("DBSubnetGroupName", around.subnets)
-        .with("VPCSecurityGroups", vec![around.security])
+        .with("DBSubnetGroupName", placement.subnets)
+        .with("VPCSecurityGroups", vec![placement.security])
         .with("DBParameterGroupName", parameters.reference())
-        .with("BackupRetentionPeriod", database.backup_days)
-        // UTC, one after the other, when a European night is darkest
+        .with("BackupRetentionPeriod", database.backup_retention_days)
+        // UTC, one after the other, at night in Europe
         .with("PreferredBackupWindow", "01:00-02:00")
         .with("PreferredMaintenanceWindow", "sun:02:30-sun:03:30")
         .with("CopyTagsToSnapshot", true)
         .with("AutoMinorVersionUpgrade", true)
         .with("EnableCloudwatchLogsExports", json!(["postgresql", "upgrade"]))
         .with("DeletionProtection", manifest.protected);
-    let instance = encrypted(instance, around.key, manifest.protected).waiving(
+    let instance = encrypted(instance, placement.key, manifest.protected).skip_check(
         "CKV_AWS_161",
         "services log in with the password that RDS makes, keeps in Secrets Manager and changes every seven days",
     );
     let instance = match database.multi_az {
         true => instance,
-        false => instance.waiving(
+        false => instance.skip_check(
             "CKV_AWS_157",
             "one zone is enough for a disposable environment (multi_az)",
         ),
     };
-    let instance = match around.monitoring {
+    let instance = match placement.monitoring {
         None => instance
-            .waiving("CKV_AWS_118", "a disposable environment is not watched (protected)")
+            .skip_check("CKV_AWS_118", "a disposable environment is not watched (protected)")
             .deleted(),
         Some(role) => instance
-            .with("MaxAllocatedStorage", (database.storage_gib * GROWS_TO).min(LARGEST))
+            .with(
+                "MaxAllocatedStorage",
+                (database.storage_gib * MAX_STORAGE_FACTOR).min(MAX_STORAGE_GIB),
+            )
             .with("DeleteAutomatedBackups", false)
             .with("EnablePerformanceInsights", true)
             .with("PerformanceInsightsRetentionPeriod", INSIGHTS_DAYS)
@@ -105,8 +109,8 @@ pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, ar
     handle
 }
 
-/// Nothing in the clear; slow statements in the log, and never a row's values: `terse` leaves out the DETAIL in which
-/// PostgreSQL quotes them (PostgreSQL: "Error Reporting and Logging").
+/// Requires TLS, and logs slow statements without a row's values: `terse` leaves out the DETAIL in which PostgreSQL quotes
+/// them (PostgreSQL: "Error Reporting and Logging").
 fn parameters(template: &mut Template, manifest: &Manifest, database: &Database) -> Handle {
     let family = database.engine_version.split('.').next().unwrap_or_default();
     let parameters = json!({
@@ -125,7 +129,7 @@ fn parameters(template: &mut Template, manifest: &Manifest, database: &Database)
     )
 }
 
-/// Data, password and statistics under the platform's own key.
+/// Encrypts data, password and statistics with the platform's key.
 fn encrypted(instance: Resource, key: Option<Value>, insights: bool) -> Resource {
     let Some(key) = key else { return instance };
     let instance = instance

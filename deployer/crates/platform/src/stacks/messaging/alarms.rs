@@ -1,19 +1,21 @@
-//! The brokers' disks: they grow by themselves, and somebody is told before they are full.
+//! Storage autoscaling and alarms of the brokers.
 
 use serde_json::{Value, json};
 
 use crate::manifest::{Kafka, Manifest};
-use crate::stacks::alarms::{Alarm, Side};
+use crate::stacks::alarms::{Alarm, Comparison};
 use cfn::template::{Handle, Resource, Template};
 
-/// From which use on storage grows, in percent, and how far, in multiples of what it begins with.
-const GROWS_AT: u32 = 60;
-const GROWS_TO: u32 = 4;
-/// The largest volume of a broker, in GiB (Amazon MSK quota).
-const LARGEST: u32 = 16_384;
+/// Target of the storage utilization, in percent.
+const STORAGE_TARGET: u32 = 60;
+/// Limit of storage autoscaling, in multiples of the initial storage.
+const MAX_STORAGE_FACTOR: u32 = 4;
+/// Maximum size of a broker's volume, in GiB (Amazon MSK quota).
+const MAX_STORAGE_GIB: u32 = 16_384;
 
-/// A volume can grow and never shrink (Amazon MSK Developer Guide, "Automatic scaling for clusters").
-pub fn grow(template: &mut Template, kafka: &Kafka, cluster: &Handle) {
+/// Adds storage autoscaling. A volume can grow and never shrink (Amazon MSK Developer Guide, "Automatic scaling for
+/// clusters").
+pub fn autoscale_storage(template: &mut Template, kafka: &Kafka, cluster: &Handle) {
     let target = template.add(
         "KafkaStorageTarget",
         Resource::new("AWS::ApplicationAutoScaling::ScalableTarget")
@@ -21,7 +23,13 @@ pub fn grow(template: &mut Template, kafka: &Kafka, cluster: &Handle) {
             .with("ScalableDimension", "kafka:broker-storage:VolumeSize")
             .with("ResourceId", cluster.reference())
             .with("MinCapacity", 1)
-            .with("MaxCapacity", kafka.storage_gib.saturating_mul(GROWS_TO).min(LARGEST)),
+            .with(
+                "MaxCapacity",
+                kafka
+                    .storage_gib
+                    .saturating_mul(MAX_STORAGE_FACTOR)
+                    .min(MAX_STORAGE_GIB),
+            ),
     );
     template.add(
         "KafkaStorageScaling",
@@ -33,34 +41,34 @@ pub fn grow(template: &mut Template, kafka: &Kafka, cluster: &Handle) {
                 "TargetTrackingScalingPolicyConfiguration",
                 json!({
                     "PredefinedMetricSpecification": { "PredefinedMetricType": "KafkaBrokerStorageUtilization" },
-                    "TargetValue": GROWS_AT,
+                    "TargetValue": STORAGE_TARGET,
                     "DisableScaleIn": true,
                 }),
             ),
     );
 }
 
-/// Of each broker its disk, and of the cluster partitions without a leader.
-pub fn alarms(template: &mut Template, manifest: &Manifest, kafka: &Kafka, topic: &Value) {
+/// Adds an alarm on each broker's disk, and one on partitions without a leader.
+pub fn add(template: &mut Template, manifest: &Manifest, kafka: &Kafka, topic: &Value) {
     let cluster = json!({ "Name": "Cluster Name", "Value": manifest.prefix() });
-    let alarm = |words: String, metric, dimensions, threshold, periods| Alarm {
-        words,
+    let alarm = |description: String, metric, dimensions, threshold, periods| Alarm {
+        description,
         namespace: "AWS/Kafka".into(),
         metric,
         dimensions,
         statistic: "Maximum",
         threshold,
-        side: Side::Above,
+        comparison: Comparison::Above,
         period: 300,
         periods,
     };
     for broker in 1..=kafka.brokers {
-        let words = format!("Kafka: the disk of broker {broker} is 80 % full; a full one takes no more writes");
+        let description = format!("Kafka: the disk of broker {broker} is 80 % full; a full one takes no more writes");
         let dimensions = json!([cluster, { "Name": "Broker ID", "Value": broker.to_string() }]);
-        let alarm = alarm(words, "KafkaDataLogsDiskUsed", dimensions, 80.0, 3);
+        let alarm = alarm(description, "KafkaDataLogsDiskUsed", dimensions, 80.0, 3);
         template.add(format!("KafkaDisk{broker}Alarm"), alarm.resource(topic));
     }
-    let words = "Kafka: partitions have had no leader for 10 minutes: nothing can be written to them".to_owned();
-    let offline = alarm(words, "OfflinePartitionsCount", json!([cluster]), 0.0, 2);
+    let description = "Kafka: partitions have had no leader for 10 minutes: nothing can be written to them".to_owned();
+    let offline = alarm(description, "OfflinePartitionsCount", json!([cluster]), 0.0, 2);
     template.add("KafkaOfflineAlarm", offline.resource(topic));
 }

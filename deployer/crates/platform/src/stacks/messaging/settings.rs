@@ -1,20 +1,20 @@
-//! What the brokers are told.
+//! Configuration of the brokers.
 
-/// Replicas of a topic: one on each broker, three at most.
+/// Returns the number of replicas of a topic: one on each broker, three at most.
 pub fn replicas(brokers: u16) -> u16 {
     brokers.clamp(1, 3)
 }
 
-/// How many replicas must have a write before it counts: all but one, so that one broker may be away. With two replicas
-/// that is one: two would stop every write whenever a broker is patched.
-pub fn in_sync(brokers: u16) -> u16 {
+/// Returns `min.insync.replicas`: all replicas except one, so that one broker may be unavailable. With two replicas that is
+/// one: two would stop every write while a broker is patched.
+pub fn min_in_sync(brokers: u16) -> u16 {
     (replicas(brokers) - 1).max(1)
 }
 
-/// `server.properties` of the cluster's configuration (Amazon MSK Developer Guide, "Custom MSK configurations"; its own
-/// defaults elect unclean leaders, which lose what was acknowledged).
+/// Returns `server.properties` of the cluster (Amazon MSK Developer Guide, "Custom MSK configurations"; MSK's defaults elect
+/// unclean leaders, which lose acknowledged writes).
 pub fn server(brokers: u16) -> String {
-    let (replicas, in_sync) = (replicas(brokers), in_sync(brokers));
+    let (replicas, in_sync) = (replicas(brokers), min_in_sync(brokers));
     format!(
         "auto.create.topics.enable=false\n\
          default.replication.factor={replicas}\n\

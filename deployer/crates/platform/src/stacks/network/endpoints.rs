@@ -1,4 +1,4 @@
-//! Ways to AWS's own APIs that do not leave the VPC.
+//! VPC endpoints of AWS's APIs.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::manifest::{Manifest, Nat};
 use crate::stacks::links::Group;
 use cfn::template::{Handle, Resource, Template, sub};
 
-/// What a Fargate task needs before its first line runs: its image, its secrets, its log
+/// APIs that the start of a Fargate task requires: its image, its secrets, its log
 /// (Amazon ECR: interface VPC endpoints, considerations for Amazon ECS).
 const APIS: [(&str, &str); 4] = [
     ("EcrApi", "ecr.api"),
@@ -16,7 +16,7 @@ const APIS: [(&str, &str); 4] = [
     ("Secrets", "secretsmanager"),
 ];
 
-/// S3 always, since it is free and the layers of images come from there; the other APIs only where there is no NAT.
+/// Adds the endpoint of S3, which is free and serves the layers of images; without NAT, those of the other APIs too.
 pub fn add(template: &mut Template, manifest: &Manifest, vpc: &Handle, private: &Tier, groups: &[(Group, Handle)]) {
     let tables: Vec<Value> = private.tables.iter().map(Handle::reference).collect();
     template.add(
@@ -43,14 +43,15 @@ pub fn add(template: &mut Template, manifest: &Manifest, vpc: &Handle, private: 
     }
 }
 
-fn endpoint(vpc: &Handle, api: &str, kind: &str) -> Resource {
+fn endpoint(vpc: &Handle, api: &str, endpoint_type: &str) -> Resource {
     Resource::new("AWS::EC2::VPCEndpoint")
         .with("VpcId", vpc.reference())
-        .with("VpcEndpointType", kind)
+        .with("VpcEndpointType", endpoint_type)
         .with("ServiceName", sub(&format!("com.amazonaws.${{AWS::Region}}.{api}"), []))
 }
 
-/// The bucket in which Amazon ECR keeps layers (Amazon ECR: minimum Amazon S3 bucket permissions): no data leaves this way.
+/// Allows the bucket in which Amazon ECR stores layers, to read (Amazon ECR: minimum Amazon S3 bucket permissions): no data
+/// can leave the VPC through the endpoint.
 fn layers_only() -> Value {
     json!({
         "Version": "2012-10-17",
@@ -61,7 +62,7 @@ fn layers_only() -> Value {
     })
 }
 
-/// Whoever calls is of this account; what it may do, its role says.
+/// Allows callers of this account; their roles decide what they may do.
 fn this_account_only() -> Value {
     json!({
         "Version": "2012-10-17",

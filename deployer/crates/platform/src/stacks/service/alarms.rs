@@ -1,62 +1,63 @@
-//! What a service is watched for, and how its own numbers come to CloudWatch.
+//! Alarms of a service, and metrics from its log.
 
 use serde_json::{Value, json};
 
-use super::Parts;
+use super::Builder;
 use super::ingress::Target;
 use crate::manifest::Service;
-use crate::stacks::alarms::{Alarm, Side, over_expression};
+use crate::stacks::alarms::{Alarm, Comparison, on_expression};
 use cfn::template::{Handle, Resource};
 
-/// The metrics of a service's own log lines are under `<project>-<env>/<service>`.
+/// Returns the namespace of the metrics from a service's log: `<project>-<env>/<service>`.
 pub fn namespace(prefix: &str, service: &str) -> String {
     format!("{prefix}/{service}")
 }
 
-/// A number that the services' kit writes to the log once a minute, as field of a line, and what is told of it.
-struct Measure {
+/// A number that the services' kit logs once a minute as a field, and its alarm.
+struct LogMetric {
     field: &'static str,
     metric: &'static str,
-    words: &'static str,
+    description: &'static str,
     threshold: f64,
 }
 
-/// The metrics' names.
+/// The age of the oldest event in the outbox.
 pub const OUTBOX_AGE: &str = "OutboxOldestAgeSeconds";
+/// The messages that wait for one task.
 pub const CONSUMER_LAG: &str = "KafkaConsumerLag";
 
-const OUTBOX: Measure = Measure {
+const OUTBOX: LogMetric = LogMetric {
     field: "outbox_oldest_age_seconds",
     metric: OUTBOX_AGE,
-    words: "An event has waited to be published for more than 5 minutes: is Kafka there?",
+    description: "An event has waited to be published for more than 5 minutes: is Kafka there?",
     threshold: 300.0,
 };
-const LAG: Measure = Measure {
+const LAG: LogMetric = LogMetric {
     field: "kafka_consumer_lag",
     metric: CONSUMER_LAG,
-    words: "More than 1000 messages wait to be handled by one task: is it stuck, or are there too few?",
+    description: "More than 1000 messages wait to be handled by one task: is it stuck, or are there too few?",
     threshold: 1000.0,
 };
 
-/// Metric filters always, since they cost nothing without lines; alarms where the service is watched.
-pub fn add(parts: &mut Parts, logs: &Handle, service: &Handle, cluster: &Value, public: Option<&Target>) {
-    let topic = parts.alarm_topic();
-    for measure in measures(parts.service) {
-        from_log(parts, logs, measure, topic.as_ref());
+/// Adds metric filters, which are free without log lines, and alarms if the service has them.
+pub fn add(builder: &mut Builder, logs: &Handle, service: &Handle, cluster: &Value, public: Option<&Target>) {
+    let topic = builder.alarm_topic();
+    for metric in metrics(builder.service) {
+        from_log(builder, logs, metric, topic.as_ref());
     }
     let Some(topic) = topic else { return };
-    tasks(parts, service, cluster, &topic);
+    tasks(builder, service, cluster, &topic);
     if let Some(public) = public {
-        door(parts, public, &topic);
+        load_balancer(builder, public, &topic);
     }
 }
 
-/// A service that stores and publishes has an outbox; one that consumes publishes dead letters, without one.
+/// Returns true for a service that stores and publishes. One that consumes publishes dead letters alone, without an outbox.
 pub fn has_outbox(service: &Service) -> bool {
     service.database.is_some() && service.consumes.is_empty() && !service.publishes.is_empty()
 }
 
-fn measures(service: &Service) -> Vec<&'static Measure> {
+fn metrics(service: &Service) -> Vec<&'static LogMetric> {
     let outbox = has_outbox(service).then_some(&OUTBOX);
     outbox
         .into_iter()
@@ -64,58 +65,58 @@ fn measures(service: &Service) -> Vec<&'static Measure> {
         .collect()
 }
 
-fn from_log(parts: &mut Parts, logs: &Handle, measure: &Measure, topic: Option<&Value>) {
-    let namespace = namespace(&parts.manifest.prefix(), &parts.service.name);
-    parts.template.add(
-        format!("{}Filter", measure.metric),
+fn from_log(builder: &mut Builder, logs: &Handle, metric: &LogMetric, topic: Option<&Value>) {
+    let namespace = namespace(&builder.manifest.prefix(), &builder.service.name);
+    builder.template.add(
+        format!("{}Filter", metric.metric),
         Resource::new("AWS::Logs::MetricFilter")
             .with("LogGroupName", logs.reference())
-            .with("FilterPattern", format!("{{ $.fields.{} = * }}", measure.field))
+            .with("FilterPattern", format!("{{ $.fields.{} = * }}", metric.field))
             .with(
                 "MetricTransformations",
-                json!([{ "MetricNamespace": namespace, "MetricName": measure.metric,
-                         "MetricValue": format!("$.fields.{}", measure.field) }]),
+                json!([{ "MetricNamespace": namespace, "MetricName": metric.metric,
+                         "MetricValue": format!("$.fields.{}", metric.field) }]),
             ),
     );
     let Some(topic) = topic else { return };
     let alarm = Alarm {
-        words: measure.words.into(),
+        description: metric.description.into(),
         namespace,
-        metric: measure.metric,
+        metric: metric.metric,
         dimensions: json!([]),
         statistic: "Maximum",
-        threshold: measure.threshold,
-        side: Side::Above,
+        threshold: metric.threshold,
+        comparison: Comparison::Above,
         period: 60,
         periods: 5,
     };
-    parts
+    builder
         .template
-        .add(format!("{}Alarm", measure.metric), alarm.resource(topic));
+        .add(format!("{}Alarm", metric.metric), alarm.resource(topic));
 }
 
-/// CPU, memory, and fewer tasks than there should be.
-fn tasks(parts: &mut Parts, service: &Handle, cluster: &Value, topic: &Value) {
+/// Adds alarms on CPU, memory, and fewer tasks than desired.
+fn tasks(builder: &mut Builder, service: &Handle, cluster: &Value, topic: &Value) {
     let dimensions = json!([
         { "Name": "ClusterName", "Value": cluster },
         { "Name": "ServiceName", "Value": service.attribute("Name") },
     ]);
-    for (id, metric, what) in [
+    for (id, metric, name) in [
         ("CpuAlarm", "CPUUtilization", "CPU"),
         ("MemoryAlarm", "MemoryUtilization", "Memory"),
     ] {
         let alarm = Alarm {
-            words: format!("{what} has been over 85 % for 15 minutes"),
+            description: format!("{name} has been over 85 % for 15 minutes"),
             namespace: "AWS/ECS".into(),
             metric,
             dimensions: dimensions.clone(),
             statistic: "Average",
             threshold: 85.0,
-            side: Side::Above,
+            comparison: Comparison::Above,
             period: 300,
             periods: 3,
         };
-        parts.template.add(id, alarm.resource(topic));
+        builder.template.add(id, alarm.resource(topic));
     }
     let count = |id: &str, metric: &str| {
         json!({ "Id": id, "ReturnData": false, "MetricStat": {
@@ -127,35 +128,35 @@ fn tasks(parts: &mut Parts, service: &Handle, cluster: &Value, topic: &Value) {
         count("desired", "DesiredTaskCount"),
         count("running", "RunningTaskCount"),
     ]);
-    let words = "Fewer tasks have run than should for 10 minutes: `deployer status` tells why they stop";
-    parts
+    let description = "Fewer tasks have run than should for 10 minutes: `deployer status` tells why they stop";
+    builder
         .template
-        .add("MissingTasksAlarm", over_expression(words, metrics, 10, topic));
+        .add("MissingTasksAlarm", on_expression(description, metrics, 10, topic));
 }
 
-/// What the load balancer sees of the service that it forwards to.
-fn door(parts: &mut Parts, public: &Target, topic: &Value) {
-    let balancer = parts.load_balancer_name();
+/// Adds alarms on what the load balancer measures of the service.
+fn load_balancer(builder: &mut Builder, public: &Target, topic: &Value) {
+    let balancer = builder.load_balancer_name();
     let of_balancer = json!([{ "Name": "LoadBalancer", "Value": balancer }]);
     let of_group = json!([
         { "Name": "LoadBalancer", "Value": balancer },
         { "Name": "TargetGroup", "Value": public.group.attribute("TargetGroupFullName") },
     ]);
-    let door = |words: &str, metric, dimensions: &Value, statistic, threshold, (period, periods)| Alarm {
-        words: words.into(),
+    let alarm = |description: &str, metric, dimensions: &Value, statistic, threshold, (period, periods)| Alarm {
+        description: description.into(),
         namespace: "AWS/ApplicationELB".into(),
         metric,
         dimensions: dimensions.clone(),
         statistic,
         threshold,
-        side: Side::Above,
+        comparison: Comparison::Above,
         period,
         periods,
     };
     let alarms = [
         (
             "ServerErrorAlarm",
-            door(
+            alarm(
                 "More than 10 answers of 5xx in 5 minutes",
                 "HTTPCode_Target_5XX_Count",
                 &of_group,
@@ -166,7 +167,7 @@ fn door(parts: &mut Parts, public: &Target, topic: &Value) {
         ),
         (
             "UnansweredAlarm",
-            door(
+            alarm(
                 "The load balancer itself answered 5xx more than 10 times in 5 minutes: no target took the request",
                 "HTTPCode_ELB_5XX_Count",
                 &of_balancer,
@@ -177,7 +178,7 @@ fn door(parts: &mut Parts, public: &Target, topic: &Value) {
         ),
         (
             "LatencyAlarm",
-            door(
+            alarm(
                 "One request in a hundred has taken more than 2 seconds for 15 minutes",
                 "TargetResponseTime",
                 &of_group,
@@ -188,7 +189,7 @@ fn door(parts: &mut Parts, public: &Target, topic: &Value) {
         ),
         (
             "UnhealthyTargetAlarm",
-            door(
+            alarm(
                 "A target has been unhealthy for 5 minutes",
                 "UnHealthyHostCount",
                 &of_group,
@@ -199,6 +200,6 @@ fn door(parts: &mut Parts, public: &Target, topic: &Value) {
         ),
     ];
     for (id, alarm) in alarms {
-        parts.template.add(id, alarm.resource(topic));
+        builder.template.add(id, alarm.resource(topic));
     }
 }

@@ -4,25 +4,26 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Parts;
+use super::Builder;
 use crate::manifest::Service;
 use crate::stacks::links;
-use crate::stacks::plan::DATABASE_AUTHORITIES;
+use crate::stacks::plan::DATABASE_CA_BUNDLE;
 use cfn::template::{Handle, pseudo, sub};
 
-/// Seconds that a service may take to end once it takes no more requests: 25 to drain, and some to say the last.
+/// Seconds between the last accepted request and the end of a service: 25 to drain, and some to flush.
 const DRAIN: u32 = 32;
-/// What Fargate grants at most (Amazon ECS: container definition parameters, `stopTimeout`).
-const LONGEST_STOP: u32 = 120;
+/// Maximum of Fargate (Amazon ECS: container definition parameters, `stopTimeout`).
+const MAX_STOP_TIMEOUT: u32 = 120;
 
-pub fn definition(parts: &mut Parts, image: Value, logs: &Handle, secrets: &[(String, Value)]) -> Value {
-    let service = parts.service;
-    let variables = variables(parts);
-    let mut hidden: BTreeMap<String, Value> = secrets.iter().cloned().collect();
-    if let Some(([_, _, credentials], _)) = parts.database() {
+/// Returns the container definition.
+pub fn definition(builder: &mut Builder, image: Value, logs: &Handle, generated: &[(String, Value)]) -> Value {
+    let service = builder.service;
+    let variables = variables(builder);
+    let mut secrets: BTreeMap<String, Value> = generated.iter().cloned().collect();
+    if let Some(([_, _, credentials], _)) = builder.database() {
         for (variable, key) in [("DATABASE_USERNAME", "username"), ("DATABASE_PASSWORD", "password")] {
             let arn = sub(&format!("${{Arn}}:{key}::"), [("Arn", credentials.clone())]);
-            hidden.insert(variable.into(), arn);
+            secrets.insert(variable.into(), arn);
         }
     }
     let ports: Vec<Value> = service
@@ -43,8 +44,8 @@ pub fn definition(parts: &mut Parts, image: Value, logs: &Handle, secrets: &[(St
         "LogConfiguration": { "LogDriver": "awslogs", "Options": {
             "awslogs-group": logs.reference(), "awslogs-region": pseudo("Region"), "awslogs-stream-prefix": service.name } },
     });
-    if !hidden.is_empty() {
-        let list = hidden
+    if !secrets.is_empty() {
+        let list = secrets
             .into_iter()
             .map(|(name, from)| json!({ "Name": name, "ValueFrom": from }));
         container["Secrets"] = list.collect();
@@ -62,29 +63,30 @@ pub fn definition(parts: &mut Parts, image: Value, logs: &Handle, secrets: &[(St
     container
 }
 
-/// Seconds between SIGTERM and SIGKILL: first it is seen leaving (`SHUTDOWN_DELAY`, 3 unless told), then it drains.
+/// Returns the seconds between SIGTERM and SIGKILL: the load balancer notices the end (`SHUTDOWN_DELAY`, default 3), then the
+/// service drains.
 fn stop_timeout(service: &Service) -> u32 {
-    let told = service.environment.get("SHUTDOWN_DELAY");
-    let delay = told.and_then(|seconds| seconds.parse().ok()).unwrap_or(3);
-    DRAIN.saturating_add(delay).min(LONGEST_STOP)
+    let configured = service.environment.get("SHUTDOWN_DELAY");
+    let delay = configured.and_then(|seconds| seconds.parse().ok()).unwrap_or(3);
+    DRAIN.saturating_add(delay).min(MAX_STOP_TIMEOUT)
 }
 
-/// The plain variables: ports, database, brokers, peers, then what the manifest gives, which wins.
-fn variables(parts: &mut Parts) -> BTreeMap<String, Value> {
-    let (manifest, service) = (parts.manifest, parts.service);
+/// Returns the environment variables: ports, database, brokers, called services, then those of the manifest, which override.
+fn variables(builder: &mut Builder) -> BTreeMap<String, Value> {
+    let (manifest, service) = (builder.manifest, builder.service);
     let mut variables: BTreeMap<String, Value> = BTreeMap::new();
     for port in &service.ports {
         variables.insert(port.variable.clone(), port.number.to_string().into());
     }
-    if let Some(([host, port, _], name)) = parts.database() {
+    if let Some(([host, port, _], name)) = builder.database() {
         variables.insert("DATABASE_HOST".into(), host);
         variables.insert("DATABASE_PORT".into(), port);
         variables.insert("DATABASE_NAME".into(), name.into());
-        // RDS refuses what is in the clear (rds.force_ssl); that it is RDS who answers is for the client to check
+        // RDS rejects connections without TLS (rds.force_ssl); the client must verify the server itself.
         variables.insert("DATABASE_TLS".into(), "verify-full".into());
-        variables.insert("DATABASE_CA_FILE".into(), DATABASE_AUTHORITIES.into());
+        variables.insert("DATABASE_CA_FILE".into(), DATABASE_CA_BUNDLE.into());
     }
-    if let Some(servers) = parts.bootstrap_servers() {
+    if let Some(servers) = builder.bootstrap_servers() {
         variables.insert("KAFKA_BOOTSTRAP_SERVERS".into(), servers);
         let security = manifest
             .kafka

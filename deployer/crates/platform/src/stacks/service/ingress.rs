@@ -1,10 +1,11 @@
-//! The service behind the load balancer: target group and listener rule.
+//! Target group and listener rule of the service behind the load balancer.
 
 use serde_json::{Value, json};
 
-use super::Parts;
+use super::Builder;
 use cfn::template::{Handle, Resource};
 
+/// The service's place behind the load balancer.
 pub struct Target {
     pub rule: Handle,
     pub group: Handle,
@@ -12,12 +13,13 @@ pub struct Target {
     pub load_balancers: Value,
 }
 
-pub fn target(parts: &mut Parts) -> Target {
-    let vpc = parts.output_of("VpcId", "AWS::EC2::VPC::Id", "The VPC", "network");
-    let listener = parts.output_of("ListenerArn", "String", "The public listener", "platform");
-    let service = parts.service;
+/// Adds the target group and its rule.
+pub fn target(builder: &mut Builder) -> Target {
+    let vpc = builder.output_of("VpcId", "AWS::EC2::VPC::Id", "The VPC", "network");
+    let listener = builder.output_of("ListenerArn", "String", "The public listener", "platform");
+    let service = builder.service;
     let port = service.http_port().map_or(80, |port| port.number);
-    let group = parts.template.add(
+    let group = builder.template.add(
         "TargetGroup",
         Resource::new("AWS::ElasticLoadBalancingV2::TargetGroup")
             .with("TargetType", "ip")
@@ -30,17 +32,17 @@ pub fn target(parts: &mut Parts) -> Target {
             .with("HealthyThresholdCount", 2)
             .with("UnhealthyThresholdCount", 3)
             .with("Matcher", json!({ "HttpCode": "200" }))
-            // as long as a request may take; ECS sends SIGTERM only after it, and the service then has its own drain
+            // The maximum duration of a request. ECS sends SIGTERM after it, and the service then drains.
             .with(
                 "TargetGroupAttributes",
                 json!([{ "Key": "deregistration_delay.timeout_seconds", "Value": "30" }]),
             )
-            .waiving(
+            .skip_check(
                 "CKV_AWS_378",
                 "the target checks the token itself; TLS ends at the load balancer, and only its security group reaches the port",
             ),
     );
-    let rule = parts.template.add(
+    let rule = builder.template.add(
         "ListenerRule",
         Resource::new("AWS::ElasticLoadBalancingV2::ListenerRule")
             .with("ListenerArn", listener)

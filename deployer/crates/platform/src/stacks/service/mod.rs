@@ -1,4 +1,4 @@
-//! One service's stack: log group, roles, task definition, ECS service, and its place behind the load balancer.
+//! The stack of a service: log group, roles, task definition, ECS service, target group.
 
 mod alarms;
 mod container;
@@ -11,40 +11,41 @@ use serde_json::{Value, json};
 
 use super::inputs::Inputs;
 use super::links::{self, Group};
-use super::{Parameter, Source, Stack, data, kms, name_of, registry};
-use crate::manifest::{Manifest, Service};
-use cfn::template::{Resource, Template};
+use super::{Parameter, Source, Stack, data, kms, messaging, name_of, registry};
+use crate::manifest::{KafkaSecurity, Manifest, Service};
+use cfn::template::{Handle, Resource, Template};
 
-/// A template with the parameters that deployer fills.
-struct Parts<'a> {
+/// The template under construction, with its parameters.
+struct Builder<'a> {
     manifest: &'a Manifest,
     service: &'a Service,
     template: Template,
     inputs: Inputs,
 }
 
+/// Returns the stack of a service.
 pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
-    let mut parts = Parts {
+    let mut builder = Builder {
         manifest,
         service,
         template: Template::new(format!("{}: {}", manifest.prefix(), service.name)),
         inputs: Inputs::default(),
     };
-    let image = parts.image();
-    let cluster = parts.output_of("ClusterName", "String", "The ECS cluster", "platform");
-    let key = parts.key();
+    let image = builder.image();
+    let cluster = builder.output_of("ClusterName", "String", "The ECS cluster", "platform");
+    let key = builder.key();
     let logs = Resource::new("AWS::Logs::LogGroup")
         .with("LogGroupName", format!("/ecs/{}/{}", manifest.prefix(), service.name))
         .with("RetentionInDays", service.log_retention_days)
         .deleted();
-    let logs = parts
+    let logs = builder
         .template
         .add("LogGroup", kms::encrypting(logs, "KmsKeyId", key, "CKV_AWS_158"));
-    let secrets = parts.secrets();
-    let task_role = roles::task(&mut parts);
-    let execution_role = roles::execution(&mut parts, &logs, &secrets);
-    let container = container::definition(&mut parts, image, &logs, &secrets);
-    let task = parts.template.add(
+    let secrets = builder.secrets();
+    let task_role = roles::task(&mut builder);
+    let execution_role = roles::execution(&mut builder, &logs, &secrets);
+    let container = container::definition(&mut builder, image, &logs, &secrets);
+    let task = builder.template.add(
         "TaskDefinition",
         Resource::new("AWS::ECS::TaskDefinition")
             .with("Family", format!("{}-{}", manifest.prefix(), service.name))
@@ -60,9 +61,9 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
             .with("TaskRoleArn", task_role.attribute("Arn"))
             .with("ContainerDefinitions", json!([container])),
     );
-    let registry = parts.registry();
-    let network = parts.network();
-    let public = (manifest.ingress.service == service.name).then(|| ingress::target(&mut parts));
+    let registry = builder.registry();
+    let network = builder.network();
+    let public = (manifest.ingress.service == service.name).then(|| ingress::target(&mut builder));
     let mut resource = Resource::new("AWS::ECS::Service")
         .with("ServiceName", service.name.clone())
         .with("Cluster", cluster.clone())
@@ -88,48 +89,50 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
         resource = resource
             .with("LoadBalancers", public.load_balancers.clone())
             .with("HealthCheckGracePeriodSeconds", 60)
-            .after(&public.rule);
+            .depends_on(&public.rule);
     }
-    let handle = parts.template.add("Service", resource);
-    scaling::add(&mut parts, &handle, &cluster, public.as_ref());
-    alarms::add(&mut parts, &logs, &handle, &cluster, public.as_ref());
-    parts
+    let handle = builder.template.add("Service", resource);
+    scaling::add(&mut builder, &handle, &cluster, public.as_ref());
+    alarms::add(&mut builder, &logs, &handle, &cluster, public.as_ref());
+    builder
         .template
         .output("ServiceName", "The ECS service", handle.attribute("Name"));
-    parts.finish()
+    builder.finish()
 }
 
-/// Where the tasks run: spare capacity only where the manifest says so, since it is taken back with two minutes' notice.
+/// Returns the capacity provider: Fargate Spot only if the manifest asks for it, since it is interrupted with two minutes'
+/// notice.
 fn capacity(service: &Service) -> Value {
     let provider = if service.spot { "FARGATE_SPOT" } else { "FARGATE" };
     json!([{ "CapacityProvider": provider, "Weight": 1 }])
 }
 
-impl Parts<'_> {
-    /// A parameter that an output of another stack fills, under the same name.
-    fn output_of(&mut self, name: &str, kind: &str, description: &str, stack: &str) -> Value {
-        let parameter = (name, kind, description);
-        self.inputs.take(self.manifest, &mut self.template, parameter, stack)
+impl Builder<'_> {
+    /// Adds an output of another stack as a parameter of the same name.
+    fn output_of(&mut self, name: &str, parameter_type: &str, description: &str, stack: &str) -> Value {
+        let parameter = (name, parameter_type, description);
+        self.inputs.output(self.manifest, &mut self.template, parameter, stack)
     }
 
-    /// The ARN of the platform's own key, where it has one.
+    /// Returns the ARN of the platform's key; `None` if AWS's own keys encrypt.
     fn key(&mut self) -> Option<Value> {
         kms::arn(self.manifest, &mut self.template, &mut self.inputs)
     }
 
-    /// The ARN of the topic of all alarms, for a service that is watched.
+    /// Returns the ARN of the topic of alarms; `None` for a service without alarms.
     fn alarm_topic(&mut self) -> Option<Value> {
-        let watched = self.service.alarms;
-        watched
+        self.service
+            .alarms
             .then(|| super::alarms::topic(self.manifest, &mut self.template, &mut self.inputs))
             .flatten()
     }
 
-    fn take(&mut self, parameter: Parameter, kind: &str, description: &str, stack: Option<&str>) -> Value {
-        let handle = self.template.parameter(&parameter.name, kind, description);
+    /// Adds a parameter, and the stack on which its value depends.
+    fn input(&mut self, parameter: Parameter, description: &str, stack: Option<&str>) -> Value {
+        let handle = self.template.parameter(&parameter.name, "String", description);
         self.inputs.add(parameter);
-        if let Some(short) = stack {
-            self.inputs.wait_for(name_of(self.manifest, short));
+        if let Some(stack) = stack {
+            self.inputs.depend_on(name_of(self.manifest, stack));
         }
         handle.reference()
     }
@@ -159,10 +162,10 @@ impl Parts<'_> {
             name: "Image".into(),
             source,
         };
-        self.take(parameter, "String", "The image with its digest", stack)
+        self.input(parameter, "The image with its digest", stack)
     }
 
-    /// Where the brokers are.
+    /// Returns the addresses of the brokers; `None` for a service without topics.
     fn bootstrap_servers(&mut self) -> Option<Value> {
         let kafka = self.manifest.kafka.as_ref().filter(|_| self.service.uses_kafka())?;
         let (source, stack) = match &kafka.bootstrap {
@@ -170,8 +173,8 @@ impl Parts<'_> {
             None => {
                 let source = Source::BootstrapBrokers {
                     stack: name_of(self.manifest, "messaging"),
-                    output: "KafkaClusterArn".into(),
-                    iam: kafka.security == crate::manifest::KafkaSecurity::MskIam,
+                    output: messaging::CLUSTER.into(),
+                    iam: kafka.security == KafkaSecurity::MskIam,
                 };
                 (source, Some("messaging"))
             }
@@ -180,21 +183,21 @@ impl Parts<'_> {
             name: "KafkaBootstrapServers".into(),
             source,
         };
-        Some(self.take(parameter, "String", "The brokers, host:port, joined by commas", stack))
+        Some(self.input(parameter, "The brokers, host:port, joined by commas", stack))
     }
 
-    /// The generated secrets of this service: variable and ARN.
+    /// Returns the generated secrets of the service: variable and ARN.
     fn secrets(&mut self) -> Vec<(String, Value)> {
-        let wanted = links::secrets(self.manifest, self.service);
-        let taken = wanted.into_iter().map(|(variable, id)| {
+        let secrets = links::secrets(self.manifest, self.service);
+        let inputs = secrets.into_iter().map(|(variable, id)| {
             let description = format!("The secret behind {variable}");
             let arn = self.output_of(&format!("{id}Arn"), "String", &description, "data");
             (variable, arn)
         });
-        taken.collect()
+        inputs.collect()
     }
 
-    /// Host, port and credentials of the service's database.
+    /// Returns host, port and credentials of the service's database, and its name.
     fn database(&mut self) -> Option<([Value; 3], String)> {
         let key = self.service.database.clone()?;
         let database = self.manifest.databases.iter().find(|database| database.key == key)?;
@@ -207,8 +210,8 @@ impl Parts<'_> {
         Some((values, database.name.clone()))
     }
 
-    /// The service's name in the private namespace.
-    fn registry(&mut self) -> cfn::template::Handle {
+    /// Adds the service to the private DNS namespace.
+    fn registry(&mut self) -> Handle {
         let namespace = self.output_of("NamespaceId", "String", "The private DNS namespace", "platform");
         self.template.add(
             "Discovery",
@@ -245,7 +248,7 @@ impl Parts<'_> {
     fn finish(self) -> Stack {
         Stack {
             name: name_of(self.manifest, &self.service.name),
-            short: self.service.name.clone(),
+            short_name: self.service.name.clone(),
             template: self.template.to_json(),
             parameters: self.inputs.parameters,
             depends_on: self.inputs.depends_on,

@@ -1,53 +1,53 @@
-//! The two roles of a service: what ECS needs to start its tasks, and what the code itself may do.
+//! The two roles of a service: the execution role, with which ECS starts its tasks, and the task role of its code.
 
 use serde_json::{Value, json};
 
-use super::Parts;
+use super::Builder;
 use crate::manifest::KafkaSecurity;
 use crate::stacks::{iam, links, messaging};
 use cfn::template::{Handle, Resource, sub};
 
-/// For the code: only what its links ask of AWS, which for plain Kafka is nothing.
-pub fn task(parts: &mut Parts) -> Handle {
+/// Adds the task role: the permissions that the service's links require, which without IAM authentication are none.
+pub fn task(builder: &mut Builder) -> Handle {
     let role = Resource::new("AWS::IAM::Role").with("AssumeRolePolicyDocument", iam::trust("ecs-tasks.amazonaws.com"));
-    let statements = kafka_statements(parts);
+    let statements = kafka_statements(builder);
     let role = match statements.is_empty() {
         true => role,
         false => role.with("Policies", json!([iam::policy("links", statements)])),
     };
-    parts.template.add("TaskRole", role)
+    builder.template.add("TaskRole", role)
 }
 
-/// For ECS: pull this image, write this log, read these secrets.
-pub fn execution(parts: &mut Parts, logs: &Handle, secrets: &[(String, Value)]) -> Handle {
-    let mut statements = pull(parts);
+/// Adds the execution role: pull this image, write this log, read these secrets.
+pub fn execution(builder: &mut Builder, logs: &Handle, secrets: &[(String, Value)]) -> Handle {
+    let mut statements = pull(builder);
     statements.push(iam::allow(
         &["logs:CreateLogStream", "logs:PutLogEvents"],
         logs.attribute("Arn"),
     ));
     let mut readable: Vec<Value> = secrets.iter().map(|(_, arn)| arn.clone()).collect();
-    if let Some(([_, _, credentials], _)) = parts.database() {
+    if let Some(([_, _, credentials], _)) = builder.database() {
         readable.push(credentials);
     }
     if !readable.is_empty() {
         statements.push(iam::allow(&["secretsmanager:GetSecretValue"], readable.into()));
-        if let Some(key) = parts.key() {
+        if let Some(key) = builder.key() {
             statements.push(iam::decrypt(&key, "secretsmanager"));
         }
     }
     let role = Resource::new("AWS::IAM::Role")
         .with("AssumeRolePolicyDocument", iam::trust("ecs-tasks.amazonaws.com"))
         .with("Policies", json!([iam::policy("start-tasks", statements)]));
-    parts.template.add("ExecutionRole", role)
+    builder.template.add("ExecutionRole", role)
 }
 
-/// What pulling the image asks of ECR; nothing when it lies in another registry.
-fn pull(parts: &Parts) -> Vec<Value> {
-    let repository = match &parts.service.image {
+/// Returns the statements to pull the image from ECR; none for another registry.
+fn pull(builder: &Builder) -> Vec<Value> {
+    let repository = match &builder.service.image {
         None => Some(format!(
             "arn:${{AWS::Partition}}:ecr:${{AWS::Region}}:${{AWS::AccountId}}:repository/{}/{}",
-            parts.manifest.prefix(),
-            parts.service.name
+            builder.manifest.prefix(),
+            builder.service.name
         )),
         Some(image) => repository_of(image),
     };
@@ -55,7 +55,7 @@ fn pull(parts: &Parts) -> Vec<Value> {
         return Vec::new();
     };
     vec![
-        // the action knows no resource (Amazon ECR: actions, resources and condition keys)
+        // The action has no resource (Amazon ECR: actions, resources and condition keys).
         iam::allow(&["ecr:GetAuthorizationToken"], "*".into()),
         iam::allow(
             &[
@@ -68,7 +68,7 @@ fn pull(parts: &Parts) -> Vec<Value> {
     ]
 }
 
-/// The ARN of the repository of `ACCOUNT.dkr.ecr.REGION.…/NAME:TAG`; none when it is no private ECR repository.
+/// Returns the ARN of the repository of `ACCOUNT.dkr.ecr.REGION.…/NAME:TAG`; `None` for another registry.
 fn repository_of(image: &str) -> Option<String> {
     let image: oci_spec::distribution::Reference = image.parse().ok()?;
     let (account, rest) = image.registry().split_once(".dkr.ecr.")?;
@@ -79,9 +79,10 @@ fn repository_of(image: &str) -> Option<String> {
     ))
 }
 
-/// Topics and groups by name, inside this very cluster (Amazon MSK: IAM access control, semantics of actions).
-fn kafka_statements(parts: &mut Parts) -> Vec<Value> {
-    let (manifest, service) = (parts.manifest, parts.service);
+/// Returns statements on topics and groups by name, in this cluster alone (Amazon MSK: IAM access control, semantics of
+/// actions).
+fn kafka_statements(builder: &mut Builder) -> Vec<Value> {
+    let (manifest, service) = (builder.manifest, builder.service);
     let uses_iam = manifest
         .kafka
         .as_ref()
@@ -89,12 +90,12 @@ fn kafka_statements(parts: &mut Parts) -> Vec<Value> {
     if !uses_iam || !service.uses_kafka() || !links::has_cluster(manifest) {
         return Vec::new();
     }
-    let cluster = parts.output_of(messaging::CLUSTER, "String", "The Kafka cluster", "messaging");
+    let cluster = builder.output_of(messaging::CLUSTER, "String", "The Kafka cluster", "messaging");
     // arn:…:cluster/NAME/UUID
     let uuid = json!({ "Fn::Select": [2, { "Fn::Split": ["/", cluster.clone()] }] });
-    let inside = |kind: &str, name: &str| {
+    let inside = |resource: &str, name: &str| {
         let arn = format!(
-            "arn:${{AWS::Partition}}:kafka:${{AWS::Region}}:${{AWS::AccountId}}:{kind}/{}/${{Uuid}}/{name}",
+            "arn:${{AWS::Partition}}:kafka:${{AWS::Region}}:${{AWS::AccountId}}:{resource}/{}/${{Uuid}}/{name}",
             manifest.prefix()
         );
         sub(&arn, [("Uuid", uuid.clone())])

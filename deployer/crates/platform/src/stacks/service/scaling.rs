@@ -1,18 +1,19 @@
-//! How many tasks there are: between bounds, by CPU, and by requests where the load balancer counts them.
+//! Automatic scaling of a service: by CPU, and by requests if the service is behind the load balancer.
 
 use serde_json::{Value, json};
 
-use super::Parts;
+use super::Builder;
 use super::ingress::Target;
 use cfn::template::{Handle, Resource, sub};
 
-pub fn add(parts: &mut Parts, service: &Handle, cluster: &Value, public: Option<&Target>) {
-    let Some(scaling) = parts.service.scaling else { return };
+/// Adds the scalable target and its policies.
+pub fn add(builder: &mut Builder, service: &Handle, cluster: &Value, public: Option<&Target>) {
+    let Some(scaling) = builder.service.scaling else { return };
     let id = sub(
         "service/${Cluster}/${Name}",
         [("Cluster", cluster.clone()), ("Name", service.attribute("Name"))],
     );
-    let target = parts.template.add(
+    let target = builder.template.add(
         "ScalableTarget",
         Resource::new("AWS::ApplicationAutoScaling::ScalableTarget")
             .with("ServiceNamespace", "ecs")
@@ -22,24 +23,24 @@ pub fn add(parts: &mut Parts, service: &Handle, cluster: &Value, public: Option<
             .with("MaxCapacity", scaling.maximum),
     );
     let cpu = json!({ "PredefinedMetricType": "ECSServiceAverageCPUUtilization" });
-    parts
+    builder
         .template
         .add("CpuScaling", policy("cpu", &target, cpu, scaling.cpu_percent.into()));
     if let (Some(public), Some(requests)) = (public, scaling.requests_per_target) {
         let label = sub(
             "${Balancer}/${Group}",
             [
-                ("Balancer", parts.load_balancer_name()),
+                ("Balancer", builder.load_balancer_name()),
                 ("Group", public.group.attribute("TargetGroupFullName")),
             ],
         );
         let metric = json!({ "PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": label });
-        let requests = policy("requests", &target, metric, requests).after(&public.rule);
-        parts.template.add("RequestScaling", requests);
+        let requests = policy("requests", &target, metric, requests).depends_on(&public.rule);
+        builder.template.add("RequestScaling", requests);
     }
 }
 
-/// Follows a metric: quickly up, slowly down.
+/// Returns a target tracking policy that scales out quickly and in slowly.
 fn policy(name: &str, target: &Handle, metric: Value, value: u32) -> Resource {
     Resource::new("AWS::ApplicationAutoScaling::ScalingPolicy")
         .with("PolicyName", name)

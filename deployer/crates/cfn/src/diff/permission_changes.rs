@@ -1,4 +1,4 @@
-//! Permissions and network paths that a change gives or takes away.
+//! Permissions and network paths that a change grants or revokes.
 
 use std::collections::BTreeSet;
 
@@ -6,58 +6,64 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::canonical::canonical;
-use super::text::words;
+use super::text::text;
 
-/// One permission or path, given or taken away.
+/// A permission or network path that is granted or revoked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Grant {
-    /// Whether it is new; otherwise it goes.
-    pub given: bool,
+pub struct PermissionChange {
+    /// Granted; otherwise revoked.
+    #[serde(rename = "given")]
+    pub granted: bool,
     /// `iam`, `network`, or `exposure`.
     pub area: &'static str,
-    /// The role, group or resource, by its logical id.
-    pub resource: String,
-    /// In words, such as `allow s3:GetObject on arn:…` or `tcp 5432 from ${PatientServiceSecurityGroup.GroupId}`.
+    /// The logical ID of the role, security group or resource.
+    #[serde(rename = "resource")]
+    pub logical_id: String,
+    /// Such as `allow s3:GetObject on arn:…` or `tcp 5432 from ${PatientServiceSecurityGroup.GroupId}`.
     pub what: String,
 }
 
-/// What the new template grants that the old one did not, and the other way round.
-pub fn security(old: Option<&Value>, new: &Value) -> Vec<Grant> {
-    let (before, after) = (old.map(grants).unwrap_or_default(), grants(new));
-    let told = |given: bool, (area, resource, what): &Fact| Grant {
-        given,
+/// Returns the permissions that the new template grants and the old one did not, and the other way round.
+pub fn permission_changes(old: Option<&Value>, new: &Value) -> Vec<PermissionChange> {
+    let (before, after) = (old.map(permissions).unwrap_or_default(), permissions(new));
+    let change = |granted: bool, (area, logical_id, what): &Permission| PermissionChange {
+        granted,
         area,
-        resource: resource.clone(),
+        logical_id: logical_id.clone(),
         what: what.clone(),
     };
-    let mut found: Vec<Grant> = after.difference(&before).map(|fact| told(true, fact)).collect();
-    found.extend(before.difference(&after).map(|fact| told(false, fact)));
-    found.sort_by(|a, b| (a.area, &a.resource, !a.given, &a.what).cmp(&(b.area, &b.resource, !b.given, &b.what)));
-    found
+    let granted = after.difference(&before).map(|permission| change(true, permission));
+    let revoked = before.difference(&after).map(|permission| change(false, permission));
+    let mut changes: Vec<PermissionChange> = granted.chain(revoked).collect();
+    changes.sort_by(|a, b| {
+        (a.area, &a.logical_id, !a.granted, &a.what).cmp(&(b.area, &b.logical_id, !b.granted, &b.what))
+    });
+    changes
 }
 
-/// Where a group's only rule leads that is to have none.
-const NOBODY: &str = "255.255.255.255/32";
+/// Destination of the only egress rule of a security group that allows none; without a rule EC2 allows everything.
+const NOWHERE: &str = "255.255.255.255/32";
 
-type Fact = (&'static str, String, String);
+/// Area, logical ID, description.
+type Permission = (&'static str, String, String);
 
-fn grants(template: &Value) -> BTreeSet<Fact> {
-    let mut facts = BTreeSet::new();
+fn permissions(template: &Value) -> BTreeSet<Permission> {
+    let mut found = BTreeSet::new();
     for (name, resource) in template["Resources"].as_object().into_iter().flatten() {
-        let kind = resource["Type"].as_str().unwrap_or_default();
-        let properties = canonical(&resource["Properties"], &[], crate::schema::of(kind));
+        let resource_type = resource["Type"].as_str().unwrap_or_default();
+        let properties = canonical(&resource["Properties"], &[], crate::schema::of(resource_type));
         let Some(properties) = properties.as_object() else {
             continue;
         };
         let mut note = |area, what: String| {
-            facts.insert((area, name.clone(), what));
+            found.insert((area, name.clone(), what));
         };
         policies(properties, &mut |what| note("iam", what));
-        match kind {
+        match resource_type {
             "AWS::EC2::SecurityGroup" => {
                 for (key, direction) in [("SecurityGroupIngress", "from"), ("SecurityGroupEgress", "to")] {
                     let rules = properties.get(key).and_then(Value::as_array).into_iter().flatten();
-                    for rule in rules.filter(|rule| rule["CidrIp"] != NOBODY) {
+                    for rule in rules.filter(|rule| rule["CidrIp"] != NOWHERE) {
                         note("network", path(rule, direction));
                     }
                 }
@@ -70,23 +76,23 @@ fn grants(template: &Value) -> BTreeSet<Fact> {
             "AWS::EC2::SecurityGroupEgress" => note("network", rule(properties, "to")),
             _ => {}
         }
-        for what in exposures(kind, properties) {
+        for what in exposures(resource_type, properties) {
             note("exposure", what);
         }
     }
-    facts
+    found
 }
 
-/// Every statement of every policy document in a resource, and the managed policies that it is given.
+/// Reports every statement of every policy document in a resource, and its managed policies.
 fn policies(properties: &Map<String, Value>, note: &mut dyn FnMut(String)) {
     for (key, value) in properties {
         match (key.as_str(), value) {
             ("ManagedPolicyArns", Value::Array(arns)) => {
-                arns.iter().for_each(|arn| note(format!("all of {}", words(arn))))
+                arns.iter().for_each(|arn| note(format!("all of {}", text(arn))))
             }
             (_, Value::Object(document)) if document.contains_key("Statement") => {
                 let statements = document["Statement"].as_array().into_iter().flatten();
-                statements.for_each(|statement| note(statement_words(statement)));
+                statements.for_each(|statement| note(statement_text(statement)));
             }
             (_, Value::Object(inner)) => policies(inner, note),
             (_, Value::Array(items)) => {
@@ -100,43 +106,47 @@ fn policies(properties: &Map<String, Value>, note: &mut dyn FnMut(String)) {
     }
 }
 
-fn statement_words(statement: &Value) -> String {
+fn statement_text(statement: &Value) -> String {
     let list = |value: &Value| match value {
-        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
-        other => words(other),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => text(other),
     };
-    let mut text = statement["Effect"].as_str().unwrap_or("Allow").to_lowercase();
-    for (key, before) in [("Principal", " principal "), ("NotPrincipal", " every principal but ")] {
+    let mut line = statement["Effect"].as_str().unwrap_or("Allow").to_lowercase();
+    for (key, before) in [
+        ("Principal", " principal "),
+        ("NotPrincipal", " every principal except "),
+    ] {
         match &statement[key] {
             Value::Object(kinds) => kinds
                 .values()
-                .for_each(|who| text.push_str(&format!("{before}{}", list(who)))),
+                .for_each(|who| line.push_str(&format!("{before}{}", list(who)))),
             Value::Null => {}
-            who => text.push_str(&format!("{before}{}", list(who))),
+            who => line.push_str(&format!("{before}{}", list(who))),
         }
     }
     for (key, before) in [
         ("Action", " "),
-        ("NotAction", " everything but "),
+        ("NotAction", " everything except "),
         ("Resource", " on "),
-        ("NotResource", " on everything but "),
+        ("NotResource", " on everything except "),
     ] {
         if !statement[key].is_null() {
-            text.push_str(&format!("{before}{}", list(&statement[key])));
+            line.push_str(&format!("{before}{}", list(&statement[key])));
         }
     }
     if !statement["Condition"].is_null() {
-        text.push_str(&format!(" if {}", statement["Condition"]));
+        line.push_str(&format!(" if {}", statement["Condition"]));
     }
-    text
+    line
 }
 
+/// Returns a rule that is a separate resource, with its security group.
 fn rule(properties: &Map<String, Value>, direction: &str) -> String {
-    let whole = Value::Object(properties.clone());
-    format!("{}: {}", words(&whole["GroupId"]), path(&whole, direction))
+    let rule = Value::Object(properties.clone());
+    format!("{}: {}", text(&rule["GroupId"]), path(&rule, direction))
 }
 
-/// Such as `tcp 5432 from ${PatientServiceSecurityGroup.GroupId}`.
+/// Returns a rule's path, such as `tcp 5432 from ${PatientServiceSecurityGroup.GroupId}`.
 fn path(rule: &Value, direction: &str) -> String {
     let protocol = match rule["IpProtocol"].as_str() {
         Some("-1") | None => "everything".to_owned(),
@@ -144,8 +154,8 @@ fn path(rule: &Value, direction: &str) -> String {
     };
     let ports = match (&rule["FromPort"], &rule["ToPort"]) {
         (Value::Null, _) => String::new(),
-        (from, to) if from == to || to.is_null() => format!(" {}", words(from)),
-        (from, to) => format!(" {}-{}", words(from), words(to)),
+        (from, to) if from == to || to.is_null() => format!(" {}", text(from)),
+        (from, to) => format!(" {}-{}", text(from), text(to)),
     };
     let peers = [
         "CidrIp",
@@ -159,17 +169,17 @@ fn path(rule: &Value, direction: &str) -> String {
         .iter()
         .map(|key| &rule[key])
         .find(|value| !value.is_null())
-        .map(words)
+        .map(text)
         .unwrap_or_default();
     format!("{protocol}{ports} {direction} {peer}")
 }
 
-/// Settings that open something to the world or leave it unencrypted.
-fn exposures(kind: &str, properties: &Map<String, Value>) -> Vec<String> {
+/// Returns settings that expose a resource to the internet or leave its data unencrypted.
+fn exposures(resource_type: &str, properties: &Map<String, Value>) -> Vec<String> {
     let is = |key: &str, value: &str| properties.get(key).and_then(Value::as_str) == Some(value);
     let mut found = Vec::new();
-    let mut note = |holds: bool, what: &str| found.extend(holds.then(|| what.to_owned()));
-    match kind {
+    let mut note = |applies: bool, what: &str| found.extend(applies.then(|| what.to_owned()));
+    match resource_type {
         "AWS::RDS::DBInstance" | "AWS::RDS::DBCluster" => {
             note(is("PubliclyAccessible", "true"), "the database has a public address");
             note(
@@ -183,10 +193,12 @@ fn exposures(kind: &str, properties: &Map<String, Value>) -> Vec<String> {
                 "the load balancer is reachable from the internet",
             );
         }
-        "AWS::ElasticLoadBalancingV2::Listener" => note(is("Protocol", "HTTP"), "the listener speaks plain HTTP"),
+        "AWS::ElasticLoadBalancingV2::Listener" => {
+            note(is("Protocol", "HTTP"), "the listener accepts HTTP without TLS")
+        }
         "AWS::EC2::Subnet" => note(
             is("MapPublicIpOnLaunch", "true"),
-            "what starts in the subnet gets a public address",
+            "instances in the subnet receive a public address",
         ),
         _ => {}
     }
@@ -199,34 +211,29 @@ mod tests {
 
     use super::*;
 
-    fn told(old: Value, new: Value) -> Vec<String> {
+    fn changes(old: Value, new: Value) -> Vec<String> {
         let wrap = |resources: Value| json!({"Resources": resources});
-        security(Some(&wrap(old)), &wrap(new))
+        permission_changes(Some(&wrap(old)), &wrap(new))
             .into_iter()
-            .map(|g| {
-                format!(
-                    "{} {} {}: {}",
-                    if g.given { "+" } else { "-" },
-                    g.area,
-                    g.resource,
-                    g.what
-                )
+            .map(|change| {
+                let sign = if change.granted { "+" } else { "-" };
+                format!("{sign} {} {}: {}", change.area, change.logical_id, change.what)
             })
             .collect()
     }
 
     #[test]
-    fn a_new_statement_and_a_wider_one_are_told_and_a_respelt_one_is_not() {
+    fn a_new_statement_and_a_wider_one_are_reported_and_another_spelling_is_not() {
         let role = |statements: Value| {
             json!({"Role": {"Type": "AWS::IAM::Role", "Properties": {"Policies": [
                 {"PolicyName": "p", "PolicyDocument": {"Statement": statements}}]}}})
         };
         let one = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": {"Fn::GetAtt": "Bucket.Arn"}});
         let same = json!([{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [{"Fn::Sub": "${Bucket.Arn}"}]}]);
-        assert_eq!(told(role(one.clone()), role(same)), Vec::<String>::new());
+        assert_eq!(changes(role(one.clone()), role(same)), Vec::<String>::new());
         let wider = json!([{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]);
         assert_eq!(
-            told(role(one), role(wider)),
+            changes(role(one), role(wider)),
             [
                 "+ iam Role: allow s3:* on *",
                 "- iam Role: allow s3:GetObject on ${Bucket.Arn}"
@@ -235,26 +242,26 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_opens_names_port_and_peer() {
+    fn a_new_path_names_port_and_peer() {
         let group = |rules: Value| {
             json!({"Group": {"Type": "AWS::EC2::SecurityGroup", "Properties": {
                 "SecurityGroupIngress": rules, "SecurityGroupEgress": []}}})
         };
         let open = json!([{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "0.0.0.0/0"}]);
         assert_eq!(
-            told(group(json!([])), group(open)),
+            changes(group(json!([])), group(open)),
             ["+ network Group: tcp 22 from 0.0.0.0/0"]
         );
     }
 
     #[test]
-    fn a_database_that_becomes_public_is_told() {
+    fn a_database_that_becomes_public_is_reported() {
         let database = |public: bool| {
             json!({"Db": {"Type": "AWS::RDS::DBInstance", "Properties": {
                 "PubliclyAccessible": public, "StorageEncrypted": true}}})
         };
         assert_eq!(
-            told(database(false), database(true)),
+            changes(database(false), database(true)),
             ["+ exposure Db: the database has a public address"]
         );
     }

@@ -1,0 +1,294 @@
+//! Reasons why a value of the manifest is not valid.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use ipnet::Ipv4Net;
+use oci_spec::distribution::ParseError;
+
+use crate::suggest::closest_or_all;
+
+/// Characters that EC2 accepts in the description of a security group rule, besides letters and digits.
+pub const DESCRIPTION_CHARACTERS: &str = " ._-:/()#,@[]+=&;{}!$*";
+
+/// The reason why a value of the manifest is not valid.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// A required table is missing.
+    #[error("is missing")]
+    Missing,
+    /// The tables of an environment and the common ones do not fit together.
+    #[error("{0}")]
+    Merge(String),
+    /// A number outside the range that AWS accepts.
+    #[error("{value} is not in the range {} to {}{reason}", range.start(), range.end())]
+    OutOfRange {
+        /// The number.
+        value: u64,
+        /// The accepted numbers.
+        range: RangeInclusive<u64>,
+        /// The origin of the range, as the end of the sentence; may be empty.
+        reason: &'static str,
+    },
+    /// A name that does not exist.
+    #[error("there is no {kind} '{name}'; {}", closest_or_all(&format!("{kind}s"), name, known.iter().map(String::as_str)))]
+    Unknown {
+        /// `service`, `database` or `topic`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// A text that is not a name of AWS and DNS.
+    #[error("'{name}' is not a name: 1 to {max} of a-z, 0-9 and single hyphens, starting with a-z")]
+    Name {
+        /// The text.
+        name: String,
+        /// The maximum length.
+        max: usize,
+    },
+    /// A path that does not start with a slash.
+    #[error("'{0}' is not a path: it must start with '/'")]
+    Path(String),
+    /// Port 0.
+    #[error("0 is not a port")]
+    PortZero,
+
+    /// A text that is not an IPv4 network.
+    #[error("'{0}' is not an IPv4 network, such as 10.30.0.0/16")]
+    Network(String),
+    /// An address inside a network in place of the network.
+    #[error("'{given}' has bits after its prefix; the network is {network}")]
+    HostBits {
+        /// The text.
+        given: String,
+        /// The network that holds the address.
+        network: Ipv4Net,
+    },
+    /// The platform's network is not an IPv4 network of a supported size.
+    #[error("'{0}' is not an IPv4 network of 16 to 20 bits, such as 10.0.0.0/16")]
+    PlatformNetwork(String),
+    /// The platform's network has public addresses.
+    #[error("'{0}' is not a private network (RFC 1918)")]
+    PublicNetwork(Ipv4Net),
+
+    /// A text that is not an MSK broker type.
+    #[error("'{0}' is not an MSK broker type, such as kafka.t3.small")]
+    BrokerType(String),
+    /// IAM authentication with brokers of another operator.
+    #[error(
+        "\"msk-iam\" needs a cluster of this platform: the operator of kafka.bootstrap decides what a role may do there; set \
+         \"plaintext\", or remove bootstrap"
+    )]
+    IamOutside,
+    /// A network of brokers without brokers.
+    #[error("is the network of kafka.bootstrap, which is not set")]
+    NetworkWithoutBrokers,
+    /// A text that is not the address of a broker.
+    #[error("'{0}' is not host:port; separate several with commas")]
+    Broker(String),
+    /// A text that is not a topic name.
+    #[error("'{0}' is not a topic name: 1 to 249 letters, digits, '.', '_' and '-'")]
+    TopicName(String),
+
+    /// A text that is not a database name of RDS.
+    #[error("'{0}' is not a database name of RDS: at most 57 of a-z, A-Z, 0-9 and '_', starting with a-z or A-Z")]
+    DatabaseName(String),
+    /// A database name that is reserved.
+    #[error("'{0}' is reserved by RDS or PostgreSQL; set another `name = \"…\"`")]
+    ReservedDatabaseName(String),
+    /// A text that is not an RDS instance class.
+    #[error("'{0}' is not an RDS instance class, such as db.t4g.micro")]
+    InstanceClass(String),
+    /// A text that is not a version of PostgreSQL.
+    #[error("'{0}' is not a PostgreSQL version, such as 17 or 17.9")]
+    EngineVersion(String),
+    /// A snapshot for all databases.
+    #[error("a snapshot is of one database: set it under databases")]
+    SharedSnapshot,
+    /// A database that two services use.
+    #[error("the database '{database}' belongs to the service '{owner}'; services do not share databases")]
+    SharedDatabase {
+        /// The database's key.
+        database: String,
+        /// The service that uses it first.
+        owner: String,
+    },
+
+    /// A text that is not an e-mail address.
+    #[error("'{0}' is not an e-mail address")]
+    Email(String),
+
+    /// No service is reachable from outside.
+    #[error(
+        "names no service; set the one that receives the requests from outside: `service = \"…\"`. It needs a port named http"
+    )]
+    NoIngressService,
+    /// The ingress service has no HTTP port.
+    #[error("'{0}' has no port named http")]
+    NoHttpPort(String),
+    /// The ingress service runs no task.
+    #[error("is 0, and this service receives the requests from outside; set at least 1")]
+    NoIngressTask,
+    /// A text that is not a host name.
+    #[error("'{0}' is not a host name, such as patients.example.org, without scheme, port and path")]
+    HostName(String),
+
+    /// The manifest declares no service.
+    #[error("declares no service; add a table [services.NAME]")]
+    NoServices,
+    /// A service with the name of a shared stack.
+    #[error("'{0}' is the name of a shared stack; choose another name")]
+    SharedStackName(String),
+    /// A CPU size that Fargate does not have.
+    #[error("{0} is not a Fargate size: 256, 512, 1024, 2048 or 4096 CPU units")]
+    Cpu(u32),
+    /// A memory size that Fargate does not have for this CPU size.
+    #[error("{memory} MiB do not go with {cpu} CPU units: {min} to {max} MiB")]
+    Memory {
+        /// The memory in MiB.
+        memory: u32,
+        /// The CPU units.
+        cpu: u32,
+        /// The minimum in MiB.
+        min: u32,
+        /// The maximum in MiB.
+        max: u32,
+    },
+    /// A memory size between two that Fargate has.
+    #[error("{memory} MiB is not a Fargate size: above 512 MiB it comes in steps of {step} MiB")]
+    MemoryStep {
+        /// The memory in MiB.
+        memory: u32,
+        /// The step in MiB.
+        step: u32,
+    },
+    /// Scaling limits that contradict each other.
+    #[error("needs 1 <= minimum <= maximum and a cpu_percent of 10 to 95")]
+    Scaling,
+    /// A target of no request at all.
+    #[error("requests_per_target must be at least 1")]
+    RequestsPerTarget,
+    /// A retention that CloudWatch Logs does not have.
+    #[error("{days} is not a retention of CloudWatch Logs; use one of {known:?}")]
+    LogRetention {
+        /// The days.
+        days: u32,
+        /// The retentions that exist.
+        known: &'static [u32],
+    },
+    /// A text that is not the name of a secret or port variable.
+    #[error("'{0}' is not a variable name: A-Z, 0-9 and '_', starting with A-Z")]
+    VariableName(String),
+    /// A text that is not the name of an environment variable.
+    #[error("'{0}' is not a variable name: a-z, A-Z, 0-9 and '_', starting with a-z or A-Z")]
+    EnvironmentName(String),
+    /// A health command without a word.
+    #[error("is empty; remove it, or set the command to run")]
+    EmptyCommand,
+    /// A package and an image.
+    #[error("a service has a package or an image, not both")]
+    PackageAndImage,
+    /// A text that is not an image reference.
+    #[error("'{image}' is not an image reference: {reason}")]
+    Image {
+        /// The text.
+        image: String,
+        /// The reason.
+        reason: ParseError,
+    },
+    /// A port number that the service has already.
+    #[error("{number} is already the port '{other}' of this service")]
+    DuplicatePort {
+        /// The number.
+        number: u16,
+        /// The name of the first port.
+        other: String,
+    },
+    /// A variable for a port that the service does not have.
+    #[error("this service has no port '{0}'")]
+    NoSuchPort(String),
+    /// A call to a port that the called service does not have.
+    #[error("'{service}' has no port '{port}'; {}", closest_or_all("its ports", port, known.iter().map(String::as_str)))]
+    UnknownPort {
+        /// The called service.
+        service: String,
+        /// The port's name.
+        port: String,
+        /// Its ports.
+        known: Vec<String>,
+    },
+    /// A service that calls itself.
+    #[error("a service cannot call itself")]
+    SelfCall,
+    /// A variable with two meanings.
+    #[error("{variable} would be both {first} and {second}; rename one of them")]
+    VariableConflict {
+        /// The variable.
+        variable: String,
+        /// One meaning.
+        first: Meaning,
+        /// The other.
+        second: Meaning,
+    },
+
+    /// Egress from a network without internet access.
+    #[error("this network has no internet access: `network.nat` is \"none\"")]
+    EgressWithoutNat,
+    /// Egress to port 0.
+    #[error("{0}: 0 is not a port")]
+    EgressPortZero(Ipv4Net),
+    /// Egress to a network of the platform.
+    #[error("{network} is inside this platform ({platform}), where `calls`, `database` and topics open the paths")]
+    EgressInside {
+        /// The network.
+        network: Ipv4Net,
+        /// The platform's network.
+        platform: Ipv4Net,
+    },
+    /// A reason that EC2 does not accept as the description of a rule.
+    #[error("{0}: the reason must have 1 to 255 letters, digits, spaces or {chars}", chars = DESCRIPTION_CHARACTERS.trim_start())]
+    EgressReason(Ipv4Net),
+}
+
+/// The meaning of a variable of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meaning {
+    /// One of its ports.
+    Port(String),
+    /// A setting of its database.
+    Database(String),
+    /// A secret of its database.
+    DatabaseSecret(String),
+    /// A setting of the brokers.
+    Brokers,
+    /// The address of a service that it calls.
+    Address {
+        /// The called service.
+        service: String,
+        /// The port's name.
+        port: String,
+    },
+    /// The secret of the calls to this service.
+    LinkSecret(String),
+    /// A secret of the service alone.
+    OwnSecret(String),
+    /// A value of `environment`.
+    Environment,
+}
+
+impl fmt::Display for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(name) => write!(f, "the port '{name}'"),
+            Self::Database(key) => write!(f, "a setting of the database '{key}'"),
+            Self::DatabaseSecret(key) => write!(f, "a secret of the database '{key}'"),
+            Self::Brokers => f.write_str("a setting of the brokers"),
+            Self::Address { service, port } => write!(f, "the address of '{service}', port '{port}'"),
+            Self::LinkSecret(service) => write!(f, "the secret of the calls to '{service}'"),
+            Self::OwnSecret(service) => write!(f, "a secret of '{service}' itself"),
+            Self::Environment => f.write_str("a value of `environment`"),
+        }
+    }
+}
