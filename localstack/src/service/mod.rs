@@ -24,8 +24,10 @@ pub mod servicediscovery;
 pub mod sns;
 pub mod ssm;
 pub mod sts;
+mod supervisor;
 #[cfg(test)]
 pub(crate) mod testing;
+mod wildcard;
 
 /// Every service of the endpoint, in the order in which they start.
 ///

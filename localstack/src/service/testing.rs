@@ -1,4 +1,4 @@
-//! What the tests of the services share.
+//! Helpers for the tests of the services.
 
 use std::sync::Arc;
 
@@ -9,27 +9,27 @@ use tokio_util::sync::CancellationToken;
 use crate::store::Store;
 use crate::{Config, Context, Desired, Failure, Resource, Service};
 
-/// An endpoint's context without services, in a folder of its own.
+/// Creates the context of an endpoint without services, in its own state directory.
 pub fn context() -> (Context, TempDir) {
     context_on(77)
 }
 
-/// The same on a loopback slice of its own, for what listens on fixed ports.
-pub fn context_on(loopback_octet: u8) -> (Context, TempDir) {
+/// Creates a context with its own loopback addresses, 127.`octet`.0.0/16, for tests that listen on fixed ports.
+pub fn context_on(octet: u8) -> (Context, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("state.redb")).unwrap();
     let state_dir = folder.path().to_owned();
     let config = Config {
         port: 0,
         state_dir,
-        loopback_octet,
+        loopback_octet: octet,
         region: "us-east-1".into(),
         broker: None,
     };
     (Context::new(config, store), folder)
 }
 
-/// As `context`, with services.
+/// Creates a context with these services.
 pub fn context_with(services: Vec<Arc<dyn Service>>) -> (Context, TempDir) {
     let (cx, folder) = context();
     cx.register(services);
@@ -48,9 +48,14 @@ pub fn desired(logical_id: &str, properties: Value) -> Desired {
     }
 }
 
-/// Creates a resource of a type as a stack would.
-pub async fn create(cx: &Context, kind: &str, logical_id: &str, properties: Value) -> Result<Resource, Failure> {
-    cx.resource_type(kind)
+/// Creates a resource as a stack does.
+pub async fn create(
+    cx: &Context,
+    resource_type: &str,
+    logical_id: &str,
+    properties: Value,
+) -> Result<Resource, Failure> {
+    cx.resource_type(resource_type)
         .expect("a registered type")
         .create(cx, &desired(logical_id, properties))
         .await

@@ -6,7 +6,7 @@ use super::error::invalid_parameter;
 use crate::AwsError;
 use crate::records::{Record, page, scalar, texts};
 use crate::service::Call;
-use crate::service::logs::glob;
+use crate::service::wildcard;
 
 /// Filters that are not named after their member.
 const FILTER_MEMBERS: [(&str, &str); 10] = [
@@ -58,11 +58,11 @@ pub fn response(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Res
                     .flatten()
                     .filter(|tag| tag["Key"] == key);
                 tags.filter_map(|tag| tag["Value"].as_str())
-                    .any(|value| values.iter().any(|v| glob(v, value)))
+                    .any(|value| values.iter().any(|v| wildcard::matches(v, value)))
             }
             None => values_at(item, &path)
                 .iter()
-                .any(|text| values.iter().any(|v| glob(v, text))),
+                .any(|text| values.iter().any(|v| wildcard::matches(v, text))),
         });
     }
     let limit = call
