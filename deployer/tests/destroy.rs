@@ -49,7 +49,7 @@ fn a_protected_system_goes_only_by_its_typed_name_and_then_wholly() {
         lifted < at(": delete,"),
         "every protection is lifted before the first deletion"
     );
-    let kept = embedded_endpoint::service::rds::kept_snapshots(&system.state());
+    let kept = embedded_endpoint::service::rds::retained_snapshots(&system.state());
     let [snapshot] = kept.as_slice() else {
         panic!("one database, one final snapshot: {kept:?}")
     };

@@ -1,6 +1,6 @@
 //! The embedded endpoint goes with the last stack in it.
 
-use embedded_endpoint::service::rds::kept_snapshots;
+use embedded_endpoint::service::rds::retained_snapshots;
 
 use crate::cloudformation::stack;
 use crate::command::consent;
@@ -27,7 +27,7 @@ pub async fn end(session: &Session, aws: &Aws, stays: bool) -> Result<bool> {
         return Ok(false);
     }
     embedded::stop(session).await?;
-    let snapshots = kept_snapshots(&state_dir);
+    let snapshots = retained_snapshots(&state_dir);
     if !snapshots.is_empty() {
         session.ui.info(format!(
             "the embedded endpoint is stopped; its state stays in {}, {}",
@@ -66,7 +66,7 @@ pub async fn nothing_listens(session: &Session, dry_run: bool) -> Result<()> {
             .info("nothing to do: no endpoint is running, and it left no state");
         return Ok(());
     }
-    let snapshots = kept_snapshots(&state_dir);
+    let snapshots = retained_snapshots(&state_dir);
     if !snapshots.is_empty() {
         session.ui.info(format!(
             "nothing was deleted: the embedded endpoint is stopped, and its state stays in {}, {}",

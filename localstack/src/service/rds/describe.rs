@@ -1,11 +1,9 @@
-//! What RDS shows of its instances and groups.
+//! Descriptions of instances and groups.
 
 use serde_json::{Value, json};
 
-use super::groups::{ParameterGroup, SubnetGroup};
-use super::lifecycle::{self, INSTANCES};
-use super::snapshot::SNAPSHOTS;
-use crate::records::{Record, RecordType, iso, page, texts};
+use super::model::{self, INSTANCES, PARAMETER_GROUPS, SNAPSHOTS, STATUS, SUBNET_GROUPS};
+use crate::records::{Record, iso, page, texts};
 use crate::runtime::postgres::Installation;
 use crate::{AwsError, Call, Context};
 
@@ -13,26 +11,26 @@ pub async fn instances(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let found = match call.text("DBInstanceIdentifier") {
         Some(id) => {
             let id = id.rsplit(":db:").next().unwrap_or(&id).to_owned();
-            vec![lifecycle::find(cx, &id)?]
+            vec![model::instance(cx, &id)?]
         }
         None => INSTANCES.list(cx)?,
     };
     let limit = call.integer("MaxRecords").unwrap_or(100).clamp(20, 100) as usize;
     let (found, next) = page(found, limit, call.text("Marker").as_deref())?;
-    let mut shown_all = Vec::new();
+    let mut instances = Vec::new();
     for record in &found {
-        shown_all.push(shown(cx, record).await?);
+        instances.push(instance(cx, record).await?);
     }
-    let mut answer = json!({"DBInstances": shown_all});
+    let mut response = json!({"DBInstances": instances});
     if let Some(next) = next {
-        answer["Marker"] = next.into();
+        response["Marker"] = next.into();
     }
-    Ok(answer)
+    Ok(response)
 }
 
-/// One instance, with what the template gave and what RDS says by default.
-pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
-    let text = |name: &str, default: &str| lifecycle::setting(record, name).unwrap_or_else(|| default.to_owned());
+/// Describes one instance: the template's properties, and RDS's defaults for the others.
+pub async fn instance(cx: &Context, record: &Record) -> Result<Value, AwsError> {
+    let text = |name: &str, default: &str| model::setting(record, name).unwrap_or_else(|| default.to_owned());
     let fact = |name: &str| record.computed(name).unwrap_or_default();
     let flag = |name: &str| record.has(name, "true");
     let version = Installation::find()
@@ -42,15 +40,15 @@ pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
         .into_iter()
         .map(|id| json!({"VpcSecurityGroupId": id, "Status": "active"}))
         .collect();
-    let mut shown = json!({
+    let mut description = json!({
         "DBInstanceIdentifier": record.id,
-        "DBInstanceArn": lifecycle::arn(cx, &record.id),
+        "DBInstanceArn": model::instance_arn(cx, &record.id),
         "DbiResourceId": fact("resource_id"),
         "DBInstanceClass": text("DBInstanceClass", "db.t4g.micro"),
         "Engine": "postgres",
         "EngineVersion": version,
-        "DBInstanceStatus": fact("status"),
-        "MasterUsername": lifecycle::master_user(record),
+        "DBInstanceStatus": fact(STATUS),
+        "MasterUsername": model::master_user(record),
         "Endpoint": {
             "Address": fact("address"),
             "Port": fact("port").parse::<u16>().unwrap_or(5432),
@@ -70,31 +68,28 @@ pub async fn shown(cx: &Context, record: &Record) -> Result<Value, AwsError> {
         "AutoMinorVersionUpgrade": text("AutoMinorVersionUpgrade", "true") == "true",
         "TagList": record.tag_list(),
     });
-    if let Some(name) = lifecycle::setting(record, "DBName") {
-        shown["DBName"] = name.into();
+    if let Some(name) = model::setting(record, "DBName") {
+        description["DBName"] = name.into();
     }
     if let Some(name) = record.text("DBParameterGroupName") {
         let group = json!({"DBParameterGroupName": name, "ParameterApplyStatus": "in-sync"});
-        shown["DBParameterGroups"] = json!([group]);
+        description["DBParameterGroups"] = json!([group]);
     }
     if let Some(secret) = record.computed("secret") {
-        shown["MasterUserSecret"] = json!({"SecretArn": secret, "SecretStatus": "active"});
+        description["MasterUserSecret"] = json!({"SecretArn": secret, "SecretStatus": "active"});
     }
     if let Some(name) = record.text("DBSubnetGroupName")
-        && let Some(group) = SubnetGroup::RECORDS.get(cx, &name.to_lowercase())?
+        && let Some(group) = SUBNET_GROUPS.get(cx, &name.to_lowercase())?
     {
-        shown["DBSubnetGroup"] = subnet_group(cx, &group).await?;
+        description["DBSubnetGroup"] = subnet_group(cx, &group).await?;
     }
-    Ok(shown)
+    Ok(description)
 }
 
 pub async fn subnet_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let found = match call.text("DBSubnetGroupName") {
-        Some(name) => vec![SubnetGroup::RECORDS.get(cx, &name.to_lowercase())?.ok_or_else(|| {
-            let words = format!("DB subnet group '{name}' does not exist.");
-            AwsError::new("DBSubnetGroupNotFoundFault", words).with_status(404)
-        })?],
-        None => SubnetGroup::RECORDS.list(cx)?,
+        Some(name) => vec![model::subnet_group(cx, &name)?],
+        None => SUBNET_GROUPS.list(cx)?,
     };
     let mut groups = Vec::new();
     for record in &found {
@@ -105,12 +100,12 @@ pub async fn subnet_groups(cx: &Context, call: &Call) -> Result<Value, AwsError>
 
 async fn subnet_group(cx: &Context, record: &Record) -> Result<Value, AwsError> {
     let ids = texts(record.properties.get("SubnetIds"));
-    let answer = cx
+    let response = cx
         .call("ec2", "DescribeSubnets", json!({"SubnetId": ids, "SubnetIds": ids}))
         .await;
-    let known = answer
+    let known = response
         .ok()
-        .and_then(|a| a.get("Subnets").and_then(Value::as_array).cloned())
+        .and_then(|response| response.get("Subnets").and_then(Value::as_array).cloned())
         .unwrap_or_default();
     let of = |id: &str| {
         known
@@ -146,13 +141,13 @@ async fn subnet_group(cx: &Context, record: &Record) -> Result<Value, AwsError> 
 }
 
 pub fn parameter_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let wanted = call.text("DBParameterGroupName");
-    let mut found = ParameterGroup::RECORDS.list(cx)?;
-    if let Some(name) = &wanted {
+    let name = call.text("DBParameterGroupName");
+    let mut found = PARAMETER_GROUPS.list(cx)?;
+    if let Some(name) = &name {
         found.retain(|record| record.id == name.to_lowercase());
         if found.is_empty() {
-            let words = format!("DBParameterGroup not found: {name}");
-            return Err(AwsError::new("DBParameterGroupNotFound", words).with_status(404));
+            let message = format!("DBParameterGroup not found: {name}");
+            return Err(AwsError::new("DBParameterGroupNotFound", message).with_status(404));
         }
     }
     let groups: Vec<Value> = found
@@ -169,7 +164,7 @@ pub fn parameter_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"DBParameterGroups": groups}))
 }
 
-/// The one version that can be had here.
+/// Describes the installed version, the only one that instances can have.
 pub fn engine_versions(call: &Call) -> Result<Value, AwsError> {
     if call.text("Engine").is_some_and(|engine| engine != "postgres") {
         return Ok(json!({"DBEngineVersions": []}));
@@ -189,16 +184,16 @@ pub fn engine_versions(call: &Call) -> Result<Value, AwsError> {
 pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("ResourceName")?;
     let mut parts = arn.rsplitn(3, ':');
-    let (name, kind) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let records = match kind {
+    let (name, resource) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let records = match resource {
         "db" => INSTANCES,
         "snapshot" => SNAPSHOTS,
-        "subgrp" => SubnetGroup::RECORDS,
-        "pg" => ParameterGroup::RECORDS,
+        "subgrp" => SUBNET_GROUPS,
+        "pg" => PARAMETER_GROUPS,
         _ => {
             return Err(AwsError::new(
                 "InvalidParameterValue",
-                format!("The ARN {arn} is not one of RDS here"),
+                format!("The ARN {arn} is not that of an RDS resource of this endpoint."),
             ));
         }
     };

@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
+use super::model::{INSTANCES, PARAMETER_GROUPS, SUBNET_GROUPS};
+use super::server;
 use crate::records::{Record, RecordType, Records, texts};
-use crate::runtime::postgres::Parameters;
-use crate::service::rds::lifecycle::{self, INSTANCES};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct SubnetGroup;
 
 impl RecordType for SubnetGroup {
     const TYPE: &'static str = "AWS::RDS::DBSubnetGroup";
-    const RECORDS: Records = Records("rds.subnet-groups");
+    const RECORDS: Records = SUBNET_GROUPS;
 
     fn schema() -> Schema {
         Schema {
@@ -24,10 +24,10 @@ impl RecordType for SubnetGroup {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let name = named(desired, "DBSubnetGroupName", 255);
+        let name = name_of(desired, "DBSubnetGroupName", 255);
         if Self::RECORDS.get(cx, &name)?.is_some() {
-            let words = format!("The DB subnet group '{name}' already exists.");
-            return Err(AwsError::new("DBSubnetGroupAlreadyExists", words));
+            let message = format!("The DB subnet group '{name}' already exists.");
+            return Err(AwsError::new("DBSubnetGroupAlreadyExists", message));
         }
         if texts(desired.properties.get("SubnetIds")).len() < 2 {
             return Err(AwsError::new(
@@ -53,12 +53,13 @@ impl RecordType for SubnetGroup {
     }
 }
 
-/// Its parameters become settings of the servers that name it, as far as this machine can follow.
+/// A group of parameters, which become settings of the servers of its instances where the installed PostgreSQL has
+/// them.
 pub struct ParameterGroup;
 
 impl RecordType for ParameterGroup {
     const TYPE: &'static str = "AWS::RDS::DBParameterGroup";
-    const RECORDS: Records = Records("rds.parameter-groups");
+    const RECORDS: Records = PARAMETER_GROUPS;
 
     fn schema() -> Schema {
         Schema {
@@ -71,10 +72,10 @@ impl RecordType for ParameterGroup {
     }
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let name = named(desired, "DBParameterGroupName", 255);
+        let name = name_of(desired, "DBParameterGroupName", 255);
         if Self::RECORDS.get(cx, &name)?.is_some() {
-            let words = format!("Parameter group {name} already exists");
-            return Err(AwsError::new("DBParameterGroupAlreadyExists", words));
+            let message = format!("Parameter group {name} already exists");
+            return Err(AwsError::new("DBParameterGroupAlreadyExists", message));
         }
         let family = desired
             .properties
@@ -82,9 +83,10 @@ impl RecordType for ParameterGroup {
             .and_then(Value::as_str)
             .unwrap_or_default();
         if !family.starts_with("postgres") {
-            let words =
-                format!("ParameterGroupFamily {family} is not a valid parameter group family here: postgres only");
-            return Err(AwsError::new("InvalidParameterValue", words));
+            let message = format!(
+                "The embedded endpoint does not support the parameter group family {family}. Use one of PostgreSQL."
+            );
+            return Err(AwsError::new("InvalidParameterValue", message));
         }
         let record = Record::new(name, desired);
         check(&record)?;
@@ -97,7 +99,7 @@ impl RecordType for ParameterGroup {
 
     fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         check(record)?;
-        lifecycle::reload(cx, record)
+        server::reload(cx, record)
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
@@ -114,15 +116,10 @@ impl RecordType for ParameterGroup {
     }
 }
 
-/// What a group asks.
-pub fn parameters(group: &Record) -> Parameters {
-    Parameters::from_property(group.properties.get("Parameters"))
-}
-
-/// Refuses, in CloudFormation's words, what RDS does not know.
+/// Rejects parameters that RDS does not have, with CloudFormation's message.
 fn check(group: &Record) -> Result<(), AwsError> {
     let family = group.text("Family").unwrap_or_default();
-    match parameters(group).first_rejected(family.trim_start_matches("postgres")) {
+    match server::parameters(group).first_rejected(family.trim_start_matches("postgres")) {
         Some(name) => Err(AwsError::new(
             "InvalidParameterValue",
             format!("Invalid / Unmodifiable / Unsupported DB Parameter: {name}"),
@@ -131,8 +128,8 @@ fn check(group: &Record) -> Result<(), AwsError> {
     }
 }
 
-/// The name that is given, or one that CloudFormation makes; RDS keeps small letters.
-fn named(desired: &Desired, property: &str, limit: usize) -> String {
+/// Returns the given name or a generated one, in lower case as RDS stores it.
+fn name_of(desired: &Desired, property: &str, limit: usize) -> String {
     let given = desired.properties.get(property).and_then(Value::as_str);
     given
         .map_or_else(|| desired.generated_name(limit), str::to_owned)

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::lifecycle::{self, INSTANCES};
+use super::lifecycle;
+use super::model::{self, INSTANCES};
+use super::server::cluster;
 use crate::records::Record;
 use crate::{Context, Desired, Failure, Resource, ResourceType, Schema};
 
@@ -97,7 +99,7 @@ impl ResourceType for Instance {
     }
 
     async fn update(&self, cx: &Context, id: &str, previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
-        let mut record = lifecycle::find(cx, id)?;
+        let mut record = model::instance(cx, id)?;
         record.set_desired(desired);
         let password = record.properties.shift_remove("MasterUserPassword");
         let password = password.as_ref().and_then(Value::as_str);
@@ -107,7 +109,7 @@ impl ResourceType for Instance {
             lifecycle::change_password(cx, &record, password).await?;
         }
         INSTANCES.put(cx, &record).map_err(Failure::from)?;
-        lifecycle::cluster(cx, &record)?.reload()?;
+        cluster(cx, &record)?.reload()?;
         Ok(resource(cx, &record))
     }
 
@@ -136,14 +138,14 @@ impl ResourceType for Instance {
 
 fn resource(cx: &Context, record: &Record) -> Resource {
     let fact = |name: &str| record.computed(name).unwrap_or_default();
-    let made = Resource::new(&record.id)
-        .with("DBInstanceArn", lifecycle::arn(cx, &record.id))
+    let resource = Resource::new(&record.id)
+        .with("DBInstanceArn", model::instance_arn(cx, &record.id))
         .with("DbiResourceId", fact("resource_id"))
         .with("Endpoint.Address", fact("address"))
         .with("Endpoint.Port", fact("port"))
         .with("Endpoint.HostedZoneId", "Z2R2ITUGPM61AM");
     match record.computed("secret") {
-        Some(secret) => made.with("MasterUserSecret.SecretArn", secret),
-        None => made,
+        Some(secret) => resource.with("MasterUserSecret.SecretArn", secret),
+        None => resource,
     }
 }

@@ -1,24 +1,27 @@
-//! Amazon RDS: each instance is a PostgreSQL server of its own.
+//! Amazon RDS: each instance is a PostgreSQL server.
 
 mod describe;
 mod groups;
 mod instance;
 mod lifecycle;
-mod rules;
+mod model;
+mod server;
 mod snapshot;
+mod supervisor;
 #[cfg(test)]
 mod tests;
-mod watch;
+mod validation;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::records::{record_type, tags_of};
+use crate::records::{record_type, tag_list, tags_of};
+use crate::service::supervisor::stop_all;
 use crate::{AwsError, Call, Context, Desired, ResourceType, Service};
 
-pub use snapshot::kept as kept_snapshots;
+pub use snapshot::retained as retained_snapshots;
 
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Rds)
@@ -59,11 +62,11 @@ impl Service for Rds {
     }
 
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
-        watch::resume(cx).await
+        supervisor::recover(cx).await
     }
 
     async fn stop(&self, cx: &Context) {
-        watch::suspend(cx).await;
+        stop_all::<model::Instances>(cx).await;
     }
 }
 
@@ -74,7 +77,7 @@ async fn create(cx: &Context, call: Call) -> Result<Value, AwsError> {
         properties["VPCSecurityGroups"] = groups;
     }
     let tags = tags_of(&properties.get("Tags").cloned().unwrap_or_default());
-    properties["Tags"] = crate::records::tag_list(&tags);
+    properties["Tags"] = tag_list(&tags);
     let desired = Desired {
         stack_name: String::new(),
         stack_id: String::new(),
@@ -85,7 +88,7 @@ async fn create(cx: &Context, call: Call) -> Result<Value, AwsError> {
         cancel: cx.shutdown().child_token(),
     };
     let record = lifecycle::create(cx, &desired).await?;
-    Ok(json!({"DBInstance": describe::shown(cx, &record).await?}))
+    Ok(json!({"DBInstance": describe::instance(cx, &record).await?}))
 }
 
 async fn restore(cx: &Context, call: Call) -> Result<Value, AwsError> {
@@ -94,7 +97,7 @@ async fn restore(cx: &Context, call: Call) -> Result<Value, AwsError> {
 }
 
 async fn modify(cx: &Context, call: Call) -> Result<Value, AwsError> {
-    let mut record = lifecycle::find(cx, &call.required("DBInstanceIdentifier")?)?;
+    let mut record = model::instance(cx, &call.required("DBInstanceIdentifier")?)?;
     for member in [
         "BackupRetentionPeriod",
         "DeletionProtection",
@@ -109,25 +112,25 @@ async fn modify(cx: &Context, call: Call) -> Result<Value, AwsError> {
     if let Some(password) = call.text("MasterUserPassword") {
         lifecycle::change_password(cx, &record, &password).await?;
     }
-    lifecycle::INSTANCES.put(cx, &record)?;
-    Ok(json!({"DBInstance": describe::shown(cx, &record).await?}))
+    model::INSTANCES.put(cx, &record)?;
+    Ok(json!({"DBInstance": describe::instance(cx, &record).await?}))
 }
 
 async fn delete(cx: &Context, call: Call) -> Result<Value, AwsError> {
-    let record = lifecycle::find(cx, &call.required("DBInstanceIdentifier")?)?;
-    let last = call.text("FinalDBSnapshotIdentifier");
-    let wrong = match (&last, call.boolean("SkipFinalSnapshot").unwrap_or(false)) {
+    let record = model::instance(cx, &call.required("DBInstanceIdentifier")?)?;
+    let snapshot = call.text("FinalDBSnapshotIdentifier");
+    let conflict = match (&snapshot, call.boolean("SkipFinalSnapshot").unwrap_or(false)) {
         (None, false) => Some("FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."),
         (Some(_), true) => Some("FinalDBSnapshotIdentifier cannot be specified when SkipFinalSnapshot is true."),
         _ => None,
     };
-    if let Some(wrong) = wrong {
-        return Err(AwsError::new("InvalidParameterCombination", wrong));
+    if let Some(conflict) = conflict {
+        return Err(AwsError::new("InvalidParameterCombination", conflict));
     }
-    if last.is_some() {
-        lifecycle::require_available(&record)?;
+    if snapshot.is_some() {
+        model::require_available(&record)?;
     }
-    let shown = describe::shown(cx, &record).await?;
-    lifecycle::delete(cx, &record.id, last.as_deref()).await?;
-    Ok(json!({"DBInstance": shown}))
+    let description = describe::instance(cx, &record).await?;
+    lifecycle::delete(cx, &record.id, snapshot.as_deref()).await?;
+    Ok(json!({"DBInstance": description}))
 }

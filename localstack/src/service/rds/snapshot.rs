@@ -1,4 +1,4 @@
-//! DB snapshots: the data of a server, kept apart from it until somebody deletes them.
+//! DB snapshots: a copy of a server's data directory, retained until it is deleted.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -6,22 +6,21 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::lifecycle::{self, AVAILABLE, STATUS};
-use super::rules;
-use crate::records::{Record, Records, iso, page, texts};
+use super::model::{self, AVAILABLE, SNAPSHOTS, STATUS};
+use super::server::cluster;
+use super::validation;
+use crate::records::{Record, iso, page, tags_of, texts};
 use crate::runtime::postgres::{Cluster, Installation};
 use crate::{AwsError, Call, Context};
 
-pub const SNAPSHOTS: Records = Records("rds.snapshots");
-
-/// What a restored instance takes over from the snapshot, besides the data.
+/// Properties that a restored instance inherits from its snapshot.
 pub const INHERITED: &[&str] = &["AllocatedStorage", "DBName", "MasterUsername", "Port", "StorageType"];
 
-/// Below the state directory: a folder for each snapshot.
+/// The folder of all snapshots in the state directory; each snapshot has a folder in it.
 const FOLDER: &str = "rds-snapshots";
 
-/// The identifiers of the snapshots in a state directory, whether or not its endpoint runs.
-pub fn kept(state_dir: &Path) -> Vec<String> {
+/// Returns the identifiers of the snapshots in a state directory. The endpoint need not run.
+pub fn retained(state_dir: &Path) -> Vec<String> {
     let found = fs::read_dir(state_dir.join(FOLDER)).into_iter().flatten().flatten();
     let mut names: Vec<String> = found
         .filter(|entry| entry.path().join("data").is_dir())
@@ -35,47 +34,34 @@ fn folder(cx: &Context, id: &str) -> PathBuf {
     cx.state_dir().join(FOLDER).join(id)
 }
 
-fn missing(id: &str) -> AwsError {
-    AwsError::new("DBSnapshotNotFound", format!("DBSnapshot not found: {id}")).with_status(404)
-}
-
-pub fn find(cx: &Context, id: &str) -> Result<Record, AwsError> {
-    let id = id.rsplit(":snapshot:").next().unwrap_or(id).to_lowercase();
-    SNAPSHOTS.get(cx, &id)?.ok_or_else(|| missing(&id))
-}
-
-/// A snapshot that an instance can be made from, and the folder that holds its `data`.
+/// Returns an available snapshot and the folder that contains its `data`.
 pub fn restorable(cx: &Context, id: &str) -> Result<(Record, PathBuf), AwsError> {
-    let record = find(cx, id)?;
-    if record.computed(STATUS).as_deref() != Some(AVAILABLE) {
-        return Err(unready(&record));
+    let record = model::snapshot(cx, id)?;
+    if !model::is_available(&record) {
+        let status = record.computed(STATUS).unwrap_or_default();
+        return Err(AwsError::new(
+            "InvalidDBSnapshotState",
+            format!("The snapshot {} is not available; its status is {status}.", record.id),
+        ));
     }
     let folder = folder(cx, &record.id);
     Ok((record, folder))
 }
 
-fn unready(record: &Record) -> AwsError {
-    let status = record.computed(STATUS).unwrap_or_default();
-    AwsError::new(
-        "InvalidDBSnapshotState",
-        format!("The snapshot {} is {status}, and not available", record.id),
-    )
-}
-
-/// Takes the name, and makes the folder; the data is yet to come.
+/// Reserves the identifier and creates an empty folder for the data.
 pub fn begin(cx: &Context, instance: &Record, name: &str) -> Result<Record, AwsError> {
-    let id = rules::snapshot_identifier(name)?;
+    let id = validation::snapshot_identifier(name)?;
     if SNAPSHOTS.get(cx, &id)?.is_some() {
-        let words = format!("Cannot create the snapshot because one with the identifier {id} already exists.");
-        return Err(AwsError::new("DBSnapshotAlreadyExists", words));
+        let message = format!("Cannot create the snapshot because one with the identifier {id} already exists.");
+        return Err(AwsError::new("DBSnapshotAlreadyExists", message));
     }
     let mut record = Record::from_properties(&id, json!({"DBInstanceIdentifier": instance.id}));
     for name in INHERITED.iter().chain(&["KmsKeyId", "StorageEncrypted"]) {
-        if let Some(value) = lifecycle::setting(instance, name) {
+        if let Some(value) = model::setting(instance, name) {
             record.properties.insert((*name).to_owned(), value.into());
         }
     }
-    let user = lifecycle::master_user(instance);
+    let user = model::master_user(instance);
     record.properties.insert("MasterUsername".to_owned(), user.into());
     if instance.has("CopyTagsToSnapshot", "true") {
         record.tags = instance.tags.clone();
@@ -91,43 +77,42 @@ pub fn begin(cx: &Context, instance: &Record, name: &str) -> Result<Record, AwsE
         record.computed.insert("resource_id".into(), id.clone());
     }
     let folder = folder(cx, &id);
-    // What a crash left of one that never became available.
+    // The folder of a snapshot that a crash interrupted.
     let _ = fs::remove_dir_all(&folder);
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&folder)
-        .map_err(|error| AwsError::internal(format!("cannot make {}: {error}", folder.display())))?;
+        .map_err(|error| AwsError::internal(format!("cannot create {}: {error}", folder.display())))?;
     SNAPSHOTS.put(cx, &record)?;
     Ok(record)
 }
 
-/// Keeps the data of an instance whose server is stopped, and that goes. May be repeated after a crash.
-pub fn keep_last(cx: &Context, cluster: &Cluster, id: &str) -> Result<(), AwsError> {
-    let mut record = find(cx, id)?;
-    if record.computed(STATUS).as_deref() != Some(AVAILABLE) {
+/// Moves the data of an instance that is being deleted into its snapshot. The server must be stopped. Idempotent, so
+/// that a deletion can be repeated after a crash.
+pub fn take_final_snapshot(cx: &Context, cluster: &Cluster, id: &str) -> Result<(), AwsError> {
+    let mut record = model::snapshot(cx, id)?;
+    if !model::is_available(&record) {
         cluster.move_data_to(&folder(cx, id))?;
-        available(cx, &mut record)?;
+        set_available(cx, &mut record)?;
     }
     Ok(())
 }
 
-fn available(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
-    let bytes = used(&folder(cx, &record.id));
-    tracing::info!(snapshot = %record.id, bytes, "a snapshot of a database is kept");
+fn set_available(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    let bytes = disk_usage(&folder(cx, &record.id));
+    tracing::info!(snapshot = %record.id, bytes, "stored a snapshot of a database");
     record.computed.insert(STATUS.into(), AVAILABLE.into());
     SNAPSHOTS.put(cx, record)
 }
 
-/// `CreateDBSnapshot`: a copy of a running instance; answers when it is whole.
+/// `CreateDBSnapshot`: copies the data of a running instance, and returns when the copy is complete.
 pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let instance = lifecycle::find(cx, &call.required("DBInstanceIdentifier")?)?;
-    lifecycle::require_available(&instance)?;
+    let instance = model::instance(cx, &call.required("DBInstanceIdentifier")?)?;
+    model::require_available(&instance)?;
     let mut record = begin(cx, &instance, &call.required("DBSnapshotIdentifier")?)?;
-    record
-        .tags
-        .extend(crate::records::tags_of(&Value::Array(call.list("Tags"))));
-    let copied = match lifecycle::cluster(cx, &instance) {
+    record.tags.extend(tags_of(&Value::Array(call.list("Tags"))));
+    let copied = match cluster(cx, &instance) {
         Ok(cluster) => cluster
             .copy_data_to(&folder(cx, &record.id))
             .await
@@ -138,8 +123,8 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         discard(cx, &record.id)?;
         return Err(error);
     }
-    available(cx, &mut record)?;
-    Ok(json!({"DBSnapshot": shown(cx, &record)}))
+    set_available(cx, &mut record)?;
+    Ok(json!({"DBSnapshot": description(cx, &record)}))
 }
 
 /// `DeleteDBSnapshot`.
@@ -147,7 +132,7 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (mut record, _) = restorable(cx, &call.required("DBSnapshotIdentifier")?)?;
     discard(cx, &record.id)?;
     record.computed.insert(STATUS.into(), "deleted".into());
-    Ok(json!({"DBSnapshot": shown(cx, &record)}))
+    Ok(json!({"DBSnapshot": description(cx, &record)}))
 }
 
 fn discard(cx: &Context, id: &str) -> Result<(), AwsError> {
@@ -161,10 +146,11 @@ fn discard(cx: &Context, id: &str) -> Result<(), AwsError> {
     }
 }
 
-/// After a start of the endpoint: a copy that was cut short is none. Final ones have been completed with their instances.
-pub fn resume(cx: &Context) -> Result<(), AwsError> {
+/// Deletes the copies that the last run of the endpoint did not complete. Final snapshots are completed with the
+/// deletion of their instances, before this.
+pub fn discard_unfinished(cx: &Context) -> Result<(), AwsError> {
     for record in SNAPSHOTS.list(cx)? {
-        if record.computed(STATUS).as_deref() != Some(AVAILABLE) {
+        if !model::is_available(&record) {
             discard(cx, &record.id)?;
         }
     }
@@ -174,14 +160,15 @@ pub fn resume(cx: &Context) -> Result<(), AwsError> {
 /// `DescribeDBSnapshots`.
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut found = match call.text("DBSnapshotIdentifier") {
-        Some(id) => vec![find(cx, &id)?],
+        Some(id) => vec![model::snapshot(cx, &id)?],
         None => SNAPSHOTS.list(cx)?,
     };
-    let (instance, kind) = (call.text("DBInstanceIdentifier"), call.text("SnapshotType"));
+    let (instance, snapshot_type) = (call.text("DBInstanceIdentifier"), call.text("SnapshotType"));
     found.retain(|one| {
         let of_instance = |id: &String| one.has("DBInstanceIdentifier", &id.to_lowercase());
-        // Every one was asked for by somebody; nothing here is automated, shared or public.
-        instance.as_ref().is_none_or(of_instance) && kind.as_deref().is_none_or(|kind| kind == "manual")
+        // All snapshots here are manual: the endpoint has no automated, shared or public ones.
+        instance.as_ref().is_none_or(of_instance)
+            && snapshot_type.as_deref().is_none_or(|requested| requested == "manual")
     });
     for filter in call.list("Filters") {
         let name = filter
@@ -207,29 +194,25 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         ]
         .contains(&name.as_str())
         {
-            return Err(rules::invalid(format!("Unrecognized filter name: {name}")));
+            return Err(validation::invalid(format!("Unrecognized filter name: {name}")));
         }
         found.retain(|one| value(one).is_some_and(|value| values.contains(&value)));
     }
     let limit = call.integer("MaxRecords").unwrap_or(100).clamp(20, 100) as usize;
     let (found, next) = page(found, limit, call.text("Marker").as_deref())?;
-    let mut answer = json!({"DBSnapshots": found.iter().map(|one| shown(cx, one)).collect::<Vec<_>>()});
+    let mut response = json!({"DBSnapshots": found.iter().map(|one| description(cx, one)).collect::<Vec<_>>()});
     if let Some(next) = next {
-        answer["Marker"] = next.into();
+        response["Marker"] = next.into();
     }
-    Ok(answer)
+    Ok(response)
 }
 
-pub fn arn(cx: &Context, id: &str) -> String {
-    cx.arn("rds", &format!("snapshot:{id}"))
-}
-
-fn shown(cx: &Context, record: &Record) -> Value {
+fn description(cx: &Context, record: &Record) -> Value {
     let status = record.computed(STATUS).unwrap_or_default();
     let number = |name: &str, default: u32| record.text(name).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let mut shown = json!({
+    let mut description = json!({
         "DBSnapshotIdentifier": record.id,
-        "DBSnapshotArn": arn(cx, &record.id),
+        "DBSnapshotArn": model::snapshot_arn(cx, &record.id),
         "DBInstanceIdentifier": record.text("DBInstanceIdentifier"),
         "DbiResourceId": record.computed("resource_id"),
         "SnapshotCreateTime": iso(record.created),
@@ -250,16 +233,16 @@ fn shown(cx: &Context, record: &Record) -> Value {
         "TagList": record.tag_list(),
     });
     if let Some(key) = record.text("KmsKeyId") {
-        shown["KmsKeyId"] = key.into();
+        description["KmsKeyId"] = key.into();
     }
-    shown
+    description
 }
 
-/// The bytes that a folder takes on the disk; holes take none.
-fn used(folder: &Path) -> u64 {
+/// Returns the bytes that a folder uses on disk; holes of sparse files do not count.
+fn disk_usage(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let each = entries.map(|entry| match entry.metadata() {
-        Ok(found) if found.is_dir() => used(&entry.path()),
+        Ok(found) if found.is_dir() => disk_usage(&entry.path()),
         Ok(found) => found.blocks() * 512,
         Err(_) => 0,
     });

@@ -1,12 +1,14 @@
-//! Against the machine's own PostgreSQL.
+//! Tests against the installed PostgreSQL.
 
 use serde_json::{Value, json};
 
-use super::lifecycle::{self, INSTANCES};
+use super::lifecycle;
+use super::model::INSTANCES;
+use super::server::cluster;
 use crate::Context;
 use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::runtime::postgres::Installation;
-use crate::service::testing::{context_with, create, desired};
+use crate::service::testing::{code, context_with, create, desired};
 
 fn properties(id: &str, name: &str) -> Value {
     json!({
@@ -16,17 +18,17 @@ fn properties(id: &str, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_instance_serves_survives_its_servers_death_and_is_gone_after_its_deletion() {
+async fn an_instance_survives_the_death_of_its_server_and_its_deletion_removes_the_data() {
     let (cx, _folder) = context_with(vec![super::service()]);
-    let made = create(&cx, "AWS::RDS::DBInstance", "Db", properties("orders", "orders_db"))
+    let created = create(&cx, "AWS::RDS::DBInstance", "Db", properties("orders", "orders_db"))
         .await
         .unwrap();
-    assert_eq!(made.physical_id, "orders");
-    assert_eq!(made.attributes["Endpoint.Port"], "15432");
-    assert_eq!(made.attributes["Endpoint.Address"], "127.77.1.1");
+    assert_eq!(created.physical_id, "orders");
+    assert_eq!(created.attributes["Endpoint.Port"], "15432");
+    assert_eq!(created.attributes["Endpoint.Address"], "127.77.1.1");
 
     let folder = cx.state_dir().join("rds/orders");
-    let first = lifecycle::cluster(&cx, &INSTANCES.get(&cx, "orders").unwrap().unwrap())
+    let first = cluster(&cx, &INSTANCES.get(&cx, "orders").unwrap().unwrap())
         .unwrap()
         .running()
         .unwrap();
@@ -34,16 +36,16 @@ async fn an_instance_serves_survives_its_servers_death_and_is_gone_after_its_del
     while first.is_alive() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    super::watch::resume(&cx).await.unwrap();
+    super::supervisor::recover(&cx).await.unwrap();
     let record = INSTANCES.get(&cx, "orders").unwrap().unwrap();
     assert!(
         !record.properties.contains_key("MasterUserPassword"),
-        "the password is not kept"
+        "the password is not stored"
     );
     lifecycle::change_password(&cx, &record, "another-password")
         .await
         .unwrap();
-    let second = lifecycle::cluster(&cx, &record).unwrap().running().unwrap();
+    let second = cluster(&cx, &record).unwrap().running().unwrap();
     assert_ne!(first, second);
 
     lifecycle::delete(&cx, "orders", None).await.unwrap();
@@ -52,20 +54,17 @@ async fn an_instance_serves_survives_its_servers_death_and_is_gone_after_its_del
 }
 
 #[tokio::test]
-async fn a_database_name_with_a_hyphen_fails_and_leaves_nothing() {
+async fn a_database_name_with_a_hyphen_is_rejected_and_leaves_nothing() {
     let (cx, _folder) = context_with(vec![super::service()]);
     let error = create(&cx, "AWS::RDS::DBInstance", "Db", properties("orders", "orders-db"))
         .await
         .unwrap_err();
-    assert!(
-        error.to_string().starts_with("DBName must begin with a letter"),
-        "{error}"
-    );
+    assert_eq!(code(&error), "InvalidParameterValue", "{error}");
     assert!(INSTANCES.list(&cx).unwrap().is_empty());
 }
 
-/// Asks the database as a client does; what psql says when it is refused.
-async fn ask(cx: &Context, mode: &str, sql: &str) -> Result<String, String> {
+/// Runs a query as a client does; the error is psql's output.
+async fn ask(cx: &Context, mode: &str, sql: &str) -> anyhow::Result<String> {
     ask_at(cx, ("127.77.1.1", "15433"), "right-password", mode, sql).await
 }
 
@@ -75,7 +74,7 @@ async fn ask_at(
     password: &str,
     mode: &str,
     sql: &str,
-) -> Result<String, String> {
+) -> anyhow::Result<String> {
     let authority = cx.state_dir().join("authority-for-clients.pem");
     std::fs::write(
         &authority,
@@ -104,14 +103,14 @@ async fn ask_at(
         .env("PGSSLMODE", mode)
         .env("PGSSLROOTCERT", authority);
     let output = psql.output().await.unwrap();
-    match output.status.success() {
-        true => Ok(String::from_utf8(output.stdout).unwrap().trim().to_owned()),
-        false => Err(String::from_utf8(output.stderr).unwrap()),
+    if !output.status.success() {
+        anyhow::bail!(String::from_utf8(output.stderr).unwrap());
     }
+    Ok(String::from_utf8(output.stdout).unwrap().trim().to_owned())
 }
 
 #[tokio::test]
-async fn the_parameter_group_holds_tls_is_verified_and_the_log_keeps_no_rows() {
+async fn the_parameter_group_is_applied_tls_is_verified_and_the_log_contains_no_rows() {
     let (cx, _folder) = context_with(vec![super::service()]);
     let family = format!("postgres{}", Installation::find().unwrap().major());
     let group = |log_statement: &str| {
@@ -121,14 +120,14 @@ async fn the_parameter_group_holds_tls_is_verified_and_the_log_keeps_no_rows() {
     create(&cx, "AWS::RDS::DBParameterGroup", "Group", group("none"))
         .await
         .unwrap();
-    let mut wanted = properties("orders", "orders_db");
-    wanted["DBParameterGroupName"] = "strict".into();
-    // Tests run side by side, on the same address.
-    wanted["Port"] = "15433".into();
-    create(&cx, "AWS::RDS::DBInstance", "Db", wanted).await.unwrap();
+    let mut named = properties("orders", "orders_db");
+    named["DBParameterGroupName"] = "strict".into();
+    // Tests run in parallel on the same address.
+    named["Port"] = "15433".into();
+    create(&cx, "AWS::RDS::DBInstance", "Db", named).await.unwrap();
 
-    let refused = ask(&cx, "disable", "select 1").await.unwrap_err();
-    assert!(refused.contains("no encryption"), "{refused}");
+    let rejected = ask(&cx, "disable", "select 1").await.unwrap_err();
+    assert!(rejected.to_string().contains("no encryption"), "{rejected}");
     assert_eq!(
         ask(&cx, "verify-full", "show log_error_verbosity").await.unwrap(),
         "terse"
@@ -140,6 +139,7 @@ async fn the_parameter_group_holds_tls_is_verified_and_the_log_keeps_no_rows() {
         ask(&cx, "verify-full", twice)
             .await
             .unwrap_err()
+            .to_string()
             .contains("people_email_key")
     );
     let log = std::fs::read_to_string(cx.state_dir().join("rds/orders/server.log")).unwrap();
@@ -149,13 +149,16 @@ async fn the_parameter_group_holds_tls_is_verified_and_the_log_keeps_no_rows() {
     );
 
     let changed = desired("Group", group("ddl"));
-    let kind = cx.resource_type("AWS::RDS::DBParameterGroup").unwrap();
-    kind.update(&cx, "strict", &group("none"), &changed).await.unwrap();
+    let resource_type = cx.resource_type("AWS::RDS::DBParameterGroup").unwrap();
+    resource_type
+        .update(&cx, "strict", &group("none"), &changed)
+        .await
+        .unwrap();
     let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while ask(&cx, "verify-full", "show log_statement").await.unwrap() != "ddl" {
         assert!(
             std::time::Instant::now() < until,
-            "a changed group reaches the running server"
+            "the running server did not get the changed group"
         );
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
@@ -166,7 +169,8 @@ async fn the_parameter_group_holds_tls_is_verified_and_the_log_keeps_no_rows() {
     let error = create(&cx, "AWS::RDS::DBParameterGroup", "Wrong", wrong)
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("DB Parameter: log_statment"), "{error}");
+    assert_eq!(code(&error), "InvalidParameterValue");
+    assert!(error.to_string().contains("log_statment"), "{error}");
     lifecycle::delete(&cx, "orders", None).await.unwrap();
     cx.shutdown().cancel();
 }
@@ -176,64 +180,65 @@ async fn call(cx: &Context, operation: &str, input: Value) -> Result<Value, crat
 }
 
 #[tokio::test]
-async fn the_last_snapshot_outlives_the_instance_and_gives_its_rows_back() {
+async fn the_final_snapshot_outlives_the_instance_and_restores_its_rows() {
     let (cx, _folder) = context_with(vec![super::service()]);
-    let mut wanted = properties("orders", "orders_db");
-    wanted["Port"] = "15434".into();
-    create(&cx, "AWS::RDS::DBInstance", "Db", wanted).await.unwrap();
+    let mut named = properties("orders", "orders_db");
+    named["Port"] = "15434".into();
+    create(&cx, "AWS::RDS::DBInstance", "Db", named).await.unwrap();
     let at = ("127.77.1.1", "15434");
-    let rows = "create table kept (n int); insert into kept select generate_series(1, 1000)";
+    let rows = "create table numbers (n int); insert into numbers select generate_series(1, 1000)";
     ask_at(&cx, at, "right-password", "require", rows).await.unwrap();
 
     let error = call(&cx, "DeleteDBInstance", json!({"DBInstanceIdentifier": "orders"}))
         .await
         .unwrap_err();
     assert_eq!(error.code, "InvalidParameterCombination");
-    let kind = cx.resource_type("AWS::RDS::DBInstance").unwrap();
-    kind.delete_with_snapshot(&cx, "orders", &Value::Null, "Stack-Snapshot-Db-1x")
+    let resource_type = cx.resource_type("AWS::RDS::DBInstance").unwrap();
+    resource_type
+        .delete_with_snapshot(&cx, "orders", &Value::Null, "Stack-Snapshot-Db-1x")
         .await
         .unwrap();
     assert!(INSTANCES.list(&cx).unwrap().is_empty() && !cx.state_dir().join("rds/orders").exists());
-    assert_eq!(super::kept_snapshots(cx.state_dir()), ["stack-snapshot-db-1x"]);
+    assert_eq!(super::retained_snapshots(cx.state_dir()), ["stack-snapshot-db-1x"]);
     let folder = cx.state_dir().join("rds-snapshots/stack-snapshot-db-1x");
-    for closed in [folder.clone(), folder.join("data")] {
+    for private in [folder.clone(), folder.join("data")] {
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(&closed).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700, "{}", closed.display());
+        let mode = std::fs::metadata(&private).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", private.display());
     }
-    let seen = call(&cx, "DescribeDBSnapshots", json!({"DBInstanceIdentifier": "orders"}))
+    let described = call(&cx, "DescribeDBSnapshots", json!({"DBInstanceIdentifier": "orders"}))
         .await
         .unwrap();
-    assert_eq!(seen["DBSnapshots"][0]["Status"], "available");
-    assert_eq!(seen["DBSnapshots"][0]["MasterUsername"], "app");
+    assert_eq!(described["DBSnapshots"][0]["Status"], "available");
+    assert_eq!(described["DBSnapshots"][0]["MasterUsername"], "app");
 
-    let mut named = json!({"DBSnapshotIdentifier": "stack-snapshot-db-1x", "DBName": "orders_db"});
-    let refused = create(&cx, "AWS::RDS::DBInstance", "Db", named.clone()).await;
-    assert!(refused.unwrap_err().to_string().starts_with("DBName must be null"));
-    named = json!({"DBSnapshotIdentifier": "stack-snapshot-db-1x", "DBInstanceIdentifier": "again",
+    let mut restored = json!({"DBSnapshotIdentifier": "stack-snapshot-db-1x", "DBName": "orders_db"});
+    let rejected = create(&cx, "AWS::RDS::DBInstance", "Db", restored.clone()).await;
+    assert_eq!(code(&rejected.unwrap_err()), "InvalidParameterValue");
+    restored = json!({"DBSnapshotIdentifier": "stack-snapshot-db-1x", "DBInstanceIdentifier": "again",
         "MasterUserPassword": "another-password"});
-    create(&cx, "AWS::RDS::DBInstance", "Db", named).await.unwrap();
-    let count = "select count(*) from kept";
+    create(&cx, "AWS::RDS::DBInstance", "Db", restored).await.unwrap();
+    let count = "select count(*) from numbers";
     assert_eq!(
         ask_at(&cx, at, "another-password", "require", count).await.unwrap(),
         "1000"
     );
     let old = ask_at(&cx, at, "right-password", "require", count).await.unwrap_err();
-    assert!(old.contains("authentication failed"), "{old}");
+    assert!(old.to_string().contains("authentication failed"), "{old}");
 
-    // A copy of the running one: what is committed before is in it, what comes later is not.
+    // A copy of a running instance has what was committed before it, and nothing later.
     let copy = json!({"DBInstanceIdentifier": "again", "DBSnapshotIdentifier": "by-hand"});
-    let made = call(&cx, "CreateDBSnapshot", copy.clone()).await.unwrap();
-    assert_eq!(made["DBSnapshot"]["Status"], "available");
+    let created = call(&cx, "CreateDBSnapshot", copy.clone()).await.unwrap();
+    assert_eq!(created["DBSnapshot"]["Status"], "available");
     assert_eq!(
         call(&cx, "CreateDBSnapshot", copy).await.unwrap_err().code,
         "DBSnapshotAlreadyExists"
     );
-    ask_at(&cx, at, "another-password", "require", "delete from kept")
+    ask_at(&cx, at, "another-password", "require", "delete from numbers")
         .await
         .unwrap();
-    let gone = json!({"DBInstanceIdentifier": "again", "SkipFinalSnapshot": "true"});
-    call(&cx, "DeleteDBInstance", gone).await.unwrap();
+    let deletion = json!({"DBInstanceIdentifier": "again", "SkipFinalSnapshot": "true"});
+    call(&cx, "DeleteDBInstance", deletion).await.unwrap();
     let again = json!({"DBSnapshotIdentifier": "by-hand", "DBInstanceIdentifier": "third", "Port": "15434"});
     call(&cx, "RestoreDBInstanceFromDBSnapshot", again).await.unwrap();
     assert_eq!(
@@ -246,30 +251,34 @@ async fn the_last_snapshot_outlives_the_instance_and_gives_its_rows_back() {
             .await
             .unwrap();
     }
-    assert!(super::kept_snapshots(cx.state_dir()).is_empty() && !folder.exists());
+    assert!(super::retained_snapshots(cx.state_dir()).is_empty() && !folder.exists());
     lifecycle::delete(&cx, "third", None).await.unwrap();
     cx.shutdown().cancel();
 }
 
 #[tokio::test]
-async fn a_last_snapshot_that_a_crash_cut_short_is_completed_and_a_copy_is_discarded() {
+async fn after_a_crash_a_final_snapshot_is_completed_and_an_unfinished_copy_is_discarded() {
     let (cx, _folder) = context_with(vec![super::service()]);
-    let mut wanted = properties("orders", "orders_db");
-    wanted["Port"] = "15435".into();
-    create(&cx, "AWS::RDS::DBInstance", "Db", wanted).await.unwrap();
+    let mut named = properties("orders", "orders_db");
+    named["Port"] = "15435".into();
+    create(&cx, "AWS::RDS::DBInstance", "Db", named).await.unwrap();
     let mut record = INSTANCES.get(&cx, "orders").unwrap().unwrap();
-    super::snapshot::begin(&cx, &record, "cut-short").unwrap();
-    super::snapshot::begin(&cx, &record, "last").unwrap();
-    record.computed.insert("final_snapshot".into(), "last".into());
+    super::snapshot::begin(&cx, &record, "unfinished").unwrap();
+    super::snapshot::begin(&cx, &record, "final").unwrap();
+    record.computed.insert("final_snapshot".into(), "final".into());
     record.computed.insert("status".into(), "deleting".into());
     INSTANCES.put(&cx, &record).unwrap();
 
-    super::watch::resume(&cx).await.unwrap();
+    super::supervisor::recover(&cx).await.unwrap();
     assert!(INSTANCES.list(&cx).unwrap().is_empty());
-    assert_eq!(super::kept_snapshots(cx.state_dir()), ["last"]);
-    let seen = call(&cx, "DescribeDBSnapshots", json!({})).await.unwrap();
-    assert_eq!(seen["DBSnapshots"].as_array().map(Vec::len), Some(1), "{seen}");
-    let restored = json!({"DBSnapshotIdentifier": "last", "DBInstanceIdentifier": "orders"});
+    assert_eq!(super::retained_snapshots(cx.state_dir()), ["final"]);
+    let described = call(&cx, "DescribeDBSnapshots", json!({})).await.unwrap();
+    assert_eq!(
+        described["DBSnapshots"].as_array().map(Vec::len),
+        Some(1),
+        "{described}"
+    );
+    let restored = json!({"DBSnapshotIdentifier": "final", "DBInstanceIdentifier": "orders"});
     create(&cx, "AWS::RDS::DBInstance", "Db", restored).await.unwrap();
     let answer = ask_at(&cx, ("127.77.1.1", "15435"), "right-password", "require", "select 1").await;
     assert_eq!(answer.unwrap(), "1", "the password is in the data");

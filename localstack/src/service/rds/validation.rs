@@ -1,27 +1,27 @@
-//! What RDS accepts for names and passwords of PostgreSQL instances.
+//! RDS's rules for names and passwords of PostgreSQL instances.
 
 use crate::AwsError;
 
-/// An identifier in RDS's form: small letters.
+/// Checks the identifier of an instance and returns it in lower case, as RDS stores it.
 pub fn identifier(given: &str) -> Result<String, AwsError> {
-    named("DBInstanceIdentifier", given, 63)
+    checked_identifier("DBInstanceIdentifier", given, 63)
 }
 
-/// A snapshot's identifier; it is a folder's name, too.
+/// Checks the identifier of a snapshot, which also names a folder.
 pub fn snapshot_identifier(given: &str) -> Result<String, AwsError> {
-    named("DBSnapshotIdentifier", given, 255)
+    checked_identifier("DBSnapshotIdentifier", given, 255)
 }
 
-fn named(parameter: &str, given: &str, limit: usize) -> Result<String, AwsError> {
+fn checked_identifier(parameter: &str, given: &str, limit: usize) -> Result<String, AwsError> {
     let id = given.to_lowercase();
-    let fine = id.len() <= limit
+    let is_valid = id.len() <= limit
         && id.starts_with(|c: char| c.is_ascii_lowercase())
         && id
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         && !id.ends_with('-')
         && !id.contains("--");
-    if fine {
+    if is_valid {
         return Ok(id);
     }
     Err(invalid(format!(
@@ -30,7 +30,7 @@ fn named(parameter: &str, given: &str, limit: usize) -> Result<String, AwsError>
     )))
 }
 
-/// The first database: no hyphens, and no word that PostgreSQL keeps for itself.
+/// Checks the name of the first database: no hyphens and none of the words that PostgreSQL reserves.
 pub fn database(name: &str) -> Result<(), AwsError> {
     const RESERVED: &[&str] = &[
         "db",
@@ -43,10 +43,10 @@ pub fn database(name: &str) -> Result<(), AwsError> {
         "all",
         "default",
     ];
-    let fine = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    let is_valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.len() <= 63;
-    if !fine {
+    if !is_valid {
         return Err(invalid(format!(
             "DBName must begin with a letter and contain only alphanumeric characters and underscores: {name}"
         )));
@@ -61,10 +61,10 @@ pub fn database(name: &str) -> Result<(), AwsError> {
 
 pub fn master_user(name: &str) -> Result<(), AwsError> {
     const RESERVED: &[&str] = &["admin", "rdsadmin", "rds_superuser", "public", "user"];
-    let fine = name.starts_with(|c: char| c.is_ascii_alphabetic())
+    let is_valid = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.len() <= 63;
-    if !fine {
+    if !is_valid {
         return Err(invalid(format!(
             "The parameter MasterUsername must begin with a letter and contain only letters, digits and underscores: \
              {name}"
@@ -103,19 +103,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_name_with_a_hyphen_is_refused() {
-        assert!(
-            database("patient-service")
-                .unwrap_err()
-                .message
-                .starts_with("DBName must begin with a letter")
+    fn a_database_name_with_a_hyphen_is_rejected() {
+        insta::assert_snapshot!(
+            database("patient-service").unwrap_err(),
+            @"InvalidParameterValue: DBName must begin with a letter and contain only alphanumeric characters and underscores: patient-service"
         );
         assert!(database("patient_service").is_ok());
         assert!(database("Template1").is_err());
     }
 
     #[test]
-    fn an_identifier_is_kept_in_small_letters() {
+    fn an_identifier_is_stored_in_lower_case() {
         assert_eq!(identifier("Data-Db1").unwrap(), "data-db1");
         assert!(identifier("1db").is_err() && identifier("a--b").is_err() && identifier("a-").is_err());
         assert!(snapshot_identifier("../../etc").is_err() && snapshot_identifier("a.b").is_err());
