@@ -1,9 +1,10 @@
-//! `AWS::MSK::Cluster`, and a clear refusal of the serverless one.
+//! `AWS::MSK::Cluster`, and `AWS::MSK::ServerlessCluster`, which is rejected.
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::lifecycle::{self, CLUSTERS};
+use super::lifecycle;
+use super::model::{self, CLUSTERS};
 use crate::records::Record;
 use crate::{Context, Desired, Failure, Resource, ResourceType, Schema};
 
@@ -57,7 +58,7 @@ impl ResourceType for Cluster {
     }
 
     async fn update(&self, cx: &Context, id: &str, _previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
-        let mut record = lifecycle::find(cx, id)?;
+        let mut record = model::cluster(cx, id)?;
         record.set_desired(desired);
         lifecycle::check(&record)?;
         lifecycle::change(cx, &record).await?;
@@ -68,7 +69,7 @@ impl ResourceType for Cluster {
         Ok(lifecycle::delete(cx, id).await?)
     }
 
-    /// MSK's tags are a map, unlike those of most types.
+    /// Returns the tags as a map, unlike most types.
     async fn read(&self, cx: &Context, id: &str) -> Result<Option<Value>, Failure> {
         let Some(record) = CLUSTERS.get(cx, id)? else {
             return Ok(None);
@@ -86,7 +87,7 @@ impl ResourceType for Cluster {
 fn resource(record: &Record) -> Resource {
     Resource::new(&record.id)
         .with("Arn", record.id.as_str())
-        .with("CurrentVersion", lifecycle::VERSION)
+        .with("CurrentVersion", model::VERSION)
 }
 
 pub struct Serverless;
@@ -109,7 +110,8 @@ impl ResourceType for Serverless {
 
     async fn create(&self, _cx: &Context, _desired: &Desired) -> Result<Resource, Failure> {
         Err(Failure::new(
-            "Serverless clusters are not run here. Use AWS::MSK::Cluster, which can ask for IAM authentication, too.",
+            "The embedded endpoint does not support serverless clusters. Use AWS::MSK::Cluster, which supports IAM \
+             authentication too.",
         ))
     }
 

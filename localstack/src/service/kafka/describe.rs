@@ -1,54 +1,55 @@
-//! What MSK shows; its members are lowerCamel on the wire.
+//! Descriptions of clusters, nodes and topics. Their members are lowerCamel on the wire.
 
 use serde_json::{Map, Value, json};
 
-use super::lifecycle::{self, CLUSTERS, STATE};
-use super::records::{Configuration, revision};
+use super::broker::server;
+use super::configuration::{Configuration, revision};
+use super::model::{self, CLUSTERS, STATE};
 use crate::records::{Record, RecordType, iso, page};
 use crate::{AwsError, Call, Context};
 
-/// The two generations of the API show a cluster in two ways.
+/// The shape of a cluster's description, which differs between the versions of the API.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Shape {
-    First,
-    Second,
+pub enum ApiVersion {
+    V1,
+    V2,
 }
 
-pub fn clusters(cx: &Context, call: &Call, shape: Shape) -> Result<Value, AwsError> {
+pub fn clusters(cx: &Context, call: &Call, version: ApiVersion) -> Result<Value, AwsError> {
     let prefix = call.text("clusterNameFilter").unwrap_or_default();
     let mut found = CLUSTERS.list(cx)?;
     found.retain(|record| record.text("ClusterName").unwrap_or_default().starts_with(&prefix));
     let limit = call.integer("maxResults").unwrap_or(100).clamp(1, 100) as usize;
     let (found, next) = page(found, limit, call.text("nextToken").as_deref())?;
-    let shown: Vec<Value> = found.iter().map(|record| show(record, shape)).collect();
-    let mut answer = json!({"clusterInfoList": shown});
+    let shown: Vec<Value> = found.iter().map(|record| description(record, version)).collect();
+    let mut response = json!({"clusterInfoList": shown});
     if let Some(next) = next {
-        answer["nextToken"] = next.into();
+        response["nextToken"] = next.into();
     }
-    Ok(answer)
+    Ok(response)
 }
 
-pub fn cluster(cx: &Context, call: &Call, shape: Shape) -> Result<Value, AwsError> {
-    Ok(json!({"clusterInfo": show(&asked(cx, call)?, shape)}))
+pub fn cluster(cx: &Context, call: &Call, version: ApiVersion) -> Result<Value, AwsError> {
+    Ok(json!({"clusterInfo": description(&cluster_of(cx, call)?, version)}))
 }
 
-/// The addresses of the listeners that there are, each under the name of its kind.
+/// `GetBootstrapBrokers`: the address of each listener that the cluster has.
 pub fn bootstrap(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let server = lifecycle::server(cx, &asked(cx, call)?)?;
+    let server = server(cx, &cluster_of(cx, call)?)?;
     let (address, listeners) = (server.settings.address, server.settings.listeners);
-    let mut answer = json!({});
+    let mut response = json!({});
     if listeners.plaintext_advertised {
-        answer["bootstrapBrokerString"] = format!("{address}:{}", listeners.plaintext).into();
+        response["bootstrapBrokerString"] = format!("{address}:{}", listeners.plaintext).into();
     }
-    if let Some(proxied) = server.proxied_listener() {
-        answer["bootstrapBrokerStringSaslIam"] = format!("{address}:{}", proxied.advertised).into();
+    if let Some(listener) = server.proxied_listener() {
+        response["bootstrapBrokerStringSaslIam"] = format!("{address}:{}", listener.advertised).into();
     }
-    Ok(answer)
+    Ok(response)
 }
 
 pub fn nodes(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let record = asked(cx, call)?;
-    let address = lifecycle::server(cx, &record)?.settings.address.to_string();
+    let record = cluster_of(cx, call)?;
+    let address = server(cx, &record)?.settings.address.to_string();
     Ok(json!({"nodeInfoList": [{
         "nodeARN": format!("{}/1", record.id.replacen(":cluster/", ":broker/", 1)),
         "nodeType": "BROKER",
@@ -63,9 +64,9 @@ pub fn nodes(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub async fn topics(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let record = asked(cx, call)?;
+    let record = cluster_of(cx, call)?;
     let prefix = call.text("topicNameFilter").unwrap_or_default();
-    let found = lifecycle::server(cx, &record)?.client().topics(None).await?;
+    let found = server(cx, &record)?.client().topics(None).await?;
     let shown: Vec<Value> = found
         .iter()
         .filter(|topic| topic.name.starts_with(&prefix))
@@ -83,9 +84,9 @@ pub async fn topics(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub async fn topic(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let record = asked(cx, call)?;
+    let record = cluster_of(cx, call)?;
     let name = call.required("topicName")?;
-    let found = lifecycle::server(cx, &record)?.client().topics(Some(&[&name])).await?;
+    let found = server(cx, &record)?.client().topics(Some(&[&name])).await?;
     let topic = found.first().ok_or_else(|| {
         AwsError::new(
             "UnknownTopicOrPartitionException",
@@ -122,24 +123,24 @@ pub fn configurations(cx: &Context) -> Result<Value, AwsError> {
 }
 
 pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let record = lifecycle::find(cx, &call.required("resourceArn")?)?;
+    let record = model::cluster(cx, &call.required("resourceArn")?)?;
     Ok(json!({"tags": record.tags}))
 }
 
-fn asked(cx: &Context, call: &Call) -> Result<Record, AwsError> {
-    lifecycle::find(cx, &call.required("clusterArn")?)
+fn cluster_of(cx: &Context, call: &Call) -> Result<Record, AwsError> {
+    model::cluster(cx, &call.required("clusterArn")?)
 }
 
 fn topic_arn(cluster: &Record, name: &str) -> String {
     format!("{}/{name}", cluster.id.replacen(":cluster/", ":topic/", 1))
 }
 
-fn show(record: &Record, shape: Shape) -> Value {
+fn description(record: &Record, version: ApiVersion) -> Value {
     let mut common = json!({
         "clusterArn": record.id,
         "clusterName": record.text("ClusterName"),
         "creationTime": iso(record.created),
-        "currentVersion": lifecycle::VERSION,
+        "currentVersion": model::VERSION,
         "state": record.computed(STATE),
         "tags": record.tags,
     });
@@ -158,13 +159,13 @@ fn show(record: &Record, shape: Shape) -> Value {
         "numberOfBrokerNodes": brokers,
         "enhancedMonitoring": record.text("EnhancedMonitoring").unwrap_or_else(|| "DEFAULT".into()),
     });
-    match shape {
-        Shape::First => {
+    match version {
+        ApiVersion::V1 => {
             if let (Some(into), Value::Object(details)) = (common.as_object_mut(), details) {
                 into.extend(details);
             }
         }
-        Shape::Second => {
+        ApiVersion::V2 => {
             common["clusterType"] = "PROVISIONED".into();
             common["provisioned"] = details;
         }
@@ -172,16 +173,16 @@ fn show(record: &Record, shape: Shape) -> Value {
     common
 }
 
-/// A template's names as the API writes them; numbers that came as text become numbers.
+/// Converts a template's names to those of the API, and numbers given as text to numbers.
 fn lower_camel(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
             let members = object.iter().map(|(key, value)| {
-                let mut letters = key.chars();
-                let first = letters.next().map(|c| c.to_ascii_lowercase());
+                let mut chars = key.chars();
+                let first = chars.next().map(|c| c.to_ascii_lowercase());
                 let key = match key.as_str() {
                     "EBSStorageInfo" => "ebsStorageInfo".to_owned(),
-                    _ => first.into_iter().chain(letters).collect(),
+                    _ => first.into_iter().chain(chars).collect(),
                 };
                 let value = match (key.as_str(), value) {
                     ("volumeSize", Value::String(text)) => text.parse::<u32>().map_or(value.clone(), Value::from),

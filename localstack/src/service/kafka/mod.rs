@@ -1,12 +1,16 @@
-//! Amazon MSK: a cluster is a Kafka-protocol broker on loopback.
+//! Amazon MSK: a cluster is one Kafka-protocol broker on loopback.
 
-mod access;
+mod broker;
 mod cluster;
+mod cluster_policy;
+mod configuration;
 mod describe;
 #[cfg(test)]
 mod iam_tests;
 mod lifecycle;
-mod records;
+mod model;
+mod sasl_proxy;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -17,7 +21,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use describe::ApiVersion;
+
 use crate::records::record_type;
+use crate::service::supervisor::stop_all;
 use crate::{AwsError, Call, Context, ResourceType, Route, Service};
 
 pub fn service() -> Arc<dyn Service> {
@@ -90,8 +97,8 @@ impl Service for Kafka {
             Arc::new(cluster::Cluster),
             Arc::new(cluster::Serverless),
             Arc::new(topic::TopicType),
-            record_type::<records::Configuration>(),
-            record_type::<records::ClusterPolicy>(),
+            record_type::<configuration::Configuration>(),
+            record_type::<cluster_policy::ClusterPolicy>(),
         ]
     }
 
@@ -101,10 +108,10 @@ impl Service for Kafka {
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
-            "ListClusters" => describe::clusters(cx, &call, describe::Shape::First),
-            "ListClustersV2" => describe::clusters(cx, &call, describe::Shape::Second),
-            "DescribeCluster" => describe::cluster(cx, &call, describe::Shape::First),
-            "DescribeClusterV2" => describe::cluster(cx, &call, describe::Shape::Second),
+            "ListClusters" => describe::clusters(cx, &call, ApiVersion::V1),
+            "ListClustersV2" => describe::clusters(cx, &call, ApiVersion::V2),
+            "DescribeCluster" => describe::cluster(cx, &call, ApiVersion::V1),
+            "DescribeClusterV2" => describe::cluster(cx, &call, ApiVersion::V2),
             "GetBootstrapBrokers" => describe::bootstrap(cx, &call),
             "ListNodes" => describe::nodes(cx, &call),
             "ListTopics" => describe::topics(cx, &call).await,
@@ -116,10 +123,10 @@ impl Service for Kafka {
     }
 
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
-        lifecycle::resume(cx).await
+        supervisor::recover(cx).await
     }
 
     async fn stop(&self, cx: &Context) {
-        lifecycle::suspend(cx).await;
+        stop_all::<model::Clusters>(cx).await;
     }
 }

@@ -1,13 +1,15 @@
-//! Against a broker that is installed on this machine; scripts/test installs one.
+//! Tests against the installed broker; scripts/test installs one.
 
 use serde_json::json;
 
-use super::lifecycle::{self, CLUSTERS};
+use super::broker::server;
+use super::lifecycle;
+use super::model::CLUSTERS;
 use crate::service::testing::{context_with, create, desired};
 use crate::{Call, Service};
 
 #[tokio::test]
-async fn a_cluster_takes_topics_and_keeps_them_when_its_broker_is_killed() {
+async fn a_cluster_keeps_its_topics_when_its_broker_is_killed() {
     let (cx, _folder) = context_with(vec![super::service()]);
     let properties = json!({
         "ClusterName": "events", "KafkaVersion": "4.0.x.kraft", "NumberOfBrokerNodes": 2,
@@ -18,24 +20,25 @@ async fn a_cluster_takes_topics_and_keeps_them_when_its_broker_is_killed() {
         .unwrap()
         .physical_id;
     let topic = |partitions: i32| json!({"ClusterArn": cluster, "TopicName": "patient", "PartitionCount": partitions, "ReplicationFactor": 2});
-    let made = create(&cx, "AWS::MSK::Topic", "Topic", topic(3)).await.unwrap();
-    assert!(made.physical_id.ends_with("/patient"), "{}", made.physical_id);
+    let created = create(&cx, "AWS::MSK::Topic", "Topic", topic(3)).await.unwrap();
+    assert!(created.physical_id.ends_with("/patient"), "{}", created.physical_id);
     let again = create(&cx, "AWS::MSK::Topic", "Again", topic(3)).await.unwrap_err();
     assert_eq!(again.to_string(), "the topic 'patient' already exists");
 
-    let server = lifecycle::server(&cx, &CLUSTERS.get(&cx, &cluster).unwrap().unwrap()).unwrap();
+    let server = server(&cx, &CLUSTERS.get(&cx, &cluster).unwrap().unwrap()).unwrap();
     let process = server.running().unwrap();
     process.signal(rustix::process::Signal::KILL);
     while process.is_alive() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    lifecycle::resume(&cx).await.unwrap();
-    let kind = cx.resource_type("AWS::MSK::Topic").unwrap();
-    kind.update(&cx, &made.physical_id, &topic(3), &desired("Topic", topic(4)))
+    super::supervisor::recover(&cx).await.unwrap();
+    let resource_type = cx.resource_type("AWS::MSK::Topic").unwrap();
+    resource_type
+        .update(&cx, &created.physical_id, &topic(3), &desired("Topic", topic(4)))
         .await
         .unwrap();
     assert_eq!(
-        kind.read(&cx, &made.physical_id).await.unwrap().unwrap()["PartitionCount"],
+        resource_type.read(&cx, &created.physical_id).await.unwrap().unwrap()["PartitionCount"],
         4
     );
 
@@ -46,7 +49,10 @@ async fn a_cluster_takes_topics_and_keeps_them_when_its_broker_is_killed() {
     };
     let answer = super::Kafka.call(&cx, call).await.unwrap();
     assert_eq!(answer["bootstrapBrokerString"], "127.77.2.1:9092");
-    kind.delete(&cx, &made.physical_id, &topic(4)).await.unwrap();
+    resource_type
+        .delete(&cx, &created.physical_id, &topic(4))
+        .await
+        .unwrap();
     lifecycle::delete(&cx, &cluster).await.unwrap();
     assert!(server.running().is_none() && !server.settings.folder.exists());
     cx.shutdown().cancel();

@@ -1,4 +1,4 @@
-//! `AWS::MSK::Topic`: made on the broker itself.
+//! `AWS::MSK::Topic`: topics of the broker.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::lifecycle;
-use crate::records::{Record, Records, scalar};
+use super::broker::server;
+use super::model::{self, TOPICS};
+use crate::records::{Record, scalar};
 use crate::runtime::broker::Client;
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
 
-pub const TOPICS: Records = Records("kafka.topics");
-
-/// Configs that count brokers; there is one here.
-const COUNTS_BROKERS: &str = "min.insync.replicas";
+/// A config that counts brokers, of which there is one here.
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 pub struct TopicType;
 
@@ -45,12 +44,12 @@ impl ResourceType for TopicType {
         let mut record = Record::new("", desired);
         let name = record.text("TopicName").unwrap_or_default();
         check_name(&name)?;
-        let (cluster, client) = broker(cx, &record)?;
+        let (cluster, client) = client(cx, &record)?;
         let (partitions, configs) = (partitions(&record)?, configs(&record)?);
         if record.text("ReplicationFactor").is_some_and(|factor| factor != "1") {
             tracing::info!(
                 topic = name,
-                "the local cluster has one broker: the topic has one replica"
+                "the topic gets one replica, since the local cluster has one broker"
             );
         }
         client.create(&name, partitions, &configs).await?;
@@ -63,31 +62,31 @@ impl ResourceType for TopicType {
         let Some(mut record) = TOPICS.get(cx, id)? else {
             return Err(Failure::new(format!("The topic {id} does not exist")));
         };
-        let (had, had_configs) = (partitions(&record)?, configs(&record)?);
+        let (old, old_configs) = (partitions(&record)?, configs(&record)?);
         record.set_desired(desired);
-        let (want, want_configs) = (partitions(&record)?, configs(&record)?);
+        let (new, new_configs) = (partitions(&record)?, configs(&record)?);
         let name = record.text("TopicName").unwrap_or_default();
-        let (_, client) = broker(cx, &record)?;
-        if want < had {
-            // A rollback of a raised count ends here, too: Kafka cannot take partitions away.
-            let there = client
+        let (_, client) = client(cx, &record)?;
+        if new < old {
+            // The rollback of a raised count fails here too, since Kafka cannot delete partitions.
+            let current = client
                 .topics(Some(&[&name]))
                 .await?
                 .first()
                 .map_or(0, |topic| topic.partitions);
             return Err(Failure::new(format!(
-                "The topic {name} has {there} partitions; Kafka cannot lower that to {want}"
+                "The topic {name} has {current} partitions; Kafka cannot reduce them to {new}"
             )));
         }
-        if want > had {
-            client.add_partitions(&name, want).await?;
+        if new > old {
+            client.add_partitions(&name, new).await?;
         }
-        let mut change: BTreeMap<String, Option<String>> = had_configs
+        let mut change: BTreeMap<String, Option<String>> = old_configs
             .into_keys()
-            .filter(|key| !want_configs.contains_key(key))
+            .filter(|key| !new_configs.contains_key(key))
             .map(|key| (key, None))
             .collect();
-        change.extend(want_configs.into_iter().map(|(key, value)| (key, Some(value))));
+        change.extend(new_configs.into_iter().map(|(key, value)| (key, Some(value))));
         if !change.is_empty() {
             client.configure(&name, &change).await?;
         }
@@ -99,19 +98,19 @@ impl ResourceType for TopicType {
         let Some(record) = TOPICS.get(cx, id)? else {
             return Ok(());
         };
-        if let Ok((_, client)) = broker(cx, &record) {
+        if let Ok((_, client)) = client(cx, &record) {
             client.delete(&record.text("TopicName").unwrap_or_default()).await?;
         }
         TOPICS.delete(cx, id)?;
         Ok(())
     }
 
-    /// What the broker says, not what was asked of it.
+    /// Returns the partition count that the broker reports.
     async fn read(&self, cx: &Context, id: &str) -> Result<Option<Value>, Failure> {
         let Some(record) = TOPICS.get(cx, id)? else {
             return Ok(None);
         };
-        let (_, client) = broker(cx, &record)?;
+        let (_, client) = client(cx, &record)?;
         let name = record.text("TopicName").unwrap_or_default();
         let Some(topic) = client.topics(Some(&[&name])).await?.into_iter().next() else {
             return Ok(None);
@@ -126,23 +125,23 @@ fn resource(record: &Record) -> Resource {
     Resource::new(&record.id).with("TopicArn", record.id.as_str())
 }
 
-/// The topic's cluster: its ARN, and how to speak to its broker.
-fn broker(cx: &Context, record: &Record) -> Result<(String, Client), AwsError> {
-    let cluster = lifecycle::find(cx, &record.text("ClusterArn").unwrap_or_default())?;
-    let client = lifecycle::server(cx, &cluster)?.client();
+/// Returns the ARN of the topic's cluster and a client of its broker.
+fn client(cx: &Context, record: &Record) -> Result<(String, Client), AwsError> {
+    let cluster = model::cluster(cx, &record.text("ClusterArn").unwrap_or_default())?;
+    let client = server(cx, &cluster)?.client();
     Ok((cluster.id, client))
 }
 
-/// Kafka's own rule for names.
+/// Checks Kafka's rule for topic names.
 fn check_name(name: &str) -> Result<(), Failure> {
-    let fine = (1..=249).contains(&name.len())
+    let is_valid = (1..=249).contains(&name.len())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
         && !matches!(name, "." | "..");
-    if fine {
+    if is_valid {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "The topic name '{name}' is not valid: 1 to 249 letters, digits, '.', '_' and '-' are"
+        "The topic name '{name}' is not valid. Use 1 to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-'."
     )))
 }
 
@@ -151,10 +150,10 @@ fn partitions(record: &Record) -> Result<i32, Failure> {
         .text("PartitionCount")
         .and_then(|count| count.parse().ok())
         .filter(|count| *count > 0);
-    count.ok_or_else(|| Failure::new("PartitionCount must be a whole number from 1"))
+    count.ok_or_else(|| Failure::new("PartitionCount must be an integer of at least 1"))
 }
 
-/// `Configs` is base64 of lines `key=value`, or of a JSON object.
+/// Decodes `Configs`: base64 of lines `key=value`, or of a JSON object.
 fn configs(record: &Record) -> Result<BTreeMap<String, String>, Failure> {
     let Some(encoded) = record.text("Configs") else {
         return Ok(BTreeMap::new());
@@ -180,7 +179,7 @@ fn configs(record: &Record) -> Result<BTreeMap<String, String>, Failure> {
             configs.insert(key.trim().to_owned(), value.trim().to_owned());
         }
     }
-    if let Some(count) = configs.get_mut(COUNTS_BROKERS) {
+    if let Some(count) = configs.get_mut(MIN_INSYNC_REPLICAS) {
         *count = "1".to_owned();
     }
     Ok(configs)
@@ -191,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn configs_are_lines_or_json_and_ask_for_one_replica_in_sync_at_most() {
+    fn configs_are_lines_or_json_with_at_most_one_in_sync_replica() {
         let read = |text: &str| {
             let record = Record::from_properties("t", json!({"Configs": STANDARD.encode(text)}));
             configs(&record).map(|configs| configs.into_iter().collect::<Vec<_>>())

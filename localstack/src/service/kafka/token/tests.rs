@@ -1,4 +1,4 @@
-//! Tokens of AWS's own signer, and tokens that are not as they should be.
+//! Tests with tokens of AWS's own signer, and with invalid tokens.
 
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
@@ -8,11 +8,11 @@ use crate::service::testing::context;
 
 const REGION: &str = "us-east-1";
 
-/// Signs a token as a client does, with one parameter as `(name, value)` in the place of the usual one.
+/// Signs a token as a client does, with one parameter replaced by `(name, value)`.
 pub fn signed(session: &Session, given: &str, now: OffsetDateTime, other: Option<(&str, &str)>) -> String {
-    let date = now.format(MOMENT).unwrap();
+    let date = now.format(DATE_FORMAT).unwrap();
     let scope = format!("{}/{REGION}/{SERVICE}/aws4_request", &date[..8]);
-    let mut told: BTreeMap<String, String> = [
+    let mut parameters: BTreeMap<String, String> = [
         ("Action", "kafka-cluster:Connect"),
         ("X-Amz-Algorithm", ALGORITHM),
         ("X-Amz-Credential", &format!("{}/{scope}", session.key_id)),
@@ -24,10 +24,10 @@ pub fn signed(session: &Session, given: &str, now: OffsetDateTime, other: Option
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     if let Some((name, value)) = other {
-        told.insert(name.to_owned(), value.to_owned());
+        parameters.insert(name.to_owned(), value.to_owned());
     }
-    let signature = sign(&session.secret, &told, &told["X-Amz-Date"], REGION);
-    let pairs = told
+    let signature = sign(&session.secret, &parameters, &parameters["X-Amz-Date"], REGION);
+    let pairs = parameters
         .iter()
         .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, RESERVED)));
     let query = pairs.collect::<Vec<_>>().join("&");
@@ -36,29 +36,31 @@ pub fn signed(session: &Session, given: &str, now: OffsetDateTime, other: Option
     ))
 }
 
-/// A role's session that ends in an hour, its token, and somebody who asks the endpoint with them.
-fn role(then: impl FnOnce(&dyn Fn(&str, OffsetDateTime) -> Result<Session, String>, &Session, &str, OffsetDateTime)) {
+/// Calls `test` with a session that ends in an hour, its session token and a function that verifies tokens.
+fn with_session(
+    test: impl FnOnce(&dyn Fn(&str, OffsetDateTime) -> Result<Session, TokenError>, &Session, &str, OffsetDateTime),
+) {
     let (cx, _folder) = context();
     let now = OffsetDateTime::now_utc();
     let (session, token) = Session::begin(&cx, "arn:aws:iam::0:role/r", "task", now + Duration::hours(1)).unwrap();
-    let ask = |text: &str, at: OffsetDateTime| verify(text, REGION, at, |token| Session::of(&cx, token));
-    then(&ask, &session, &token, now);
+    let verify = |text: &str, at: OffsetDateTime| verify(text, REGION, at, |token| Session::of(&cx, token));
+    test(&verify, &session, &token, now);
 }
 
-fn why(asked: Result<Session, String>) -> String {
-    asked.err().expect("a refusal")
+fn error_of(result: Result<Session, TokenError>) -> TokenError {
+    result.err().expect("an invalid token")
 }
 
 #[test]
-fn tokens_of_the_signer_that_aws_gives_hold() {
+fn tokens_of_the_aws_signer_are_valid() {
     let recorded = include_str!("../../../../../services/kit/src/kafka/iam/vectors.json");
     let vectors: Vec<Value> = serde_json::from_str(recorded).unwrap();
     let text = |vector: &Value, name: &str| vector[name].as_str().unwrap_or_default().to_owned();
-    let mut held = 0;
+    assert!(vectors.len() > 2);
     for vector in &vectors {
         let now = OffsetDateTime::parse(&text(vector, "now"), &Rfc3339).unwrap();
         let (session, region) = (text(vector, "session"), text(vector, "region"));
-        let ask = |secret: String, at: OffsetDateTime| {
+        let verify = |secret: String, at: OffsetDateTime| {
             verify(&text(vector, "token"), &region, at, |given| {
                 let known = serde_json::json!({
                     "key_id": text(vector, "key_id"), "secret": secret, "role": "r", "name": "n", "expires": i64::MAX,
@@ -68,90 +70,124 @@ fn tokens_of_the_signer_that_aws_gives_hold() {
         };
         let right = || text(vector, "secret");
         assert_eq!(
-            ask(right(), now).map(|session| session.role),
+            verify(right(), now).map(|session| session.role),
             Ok("r".into()),
             "{region}"
         );
-        assert_eq!(why(ask("another".into(), now)), "the token's signature is wrong");
-        assert!(why(ask(right(), now + Duration::seconds(LONGEST))).contains("has expired"));
-        held += 1;
+        assert_eq!(error_of(verify("another".into(), now)), TokenError::WrongSignature);
+        let late = error_of(verify(right(), now + Duration::seconds(MAX_LIFETIME_SECONDS)));
+        assert!(matches!(late, TokenError::Expired { seconds, .. } if seconds <= MAX_LIFETIME_SECONDS));
     }
-    assert!(held > 2);
 }
 
 #[test]
-fn a_token_holds_again_and_again_until_it_ends() {
-    role(|ask, session, token, now| {
+fn a_token_can_be_used_repeatedly_until_it_expires() {
+    with_session(|verify, session, token, now| {
         let text = signed(session, token, now, None);
         for seconds in [0, 1, 899] {
-            let whose = ask(&text, now + Duration::seconds(seconds)).map(|session| session.name);
-            assert_eq!(whose.as_deref(), Ok("task"));
+            let name = verify(&text, now + Duration::seconds(seconds)).map(|session| session.name);
+            assert_eq!(name.as_deref(), Ok("task"));
         }
-        assert!(why(ask(&text, now + Duration::seconds(900))).contains("has expired"));
-        assert!(why(ask(&text, now - Duration::minutes(6))).contains("of the future"));
+        let late = error_of(verify(&text, now + Duration::seconds(900)));
+        assert!(matches!(late, TokenError::Expired { seconds: 900, .. }), "{late}");
+        let early = error_of(verify(&text, now - Duration::minutes(6)));
+        assert!(matches!(early, TokenError::NotYetValid(_)), "{early}");
     });
 }
 
 #[test]
-fn a_token_that_says_something_else_is_refused_for_that() {
-    role(|ask, session, token, now| {
-        for (name, value, reason) in [
-            ("Action", "kafka-cluster:ReadData", "another action"),
-            ("X-Amz-Expires", "901", "not between 1 and 900"),
-            ("X-Amz-Expires", "0", "not between 1 and 900"),
-            ("X-Amz-Date", "yesterday-at-noon", "is no time"),
-            ("X-Amz-SignedHeaders", "host;x-other", "over the host alone"),
-            ("X-Amz-Algorithm", "AWS4-ECDSA-P256-SHA256", "over the host alone"),
-            (
-                "X-Amz-Security-Token",
-                "somebody's",
-                "not signed with the credentials of a task's role",
-            ),
-            (
-                "X-Amz-Credential",
-                "AKID/20200101/us-east-1/kafka-cluster/aws4_request",
-                "credential is not one for",
-            ),
+fn a_token_with_another_parameter_is_rejected_for_that_parameter() {
+    with_session(|verify, session, token, now| {
+        let other_scope = "AKID/20200101/us-east-1/kafka-cluster/aws4_request";
+        let date = now.format(DATE_FORMAT).unwrap();
+        let scope = format!("{}/{REGION}/{SERVICE}/aws4_request", &date[..8]);
+        for (name, value, expected) in [
+            ("Action", "kafka-cluster:ReadData", TokenError::WrongAction),
+            ("X-Amz-Expires", "901", TokenError::InvalidLifetime),
+            ("X-Amz-Expires", "0", TokenError::InvalidLifetime),
+            ("X-Amz-Date", "yesterday-at-noon", TokenError::InvalidDate),
+            ("X-Amz-SignedHeaders", "host;x-other", TokenError::WrongAlgorithm),
+            ("X-Amz-Algorithm", "AWS4-ECDSA-P256-SHA256", TokenError::WrongAlgorithm),
+            ("X-Amz-Security-Token", "another's", TokenError::UnknownCredentials),
+            ("X-Amz-Credential", other_scope, TokenError::WrongScope(scope)),
         ] {
             let text = signed(session, token, now, Some((name, value)));
-            let told = why(ask(&text, now));
-            assert!(told.contains(reason), "{name}={value}: {told}");
+            assert_eq!(error_of(verify(&text, now)), expected, "{name}={value}");
         }
         let text = signed(session, token, now, None);
-        let elsewhere = verify(&text, "eu-central-1", now, |_| None);
-        assert!(why(elsewhere).contains("kafka.eu-central-1.amazonaws.com"));
-        for garbage in ["", "no base64!", "aHR0cHM6Ly9leGFtcGxlLm9yZw"] {
-            assert!(ask(garbage, now).is_err(), "{garbage}");
+        let elsewhere = super::verify(&text, "eu-central-1", now, |_| None);
+        let host = "kafka.eu-central-1.amazonaws.com".to_owned();
+        assert_eq!(error_of(elsewhere), TokenError::WrongHost(host));
+        for invalid in ["", "no base64!", "aHR0cHM6Ly9leGFtcGxlLm9yZw"] {
+            assert!(verify(invalid, now).is_err(), "{invalid}");
         }
     });
 }
 
 #[test]
-fn a_key_of_another_session_a_changed_url_and_credentials_that_ended_are_refused() {
-    role(|ask, session, token, now| {
-        role(|_, stranger, _, _| {
+fn a_key_of_another_session_a_changed_url_and_expired_credentials_are_rejected() {
+    with_session(|verify, session, token, now| {
+        with_session(|_, other, _, _| {
             let mixed = Session {
                 key_id: session.key_id.clone(),
-                secret: stranger.secret.clone(),
+                secret: other.secret.clone(),
                 ..Session::begin(&context().0, "r", "n", now).unwrap().0
             };
-            assert_eq!(
-                why(ask(&signed(&mixed, token, now, None), now)),
-                "the token's signature is wrong"
-            );
-            let other = why(ask(&signed(stranger, token, now, None), now));
-            assert!(other.contains("not signed with the credentials"), "{other}");
+            let text = signed(&mixed, token, now, None);
+            assert_eq!(error_of(verify(&text, now)), TokenError::WrongSignature);
+            let text = signed(other, token, now, None);
+            assert_eq!(error_of(verify(&text, now)), TokenError::UnknownCredentials);
         });
         let url = String::from_utf8(BASE64.decode(signed(session, token, now, None)).unwrap()).unwrap();
-        let longer = BASE64.encode(url.replace("X-Amz-Expires=900", "X-Amz-Expires=899"));
-        assert_eq!(why(ask(&longer, now)), "the token's signature is wrong");
-        let twice = BASE64.encode(format!("{url}&Action=kafka-cluster%3AConnect"));
-        assert!(why(ask(&twice, now)).contains("says something twice"));
+        let changed = BASE64.encode(url.replace("X-Amz-Expires=900", "X-Amz-Expires=899"));
+        assert_eq!(error_of(verify(&changed, now)), TokenError::WrongSignature);
+        let repeated = BASE64.encode(format!("{url}&Action=kafka-cluster%3AConnect"));
+        let expected = TokenError::RepeatedParameter("Action".into());
+        assert_eq!(error_of(verify(&repeated, now)), expected);
         let late = now + Duration::hours(1);
-        let told = why(ask(&signed(session, token, late, None), late));
-        assert_eq!(
-            told,
-            "the credentials of arn:aws:iam::0:role/r that signed the token have expired"
-        );
+        let role = "arn:aws:iam::0:role/r".to_owned();
+        let error = error_of(verify(&signed(session, token, late, None), late));
+        assert_eq!(error, TokenError::ExpiredCredentials { role });
     });
+}
+
+#[test]
+fn every_error_has_a_message() {
+    let text = || "TEXT".to_owned();
+    let errors = [
+        TokenError::NotAUrl,
+        TokenError::WrongHost(text()),
+        TokenError::InvalidEncoding,
+        TokenError::RepeatedParameter(text()),
+        TokenError::WrongAction,
+        TokenError::WrongAlgorithm,
+        TokenError::InvalidDate,
+        TokenError::InvalidLifetime,
+        TokenError::NotYetValid(text()),
+        TokenError::Expired {
+            date: text(),
+            seconds: 900,
+        },
+        TokenError::WrongScope(text()),
+        TokenError::UnknownCredentials,
+        TokenError::ExpiredCredentials { role: text() },
+        TokenError::WrongSignature,
+    ];
+    let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(messages.join("\n"), @"
+    the token is not a base64-encoded URL
+    the token is not signed for https://TEXT, the region of this cluster
+    a parameter of the token's URL is not valid UTF-8
+    the token's URL has the parameter TEXT twice
+    the token is not for the action kafka-cluster:Connect
+    the token is not signed with AWS4-HMAC-SHA256 over the host header alone
+    the token's X-Amz-Date is not a timestamp
+    the token's X-Amz-Expires is not between 1 and 900 s
+    the token was signed in the future, at TEXT. Check the clock.
+    the token has expired: it was signed at TEXT and was valid for 900 s
+    the token's credential does not have the scope TEXT
+    the token is not signed with the credentials of a task's role
+    the credentials of TEXT that signed the token have expired
+    the token's signature is wrong
+    ");
 }

@@ -1,8 +1,7 @@
-//! `AWS::MSK::Configuration` and `AWS::MSK::ClusterPolicy`: kept and shown; the local broker has settings of its own.
+//! `AWS::MSK::Configuration`: stored and described, not applied to the broker.
 
 use uuid::Uuid;
 
-use super::lifecycle;
 use crate::records::{Record, RecordType, Records, iso};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
@@ -37,8 +36,8 @@ impl RecordType for Configuration {
         let mut record = Record::new("", desired);
         let name = record.text("Name").unwrap_or_default();
         if Self::RECORDS.find(cx, |other| other.has("Name", &name))?.is_some() {
-            let words = format!("A resource with the name {name} already exists.");
-            return Err(AwsError::new("ConflictException", words).with_status(409));
+            let message = format!("A resource with the name {name} already exists.");
+            return Err(AwsError::new("ConflictException", message).with_status(409));
         }
         record.id = cx.arn("kafka", &format!("configuration/{name}/{}-1", Uuid::new_v4()));
         record.computed.insert("revision".into(), 1.into());
@@ -67,31 +66,4 @@ pub fn revision(record: &Record) -> i64 {
         .computed("revision")
         .and_then(|revision| revision.parse().ok())
         .unwrap_or(1)
-}
-
-pub struct ClusterPolicy;
-
-impl RecordType for ClusterPolicy {
-    const TYPE: &'static str = "AWS::MSK::ClusterPolicy";
-    const RECORDS: Records = Records("kafka.policies");
-
-    fn schema() -> Schema {
-        Schema {
-            properties: &["ClusterArn", "Policy"],
-            required: &["ClusterArn", "Policy"],
-            create_only: &["ClusterArn"],
-            attributes: &["CurrentVersion"],
-            write_only: &[],
-        }
-    }
-
-    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let mut record = Record::new("", desired);
-        record.id = lifecycle::find(cx, &record.text("ClusterArn").unwrap_or_default())?.id;
-        Ok(record)
-    }
-
-    fn resource(_cx: &Context, record: &Record) -> Resource {
-        Resource::new(&record.id).with("CurrentVersion", "K3AEGXETSR30VB")
-    }
 }
