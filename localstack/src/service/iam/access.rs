@@ -1,45 +1,91 @@
-//! What a role may do (IAM User Guide, "Policy evaluation logic"), for those few doors here that ask.
+//! Evaluation of a role's policies (IAM User Guide, "Policy evaluation logic").
 //!
-//! Policies of the role alone count, with its boundary. Conditions are not evaluated: a statement under one allows
-//! nothing, and denies always.
+//! The role's own policies and its permissions boundary count. Conditions are not evaluated: a statement with a
+//! condition allows nothing, and denies in every case.
 
 use serde_json::Value;
 
-use super::{policy, role};
+use super::model;
+use crate::service::wildcard;
 use crate::{AwsError, Context};
 
-/// Whether the role with this ARN may do that. The error is why not, in words.
-pub fn allows(cx: &Context, role: &str, action: &str, resource: &str) -> Result<(), String> {
-    let known = role::with_arn(cx, role).map_err(|error| error.message)?;
-    let Some(known) = known else {
-        return Err(format!("the role {role} does not exist any more"));
-    };
-    let unreadable = |error: AwsError| error.message;
-    let own = policy::documents(cx, &known).map_err(unreadable)?;
-    decide(&own, action, resource).map_err(|why| format!("{why} {role} {action} on {resource}"))?;
-    let Some(boundary) = known.text("PermissionsBoundary") else {
-        return Ok(());
-    };
-    let limits: Vec<Value> = policy::managed(cx, &boundary)
-        .map_err(unreadable)?
-        .into_iter()
-        .collect();
-    decide(&limits, action, resource)
-        .map_err(|_| format!("the boundary {boundary} keeps {role} from {action} on {resource}"))
+/// The reason why a role may not perform an action.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    #[error("the role {0} does not exist")]
+    UnknownRole(String),
+    #[error("no policy allows {role} to perform {action} on {resource}")]
+    NotAllowed {
+        role: String,
+        action: String,
+        resource: String,
+    },
+    #[error("a policy denies {role} the action {action} on {resource}")]
+    Denied {
+        role: String,
+        action: String,
+        resource: String,
+    },
+    #[error("the permissions boundary {boundary} does not allow {role} to perform {action} on {resource}")]
+    OutsideBoundary {
+        boundary: String,
+        role: String,
+        action: String,
+        resource: String,
+    },
+    #[error(transparent)]
+    Records(#[from] AwsError),
 }
 
-/// An explicit denial wins; without any allowance nothing is allowed.
-fn decide(documents: &[Value], action: &str, resource: &str) -> Result<(), &'static str> {
-    let mut allowed = false;
+/// Checks that the role with this ARN may perform the action.
+///
+/// # Errors
+/// Returns an [`AccessError`] if it may not, or if the state cannot be read.
+pub fn check(cx: &Context, role: &str, action: &str, resource: &str) -> Result<(), AccessError> {
+    let record = model::with_arn(cx, role)?.ok_or_else(|| AccessError::UnknownRole(role.to_owned()))?;
+    let (role, action, resource) = (role.to_owned(), action.to_owned(), resource.to_owned());
+    match decide(&model::documents(cx, &record)?, &action, &resource) {
+        Decision::Allowed => {}
+        Decision::Denied => return Err(AccessError::Denied { role, action, resource }),
+        Decision::NotAllowed => return Err(AccessError::NotAllowed { role, action, resource }),
+    }
+    let Some(boundary) = record.text("PermissionsBoundary") else {
+        return Ok(());
+    };
+    let document = model::managed_document(cx, &boundary)?;
+    match decide(document.as_slice(), &action, &resource) {
+        Decision::Allowed => Ok(()),
+        Decision::Denied | Decision::NotAllowed => Err(AccessError::OutsideBoundary {
+            boundary,
+            role,
+            action,
+            resource,
+        }),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    Allowed,
+    /// No statement applies: an implicit denial.
+    NotAllowed,
+    /// A statement denies; this wins over every statement that allows.
+    Denied,
+}
+
+fn decide(documents: &[Value], action: &str, resource: &str) -> Decision {
+    let mut decision = Decision::NotAllowed;
     for statement in documents.iter().flat_map(statements) {
-        let fits = concerns(&statement, "Action", action, true) && concerns(&statement, "Resource", resource, false);
-        match (fits, statement["Effect"].as_str()) {
-            (true, Some("Deny")) => return Err("a policy denies"),
-            (true, Some("Allow")) => allowed |= statement.get("Condition").is_none(),
+        if !covers(&statement, "Action", action, true) || !covers(&statement, "Resource", resource, false) {
+            continue;
+        }
+        match statement["Effect"].as_str() {
+            Some("Deny") => return Decision::Denied,
+            Some("Allow") if statement.get("Condition").is_none() => decision = Decision::Allowed,
             _ => {}
         }
     }
-    if allowed { Ok(()) } else { Err("no policy allows") }
+    decision
 }
 
 fn statements(document: &Value) -> Vec<Value> {
@@ -58,48 +104,23 @@ fn statements(document: &Value) -> Vec<Value> {
     }
 }
 
-/// Whether `member`, or the reverse of `Not…`, names this.
-fn concerns(statement: &Value, member: &str, wanted: &str, any_case: bool) -> bool {
-    let names = |value: &Value| {
-        let names: Vec<&str> = match value {
+/// Returns whether the member's patterns match the name, or those of `Not…` do not.
+fn covers(statement: &Value, member: &str, name: &str, ignore_case: bool) -> bool {
+    let matches = |patterns: &Value| {
+        let patterns: Vec<&str> = match patterns {
             Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
-            value => value.as_str().into_iter().collect(),
+            pattern => pattern.as_str().into_iter().collect(),
         };
-        names.iter().any(|pattern| match any_case {
-            true => matches(
-                pattern.to_ascii_lowercase().as_bytes(),
-                wanted.to_ascii_lowercase().as_bytes(),
-            ),
-            false => matches(pattern.as_bytes(), wanted.as_bytes()),
+        patterns.iter().any(|pattern| match ignore_case {
+            true => wildcard::matches(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase()),
+            false => wildcard::matches(pattern, name),
         })
     };
     match (statement.get(member), statement.get(format!("Not{member}"))) {
-        (Some(named), _) => names(named),
-        (None, Some(spared)) => !names(spared),
+        (Some(included), _) => matches(included),
+        (None, Some(excluded)) => !matches(excluded),
         (None, None) => false,
     }
-}
-
-/// `*` stands for anything, `?` for one character. It goes back to the last `*` alone, so that no pattern takes long.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(letter) if *letter == b'?' || *letter == text[t] => (p, t) = (p + 1, t + 1),
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    (p, t) = (at + 1, from + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|rest| *rest == b'*')
 }
 
 #[cfg(test)]
@@ -117,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_wins_over_an_allowance_and_silence_denies() {
+    fn a_denial_wins_and_the_default_is_to_deny() {
         let allow = document("Allow", json!(["kafka-cluster:ReadData", CONNECT]), CLUSTER);
-        let ask = |documents: &[Value]| decide(documents, CONNECT, CLUSTER);
-        assert_eq!(ask(&[]), Err("no policy allows"));
-        assert_eq!(ask(std::slice::from_ref(&allow)), Ok(()));
+        let decide = |documents: &[Value]| super::decide(documents, CONNECT, CLUSTER);
+        assert_eq!(decide(&[]), Decision::NotAllowed);
+        assert_eq!(decide(std::slice::from_ref(&allow)), Decision::Allowed);
         let deny = document("Deny", json!("kafka-cluster:*"), "*");
-        assert_eq!(ask(&[allow.clone(), deny]), Err("a policy denies"));
-        for (action, resource, fits) in [
+        assert_eq!(decide(&[allow.clone(), deny]), Decision::Denied);
+        for (action, resource, allowed) in [
             (json!("*"), "*", true),
             (json!("KAFKA-cluster:connect"), CLUSTER, true),
             (json!("kafka-cluster:Conn?ct"), "arn:aws:kafka:*:cluster/events/*", true),
@@ -132,24 +153,25 @@ mod tests {
             (json!(CONNECT), "arn:aws:kafka:*:cluster/others/*", false),
             (json!(CONNECT), "arn:aws:kafka:us-east-1:0:cluster/EVENTS/1-2-3", false),
         ] {
-            assert_eq!(
-                ask(&[document("Allow", action.clone(), resource)]).is_ok(),
-                fits,
-                "{action} {resource}"
-            );
+            let decision = decide(&[document("Allow", action.clone(), resource)]);
+            assert_eq!(decision == Decision::Allowed, allowed, "{action} {resource}");
         }
-        let but = json!({"Statement": {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}});
-        assert_eq!(ask(&[Value::String(but.to_string())]), Ok(()));
-        let mut under = allow;
-        under["Statement"][0]["Condition"] = json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}});
-        assert_eq!(ask(&[under]), Err("no policy allows"), "a condition is not evaluated");
+        let not_action = json!({"Statement": {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}});
+        assert_eq!(decide(&[Value::String(not_action.to_string())]), Decision::Allowed);
+        let mut conditional = allow;
+        conditional["Statement"][0]["Condition"] = json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}});
+        assert_eq!(
+            decide(&[conditional]),
+            Decision::NotAllowed,
+            "conditions are not evaluated"
+        );
     }
 
     #[tokio::test]
-    async fn policies_of_every_kind_count_and_a_role_that_is_gone_may_nothing() {
+    async fn policies_of_every_kind_count_and_a_deleted_role_is_rejected() {
         let (cx, _folder) = context_with(vec![crate::service::iam::service()]);
         let trust = json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*"}});
-        let mut made = Vec::new();
+        let mut arns = Vec::new();
         for name in ["bare", "inline", "attached", "bound"] {
             let mut properties = json!({"RoleName": name, "AssumeRolePolicyDocument": trust});
             if name == "inline" || name == "bound" {
@@ -160,20 +182,28 @@ mod tests {
                 properties["PermissionsBoundary"] = "arn:aws:iam::000000000000:policy/nothing".into();
             }
             let role = create(&cx, "AWS::IAM::Role", name, properties).await.unwrap();
-            made.push(role.attributes["Arn"].as_str().unwrap().to_owned());
+            arns.push(role.attributes["Arn"].as_str().unwrap().to_owned());
         }
         let policy = json!({
             "ManagedPolicyName": "connect", "Roles": ["attached"], "PolicyDocument": document("Allow", json!(CONNECT), "*"),
         });
         create(&cx, "AWS::IAM::ManagedPolicy", "P", policy).await.unwrap();
-        let ask = |role: &str| allows(&cx, role, CONNECT, CLUSTER);
-        assert_eq!(
-            ask(&made[0]),
-            Err(format!("no policy allows {} {CONNECT} on {CLUSTER}", made[0]))
-        );
-        assert_eq!((ask(&made[1]), ask(&made[2])), (Ok(()), Ok(())));
-        assert!(ask(&made[3]).unwrap_err().starts_with("the boundary"));
-        let gone = ask("arn:aws:iam::000000000000:role/gone").unwrap_err();
-        assert!(gone.ends_with("does not exist any more"), "{gone}");
+        let check = |role: &str| check(&cx, role, CONNECT, CLUSTER);
+        assert!(check(&arns[1]).is_ok() && check(&arns[2]).is_ok());
+        let errors =
+            [&arns[0], &arns[3], "arn:aws:iam::000000000000:role/deleted"].map(|role| check(role).unwrap_err());
+        assert!(matches!(
+            errors,
+            [
+                AccessError::NotAllowed { .. },
+                AccessError::OutsideBoundary { .. },
+                AccessError::UnknownRole(_)
+            ]
+        ));
+        insta::assert_snapshot!(errors.map(|error| error.to_string()).join("\n"), @"
+        no policy allows arn:aws:iam::000000000000:role/bare to perform kafka-cluster:Connect on arn:aws:kafka:us-east-1:0:cluster/events/1-2-3
+        the permissions boundary arn:aws:iam::000000000000:policy/nothing does not allow arn:aws:iam::000000000000:role/bound to perform kafka-cluster:Connect on arn:aws:kafka:us-east-1:0:cluster/events/1-2-3
+        the role arn:aws:iam::000000000000:role/deleted does not exist
+        ");
     }
 }

@@ -1,4 +1,4 @@
-//! Policy documents: their form.
+//! The syntax of policy documents.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -42,7 +42,7 @@ pub fn check(document: Option<&Value>, trust: bool) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// The document as IAM's answers carry it: URL-encoded JSON (RFC 3986).
+/// Encodes the document for a response: URL-encoded JSON (RFC 3986).
 pub fn encoded(document: Option<&Value>) -> String {
     let text = match document {
         Some(Value::String(text)) => text.clone(),

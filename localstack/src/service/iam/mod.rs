@@ -1,7 +1,8 @@
-//! IAM: roles and policies are kept and checked for form; only the brokers' doors ask what they allow.
+//! IAM: roles and policies are stored, and their syntax is checked. Only the SASL proxies of brokers evaluate them.
 
 pub mod access;
 mod document;
+mod model;
 mod policy;
 mod role;
 
@@ -14,7 +15,7 @@ use crate::records::record_type;
 use crate::service::Call;
 use crate::{AwsError, Context, ResourceType, Service};
 
-pub use role::{key_id, with_arn};
+pub use model::{key_id, with_arn};
 
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Iam)
@@ -52,16 +53,4 @@ impl Service for Iam {
             other => Err(AwsError::not_implemented("iam", other)),
         }
     }
-}
-
-fn missing(what: &str, name: &str) -> AwsError {
-    AwsError::new("NoSuchEntity", format!("The {what} with name {name} cannot be found.")).with_status(404)
-}
-
-fn exists(what: &str, name: &str) -> AwsError {
-    AwsError::new(
-        "EntityAlreadyExists",
-        format!("{what} with name {name} already exists."),
-    )
-    .with_status(409)
 }

@@ -1,15 +1,12 @@
-//! Inline and managed policies.
+//! `AWS::IAM::Policy`, `AWS::IAM::ManagedPolicy` and the operations on policies.
 
 use serde_json::{Value, json};
 
-use super::role::{self, ROLES};
-use super::{document, exists, missing};
+use super::document;
+use super::model::{self, MANAGED_POLICIES, POLICIES, already_exists, attached_to, generate_id, not_found};
 use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-const POLICIES: Records = Records("iam.policies");
-const MANAGED: Records = Records("iam.managed-policies");
 
 pub struct Policy;
 
@@ -46,7 +43,7 @@ pub struct ManagedPolicy;
 
 impl RecordType for ManagedPolicy {
     const TYPE: &'static str = "AWS::IAM::ManagedPolicy";
-    const RECORDS: Records = MANAGED;
+    const RECORDS: Records = MANAGED_POLICIES;
 
     fn schema() -> Schema {
         Schema {
@@ -74,11 +71,11 @@ impl RecordType for ManagedPolicy {
             .unwrap_or_else(|| desired.generated_name(128));
         let path = record.text("Path").unwrap_or_else(|| "/".into());
         record.id = format!("arn:aws:iam::{}:policy{path}{name}", cx.account());
-        if MANAGED.get(cx, &record.id)?.is_some() {
-            return Err(exists("A policy", &name));
+        if MANAGED_POLICIES.get(cx, &record.id)?.is_some() {
+            return Err(already_exists("A policy", &name));
         }
         record.computed.insert("Name".into(), name.into());
-        record.computed.insert("PolicyId".into(), role::id("ANPA").into());
+        record.computed.insert("PolicyId".into(), generate_id("ANPA").into());
         check(cx, &record)?;
         Ok(record)
     }
@@ -96,18 +93,10 @@ impl RecordType for ManagedPolicy {
     }
 }
 
-/// The policies that are resources of their own and that name the role.
-pub fn attached_to(cx: &Context, role: &str) -> Result<Vec<Record>, AwsError> {
-    let mut all = POLICIES.list(cx)?;
-    all.extend(MANAGED.list(cx)?);
-    all.retain(|policy| texts(policy.properties.get("Roles")).iter().any(|name| name == role));
-    Ok(all)
-}
-
-/// The inline policies of the role that the call names, with their documents.
+/// Returns the names and documents of the inline policies of the role that the call names.
 pub fn inline(cx: &Context, call: &Call) -> Result<Vec<(String, Value)>, AwsError> {
     let name = call.required("RoleName")?;
-    let role = ROLES.get(cx, &name)?.ok_or_else(|| missing("role", &name))?;
+    let role = model::role(cx, &name)?;
     let own = role
         .properties
         .get("Policies")
@@ -135,39 +124,17 @@ pub fn inline(cx: &Context, call: &Call) -> Result<Vec<(String, Value)>, AwsErro
     Ok(found)
 }
 
-/// The documents of all policies of a role that are known here; those that AWS manages are not.
-pub fn documents(cx: &Context, role: &Record) -> Result<Vec<Value>, AwsError> {
-    let inline = role.properties.get("Policies").and_then(Value::as_array);
-    let mut found: Vec<Value> = inline
-        .into_iter()
-        .flatten()
-        .map(|policy| policy["PolicyDocument"].clone())
-        .collect();
-    let document = |policy: &Record| policy.properties.get("PolicyDocument").cloned();
-    found.extend(attached_to(cx, &role.id)?.iter().filter_map(document));
-    for arn in texts(role.properties.get("ManagedPolicyArns")) {
-        found.extend(managed(cx, &arn)?);
-    }
-    Ok(found)
-}
-
-/// The document of a managed policy; none when it is not known here.
-pub fn managed(cx: &Context, arn: &str) -> Result<Option<Value>, AwsError> {
-    let policy = MANAGED.get(cx, arn)?;
-    Ok(policy.and_then(|policy| policy.properties.get("PolicyDocument").cloned()))
-}
-
 pub fn get_inline(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let wanted = call.required("PolicyName")?;
-    let found = inline(cx, call)?.into_iter().find(|(name, _)| *name == wanted);
-    let (name, document) = found.ok_or_else(|| missing("role policy", &wanted))?;
+    let requested = call.required("PolicyName")?;
+    let found = inline(cx, call)?.into_iter().find(|(name, _)| *name == requested);
+    let (name, document) = found.ok_or_else(|| not_found("role policy", &requested))?;
     let document = document::encoded(Some(&document));
     Ok(json!({"RoleName": call.text("RoleName"), "PolicyName": name, "PolicyDocument": document}))
 }
 
 pub fn attached(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("RoleName")?;
-    let role = ROLES.get(cx, &name)?.ok_or_else(|| missing("role", &name))?;
+    let role = model::role(cx, &name)?;
     let mut arns = texts(role.properties.get("ManagedPolicyArns"));
     arns.extend(
         attached_to(cx, &name)?
@@ -181,12 +148,16 @@ pub fn attached(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("PolicyArn")?;
-    let policy = MANAGED.get(cx, &arn)?.ok_or_else(|| missing("policy", &arn))?;
+    let policy = MANAGED_POLICIES
+        .get(cx, &arn)?
+        .ok_or_else(|| not_found("policy", &arn))?;
     Ok(json!({"Policy": description(&policy)}))
 }
 
 pub fn list(cx: &Context) -> Result<Value, AwsError> {
-    Ok(json!({"Policies": MANAGED.list(cx)?.iter().map(description).collect::<Vec<_>>(), "IsTruncated": false}))
+    Ok(
+        json!({"Policies": MANAGED_POLICIES.list(cx)?.iter().map(description).collect::<Vec<_>>(), "IsTruncated": false}),
+    )
 }
 
 fn description(policy: &Record) -> Value {
@@ -200,13 +171,13 @@ fn description(policy: &Record) -> Value {
 
 fn check(cx: &Context, record: &Record) -> Result<(), AwsError> {
     document::check(record.properties.get("PolicyDocument"), false)?;
-    for kind in ["Users", "Groups"] {
-        if let Some(name) = texts(record.properties.get(kind)).first() {
-            return Err(missing(if kind == "Users" { "user" } else { "group" }, name));
+    for (property, entity) in [("Users", "user"), ("Groups", "group")] {
+        if let Some(name) = texts(record.properties.get(property)).first() {
+            return Err(not_found(entity, name));
         }
     }
     for name in texts(record.properties.get("Roles")) {
-        ROLES.get(cx, &name)?.ok_or_else(|| missing("role", &name))?;
+        model::role(cx, &name)?;
     }
     Ok(())
 }

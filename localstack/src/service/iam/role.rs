@@ -1,13 +1,12 @@
-//! Roles.
+//! `AWS::IAM::Role`, `AWS::IAM::ServiceLinkedRole` and the operations on roles.
 
 use serde_json::{Value, json};
 
-use super::{document, exists, missing, policy};
+use super::document;
+use super::model::{self, ROLES, already_exists, generate_id, path, role_arn};
 use crate::records::{Record, RecordType, Records, iso};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const ROLES: Records = Records("iam.roles");
 
 pub struct Role;
 
@@ -38,16 +37,16 @@ impl RecordType for Role {
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let name = record.text("RoleName").unwrap_or_else(|| desired.generated_name(64));
-        record.id = named(cx, name)?;
+        record.id = new_name(cx, name)?;
         record.properties.insert("RoleName".into(), record.id.clone().into());
-        record.computed.insert("RoleId".into(), id("AROA").into());
+        record.computed.insert("RoleId".into(), generate_id("AROA").into());
         check(&record)?;
         Ok(record)
     }
 
     fn resource(cx: &Context, record: &Record) -> Resource {
         Resource::new(&record.id)
-            .with("Arn", arn(cx, record))
+            .with("Arn", role_arn(cx, record))
             .with("RoleId", record.computed("RoleId").unwrap_or_default())
     }
 
@@ -60,7 +59,7 @@ impl RecordType for Role {
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        match policy::attached_to(cx, &record.id)?.first() {
+        match model::attached_to(cx, &record.id)?.first() {
             Some(policy) => Err(AwsError::new(
                 "DeleteConflict",
                 format!("Cannot delete entity, must detach all policies first: {}", policy.id),
@@ -94,14 +93,14 @@ impl RecordType for ServiceLinkedRole {
             .next()
             .unwrap_or(&service)
             .split('-')
-            .map(capital)
+            .map(capitalized)
             .collect();
         let suffix = record
             .text("CustomSuffix")
             .map(|suffix| format!("_{suffix}"))
             .unwrap_or_default();
-        record.id = named(cx, format!("AWSServiceRoleFor{stem}{suffix}"))?;
-        record.computed.insert("RoleId".into(), id("AROA").into());
+        record.id = new_name(cx, format!("AWSServiceRoleFor{stem}{suffix}"))?;
+        record.computed.insert("RoleId".into(), generate_id("AROA").into());
         record
             .computed
             .insert("Path".into(), format!("/aws-service-role/{service}/").into());
@@ -115,8 +114,7 @@ impl RecordType for ServiceLinkedRole {
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("RoleName")?;
-    let role = ROLES.get(cx, &name)?.ok_or_else(|| missing("role", &name))?;
-    Ok(json!({"Role": description(cx, &role)}))
+    Ok(json!({"Role": description(cx, &model::role(cx, &name)?)}))
 }
 
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -130,29 +128,8 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"Roles": shown, "IsTruncated": false}))
 }
 
-/// The role with this ARN; none when it is gone, or was made anew under another path.
-pub fn with_arn(cx: &Context, wanted: &str) -> Result<Option<Record>, AwsError> {
-    let name = wanted.rsplit('/').next().unwrap_or_default();
-    Ok(ROLES.get(cx, name)?.filter(|role| arn(cx, role) == wanted))
-}
-
-/// The id of a temporary access key.
-pub fn key_id() -> String {
-    let mut id = id("ASIA");
-    id.truncate(20);
-    id
-}
-
-/// An id as IAM makes them: a prefix of four letters and 17 letters and digits.
-pub fn id(prefix: &str) -> String {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let rest: String = (0..17)
-        .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
-        .collect();
-    prefix.to_owned() + &rest
-}
-
-fn named(cx: &Context, name: String) -> Result<String, AwsError> {
+/// Checks that the name is valid and free.
+fn new_name(cx: &Context, name: String) -> Result<String, AwsError> {
     if name.len() > 64 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c)) {
         return Err(AwsError::validation(format!(
             "The specified value for roleName is invalid. It must contain only alphanumeric characters and/or the \
@@ -160,7 +137,7 @@ fn named(cx: &Context, name: String) -> Result<String, AwsError> {
         )));
     }
     match ROLES.get(cx, &name)? {
-        Some(_) => Err(exists("Role", &name)),
+        Some(_) => Err(already_exists("Role", &name)),
         None => Ok(name),
     }
 }
@@ -179,35 +156,21 @@ fn check(record: &Record) -> Result<(), AwsError> {
     Ok(())
 }
 
-fn path(role: &Record) -> String {
-    role.text("Path")
-        .or(role.computed("Path"))
-        .unwrap_or_else(|| "/".into())
-}
-
-fn arn(cx: &Context, role: &Record) -> String {
-    format!("arn:aws:iam::{}:role{}{}", cx.account(), path(role), role.id)
-}
-
 fn description(cx: &Context, role: &Record) -> Value {
-    let longest = role
+    let max_duration = role
         .text("MaxSessionDuration")
         .and_then(|seconds| seconds.parse::<i64>().ok())
         .unwrap_or(3600);
     json!({
-        "RoleName": role.id, "RoleId": role.computed("RoleId"), "Arn": arn(cx, role), "Path": path(role),
+        "RoleName": role.id, "RoleId": role.computed("RoleId"), "Arn": role_arn(cx, role), "Path": path(role),
         "CreateDate": iso(role.created), "Description": role.text("Description").unwrap_or_default(),
         "AssumeRolePolicyDocument": document::encoded(role.properties.get("AssumeRolePolicyDocument")),
-        "MaxSessionDuration": longest, "Tags": role.tag_list(),
+        "MaxSessionDuration": max_duration, "Tags": role.tag_list(),
     })
 }
 
-fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    letters
-        .next()
-        .map(|c| c.to_ascii_uppercase())
-        .into_iter()
-        .chain(letters)
-        .collect()
+fn capitalized(word: &str) -> String {
+    let mut chars = word.chars();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
 }

@@ -1,4 +1,4 @@
-//! STS: who the caller is (everybody is the account's root here), and temporary credentials of roles.
+//! STS: the caller's identity, which is always the root user of the account, and temporary credentials of roles.
 
 pub mod session;
 

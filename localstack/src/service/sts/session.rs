@@ -1,7 +1,7 @@
 //! Temporary credentials of a role.
 //!
-//! The session's token holds all that is known of the session, sealed, as those of STS do: nothing is kept, and the
-//! credentials hold until they end, also when the endpoint was gone meanwhile.
+//! The session token contains the session in encrypted form, as on STS. Nothing is stored, and the credentials stay
+//! valid until they expire, even if the endpoint restarts.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,21 +14,24 @@ use crate::service::iam;
 
 const PURPOSE: &str = "sts.session";
 
-/// Who somebody is for a while. It holds a secret: it has no `Debug`, and goes into no log.
+/// The temporary identity of a role. It contains a secret: it has no `Debug` and must not be logged.
 #[derive(Serialize, Deserialize)]
 pub struct Session {
     pub key_id: String,
     pub secret: String,
     /// The role's ARN.
     pub role: String,
-    /// What the session is called: a task's id, where ECS began it.
+    /// The name of the session; for ECS, the task's ID.
     pub name: String,
     /// Seconds since 1970.
     pub expires: i64,
 }
 
 impl Session {
-    /// A new session of this role, with the token that tells of it.
+    /// Creates a session of this role and its session token.
+    ///
+    /// # Errors
+    /// Returns an error if the encryption key cannot be read or created.
     pub fn begin(cx: &Context, role: &str, name: &str, expires: OffsetDateTime) -> anyhow::Result<(Self, String)> {
         let secret: [u8; 30] = rand::random();
         let session = Self {
@@ -42,7 +45,7 @@ impl Session {
         Ok((session, token))
     }
 
-    /// The session that a token tells of, over or not; none when this endpoint did not make the token.
+    /// Decrypts a session token, expired or not; returns `None` if this endpoint did not create it.
     pub fn of(cx: &Context, token: &str) -> Option<Self> {
         serde_json::from_slice(&encryption::open(cx, PURPOSE, token).ok()?).ok()
     }
