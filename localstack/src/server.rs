@@ -202,8 +202,8 @@ async fn aws(State(cx): State<Context>, request: Request<Body>) -> Response<Body
     if path == "/v2" || path.starts_with("/v2/") {
         return service::ecr::registry(cx, request).await;
     }
-    if service::s3::is_meant(request.headers(), request.uri()) {
-        return service::s3::answer(cx, request).await;
+    if service::s3::is_s3_request(request.headers(), request.uri()) {
+        return service::s3::handle(cx, request).await;
     }
     wire::handle(&cx, request).await
 }

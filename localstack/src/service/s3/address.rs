@@ -1,4 +1,4 @@
-//! Which bucket and which object a request or a URL means.
+//! The bucket and the key in a request or a URL.
 
 use std::net::Ipv4Addr;
 
@@ -7,14 +7,14 @@ use url::Url;
 
 use crate::AwsError;
 
-/// A bucket, and an object in it; what is not named is empty.
+/// A bucket and the key of an object in it; empty where not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Address {
     pub bucket: String,
     pub key: String,
 }
 
-/// Whose hosts name buckets: AWS's, LocalStack's, and those of this machine.
+/// The domains of hosts that name buckets: of AWS, of LocalStack and of this machine.
 const DOMAINS: [&str; 4] = [
     ".amazonaws.com",
     ".amazonaws.com.cn",
@@ -23,8 +23,11 @@ const DOMAINS: [&str; 4] = [
 ];
 
 impl Address {
-    /// From a request's host (without port) and its path, percent-encoded as it came. Both ways of S3 are known:
-    /// `BUCKET.s3.localhost.localstack.cloud/KEY` and `127.0.0.1/BUCKET/KEY`.
+    /// Parses a request's host (without port) and its percent-encoded path, in both styles of S3:
+    /// `BUCKET.s3.localhost.localstack.cloud/KEY` (virtual-hosted) and `127.0.0.1/BUCKET/KEY` (path).
+    ///
+    /// # Errors
+    /// Returns `InvalidURI` if the decoded path is not UTF-8.
     pub fn of(host: &str, path: &str) -> Result<Self, AwsError> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let decoded = percent_decode_str(path).decode_utf8();
@@ -44,7 +47,7 @@ impl Address {
         })
     }
 
-    /// The object that a URL names, AWS's own or this endpoint's; none for a URL that is not S3's.
+    /// Parses the URL of an object on AWS or on this endpoint; returns `None` for any other URL.
     pub fn of_url(url: &str) -> Option<Self> {
         let url = Url::parse(url)
             .ok()
@@ -56,10 +59,11 @@ impl Address {
     }
 }
 
-/// The bucket in a host's name, where it is one of S3's; `Some(None)` when the path names the bucket.
+/// Returns the bucket in the name of an S3 host, `Some(None)` if the path names the bucket, and `None` for any other
+/// host.
 #[expect(
     clippy::option_option,
-    reason = "no host of S3, one without a bucket, and one with it are three answers"
+    reason = "another host, an S3 host without a bucket and one with a bucket are three cases"
 )]
 fn bucket_of(host: &str) -> Option<Option<String>> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -72,7 +76,7 @@ fn bucket_of(host: &str) -> Option<Option<String>> {
         .find_map(|domain| Some((*domain, host.strip_suffix(domain)?)))?;
     let labels: Vec<&str> = rest.split('.').collect();
     let of_aws = domain.starts_with(".amazonaws");
-    // `s3-eu-west-1` is how AWS once wrote `s3.eu-west-1`
+    // `s3-eu-west-1` is the former notation of `s3.eu-west-1`.
     let service = |label: &&str| *label == "s3" || of_aws && label.starts_with("s3-");
     match labels.iter().rposition(service) {
         Some(0) => Some(None),
@@ -91,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_an_objects_url_means_the_same() {
+    fn every_notation_of_an_objects_url_is_understood() {
         for url in [
             "https://my.bucket.s3.eu-west-1.amazonaws.com/a/b%20c.json",
             "https://my.bucket.s3.amazonaws.com/a/b%20c.json?X-Amz-Expires=1",
@@ -108,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_s3s_is_no_object() {
+    fn the_url_of_another_service_is_not_an_object() {
         for url in [
             "https://example.com/bucket/key",
             "https://ec2.us-east-1.amazonaws.com/bucket/key",

@@ -1,4 +1,4 @@
-//! Buckets and their policies as resources of a template; policies are checked, and decide nothing.
+//! `AWS::S3::Bucket` and `AWS::S3::BucketPolicy`. The syntax of policies is checked; they are not evaluated.
 
 use serde_json::Value;
 
@@ -83,26 +83,26 @@ impl RecordType for Bucket {
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         if !Object::list(cx, &record.id)?.is_empty() {
-            let words = "The bucket you tried to delete is not empty";
-            return Err(AwsError::new("BucketNotEmpty", words).with_status(409));
+            let message = "The bucket you tried to delete is not empty";
+            return Err(AwsError::new("BucketNotEmpty", message).with_status(409));
         }
         POLICIES.delete(cx, &record.id)?;
-        object::forget(cx, &record.id);
+        object::delete_folder(cx, &record.id);
         Ok(())
     }
 }
 
-/// The rules that a name must keep (Amazon S3 User Guide: "General purpose bucket naming rules").
+/// Checks a bucket's name (Amazon S3 User Guide: "General purpose bucket naming rules").
 pub fn check_name(name: &str) -> Result<(), AwsError> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
     let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let fits = (3..=63).contains(&name.len())
+    let is_valid = (3..=63).contains(&name.len())
         && name.chars().all(allowed)
         && name.starts_with(ends)
         && name.ends_with(ends)
         && !name.contains("..")
         && name.parse::<std::net::Ipv4Addr>().is_err();
-    match fits {
+    match is_valid {
         true => Ok(()),
         false => Err(AwsError::new(
             "InvalidBucketName",
@@ -130,7 +130,7 @@ impl RecordType for BucketPolicy {
         let mut record = Record::new("", desired);
         record.id = record.text("Bucket").unwrap_or_default();
         if BUCKETS.get(cx, &record.id)?.is_none() {
-            return Err(super::no_bucket());
+            return Err(super::no_such_bucket());
         }
         check(&record)?;
         Ok(record)
@@ -141,7 +141,7 @@ impl RecordType for BucketPolicy {
     }
 }
 
-/// S3 refuses a statement about another bucket than the policy's own.
+/// Checks that the policy has statements, all of them about its own bucket.
 fn check(record: &Record) -> Result<(), AwsError> {
     let malformed = |why: &str| Err(AwsError::new("MalformedPolicy", why));
     let document = record.properties.get("PolicyDocument").unwrap_or(&Value::Null);

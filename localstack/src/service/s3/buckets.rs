@@ -3,16 +3,17 @@
 use serde_json::{Value, json};
 
 use super::bucket::{BUCKETS, Bucket, check_name};
-use super::door::{Answer, Asked};
+use super::request::S3Request;
+use super::response::S3Response;
 use super::settings::{SETTINGS, Setting};
 use super::{Object, listing, xml};
 use crate::records::{Record, RecordType, WriteLock, iso};
 use crate::{AwsError, Context};
 
-/// The region of a bucket that was made without a place.
-const FIRST: &str = "us-east-1";
+/// The region of a bucket without a location constraint.
+const DEFAULT_REGION: &str = "us-east-1";
 
-pub fn list(cx: &Context) -> Result<Answer, AwsError> {
+pub fn list(cx: &Context) -> Result<S3Response, AwsError> {
     let buckets: Vec<Value> = BUCKETS
         .list(cx)?
         .iter()
@@ -20,44 +21,44 @@ pub fn list(cx: &Context) -> Result<Answer, AwsError> {
         .collect();
     let owner = json!({"ID": cx.account()});
     let content = json!({"Owner": owner, "Buckets": {"Bucket": buckets}});
-    Ok(Answer::xml(xml::document("ListAllMyBucketsResult", &content)))
+    Ok(S3Response::xml(xml::document("ListAllMyBucketsResult", &content)))
 }
 
-pub fn create(cx: &Context, asked: &Asked) -> Result<Answer, AwsError> {
-    let name = &asked.address.bucket;
+pub fn create(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
+    let name = &request.address.bucket;
     check_name(name)?;
-    let region = region(asked)?;
+    let region = region(request)?;
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
     if BUCKETS.get(cx, name)?.is_some() {
-        // us-east-1 alone says nothing about it (API_CreateBucket: BucketAlreadyOwnedByYou).
-        if region != FIRST {
-            let words = "Your previous request to create the named bucket succeeded and you already own it.";
-            return Err(AwsError::new("BucketAlreadyOwnedByYou", words).with_status(409));
+        // Only us-east-1 reports no error (API_CreateBucket: BucketAlreadyOwnedByYou).
+        if region != DEFAULT_REGION {
+            let message = "Your previous request to create the named bucket succeeded and you already own it.";
+            return Err(AwsError::new("BucketAlreadyOwnedByYou", message).with_status(409));
         }
     } else {
         let mut record = Record::from_properties(name, json!({"BucketName": name}));
         record.computed.insert("Region".into(), region.into());
         BUCKETS.put(cx, &record)?;
     }
-    Ok(Answer::empty(200).with("location", &format!("/{name}")))
+    Ok(S3Response::empty(200).with("location", &format!("/{name}")))
 }
 
-/// Where a bucket is to be: S3 takes it only at the endpoint of that very region.
-fn region(asked: &Asked) -> Result<String, AwsError> {
-    let place = match asked.body.is_empty() {
+/// Returns the region of a new bucket, which must be the region of the endpoint that the request was sent to.
+fn region(request: &S3Request) -> Result<String, AwsError> {
+    let constraint = match request.body.is_empty() {
         true => Value::Null,
-        false => xml::parse("CreateBucketConfiguration", &asked.body)?["LocationConstraint"].take(),
+        false => xml::parse("CreateBucketConfiguration", &request.body)?["LocationConstraint"].take(),
     };
-    let own = &asked.region;
-    match place.as_str().filter(|place| !place.is_empty()) {
-        Some(place) if place == own && place != FIRST => Ok(own.clone()),
-        None if own == FIRST => Ok(own.clone()),
-        Some(place) => {
-            let words = format!(
-                "The {place} location constraint is incompatible for the region specific endpoint this request was sent to."
+    let own = &request.region;
+    match constraint.as_str().filter(|constraint| !constraint.is_empty()) {
+        Some(constraint) if constraint == own && constraint != DEFAULT_REGION => Ok(own.clone()),
+        None if own == DEFAULT_REGION => Ok(own.clone()),
+        Some(constraint) => {
+            let message = format!(
+                "The {constraint} location constraint is incompatible for the region specific endpoint this request was sent to."
             );
-            Err(AwsError::new("IllegalLocationConstraintException", words))
+            Err(AwsError::new("IllegalLocationConstraintException", message))
         }
         None => Err(AwsError::new(
             "IllegalLocationConstraintException",
@@ -66,63 +67,67 @@ fn region(asked: &Asked) -> Result<String, AwsError> {
     }
 }
 
-pub fn head(cx: &Context, bucket: &Record) -> Answer {
-    Answer::empty(200).with("x-amz-bucket-region", &region_of(cx, bucket))
+pub fn head(cx: &Context, bucket: &Record) -> S3Response {
+    S3Response::empty(200).with("x-amz-bucket-region", &region_of(cx, bucket))
 }
 
-pub fn location(cx: &Context, bucket: &Record) -> Answer {
+pub fn location(cx: &Context, bucket: &Record) -> S3Response {
     let region = region_of(cx, bucket);
-    let content = if region == FIRST { Value::Null } else { region.into() };
+    let content = if region == DEFAULT_REGION {
+        Value::Null
+    } else {
+        region.into()
+    };
     let text = match content {
         Value::Null => xml::document("LocationConstraint", &json!({})),
         region => xml::document("LocationConstraint", &region),
     };
-    Answer::xml(text)
+    S3Response::xml(text)
 }
 
 fn region_of(cx: &Context, bucket: &Record) -> String {
     bucket.computed("Region").unwrap_or_else(|| cx.region().to_owned())
 }
 
-pub fn delete(cx: &Context, asked: &Asked) -> Result<Answer, AwsError> {
+pub fn delete(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
-    let bucket = asked.bucket(cx)?;
+    let bucket = request.bucket(cx)?;
     Bucket::delete(cx, &bucket)?;
     BUCKETS.delete(cx, &bucket.id)?;
-    Ok(Answer::empty(204))
+    Ok(S3Response::empty(204))
 }
 
-pub fn objects(cx: &Context, asked: &Asked, bucket: &Record) -> Result<Answer, AwsError> {
-    let content = listing::list(&bucket.id, &Object::list(cx, &bucket.id)?, |name| asked.query(name))?;
-    Ok(Answer::xml(xml::document("ListBucketResult", &content)))
+pub fn objects(cx: &Context, request: &S3Request, bucket: &Record) -> Result<S3Response, AwsError> {
+    let content = listing::list(&bucket.id, &Object::list(cx, &bucket.id)?, |name| request.query(name))?;
+    Ok(S3Response::xml(xml::document("ListBucketResult", &content)))
 }
 
-/// `PutPublicAccessBlock`, `GetBucketEncryption` and their like; none for what is no such operation.
-pub fn setting(cx: &Context, asked: &Asked) -> Option<Result<Answer, AwsError>> {
+/// Handles the operations on settings, such as `PutPublicAccessBlock`; returns `None` for any other operation.
+pub fn setting(cx: &Context, request: &S3Request) -> Option<Result<S3Response, AwsError>> {
     let found = |verb: &str| {
-        let noun = asked.operation.strip_prefix(verb)?;
+        let noun = request.operation.strip_prefix(verb)?;
         SETTINGS.iter().find(|setting| setting.noun == noun)
     };
     match (found("Put"), found("Get")) {
-        (Some(setting), _) => Some(put(cx, asked, setting)),
-        (_, Some(setting)) => Some(get(cx, asked, setting)),
+        (Some(setting), _) => Some(put(cx, request, setting)),
+        (_, Some(setting)) => Some(get(cx, request, setting)),
         _ => None,
     }
 }
 
-fn put(cx: &Context, asked: &Asked, setting: &Setting) -> Result<Answer, AwsError> {
-    let value = (setting.take)(&xml::parse(setting.root, &asked.body)?)?;
+fn put(cx: &Context, request: &S3Request, setting: &Setting) -> Result<S3Response, AwsError> {
+    let value = (setting.from_xml)(&xml::parse(setting.root, &request.body)?)?;
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
-    let mut bucket = asked.bucket(cx)?;
+    let mut bucket = request.bucket(cx)?;
     bucket.properties.insert(setting.property.to_owned(), value);
     BUCKETS.put(cx, &bucket)?;
-    Ok(Answer::empty(200))
+    Ok(S3Response::empty(200))
 }
 
-fn get(cx: &Context, asked: &Asked, setting: &Setting) -> Result<Answer, AwsError> {
-    let bucket = asked.bucket(cx)?;
-    let content = (setting.give)(bucket.properties.get(setting.property))?;
-    Ok(Answer::xml(xml::document(setting.root, &content)))
+fn get(cx: &Context, request: &S3Request, setting: &Setting) -> Result<S3Response, AwsError> {
+    let bucket = request.bucket(cx)?;
+    let content = (setting.to_xml)(bucket.properties.get(setting.property))?;
+    Ok(S3Response::xml(xml::document(setting.root, &content)))
 }

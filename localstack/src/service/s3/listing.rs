@@ -1,4 +1,4 @@
-//! ListObjectsV2: a bucket's keys, page by page, folded at a delimiter.
+//! ListObjectsV2: the keys of a bucket in pages, grouped by a delimiter.
 
 use std::collections::BTreeSet;
 
@@ -11,24 +11,24 @@ use super::Object;
 use crate::AwsError;
 use crate::records::iso;
 
-/// What `encoding-type=url` leaves as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+/// The characters that `encoding-type=url` encodes.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
     .remove(b'~')
     .remove(b'/');
-/// Keys in a page, unless fewer are asked for.
-const PAGE: usize = 1000;
+/// The default and the maximum of `max-keys`.
+const MAX_KEYS: usize = 1000;
 
-/// Answers from the objects of a bucket, which come in the order of their keys; `query` gives a part of the query string.
+/// Returns a page of the objects of a bucket, which must be ordered by key. `query` returns a query parameter.
 pub fn list(bucket: &str, objects: &[Object], query: impl Fn(&str) -> Option<String>) -> Result<Value, AwsError> {
     let given = |name: &str| query(name).filter(|text| !text.is_empty());
     let (prefix, delimiter) = (query("prefix").unwrap_or_default(), given("delimiter"));
     let (start, token) = (given("start-after"), given("continuation-token"));
     let limit = match given("max-keys") {
-        None => PAGE,
-        Some(text) => text.parse::<usize>().map(|limit| limit.min(PAGE)).map_err(|_| {
+        None => MAX_KEYS,
+        Some(text) => text.parse::<usize>().map(|limit| limit.min(MAX_KEYS)).map_err(|_| {
             AwsError::new(
                 "InvalidArgument",
                 "Provided max-keys not an integer or within integer range",
@@ -47,7 +47,7 @@ pub fn list(bucket: &str, objects: &[Object], query: impl Fn(&str) -> Option<Str
     };
     let after = match &token {
         None => start.clone(),
-        Some(token) => Some(last_of(token)?),
+        Some(token) => Some(last_position(token)?),
     };
     let folded = |key: &str| {
         let (delimiter, rest) = (delimiter.as_deref()?, key.strip_prefix(&prefix)?);
@@ -59,46 +59,46 @@ pub fn list(bucket: &str, objects: &[Object], query: impl Fn(&str) -> Option<Str
     let (mut last, mut more) = (None, false);
     for object in objects.iter().filter(|object| object.key.starts_with(&prefix)) {
         let folder = folded(&object.key);
-        // A folder that the page before has told, or that this one has, is not told again.
-        let place = folder.as_ref().unwrap_or(&object.key);
-        if after.as_ref().is_some_and(|after| place <= after) || folders.contains(place) {
+        // A folder that this page or the previous one has is not listed again.
+        let position = folder.as_ref().unwrap_or(&object.key);
+        if after.as_ref().is_some_and(|after| position <= after) || folders.contains(position) {
             continue;
         }
         if contents.len() + folders.len() == limit {
             more = limit > 0;
             break;
         }
-        last = Some(place.clone());
+        last = Some(position.clone());
         match folder {
             Some(folder) => _ = folders.insert(folder),
             None => contents.push(object),
         }
     }
-    let shown = |text: &str| match encodes {
-        true => utf8_percent_encode(text, PLAIN).to_string(),
+    let encode = |text: &str| match encodes {
+        true => utf8_percent_encode(text, ENCODED).to_string(),
         false => text.to_owned(),
     };
     let contents: Vec<Value> = contents
         .iter()
         .map(|object| {
             json!({
-                "Key": shown(&object.key), "LastModified": iso(object.modified), "ETag": format!("\"{}\"", object.etag),
+                "Key": encode(&object.key), "LastModified": iso(object.modified), "ETag": format!("\"{}\"", object.etag),
                 "Size": object.size, "StorageClass": "STANDARD",
             })
         })
         .collect();
-    let folders: Vec<Value> = folders.iter().map(|folder| json!({"Prefix": shown(folder)})).collect();
+    let folders: Vec<Value> = folders.iter().map(|folder| json!({"Prefix": encode(folder)})).collect();
     let next = last.filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last));
     Ok(json!({
-        "Name": bucket, "Prefix": shown(&prefix), "Delimiter": delimiter.as_deref().map(shown),
-        "StartAfter": start.as_deref().map(shown), "EncodingType": encodes.then_some("url"),
+        "Name": bucket, "Prefix": encode(&prefix), "Delimiter": delimiter.as_deref().map(encode),
+        "StartAfter": start.as_deref().map(encode), "EncodingType": encodes.then_some("url"),
         "KeyCount": contents.len() + folders.len(), "MaxKeys": limit, "IsTruncated": more,
         "ContinuationToken": token, "NextContinuationToken": next, "Contents": contents, "CommonPrefixes": folders,
     }))
 }
 
-/// The key or folder with which a page ended.
-fn last_of(token: &str) -> Result<String, AwsError> {
+/// Decodes the key or folder with which the previous page ended.
+fn last_position(token: &str) -> Result<String, AwsError> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok();
     bytes
         .and_then(|bytes| String::from_utf8(bytes).ok())

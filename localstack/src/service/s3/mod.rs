@@ -1,17 +1,20 @@
-//! S3: buckets, shared with `AWS::S3::Bucket`, and objects of one upload each: what handing over a template takes.
+//! S3: buckets, shared with `AWS::S3::Bucket`, and objects of one upload each, as uploading a template needs them.
 //!
-//! Its protocol is its own (a bucket may be part of the host, bodies are bytes or XML), so [`door`] answers it and not
-//! [`crate::wire`]. Objects are files of the state directory, readable by their owner alone. Settings (public access,
-//! encryption, lifecycle) are kept and given back; nothing is encrypted for them, and nothing expires.
+//! S3 does not use the protocols of [`crate::wire`] (a bucket may be part of the host, bodies are bytes or XML);
+//! [`router`] is its router. Objects are files in the state directory, readable only by their owner. Settings (public
+//! access, encryption, lifecycle) are stored and returned, but not applied: nothing is encrypted, and nothing expires.
 
 mod address;
 mod bucket;
 mod buckets;
-mod door;
+
 mod listing;
-mod name;
 mod object;
 mod objects;
+mod operation;
+mod request;
+mod response;
+mod router;
 mod settings;
 mod upload;
 mod xml;
@@ -29,8 +32,8 @@ use crate::service::Call;
 use crate::{AwsError, Context, ResourceType, Service};
 
 pub use address::Address;
-pub use door::{answer, is_meant};
-pub use object::Object;
+use object::Object;
+pub use router::{handle, is_s3_request};
 
 pub fn service() -> Arc<dyn Service> {
     Arc::new(S3)
@@ -48,25 +51,27 @@ impl Service for S3 {
         vec![record_type::<bucket::Bucket>(), record_type::<bucket::BucketPolicy>()]
     }
 
-    /// The protocols of `wire` have no operation of S3.
+    /// Rejects every call: S3 has no operation in the protocols of `wire`.
     async fn call(&self, _cx: &Context, call: Call) -> Result<Value, AwsError> {
         Err(AwsError::not_implemented("s3", &call.operation))
     }
 
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
-        object::sweep(cx)
+        object::delete_unreferenced(cx)
     }
 }
 
-/// The bucket is not there.
-fn no_bucket() -> AwsError {
+fn no_such_bucket() -> AwsError {
     AwsError::new("NoSuchBucket", "The specified bucket does not exist").with_status(404)
 }
 
-/// The bytes of an object, or S3's own error.
+/// Reads an object.
+///
+/// # Errors
+/// Returns `NoSuchBucket` or `NoSuchKey` if it does not exist, and an internal error if its file cannot be read.
 pub fn read(cx: &Context, address: &Address) -> Result<Vec<u8>, AwsError> {
     if bucket::BUCKETS.get(cx, &address.bucket)?.is_none() {
-        return Err(no_bucket());
+        return Err(no_such_bucket());
     }
-    Object::existing(cx, address)?.content(cx)
+    Object::get(cx, address)?.content(cx)
 }

@@ -1,4 +1,4 @@
-//! Objects on disk: `state_dir/s3/BUCKET/UUID` for the bytes (0600), a document for what is known of them.
+//! Objects on disk: the bytes in `state_dir/s3/BUCKET/UUID` (0600), the metadata in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,12 +15,12 @@ use crate::{AwsError, Context};
 
 const OBJECTS: &str = "s3.objects";
 
-/// What is known of an object.
+/// The metadata of an object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Object {
     pub bucket: String,
     pub key: String,
-    /// The file's name.
+    /// The name of the file.
     file: String,
     /// Bytes.
     pub size: u64,
@@ -28,7 +28,7 @@ pub struct Object {
     pub etag: String,
     /// Milliseconds since 1970.
     pub modified: i64,
-    /// What is given back with it: `content-type`, `x-amz-meta-…`, the encryption that it is said to have.
+    /// The headers that GetObject returns: `content-type`, `x-amz-meta-…`, the declared encryption.
     pub headers: BTreeMap<String, String>,
 }
 
@@ -37,12 +37,12 @@ impl Object {
         Ok(cx.store().get(OBJECTS, &id(&address.bucket, &address.key))?)
     }
 
-    pub fn existing(cx: &Context, address: &Address) -> Result<Self, AwsError> {
+    pub fn get(cx: &Context, address: &Address) -> Result<Self, AwsError> {
         let missing = || AwsError::new("NoSuchKey", "The specified key does not exist.").with_status(404);
         Self::find(cx, address)?.ok_or_else(missing)
     }
 
-    /// The objects of a bucket, by their keys in the order of UTF-8.
+    /// Lists the objects of a bucket, ordered by the UTF-8 bytes of their keys.
     pub fn list(cx: &Context, bucket: &str) -> Result<Vec<Self>, AwsError> {
         let all = cx.store().list::<Self>(OBJECTS)?.into_iter();
         Ok(all
@@ -51,14 +51,14 @@ impl Object {
             .collect())
     }
 
-    /// Keeps these bytes in the place of what was there. They are on disk when this returns.
+    /// Stores an object, replacing the one with this key. The bytes are on disk when this returns.
     pub fn put(
         cx: &Context,
         address: &Address,
         bytes: &[u8],
         headers: BTreeMap<String, String>,
     ) -> Result<Self, AwsError> {
-        let before = Self::find(cx, address)?;
+        let previous = Self::find(cx, address)?;
         let object = Self {
             bucket: address.bucket.clone(),
             key: address.key.clone(),
@@ -70,11 +70,11 @@ impl Object {
         };
         object.write(cx, bytes).map_err(|error| {
             let _ = fs::remove_file(object.path(cx));
-            unwritten(&error)
+            write_error(&error)
         })?;
         cx.store().put(OBJECTS, &id(&object.bucket, &object.key), &object)?;
-        if let Some(before) = before {
-            let _ = fs::remove_file(before.path(cx));
+        if let Some(previous) = previous {
+            let _ = fs::remove_file(previous.path(cx));
         }
         Ok(object)
     }
@@ -89,8 +89,8 @@ impl Object {
     }
 
     pub fn content(&self, cx: &Context) -> Result<Vec<u8>, AwsError> {
-        let lost = |error| AwsError::internal(format!("the content of {} cannot be read: {error}", self.key));
-        fs::read(self.path(cx)).map_err(lost)
+        let unreadable = |error| AwsError::internal(format!("cannot read the content of {}: {error}", self.key));
+        fs::read(self.path(cx)).map_err(unreadable)
     }
 
     pub fn delete(&self, cx: &Context) -> Result<(), AwsError> {
@@ -104,13 +104,13 @@ impl Object {
     }
 }
 
-/// Removes the folder of a bucket that is gone.
-pub fn forget(cx: &Context, bucket: &str) {
+/// Deletes the folder of a deleted bucket.
+pub fn delete_folder(cx: &Context, bucket: &str) {
     let _ = fs::remove_dir_all(cx.state_dir().join("s3").join(bucket));
 }
 
-/// Removes files that no document names: an upload, or the end of one, that a kill came upon.
-pub fn sweep(cx: &Context) -> anyhow::Result<()> {
+/// Deletes the files that no object references; an upload that was killed leaves them.
+pub fn delete_unreferenced(cx: &Context) -> anyhow::Result<()> {
     let known: BTreeSet<PathBuf> = cx
         .store()
         .list::<Object>(OBJECTS)?
@@ -133,17 +133,18 @@ pub fn sweep(cx: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// No bucket's name has a slash, so this is one object's alone, and a bucket's objects follow each other.
+/// Returns the store's ID of an object. It is unique, and the objects of a bucket are adjacent, since a bucket's name
+/// has no slash.
 fn id(bucket: &str, key: &str) -> String {
     format!("{bucket}/{key}")
 }
 
-fn unwritten(error: &std::io::Error) -> AwsError {
+fn write_error(error: &std::io::Error) -> AwsError {
     let message = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "There is no space left on the disk of the embedded endpoint. Free some and upload again.".to_owned()
+            "The disk of the embedded endpoint is full. Free some space and upload again.".to_owned()
         }
-        _ => format!("The embedded endpoint cannot keep the object: {error}"),
+        _ => format!("The embedded endpoint cannot store the object: {error}"),
     };
     AwsError::internal(message)
 }

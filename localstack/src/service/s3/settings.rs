@@ -1,5 +1,5 @@
-//! Settings of a bucket: the API's XML on one side, the properties of `AWS::S3::Bucket` on the other, so that what a client
-//! sets is what a drift detection sees, and the other way round.
+//! Settings of a bucket: conversion between the API's XML and the properties of `AWS::S3::Bucket`, so that clients and
+//! drift detection see the same settings.
 
 use serde_json::{Map, Value, json};
 
@@ -7,17 +7,17 @@ use super::xml;
 use crate::AwsError;
 use crate::records::Record;
 
-/// One setting that the API can put and get.
+/// A setting that the API can put and get.
 pub struct Setting {
-    /// As in `PutPublicAccessBlock`.
+    /// The noun in the operation's name, as in `PutPublicAccessBlock`.
     pub noun: &'static str,
-    /// The root of its document.
+    /// The root element of its XML document.
     pub root: &'static str,
     pub property: &'static str,
-    /// The property that a document means.
-    pub take: fn(&Value) -> Result<Value, AwsError>,
-    /// The document of a property; an error where the bucket has none and S3 has no default.
-    pub give: fn(Option<&Value>) -> Result<Value, AwsError>,
+    /// Converts a document to the property.
+    pub from_xml: fn(&Value) -> Result<Value, AwsError>,
+    /// Converts the property to a document; returns an error if it is not set and S3 has no default.
+    pub to_xml: fn(Option<&Value>) -> Result<Value, AwsError>,
 }
 
 pub const SETTINGS: [Setting; 3] = [
@@ -25,9 +25,10 @@ pub const SETTINGS: [Setting; 3] = [
         noun: "PublicAccessBlock",
         root: "PublicAccessBlockConfiguration",
         property: "PublicAccessBlockConfiguration",
-        take: |document| Ok(access(|name| document[name] == "true")),
-        // Every new bucket has it (Amazon S3 User Guide: "Blocking public access to your Amazon S3 storage").
-        give: |property| {
+        from_xml: |document| Ok(access(|name| document[name] == "true")),
+        // Every new bucket blocks public access (Amazon S3 User Guide: "Blocking public access to your Amazon S3
+        // storage").
+        to_xml: |property| {
             Ok(access(|name| {
                 property.is_none_or(|all| all[name] == true || all[name] == "true")
             }))
@@ -37,7 +38,7 @@ pub const SETTINGS: [Setting; 3] = [
         noun: "BucketEncryption",
         root: "ServerSideEncryptionConfiguration",
         property: "BucketEncryption",
-        take: |document| {
+        from_xml: |document| {
             let rules = xml::list(&document["Rule"]).into_iter().map(|rule| {
                 let default = &rule["ApplyServerSideEncryptionByDefault"];
                 match default["SSEAlgorithm"].as_str() {
@@ -50,7 +51,7 @@ pub const SETTINGS: [Setting; 3] = [
             let rules = rules.collect::<Result<Vec<Value>, AwsError>>()?;
             Ok(json!({"ServerSideEncryptionConfiguration": rules}))
         },
-        give: |property| {
+        to_xml: |property| {
             let Some(rules) = property.and_then(|all| all["ServerSideEncryptionConfiguration"].as_array()) else {
                 let default = json!({"SSEAlgorithm": "AES256"});
                 return Ok(json!({"Rule": {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": false}}));
@@ -69,21 +70,21 @@ pub const SETTINGS: [Setting; 3] = [
         noun: "BucketLifecycleConfiguration",
         root: "LifecycleConfiguration",
         property: "LifecycleConfiguration",
-        take: |document| {
-            let rules = xml::list(&document["Rule"]).into_iter().map(taken);
+        from_xml: |document| {
+            let rules = xml::list(&document["Rule"]).into_iter().map(rule_from_xml);
             Ok(json!({"Rules": rules.collect::<Result<Vec<Value>, AwsError>>()?}))
         },
-        give: |property| {
+        to_xml: |property| {
             let Some(rules) = property.and_then(|all| all["Rules"].as_array()) else {
-                let words = "The lifecycle configuration does not exist";
-                return Err(AwsError::new("NoSuchLifecycleConfiguration", words).with_status(404));
+                let message = "The lifecycle configuration does not exist";
+                return Err(AwsError::new("NoSuchLifecycleConfiguration", message).with_status(404));
             };
-            Ok(json!({"Rule": rules.iter().map(given).collect::<Vec<Value>>()}))
+            Ok(json!({"Rule": rules.iter().map(rule_to_xml).collect::<Vec<Value>>()}))
         },
     },
 ];
 
-/// The encryption that an object gets which asks for none.
+/// Returns the encryption of an object whose upload does not name one.
 pub fn encryption(bucket: &Record) -> String {
     let rules = bucket.properties.get("BucketEncryption");
     let rule = rules.map(|all| &all["ServerSideEncryptionConfiguration"][0]["ServerSideEncryptionByDefault"]);
@@ -105,7 +106,7 @@ fn access(is_on: impl Fn(&str) -> bool) -> Value {
         .into()
 }
 
-/// Where the API has a number of days, and the property that CloudFormation has for it.
+/// An element of the API with a number of days, its member, and the CloudFormation property for it.
 const DAYS: [(&str, &str, &str); 3] = [
     ("Expiration", "Days", "ExpirationInDays"),
     (
@@ -120,8 +121,8 @@ const DAYS: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// A rule of the API as CloudFormation writes it; what this endpoint has no words for is refused.
-fn taken(rule: &Value) -> Result<Value, AwsError> {
+/// Converts a lifecycle rule of the API to the property; returns an error if a part of it is not supported here.
+fn rule_from_xml(rule: &Value) -> Result<Value, AwsError> {
     let mut property = Map::new();
     for (name, value) in rule.as_object().into_iter().flatten() {
         let days = DAYS.iter().find(|(element, ..)| element == name);
@@ -154,8 +155,8 @@ fn taken(rule: &Value) -> Result<Value, AwsError> {
         property.get("Status").and_then(Value::as_str),
         Some("Enabled" | "Disabled")
     ) {
-        let words = "The XML you provided was not well-formed or did not validate against our published schema";
-        return Err(AwsError::new("MalformedXML", words));
+        let message = "The XML you provided was not well-formed or did not validate against our published schema";
+        return Err(AwsError::new("MalformedXML", message));
     }
     Ok(property.into())
 }
@@ -164,8 +165,8 @@ fn is_positive(text: &str) -> bool {
     text.parse::<u32>().is_ok_and(|days| days > 0)
 }
 
-/// A rule of CloudFormation as the API writes it.
-fn given(property: &Value) -> Value {
+/// Converts the property of a lifecycle rule to the API's.
+fn rule_to_xml(property: &Value) -> Value {
     let mut rule = Map::new();
     let mut add = |name: &str, value: Value| {
         if !value.is_null() {

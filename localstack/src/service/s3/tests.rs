@@ -1,4 +1,4 @@
-//! Buckets and objects as clients and stacks see them.
+//! Tests of buckets and objects through the HTTP protocol and through stacks.
 
 use axum::body::{Body, to_bytes};
 use http::header::{HeaderMap, RANGE};
@@ -7,26 +7,26 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::service::cloudformation;
-use crate::service::testing::{context_with, create};
+use crate::service::testing::{code, context_with, create};
 
-/// What was answered: status, headers and text.
-struct Said {
+/// A received response.
+struct Received {
     status: u16,
     headers: HeaderMap,
     text: String,
 }
 
-impl Said {
+impl Received {
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    fn has(&self, words: &str) -> bool {
-        self.text.contains(words)
+    fn has(&self, text: &str) -> bool {
+        self.text.contains(text)
     }
 }
 
-async fn send(cx: &Context, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Said {
+async fn send(cx: &Context, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Received {
     let mut request = Request::builder()
         .method(method)
         .uri(path)
@@ -37,11 +37,11 @@ async fn send(cx: &Context, method: Method, path: &str, headers: &[(&str, &str)]
         request = request.header(*name, *value);
     }
     let request = request.body(Body::from(body.to_owned())).unwrap();
-    assert!(is_meant(request.headers(), request.uri()));
-    let response = answer(cx.clone(), request).await;
+    assert!(is_s3_request(request.headers(), request.uri()));
+    let response = handle(cx.clone(), request).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 1 << 20).await.unwrap();
-    Said {
+    Received {
         status: parts.status.as_u16(),
         headers: parts.headers,
         text: String::from_utf8_lossy(&bytes).into_owned(),
@@ -52,12 +52,12 @@ async fn put(cx: &Context, path: &str, body: &str) -> u16 {
     send(cx, Method::PUT, path, &[], body).await.status
 }
 
-async fn get(cx: &Context, path: &str) -> Said {
+async fn get(cx: &Context, path: &str) -> Received {
     send(cx, Method::GET, path, &[], "").await
 }
 
 #[tokio::test]
-async fn a_policy_speaks_of_its_own_bucket() {
+async fn a_policy_covers_only_its_own_bucket() {
     let (cx, _folder) = context_with(vec![service()]);
     let bucket = create(&cx, "AWS::S3::Bucket", "Logs", json!({})).await.unwrap();
     let arn = bucket.attributes["Arn"].as_str().unwrap().to_owned();
@@ -65,31 +65,31 @@ async fn a_policy_speaks_of_its_own_bucket() {
         let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resource});
         json!({"Bucket": bucket.physical_id, "PolicyDocument": {"Statement": [statement]}})
     };
-    let refused = create(
+    let rejected = create(
         &cx,
         "AWS::S3::BucketPolicy",
         "Other",
         policy("arn:aws:s3:::other/*".into()),
     )
     .await;
-    assert!(refused.unwrap_err().0.contains("invalid resource"));
+    assert_eq!(code(&rejected.unwrap_err()), "MalformedPolicy");
     create(&cx, "AWS::S3::BucketPolicy", "Policy", policy(arn + "/*"))
         .await
         .unwrap();
 }
 
 #[tokio::test]
-async fn an_object_is_a_file_of_its_own_until_it_is_deleted() {
+async fn an_object_is_a_private_file_until_it_is_deleted() {
     use std::os::unix::fs::PermissionsExt;
 
     let (cx, folder) = context_with(vec![service()]);
-    assert_eq!(put(&cx, "/shelf/a", "x").await, 404, "a bucket is not made by the way");
+    assert_eq!(put(&cx, "/shelf/a", "x").await, 404, "an upload creates no bucket");
     assert_eq!(put(&cx, "/shelf", "").await, 200);
     let sent = send(
         &cx,
         Method::PUT,
         "/shelf/a/b%20c",
-        &[("x-amz-meta-who", "ada")],
+        &[("x-amz-meta-author", "ada")],
         "hello",
     )
     .await;
@@ -105,7 +105,7 @@ async fn an_object_is_a_file_of_its_own_until_it_is_deleted() {
     };
     assert_eq!(files(), [0o600]);
     let got = get(&cx, "/shelf/a/b%20c").await;
-    assert_eq!((got.text.as_str(), got.header("x-amz-meta-who")), ("hello", "ada"));
+    assert_eq!((got.text.as_str(), got.header("x-amz-meta-author")), ("hello", "ada"));
     assert_eq!(got.header("x-amz-server-side-encryption"), "AES256");
     let part = send(&cx, Method::GET, "/shelf/a/b%20c", &[(RANGE.as_str(), "bytes=1-2")], "").await;
     assert_eq!(
@@ -128,38 +128,38 @@ async fn an_object_is_a_file_of_its_own_until_it_is_deleted() {
     for _ in 0..2 {
         assert_eq!(send(&cx, Method::DELETE, "/shelf/a/b%20c", &[], "").await.status, 204);
     }
-    let gone = get(&cx, "/shelf/a/b%20c").await;
-    assert!(gone.status == 404 && gone.has("<Code>NoSuchKey</Code>"));
+    let deleted = get(&cx, "/shelf/a/b%20c").await;
+    assert!(deleted.status == 404 && deleted.has("<Code>NoSuchKey</Code>"));
     assert_eq!(send(&cx, Method::DELETE, "/shelf", &[], "").await.status, 204);
     assert!(!folder.path().join("s3/shelf").exists());
     assert_eq!(send(&cx, Method::HEAD, "/shelf", &[], "").await.status, 404);
 }
 
 #[test]
-fn a_presigned_url_of_either_signature_is_s3s() {
-    let meant = |uri: &str| is_meant(&HeaderMap::new(), &uri.parse().unwrap());
-    assert!(meant(
+fn presigned_urls_of_both_signature_versions_are_s3_requests() {
+    let is_s3 = |uri: &str| is_s3_request(&HeaderMap::new(), &uri.parse().unwrap());
+    assert!(is_s3(
         "/shelf/a?X-Amz-Credential=test%2F20260101%2Fus-east-1%2Fs3%2Faws4_request"
     ));
-    assert!(meant("/shelf/a?AWSAccessKeyId=test&Signature=x&Expires=1"));
-    assert!(!meant("/shelf/a"), "nobody signed it");
-    assert!(!meant("/?Action=DescribeStacks&AWSAccessKeyId=test&Expires=1"));
+    assert!(is_s3("/shelf/a?AWSAccessKeyId=test&Signature=x&Expires=1"));
+    assert!(!is_s3("/shelf/a"), "it is not signed");
+    assert!(!is_s3("/?Action=DescribeStacks&AWSAccessKeyId=test&Expires=1"));
 }
 
 #[tokio::test]
-async fn a_file_that_no_object_has_goes_at_the_next_start() {
+async fn a_file_without_an_object_is_deleted_at_the_next_start() {
     let (cx, folder) = context_with(vec![service()]);
     put(&cx, "/shelf", "").await;
-    put(&cx, "/shelf/kept", "x").await;
+    put(&cx, "/shelf/a", "x").await;
     let stray = folder.path().join("s3/shelf/stray");
     std::fs::write(&stray, "half").unwrap();
-    object::sweep(&cx).unwrap();
+    object::delete_unreferenced(&cx).unwrap();
     assert!(!stray.exists());
-    assert_eq!(get(&cx, "/shelf/kept").await.text, "x");
+    assert_eq!(get(&cx, "/shelf/a").await.text, "x");
 }
 
 #[tokio::test]
-async fn a_list_comes_in_pages_and_folds_at_the_delimiter() {
+async fn a_list_has_pages_and_is_grouped_by_the_delimiter() {
     let (cx, _folder) = context_with(vec![service()]);
     put(&cx, "/shelf", "").await;
     put(&cx, "/shelf-two", "").await;
@@ -204,7 +204,7 @@ async fn a_list_comes_in_pages_and_folds_at_the_delimiter() {
 #[tokio::test]
 async fn a_stack_and_a_client_see_the_same_bucket() {
     let (cx, _folder) = context_with(vec![service()]);
-    let kind = cx.resource_type("AWS::S3::Bucket").unwrap();
+    let resource_type = cx.resource_type("AWS::S3::Bucket").unwrap();
     create(&cx, "AWS::S3::Bucket", "Shelf", json!({"BucketName": "shelf"}))
         .await
         .unwrap();
@@ -215,13 +215,22 @@ async fn a_stack_and_a_client_see_the_same_bucket() {
     let rule = "<LifecycleConfiguration><Rule><ID>soon</ID><Filter><Prefix>t/</Prefix></Filter><Status>Enabled</Status>\
                 <Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>";
     assert_eq!(put(&cx, "/shelf?lifecycle", rule).await, 200);
-    let live = kind.read(&cx, "shelf").await.unwrap().unwrap();
+    let live = resource_type.read(&cx, "shelf").await.unwrap().unwrap();
     assert_eq!(live["PublicAccessBlockConfiguration"]["BlockPublicAcls"], true);
     assert_eq!(live["PublicAccessBlockConfiguration"]["RestrictPublicBuckets"], false);
-    let kept = json!({"Id": "soon", "Prefix": "t/", "Status": "Enabled", "ExpirationInDays": 3});
-    assert_eq!(live["LifecycleConfiguration"]["Rules"], json!([kept]));
-    let given = get(&cx, "/shelf?lifecycle").await;
-    assert!(given.has("<Filter><Prefix>t/</Prefix></Filter>") && given.has("<Expiration><Days>3</Days></Expiration>"));
+    let expected = json!({"Id": "soon", "Prefix": "t/", "Status": "Enabled", "ExpirationInDays": 3});
+    assert_eq!(live["LifecycleConfiguration"]["Rules"], json!([expected]));
+    let lifecycle = get(&cx, "/shelf?lifecycle").await;
+    assert!(
+        lifecycle.has("<Filter><Prefix>t/</Prefix></Filter>"),
+        "{}",
+        lifecycle.text
+    );
+    assert!(
+        lifecycle.has("<Expiration><Days>3</Days></Expiration>"),
+        "{}",
+        lifecycle.text
+    );
     assert!(
         get(&cx, "/shelf?encryption")
             .await
@@ -229,12 +238,12 @@ async fn a_stack_and_a_client_see_the_same_bucket() {
     );
 
     put(&cx, "/shelf/a", "x").await;
-    let refused = kind.delete(&cx, "shelf", &Value::Null).await.unwrap_err();
-    assert!(refused.0.contains("not empty"), "{refused}");
+    let rejected = resource_type.delete(&cx, "shelf", &Value::Null).await.unwrap_err();
+    assert_eq!(code(&rejected), "BucketNotEmpty");
 }
 
 #[tokio::test]
-async fn what_is_not_done_here_is_named_and_another_accounts_bucket_is_nobodys() {
+async fn an_unsupported_operation_is_named_and_another_accounts_bucket_is_denied() {
     let (cx, _folder) = context_with(vec![service()]);
     put(&cx, "/shelf", "").await;
     let versions = send(&cx, Method::PUT, "/shelf?versioning", &[], "").await;
@@ -245,18 +254,18 @@ async fn what_is_not_done_here_is_named_and_another_accounts_bucket_is_nobodys()
     );
     let parts = send(&cx, Method::POST, "/shelf/a?uploads", &[], "").await;
     assert!(parts.has("<Code>NotImplemented</Code>") && parts.has("s3:CreateMultipartUpload"));
-    let moving = "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter/><Transition><Days>1</Days></Transition>\
+    let transition = "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter/><Transition><Days>1</Days></Transition>\
                   </Rule></LifecycleConfiguration>";
-    let moving = send(&cx, Method::PUT, "/shelf?lifecycle", &[], moving).await;
+    let transition = send(&cx, Method::PUT, "/shelf?lifecycle", &[], transition).await;
     assert!(
-        moving.has("PutBucketLifecycleConfiguration with Transition"),
+        transition.has("PutBucketLifecycleConfiguration with Transition"),
         "{}",
-        moving.text
+        transition.text
     );
-    let stranger = [("x-amz-expected-bucket-owner", "111122223333")];
-    let other = send(&cx, Method::PUT, "/shelf/a", &stranger, "x").await;
+    let other_owner = [("x-amz-expected-bucket-owner", "111122223333")];
+    let other = send(&cx, Method::PUT, "/shelf/a", &other_owner, "x").await;
     assert!(other.status == 403 && other.has("<Code>AccessDenied</Code>"));
-    assert_eq!(get(&cx, "/shelf/a").await.status, 404, "nothing was kept");
+    assert_eq!(get(&cx, "/shelf/a").await.status, 404, "nothing was stored");
     assert!(
         send(&cx, Method::PUT, "/Not_A_Name", &[], "")
             .await
@@ -265,54 +274,45 @@ async fn what_is_not_done_here_is_named_and_another_accounts_bucket_is_nobodys()
 }
 
 #[tokio::test]
-async fn a_template_is_taken_from_its_url_and_refused_as_aws_does() {
+async fn a_template_is_read_from_its_url_and_rejected_as_aws_does() {
     let (cx, _folder) = context_with(vec![service(), cloudformation::service()]);
     put(&cx, "/shelf", "").await;
     let template = |padding: usize| {
         let resources = json!({"Shelf": {"Type": "AWS::S3::Bucket", "Metadata": {"Padding": "x".repeat(padding)}}});
         json!({"Description": "large", "Resources": resources}).to_string()
     };
-    let asked = async |member: &str, value: &str| {
-        let answer = cx
-            .call("cloudformation", "ValidateTemplate", json!({ member: value }))
-            .await;
-        answer
-            .map(|found| found["Description"].clone())
-            .map_err(|error| error.message)
-    };
-    assert!(
-        asked("TemplateBody", &template(52_000))
+    let validate = async |member: &str, value: &str| {
+        cx.call("cloudformation", "ValidateTemplate", json!({ member: value }))
             .await
-            .unwrap_err()
-            .contains("less than or equal to 51200")
-    );
+    };
+    let too_large = validate("TemplateBody", &template(52_000)).await.unwrap_err();
+    assert_eq!(too_large.code, "ValidationError");
     put(&cx, "/shelf/t.json", &template(52_000)).await;
     for url in [
         "http://127.0.0.1:4566/shelf/t.json",
         "https://shelf.s3.us-east-1.amazonaws.com/t.json",
     ] {
-        assert_eq!(asked("TemplateURL", url).await, Ok("large".into()));
+        assert_eq!(validate("TemplateURL", url).await.unwrap()["Description"], "large");
     }
-    let refused = async |path: &str| {
-        asked("TemplateURL", &format!("http://127.0.0.1:4566/{path}"))
-            .await
-            .unwrap_err()
-    };
     put(&cx, "/shelf/huge", &template(1_000_000)).await;
-    assert_eq!(
-        refused("shelf/huge").await,
-        "Template may not exceed 1000000 bytes in size."
-    );
-    assert!(
-        refused("shelf/none")
-            .await
-            .starts_with("S3 error: The specified key does not exist.")
-    );
-    assert!(
-        refused("none/t.json")
-            .await
-            .starts_with("S3 error: The specified bucket does not exist")
-    );
-    let elsewhere = asked("TemplateURL", "https://example.com/shelf/t.json").await;
-    assert_eq!(elsewhere.unwrap_err(), "TemplateURL must be a supported URL.");
+    let mut messages = vec![too_large.message];
+    for url in [
+        "http://127.0.0.1:4566/shelf/huge",
+        "http://127.0.0.1:4566/shelf/none",
+        "http://127.0.0.1:4566/none/t.json",
+        "https://example.com/shelf/t.json",
+    ] {
+        let error = validate("TemplateURL", url).await.unwrap_err();
+        assert_eq!(error.code, "ValidationError", "{url}");
+        messages.push(error.message);
+    }
+    insta::assert_snapshot!(messages.join("\n"), @"
+    1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to 51200
+    Template may not exceed 1000000 bytes in size.
+    S3 error: The specified key does not exist.
+    For more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    S3 error: The specified bucket does not exist
+    For more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    TemplateURL must be a supported URL.
+    ");
 }

@@ -1,4 +1,4 @@
-//! S3's XML: as JSON when it comes, from JSON when it goes.
+//! Conversion between S3's XML and JSON.
 
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
@@ -9,10 +9,10 @@ use crate::AwsError;
 use crate::wire::escape;
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
-/// No document of S3's nests deeper than a few elements.
-const DEEPEST: usize = 32;
+/// A limit for malicious input; documents of S3 nest a few elements.
+const MAX_DEPTH: usize = 32;
 
-/// A document of this root; a list is its element again and again, null is left out.
+/// Writes a document with this root element. A list becomes repeated elements; null is omitted.
 pub fn document(root: &str, content: &Value) -> String {
     let mut out = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"{NAMESPACE}\">");
     write(&mut out, content);
@@ -20,7 +20,7 @@ pub fn document(root: &str, content: &Value) -> String {
     out
 }
 
-/// `<Error>`, which has no namespace.
+/// Writes an `<Error>` document, which has no namespace.
 pub fn error(error: &AwsError, resource: &str, id: &str) -> String {
     let element = |name: &str, text: &str| format!("<{name}>{}</{name}>", escape(text));
     format!(
@@ -52,7 +52,7 @@ fn write(out: &mut String, value: &Value) {
     }
 }
 
-/// An element that is being read.
+/// An element of which the end tag is still to come.
 #[derive(Default)]
 struct Element {
     name: String,
@@ -69,11 +69,11 @@ impl Element {
     }
 }
 
-/// The content of a document of this root: elements are members, one that comes again is a list, all else is text.
+/// Reads a document with this root element. Elements become members, repeated elements a list, anything else text.
 pub fn parse(root: &str, bytes: &[u8]) -> Result<Value, AwsError> {
     let malformed = || {
-        let words = "The XML you provided was not well-formed or did not validate against our published schema";
-        AwsError::new("MalformedXML", words)
+        let message = "The XML you provided was not well-formed or did not validate against our published schema";
+        AwsError::new("MalformedXML", message)
     };
     let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
     let mut reader = Reader::from_str(text);
@@ -81,7 +81,7 @@ pub fn parse(root: &str, bytes: &[u8]) -> Result<Value, AwsError> {
     loop {
         let event = reader.read_event().map_err(|_| malformed())?;
         let ended = match event {
-            Event::Start(_) if open.len() >= DEEPEST => return Err(malformed()),
+            Event::Start(_) if open.len() >= MAX_DEPTH => return Err(malformed()),
             Event::Start(tag) => {
                 open.push(named(&tag));
                 None
@@ -127,14 +127,14 @@ fn named(tag: &BytesStart<'_>) -> Element {
     }
 }
 
-/// Text belongs to the innermost element.
+/// Adds text to the innermost element.
 fn add(open: &mut [Element], text: &str) {
     if let Some(last) = open.last_mut() {
         last.text.push_str(text);
     }
 }
 
-/// A member that may come once or often.
+/// Returns the values of a member that may be repeated.
 pub fn list(value: &Value) -> Vec<&Value> {
     match value {
         Value::Null => Vec::new(),
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_document_can_be_read() {
         let content = json!({"Rule": [{"ID": "a & <b>", "Status": "Enabled"}, {"ID": "c", "Filter": {"Prefix": ""}}], "No": null});
         let text = document("Rules", &content);
         assert!(
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_document_is_malformed() {
+    fn an_invalid_document_is_malformed() {
         let deep = format!("{}{}", "<A>".repeat(40), "</A>".repeat(40));
         for bad in ["", "no", "<A>", "<B></B>", "<A>&nope;</A>", deep.as_str()] {
             assert_eq!(parse("A", bad.as_bytes()).unwrap_err().code, "MalformedXML", "{bad}");

@@ -1,9 +1,9 @@
-//! What an S3 request asks for, by the API reference's name: also where it is not done here, so that an error can say it.
+//! Names of S3 operations as in the API reference. Unsupported operations are named too, for the error message.
 
 use http::Method;
 
-/// Parts of the query string that choose an operation, with what they are called of a bucket and of an object.
-const ASPECTS: [(&str, &str, &str); 27] = [
+/// Query parameters that select an operation, with the noun in its name for a bucket and for an object.
+const SUBRESOURCES: [(&str, &str, &str); 27] = [
     ("accelerate", "BucketAccelerateConfiguration", ""),
     ("acl", "BucketAcl", "ObjectAcl"),
     ("analytics", "BucketAnalyticsConfiguration", ""),
@@ -33,7 +33,7 @@ const ASPECTS: [(&str, &str, &str); 27] = [
     ("website", "BucketWebsite", ""),
 ];
 
-/// What a request is about.
+/// The target of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     Service,
@@ -41,8 +41,8 @@ pub enum Subject {
     Object,
 }
 
-/// The operation's name; `has` tells whether the query string names something, `copies` whether the content is to come from
-/// another object.
+/// Returns the operation's name. `has` tests for a query parameter; `copies` is true if the content comes from another
+/// object.
 pub fn operation(method: &Method, subject: Subject, has: impl Fn(&str) -> bool, copies: bool) -> String {
     let verb = match *method {
         Method::GET => "Get",
@@ -51,11 +51,11 @@ pub fn operation(method: &Method, subject: Subject, has: impl Fn(&str) -> bool, 
         Method::HEAD => "Head",
         _ => "Post",
     };
-    let aspect = ASPECTS.iter().find_map(|(name, bucket, object)| {
+    let subresource = SUBRESOURCES.iter().find_map(|(name, bucket, object)| {
         let noun = if subject == Subject::Bucket { bucket } else { object };
         (has(name) && !noun.is_empty() && subject != Subject::Service).then_some(*noun)
     });
-    if let Some(noun) = aspect {
+    if let Some(noun) = subresource {
         return format!("{verb}{noun}");
     }
     let known = match (subject, verb) {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_called_what_the_api_reference_calls_it() {
+    fn a_request_has_the_name_of_the_api_reference() {
         use Subject::{Bucket, Object, Service};
         assert_eq!(named(Method::GET, Service, &[]), "ListBuckets");
         assert_eq!(named(Method::PUT, Bucket, &[]), "CreateBucket");
