@@ -1,7 +1,6 @@
-//! Events: putting them, reading one stream, and searching many.
+//! Operations on events: writing, reading one stream, and searching many.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,35 +8,37 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::file::{Event, Files, StreamFile};
-use super::group::{self, GROUPS, horizon, with_token};
+use super::model::{self, Stream, retained_since, with_token};
 use super::pattern::Pattern;
-use super::{invalid, missing, stream};
-use crate::records::{WriteLock, now};
+use super::{invalid, not_found};
+use crate::records::{Record, WriteLock, now};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
-/// An answer holds at most this many bytes of messages, as AWS's do.
-const ANSWER: usize = 1024 * 1024;
+/// AWS's limit of the messages in one response.
+const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// Writes events of a task or of a server; a stream that is missing is made, a group that is missing is an error.
-/// Events are `(milliseconds since 1970, line)`, in the order of their times.
+/// Writes events of a task, and creates the stream if it does not exist. Events are `(milliseconds since 1970, line)`,
+/// ordered by time.
+///
+/// # Errors
+/// Returns `ResourceNotFoundException` if the group does not exist, and an internal error if the events cannot be
+/// written.
 pub fn append(cx: &Context, group: &str, stream: &str, events: &[(i64, String)]) -> Result<(), AwsError> {
-    if GROUPS.get(cx, group)?.is_none() {
-        return Err(missing("group"));
-    }
-    if !stream::exists(cx, group, stream)? {
+    model::group(cx, group)?;
+    if !Stream::exists(cx, group, stream)? {
         let lock = cx.extension::<WriteLock>();
         let _guard = lock.lock();
-        stream::add(cx, group, stream)?;
+        Stream::add(cx, group, stream)?;
     }
-    with(cx, group, stream, |file| file.append(events, now()))
+    with_file(cx, group, stream, |file| file.append(events, now()))
 }
 
 pub fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let group = group::named(cx, call)?;
+    let group = model::group_of(cx, call)?;
     let name = call.required("logStreamName")?;
-    if !stream::exists(cx, &group.id, &name)? {
-        return Err(missing("stream"));
+    if !Stream::exists(cx, &group.id, &name)? {
+        return Err(not_found("stream"));
     }
     let read = |event: &Value| {
         Some((
@@ -48,14 +49,14 @@ pub fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let events: Option<Vec<_>> = call.list("logEvents").iter().map(read).collect();
     let events = events.ok_or_else(|| invalid("Each of logEvents needs a timestamp and a message."))?;
     if events.is_empty() || events.len() > 10_000 {
-        return Err(invalid("logEvents must hold 1 to 10,000 events."));
+        return Err(invalid("logEvents must have 1 to 10,000 events."));
     }
     if !events.is_sorted_by_key(|(timestamp, _)| *timestamp) {
         return Err(invalid(
             "Log events in a single PutLogEvents request must be in chronological order.",
         ));
     }
-    let next = with(cx, &group.id, &name, |file| {
+    let next = with_file(cx, &group.id, &name, |file| {
         file.append(&events, now())?;
         Ok(file.end())
     })?;
@@ -63,12 +64,12 @@ pub fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let group = group::named(cx, call)?;
+    let group = model::group_of(cx, call)?;
     let name = call.required("logStreamName")?;
-    if !stream::exists(cx, &group.id, &name)? {
-        return Err(missing("stream"));
+    if !Stream::exists(cx, &group.id, &name)? {
+        return Err(not_found("stream"));
     }
-    let (start, end) = span(call, &group);
+    let (start, end) = time_range(call, &group);
     let limit = limit(call);
     let token = call.text("nextToken");
     let (forward, from) = match token
@@ -76,14 +77,14 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .map(|t| (t.get(..2), t.get(2..).and_then(|n| n.parse::<u64>().ok())))
     {
         None => (call.boolean("startFromHead").unwrap_or(false), None),
-        Some((Some("f/"), Some(place))) => (true, Some(place)),
-        Some((Some("b/"), Some(place))) => (false, Some(place)),
+        Some((Some("f/"), Some(offset))) => (true, Some(offset)),
+        Some((Some("b/"), Some(offset))) => (false, Some(offset)),
         Some(_) => return Err(invalid("The specified nextToken is invalid.")),
     };
-    let wanted = |event: &Event| (start..end).contains(&event.timestamp);
-    let (events, first, last) = with(cx, &group.id, &name, |file| {
+    let in_range = |event: &Event| (start..end).contains(&event.timestamp);
+    let (events, first, last) = with_file(cx, &group.id, &name, |file| {
         let mut found: VecDeque<Event> = VecDeque::new();
-        let mut room = ANSWER;
+        let mut remaining_bytes = MAX_RESPONSE_BYTES;
         let mut edge = from.unwrap_or(if forward { 0 } else { file.end() });
         let origin = edge.min(file.end());
         'read: while let Some(mut block) = match forward {
@@ -94,12 +95,12 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
                 block.reverse();
             }
             let Some(outermost) = block.last() else { break };
-            edge = if forward { outermost.end } else { outermost.place };
-            for event in block.into_iter().filter(wanted) {
-                if found.len() == limit || event.message.len() > room {
+            edge = if forward { outermost.end } else { outermost.offset };
+            for event in block.into_iter().filter(in_range) {
+                if found.len() == limit || event.message.len() > remaining_bytes {
                     break 'read;
                 }
-                room -= event.message.len();
+                remaining_bytes -= event.message.len();
                 if forward {
                     found.push_back(event)
                 } else {
@@ -107,7 +108,7 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
                 }
             }
         }
-        let first = found.front().map_or(origin, |event| event.place);
+        let first = found.front().map_or(origin, |event| event.offset);
         let last = found.back().map_or(origin, |event| event.end);
         Ok((found, first, last))
     })?;
@@ -117,14 +118,14 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn filter(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let group = group::named(cx, call)?;
+    let group = model::group_of(cx, call)?;
     let pattern = Pattern::parse(&call.text("filterPattern").unwrap_or_default())?;
-    let (start, end) = span(call, &group);
+    let (start, end) = time_range(call, &group);
     let limit = limit(call);
-    let mut places = places(call)?;
+    let mut offsets = offsets(call)?;
     let mut cursors = Vec::new();
-    for name in searched(cx, call, &group.id)? {
-        let from = places.remove(&name).unwrap_or_default();
+    for name in searched_streams(cx, call, &group.id)? {
+        let from = offsets.remove(&name).unwrap_or_default();
         cursors.push(Cursor {
             name,
             from,
@@ -132,7 +133,7 @@ pub fn filter(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         });
     }
     let mut found = Vec::new();
-    let mut room = ANSWER;
+    let mut remaining_bytes = MAX_RESPONSE_BYTES;
     loop {
         for cursor in &mut cursors {
             cursor.fill(cx, &group.id, start, end, &pattern)?;
@@ -142,26 +143,26 @@ pub fn filter(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             .filter(|c| !c.ready.is_empty())
             .min_by_key(|c| c.ready[0].timestamp);
         let Some(cursor) = earliest else { break };
-        if found.len() == limit || cursor.ready[0].message.len() > room {
-            let places: BTreeMap<&str, u64> = cursors.iter().map(|c| (c.name.as_str(), c.place())).collect();
-            let token = BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&places).map_err(anyhow::Error::from)?);
-            return Ok(answer(found, Some(token)));
+        if found.len() == limit || cursor.ready[0].message.len() > remaining_bytes {
+            let offsets: BTreeMap<&str, u64> = cursors.iter().map(|c| (c.name.as_str(), c.offset())).collect();
+            let token = BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&offsets).map_err(anyhow::Error::from)?);
+            return Ok(search_result(found, Some(token)));
         }
         let Some(event) = cursor.ready.pop_front() else { break };
         cursor.from = event.end;
-        room -= event.message.len();
+        remaining_bytes -= event.message.len();
         found.push(json!({
             "logStreamName": cursor.name, "timestamp": event.timestamp, "ingestionTime": event.ingested,
             "eventId": event_id(&cursor.name, &event), "message": event.message,
         }));
     }
-    Ok(answer(found, None))
+    Ok(search_result(found, None))
 }
 
-/// Where a search is in one stream.
+/// The position of a search in one stream.
 struct Cursor {
     name: String,
-    /// After the last event given, or further where nothing fits.
+    /// The offset after the last returned event, or after the events that do not match.
     from: u64,
     ready: VecDeque<Event>,
 }
@@ -170,12 +171,12 @@ impl Cursor {
     fn fill(&mut self, cx: &Context, group: &str, start: i64, end: i64, pattern: &Pattern) -> Result<(), AwsError> {
         while self.ready.is_empty() {
             let from = self.from;
-            let block = with(cx, group, &self.name, |file| file.next_block(from, start, end))?;
+            let block = with_file(cx, group, &self.name, |file| file.next_block(from, start, end))?;
             let Some(last) = block.as_ref().and_then(|block| block.last()).map(|event| event.end) else {
                 break;
             };
-            let fits = |e: &Event| (start..end).contains(&e.timestamp) && pattern.matches(&e.message);
-            self.ready = block.into_iter().flatten().filter(fits).collect();
+            let matches = |e: &Event| (start..end).contains(&e.timestamp) && pattern.matches(&e.message);
+            self.ready = block.into_iter().flatten().filter(matches).collect();
             if self.ready.is_empty() {
                 self.from = last;
             }
@@ -183,25 +184,25 @@ impl Cursor {
         Ok(())
     }
 
-    fn place(&self) -> u64 {
-        self.ready.front().map_or(self.from, |event| event.place)
+    fn offset(&self) -> u64 {
+        self.ready.front().map_or(self.from, |event| event.offset)
     }
 }
 
-fn answer(events: Vec<Value>, token: Option<String>) -> Value {
+fn search_result(events: Vec<Value>, token: Option<String>) -> Value {
     with_token(json!({"events": events, "searchedLogStreams": []}), token)
 }
 
-fn searched(cx: &Context, call: &Call, group: &str) -> Result<Vec<String>, AwsError> {
+fn searched_streams(cx: &Context, call: &Call, group: &str) -> Result<Vec<String>, AwsError> {
     let named = call.texts("logStreamNames");
     let prefix = call.text("logStreamNamePrefix");
     if !named.is_empty() && prefix.is_some() {
-        return Err(invalid("logStreamNames and logStreamNamePrefix cannot both be given."));
+        return Err(invalid("logStreamNames and logStreamNamePrefix exclude each other."));
     }
     let prefix = prefix.unwrap_or_default();
-    let mut all = stream::names(cx, group)?;
+    let mut all: Vec<String> = Stream::list(cx, group)?.into_iter().map(|(name, _)| name).collect();
     if named.iter().any(|name| !all.contains(name)) {
-        return Err(missing("stream"));
+        return Err(not_found("stream"));
     }
     all.retain(|name| {
         if named.is_empty() {
@@ -213,7 +214,8 @@ fn searched(cx: &Context, call: &Call, group: &str) -> Result<Vec<String>, AwsEr
     Ok(all)
 }
 
-fn places(call: &Call) -> Result<BTreeMap<String, u64>, AwsError> {
+/// Decodes the offset of each stream from the token of the previous page.
+fn offsets(call: &Call) -> Result<BTreeMap<String, u64>, AwsError> {
     let Some(token) = call.text("nextToken") else {
         return Ok(BTreeMap::new());
     };
@@ -222,37 +224,40 @@ fn places(call: &Call) -> Result<BTreeMap<String, u64>, AwsError> {
     read.ok_or_else(|| invalid("The specified nextToken is invalid."))
 }
 
-/// The times asked for; `endTime` is exclusive here, and the group's retention is kept.
-fn span(call: &Call, group: &crate::records::Record) -> (i64, i64) {
+/// Returns the requested times within the group's retention period; the end is exclusive.
+fn time_range(call: &Call, group: &Record) -> (i64, i64) {
     let start = call.integer("startTime").unwrap_or(i64::MIN);
-    // GetLogEvents leaves out events at endTime, FilterLogEvents leaves out those after it.
+    // GetLogEvents excludes events at endTime, FilterLogEvents includes them.
     let inclusive = i64::from(call.operation == "FilterLogEvents");
     let end = call
         .integer("endTime")
         .map_or(i64::MAX, |end| end.saturating_add(inclusive));
-    (start.max(horizon(group).unwrap_or(i64::MIN)), end)
+    (start.max(retained_since(group).unwrap_or(i64::MIN)), end)
 }
 
 fn limit(call: &Call) -> usize {
     call.integer("limit").unwrap_or(10_000).clamp(1, 10_000) as usize
 }
 
-/// The same for the same event, whoever asks: time, stream and place, 56 digits as AWS's are.
+/// Returns a stable ID of an event, from its time, stream and offset; 56 digits like AWS's.
 fn event_id(stream: &str, event: &Event) -> String {
     let digest = Sha256::digest(stream.as_bytes());
-    let stream = u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"));
-    format!("{:016}{stream:020}{:020}", event.timestamp.max(0), event.place)
+    let stream = digest
+        .iter()
+        .take(8)
+        .fold(0, |bits: u64, byte| (bits << 8) | u64::from(*byte));
+    format!("{:016}{stream:020}{:020}", event.timestamp.max(0), event.offset)
 }
 
-fn with<T>(
+/// Calls `work` with the open files of a stream.
+fn with_file<T>(
     cx: &Context,
     group: &str,
     stream: &str,
     work: impl FnOnce(&mut StreamFile) -> anyhow::Result<T>,
 ) -> Result<T, AwsError> {
-    let file = cx.extension::<Files>().of(cx, group, stream)?;
-    let mut file = file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    Ok(work(&mut file)?)
+    let file = cx.extension::<Files>().open(cx, group, stream)?;
+    Ok(work(&mut file.lock())?)
 }
 
 #[cfg(test)]
@@ -261,7 +266,7 @@ mod tests {
     use crate::service::testing::context_with;
 
     #[tokio::test]
-    async fn a_search_goes_through_all_streams_in_the_order_of_time_page_by_page() {
+    async fn a_search_returns_the_events_of_all_streams_by_time_in_pages() {
         let (cx, _folder) = context_with(vec![crate::service::logs::service()]);
         let call = |operation: &'static str, input: Value| cx.call("logs", operation, input);
         assert_eq!(
@@ -284,11 +289,11 @@ mod tests {
         )
         .unwrap();
 
-        let mut seen = Vec::new();
+        let mut messages = Vec::new();
         let mut input = json!({"logGroupName": "/g", "limit": 2, "filterPattern": "-noise", "startTime": 2});
         loop {
             let page = call("FilterLogEvents", input.clone()).await.unwrap();
-            seen.extend(
+            messages.extend(
                 page["events"]
                     .as_array()
                     .unwrap()
@@ -298,7 +303,7 @@ mod tests {
             let Some(token) = page.get("nextToken") else { break };
             input["nextToken"] = token.clone();
         }
-        assert_eq!(seen, ["two", "four", "five", "six"]);
+        assert_eq!(messages, ["two", "four", "five", "six"]);
 
         let last = json!({"logGroupName": "/g", "logStreamName": "a", "limit": 2});
         let newest = call("GetLogEvents", last).await.unwrap();

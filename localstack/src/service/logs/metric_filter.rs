@@ -1,10 +1,10 @@
-//! Metric filters: kept and checked, with patterns that are the ones of `FilterLogEvents`; no metrics are collected here.
+//! `AWS::Logs::MetricFilter`: stored and checked; no metrics are collected. Patterns are those of `FilterLogEvents`.
 
 use serde_json::{Value, json};
 
-use super::group::GROUPS;
+use super::invalid;
+use super::model::{self, with_token};
 use super::pattern::Pattern;
-use super::{invalid, missing};
 use crate::records::{Record, RecordType, Records, page, texts};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Schema};
@@ -36,10 +36,7 @@ impl RecordType for MetricFilter {
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
-        let group = record.text("LogGroupName").unwrap_or_default();
-        if GROUPS.get(cx, &group)?.is_none() {
-            return Err(missing("group"));
-        }
+        model::group(cx, &record.text("LogGroupName").unwrap_or_default())?;
         record.id = record.text("FilterName").unwrap_or_else(|| desired.generated_name(512));
         check(&record)?;
         Ok(record)
@@ -50,7 +47,7 @@ impl RecordType for MetricFilter {
     }
 }
 
-/// The pattern can be read, and there is one metric to make of it (`PutMetricFilter`).
+/// Checks that the pattern is valid and that there is exactly one metric (`PutMetricFilter`).
 fn check(record: &Record) -> Result<(), AwsError> {
     Pattern::parse(&record.text("FilterPattern").unwrap_or_default())?;
     let metrics = record.properties.get("MetricTransformations").and_then(Value::as_array);
@@ -66,14 +63,14 @@ fn check(record: &Record) -> Result<(), AwsError> {
     }
 }
 
-/// How many filters a group has.
+/// Counts the filters of a group.
 pub fn count(cx: &Context, group: &str) -> usize {
     let found = FILTERS.list(cx).unwrap_or_default();
     found.iter().filter(|filter| filter.has("LogGroupName", group)).count()
 }
 
-/// A group's filters go with it.
-pub fn forget_group(cx: &Context, group: &str) -> Result<(), AwsError> {
+/// Deletes the filters of a group that is being deleted.
+pub fn delete_all(cx: &Context, group: &str) -> Result<(), AwsError> {
     for filter in FILTERS.list(cx)?.iter().filter(|f| f.has("LogGroupName", group)) {
         FILTERS.delete(cx, &filter.id)?;
     }
@@ -91,12 +88,12 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let limit = call.integer("limit").unwrap_or(50).clamp(1, 50) as usize;
     let (found, next) = page(found, limit, call.text("nextToken").as_deref())?;
     let shown: Vec<Value> = found.iter().map(description).collect();
-    Ok(super::group::with_token(json!({"metricFilters": shown}), next))
+    Ok(with_token(json!({"metricFilters": shown}), next))
 }
 
 fn description(filter: &Record) -> Value {
     let transformations = filter.properties.get("MetricTransformations").and_then(Value::as_array);
-    let lower = |metric: &Value| {
+    let transformation = |metric: &Value| {
         let mut shown = json!({
             "metricName": metric["MetricName"], "metricNamespace": metric["MetricNamespace"],
             "metricValue": metric["MetricValue"],
@@ -111,19 +108,19 @@ fn description(filter: &Record) -> Value {
     json!({
         "filterName": filter.id, "filterPattern": filter.text("FilterPattern"),
         "logGroupName": filter.text("LogGroupName"), "creationTime": filter.created,
-        "metricTransformations": transformations.into_iter().flatten().map(lower).collect::<Vec<_>>(),
+        "metricTransformations": transformations.into_iter().flatten().map(transformation).collect::<Vec<_>>(),
     })
 }
 
-/// `TestMetricFilter`: which of the sample messages the pattern takes.
+/// `TestMetricFilter`: returns the sample messages that match the pattern.
 pub fn test(call: &Call) -> Result<Value, AwsError> {
     let pattern = Pattern::parse(&call.required("filterPattern")?)?;
     let messages = texts(call.input.get("logEventMessages"));
-    let taken = messages
+    let matching = messages
         .iter()
         .enumerate()
         .filter(|(_, message)| pattern.matches(message));
-    let matches: Vec<Value> = taken
+    let matches: Vec<Value> = matching
         .map(|(n, message)| json!({"eventNumber": n + 1, "eventMessage": message, "extractedValues": {}}))
         .collect();
     Ok(json!({"matches": matches}))
@@ -132,10 +129,10 @@ pub fn test(call: &Call) -> Result<Value, AwsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::testing::{context_with, create};
+    use crate::service::testing::{code, context_with, create};
 
     #[tokio::test]
-    async fn a_filter_takes_the_lines_that_have_its_number() {
+    async fn a_filter_matches_the_lines_with_its_field() {
         let (cx, _folder) = context_with(vec![super::super::service()]);
         create(
             &cx,
@@ -148,11 +145,8 @@ mod tests {
         let pattern = "{ $.fields.outbox_oldest_age_seconds = * }";
         let metric = json!({"MetricName": "Age", "MetricNamespace": "shop", "MetricValue": "$.fields.outbox_oldest_age_seconds"});
         let filter = |metrics: Value| json!({"LogGroupName": "/ecs/shop", "FilterPattern": pattern, "MetricTransformations": metrics});
-        assert!(
-            create(&cx, "AWS::Logs::MetricFilter", "Bad", filter(json!([])))
-                .await
-                .is_err()
-        );
+        let error = create(&cx, "AWS::Logs::MetricFilter", "Bad", filter(json!([]))).await;
+        assert_eq!(code(&error.unwrap_err()), "InvalidParameterException");
         create(&cx, "AWS::Logs::MetricFilter", "Age", filter(json!([metric])))
             .await
             .unwrap();

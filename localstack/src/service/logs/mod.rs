@@ -1,9 +1,10 @@
-//! CloudWatch Logs: groups as records, events in append-only files.
+//! CloudWatch Logs: groups and streams as records, events in append-only files.
 
 mod events;
 mod file;
 mod group;
 mod metric_filter;
+mod model;
 mod pattern;
 mod stream;
 
@@ -13,7 +14,6 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 pub use events::append;
-pub(crate) use pattern::glob;
 
 use crate::records::record_type;
 use crate::service::Call;
@@ -43,7 +43,7 @@ impl Service for Logs {
             "CreateLogGroup" => group::create(cx, &call),
             "DeleteLogGroup" => group::delete(cx, &call),
             "DescribeLogGroups" => group::describe(cx, &call),
-            "PutRetentionPolicy" | "DeleteRetentionPolicy" => group::retain(cx, &call),
+            "PutRetentionPolicy" | "DeleteRetentionPolicy" => group::set_retention(cx, &call),
             "TagResource" | "UntagResource" | "ListTagsForResource" => group::tags(cx, &call),
             "CreateLogStream" => stream::create(cx, &call).map(|()| json!({})),
             "DeleteLogStream" => stream::delete(cx, &call),
@@ -58,7 +58,7 @@ impl Service for Logs {
     }
 }
 
-fn missing(what: &str) -> AwsError {
+fn not_found(what: &str) -> AwsError {
     AwsError::new(
         "ResourceNotFoundException",
         format!("The specified log {what} does not exist."),

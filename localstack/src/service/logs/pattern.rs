@@ -1,4 +1,5 @@
-//! Filter patterns ("Filter pattern syntax for metric filters, subscription filters, filter log events").
+//! Filter patterns (CloudWatch Logs User Guide, "Filter pattern syntax for metric filters, subscription filters, filter
+//! log events").
 
 use regex::Regex;
 use serde_json::Value;
@@ -6,8 +7,9 @@ use serde_json::Value;
 use super::invalid;
 use crate::AwsError;
 use crate::records::scalar;
+use crate::service::wildcard;
 
-/// What an event's message must hold.
+/// A condition on the message of an event.
 pub enum Pattern {
     All,
     Terms {
@@ -16,7 +18,7 @@ pub enum Pattern {
         none: Vec<String>,
     },
     Expression(Regex),
-    /// Comparisons of JSON fields; all must hold.
+    /// Comparisons of JSON fields, all of which must be true.
     Fields(Vec<Comparison>),
 }
 
@@ -27,28 +29,28 @@ pub struct Comparison {
 }
 
 impl Pattern {
-    /// Reads terms, `"quoted phrases"`, `?any`, `-none`, `%expressions%`, and `{ $.field = "value" && … }`.
+    /// Parses terms, `"quoted phrases"`, `?any`, `-none`, `%expressions%`, and `{ $.field = "value" && … }`.
     pub fn parse(text: &str) -> Result<Self, AwsError> {
         let text = text.trim();
-        let wrong = |why: &str| invalid(format!("Invalid filter pattern: {why}: {text}"));
+        let error = |why: &str| invalid(format!("Invalid filter pattern: {why}: {text}"));
         if text.is_empty() {
             return Ok(Self::All);
         }
         if let Some(expression) = text.strip_prefix('%').and_then(|t| t.strip_suffix('%')) {
             return Regex::new(expression)
                 .map(Self::Expression)
-                .map_err(|_| wrong("not a regular expression"));
+                .map_err(|_| error("not a regular expression"));
         }
         if let Some(inner) = text.strip_prefix('{') {
             let inner = inner
                 .strip_suffix('}')
-                .ok_or_else(|| wrong("the closing brace is missing"))?;
+                .ok_or_else(|| error("the closing brace is missing"))?;
             let fields: Option<_> = inner.split("&&").map(comparison).collect();
-            let only = "of the JSON patterns this endpoint knows comparisons with = and !=, joined with &&";
-            return fields.map(Self::Fields).ok_or_else(|| wrong(only));
+            let supported = "the embedded endpoint supports only JSON comparisons with = and !=, joined with &&";
+            return fields.map(Self::Fields).ok_or_else(|| error(supported));
         }
         let (mut every, mut any, mut none) = (Vec::new(), Vec::new(), Vec::new());
-        for (sign, term) in terms(text).ok_or_else(|| wrong("a quote is not closed"))? {
+        for (sign, term) in terms(text).ok_or_else(|| error("a quote is not closed"))? {
             match sign {
                 '?' => any.push(term),
                 '-' => none.push(term),
@@ -62,7 +64,7 @@ impl Pattern {
         match self {
             Self::All => true,
             Self::Terms { every, any, none } => {
-                // AWS ignores ?terms that stand beside plain ones.
+                // AWS ignores ?terms beside plain terms.
                 let some = any.is_empty() || !every.is_empty() || any.iter().any(|term| message.contains(term));
                 some && every.iter().all(|term| message.contains(term))
                     && !none.iter().any(|term| message.contains(term))
@@ -72,51 +74,24 @@ impl Pattern {
                 let Ok(value) = serde_json::from_str::<Value>(message) else {
                     return false;
                 };
-                fields.iter().all(|field| field.holds(&value))
+                fields.iter().all(|field| field.matches(&value))
             }
         }
     }
 }
 
 impl Comparison {
-    fn holds(&self, event: &Value) -> bool {
+    fn matches(&self, event: &Value) -> bool {
         let found = self
             .path
             .iter()
             .try_fold(event, |value, step| value.get(step))
             .and_then(scalar);
         match found {
-            Some(found) => glob(&self.value, &found) == self.equal,
+            Some(found) => wildcard::matches(&self.value, &found) == self.equal,
             None => false,
         }
     }
-}
-
-/// Whether `text` fits a pattern in which `*` stands for any characters and `?` for one.
-pub fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((at, from)) => {
-                    p = at + 1;
-                    t = from + 1;
-                    star = Some((at, from + 1));
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
 }
 
 fn comparison(text: &str) -> Option<Comparison> {
@@ -135,7 +110,7 @@ fn comparison(text: &str) -> Option<Comparison> {
     })
 }
 
-/// Splits at spaces, keeping quoted phrases whole; none when a quote stays open.
+/// Splits at spaces except in quoted phrases; returns `None` if a quote is not closed.
 fn terms(text: &str) -> Option<Vec<(char, String)>> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
@@ -159,12 +134,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_finds_what_aws_would_find() {
+    fn a_pattern_matches_as_on_aws() {
         let message = r#"{"level":"ERROR","message":"no such table","patient":{"id":7}}"#;
-        let fits = |pattern: &str| Pattern::parse(pattern).unwrap().matches(message);
-        assert!(fits("") && fits("ERROR table") && fits("\"such table\"") && fits("?WARN ?ERROR") && fits("%no s.ch%"));
-        assert!(!fits("ERROR chair") && !fits("ERROR -table") && !fits("?WARN ?INFO") && !fits("error"));
-        assert!(fits("{ $.level = \"ERR*\" && $.patient.id = 7 }") && !fits("{ $.level != ERROR }"));
+        let matches = |pattern: &str| Pattern::parse(pattern).unwrap().matches(message);
+        assert!(
+            matches("")
+                && matches("ERROR table")
+                && matches("\"such table\"")
+                && matches("?WARN ?ERROR")
+                && matches("%no s.ch%")
+        );
+        assert!(!matches("ERROR chair") && !matches("ERROR -table") && !matches("?WARN ?INFO") && !matches("error"));
+        assert!(matches("{ $.level = \"ERR*\" && $.patient.id = 7 }") && !matches("{ $.level != ERROR }"));
         assert!(Pattern::parse("\"open").is_err() && Pattern::parse("{ $.a > 3 }").is_err());
     }
 }
