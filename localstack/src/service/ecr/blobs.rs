@@ -1,4 +1,4 @@
-//! The registry's blobs on disk, named by their digest.
+//! The blobs of the registry on disk, named by their digest.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{AwsError, Context};
 
-/// `state_dir/registry`: `blobs/HEX` and `uploads/UUID`.
+/// The folder `state_dir/registry` with `blobs/HEX` and `uploads/UUID`.
 #[derive(Debug, Clone)]
 pub struct Blobs(PathBuf);
 
@@ -20,36 +20,36 @@ impl Blobs {
         Self(cx.state_dir().join("registry"))
     }
 
-    /// The file of a blob, for `sha256:` digests of the right form only.
+    /// Returns the path of a blob, or `None` if the digest is not a valid `sha256:` digest.
     pub fn path(&self, digest: &str) -> Option<PathBuf> {
-        hex_of(digest).map(|hex| self.0.join("blobs").join(hex))
+        hex_digits(digest).map(|hex| self.0.join("blobs").join(hex))
     }
 
-    /// The size of a blob that is there.
+    /// Returns the size of a blob, or `None` if it does not exist.
     pub fn size(&self, digest: &str) -> Option<u64> {
         Some(fs::metadata(self.path(digest)?).ok()?.len())
     }
 
-    pub fn remove(&self, digest: &str) {
+    pub fn delete(&self, digest: &str) {
         if let Some(path) = self.path(digest) {
             let _ = fs::remove_file(path);
         }
     }
 
-    /// Begins an upload.
-    pub fn begin(&self) -> Result<Uuid, AwsError> {
+    /// Creates an empty upload.
+    pub fn start_upload(&self) -> Result<Uuid, AwsError> {
         let id = Uuid::new_v4();
-        fs::create_dir_all(self.0.join("uploads")).map_err(unwritten)?;
-        fs::File::create(self.upload(id)).map_err(unwritten)?;
+        fs::create_dir_all(self.0.join("uploads")).map_err(write_error)?;
+        fs::File::create(self.upload(id)).map_err(write_error)?;
         Ok(id)
     }
 
-    /// How much of an upload is there; `None` for an upload that was not begun.
+    /// Returns the number of bytes received, or `None` if there is no such upload.
     pub fn received(&self, id: Uuid) -> Option<u64> {
         Some(fs::metadata(self.upload(id)).ok()?.len())
     }
 
-    /// Adds a request's body to an upload. When the disk is full the upload is dropped.
+    /// Appends a request's body to an upload. Deletes the upload if it cannot be written.
     pub async fn append(&self, id: Uuid, body: axum::body::Body) -> Result<u64, AwsError> {
         let path = self.upload(id);
         let written = async {
@@ -64,47 +64,48 @@ impl Blobs {
         let written = written.await;
         written.map_err(|error| {
             let _ = fs::remove_file(&path);
-            unwritten(error)
+            write_error(error)
         })
     }
 
-    /// Ends an upload: checks the digest and gives the blob its name.
+    /// Completes an upload: checks the digest and renames the file to it.
     pub async fn finish(&self, id: Uuid, digest: &str) -> Result<(), AwsError> {
         let Some(target) = self.path(digest) else {
             return Err(invalid_digest(digest));
         };
         let upload = self.upload(id);
         let blobs = self.0.join("blobs");
-        let wanted = digest.to_owned();
+        let expected = digest.to_owned();
         let work = tokio::task::spawn_blocking(move || {
-            let found = digest_of(&upload).map_err(unwritten)?;
-            if found != wanted {
+            let computed = digest_of(&upload).map_err(write_error)?;
+            if computed != expected {
                 let _ = fs::remove_file(&upload);
-                return Err(invalid_digest(&wanted));
+                return Err(invalid_digest(&expected));
             }
             fs::create_dir_all(&blobs)
                 .and_then(|()| fs::File::open(&upload)?.sync_all())
                 .and_then(|()| fs::rename(&upload, &target))
-                .map_err(unwritten)
+                .map_err(write_error)
         });
         work.await.map_err(|error| AwsError::internal(error.to_string()))?
     }
 
-    /// Keeps bytes that are at hand, such as a manifest.
+    /// Stores bytes in memory, such as a manifest, and returns their digest.
     pub fn put(&self, bytes: &[u8]) -> Result<String, AwsError> {
-        let digest = format!("sha256:{}", hex::encode(Sha256::digest(bytes)));
-        let target = self.path(&digest).expect("a digest of our own making");
+        let hex = hex::encode(Sha256::digest(bytes));
+        let target = self.0.join("blobs").join(&hex);
+        let digest = format!("sha256:{hex}");
         if target.exists() {
             return Ok(digest);
         }
-        let id = self.begin()?;
+        let id = self.start_upload()?;
         let upload = self.upload(id);
         fs::create_dir_all(self.0.join("blobs"))
             .and_then(|()| fs::write(&upload, bytes))
             .and_then(|()| fs::rename(&upload, &target))
             .map_err(|error| {
                 let _ = fs::remove_file(&upload);
-                unwritten(error)
+                write_error(error)
             })?;
         Ok(digest)
     }
@@ -113,8 +114,8 @@ impl Blobs {
         let _ = fs::remove_file(self.upload(id));
     }
 
-    /// Removes every upload that was not finished.
-    pub fn sweep(&self) -> anyhow::Result<()> {
+    /// Deletes the uploads that were not completed.
+    pub fn delete_uploads(&self) -> anyhow::Result<()> {
         match fs::remove_dir_all(self.0.join("uploads")) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
@@ -126,8 +127,8 @@ impl Blobs {
     }
 }
 
-/// The 64 hexadecimal digits of a `sha256:` digest.
-pub fn hex_of(digest: &str) -> Option<&str> {
+/// Returns the 64 hexadecimal digits of a `sha256:` digest.
+pub fn hex_digits(digest: &str) -> Option<&str> {
     let hex = digest.strip_prefix("sha256:")?;
     (hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))).then_some(hex)
 }
@@ -141,19 +142,19 @@ fn digest_of(path: &Path) -> std::io::Result<String> {
 fn invalid_digest(digest: &str) -> AwsError {
     AwsError::new(
         "DIGEST_INVALID",
-        format!("The content that was uploaded does not have the digest {digest}."),
+        format!("The uploaded content does not have the digest {digest}."),
     )
 }
 
-/// A full disk is 507, so that a client can tell it from a fault of its own.
-fn unwritten(error: std::io::Error) -> AwsError {
+/// Maps a full disk to 507, so that a client can distinguish it from an error in its request.
+fn write_error(error: std::io::Error) -> AwsError {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => AwsError::new(
             "UNKNOWN",
-            "There is no space left on the disk of the registry. Free some and push again; nothing half-made was kept.",
+            "The disk of the registry is full. Free some space and push again; the incomplete upload was deleted.",
         )
         .with_status(507),
-        ErrorKind::NotFound => AwsError::new("BLOB_UPLOAD_UNKNOWN", "This upload is not known.").with_status(404),
-        _ => AwsError::new("UNKNOWN", format!("The registry cannot keep the upload: {error}")).with_status(500),
+        ErrorKind::NotFound => AwsError::new("BLOB_UPLOAD_UNKNOWN", "There is no such upload.").with_status(404),
+        _ => AwsError::new("UNKNOWN", format!("The registry cannot store the upload: {error}")).with_status(500),
     }
 }

@@ -1,4 +1,4 @@
-//! The images of a repository: manifests by digest, and the tags that point to them.
+//! The images of a repository: manifests by digest, and their tags.
 
 use std::collections::HashSet;
 use std::fs;
@@ -6,21 +6,21 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::blobs::{Blobs, hex_of};
-use super::repository::REPOSITORIES;
+use super::blobs::{Blobs, hex_digits};
+use super::model::REPOSITORIES;
 use crate::records::{now, seconds};
 use crate::{AwsError, Context};
 
 const IMAGES: &str = "ecr.images";
 
-/// One manifest in one repository.
+/// A manifest in a repository.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Image {
     pub repository: String,
     pub digest: String,
     pub media_type: String,
     pub tags: Vec<String>,
-    /// Bytes of its layers and config.
+    /// The size of its layers and config in bytes.
     pub size: u64,
     /// Milliseconds since 1970.
     pub pushed: i64,
@@ -34,12 +34,12 @@ impl Image {
     pub fn manifest(&self, cx: &Context) -> Result<Vec<u8>, AwsError> {
         let path = Blobs::of(cx)
             .path(&self.digest)
-            .ok_or_else(|| AwsError::internal("a digest of another form"))?;
-        fs::read(path).map_err(|error| AwsError::internal(format!("the manifest {} is gone: {error}", self.digest)))
+            .ok_or_else(|| AwsError::internal(format!("the digest {} is invalid", self.digest)))?;
+        fs::read(path).map_err(|error| AwsError::internal(format!("cannot read the manifest {}: {error}", self.digest)))
     }
 
-    pub fn detail(&self, cx: &Context) -> Value {
-        let mut shown = json!({
+    pub fn description(&self, cx: &Context) -> Value {
+        let mut description = json!({
             "registryId": cx.account(),
             "repositoryName": self.repository,
             "imageDigest": self.digest,
@@ -48,9 +48,9 @@ impl Image {
             "imageManifestMediaType": self.media_type,
         });
         if !self.tags.is_empty() {
-            shown["imageTags"] = json!(self.tags);
+            description["imageTags"] = json!(self.tags);
         }
-        shown
+        description
     }
 }
 
@@ -61,7 +61,7 @@ pub fn list(cx: &Context, repository: &str) -> Result<Vec<Image>, AwsError> {
         .collect())
 }
 
-/// By digest (`sha256:…`) or by tag.
+/// Finds an image by its digest (`sha256:…`) or by a tag.
 pub fn find(cx: &Context, repository: &str, reference: &str) -> Result<Option<Image>, AwsError> {
     if reference.starts_with("sha256:") {
         return Ok(cx.store().get(IMAGES, &format!("{repository}@{reference}"))?);
@@ -71,7 +71,7 @@ pub fn find(cx: &Context, repository: &str, reference: &str) -> Result<Option<Im
         .find(|image| image.tags.iter().any(|tag| tag == reference)))
 }
 
-/// Keeps a manifest, and moves the tag to it when the reference is a tag.
+/// Stores a manifest. If the reference is a tag, moves the tag to it.
 pub fn push(
     cx: &Context,
     repository: &str,
@@ -83,11 +83,11 @@ pub fn push(
         .map_err(|error| AwsError::new("MANIFEST_INVALID", format!("The manifest is not JSON: {error}")))?;
     let blobs = Blobs::of(cx);
     let mut size = 0;
-    for digest in parts(&parsed) {
+    for digest in referenced_digests(&parsed) {
         size += blobs.size(&digest).ok_or_else(|| {
             AwsError::new(
                 "MANIFEST_BLOB_UNKNOWN",
-                format!("The manifest names {digest}, which is not here."),
+                format!("The manifest names the blob {digest}, which was not uploaded."),
             )
         })?;
     }
@@ -138,43 +138,45 @@ fn move_tag(cx: &Context, image: &mut Image, tag: String) -> Result<(), AwsError
     Ok(())
 }
 
-/// Removes an image, its unpacked form, and the blobs that no other image needs.
-pub fn remove(cx: &Context, image: &Image) -> Result<(), AwsError> {
+/// Deletes an image, its unpacked files, and the blobs that no other image references.
+pub fn delete(cx: &Context, image: &Image) -> Result<(), AwsError> {
     let manifest: Value = serde_json::from_slice(&image.manifest(cx)?).unwrap_or_default();
     cx.store().delete(IMAGES, &image.key())?;
-    let mut needed = HashSet::new();
+    let mut referenced = HashSet::new();
     for other in all(cx)? {
-        needed.extend(parts(&serde_json::from_slice(&other.manifest(cx)?).unwrap_or_default()));
-        needed.insert(other.digest);
+        referenced.extend(referenced_digests(
+            &serde_json::from_slice(&other.manifest(cx)?).unwrap_or_default(),
+        ));
+        referenced.insert(other.digest);
     }
     let blobs = Blobs::of(cx);
-    for digest in parts(&manifest).into_iter().chain([image.digest.clone()]) {
-        if !needed.contains(&digest) {
-            blobs.remove(&digest);
+    for digest in referenced_digests(&manifest).into_iter().chain([image.digest.clone()]) {
+        if !referenced.contains(&digest) {
+            blobs.delete(&digest);
         }
     }
-    if !needed.contains(&image.digest)
-        && let Some(hex) = hex_of(&image.digest)
+    if !referenced.contains(&image.digest)
+        && let Some(hex) = hex_digits(&image.digest)
     {
         let _ = fs::remove_dir_all(cx.state_dir().join("images").join(hex));
     }
     Ok(())
 }
 
-/// Drops one tag; the image stays.
+/// Removes one tag from an image.
 pub fn untag(cx: &Context, mut image: Image, tag: &str) -> Result<(), AwsError> {
     image.tags.retain(|t| t != tag);
     Ok(cx.store().put(IMAGES, &image.key(), &image)?)
 }
 
-/// Every image of every repository.
+/// Lists the images of all repositories.
 pub fn all(cx: &Context) -> Result<Vec<Image>, AwsError> {
     Ok(cx.store().list(IMAGES)?.into_iter().map(|(_, image)| image).collect())
 }
 
-/// The digests that a manifest or an index names.
-fn parts(manifest: &Value) -> Vec<String> {
-    let many = |member: &str| {
+/// Returns the digests in a manifest or an index.
+fn referenced_digests(manifest: &Value) -> Vec<String> {
+    let list = |member: &str| {
         manifest
             .get(member)
             .and_then(Value::as_array)
@@ -185,8 +187,8 @@ fn parts(manifest: &Value) -> Vec<String> {
         .get("config")
         .cloned()
         .into_iter()
-        .chain(many("layers"))
-        .chain(many("manifests"));
+        .chain(list("layers"))
+        .chain(list("manifests"));
     descriptors
         .filter_map(|d| d.get("digest").and_then(Value::as_str).map(str::to_owned))
         .collect()

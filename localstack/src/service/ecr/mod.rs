@@ -1,7 +1,8 @@
-//! Amazon ECR: repositories, their images, and the registry that images are pushed to.
+//! Amazon ECR: repositories, their images, and the registry to which images are pushed.
 
 mod blobs;
 mod images;
+mod model;
 mod operations;
 mod registry;
 mod repository;
@@ -40,8 +41,8 @@ impl Service for Ecr {
         operations::call(cx, &call)
     }
 
-    /// Drops what uploads left behind that a crash cut off.
+    /// Deletes the uploads that the last run did not complete.
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
-        blobs::Blobs::of(cx).sweep()
+        blobs::Blobs::of(cx).delete_uploads()
     }
 }

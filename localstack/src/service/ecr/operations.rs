@@ -1,11 +1,12 @@
-//! The operations of ECR's own API.
+//! The operations of the ECR API.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::images::{self, Image};
-use super::repository::{self, REPOSITORIES};
+use super::model::{self, REPOSITORIES};
+use super::repository::{check_new_name, delete_images};
 use crate::records::{Record, WriteLock, now, page, seconds, tags_of};
 use crate::{AwsError, Call, Context};
 
@@ -24,7 +25,7 @@ pub fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
 }
 
-/// The registry is on loopback and asks for no password; clients want one all the same.
+/// Returns a token because clients require one; the registry listens on loopback and checks none.
 fn authorization(cx: &Context) -> Value {
     json!({"authorizationData": [{
         "authorizationToken": STANDARD.encode("AWS:local"),
@@ -37,23 +38,23 @@ fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
     let name = call.required("repositoryName")?;
-    repository::check_new(cx, &name)?;
+    check_new_name(cx, &name)?;
     let mut record = Record::from_properties(&name, json!({"RepositoryName": name}));
     if let Some(mutability) = call.text("imageTagMutability") {
         record.properties.insert("ImageTagMutability".into(), mutability.into());
     }
     record.tags = tags_of(&Value::Array(call.list("tags")));
     REPOSITORIES.put(cx, &record)?;
-    Ok(json!({"repository": repository::shown(cx, &record)}))
+    Ok(json!({"repository": model::description(cx, &record)}))
 }
 
 fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
-    let record = repository::find(cx, &call.required("repositoryName")?)?;
-    repository::empty_first(cx, &record.id, call.boolean("force").unwrap_or(false))?;
+    let record = model::repository(cx, &call.required("repositoryName")?)?;
+    delete_images(cx, &record.id, call.boolean("force").unwrap_or(false))?;
     REPOSITORIES.delete(cx, &record.id)?;
-    Ok(json!({"repository": repository::shown(cx, &record)}))
+    Ok(json!({"repository": model::description(cx, &record)}))
 }
 
 fn describe_repositories(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -63,19 +64,19 @@ fn describe_repositories(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     } else {
         names
             .iter()
-            .map(|name| repository::find(cx, name))
+            .map(|name| model::repository(cx, name))
             .collect::<Result<_, _>>()?
     };
     let (found, next) = paged(call, found)?;
-    let shown: Vec<Value> = found.iter().map(|record| repository::shown(cx, record)).collect();
+    let shown: Vec<Value> = found.iter().map(|record| model::description(cx, record)).collect();
     Ok(with_token(json!({"repositories": shown}), next))
 }
 
 fn describe_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let name = repository::find(cx, &call.required("repositoryName")?)?.id;
-    let wanted = call.list("imageIds");
+    let name = model::repository(cx, &call.required("repositoryName")?)?.id;
+    let ids = call.list("imageIds");
     let mut found = Vec::new();
-    for id in &wanted {
+    for id in &ids {
         let image = by_id(cx, &name, id)?.ok_or_else(|| {
             AwsError::new(
                 "ImageNotFoundException",
@@ -89,16 +90,16 @@ fn describe_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         })?;
         found.push(image);
     }
-    if wanted.is_empty() {
+    if ids.is_empty() {
         found = images::list(cx, &name)?;
     }
     let (found, next) = paged(call, found)?;
-    let shown: Vec<Value> = found.iter().map(|image| image.detail(cx)).collect();
+    let shown: Vec<Value> = found.iter().map(|image| image.description(cx)).collect();
     Ok(with_token(json!({"imageDetails": shown}), next))
 }
 
 fn list_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let name = repository::find(cx, &call.required("repositoryName")?)?.id;
+    let name = model::repository(cx, &call.required("repositoryName")?)?.id;
     let mut ids = Vec::new();
     for image in images::list(cx, &name)? {
         if image.tags.is_empty() {
@@ -116,11 +117,11 @@ fn list_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let name = repository::find(cx, &call.required("repositoryName")?)?.id;
+    let name = model::repository(cx, &call.required("repositoryName")?)?.id;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for id in call.list("imageIds") {
         let Some(image) = by_id(cx, &name, &id)? else {
-            failures.push(missing(&id));
+            failures.push(not_found(&id));
             continue;
         };
         let mut image_id = json!({"imageDigest": image.digest});
@@ -141,26 +142,26 @@ fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 fn batch_delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
-    let name = repository::find(cx, &call.required("repositoryName")?)?.id;
-    let (mut gone, mut failures) = (Vec::new(), Vec::new());
+    let name = model::repository(cx, &call.required("repositoryName")?)?.id;
+    let (mut deleted, mut failures) = (Vec::new(), Vec::new());
     for id in call.list("imageIds") {
         let Some(image) = by_id(cx, &name, &id)? else {
-            failures.push(missing(&id));
+            failures.push(not_found(&id));
             continue;
         };
         let tag = id.get("imageTag").and_then(Value::as_str);
-        gone.push(json!({"imageDigest": image.digest, "imageTag": tag}));
+        deleted.push(json!({"imageDigest": image.digest, "imageTag": tag}));
         match tag {
             Some(tag) if image.tags.len() > 1 && id.get("imageDigest").is_none() => images::untag(cx, image, tag)?,
-            _ => images::remove(cx, &image)?,
+            _ => images::delete(cx, &image)?,
         }
     }
-    Ok(json!({"imageIds": gone, "failures": failures}))
+    Ok(json!({"imageIds": deleted, "failures": failures}))
 }
 
 fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("resourceArn")?;
-    let record = repository::find(cx, arn.split_once(":repository/").map_or("", |(_, name)| name))?;
+    let record = model::repository(cx, arn.split_once(":repository/").map_or("", |(_, name)| name))?;
     Ok(json!({"tags": record.tag_list()}))
 }
 
@@ -172,7 +173,7 @@ fn by_id(cx: &Context, repository: &str, id: &Value) -> Result<Option<Image>, Aw
     }
 }
 
-fn missing(id: &Value) -> Value {
+fn not_found(id: &Value) -> Value {
     json!({"imageId": id, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"})
 }
 
@@ -196,9 +197,9 @@ fn paged<T>(call: &Call, items: Vec<T>) -> Result<(Vec<T>, Option<String>), AwsE
     page(items, limit, call.text("nextToken").as_deref())
 }
 
-fn with_token(mut answer: Value, next: Option<String>) -> Value {
+fn with_token(mut response: Value, next: Option<String>) -> Value {
     if let Some(next) = next {
-        answer["nextToken"] = next.into();
+        response["nextToken"] = next.into();
     }
-    answer
+    response
 }

@@ -1,4 +1,4 @@
-//! The OCI distribution protocol, as far as pushing and pulling images needs it.
+//! The part of the OCI distribution protocol that pushing and pulling images uses.
 
 use axum::body::Body;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RANGE};
@@ -7,17 +7,17 @@ use serde_json::json;
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
-use super::blobs::{Blobs, hex_of};
-use super::{images, repository};
+use super::blobs::{Blobs, hex_digits};
+use super::{images, model};
 use crate::records::WriteLock;
 use crate::{AwsError, Context};
 
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-const LARGEST_MANIFEST: usize = 4 << 20;
+const MAX_MANIFEST_BYTES: usize = 4 << 20;
 
-/// Answers a request to `/v2/…`.
+/// Handles a request to `/v2/…`.
 pub async fn registry(cx: Context, request: Request<Body>) -> Response<Body> {
-    match answer(&cx, request).await {
+    match handle(&cx, request).await {
         Ok(response) => response,
         Err(error) => {
             let body = json!({"errors": [{"code": error.code, "message": error.message}]});
@@ -30,7 +30,7 @@ pub async fn registry(cx: Context, request: Request<Body>) -> Response<Body> {
     }
 }
 
-async fn answer(cx: &Context, request: Request<Body>) -> Result<Response<Body>, AwsError> {
+async fn handle(cx: &Context, request: Request<Body>) -> Result<Response<Body>, AwsError> {
     let path = request.uri().path().to_owned();
     let rest = path.strip_prefix("/v2/").unwrap_or("");
     if rest.is_empty() {
@@ -44,19 +44,19 @@ async fn answer(cx: &Context, request: Request<Body>) -> Result<Response<Body>, 
         ));
     }
     if let Some((name, reference)) = rest.rsplit_once("/manifests/") {
-        known(cx, name)?;
+        require_repository(cx, name)?;
         return manifests(cx, request, name, reference).await;
     }
     if let Some((name, upload)) = rest.rsplit_once("/blobs/uploads") {
-        known(cx, name)?;
+        require_repository(cx, name)?;
         return uploads(cx, request, name, upload.trim_matches('/')).await;
     }
     if let Some((name, digest)) = rest.rsplit_once("/blobs/") {
-        known(cx, name)?;
+        require_repository(cx, name)?;
         return blob(cx, request, digest).await;
     }
     if let Some(name) = rest.strip_suffix("/tags/list") {
-        known(cx, name)?;
+        require_repository(cx, name)?;
         let mut tags: Vec<String> = images::list(cx, name)?
             .into_iter()
             .flat_map(|image| image.tags)
@@ -72,9 +72,9 @@ async fn answer(cx: &Context, request: Request<Body>) -> Result<Response<Body>, 
     Err(AwsError::new("UNSUPPORTED", format!("{path} is not a path of the registry.")).with_status(404))
 }
 
-/// ECR does not make repositories at a push.
-fn known(cx: &Context, name: &str) -> Result<(), AwsError> {
-    let found = repository::find(cx, name);
+/// Checks that the repository exists, since ECR creates none at a push.
+fn require_repository(cx: &Context, name: &str) -> Result<(), AwsError> {
+    let found = model::repository(cx, name);
     found
         .map(|_| ())
         .map_err(|error| AwsError::new("NAME_UNKNOWN", error.message).with_status(404))
@@ -114,11 +114,14 @@ async fn manifests(
             let media_type = media_type
                 .unwrap_or("application/vnd.oci.image.manifest.v1+json")
                 .to_owned();
-            let bytes = axum::body::to_bytes(request.into_body(), LARGEST_MANIFEST)
+            let bytes = axum::body::to_bytes(request.into_body(), MAX_MANIFEST_BYTES)
                 .await
                 .map_err(|_| {
-                    AwsError::new("MANIFEST_INVALID", "The manifest is larger than 4 MiB, or broke off.")
-                        .with_status(413)
+                    AwsError::new(
+                        "MANIFEST_INVALID",
+                        "The manifest is larger than 4 MiB, or the connection was closed.",
+                    )
+                    .with_status(413)
                 })?;
             let lock = cx.extension::<WriteLock>();
             let _guard = lock.lock();
@@ -132,7 +135,7 @@ async fn manifests(
         }
         Method::DELETE => {
             let image = images::find(cx, name, reference)?.ok_or_else(|| unknown().with_status(404))?;
-            images::remove(cx, &image)?;
+            images::delete(cx, &image)?;
             Ok(build(202, &[], Body::empty()))
         }
         _ => Err(wrong_method()),
@@ -141,12 +144,12 @@ async fn manifests(
 
 async fn uploads(cx: &Context, request: Request<Body>, name: &str, upload: &str) -> Result<Response<Body>, AwsError> {
     let blobs = Blobs::of(cx);
-    // Of its own: a borrowed request could not be carried over an await.
+    // Cloned, since a borrowed request cannot be held across an await.
     let uri = request.uri().clone();
-    let query = |wanted: &str| {
+    let query = |name: &str| {
         let query = uri.query().unwrap_or("").as_bytes();
         form_urlencoded::parse(query)
-            .find(|(key, _)| key == wanted)
+            .find(|(key, _)| key == name)
             .map(|(_, value)| value.into_owned())
     };
     let digest = query("digest");
@@ -154,7 +157,7 @@ async fn uploads(cx: &Context, request: Request<Body>, name: &str, upload: &str)
         if let Some(mounted) = query("mount").filter(|digest| blobs.size(digest).is_some()) {
             return Ok(created(name, &mounted));
         }
-        let id = blobs.begin()?;
+        let id = blobs.start_upload()?;
         let Some(digest) = digest else {
             return Ok(accepted(name, id, 0));
         };
@@ -162,7 +165,7 @@ async fn uploads(cx: &Context, request: Request<Body>, name: &str, upload: &str)
         blobs.finish(id, &digest).await?;
         return Ok(created(name, &digest));
     }
-    let unknown = || AwsError::new("BLOB_UPLOAD_UNKNOWN", "This upload is not known.").with_status(404);
+    let unknown = || AwsError::new("BLOB_UPLOAD_UNKNOWN", "There is no such upload.").with_status(404);
     let id: Uuid = upload.parse().map_err(|_| unknown())?;
     let received = blobs.received(id).ok_or_else(unknown)?;
     match *request.method() {
@@ -201,8 +204,8 @@ async fn blob(cx: &Context, request: Request<Body>, digest: &str) -> Result<Resp
         return Err(wrong_method());
     }
     let blobs = Blobs::of(cx);
-    let unknown = || AwsError::new("BLOB_UNKNOWN", format!("The blob {digest} is not here.")).with_status(404);
-    let (Some(_), Some(size)) = (hex_of(digest), blobs.size(digest)) else {
+    let unknown = || AwsError::new("BLOB_UNKNOWN", format!("There is no blob {digest}.")).with_status(404);
+    let (Some(_), Some(size)) = (hex_digits(digest), blobs.size(digest)) else {
         return Err(unknown());
     };
     let body = if request.method() == Method::HEAD {
@@ -233,7 +236,7 @@ fn accepted(name: &str, id: Uuid, received: u64) -> Response<Body> {
     progress(202, name, id, received)
 }
 
-/// Where to send the next chunk, and what is there already (`0-0` while nothing is).
+/// Returns the location for the next chunk and the range that was received (`0-0` before the first byte).
 fn progress(status: u16, name: &str, id: Uuid, received: u64) -> Response<Body> {
     let location = format!("/v2/{name}/blobs/uploads/{id}");
     let range = format!("0-{}", received.saturating_sub(1));
@@ -247,7 +250,7 @@ fn progress(status: u16, name: &str, id: Uuid, received: u64) -> Response<Body> 
 }
 
 fn wrong_method() -> AwsError {
-    AwsError::new("UNSUPPORTED", "The registry does not know this method here.").with_status(405)
+    AwsError::new("UNSUPPORTED", "This path of the registry does not support the method.").with_status(405)
 }
 
 fn build(status: u16, headers: &[(HeaderName, &str)], body: Body) -> Response<Body> {

@@ -1,14 +1,13 @@
 //! `AWS::ECR::Repository`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::images;
-use crate::records::{Record, RecordType, Records, seconds};
+use super::model::{REPOSITORIES, arn, uri};
+use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct Repository;
-
-pub const REPOSITORIES: Records = Records("ecr.repositories");
 
 impl RecordType for Repository {
     const TYPE: &'static str = "AWS::ECR::Repository";
@@ -39,7 +38,7 @@ impl RecordType for Repository {
             Some(name) => name.to_owned(),
             None => desired.generated_name(256).to_lowercase(),
         };
-        check_new(cx, &name)?;
+        check_new_name(cx, &name)?;
         Ok(Record::new(name, desired))
     }
 
@@ -50,13 +49,13 @@ impl RecordType for Repository {
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        empty_first(cx, &record.id, record.has("EmptyOnDelete", "true"))
+        delete_images(cx, &record.id, record.has("EmptyOnDelete", "true"))
     }
 }
 
-/// Refuses a name that ECR refuses, and one that is taken.
-pub fn check_new(cx: &Context, name: &str) -> Result<(), AwsError> {
-    let part = |part: &str| {
+/// Checks that the name of a new repository is valid and free.
+pub fn check_new_name(cx: &Context, name: &str) -> Result<(), AwsError> {
+    let is_valid_part = |part: &str| {
         let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         ends(part.chars().next())
             && ends(part.chars().last())
@@ -64,7 +63,7 @@ pub fn check_new(cx: &Context, name: &str) -> Result<(), AwsError> {
                 .chars()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
     };
-    if !(2..=256).contains(&name.len()) || !name.split('/').all(part) {
+    if !(2..=256).contains(&name.len()) || !name.split('/').all(is_valid_part) {
         return Err(AwsError::new(
             "InvalidParameterException",
             format!(
@@ -85,10 +84,10 @@ pub fn check_new(cx: &Context, name: &str) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// Takes the images away when that is allowed; refuses to leave them.
-pub fn empty_first(cx: &Context, name: &str, allowed: bool) -> Result<(), AwsError> {
-    let held = images::list(cx, name)?;
-    if !held.is_empty() && !allowed {
+/// Deletes the images of a repository that is being deleted; returns an error if there are images and `force` is false.
+pub fn delete_images(cx: &Context, name: &str, force: bool) -> Result<(), AwsError> {
+    let images = images::list(cx, name)?;
+    if !images.is_empty() && !force {
         return Err(AwsError::new(
             "RepositoryNotEmptyException",
             format!(
@@ -98,42 +97,8 @@ pub fn empty_first(cx: &Context, name: &str, allowed: bool) -> Result<(), AwsErr
             ),
         ));
     }
-    for image in held {
-        images::remove(cx, &image)?;
+    for image in images {
+        images::delete(cx, &image)?;
     }
     Ok(())
-}
-
-pub fn find(cx: &Context, name: &str) -> Result<Record, AwsError> {
-    REPOSITORIES.get(cx, name)?.ok_or_else(|| {
-        AwsError::new(
-            "RepositoryNotFoundException",
-            format!(
-                "The repository with name '{name}' does not exist in the registry with id '{}'",
-                cx.account()
-            ),
-        )
-    })
-}
-
-pub fn arn(cx: &Context, name: &str) -> String {
-    cx.arn("ecr", &format!("repository/{name}"))
-}
-
-pub fn uri(cx: &Context, name: &str) -> String {
-    format!("localhost:{}/{name}", cx.config().port)
-}
-
-/// As `DescribeRepositories` shows it.
-pub fn shown(cx: &Context, record: &Record) -> Value {
-    json!({
-        "repositoryArn": arn(cx, &record.id),
-        "registryId": cx.account(),
-        "repositoryName": record.id,
-        "repositoryUri": uri(cx, &record.id),
-        "createdAt": seconds(record.created),
-        "imageTagMutability": record.text("ImageTagMutability").unwrap_or_else(|| "MUTABLE".into()),
-        "imageScanningConfiguration": {"scanOnPush": false},
-        "encryptionConfiguration": {"encryptionType": "AES256"},
-    })
 }

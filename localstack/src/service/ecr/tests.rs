@@ -1,4 +1,4 @@
-//! A push, a pull and an unpacked root, over the registry protocol.
+//! Tests of pushing, pulling and unpacking images through the registry protocol.
 
 use std::io::Write;
 
@@ -7,6 +7,7 @@ use http::Request;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::unpack::UnpackError;
 use super::{registry, unpack};
 use crate::service::testing::{context_with, create};
 use crate::{Call, Context, Service};
@@ -15,14 +16,14 @@ fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
-/// A gzipped archive of small files.
+/// Creates a gzipped archive of small files.
 fn layer(files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for (path, content) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o755);
-        // Written as it is: `append_data` itself refuses paths that reach out.
+        // Written directly, since `append_data` rejects paths with `..`.
         header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_cksum();
         archive.append(&header, content.as_bytes()).unwrap();
@@ -68,10 +69,10 @@ async fn push(cx: &Context, layers: &[Vec<u8>]) -> String {
     for blob in layers.iter().chain([&config]) {
         assert_eq!(upload(cx, blob, &digest(blob)).await, 201);
     }
-    let kind = "application/vnd.oci.image.layer.v1.tar+gzip";
+    let media_type = "application/vnd.oci.image.layer.v1.tar+gzip";
     let layers: Vec<_> = layers
         .iter()
-        .map(|l| json!({"mediaType": kind, "digest": digest(l), "size": l.len()}))
+        .map(|l| json!({"mediaType": media_type, "digest": digest(l), "size": l.len()}))
         .collect();
     let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(&config)});
     let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers}).to_string();
@@ -82,10 +83,10 @@ async fn push(cx: &Context, layers: &[Vec<u8>]) -> String {
 
 async fn shop() -> (Context, tempfile::TempDir) {
     let (cx, folder) = context_with(vec![super::service()]);
-    let made = create(&cx, "AWS::ECR::Repository", "Shop", json!({"RepositoryName": "shop"}))
+    let created = create(&cx, "AWS::ECR::Repository", "Shop", json!({"RepositoryName": "shop"}))
         .await
         .unwrap();
-    assert_eq!(made.attributes["RepositoryUri"], "localhost:0/shop");
+    assert_eq!(created.attributes["RepositoryUri"], "localhost:0/shop");
     (cx, folder)
 }
 
@@ -125,7 +126,7 @@ async fn a_pushed_image_is_unpacked_with_its_whiteouts() {
 }
 
 #[tokio::test]
-async fn a_blob_with_another_digest_is_refused_and_not_kept() {
+async fn a_blob_with_another_digest_is_rejected_and_not_stored() {
     let (cx, _folder) = shop().await;
     assert_eq!(upload(&cx, b"something", &digest(b"else")).await, 400);
     assert_eq!(
@@ -143,10 +144,11 @@ async fn a_blob_with_another_digest_is_refused_and_not_kept() {
 }
 
 #[tokio::test]
-async fn a_layer_that_reaches_out_of_its_root_is_refused() {
+async fn a_layer_with_a_path_outside_its_root_is_rejected() {
     let (cx, _folder) = shop().await;
     let digest = push(&cx, &[layer(&[("../../escaped", "x")])]).await;
     let error = unpack(&cx, &format!("localhost:0/shop@{digest}")).await.unwrap_err();
-    assert!(format!("{error:#}").contains("reaches out of its root"), "{error:#}");
+    let cause = error.downcast_ref::<UnpackError>();
+    assert!(matches!(cause, Some(UnpackError::OutsideRoot(_))), "{error:#}");
     assert_eq!(std::fs::read_dir(cx.state_dir().join("images")).unwrap().count(), 0);
 }

@@ -1,4 +1,4 @@
-//! An image's layers, laid out on disk as the root of its containers.
+//! Unpacking of an image's layers into the root file system of its containers.
 
 use std::fs;
 use std::io::{self, BufReader, Read};
@@ -11,14 +11,14 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::blobs::{Blobs, hex_of};
-use super::{images, repository};
+use super::blobs::{Blobs, hex_digits};
+use super::{images, model};
 use crate::Context;
 
-/// An image that tasks can be started from.
+/// An image from which tasks can be started.
 #[derive(Debug, Clone)]
 pub struct Unpacked {
-    /// Shared by every task of the image: never written to.
+    /// The root file system, shared by all tasks of the image and therefore read-only.
     pub rootfs: PathBuf,
     pub config: OciConfig,
 }
@@ -30,35 +30,51 @@ pub struct OciConfig {
     pub cmd: Vec<String>,
     /// `NAME=value`.
     pub env: Vec<String>,
-    /// `uid`, `uid:gid`, or names from the image's own `/etc/passwd`; empty is root.
+    /// `uid`, `uid:gid`, or names in the image's `/etc/passwd`; empty means root.
     pub user: String,
     pub working_dir: String,
 }
 
-/// One image is unpacked at a time: two services with the same image must not race.
-#[derive(Default)]
-struct Unpacking(Mutex<()>);
+/// The reason why a layer is rejected.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    #[error("a layer entry is outside the root directory: {0}")]
+    OutsideRoot(PathBuf),
+    #[error("a layer has an invalid whiteout entry: {0}")]
+    InvalidWhiteout(PathBuf),
+    #[error("a layer has the unsupported media type {0}; use tar or tar+gzip")]
+    UnsupportedMediaType(String),
+}
 
-/// Unpacks `localhost:PORT/NAME@sha256:…` (or `:TAG`, or `@` and `:` both) once, under `state_dir/images/DIGEST`.
+/// Held while an image is unpacked, so that two services with the same image do not unpack it concurrently.
+#[derive(Default)]
+struct UnpackLock(Mutex<()>);
+
+/// Unpacks `localhost:PORT/NAME@sha256:…` (or `:TAG`, or both) into `state_dir/images/DIGEST`, unless it is unpacked
+/// already.
+///
+/// # Errors
+/// Returns `CannotPullContainerError` if the image does not exist or is invalid.
 pub async fn unpack(cx: &Context, image: &str) -> anyhow::Result<Unpacked> {
     let (name, reference) = parse(cx, image)?;
     let found = images::find(cx, &name, &reference)?;
     let Some(found) = found else {
-        repository::find(cx, &name).map_err(|error| anyhow::anyhow!("CannotPullContainerError: {}", error.message))?;
+        model::repository(cx, &name).map_err(|error| anyhow::anyhow!("CannotPullContainerError: {}", error.message))?;
         bail!("CannotPullContainerError: {image} was not found in the repository {name}");
     };
-    let hex = hex_of(&found.digest).context("the registry keeps a digest of another form")?;
+    let hex = hex_digits(&found.digest).context("the digest of the image is invalid")?;
     let target = cx.state_dir().join("images").join(hex);
-    let part = cx.extension::<Unpacking>();
-    let _one_at_a_time = part.0.lock().await;
+    let part = cx.extension::<UnpackLock>();
+    let _held = part.0.lock().await;
     if !target.exists() {
         let manifest: Value = serde_json::from_slice(&found.manifest(cx)?)?;
         let (blobs, target) = (Blobs::of(cx), target.clone());
-        tokio::task::spawn_blocking(move || lay_out(&blobs, &manifest, &target))
+        tokio::task::spawn_blocking(move || unpack_layers(&blobs, &manifest, &target))
             .await?
-            .with_context(|| format!("CannotPullContainerError: {image} cannot be unpacked"))?;
+            .with_context(|| format!("CannotPullContainerError: cannot unpack {image}"))?;
     }
-    let config = fs::read(target.join("config.json")).with_context(|| format!("{image} was unpacked only in part"))?;
+    let config =
+        fs::read(target.join("config.json")).with_context(|| format!("{image} was not unpacked completely"))?;
     Ok(Unpacked {
         rootfs: target.join("rootfs"),
         config: serde_json::from_slice(&config)?,
@@ -67,14 +83,14 @@ pub async fn unpack(cx: &Context, image: &str) -> anyhow::Result<Unpacked> {
 
 fn parse(cx: &Context, image: &str) -> anyhow::Result<(String, String)> {
     let Some((host, rest)) = image.split_once('/') else {
-        bail!("CannotPullContainerError: {image} names no registry; images come from this endpoint's ECR");
+        bail!("CannotPullContainerError: {image} has no registry. Use an image of this endpoint's ECR.");
     };
-    let ours = ["localhost", "127.0.0.1"]
+    let is_local = ["localhost", "127.0.0.1"]
         .iter()
         .any(|name| host == format!("{name}:{}", cx.config().port));
-    if !ours && !host.contains(".dkr.ecr.") {
+    if !is_local && !host.contains(".dkr.ecr.") {
         bail!(
-            "CannotPullContainerError: {image} is not in this endpoint's registry localhost:{}, and no other is asked",
+            "CannotPullContainerError: {image} is not in this endpoint's registry localhost:{}, the only one supported",
             cx.config().port
         );
     }
@@ -86,18 +102,18 @@ fn parse(cx: &Context, image: &str) -> anyhow::Result<(String, String)> {
     Ok((name.to_owned(), digest.unwrap_or_else(|| tag.to_owned())))
 }
 
-/// Writes everything beside the target, and gives it its name when it is whole.
-fn lay_out(blobs: &Blobs, manifest: &Value, target: &Path) -> anyhow::Result<()> {
-    let parent = target.parent().context("a target has a parent")?;
-    let beside = parent.join(format!(".new-{}", Uuid::new_v4()));
-    let done = fill(blobs, manifest, &beside).and_then(|()| Ok(fs::rename(&beside, target)?));
-    if done.is_err() {
-        let _ = fs::remove_dir_all(&beside);
+/// Writes everything to a temporary folder beside the target, and renames it when it is complete.
+fn unpack_layers(blobs: &Blobs, manifest: &Value, target: &Path) -> anyhow::Result<()> {
+    let parent = target.parent().context("the target has no parent folder")?;
+    let temporary = parent.join(format!(".new-{}", Uuid::new_v4()));
+    let result = write_layers(blobs, manifest, &temporary).and_then(|()| Ok(fs::rename(&temporary, target)?));
+    if result.is_err() {
+        let _ = fs::remove_dir_all(&temporary);
     }
-    done
+    result
 }
 
-fn fill(blobs: &Blobs, manifest: &Value, folder: &Path) -> anyhow::Result<()> {
+fn write_layers(blobs: &Blobs, manifest: &Value, folder: &Path) -> anyhow::Result<()> {
     let rootfs = folder.join("rootfs");
     fs::create_dir_all(&rootfs)?;
     let layers = manifest
@@ -107,12 +123,12 @@ fn fill(blobs: &Blobs, manifest: &Value, folder: &Path) -> anyhow::Result<()> {
     for layer in layers {
         let path = layer.get("digest").and_then(Value::as_str).and_then(|d| blobs.path(d));
         let path = path.context("a layer has no digest")?;
-        let file = BufReader::new(fs::File::open(&path).context("a layer is gone from the registry")?);
-        let kind = layer.get("mediaType").and_then(Value::as_str).unwrap_or_default();
-        match kind.rsplit(['.', '+']).next().unwrap_or_default() {
+        let file = BufReader::new(fs::File::open(&path).context("cannot read a layer in the registry")?);
+        let media_type = layer.get("mediaType").and_then(Value::as_str).unwrap_or_default();
+        match media_type.rsplit(['.', '+']).next().unwrap_or_default() {
             "gzip" => untar(GzDecoder::new(file), &rootfs)?,
             "tar" => untar(file, &rootfs)?,
-            _ => bail!("a layer is of the type {kind}; tar and gzip are understood here"),
+            _ => return Err(UnpackError::UnsupportedMediaType(media_type.to_owned()).into()),
         }
     }
     let config = manifest
@@ -120,7 +136,7 @@ fn fill(blobs: &Blobs, manifest: &Value, folder: &Path) -> anyhow::Result<()> {
         .and_then(Value::as_str)
         .and_then(|d| blobs.path(d));
     let config: Value = serde_json::from_slice(&fs::read(config.context("the manifest has no config")?)?)?;
-    fs::write(folder.join("config.json"), serde_json::to_vec(&start_of(&config))?)?;
+    fs::write(folder.join("config.json"), serde_json::to_vec(&oci_config(&config))?)?;
     Ok(())
 }
 
@@ -133,7 +149,7 @@ fn untar(layer: impl Read, rootfs: &Path) -> anyhow::Result<()> {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
         if path.components().any(|c| matches!(c, Component::ParentDir)) {
-            bail!("a layer reaches out of its root: {}", path.display());
+            return Err(UnpackError::OutsideRoot(path).into());
         }
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         if let Some(hidden) = name.strip_prefix(".wh.") {
@@ -150,13 +166,14 @@ fn untar(layer: impl Read, rootfs: &Path) -> anyhow::Result<()> {
             .unpack_in(rootfs)
             .with_context(|| format!("cannot write {}", path.display()))?
         {
-            bail!("a layer reaches out of its root: {}", path.display());
+            return Err(UnpackError::OutsideRoot(path).into());
         }
     }
     Ok(())
 }
 
-/// Takes away what a later layer hides: one name, or all that the layers below put into the folder.
+/// Deletes the entry that a layer hides, or for `.wh..wh..opq` all entries of the folder (OCI image layer,
+/// "Whiteouts").
 fn whiteout(rootfs: &Path, path: &Path, hidden: &str) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let folder = rootfs.join(folder.strip_prefix("/").unwrap_or(folder));
@@ -165,33 +182,34 @@ fn whiteout(rootfs: &Path, path: &Path, hidden: &str) -> anyhow::Result<()> {
     }
     let root = rootfs.canonicalize()?;
     if !folder.canonicalize()?.starts_with(&root) {
-        bail!("a layer reaches out of its root: {}", path.display());
+        return Err(UnpackError::OutsideRoot(path.to_owned()).into());
     }
     if hidden == ".wh..opq" {
         for entry in fs::read_dir(&folder)? {
-            remove(&entry?.path())?;
+            delete(&entry?.path())?;
         }
         return Ok(());
     }
     if matches!(hidden, "" | "." | "..") {
-        bail!("a layer hides a name that is none: {}", path.display());
+        return Err(UnpackError::InvalidWhiteout(path.to_owned()).into());
     }
-    remove(&folder.join(hidden))
+    delete(&folder.join(hidden))
 }
 
-fn remove(path: &Path) -> anyhow::Result<()> {
-    let gone = match fs::symlink_metadata(path) {
+fn delete(path: &Path) -> anyhow::Result<()> {
+    let result = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
         Err(error) => Err(error),
     };
-    match gone {
+    match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
     }
 }
 
-fn start_of(config: &Value) -> OciConfig {
+/// Reads the part of an image's configuration that starts a process.
+fn oci_config(config: &Value) -> OciConfig {
     let of = |name: &str| config.pointer(&format!("/config/{name}")).cloned().unwrap_or_default();
     let text = |name: &str| of(name).as_str().unwrap_or_default().to_owned();
     let texts = |name: &str| crate::records::texts(Some(&of(name)));
