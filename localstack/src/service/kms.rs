@@ -1,4 +1,4 @@
-//! KMS: keys and aliases, and encryption under them with real AES-256-GCM.
+//! KMS: keys and aliases, and encryption with AES-256-GCM.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::encryption;
-use crate::records::{Record, RecordType, Records, WriteLock, record_type, seconds};
+use crate::records::{Record, RecordType, Records, WriteLock, record_type, seconds, tags_of};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
 
@@ -36,7 +36,7 @@ impl Service for Kms {
         let lock = cx.extension::<WriteLock>();
         let _guard = lock.lock();
         match call.operation.as_str() {
-            "DescribeKey" => Ok(json!({"KeyMetadata": metadata(cx, &named(cx, &call.required("KeyId")?)?)})),
+            "DescribeKey" => Ok(json!({"KeyMetadata": metadata(cx, &find_key(cx, &call.required("KeyId")?)?)})),
             "ListKeys" => {
                 let shown = |key: &Record| json!({"KeyId": key.id, "KeyArn": arn(cx, key)});
                 let keys: Vec<Value> = KEYS.list(cx)?.iter().map(shown).collect();
@@ -44,7 +44,7 @@ impl Service for Kms {
             }
             "ListAliases" => aliases(cx, &call),
             "GetKeyRotationStatus" => {
-                let key = named(cx, &call.required("KeyId")?)?;
+                let key = find_key(cx, &call.required("KeyId")?)?;
                 Ok(json!({"KeyRotationEnabled": key.has("EnableKeyRotation", "true")}))
             }
             "Encrypt" => encrypt(cx, &call),
@@ -88,7 +88,7 @@ impl RecordType for Key {
             None | Some("SYMMETRIC_DEFAULT") => Ok(record),
             Some(other) => Err(AwsError::new(
                 "UnsupportedOperationException",
-                format!("The embedded endpoint has symmetric keys only, and not {other}."),
+                format!("The embedded endpoint supports only symmetric keys, not {other}."),
             )),
         }
     }
@@ -136,21 +136,21 @@ impl RecordType for Alias {
             let reason = format!("An alias with the name {} already exists", cx.arn("kms", &record.id));
             return Err(AwsError::new("AlreadyExistsException", reason));
         }
-        named(cx, &target(&record))?;
+        find_key(cx, &target(&record))?;
         Ok(record)
     }
 
     fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
-        named(cx, &target(record)).map(drop)
+        find_key(cx, &target(record)).map(drop)
     }
 }
 
 fn aliases(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let wanted = call.text("KeyId").map(|key| named(cx, &key)).transpose()?;
+    let requested = call.text("KeyId").map(|id| find_key(cx, &id)).transpose()?;
     let all = ALIASES.list(cx)?;
     let shown: Vec<Value> = all
         .iter()
-        .filter(|alias| wanted.as_ref().is_none_or(|key| key.id == target(alias)))
+        .filter(|alias| requested.as_ref().is_none_or(|key| key.id == target(alias)))
         .map(|alias| {
             json!({
                 "AliasName": alias.id, "AliasArn": cx.arn("kms", &alias.id), "TargetKeyId": target(alias),
@@ -162,7 +162,7 @@ fn aliases(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn encrypt(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let key = named(cx, &call.required("KeyId")?)?;
+    let key = find_key(cx, &call.required("KeyId")?)?;
     if key.has("Enabled", "false") {
         return Err(AwsError::new(
             "DisabledException",
@@ -178,61 +178,59 @@ fn encrypt(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         ));
     }
     let sealed = encryption::seal(cx, &purpose(&key.id, call), &plain)?;
-    // A ciphertext names its key, so that Decrypt needs none.
+    // The ciphertext contains the ID of its key, so that Decrypt needs no KeyId.
     let blob = BASE64_STANDARD.encode(format!("{}:{sealed}", key.id));
     Ok(json!({"CiphertextBlob": blob, "KeyId": arn(cx, &key), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}))
 }
 
 fn decrypt(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let wrong = || {
+    let invalid = || {
         AwsError::new(
             "InvalidCiphertextException",
-            "The ciphertext is not one that this key made.",
+            "The ciphertext was not created by this key.",
         )
     };
     let blob = BASE64_STANDARD
         .decode(call.required("CiphertextBlob")?)
-        .map_err(|_| wrong())?;
-    let text = String::from_utf8(blob).map_err(|_| wrong())?;
-    let (key, sealed) = text.split_once(':').ok_or_else(wrong)?;
-    let key = KEYS.get(cx, key)?.ok_or_else(wrong)?;
+        .map_err(|_| invalid())?;
+    let text = String::from_utf8(blob).map_err(|_| invalid())?;
+    let (key, sealed) = text.split_once(':').ok_or_else(invalid)?;
+    let key = KEYS.get(cx, key)?.ok_or_else(invalid)?;
     if let Some(given) = call.text("KeyId")
-        && named(cx, &given)?.id != key.id
+        && find_key(cx, &given)?.id != key.id
     {
         let reason = "The key ID in the request does not identify a CMK that can perform this operation.";
         return Err(AwsError::new("IncorrectKeyException", reason));
     }
-    let plain = encryption::open(cx, &purpose(&key.id, call), sealed).map_err(|_| wrong())?;
+    let plain = encryption::open(cx, &purpose(&key.id, call), sealed).map_err(|_| invalid())?;
     let plain = BASE64_STANDARD.encode(plain);
     Ok(json!({"Plaintext": plain, "KeyId": arn(cx, &key), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}))
 }
 
-/// What binds a ciphertext to its key and to its encryption context.
+/// Returns the additional data that binds a ciphertext to its key and its encryption context.
 fn purpose(key: &str, call: &Call) -> String {
-    let mut context: Vec<(String, String)> = crate::records::tags_of(&call.input["EncryptionContext"])
-        .into_iter()
-        .collect();
+    let mut context: Vec<(String, String)> = tags_of(&call.input["EncryptionContext"]).into_iter().collect();
     context.sort();
     format!("kms {key} {}", json!(context))
 }
 
-/// By id, ARN, alias or alias' ARN.
-fn named(cx: &Context, given: &str) -> Result<Record, AwsError> {
+/// Finds a key by its ID, its ARN, an alias or an alias' ARN.
+fn find_key(cx: &Context, given: &str) -> Result<Record, AwsError> {
     let name = given.strip_prefix(&cx.arn("kms", "")).unwrap_or(given);
     let id = match ALIASES.get(cx, name)? {
         Some(alias) => target(&alias),
         None => name.trim_start_matches("key/").to_owned(),
     };
-    let what = if name.starts_with("alias/") {
+    let message = if name.starts_with("alias/") {
         format!("Alias {given} is not found.")
     } else {
         format!("Key '{given}' does not exist")
     };
     KEYS.get(cx, &id)?
-        .ok_or_else(|| AwsError::new("NotFoundException", what))
+        .ok_or_else(|| AwsError::new("NotFoundException", message))
 }
 
-/// The id of an alias' key; a template may give it as an ARN.
+/// Returns the ID of an alias' key, which a template may give as an ARN.
 fn target(alias: &Record) -> String {
     let given = alias.text("TargetKeyId").unwrap_or_default();
     given.rsplit('/').next().unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! SNS: topics, their policies and subscriptions are kept; nothing is delivered, as no alarm ever rings here.
+//! SNS: topics, their policies and subscriptions are stored. Nothing is delivered, since no alarm fires here.
 
 use std::sync::Arc;
 
@@ -43,15 +43,17 @@ impl Service for Sns {
             }
             "ListSubscriptions" => ("Subscriptions", subscriptions(cx, None)?),
             "ListSubscriptionsByTopic" => {
-                let topic = named(cx, &call.required("TopicArn")?)?;
+                let topic = find_topic(cx, &call.required("TopicArn")?)?;
                 ("Subscriptions", subscriptions(cx, Some(&topic.id))?)
             }
             other => return Err(AwsError::not_implemented("sns", other)),
         };
         let (shown, next) = page(found, 100, token.as_deref())?;
-        let mut answer = json!({member: shown});
-        next.into_iter().for_each(|token| answer["NextToken"] = token.into());
-        Ok(answer)
+        let mut response = json!({member: shown});
+        if let Some(token) = next {
+            response["NextToken"] = token.into();
+        }
+        Ok(response)
     }
 }
 
@@ -108,8 +110,10 @@ impl RecordType for Topic {
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        for gone in SUBSCRIPTIONS.list(cx)?.iter().filter(|s| s.has("TopicArn", &record.id)) {
-            SUBSCRIPTIONS.delete(cx, &gone.id)?;
+        for subscription in SUBSCRIPTIONS.list(cx)? {
+            if subscription.has("TopicArn", &record.id) {
+                SUBSCRIPTIONS.delete(cx, &subscription.id)?;
+            }
         }
         Ok(())
     }
@@ -147,7 +151,7 @@ impl RecordType for TopicPolicy {
 
 fn check_policy(cx: &Context, record: &Record) -> Result<(), AwsError> {
     for topic in texts(record.properties.get("Topics")) {
-        named(cx, &topic)?;
+        find_topic(cx, &topic)?;
     }
     match record.properties.get("PolicyDocument").and_then(|d| d.get("Statement")) {
         Some(Value::Array(statements)) if !statements.is_empty() => Ok(()),
@@ -196,7 +200,7 @@ impl RecordType for Subscription {
             "firehose",
         ];
         let mut record = Record::new("", desired);
-        let topic = named(cx, &record.text("TopicArn").unwrap_or_default())?;
+        let topic = find_topic(cx, &record.text("TopicArn").unwrap_or_default())?;
         let protocol = record.text("Protocol").unwrap_or_default();
         if !PROTOCOLS.contains(&protocol.as_str()) {
             return Err(invalid(format!("Does not support this protocol string: {protocol}")));
@@ -210,7 +214,7 @@ impl RecordType for Subscription {
     }
 }
 
-/// Subscriptions of all topics or of one; nobody is asked to confirm, so each is as good as confirmed.
+/// Describes the subscriptions of all topics or of one. Each counts as confirmed, since no confirmation is sent.
 fn subscriptions(cx: &Context, topic: Option<&str>) -> Result<Vec<Value>, AwsError> {
     let mut found = SUBSCRIPTIONS.list(cx)?;
     found.retain(|s| topic.is_none_or(|topic| s.has("TopicArn", topic)));
@@ -223,9 +227,9 @@ fn subscriptions(cx: &Context, topic: Option<&str>) -> Result<Vec<Value>, AwsErr
     Ok(shown.collect())
 }
 
-fn named(cx: &Context, arn: &str) -> Result<Record, AwsError> {
-    let missing = || AwsError::new("NotFound", format!("Topic does not exist: {arn}")).with_status(404);
-    TOPICS.get(cx, arn)?.ok_or_else(missing)
+fn find_topic(cx: &Context, arn: &str) -> Result<Record, AwsError> {
+    let not_found = || AwsError::new("NotFound", format!("Topic does not exist: {arn}")).with_status(404);
+    TOPICS.get(cx, arn)?.ok_or_else(not_found)
 }
 
 fn invalid(what: impl AsRef<str>) -> AwsError {
@@ -235,20 +239,17 @@ fn invalid(what: impl AsRef<str>) -> AwsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::testing::{context_with, create};
+    use crate::service::testing::{code, context_with, create};
 
     #[tokio::test]
-    async fn a_subscription_is_to_a_topic_that_is_there() {
+    async fn a_subscription_needs_an_existing_topic() {
         let (cx, _folder) = context_with(vec![service()]);
         let topic = create(&cx, "AWS::SNS::Topic", "Alarms", json!({})).await.unwrap();
         let to = |topic: &str| json!({"TopicArn": topic, "Protocol": "email", "Endpoint": "a@example.org"});
-        let made = create(&cx, "AWS::SNS::Subscription", "Email", to(&topic.physical_id)).await;
-        assert!(made.unwrap().physical_id.starts_with(&topic.physical_id));
-        assert!(
-            create(&cx, "AWS::SNS::Subscription", "Other", to("arn:no"))
-                .await
-                .is_err()
-        );
+        let created = create(&cx, "AWS::SNS::Subscription", "Email", to(&topic.physical_id)).await;
+        assert!(created.unwrap().physical_id.starts_with(&topic.physical_id));
+        let error = create(&cx, "AWS::SNS::Subscription", "Other", to("arn:no")).await;
+        assert_eq!(code(&error.unwrap_err()), "NotFound");
         let call = |operation: &str, input: Value| Call {
             operation: operation.into(),
             input,

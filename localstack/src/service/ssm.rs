@@ -1,4 +1,4 @@
-//! Systems Manager's parameter store.
+//! The parameter store of Systems Manager.
 
 use std::sync::Arc;
 
@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use crate::encryption;
-use crate::records::{Record, RecordType, Records, WriteLock, page, record_type, seconds, tag_list, tags_of, texts};
+use crate::records::{
+    Record, RecordType, Records, WriteLock, now, page, record_type, seconds, tag_list, tags_of, texts,
+};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
 
@@ -36,20 +38,20 @@ impl Service for Ssm {
             "PutParameter" => put(cx, &call),
             "GetParameter" => {
                 let name = call.required("Name")?;
-                let found = find(cx, &name)?.ok_or_else(|| missing(&name))?;
+                let found = find(cx, &name)?.ok_or_else(|| not_found(&name))?;
                 Ok(json!({"Parameter": value(cx, &found, &call)?}))
             }
             "GetParameters" => get_all(cx, &call),
             "GetParametersByPath" => by_path(cx, &call),
             "DeleteParameter" => match PARAMETERS.delete(cx, &call.required("Name")?)? {
                 true => Ok(json!({})),
-                false => Err(missing(&call.required("Name")?)),
+                false => Err(not_found(&call.required("Name")?)),
             },
             "DeleteParameters" => delete_all(cx, &call),
             "DescribeParameters" => describe(cx, &call),
             "ListTagsForResource" => {
                 let name = call.required("ResourceId")?;
-                let found = find(cx, &name)?.ok_or_else(|| missing(&name))?;
+                let found = find(cx, &name)?.ok_or_else(|| not_found(&name))?;
                 Ok(json!({"TagList": tag_list(&found.tags)}))
             }
             other => Err(AwsError::not_implemented("ssm", other)),
@@ -92,11 +94,11 @@ impl RecordType for Parameter {
         if record.has("Type", "SecureString") {
             return Err(AwsError::new(
                 "ValidationException",
-                "A template cannot make a parameter of type SecureString.",
+                "A template cannot create a parameter of type SecureString.",
             ));
         }
         if PARAMETERS.get(cx, &record.id)?.is_some() {
-            return Err(exists());
+            return Err(already_exists());
         }
         record.computed.insert("Version".into(), 1.into());
         record.computed.insert("Modified".into(), record.created.into());
@@ -109,7 +111,7 @@ impl RecordType for Parameter {
             .with("Value", record.text("Value").unwrap_or_default())
     }
 
-    /// The tags of this type are an object.
+    /// Returns the tags as an object, unlike most types.
     fn read(record: &Record) -> Value {
         let mut live = record.template_properties();
         if let Some(tags) = live.get("Tags").map(tags_of) {
@@ -127,13 +129,11 @@ impl RecordType for Parameter {
 
 fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("Name")?;
-    let before = PARAMETERS.get(cx, &name)?;
-    if before.is_some() && call.boolean("Overwrite") != Some(true) {
-        return Err(exists());
+    let existing = PARAMETERS.get(cx, &name)?;
+    if existing.is_some() && call.boolean("Overwrite") != Some(true) {
+        return Err(already_exists());
     }
-    let mut record = before
-        .clone()
-        .unwrap_or_else(|| Record::from_properties(&name, json!({"Name": name})));
+    let mut record = existing.unwrap_or_else(|| Record::from_properties(&name, json!({"Name": name})));
     for member in [
         "Type",
         "Value",
@@ -152,9 +152,9 @@ fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     record.tags.extend(tags_of(&call.input["Tags"]));
     check(&record)?;
     if record.has("Type", "SecureString")
-        && let Some(plain) = call.text("Value")
+        && let Some(plaintext) = call.text("Value")
     {
-        let sealed = encryption::seal(cx, &name, plain.as_bytes())?;
+        let sealed = encryption::seal(cx, &name, plaintext.as_bytes())?;
         record.properties.insert("Value".into(), sealed.into());
     }
     next_version(&mut record);
@@ -175,9 +175,12 @@ fn get_all(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 fn by_path(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let path = format!("{}/", call.required("Path")?.trim_end_matches('/'));
-    let deep = call.boolean("Recursive") == Some(true);
+    let recursive = call.boolean("Recursive") == Some(true);
     let mut found = PARAMETERS.list(cx)?;
-    found.retain(|p| p.id.strip_prefix(&path).is_some_and(|rest| deep || !rest.contains('/')));
+    found.retain(|p| {
+        p.id.strip_prefix(&path)
+            .is_some_and(|rest| recursive || !rest.contains('/'))
+    });
     let limit = call.integer("MaxResults").unwrap_or(10).clamp(1, 10) as usize;
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
     let found = found
@@ -207,7 +210,7 @@ fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             .as_str()
             .unwrap_or(if key == "Path" { "OneLevel" } else { "Equals" });
         let values = texts(filter.get("Values"));
-        let of = |p: &Record| match key.as_str() {
+        let value_of = |p: &Record| match key.as_str() {
             "Name" => Some(p.id.clone()),
             "Path" => Some(p.id.clone()),
             "Type" | "Tier" | "DataType" | "KeyId" => p.text(&key),
@@ -217,10 +220,10 @@ fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         {
             return Err(AwsError::new(
                 "InvalidFilterKey",
-                format!("The parameter filter key {key} is not known."),
+                format!("The embedded endpoint does not support the parameter filter key {key}."),
             ));
         }
-        let fits = |text: &str, value: &String| match option {
+        let matches = |text: &str, value: &String| match option {
             "BeginsWith" => text.starts_with(value.as_str()),
             "Contains" => text.contains(value.as_str()),
             "Recursive" => text.starts_with(&format!("{}/", value.trim_end_matches('/'))),
@@ -229,7 +232,7 @@ fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
                 .is_some_and(|rest| !rest.contains('/')),
             _ => text == value,
         };
-        found.retain(|p| of(p).is_some_and(|text| values.is_empty() || values.iter().any(|v| fits(&text, v))));
+        found.retain(|p| value_of(p).is_some_and(|text| values.is_empty() || values.iter().any(|v| matches(&text, v))));
     }
     let limit = call.integer("MaxResults").unwrap_or(10).clamp(1, 50) as usize;
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
@@ -246,26 +249,28 @@ fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     ))
 }
 
-/// By name, ARN, or either with `:version` behind it.
+/// Finds a parameter by its name or ARN, either of them with an optional `:version`.
 fn find(cx: &Context, given: &str) -> Result<Option<Record>, AwsError> {
     let name = match given.split_once(":parameter") {
         Some((_, rest)) => rest,
         None => given,
     };
-    let (name, wanted) = match name.rsplit_once(':') {
+    let (name, requested) = match name.rsplit_once(':') {
         Some((name, version)) => (name, Some(version)),
         None => (name, None),
     };
-    let plain = name.trim_start_matches('/');
+    let without_slash = name.trim_start_matches('/');
     let found = PARAMETERS.get(cx, name)?.or(if given.starts_with("arn:") {
-        PARAMETERS.get(cx, plain)?
+        PARAMETERS.get(cx, without_slash)?
     } else {
         None
     });
-    match (found, wanted) {
-        (Some(found), Some(wanted)) if version(&found).to_string() != wanted => Err(AwsError::new(
+    match (found, requested) {
+        (Some(found), Some(requested)) if version(&found).to_string() != requested => Err(AwsError::new(
             "ParameterVersionNotFound",
-            format!("Systems Manager could not find version {wanted} of {name}: this endpoint keeps the newest only."),
+            format!(
+                "Systems Manager could not find version {requested} of {name}: this endpoint stores only the newest version."
+            ),
         )),
         (found, _) => Ok(found),
     }
@@ -284,21 +289,24 @@ fn value(cx: &Context, record: &Record, call: &Call) -> Result<Value, AwsError> 
 }
 
 fn check(record: &Record) -> Result<(), AwsError> {
-    let wrong = |text: String| Err(AwsError::new("ValidationException", text));
-    let kind = record.text("Type").unwrap_or_default();
+    let invalid = |message: String| Err(AwsError::new("ValidationException", message));
+    let parameter_type = record.text("Type").unwrap_or_default();
     let value = record.text("Value").unwrap_or_default();
-    if !TYPES.contains(&kind.as_str()) {
-        return wrong(format!("Type must be one of {}; it is '{kind}'.", TYPES.join(", ")));
+    if !TYPES.contains(&parameter_type.as_str()) {
+        return invalid(format!(
+            "Type must be one of {}; it is '{parameter_type}'.",
+            TYPES.join(", ")
+        ));
     }
     if value.is_empty() || value.len() > 8192 {
-        return wrong("Value must have 1 to 4096 characters (8192 in the advanced tier).".into());
+        return invalid("Value must have 1 to 4096 characters (8192 in the advanced tier).".into());
     }
     if !record
         .id
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "_.-/".contains(c))
     {
-        return wrong(
+        return invalid(
             "Parameter name: can't be prefixed with \"ssm\"; only a-z, A-Z, 0-9 and _.-/ are allowed.".into(),
         );
     }
@@ -320,7 +328,7 @@ fn check(record: &Record) -> Result<(), AwsError> {
 
 fn next_version(record: &mut Record) {
     record.computed.insert("Version".into(), (version(record) + 1).into());
-    record.computed.insert("Modified".into(), crate::records::now().into());
+    record.computed.insert("Modified".into(), now().into());
 }
 
 fn version(record: &Record) -> i64 {
@@ -339,18 +347,18 @@ fn arn(cx: &Context, name: &str) -> String {
     cx.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
 }
 
-fn with_token(mut answer: Value, token: Option<String>) -> Value {
+fn with_token(mut response: Value, token: Option<String>) -> Value {
     if let Some(token) = token {
-        answer["NextToken"] = token.into();
+        response["NextToken"] = token.into();
     }
-    answer
+    response
 }
 
-fn missing(name: &str) -> AwsError {
+fn not_found(name: &str) -> AwsError {
     AwsError::new("ParameterNotFound", format!("Parameter {name} not found."))
 }
 
-fn exists() -> AwsError {
+fn already_exists() -> AwsError {
     let reason =
         "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.";
     AwsError::new("ParameterAlreadyExists", reason)
@@ -362,7 +370,7 @@ mod tests {
     use crate::service::testing::context_with;
 
     #[tokio::test]
-    async fn a_parameter_is_not_overwritten_unasked_and_a_secure_one_is_sealed() {
+    async fn a_parameter_is_overwritten_only_on_request_and_a_secure_one_is_encrypted() {
         let (cx, _folder) = context_with(vec![service()]);
         let put = |input: Value| cx.call("ssm", "PutParameter", input);
         put(json!({"Name": "/lock", "Value": "me", "Type": "String"}))

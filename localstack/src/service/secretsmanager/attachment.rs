@@ -1,14 +1,14 @@
-//! `AWS::SecretsManager::SecretTargetAttachment`: writes into a secret where its database is.
+//! `AWS::SecretsManager::SecretTargetAttachment`: writes the connection details of a database into a secret.
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::secret::{Plain, living};
+use super::secret::{SecretValue, get_active};
 use crate::records::{WriteLock, scalar};
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
 
-/// What an attachment writes, and takes out again.
-const WRITTEN: [&str; 6] = [
+/// The fields that an attachment writes, and that its deletion removes.
+const FIELDS: [&str; 6] = [
     "engine",
     "host",
     "port",
@@ -37,8 +37,8 @@ impl ResourceType for SecretTargetAttachment {
 
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
         let text = |property: &str| desired.properties.get(property).and_then(scalar).unwrap_or_default();
-        let found = target(cx, &text("TargetType"), &text("TargetId")).await?;
-        let arn = merge(cx, &text("SecretId"), found)?;
+        let fields = connection_details(cx, &text("TargetType"), &text("TargetId")).await?;
+        let arn = merge(cx, &text("SecretId"), fields)?;
         Ok(Resource::new(&arn).with("Id", arn))
     }
 
@@ -48,7 +48,7 @@ impl ResourceType for SecretTargetAttachment {
 
     async fn delete(&self, cx: &Context, physical_id: &str, _properties: &Value) -> Result<(), Failure> {
         match merge(cx, physical_id, Map::new()) {
-            // The secret is gone already, or marked for deletion: nothing to take out of it.
+            // The secret was deleted or is marked for deletion: there is nothing to remove from it.
             Err(error) if error.code == "ResourceNotFoundException" || error.code == "InvalidRequestException" => {
                 Ok(())
             }
@@ -57,26 +57,26 @@ impl ResourceType for SecretTargetAttachment {
     }
 
     async fn read(&self, cx: &Context, physical_id: &str) -> Result<Option<Value>, Failure> {
-        let Ok(secret) = living(cx, physical_id) else {
+        let Ok(secret) = get_active(cx, physical_id) else {
             return Ok(None);
         };
         let fields: Map<String, Value> = serde_json::from_str(&secret.current_text(cx)?).unwrap_or_default();
-        let (id, kind) = match (fields.get("dbInstanceIdentifier"), fields.get("dbClusterIdentifier")) {
+        let (id, target_type) = match (fields.get("dbInstanceIdentifier"), fields.get("dbClusterIdentifier")) {
             (Some(id), _) => (id, "AWS::RDS::DBInstance"),
             (None, Some(id)) => (id, "AWS::RDS::DBCluster"),
             (None, None) => return Ok(None),
         };
         Ok(Some(
-            json!({"SecretId": physical_id, "TargetId": id, "TargetType": kind}),
+            json!({"SecretId": physical_id, "TargetId": id, "TargetType": target_type}),
         ))
     }
 }
 
-/// Puts the fields into the secret's JSON in the place of those of an earlier attachment; gives the secret's ARN.
-fn merge(cx: &Context, secret: &str, found: Map<String, Value>) -> Result<String, AwsError> {
+/// Replaces the fields of an earlier attachment in the secret's JSON; returns the secret's ARN.
+fn merge(cx: &Context, secret: &str, fields: Map<String, Value>) -> Result<String, AwsError> {
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
-    let mut secret = living(cx, secret)?;
+    let mut secret = get_active(cx, secret)?;
     let text = secret.current_text(cx)?;
     let not_json = || {
         AwsError::validation(format!(
@@ -88,29 +88,29 @@ fn merge(cx: &Context, secret: &str, found: Map<String, Value>) -> Result<String
     let mut after: Map<String, Value> = before
         .clone()
         .into_iter()
-        .filter(|(field, _)| !WRITTEN.contains(&field.as_str()))
+        .filter(|(field, _)| !FIELDS.contains(&field.as_str()))
         .collect();
-    after.extend(found);
+    after.extend(fields);
     if after != before {
-        secret.put(cx, None, Plain::Text(Value::Object(after).to_string()), &[])?;
+        secret.put(cx, None, SecretValue::Text(Value::Object(after).to_string()), &[])?;
         secret.store(cx)?;
     }
     Ok(secret.arn)
 }
 
-async fn target(cx: &Context, kind: &str, id: &str) -> Result<Map<String, Value>, AwsError> {
-    let (operation, list, member) = match kind {
+async fn connection_details(cx: &Context, target_type: &str, id: &str) -> Result<Map<String, Value>, AwsError> {
+    let (operation, list, member) = match target_type {
         "AWS::RDS::DBInstance" => ("DescribeDBInstances", "DBInstances", "DBInstanceIdentifier"),
         "AWS::RDS::DBCluster" => ("DescribeDBClusters", "DBClusters", "DBClusterIdentifier"),
         other => {
             return Err(AwsError::validation(format!(
-                "Secrets cannot be attached to {other} here."
+                "The embedded endpoint does not support attaching a secret to {other}."
             )));
         }
     };
-    let answer = cx.call("rds", operation, json!({ member: id })).await?;
-    let missing = || AwsError::validation(format!("{kind} {id} does not exist."));
-    let database = answer[list].get(0).ok_or_else(missing)?;
+    let response = cx.call("rds", operation, json!({ member: id })).await?;
+    let missing = || AwsError::validation(format!("{target_type} {id} does not exist."));
+    let database = response[list].get(0).ok_or_else(missing)?;
     let endpoint = &database["Endpoint"];
     let host = if endpoint.is_object() {
         &endpoint["Address"]

@@ -1,4 +1,4 @@
-//! Secrets Manager: secrets with versions, their values sealed.
+//! Secrets Manager: secrets and their versions, with encrypted values.
 
 mod attachment;
 mod generate;
@@ -52,7 +52,7 @@ impl Service for SecretsManager {
             "ListSecretVersionIds" => operations::versions(cx, &call),
             "TagResource" | "UntagResource" => operations::tag(cx, &call),
             "GetRandomPassword" => Ok(json!({"RandomPassword": generate::password(&call.input)?})),
-            "RotateSecret" => Err(AwsError::new("InvalidRequestException", rotation::REFUSAL)),
+            "RotateSecret" => Err(AwsError::new("InvalidRequestException", rotation::UNSUPPORTED)),
             other => Err(AwsError::not_implemented("secretsmanager", other)),
         }
     }

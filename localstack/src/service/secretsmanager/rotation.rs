@@ -1,12 +1,12 @@
-//! `AWS::SecretsManager::RotationSchedule`: refused, since rotation is a Lambda function's work.
+//! `AWS::SecretsManager::RotationSchedule`, which is rejected because rotation needs a Lambda function.
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::{Context, Desired, Failure, Resource, ResourceType, Schema};
 
-pub const REFUSAL: &str = "Rotation needs a Lambda function, and the embedded endpoint has no Lambda: leave the rotation \
-                           schedule out for this endpoint, or put a new value with PutSecretValue.";
+pub const UNSUPPORTED: &str = "The embedded endpoint does not support rotation, since it has no Lambda functions. Omit the \
+                               rotation schedule for this endpoint, or change the value with PutSecretValue.";
 
 pub struct RotationSchedule;
 
@@ -35,11 +35,11 @@ impl ResourceType for RotationSchedule {
     }
 
     async fn create(&self, _cx: &Context, _desired: &Desired) -> Result<Resource, Failure> {
-        Err(Failure::new(REFUSAL))
+        Err(Failure::new(UNSUPPORTED))
     }
 
     async fn update(&self, _: &Context, _: &str, _: &Value, _: &Desired) -> Result<Resource, Failure> {
-        Err(Failure::new(REFUSAL))
+        Err(Failure::new(UNSUPPORTED))
     }
 
     async fn delete(&self, _cx: &Context, _physical_id: &str, _properties: &Value) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! One secret: its record and its versions.
+//! A secret, its versions and their values.
 
 use std::fmt;
 
@@ -28,38 +28,38 @@ pub struct Secret {
     /// Milliseconds since 1970, as all times here.
     pub created: i64,
     pub changed: i64,
-    /// When it was marked as deleted; RestoreSecret takes the mark away.
+    /// The time at which it was marked as deleted; RestoreSecret clears it.
     pub deleted: Option<i64>,
-    /// The `GenerateSecretString` that the value staged AWSPREVIOUS came from.
+    /// The `GenerateSecretString` from which the value with the label AWSPREVIOUS was generated.
     pub replaced_generator: Option<serde_json::Value>,
 }
 
-/// One value and the stages (labels) that point to it.
+/// A value and its stages (staging labels).
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Version {
     pub id: String,
     pub stages: Vec<String>,
     pub created: i64,
-    /// Sealed; the plain text is in no other place.
+    /// The encrypted value; the plain text is not stored.
     sealed: String,
     binary: bool,
 }
 
-/// A secret's value; it has no Debug that shows it.
-pub enum Plain {
+/// The value of a secret. `Debug` does not print it.
+pub enum SecretValue {
     Text(String),
     /// Base64, as the API carries it.
     Binary(String),
 }
 
-impl fmt::Debug for Plain {
+impl fmt::Debug for SecretValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Plain(…)")
+        f.write_str("SecretValue(…)")
     }
 }
 
 impl Secret {
-    /// A new secret that has no value yet; its ARN ends in six characters of its own, as AWS's do.
+    /// Creates a secret without a value. Its ARN ends with six random characters, as on AWS.
     pub fn new(cx: &Context, name: &str) -> Result<Self, AwsError> {
         if name.is_empty()
             || name.len() > 512
@@ -96,29 +96,32 @@ impl Secret {
         })
     }
 
-    /// Adds a version with these stages; a stage leaves the version that had it, and AWSPREVIOUS follows AWSCURRENT.
-    /// The same id with the same value is the same version (a retry); with another value it is an error.
+    /// Adds a version and moves the stages to it; AWSPREVIOUS moves to the version that had AWSCURRENT. The same ID
+    /// with the same value is a retry and changes nothing.
+    ///
+    /// # Errors
+    /// Returns `ResourceExistsException` if the ID has another value.
     pub fn put(
         &mut self,
         cx: &Context,
         id: Option<String>,
-        value: Plain,
+        value: SecretValue,
         stages: &[String],
     ) -> Result<String, AwsError> {
         let id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
         let (text, binary) = match &value {
-            Plain::Text(text) => (text, false),
-            Plain::Binary(text) => (text, true),
+            SecretValue::Text(text) => (text, false),
+            SecretValue::Binary(text) => (text, true),
         };
         if text.len() > 65_536 * 4 / 3 {
             return Err(AwsError::new(
                 "InvalidParameterException",
-                "A secret's value may have 65536 bytes.",
+                "A secret's value may have at most 65536 bytes.",
             ));
         }
         if let Some(known) = self.versions.iter().find(|version| version.id == id) {
-            return match self.open(cx, known)? {
-                Plain::Text(other) | Plain::Binary(other) if other == *text => Ok(id),
+            return match self.decrypt(cx, known)? {
+                SecretValue::Text(other) | SecretValue::Binary(other) if other == *text => Ok(id),
                 _ => Err(AwsError::new(
                     "ResourceExistsException",
                     format!(
@@ -141,12 +144,12 @@ impl Secret {
             self.versions
                 .iter_mut()
                 .for_each(|version| version.stages.retain(|stage| stage != PREVIOUS));
-            if let Some(was) = self
+            if let Some(current) = self
                 .versions
                 .iter_mut()
                 .find(|v| v.stages.iter().any(|stage| stage == CURRENT))
             {
-                was.stages.push(PREVIOUS.to_owned());
+                current.stages.push(PREVIOUS.to_owned());
             }
         }
         self.versions
@@ -159,7 +162,7 @@ impl Secret {
             sealed,
             binary,
         });
-        // Versions without a stage are deprecated; AWS removes them, too.
+        // Versions without a stage are deprecated; AWS deletes them too.
         self.versions.retain(|version| !version.stages.is_empty());
         self.changed = now();
         Ok(id)
@@ -167,10 +170,10 @@ impl Secret {
 
     pub fn version(&self, id: Option<&str>, stage: Option<&str>) -> Result<&Version, AwsError> {
         let stage = stage.or(if id.is_none() { Some(CURRENT) } else { None });
-        let fits = |version: &&Version| {
+        let matches = |version: &&Version| {
             id.is_none_or(|id| version.id == id) && stage.is_none_or(|stage| version.stages.iter().any(|s| s == stage))
         };
-        self.versions.iter().find(fits).ok_or_else(|| {
+        self.versions.iter().find(matches).ok_or_else(|| {
             let what = match (id, stage) {
                 (Some(id), _) => format!("VersionId: {id}"),
                 (None, stage) => format!("staging label: {}", stage.unwrap_or(CURRENT)),
@@ -182,20 +185,23 @@ impl Secret {
         })
     }
 
-    pub fn open(&self, cx: &Context, version: &Version) -> Result<Plain, AwsError> {
+    pub fn decrypt(&self, cx: &Context, version: &Version) -> Result<SecretValue, AwsError> {
         let text = String::from_utf8(encryption::open(cx, &self.arn, &version.sealed)?).map_err(anyhow::Error::from)?;
         Ok(if version.binary {
-            Plain::Binary(text)
+            SecretValue::Binary(text)
         } else {
-            Plain::Text(text)
+            SecretValue::Text(text)
         })
     }
 
-    /// The current value, when it is text.
+    /// Returns the current value.
+    ///
+    /// # Errors
+    /// Returns `InvalidRequestException` if the value is binary.
     pub fn current_text(&self, cx: &Context) -> Result<String, AwsError> {
-        match self.open(cx, self.version(None, None)?)? {
-            Plain::Text(text) => Ok(text),
-            Plain::Binary(_) => Err(AwsError::new(
+        match self.decrypt(cx, self.version(None, None)?)? {
+            SecretValue::Text(text) => Ok(text),
+            SecretValue::Binary(_) => Err(AwsError::new(
                 "InvalidRequestException",
                 format!("The value of {} is binary.", self.name),
             )),
@@ -206,7 +212,7 @@ impl Secret {
         Ok(cx.store().put(SECRETS, &self.arn, self)?)
     }
 
-    pub fn erase(&self, cx: &Context) -> Result<(), AwsError> {
+    pub fn delete(&self, cx: &Context) -> Result<(), AwsError> {
         cx.store().delete(SECRETS, &self.arn)?;
         Ok(())
     }
@@ -221,7 +227,7 @@ pub fn all(cx: &Context) -> Result<Vec<Secret>, AwsError> {
         .collect())
 }
 
-/// By ARN, name, or ARN without its six characters; deleted ones are found, too.
+/// Finds a secret by its ARN, its name, or its ARN without the six random characters, also if it is marked as deleted.
 pub fn find(cx: &Context, id: &str) -> Result<Option<Secret>, AwsError> {
     if let Some(found) = cx.store().get(SECRETS, id)? {
         return Ok(Some(found));
@@ -230,20 +236,20 @@ pub fn find(cx: &Context, id: &str) -> Result<Option<Secret>, AwsError> {
     Ok(all(cx)?.into_iter().find(|secret| secret.name == id || partial(secret)))
 }
 
-/// As `find`; a missing one is the error that AWS gives.
-pub fn named(cx: &Context, id: &str) -> Result<Secret, AwsError> {
-    let missing = || {
+/// Returns a secret, also if it is marked as deleted, or AWS's error if it does not exist.
+pub fn get(cx: &Context, id: &str) -> Result<Secret, AwsError> {
+    let not_found = || {
         AwsError::new(
             "ResourceNotFoundException",
             "Secrets Manager can't find the specified secret.",
         )
     };
-    find(cx, id)?.ok_or_else(missing)
+    find(cx, id)?.ok_or_else(not_found)
 }
 
-/// As `named`, and not deleted.
-pub fn living(cx: &Context, id: &str) -> Result<Secret, AwsError> {
-    let secret = named(cx, id)?;
+/// Returns a secret that is not marked as deleted.
+pub fn get_active(cx: &Context, id: &str) -> Result<Secret, AwsError> {
+    let secret = get(cx, id)?;
     match secret.deleted {
         None => Ok(secret),
         Some(_) => Err(AwsError::new(

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::generate;
-use super::secret::{Plain, Secret, find, living};
+use super::secret::{Secret, SecretValue, find, get_active};
 use crate::records::{WriteLock, scalar, tags_of};
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
 
@@ -39,8 +39,8 @@ impl ResourceType for SecretType {
         let _guard = lock.lock();
         let text = |property: &str| desired.properties.get(property).and_then(scalar);
         let mut secret = Secret::new(cx, &text("Name").unwrap_or_else(|| desired.generated_name(64)))?;
-        if let Some(value) = wanted(desired)? {
-            secret.put(cx, None, Plain::Text(value), &[])?;
+        if let Some(value) = desired_value(desired)? {
+            secret.put(cx, None, SecretValue::Text(value), &[])?;
         }
         describe(&mut secret, desired);
         secret.store(cx)?;
@@ -50,15 +50,16 @@ impl ResourceType for SecretType {
     async fn update(&self, cx: &Context, id: &str, previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
         let lock = cx.extension::<WriteLock>();
         let _guard = lock.lock();
-        let mut secret = living(cx, id)?;
-        // A rollback of a changed GenerateSecretString brings back the value that was generated before.
+        let mut secret = get_active(cx, id)?;
+        // The rollback of a changed GenerateSecretString restores the previously generated value.
         let same = |property: &str| previous.get(property) == desired.properties.get(property);
         if !same("SecretString") || !same("GenerateSecretString") {
-            let back = desired.properties.get("GenerateSecretString").cloned();
-            let before = secret.version(None, Some(super::secret::PREVIOUS)).ok().cloned();
-            let value = match before.filter(|_| back.is_some() && secret.replaced_generator == back) {
-                Some(version) => Some(secret.open(cx, &version)?),
-                None => wanted(desired)?.map(Plain::Text),
+            let generator = desired.properties.get("GenerateSecretString").cloned();
+            let previous_version = secret.version(None, Some(super::secret::PREVIOUS)).ok().cloned();
+            let value = match previous_version.filter(|_| generator.is_some() && secret.replaced_generator == generator)
+            {
+                Some(version) => Some(secret.decrypt(cx, &version)?),
+                None => desired_value(desired)?.map(SecretValue::Text),
             };
             if let Some(value) = value {
                 secret.put(cx, None, value, &[])?;
@@ -70,13 +71,13 @@ impl ResourceType for SecretType {
         Ok(resource(&secret))
     }
 
-    /// A stack deletes its secrets without a recovery window here, so that the next deployment finds the name free;
-    /// AWS's own handler does the same.
+    /// Deletes the secret without a recovery window, as AWS's handler does, so that the next deployment can reuse the
+    /// name.
     async fn delete(&self, cx: &Context, id: &str, _properties: &Value) -> Result<(), Failure> {
         let lock = cx.extension::<WriteLock>();
         let _guard = lock.lock();
         match find(cx, id)? {
-            Some(secret) => Ok(secret.erase(cx)?),
+            Some(secret) => Ok(secret.delete(cx)?),
             None => Ok(()),
         }
     }
@@ -101,8 +102,8 @@ impl ResourceType for SecretType {
     }
 }
 
-/// The value that the template gives or has generated. Neither means a secret without a value.
-fn wanted(desired: &Desired) -> Result<Option<String>, AwsError> {
+/// Returns the value that the template contains or has generated, or `None` for a secret without a value.
+fn desired_value(desired: &Desired) -> Result<Option<String>, AwsError> {
     let properties = &desired.properties;
     match (
         properties.get("SecretString").and_then(scalar),
@@ -142,7 +143,7 @@ mod tests {
     use crate::service::testing::{context_with, create, desired};
 
     #[tokio::test]
-    async fn a_changed_generator_makes_a_new_value_and_a_rollback_brings_the_old_one_back() {
+    async fn a_changed_generator_makes_a_new_value_and_a_rollback_restores_the_old_one() {
         let (cx, _folder) = context_with(vec![crate::service::secretsmanager::service()]);
         let with = |length: u32| json!({"GenerateSecretString": {"PasswordLength": length}});
         let arn = create(&cx, "AWS::SecretsManager::Secret", "S", with(20))
@@ -181,7 +182,7 @@ mod tests {
         let plain = first.as_str().unwrap().as_bytes();
         assert!(
             !state.windows(plain.len()).any(|window| window == plain),
-            "the value lies in the state in the clear"
+            "the state contains the value in plain text"
         );
     }
 }
