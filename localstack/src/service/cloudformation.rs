@@ -34,7 +34,7 @@ impl Service for CloudFormation {
     }
 }
 
-/// Reads an object of this endpoint's S3, whether its URL is the endpoint's or AWS's own.
+/// Reads an object of this endpoint's S3. Its URL may be that of this endpoint or of AWS.
 fn read_object(cx: &Context, url: &str) -> Result<Option<Vec<u8>>, AwsError> {
     let address = Address::of_url(url);
     address.map(|address| s3::read(cx, &address)).transpose()

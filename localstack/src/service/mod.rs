@@ -1,4 +1,4 @@
-//! One AWS service a file: its operations and its resource types.
+//! The AWS services: each module has the operations and the resource types of one service.
 
 use std::sync::Arc;
 
@@ -6,33 +6,30 @@ pub use endpoint_core::Call;
 
 use crate::Service;
 
-pub mod autoscaling;
+mod autoscaling;
 pub mod cloudformation;
-pub mod cloudwatch;
-pub mod ec2;
-pub mod ecr;
-pub mod ecs;
-pub mod elbv2;
-pub mod iam;
-pub mod kafka;
-pub mod kms;
-pub mod logs;
+mod cloudwatch;
+mod ec2;
+pub(crate) mod ecr;
+pub(crate) mod ecs;
+mod elbv2;
+mod iam;
+mod kafka;
+mod kms;
+mod logs;
 pub mod rds;
-pub mod s3;
-pub mod secretsmanager;
-pub mod servicediscovery;
-pub mod sns;
+pub(crate) mod s3;
+mod secretsmanager;
+mod servicediscovery;
+mod sns;
 pub mod ssm;
-pub mod sts;
+mod sts;
 mod supervisor;
 #[cfg(test)]
-pub(crate) mod testing;
+mod testing;
 mod wildcard;
 
-/// Every service of the endpoint, in the order in which they start.
-///
-/// ec2, iam, sts, ssm, kms, s3, sns, secretsmanager, logs, ecr, monitoring, application-autoscaling, rds, kafka,
-/// servicediscovery, elasticloadbalancing, ecs, cloudformation: what others need comes first.
+/// Returns the services of the endpoint in the order in which they start: a service comes after those that it uses.
 pub fn all() -> Vec<Arc<dyn Service>> {
     vec![
         ec2::service(),

@@ -239,7 +239,7 @@ fn invalid(what: impl AsRef<str>) -> AwsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::testing::{code, context_with, create};
+    use crate::service::testing::{context_with, create, error_code};
 
     #[tokio::test]
     async fn a_subscription_needs_an_existing_topic() {
@@ -249,7 +249,7 @@ mod tests {
         let created = create(&cx, "AWS::SNS::Subscription", "Email", to(&topic.physical_id)).await;
         assert!(created.unwrap().physical_id.starts_with(&topic.physical_id));
         let error = create(&cx, "AWS::SNS::Subscription", "Other", to("arn:no")).await;
-        assert_eq!(code(&error.unwrap_err()), "NotFound");
+        assert_eq!(error_code(&error.unwrap_err()), Some("NotFound"));
         let call = |operation: &str, input: Value| Call {
             operation: operation.into(),
             input,

@@ -151,7 +151,7 @@ fn write_error(error: std::io::Error) -> AwsError {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => AwsError::new(
             "UNKNOWN",
-            "The disk of the registry is full. Free some space and push again; the incomplete upload was deleted.",
+            "There is no space left on the disk of the registry. Free some and push again; the incomplete upload was deleted.",
         )
         .with_status(507),
         ErrorKind::NotFound => AwsError::new("BLOB_UPLOAD_UNKNOWN", "There is no such upload.").with_status(404),

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub use registry::registry;
-pub use unpack::{OciConfig, Unpacked, unpack};
+pub use unpack::unpack;
 
 use crate::records::record_type;
 use crate::{AwsError, Call, Context, ResourceType, Service};

@@ -15,14 +15,14 @@ const INTERNAL_PORT: u16 = 9095;
 const PROXIED_PORT: u16 = 9097;
 
 pub fn server(cx: &Context, cluster: &Record) -> Result<Server, AwsError> {
-    let fact = |name: &str| cluster.computed(name).unwrap_or_default();
-    let address = fact("address").parse();
+    let computed = |name: &str| cluster.computed(name).unwrap_or_default();
+    let address = computed("address").parse();
     let address = address.map_err(|_| AwsError::internal(format!("the record of {} is invalid", cluster.id)))?;
     let settings = Settings {
-        folder: cx.state_dir().join("kafka").join(fact("uuid")),
+        folder: cx.state_dir().join("kafka").join(computed("uuid")),
         address,
         listeners: listeners(cluster),
-        cluster_id: fact("cluster_id"),
+        cluster_id: computed("cluster_id"),
     };
     // Only the program that wrote the data can read it.
     let broker = cluster

@@ -6,7 +6,7 @@ use crate::{AwsError, Context};
 pub const CLUSTERS: Records = Records("kafka.clusters");
 pub const TOPICS: Records = Records("kafka.topics");
 
-/// The fact that holds a cluster's state.
+/// The computed value with the state of a cluster.
 pub const STATE: &str = "state";
 pub const ACTIVE: &str = "ACTIVE";
 

@@ -47,8 +47,8 @@ async fn a_cluster_keeps_its_topics_when_its_broker_is_killed() {
         input: json!({"clusterArn": cluster}),
         region: "r".into(),
     };
-    let answer = super::Kafka.call(&cx, call).await.unwrap();
-    assert_eq!(answer["bootstrapBrokerString"], "127.77.2.1:9092");
+    let response = super::Kafka.call(&cx, call).await.unwrap();
+    assert_eq!(response["bootstrapBrokerString"], "127.77.2.1:9092");
     resource_type
         .delete(&cx, &created.physical_id, &topic(4))
         .await

@@ -129,7 +129,7 @@ pub fn test(call: &Call) -> Result<Value, AwsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::testing::{code, context_with, create};
+    use crate::service::testing::{context_with, create, error_code};
 
     #[tokio::test]
     async fn a_filter_matches_the_lines_with_its_field() {
@@ -146,7 +146,7 @@ mod tests {
         let metric = json!({"MetricName": "Age", "MetricNamespace": "shop", "MetricValue": "$.fields.outbox_oldest_age_seconds"});
         let filter = |metrics: Value| json!({"LogGroupName": "/ecs/shop", "FilterPattern": pattern, "MetricTransformations": metrics});
         let error = create(&cx, "AWS::Logs::MetricFilter", "Bad", filter(json!([]))).await;
-        assert_eq!(code(&error.unwrap_err()), "InvalidParameterException");
+        assert_eq!(error_code(&error.unwrap_err()), Some("InvalidParameterException"));
         create(&cx, "AWS::Logs::MetricFilter", "Age", filter(json!([metric])))
             .await
             .unwrap();

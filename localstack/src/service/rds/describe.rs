@@ -31,7 +31,7 @@ pub async fn instances(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 /// Describes one instance: the template's properties, and RDS's defaults for the others.
 pub async fn instance(cx: &Context, record: &Record) -> Result<Value, AwsError> {
     let text = |name: &str, default: &str| model::setting(record, name).unwrap_or_else(|| default.to_owned());
-    let fact = |name: &str| record.computed(name).unwrap_or_default();
+    let computed = |name: &str| record.computed(name).unwrap_or_default();
     let flag = |name: &str| record.has(name, "true");
     let version = Installation::find()
         .map(|install| install.version)
@@ -43,15 +43,15 @@ pub async fn instance(cx: &Context, record: &Record) -> Result<Value, AwsError> 
     let mut description = json!({
         "DBInstanceIdentifier": record.id,
         "DBInstanceArn": model::instance_arn(cx, &record.id),
-        "DbiResourceId": fact("resource_id"),
+        "DbiResourceId": computed("resource_id"),
         "DBInstanceClass": text("DBInstanceClass", "db.t4g.micro"),
         "Engine": "postgres",
         "EngineVersion": version,
-        "DBInstanceStatus": fact(STATUS),
+        "DBInstanceStatus": computed(STATUS),
         "MasterUsername": model::master_user(record),
         "Endpoint": {
-            "Address": fact("address"),
-            "Port": fact("port").parse::<u16>().unwrap_or(5432),
+            "Address": computed("address"),
+            "Port": computed("port").parse::<u16>().unwrap_or(5432),
             "HostedZoneId": "Z2R2ITUGPM61AM",
         },
         "AllocatedStorage": text("AllocatedStorage", "20").parse::<u32>().unwrap_or(20),

@@ -137,12 +137,12 @@ impl ResourceType for Instance {
 }
 
 fn resource(cx: &Context, record: &Record) -> Resource {
-    let fact = |name: &str| record.computed(name).unwrap_or_default();
+    let computed = |name: &str| record.computed(name).unwrap_or_default();
     let resource = Resource::new(&record.id)
         .with("DBInstanceArn", model::instance_arn(cx, &record.id))
-        .with("DbiResourceId", fact("resource_id"))
-        .with("Endpoint.Address", fact("address"))
-        .with("Endpoint.Port", fact("port"))
+        .with("DbiResourceId", computed("resource_id"))
+        .with("Endpoint.Address", computed("address"))
+        .with("Endpoint.Port", computed("port"))
         .with("Endpoint.HostedZoneId", "Z2R2ITUGPM61AM");
     match record.computed("secret") {
         Some(secret) => resource.with("MasterUserSecret.SecretArn", secret),

@@ -13,7 +13,7 @@ use crate::runtime::postgres::{Installation, Master};
 use crate::service::supervisor::LifecycleLock;
 use crate::{AwsError, Context, Desired};
 
-/// The fact that names the final snapshot of an instance that is being deleted.
+/// The computed value with the name of the final snapshot of an instance that is being deleted.
 const FINAL_SNAPSHOT: &str = "final_snapshot";
 
 /// Creates an instance and returns when the master user's queries work. A failed creation leaves nothing behind.

@@ -8,7 +8,7 @@ pub const SNAPSHOTS: Records = Records("rds.snapshots");
 pub const SUBNET_GROUPS: Records = Records("rds.subnet-groups");
 pub const PARAMETER_GROUPS: Records = Records("rds.parameter-groups");
 
-/// The fact that holds the status of an instance or of a snapshot.
+/// The computed value with the status of an instance or of a snapshot.
 pub const STATUS: &str = "status";
 pub const AVAILABLE: &str = "available";
 

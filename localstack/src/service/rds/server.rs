@@ -7,15 +7,15 @@ use crate::runtime::postgres::{Cluster, Installation, Parameters};
 use crate::{AwsError, Context};
 
 pub fn cluster(cx: &Context, instance: &Record) -> Result<Cluster, AwsError> {
-    let fact = |name: &str| instance.computed(name).unwrap_or_default();
+    let computed = |name: &str| instance.computed(name).unwrap_or_default();
     let invalid = || AwsError::internal(format!("the record of the instance {} is invalid", instance.id));
     let group = instance.text("DBParameterGroupName").map(|name| name.to_lowercase());
     let group = group.map_or(Ok(None), |name| PARAMETER_GROUPS.get(cx, &name))?;
     let parameters = group.as_ref().map(parameters).unwrap_or_default();
     Ok(Cluster {
         folder: cx.state_dir().join("rds").join(&instance.id),
-        address: fact("address").parse().map_err(|_| invalid())?,
-        port: fact("port").parse().map_err(|_| invalid())?,
+        address: computed("address").parse().map_err(|_| invalid())?,
+        port: computed("port").parse().map_err(|_| invalid())?,
         authority: CertificateAuthority::for_databases(cx.state_dir()),
         forces_tls: parameters.forces_tls(&major_version(instance)),
         parameters,

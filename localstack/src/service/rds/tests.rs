@@ -8,7 +8,7 @@ use super::server::cluster;
 use crate::Context;
 use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::runtime::postgres::Installation;
-use crate::service::testing::{code, context_with, create, desired};
+use crate::service::testing::{context_with, create, desired, error_code};
 
 fn properties(id: &str, name: &str) -> Value {
     json!({
@@ -59,7 +59,7 @@ async fn a_database_name_with_a_hyphen_is_rejected_and_leaves_nothing() {
     let error = create(&cx, "AWS::RDS::DBInstance", "Db", properties("orders", "orders-db"))
         .await
         .unwrap_err();
-    assert_eq!(code(&error), "InvalidParameterValue", "{error}");
+    assert_eq!(error_code(&error), Some("InvalidParameterValue"), "{error}");
     assert!(INSTANCES.list(&cx).unwrap().is_empty());
 }
 
@@ -169,7 +169,7 @@ async fn the_parameter_group_is_applied_tls_is_verified_and_the_log_contains_no_
     let error = create(&cx, "AWS::RDS::DBParameterGroup", "Wrong", wrong)
         .await
         .unwrap_err();
-    assert_eq!(code(&error), "InvalidParameterValue");
+    assert_eq!(error_code(&error), Some("InvalidParameterValue"));
     assert!(error.to_string().contains("log_statment"), "{error}");
     lifecycle::delete(&cx, "orders", None).await.unwrap();
     cx.shutdown().cancel();
@@ -214,7 +214,7 @@ async fn the_final_snapshot_outlives_the_instance_and_restores_its_rows() {
 
     let mut restored = json!({"DBSnapshotIdentifier": "stack-snapshot-db-1x", "DBName": "orders_db"});
     let rejected = create(&cx, "AWS::RDS::DBInstance", "Db", restored.clone()).await;
-    assert_eq!(code(&rejected.unwrap_err()), "InvalidParameterValue");
+    assert_eq!(error_code(&rejected.unwrap_err()), Some("InvalidParameterValue"));
     restored = json!({"DBSnapshotIdentifier": "stack-snapshot-db-1x", "DBInstanceIdentifier": "again",
         "MasterUserPassword": "another-password"});
     create(&cx, "AWS::RDS::DBInstance", "Db", restored).await.unwrap();
@@ -280,8 +280,8 @@ async fn after_a_crash_a_final_snapshot_is_completed_and_an_unfinished_copy_is_d
     );
     let restored = json!({"DBSnapshotIdentifier": "final", "DBInstanceIdentifier": "orders"});
     create(&cx, "AWS::RDS::DBInstance", "Db", restored).await.unwrap();
-    let answer = ask_at(&cx, ("127.77.1.1", "15435"), "right-password", "require", "select 1").await;
-    assert_eq!(answer.unwrap(), "1", "the password is in the data");
+    let result = ask_at(&cx, ("127.77.1.1", "15435"), "right-password", "require", "select 1").await;
+    assert_eq!(result.unwrap(), "1", "the password is in the data");
     lifecycle::delete(&cx, "orders", None).await.unwrap();
     cx.shutdown().cancel();
 }

@@ -142,7 +142,7 @@ fn id(bucket: &str, key: &str) -> String {
 fn write_error(error: &std::io::Error) -> AwsError {
     let message = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "The disk of the embedded endpoint is full. Free some space and upload again.".to_owned()
+            "There is no space left on the disk of the embedded endpoint. Free some and upload again.".to_owned()
         }
         _ => format!("The embedded endpoint cannot store the object: {error}"),
     };

@@ -63,7 +63,7 @@ async fn execute(cx: Context, parts: Parts, body: Bytes) -> Result<S3Response, A
         ))
     });
     match &result {
-        Ok(_) => tracing::debug!(aws.service = "s3", aws.operation = %operation, "answered"),
+        Ok(_) => tracing::debug!(aws.service = "s3", aws.operation = %operation, "handled"),
         Err(error) if error.status == 500 => {
             tracing::error!(aws.service = "s3", aws.operation = %operation, %error, "a call failed here");
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::service::cloudformation;
-use crate::service::testing::{code, context_with, create};
+use crate::service::testing::{context_with, create, error_code};
 
 /// A received response.
 struct Received {
@@ -72,7 +72,7 @@ async fn a_policy_covers_only_its_own_bucket() {
         policy("arn:aws:s3:::other/*".into()),
     )
     .await;
-    assert_eq!(code(&rejected.unwrap_err()), "MalformedPolicy");
+    assert_eq!(error_code(&rejected.unwrap_err()), Some("MalformedPolicy"));
     create(&cx, "AWS::S3::BucketPolicy", "Policy", policy(arn + "/*"))
         .await
         .unwrap();
@@ -239,7 +239,7 @@ async fn a_stack_and_a_client_see_the_same_bucket() {
 
     put(&cx, "/shelf/a", "x").await;
     let rejected = resource_type.delete(&cx, "shelf", &Value::Null).await.unwrap_err();
-    assert_eq!(code(&rejected), "BucketNotEmpty");
+    assert_eq!(error_code(&rejected), Some("BucketNotEmpty"));
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The reason why a token is not accepted. Its text contains no part of the token that is secret.
+/// The reason why a token is not accepted. Its text repeats nothing of the token except a valid date.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error("the token is not a base64-encoded URL")]
@@ -41,8 +41,8 @@ pub enum TokenError {
     WrongHost(String),
     #[error("a parameter of the token's URL is not valid UTF-8")]
     InvalidEncoding,
-    #[error("the token's URL has the parameter {0} twice")]
-    RepeatedParameter(String),
+    #[error("a parameter occurs twice in the token's URL")]
+    RepeatedParameter,
     #[error("the token is not for the action kafka-cluster:Connect")]
     WrongAction,
     #[error("the token is not signed with AWS4-HMAC-SHA256 over the host header alone")]
@@ -128,8 +128,8 @@ fn parse(query: &str) -> Result<BTreeMap<String, String>, TokenError> {
         let (Ok(name), Ok(value)) = (decoded(name), decoded(value)) else {
             return Err(TokenError::InvalidEncoding);
         };
-        if parameters.insert(name.clone(), value).is_some() {
-            return Err(TokenError::RepeatedParameter(name));
+        if parameters.insert(name, value).is_some() {
+            return Err(TokenError::RepeatedParameter);
         }
     }
     Ok(parameters)

@@ -142,8 +142,7 @@ fn a_key_of_another_session_a_changed_url_and_expired_credentials_are_rejected()
         let changed = BASE64.encode(url.replace("X-Amz-Expires=900", "X-Amz-Expires=899"));
         assert_eq!(error_of(verify(&changed, now)), TokenError::WrongSignature);
         let repeated = BASE64.encode(format!("{url}&Action=kafka-cluster%3AConnect"));
-        let expected = TokenError::RepeatedParameter("Action".into());
-        assert_eq!(error_of(verify(&repeated, now)), expected);
+        assert_eq!(error_of(verify(&repeated, now)), TokenError::RepeatedParameter);
         let late = now + Duration::hours(1);
         let role = "arn:aws:iam::0:role/r".to_owned();
         let error = error_of(verify(&signed(session, token, late, None), late));
@@ -158,7 +157,7 @@ fn every_error_has_a_message() {
         TokenError::NotAUrl,
         TokenError::WrongHost(text()),
         TokenError::InvalidEncoding,
-        TokenError::RepeatedParameter(text()),
+        TokenError::RepeatedParameter,
         TokenError::WrongAction,
         TokenError::WrongAlgorithm,
         TokenError::InvalidDate,
@@ -178,7 +177,7 @@ fn every_error_has_a_message() {
     the token is not a base64-encoded URL
     the token is not signed for https://TEXT, the region of this cluster
     a parameter of the token's URL is not valid UTF-8
-    the token's URL has the parameter TEXT twice
+    a parameter occurs twice in the token's URL
     the token is not for the action kafka-cluster:Connect
     the token is not signed with AWS4-HMAC-SHA256 over the host header alone
     the token's X-Amz-Date is not a timestamp
