@@ -21,7 +21,7 @@ impl Attempt {
     /// The first try is number 0.
     pub fn started(peer: Peer, method: &Method, number: usize) -> Attempt {
         // Only the methods of `proxy::METHODS` come here, so the name is one of a few.
-        let mut span = Span::child(Kind::Client, method.to_string());
+        let span = Span::child(Kind::Client, method.to_string());
         span.set("http.request.method", method.to_string());
         span.set("peer.service", peer.name());
         if number > 0 {
@@ -37,7 +37,7 @@ impl Attempt {
 
     /// Tells the service whose work it does.
     pub fn tell(&self, headers: &mut HeaderMap) {
-        if let Ok(trace) = HeaderValue::try_from(self.span.trace().to_string()) {
+        if let Some(Ok(trace)) = self.span.traceparent().map(HeaderValue::try_from) {
             headers.insert(HEADER, trace);
         }
     }

@@ -1,4 +1,4 @@
-//! Dead letters: the headers of a message on [`crate::topics::PATIENT_DLQ`].
+//! The headers of dead letters, which are the messages on [`crate::topics::PATIENT_DLQ`].
 //!
 //! Key, value and headers (`traceparent` among them) are those of the message that could not be handled. The headers below
 //! precede them, so that a lookup of the first header of a name finds these. To publish the message again, send its key

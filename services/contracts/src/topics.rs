@@ -2,7 +2,7 @@
 
 /// Patient events, keyed by the patient's id.
 pub const PATIENT: &str = "patient";
-/// Dead letters: messages that a consumer cannot decode, with [headers](crate::dead_letters) that say why.
+/// Messages that a consumer cannot decode, with the [headers](crate::dead_letters) of dead letters.
 pub const PATIENT_DLQ: &str = "patient.dlq";
 /// The number of partitions of [`PATIENT`] if a producer creates it.
 pub const PATIENT_PARTITIONS: i32 = 3;

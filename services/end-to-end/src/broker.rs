@@ -1,35 +1,35 @@
-//! An Apache Kafka broker that can be killed and started again.
+//! An Apache Kafka broker that can be killed and restarted.
 
 use std::{path::Path, time::Duration};
 
-use crate::{Kafka, eventually, free_port, log, process::Process, tools};
+use crate::{Kafka, free_port, log, process::Process, tools, wait_for};
 
-/// How long a broker may take until it answers, recovery included.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Time limit for a broker to accept connections, with its recovery.
+const START_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// One node, with a listener for each client that has a proxy before it.
+/// A single node, with a separate listener for each client behind a proxy.
 #[derive(Debug)]
 pub struct Broker {
     process: Process,
     port: u16,
 }
 
-/// A listener of the broker: its name, its port, and the port that it tells its clients.
+/// A listener of the broker.
 #[derive(Debug)]
 pub struct Listener {
-    /// As Kafka names it.
+    /// Kafka's name of the listener.
     pub name: &'static str,
-    /// Where it listens.
+    /// The port that it binds.
     pub port: u16,
-    /// Where its clients are told to go.
+    /// The port that it advertises to clients.
     pub advertised: u16,
 }
 
 impl Broker {
-    /// Starts a new broker in `folder`.
+    /// Creates a broker in `folder`.
     ///
     /// # Panics
-    /// When it does not answer in time.
+    /// If it does not accept connections in time.
     pub async fn start(folder: &Path, listeners: &[Listener]) -> Self {
         let (port, controller) = (free_port(), free_port());
         let mut arguments = vec![
@@ -48,40 +48,40 @@ impl Broker {
             process: Process::start("Kafka", command, tools::environment(), &folder.with_extension("log")),
             port,
         };
-        broker.answers().await;
+        broker.wait_ready().await;
         broker
     }
 
-    /// A client that no proxy is before.
+    /// Returns a client without a proxy.
     pub fn client(&self) -> Kafka {
         Kafka::new(&format!("127.0.0.1:{}", self.port))
     }
 
-    /// The broker's process.
+    /// Returns the process.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL and waits for the end of the process.
     pub async fn kill9(&self) {
         self.process.kill9().await;
     }
 
-    /// Starts it again on the same data and ports, and waits until it answers.
+    /// Restarts the broker with the same data and ports, and waits until it accepts connections.
     ///
     /// # Panics
-    /// When it does not in time.
+    /// If it does not in time.
     pub async fn restart(&self) {
-        self.process.start_again();
-        self.answers().await;
+        self.process.restart();
+        self.wait_ready().await;
     }
 
-    async fn answers(&self) {
+    async fn wait_ready(&self) {
         let address = ("127.0.0.1", self.port);
-        eventually("Kafka to answer", PATIENCE, async || {
+        wait_for("Kafka to accept connections", START_TIMEOUT, async || {
             assert!(
                 self.process.is_running(),
-                "Kafka ended:\n{}",
+                "Kafka exited:\n{}",
                 log::tail(self.process.log())
             );
             tokio::net::TcpStream::connect(address).await.ok()

@@ -1,4 +1,4 @@
-//! The one checker: what must hold at the end of every test, whatever died.
+//! The invariants at the end of every test, whatever failed during it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,35 +12,41 @@ use uuid::Uuid;
 
 use crate::{History, Service, System, ledger::Acknowledged};
 
-/// How long the platform may take until it has nothing left to do.
-const SETTLING: Duration = Duration::from_secs(120);
+/// Time limit for the platform to become idle.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Waits until nothing is left to do, then checks:
+/// Waits until the platform is idle, then checks:
 ///
-/// - every acknowledged write is in patient-service's database, and told on the topic;
-/// - each patient's events ascend in version by first occurrence, with none missing;
+/// - every acknowledged write is in patient-service's database, and its event on the topic;
+/// - the first occurrences of each patient's events ascend in version without gaps;
 /// - each patient has exactly one account: ACTIVE, or CLOSED once deleted;
 /// - analytics-service has one effect for each event, and the newest version of each patient;
 /// - notification-service has handled each event once, and sent one notification for each;
 /// - no process has panicked.
 ///
 /// # Panics
-/// With a list of what does not hold.
-pub(crate) async fn everything(system: &System, acknowledged: &BTreeMap<Uuid, Acknowledged>, mut wrong: Vec<String>) {
-    at_rest(system).await;
+/// With a list of the violations.
+pub(crate) async fn invariants(
+    system: &System,
+    acknowledged: &BTreeMap<Uuid, Acknowledged>,
+    mut violations: Vec<String>,
+) {
+    wait_until_idle(system).await;
     let mut history = History::read(&system.kafka().records(PATIENT).await);
-    wrong.append(&mut history.wrong);
+    violations.append(&mut history.violations);
     for (id, known) in acknowledged {
-        match history.stories.get(id) {
-            None => wrong.push(format!("patient {id} was acknowledged and never told of")),
-            Some(story) if story.version() < known.version || (known.deleted && !story.is_deleted()) => wrong.push(
-                format!("patient {id}: acknowledged {known:?}, told version {}", story.version()),
-            ),
+        match history.patients.get(id) {
+            None => violations.push(format!("patient {id} was acknowledged and has no event")),
+            Some(events) if events.version() < known.version || (known.deleted && !events.is_deleted()) => violations
+                .push(format!(
+                    "patient {id}: acknowledged {known:?}, published version {}",
+                    events.version()
+                )),
             Some(_) => {}
         }
     }
-    wrong.extend(patients(&system.database(Service::Patient), &history).await);
-    wrong.extend(
+    violations.extend(patients(&system.database(Service::Patient), &history).await);
+    violations.extend(
         accounts(
             &system.database(Service::Patient),
             &system.database(Service::Billing),
@@ -48,41 +54,40 @@ pub(crate) async fn everything(system: &System, acknowledged: &BTreeMap<Uuid, Ac
         )
         .await,
     );
-    wrong.extend(analytics(&system.database(Service::Analytics), &history).await);
-    wrong.extend(notifications(&system.database(Service::Notification), &history).await);
+    violations.extend(analytics(&system.database(Service::Analytics), &history).await);
+    violations.extend(notifications(&system.database(Service::Notification), &history).await);
     for service in Service::ALL {
         let lines = system.log_lines(service).into_iter();
-        wrong.extend(lines.filter(|line| line.contains("panicked at")));
+        violations.extend(lines.filter(|line| line.contains("panicked at")));
     }
     let events = history.events().count();
     eprintln!(
         "{events} events of {} patients, {} repeated",
-        history.stories.len(),
+        history.patients.len(),
         history.repeated
     );
-    let shown = wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n  ");
-    assert!(wrong.is_empty(), "{} things do not hold:\n  {shown}", wrong.len());
+    let shown = violations.iter().take(20).cloned().collect::<Vec<_>>().join("\n  ");
+    assert!(violations.is_empty(), "{} violations:\n  {shown}", violations.len());
 }
 
 /// Waits until the outbox is empty, no account and no notification is due, and the groups have read everything.
-async fn at_rest(system: &System) {
+async fn wait_until_idle(system: &System) {
     let started = Instant::now();
     loop {
-        let left = left(system).await;
-        match left {
+        match pending_work(system).await {
             Ok(None) => return,
-            still => assert!(
-                started.elapsed() < SETTLING,
-                "after {SETTLING:?} still not done: {still:?}"
+            pending => assert!(
+                started.elapsed() < IDLE_TIMEOUT,
+                "not idle after {IDLE_TIMEOUT:?}: {pending:?}"
             ),
         }
         sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// What is not done yet; databases that cannot be asked right now are asked again.
-async fn left(system: &System) -> sqlx::Result<Option<String>> {
-    let questions = [
+/// Returns what is not done yet.
+async fn pending_work(system: &System) -> sqlx::Result<Option<String>> {
+    let queries = [
         (Service::Patient, "select count(*) from outbox"),
         (
             Service::Patient,
@@ -93,12 +98,10 @@ async fn left(system: &System) -> sqlx::Result<Option<String>> {
             "select count(*) from notifications where status = 'PENDING'",
         ),
     ];
-    for (service, question) in questions {
-        let count: i64 = sqlx::query_scalar(question)
-            .fetch_one(&system.database(service))
-            .await?;
+    for (service, query) in queries {
+        let count: i64 = sqlx::query_scalar(query).fetch_one(&system.database(service)).await?;
         if count > 0 {
-            return Ok(Some(format!("{question}: {count}")));
+            return Ok(Some(format!("{query}: {count}")));
         }
     }
     for group in [ANALYTICS_GROUP, NOTIFICATION_GROUP] {
@@ -112,24 +115,24 @@ async fn left(system: &System) -> sqlx::Result<Option<String>> {
 
 async fn patients(patients: &PgPool, history: &History) -> Vec<String> {
     let rows = pairs::<i64>(patients, "select id, version from patient").await;
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     for (id, version) in &rows {
-        match history.stories.get(id) {
-            Some(story) if story.version() == *version && !story.is_deleted() => {}
-            Some(story) => wrong.push(format!(
-                "patient {id} is at version {version}, told is {}",
-                story.version()
+        match history.patients.get(id) {
+            Some(events) if events.version() == *version && !events.is_deleted() => {}
+            Some(events) => violations.push(format!(
+                "patient {id} has version {version}, published is {}",
+                events.version()
             )),
-            None => wrong.push(format!("patient {id} is there and was never told of")),
+            None => violations.push(format!("patient {id} has no event")),
         }
     }
-    let living = history.stories.iter().filter(|(_, story)| !story.is_deleted());
-    wrong.extend(
+    let living = history.patients.iter().filter(|(_, events)| !events.is_deleted());
+    violations.extend(
         living
             .filter(|(id, _)| !rows.contains_key(id))
             .map(|(id, _)| format!("patient {id} is lost")),
     );
-    wrong
+    violations
 }
 
 async fn accounts(patients: &PgPool, billing: &PgPool, history: &History) -> Vec<String> {
@@ -141,56 +144,56 @@ async fn accounts(patients: &PgPool, billing: &PgPool, history: &History) -> Vec
     for (patient, account) in rows {
         accounts.entry(patient).or_default().push(account);
     }
-    let mut wrong = Vec::new();
-    for (id, story) in &history.stories {
-        let status = if story.is_deleted() { "CLOSED" } else { "ACTIVE" };
+    let mut violations = Vec::new();
+    for (id, events) in &history.patients {
+        let status = if events.is_deleted() { "CLOSED" } else { "ACTIVE" };
         match accounts.remove(id).unwrap_or_default().as_slice() {
             [account] if account.starts_with(status) => {
-                if !story.is_deleted() && known.get(id) != Some(account) {
-                    wrong.push(format!(
+                if !events.is_deleted() && known.get(id) != Some(account) {
+                    violations.push(format!(
                         "patient {id} has account {account}, patient-service knows {:?}",
                         known.get(id)
                     ));
                 }
             }
-            others => wrong.push(format!(
+            others => violations.push(format!(
                 "patient {id} should have one account that is {status}: {others:?}"
             )),
         }
     }
-    wrong.extend(
+    violations.extend(
         accounts
             .into_keys()
-            .map(|id| format!("an account for {id}, who never was")),
+            .map(|id| format!("an account of {id}, which never existed")),
     );
-    wrong
+    violations
 }
 
 async fn analytics(database: &PgPool, history: &History) -> Vec<String> {
-    let mut wrong = ids(database, "select event_id::text from events", history, "analytics").await;
+    let mut violations = event_ids(database, "select event_id::text from events", history, "analytics").await;
     let rows = pairs::<i64>(
         database,
         "select patient_id, case when deleted then -version else version end from patients",
     )
     .await;
-    for (id, story) in &history.stories {
-        let expected = if story.is_deleted() {
-            -story.version()
+    for (id, events) in &history.patients {
+        let expected = if events.is_deleted() {
+            -events.version()
         } else {
-            story.version()
+            events.version()
         };
         if rows.get(id) != Some(&expected) {
-            wrong.push(format!(
-                "analytics has {:?} of patient {id}, told is {expected}",
+            violations.push(format!(
+                "analytics has version {:?} of patient {id}, published is {expected}",
                 rows.get(id)
             ));
         }
     }
-    wrong
+    violations
 }
 
 async fn notifications(database: &PgPool, history: &History) -> Vec<String> {
-    let mut wrong = ids(
+    let mut violations = event_ids(
         database,
         "select event_id::text from handled_events",
         history,
@@ -203,7 +206,7 @@ async fn notifications(database: &PgPool, history: &History) -> Vec<String> {
         .await
         .expect("the notifications");
     if usize::try_from(count) != Ok(rows.len()) {
-        wrong.push(format!("{count} notifications for {} events", rows.len()));
+        violations.push(format!("{count} notifications for {} events", rows.len()));
     }
     for event in history.events() {
         let kind = match event.event_type.as_str() {
@@ -213,37 +216,38 @@ async fn notifications(database: &PgPool, history: &History) -> Vec<String> {
         };
         let id = Uuid::parse_str(&event.event_id).unwrap_or_default();
         if rows.get(&id).map(String::as_str) != Some(kind) {
-            wrong.push(format!(
+            violations.push(format!(
                 "event {id} should have a notification {kind}: {:?}",
                 rows.get(&id)
             ));
         }
     }
-    wrong
+    violations
 }
 
-/// Whether the event ids in a table are those on the topic, each once.
-async fn ids(database: &PgPool, list: &'static str, history: &History, who: &str) -> Vec<String> {
+/// Checks that the event ids in a table are those on the topic, each once.
+async fn event_ids(database: &PgPool, list: &'static str, history: &History, service: &str) -> Vec<String> {
     let rows: Vec<String> = sqlx::query_scalar(list)
         .fetch_all(database)
         .await
         .expect("the event ids");
     let stored: BTreeSet<&str> = rows.iter().map(String::as_str).collect();
-    let told: BTreeSet<&str> = history.events().map(|event| event.event_id.as_str()).collect();
-    let mut wrong = Vec::new();
+    let published: BTreeSet<&str> = history.events().map(|event| event.event_id.as_str()).collect();
+    let mut violations = Vec::new();
     if stored.len() < rows.len() {
-        wrong.push(format!("{who} stored {} events twice", rows.len() - stored.len()));
+        violations.push(format!("{service} stored {} events twice", rows.len() - stored.len()));
     }
-    wrong.extend(
-        told.difference(&stored)
-            .map(|id| format!("{who} has not seen event {id}")),
+    violations.extend(
+        published
+            .difference(&stored)
+            .map(|id| format!("{service} has not handled event {id}")),
     );
-    wrong.extend(
+    violations.extend(
         stored
-            .difference(&told)
-            .map(|id| format!("{who} has seen event {id}, which is not on the topic")),
+            .difference(&published)
+            .map(|id| format!("{service} has handled event {id}, which is not on the topic")),
     );
-    wrong
+    violations
 }
 
 async fn pairs<T>(database: &PgPool, list: &'static str) -> BTreeMap<Uuid, T>

@@ -1,4 +1,4 @@
-//! HTTP as a client of the platform speaks it.
+//! HTTP client of the platform.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// How long a request may take, its answer included.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit of a request and its response.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client of one base URL, with a token or without.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client without a token.
+    /// Creates a client without a token.
     pub fn new(base: impl Into<String>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
@@ -36,7 +36,7 @@ impl Client {
         }
     }
 
-    /// The same client with a token.
+    /// Returns the same client with a token.
     pub fn with_token(&self, token: impl Into<String>) -> Self {
         Self {
             token: Some(token.into()),
@@ -44,7 +44,7 @@ impl Client {
         }
     }
 
-    /// The same token at another base URL.
+    /// Returns a client of another base URL with the same token.
     pub fn at(&self, base: impl Into<String>) -> Self {
         Self {
             base: base.into(),
@@ -52,12 +52,12 @@ impl Client {
         }
     }
 
-    /// The token, if it has one.
+    /// Returns the token, if the client has one.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
 
-    /// A request with any method; `path` begins with `/`.
+    /// Starts a request; `path` begins with `/`.
     pub fn request(&self, method: Method, path: &str) -> Request<'_> {
         let builder = http::Request::builder()
             .method(method)
@@ -108,82 +108,97 @@ impl Request<'_> {
         self
     }
 
-    /// A JSON body.
+    /// Sets a JSON body.
     pub fn json(mut self, body: &impl Serialize) -> Self {
         self.body = serde_json::to_vec(body).expect("JSON").into();
         self.header("content-type", "application/json")
     }
 
-    /// Any bytes as the body.
+    /// Sets the bytes of the body.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// Sends it.
+    /// Sends the request.
     ///
     /// # Errors
-    /// When no answer comes: refused, reset, or too late; in words.
-    pub async fn send(self) -> Result<Answer, String> {
+    /// If there is no complete response within the time limit.
+    pub async fn send(self) -> Result<Response, RequestError> {
         let request = self
             .builder
             .body(Full::new(self.body))
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| RequestError::Connection(chain(&error)))?;
         let exchange = async {
-            let response = self.client.http.request(request).await.map_err(chain)?;
-            let (head, body) = response.into_parts();
-            let body = body.collect().await.map_err(|error| chain(&error))?.to_bytes();
-            Ok(Answer {
+            let response = self.client.http.request(request).await;
+            let (head, body) = response
+                .map_err(|error| RequestError::Connection(chain(&error)))?
+                .into_parts();
+            let body = body.collect().await;
+            let body = body
+                .map_err(|error| RequestError::Connection(chain(&error)))?
+                .to_bytes();
+            Ok(Response {
                 status: head.status,
                 headers: head.headers,
                 body,
             })
         };
-        timeout(PATIENCE, exchange)
-            .await
-            .map_err(|_| format!("no answer within {PATIENCE:?}"))?
+        timeout(TIMEOUT, exchange).await.unwrap_or(Err(RequestError::Timeout))
     }
 
-    /// Sends it where an answer is certain.
+    /// Sends the request and returns the response.
     ///
     /// # Panics
-    /// When no answer comes.
-    pub async fn answer(self) -> Answer {
+    /// If there is none.
+    pub async fn response(self) -> Response {
         let what = format!("{:?} {:?}", self.builder.method_ref(), self.builder.uri_ref());
         self.send().await.unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 }
 
-/// What came back.
+/// Reason for a request without a response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The connection was refused, reset, or closed before the response was complete.
+    #[error("{0}")]
+    Connection(String),
+    /// The response did not arrive in time.
+    #[error("no response within {TIMEOUT:?}")]
+    Timeout,
+}
+
+/// A response with its complete body.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-impl Answer {
-    /// The body as JSON.
+impl Response {
+    /// Returns the body as JSON.
     ///
     /// # Panics
-    /// When it is none.
+    /// If it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{} with no JSON ({error}): {}", self.status, self.text()))
+            .unwrap_or_else(|error| panic!("{} without JSON ({error}): {}", self.status, self.text()))
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// A header's value.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-fn chain(error: impl std::error::Error) -> String {
+/// Returns an error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! What the topic tells of each patient.
+//! The events of each patient on the topic.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,92 +10,94 @@ use uuid::Uuid;
 
 use crate::Record;
 
-/// The events of topic `patient`, each counted where it occurs first.
+/// The events of topic `patient`, each at its first occurrence.
 #[derive(Debug, Default)]
 pub struct History {
-    /// By patient.
-    pub stories: BTreeMap<Uuid, Story>,
-    /// Messages that repeat an event.
+    /// The events by patient.
+    pub patients: BTreeMap<Uuid, PatientHistory>,
+    /// Number of messages that repeat an event.
     pub repeated: usize,
-    /// What is wrong in itself: a key that is not the patient, a patient in two partitions.
-    pub wrong: Vec<String>,
+    /// Violations: a key that is not the patient, events out of order, a patient in two partitions.
+    pub violations: Vec<String>,
 }
 
 /// The events of one patient, in the order of their first occurrence.
 #[derive(Debug, Default)]
-pub struct Story {
+pub struct PatientHistory {
     pub events: Vec<PatientEvent>,
     partitions: BTreeSet<i32>,
 }
 
 impl History {
-    /// Reads the records of a topic, which are ordered in each partition; what is no event is left out.
+    /// Reads the records of a topic, which are ordered in each partition, and skips those that are not events.
     pub fn read(records: &[Record]) -> Self {
         let mut history = Self::default();
-        let mut seen = BTreeSet::new();
+        let mut event_ids = BTreeSet::new();
         for (record, event) in records.iter().filter_map(|record| Some((record, record.event()?))) {
             let Ok(patient) = Uuid::parse_str(&event.patient_id) else {
                 continue;
             };
             if record.key != event.patient_id.as_bytes() {
                 history
-                    .wrong
+                    .violations
                     .push(format!("the key of event {} is not its patient", event.event_id));
             }
-            if !seen.insert(event.event_id.clone()) {
+            if !event_ids.insert(event.event_id.clone()) {
                 history.repeated += 1;
                 continue;
             }
-            let story = history.stories.entry(patient).or_default();
-            story.partitions.insert(record.partition);
-            story.events.push(event);
+            let of_patient = history.patients.entry(patient).or_default();
+            of_patient.partitions.insert(record.partition);
+            of_patient.events.push(event);
         }
-        for (patient, story) in &history.stories {
-            history
-                .wrong
-                .extend(story.wrong().map(|wrong| format!("patient {patient}: {wrong}")));
+        for (patient, events) in &history.patients {
+            history.violations.extend(
+                events
+                    .violation()
+                    .map(|violation| format!("patient {patient}: {violation}")),
+            );
         }
         history
     }
 
-    /// Every event, once.
+    /// Returns every event once.
     pub fn events(&self) -> impl Iterator<Item = &PatientEvent> {
-        self.stories.values().flat_map(|story| &story.events)
+        self.patients.values().flat_map(|patient| &patient.events)
     }
 }
 
-impl Story {
-    /// The newest version.
+impl PatientHistory {
+    /// Returns the newest version.
     pub fn version(&self) -> i64 {
         self.events.last().map_or(0, |event| event.version)
     }
 
-    /// Whether the story ends with the deletion.
+    /// Returns whether the last event is the deletion.
     pub fn is_deleted(&self) -> bool {
         self.events
             .last()
             .is_some_and(|event| event.event_type == PATIENT_DELETED)
     }
 
-    /// Versions from 1 with none missing and none before its time; created first, deleted last, changed between.
-    fn wrong(&self) -> Option<String> {
-        let told: Vec<_> = self
+    /// Checks that versions ascend from 1 without gaps, with the creation first and a deletion last.
+    fn violation(&self) -> Option<String> {
+        let events: Vec<_> = self
             .events
             .iter()
             .map(|event| (event.version, event.event_type.as_str()))
             .collect();
-        let last = told.len();
-        let expected = (1..).zip(&told).all(|(place, (version, kind))| {
-            let fits = match *kind {
-                PATIENT_CREATED => place == 1,
-                PATIENT_UPDATED => place > 1,
-                PATIENT_DELETED => place > 1 && usize::try_from(place) == Ok(last),
+        let last = events.len();
+        let expected = (1..).zip(&events).all(|(position, (version, kind))| {
+            let valid = match *kind {
+                PATIENT_CREATED => position == 1,
+                PATIENT_UPDATED => position > 1,
+                PATIENT_DELETED => position > 1 && usize::try_from(position) == Ok(last),
                 _ => false,
             };
-            fits && *version == place
+            valid && *version == position
         });
         if !expected {
-            return Some(format!("its events are out of order: {told:?}"));
+            return Some(format!("its events are out of order: {events:?}"));
         }
         (self.partitions.len() > 1).then(|| format!("its events are in partitions {:?}", self.partitions))
     }
@@ -109,7 +111,7 @@ mod tests {
 
     const PATIENT: &str = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
 
-    /// The topic after these messages: partition, kind and version; one version is one event.
+    /// Returns the history of these messages: partition, type and version; one version is one event.
     fn topic(messages: &[(i32, &str, i64)]) -> History {
         let records: Vec<Record> = (0..)
             .zip(messages)
@@ -138,17 +140,22 @@ mod tests {
     const D: &str = PATIENT_DELETED;
 
     #[test]
-    fn a_story_in_order_holds_and_repetitions_do_not_matter() {
-        let told = topic(&[(0, C, 1), (0, U, 2), (0, C, 1), (0, D, 3), (0, U, 2)]);
-        assert_eq!((told.repeated, told.wrong.len()), (2, 0), "{:?}", told.wrong);
-        let story = told.stories.values().next().expect("the story");
-        assert!(story.is_deleted());
-        assert_eq!(story.version(), 3);
+    fn events_in_order_are_valid_and_repetitions_are_ignored() {
+        let history = topic(&[(0, C, 1), (0, U, 2), (0, C, 1), (0, D, 3), (0, U, 2)]);
+        assert_eq!(
+            (history.repeated, history.violations.len()),
+            (2, 0),
+            "{:?}",
+            history.violations
+        );
+        let patient = history.patients.values().next().expect("the patient");
+        assert!(patient.is_deleted());
+        assert_eq!(patient.version(), 3);
     }
 
     #[test]
-    fn what_is_out_of_order_missing_or_in_two_places_is_found() {
-        let wrong: [&[(i32, &str, i64)]; 6] = [
+    fn events_out_of_order_missing_or_in_two_partitions_are_found() {
+        let invalid: [&[(i32, &str, i64)]; 6] = [
             &[(0, C, 1), (0, U, 3), (0, U, 2)],
             &[(0, C, 1), (0, U, 3)],
             &[(0, U, 2)],
@@ -156,8 +163,8 @@ mod tests {
             &[(0, C, 1), (0, C, 2)],
             &[(0, C, 1), (1, U, 2)],
         ];
-        for messages in wrong {
-            assert_eq!(topic(messages).wrong.len(), 1, "{messages:?}");
+        for messages in invalid {
+            assert_eq!(topic(messages).violations.len(), 1, "{messages:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is on the topics, read past every proxy.
+//! Kafka client of a test, without a proxy.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use rdkafka::{
 };
 use tokio::task::spawn_blocking;
 
-use crate::eventually;
+use crate::wait_for;
 
-/// How long the broker may take for one request.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time limit of one request to the broker.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A client of the broker.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct Kafka {
     bootstrap: String,
 }
 
-/// A message as it lies in a topic.
+/// A message of a topic.
 #[derive(Debug, Clone)]
 pub struct Record {
     pub partition: i32,
@@ -40,13 +40,13 @@ pub struct Record {
 }
 
 impl Record {
-    /// The value of a header as text.
+    /// Returns the value of a header as text.
     pub fn header(&self, name: &str) -> Option<String> {
         let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
         Some(String::from_utf8_lossy(value).into_owned())
     }
 
-    /// The event that the message holds, if it holds one.
+    /// Returns the event, if the message is one.
     pub fn event(&self) -> Option<PatientEvent> {
         let event = PatientEvent::decode(self.payload.as_slice()).ok()?;
         uuid::Uuid::parse_str(&event.event_id).is_ok().then_some(event)
@@ -60,7 +60,7 @@ impl Kafka {
         }
     }
 
-    /// `host:port` of the listener that no proxy is before.
+    /// Returns the bootstrap server, as `host:port`.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
     }
@@ -68,27 +68,27 @@ impl Kafka {
     /// Creates the platform's topics, as a deployment does.
     ///
     /// # Panics
-    /// When the broker refuses.
+    /// If the broker rejects them.
     pub async fn create_topics(&self) {
         let admin: AdminClient<DefaultClientContext> = self.config().create().expect("an admin client");
         let topics = [
             NewTopic::new(PATIENT, PATIENT_PARTITIONS, TopicReplication::Fixed(1)),
             NewTopic::new(PATIENT_DLQ, 1, TopicReplication::Fixed(1)),
         ];
-        eventually("the topics to be created", PATIENCE, async || {
+        wait_for("the topics to be created", TIMEOUT, async || {
             let created = admin.create_topics(&topics, &AdminOptions::new()).await.ok()?;
-            let there = |result: &Result<String, (String, RDKafkaErrorCode)>| {
+            let exists = |result: &Result<String, (String, RDKafkaErrorCode)>| {
                 matches!(result, Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)))
             };
-            created.iter().all(there).then_some(())
+            created.iter().all(exists).then_some(())
         })
         .await;
     }
 
-    /// Every message of a topic: partition by partition, oldest first.
+    /// Returns every message of a topic, by partition and offset.
     ///
     /// # Panics
-    /// When the broker does not answer.
+    /// If the broker does not respond.
     pub async fn records(&self, topic: &str) -> Vec<Record> {
         let (config, topic) = (self.config(), topic.to_owned());
         let read = spawn_blocking(move || {
@@ -104,8 +104,8 @@ impl Kafka {
             let mut records = Vec::new();
             while missing > 0 {
                 let message = consumer
-                    .poll(PATIENCE)
-                    .expect("the rest of the topic")
+                    .poll(TIMEOUT)
+                    .expect("another message in time")
                     .expect("a message");
                 let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
                 records.push(Record {
@@ -125,12 +125,12 @@ impl Kafka {
         read.await.expect("the topic's reader")
     }
 
-    /// What patient-service published, partition by partition; what is no event is left out.
+    /// Returns the events of [`PATIENT`], by partition and offset, without messages that are not events.
     pub async fn events(&self) -> Vec<PatientEvent> {
         self.records(PATIENT).await.iter().filter_map(Record::event).collect()
     }
 
-    /// How many messages of [`PATIENT`] the group has not committed yet.
+    /// Returns the number of messages of [`PATIENT`] that the group has not committed yet.
     pub async fn lag(&self, group: &str) -> i64 {
         self.offsets(group)
             .await
@@ -139,17 +139,17 @@ impl Kafka {
             .sum()
     }
 
-    /// Partition, committed offset (where nothing is committed: the beginning) and end of [`PATIENT`].
+    /// Returns partition, committed offset (the beginning if there is none) and end offset of [`PATIENT`].
     pub async fn offsets(&self, group: &str) -> Vec<(i32, i64, i64)> {
         let (config, group) = (self.config(), group.to_owned());
-        let asked = spawn_blocking(move || {
+        let offsets = spawn_blocking(move || {
             let consumer = reader(config, &group);
             let ends = ends(&consumer, PATIENT);
             let mut list = TopicPartitionList::new();
             for (partition, ..) in &ends {
                 list.add_partition(PATIENT, *partition);
             }
-            let committed = consumer.committed_offsets(list, PATIENCE).expect("the group's offsets");
+            let committed = consumer.committed_offsets(list, TIMEOUT).expect("the group's offsets");
             let committed = |partition| match committed.find_partition(PATIENT, partition).map(|it| it.offset()) {
                 Some(Offset::Offset(offset)) => Some(offset),
                 _ => None,
@@ -158,27 +158,27 @@ impl Kafka {
                 .map(|(partition, low, high)| (partition, committed(partition).unwrap_or(low), high))
                 .collect()
         });
-        asked.await.expect("the group's offsets")
+        offsets.await.expect("the group's offsets")
     }
 
-    /// How many members the group has, as its coordinator counts them now.
+    /// Returns the current number of members of a group.
     ///
     /// # Panics
-    /// When the broker does not answer.
+    /// If the broker does not respond.
     pub async fn members(&self, group: &str) -> usize {
         let (config, group) = (self.config(), group.to_owned());
-        let asked = spawn_blocking(move || {
+        let members = spawn_blocking(move || {
             let consumer = reader(config, "end-to-end-reader");
-            let groups = consumer.fetch_group_list(Some(&group), PATIENCE).expect("the group");
+            let groups = consumer.fetch_group_list(Some(&group), TIMEOUT).expect("the group");
             groups.groups().iter().map(|group| group.members().len()).sum()
         });
-        asked.await.expect("the group's members")
+        members.await.expect("the group's members")
     }
 
-    /// Writes a message as it is; gives its partition and offset.
+    /// Writes a message and returns its partition and offset.
     ///
     /// # Panics
-    /// When the broker does not take it.
+    /// If the broker rejects it.
     pub async fn produce(&self, topic: &str, key: &str, payload: &[u8], headers: &[(&str, &[u8])]) -> (i32, i64) {
         let producer: FutureProducer = self.config().create().expect("a producer");
         let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
@@ -188,7 +188,7 @@ impl Kafka {
             })
         });
         let record = FutureRecord::to(topic).key(key).payload(payload).headers(headers);
-        let sent = producer.send(record, PATIENCE).await.expect("the message is taken");
+        let sent = producer.send(record, TIMEOUT).await.expect("an acknowledged message");
         (sent.partition, sent.offset)
     }
 
@@ -207,14 +207,14 @@ fn reader(mut config: ClientConfig, group: &str) -> BaseConsumer {
         .expect("a consumer")
 }
 
-/// Partition, first offset and end.
+/// Returns partition, first offset and end offset.
 fn ends(consumer: &BaseConsumer, topic: &str) -> Vec<(i32, i64, i64)> {
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("the topic");
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).expect("the topic");
     let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
     partitions
         .map(|partition| {
             let (low, high) = consumer
-                .fetch_watermarks(topic, partition.id(), PATIENCE)
+                .fetch_watermarks(topic, partition.id(), TIMEOUT)
                 .expect("the partition's ends");
             (partition.id(), low, high)
         })

@@ -1,17 +1,15 @@
-//! What was acknowledged, so that it can be asked for at the end.
+//! Acknowledged writes, which are verified at the end of a test.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::StatusCode;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Answer, Client, System, a_patient, check};
+use crate::{Client, RequestError, Response, System, a_patient, check};
 
-/// Everything that the platform said it has done; clones write into the same.
+/// Every write that the platform acknowledged; clones share the entries.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     entries: Arc<Mutex<Entries>>,
@@ -22,129 +20,133 @@ struct Entries {
     patients: BTreeMap<Uuid, Acknowledged>,
     writes: usize,
     failures: BTreeMap<String, usize>,
-    wrong: Vec<String>,
+    violations: Vec<String>,
 }
 
-/// What is known of one patient.
+/// The acknowledged state of one patient.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Acknowledged {
-    /// The newest version that an answer told.
+    /// The newest version in a response.
     pub version: i64,
-    /// Whether its deletion was answered.
+    /// Set if its deletion was acknowledged.
     pub deleted: bool,
 }
 
 impl Ledger {
-    /// Creates a patient; gives its id when the creation was acknowledged.
+    /// Creates a patient and returns its id if the creation was acknowledged.
     pub async fn create(&self, client: &Client) -> Option<Uuid> {
         self.create_as(client, &a_patient(), &Uuid::new_v4().to_string()).await
     }
 
-    /// Creates this patient under an idempotency key: after a failure the same call may be made again.
+    /// Creates a patient with an idempotency key, so that the same call can be repeated after a failure.
     pub async fn create_as(&self, client: &Client, patient: &Value, key: &str) -> Option<Uuid> {
         let request = client.post("/api/patients").json(patient);
-        let answer = self.sort(request.header("idempotency-key", key).send().await, "create", &[409])?;
-        let body = answer.json();
+        let response = self.classify(request.header("idempotency-key", key).send().await, "create", &[409])?;
+        let body = response.json();
         let id = body["id"].as_str().and_then(|id| Uuid::parse_str(id).ok());
         let id = id.unwrap_or_else(|| panic!("an acknowledged patient without an id: {body}"));
-        self.note(id, |known| known.version = known.version.max(1));
+        self.record(id, |patient| patient.version = patient.version.max(1));
         Some(id)
     }
 
-    /// Changes a patient; says whether that was acknowledged.
+    /// Changes a patient and returns whether that was acknowledged.
     pub async fn update(&self, client: &Client, id: Uuid) -> bool {
         let request = client.put(&format!("/api/patients/{id}")).json(&a_patient());
-        let Some(answer) = self.sort(request.send().await, "update", &[]) else {
+        let Some(response) = self.classify(request.send().await, "update", &[]) else {
             return false;
         };
-        let version = answer.header("etag").map(|tag| tag.trim_matches('"').parse::<i64>());
+        let version = response.header("etag").map(|tag| tag.trim_matches('"').parse::<i64>());
         let Some(Ok(version)) = version else {
-            panic!("an update without the version as its ETag: {:?}", answer.headers);
+            panic!("an update without the version as its ETag: {:?}", response.headers);
         };
-        self.note(id, |known| known.version = known.version.max(version));
+        self.record(id, |patient| patient.version = patient.version.max(version));
         true
     }
 
-    /// Deletes a patient; says whether that was acknowledged.
+    /// Deletes a patient and returns whether that was acknowledged.
     ///
-    /// A 404 says so, too: an attempt before it was carried out and its answer lost.
+    /// A 404 counts as well: an earlier attempt succeeded and its response was lost.
     pub async fn delete(&self, client: &Client, id: Uuid) -> bool {
         let request = client.delete(&format!("/api/patients/{id}"));
-        let Some(_) = self.sort(request.send().await, "delete", &[404]) else {
+        let Some(_) = self.classify(request.send().await, "delete", &[404]) else {
             return false;
         };
-        self.note(id, |known| known.deleted = true);
+        self.record(id, |patient| patient.deleted = true);
         true
     }
 
-    /// Notes creations that were acknowledged to somebody else, such as [`crate::load`].
-    pub fn created(&self, patients: impl IntoIterator<Item = Uuid>) {
+    /// Adds creations that were acknowledged to another client, such as [`crate::load`].
+    pub fn add_created(&self, patients: impl IntoIterator<Item = Uuid>) {
         for id in patients {
             self.entries().writes += 1;
-            self.note(id, |known| known.version = known.version.max(1));
+            self.record(id, |patient| patient.version = patient.version.max(1));
         }
     }
 
-    /// How many writes were acknowledged.
+    /// Returns the number of acknowledged writes.
     pub fn writes(&self) -> usize {
         self.entries().writes
     }
 
-    /// Who was created.
+    /// Returns the acknowledged state of each patient.
     pub fn patients(&self) -> BTreeMap<Uuid, Acknowledged> {
         self.entries().patients.clone()
     }
 
-    /// What was not acknowledged, by reason.
+    /// Returns the number of writes that were not acknowledged, by reason.
     pub fn failures(&self) -> BTreeMap<String, usize> {
         self.entries().failures.clone()
     }
 
-    /// Waits until the platform has nothing left to do, then checks that everything holds; see [`check::everything`].
+    /// Waits until the platform is idle, then verifies every invariant; see [`check::invariants`].
     ///
     /// # Panics
-    /// When something does not, with a list of it.
-    pub async fn settle(&self, system: &System) {
-        let wrong = self.entries().wrong.clone();
+    /// If one is violated, with a list of the violations.
+    pub async fn verify(&self, system: &System) {
+        let violations = self.entries().violations.clone();
         eprintln!(
             "{} writes acknowledged of {} patients; not acknowledged: {:?}",
             self.writes(),
             self.patients().len(),
             self.failures()
         );
-        check::everything(system, &self.patients(), wrong).await;
+        check::invariants(system, &self.patients(), violations).await;
     }
 
-    /// Gives the answer of a write that was carried out, and counts what is none.
-    fn sort(&self, sent: Result<Answer, String>, what: &str, also: &[u16]) -> Option<Answer> {
-        let answer = match sent {
-            Ok(answer) => answer,
+    /// Returns the response to an acknowledged write, and counts any other.
+    fn classify(&self, sent: Result<Response, RequestError>, what: &str, also: &[u16]) -> Option<Response> {
+        let response = match sent {
+            Ok(response) => response,
             Err(_) => {
-                *self.entries().failures.entry(format!("{what}: no answer")).or_default() += 1;
+                *self
+                    .entries()
+                    .failures
+                    .entry(format!("{what}: no response"))
+                    .or_default() += 1;
                 return None;
             }
         };
-        let status = answer.status;
+        let status = response.status;
         if status.is_success() || (status == StatusCode::NOT_FOUND && also.contains(&404)) {
             self.entries().writes += 1;
-            return Some(answer);
+            return Some(response);
         }
         let mut entries = self.entries();
         *entries.failures.entry(format!("{what}: {status}")).or_default() += 1;
         let expected = matches!(status.as_u16(), 502..=504) || also.contains(&status.as_u16());
         if !expected {
             entries
-                .wrong
-                .push(format!("{what} was answered {status}: {}", answer.text()));
+                .violations
+                .push(format!("{what} got {status}: {}", response.text()));
         }
         None
     }
 
-    fn note(&self, id: Uuid, change: impl FnOnce(&mut Acknowledged)) {
+    fn record(&self, id: Uuid, change: impl FnOnce(&mut Acknowledged)) {
         change(self.entries().patients.entry(id).or_default());
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 }

@@ -1,11 +1,11 @@
-//! What connects two processes.
+//! Links between two processes.
 
 use crate::Service;
 
-/// A connection that a test can disturb; each has a proxy of its own.
+/// A link that a test can disturb; each has a separate proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Link {
-    /// The front door of a service: whoever calls it over HTTP comes through here, to any replica.
+    /// From every HTTP client of a service to its replicas, round robin.
     Http(Service),
     /// From patient-service to billing-service.
     Grpc,

@@ -1,10 +1,10 @@
-//! What a test's system is made of.
+//! Options of a test's system.
 
 use std::collections::BTreeMap;
 
 use crate::Service;
 
-/// What a system consists of.
+/// The services of a system, their replicas and environment.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(crate) services: Vec<Service>,
@@ -14,7 +14,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Every service once, the demo's admin, and no patients.
+    /// Returns every service once, with the admin of the demo data and without patients.
     fn default() -> Self {
         Self {
             services: Service::ALL.to_vec(),
@@ -26,31 +26,31 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Only these services.
+    /// Starts only these services.
     pub fn only(mut self, services: impl IntoIterator<Item = Service>) -> Self {
         self.services = services.into_iter().collect();
         self
     }
 
-    /// So many processes of a service; 0 leaves its front door closed until one is added.
+    /// Starts `count` processes of a service; with 0, its proxy refuses connections until one is added.
     pub fn replicas(mut self, service: Service, count: usize) -> Self {
         self.replicas.insert(service, count);
         self
     }
 
-    /// A variable for one service.
+    /// Sets an environment variable of one service.
     pub fn env(mut self, service: Service, name: &str, value: impl Into<String>) -> Self {
         self.env.push((Some(service), name.to_owned(), value.into()));
         self
     }
 
-    /// A variable for all services.
+    /// Sets an environment variable of all services.
     pub fn env_for_all(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((None, name.to_owned(), value.into()));
         self
     }
 
-    /// The 15 patients of the demo.
+    /// Creates the 15 patients of the demo data.
     pub fn demo_patients(mut self) -> Self {
         self.demo_patients = true;
         self

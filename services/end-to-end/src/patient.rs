@@ -1,9 +1,9 @@
-//! Patients to create.
+//! Test patients.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The body of a valid creation, with an address that nobody else has.
+/// Returns the body of a valid creation, with a unique email address.
 pub fn a_patient() -> Value {
     let unique = Uuid::new_v4().simple().to_string();
     json!({

@@ -1,21 +1,21 @@
-//! Ports that nobody else takes.
+//! Free ports.
 
 use std::{
     net::TcpListener,
     sync::atomic::{AtomicU16, Ordering},
 };
 
-/// Below the range from which the kernel gives ports to outgoing connections: none of them takes ours meanwhile.
+/// Ports below the kernel's ephemeral range, so that no outgoing connection takes one before it is bound.
 const RANGE: std::ops::Range<u16> = 12_000..32_000;
 
-/// A loopback port that is free now and that this process never gives twice.
+/// Returns a free loopback port that this process has not returned before.
 ///
 /// # Panics
-/// When none is free.
+/// If none is free.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     if NEXT.load(Ordering::Relaxed) == 0 {
-        // Test binaries that run side by side begin in different places.
+        // Concurrent test binaries start at different ports.
         let _ = NEXT.compare_exchange(0, rand::random_range(RANGE), Ordering::Relaxed, Ordering::Relaxed);
     }
     for _ in RANGE {

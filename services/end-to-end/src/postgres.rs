@@ -1,4 +1,4 @@
-//! A PostgreSQL server that can be killed and started again.
+//! A PostgreSQL server that can be killed and restarted.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -6,10 +6,10 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::{free_port, log, process::Process, tools};
 
-/// How long a server may take until it answers, recovery included.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit for a server to accept connections, with its recovery.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The server; it does not wait for the disk, which only the death of the machine would show.
+/// A server without fsync, which makes a difference only if the machine crashes.
 #[derive(Debug)]
 pub struct Postgres {
     process: Process,
@@ -17,10 +17,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a new server in `folder` with these databases.
+    /// Creates a server in `folder` with these databases.
     ///
     /// # Panics
-    /// When it does not answer in time.
+    /// If it does not accept connections in time.
     pub async fn start(folder: &Path, databases: &[&str]) -> Self {
         let port = free_port();
         let command = tools::script("postgres", ["exec", &folder.display().to_string(), &port.to_string()]);
@@ -29,7 +29,7 @@ impl Postgres {
             process: Process::start("PostgreSQL", command, env, &folder.with_extension("log")),
             port,
         };
-        let mut admin = postgres.answers().await;
+        let mut admin = postgres.wait_ready().await;
         for name in databases {
             let create = AssertSqlSafe(format!("create database {name}"));
             admin.execute(create).await.expect("create database");
@@ -37,46 +37,43 @@ impl Postgres {
         postgres
     }
 
-    /// The address of one of its databases, with no proxy before it.
+    /// Returns the address of a database, without a proxy.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The port that it listens on.
+    /// Returns the port of the server.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The server's process: that of the postmaster.
+    /// Returns the process of the postmaster.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// SIGKILL; its children notice and end, too.
+    /// Sends SIGKILL; its children notice and end as well.
     pub async fn kill9(&self) {
         self.process.kill9().await;
     }
 
-    /// Starts it again on the same data and port, and waits until it answers.
+    /// Restarts the server with the same data and port, and waits until it accepts connections.
     ///
     /// # Panics
-    /// When it does not in time.
+    /// If it does not in time.
     pub async fn restart(&self) {
-        self.process.start_again();
-        self.answers().await;
+        self.process.restart();
+        self.wait_ready().await;
     }
 
-    async fn answers(&self) -> PgConnection {
+    async fn wait_ready(&self) -> PgConnection {
         let url = self.url("postgres");
-        crate::eventually("PostgreSQL to answer", PATIENCE, async || {
-            // A child of the server that was killed may still hold its memory: then the new one ends at once.
+        crate::wait_for("PostgreSQL to accept connections", START_TIMEOUT, async || {
+            // A child of the killed server may still hold its shared memory: then the new server exits at once.
             if !self.process.is_running() {
-                eprintln!(
-                    "PostgreSQL ended and is started again:\n{}",
-                    log::tail(self.process.log())
-                );
+                eprintln!("PostgreSQL exited and is restarted:\n{}", log::tail(self.process.log()));
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                self.process.start_again();
+                self.process.restart();
             }
             PgConnection::connect(&url).await.ok()
         })
@@ -84,7 +81,7 @@ impl Postgres {
     }
 }
 
-/// What the services are told: variables are kept here so that the address has one home.
+/// Returns the environment variables with the address of a database.
 pub(crate) fn environment(port: u16, database: &str, password: &str) -> BTreeMap<String, String> {
     let url = format!("postgres://postgres:{password}@127.0.0.1:{port}/{database}");
     BTreeMap::from([("DATABASE_URL".to_owned(), url)])

@@ -1,22 +1,22 @@
-//! One operating-system process that a test owns.
+//! An operating-system process that a test owns.
 
 use std::{
     collections::BTreeMap,
     fs::OpenOptions,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::eventually;
+use crate::wait_for;
 
-/// How long a process may take to be reaped after SIGKILL.
-const REAP: Duration = Duration::from_secs(10);
+/// Time limit for a process to end after SIGKILL.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A process, what it was started with, and where its output goes; it is killed when the value is dropped.
+/// A process with its command, environment and log file; dropping it kills the process.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -27,10 +27,10 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a command with this environment alone; both outputs are appended to `log`.
+    /// Starts a command with exactly this environment; stdout and stderr are appended to `log`.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn start(name: &str, command: Vec<String>, env: BTreeMap<String, String>, log: &Path) -> Self {
         let process = Self {
             name: name.to_owned(),
@@ -39,19 +39,19 @@ impl Process {
             log: log.to_owned(),
             child: Mutex::new(None),
         };
-        process.start_again();
+        process.restart();
         process
     }
 
-    /// Starts the same command again; the process before it must have ended.
+    /// Starts the same command again, after its process has ended.
     ///
     /// # Panics
-    /// When it still runs, or cannot be started.
-    pub fn start_again(&self) {
-        assert!(!self.is_running(), "{} still runs", self.name);
+    /// If it still runs, or cannot be started.
+    pub fn restart(&self) {
+        assert!(!self.is_running(), "{} is still running", self.name);
         let open = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = open.unwrap_or_else(|error| panic!("cannot write {}: {error}", self.log.display()));
-        // The kernel ends the process with the thread that started it, should the test be killed.
+        // The kernel kills the process with the thread that started it, in case the test is killed.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]).args(&self.command);
         command.env_clear().envs(&self.env);
@@ -64,38 +64,38 @@ impl Process {
         *self.child() = Some(child);
     }
 
-    /// Its id.
+    /// Returns the process id.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If the process is not running.
     pub fn pid(&self) -> u32 {
         let child = self.child();
         child
             .as_ref()
-            .unwrap_or_else(|| panic!("{} does not run", self.name))
+            .unwrap_or_else(|| panic!("{} is not running", self.name))
             .id()
     }
 
-    /// Whether it runs (a paused process does).
+    /// Returns whether the process is running; a paused process is.
     pub fn is_running(&self) -> bool {
         self.exit_status().is_none() && self.child().is_some()
     }
 
-    /// How it ended, if it did.
+    /// Returns the exit status if the process has ended.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         self.child().as_mut().and_then(|child| child.try_wait().ok().flatten())
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has ended by itself.
     ///
     /// # Panics
-    /// When it still runs after `limit`.
+    /// If it is still running after `limit`.
     pub async fn exited(&self, limit: Duration) -> ExitStatus {
         let what = format!("{} to end", self.name);
-        eventually(&what, limit, async || self.exit_status()).await
+        wait_for(&what, limit, async || self.exit_status()).await
     }
 
-    /// Sends a signal; a process that has ended gets none.
+    /// Sends a signal, unless the process has ended.
     pub fn signal(&self, signal: Signal) {
         if let Some(child) = self.child().as_mut()
             && let Ok(None) = child.try_wait()
@@ -105,28 +105,28 @@ impl Process {
         }
     }
 
-    /// SIGKILL, and waits until the process is gone.
+    /// Sends SIGKILL and waits for the end of the process.
     pub async fn kill9(&self) {
         self.signal(Signal::KILL);
-        self.exited(REAP).await;
+        self.exited(KILL_TIMEOUT).await;
     }
 
-    /// SIGTERM, and waits at most `limit` for the end.
+    /// Sends SIGTERM and waits for the end of the process.
     ///
     /// # Panics
-    /// When it still runs then.
+    /// If it is still running after `limit`.
     pub async fn terminate(&self, limit: Duration) -> ExitStatus {
         self.signal(Signal::TERM);
         self.exited(limit).await
     }
 
-    /// Where its output goes.
+    /// Returns the log file.
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock()
     }
 }
 

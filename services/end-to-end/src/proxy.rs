@@ -1,4 +1,4 @@
-//! A TCP proxy on a link: it can stall, cut and restore it.
+//! A TCP proxy of a link, which can stall, cut and restore it.
 
 use std::{
     io,
@@ -18,14 +18,14 @@ use tokio::{
     time::sleep,
 };
 
-/// What the link lets through.
+/// State of the link.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Gate {
+struct LinkState {
     to_server: Flow,
     to_client: Flow,
-    /// New connections are refused.
+    /// Set if new connections are refused.
     cut: bool,
-    /// Connections from before the last change of this number are reset.
+    /// Connections of an earlier generation are reset.
     generation: u64,
 }
 
@@ -36,13 +36,13 @@ enum Flow {
     Stalled,
 }
 
-/// A port before one or several servers, round robin.
+/// A port in front of one or several servers, round robin.
 ///
-/// With no server behind it, or with none that takes connections, it refuses connections, as the servers themselves would.
+/// Without a server that accepts connections, it refuses connections as the servers themselves would.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
-    gate: watch::Sender<Gate>,
+    state: watch::Sender<LinkState>,
     listening: watch::Receiver<bool>,
     servers: Arc<Servers>,
     task: JoinHandle<()>,
@@ -52,9 +52,9 @@ impl Proxy {
     /// Listens on a loopback port for these servers.
     ///
     /// # Panics
-    /// When the port is taken.
+    /// If the port is in use.
     pub async fn start(port: u16, servers: impl IntoIterator<Item = SocketAddr>) -> Self {
-        let (gate, _) = watch::channel(Gate::default());
+        let (state, _) = watch::channel(LinkState::default());
         let (now_listening, listening) = watch::channel(false);
         let (list, _) = watch::channel(servers.into_iter().collect());
         let servers = Arc::new(Servers {
@@ -63,111 +63,111 @@ impl Proxy {
             opened: AtomicUsize::new(0),
             holding: AtomicUsize::new(0),
         });
-        let task = tokio::spawn(run(port, servers.clone(), gate.clone(), now_listening));
+        let task = tokio::spawn(run(port, servers.clone(), state.clone(), now_listening));
         let proxy = Self {
             port,
-            gate,
+            state,
             listening,
             servers,
             task,
         };
         if !proxy.servers.list.borrow().is_empty() {
-            proxy.is_listening(true).await;
+            proxy.wait_listening(true).await;
         }
         proxy
     }
 
-    /// The port that clients use.
+    /// Returns the port for clients.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// `127.0.0.1` and the port.
+    /// Returns `127.0.0.1` and the port.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Connections that were made through it since the start.
+    /// Returns the number of connections to servers since the start.
     pub fn connections(&self) -> usize {
         self.servers.opened.load(Ordering::Relaxed)
     }
 
-    /// How many directions of connections hold something back right now, because of a stall.
+    /// Returns the number of directions of connections that a stall holds back now.
     pub fn holding(&self) -> usize {
         self.servers.holding.load(Ordering::Relaxed)
     }
 
-    /// Lets no byte through; connections stay, and new ones are taken and never answered.
+    /// Holds back every byte; connections stay open, and new ones are accepted.
     pub fn stall(&self) {
-        self.change(|gate| {
-            gate.to_server = Flow::Stalled;
-            gate.to_client = Flow::Stalled;
+        self.change(|state| {
+            state.to_server = Flow::Stalled;
+            state.to_client = Flow::Stalled;
         });
     }
 
-    /// Holds back what clients send; answers still come.
+    /// Holds back the bytes of clients.
     pub fn stall_towards_server(&self) {
-        self.change(|gate| gate.to_server = Flow::Stalled);
+        self.change(|state| state.to_server = Flow::Stalled);
     }
 
-    /// Holds back what servers answer; requests still arrive.
+    /// Holds back the bytes of servers.
     pub fn stall_towards_client(&self) {
-        self.change(|gate| gate.to_client = Flow::Stalled);
+        self.change(|state| state.to_client = Flow::Stalled);
     }
 
-    /// Resets every connection and refuses new ones; returns when that is so.
+    /// Resets every connection and refuses new ones; returns once the port is closed.
     pub async fn cut(&self) {
-        self.change(|gate| {
-            gate.cut = true;
-            gate.generation += 1;
+        self.change(|state| {
+            state.cut = true;
+            state.generation += 1;
         });
-        self.is_listening(false).await;
+        self.wait_listening(false).await;
     }
 
-    /// Resets every connection; new ones are taken.
+    /// Resets every connection and accepts new ones.
     pub fn reset(&self) {
-        self.change(|gate| gate.generation += 1);
+        self.change(|state| state.generation += 1);
     }
 
-    /// Lets everything through again, what was held back first.
+    /// Forwards all bytes again, beginning with those held back.
     pub async fn restore(&self) {
-        self.change(|gate| {
-            *gate = Gate {
-                generation: gate.generation,
-                ..Gate::default()
+        self.change(|state| {
+            *state = LinkState {
+                generation: state.generation,
+                ..LinkState::default()
             };
         });
         if !self.servers.list.borrow().is_empty() {
-            self.is_listening(true).await;
+            self.wait_listening(true).await;
         }
     }
 
-    /// One more server, which gets its share of the new connections.
-    pub async fn join(&self, server: SocketAddr) {
+    /// Adds a server, which gets its share of new connections.
+    pub async fn add_server(&self, server: SocketAddr) {
         self.servers.list.send_modify(|list| list.push(server));
-        if !self.gate.borrow().cut {
-            self.is_listening(true).await;
+        if !self.state.borrow().cut {
+            self.wait_listening(true).await;
         }
     }
 
-    /// No new connection goes to this server; those that it has stay until it or the client ends them.
-    pub fn leave(&self, server: SocketAddr) {
+    /// Removes a server: it gets no new connections; the open ones stay.
+    pub fn remove_server(&self, server: SocketAddr) {
         self.servers
             .list
             .send_modify(|list| list.retain(|other| *other != server));
     }
 
-    fn change(&self, change: impl FnOnce(&mut Gate)) {
-        self.gate.send_modify(change);
+    fn change(&self, change: impl FnOnce(&mut LinkState)) {
+        self.state.send_modify(change);
     }
 
-    async fn is_listening(&self, wanted: bool) {
+    async fn wait_listening(&self, expected: bool) {
         let mut listening = self.listening.clone();
-        let changed = listening.wait_for(|now| *now == wanted);
+        let changed = listening.wait_for(|now| *now == expected);
         let changed = tokio::time::timeout(Duration::from_secs(20), changed).await;
         assert!(
             matches!(changed, Ok(Ok(_))),
-            "the proxy on port {} does not listen: {wanted}",
+            "the proxy on port {} did not change to listening = {expected}",
             self.port
         );
     }
@@ -188,7 +188,7 @@ struct Servers {
 }
 
 impl Servers {
-    /// A connection to the next server that takes one.
+    /// Connects to the next server that accepts.
     async fn connect(&self) -> Option<TcpStream> {
         let list = self.list.borrow().clone();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
@@ -202,48 +202,48 @@ impl Servers {
     }
 }
 
-/// Listens while the link is whole and a server is there.
-async fn run(port: u16, servers: Arc<Servers>, gate: watch::Sender<Gate>, listening: watch::Sender<bool>) {
-    let mut gates = gate.subscribe();
+/// Listens while the link is not cut and has a server.
+async fn run(port: u16, servers: Arc<Servers>, state: watch::Sender<LinkState>, listening: watch::Sender<bool>) {
+    let mut changes = state.subscribe();
     let mut list = servers.list.subscribe();
     loop {
-        let whole = async {
-            let _ = gates.wait_for(|gate| !gate.cut).await;
+        let available = async {
+            let _ = changes.wait_for(|state| !state.cut).await;
             let _ = list.wait_for(|list| !list.is_empty()).await;
         };
-        whole.await;
-        if gates.borrow_and_update().cut {
+        available.await;
+        if changes.borrow_and_update().cut {
             continue;
         }
         let listener = listen(port).await;
         listening.send_replace(true);
-        let refused = Arc::new(Notify::new());
+        let no_server = Arc::new(Notify::new());
         loop {
             tokio::select! {
                 accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                    tokio::spawn(serve(client, servers.clone(), gate.subscribe(), refused.clone()));
+                    tokio::spawn(serve(client, servers.clone(), state.subscribe(), no_server.clone()));
                 },
-                () = refused.notified() => break,
-                _ = gates.wait_for(|gate| gate.cut) => break,
+                () = no_server.notified() => break,
+                _ = changes.wait_for(|state| state.cut) => break,
                 _ = list.wait_for(Vec::is_empty) => break,
             }
         }
         drop(listener);
         listening.send_replace(false);
-        // No server answers: refuse, until one does. Connections that are still there go on.
-        while !gates.borrow().cut && !list.borrow().is_empty() && servers.connect().await.is_none() {
+        // No server accepts: refuse connections until one does. Open connections stay.
+        while !changes.borrow().cut && !list.borrow().is_empty() && servers.connect().await.is_none() {
             sleep(Duration::from_millis(20)).await;
         }
     }
 }
 
-async fn serve(client: TcpStream, servers: Arc<Servers>, gate: watch::Receiver<Gate>, refused: Arc<Notify>) {
+async fn serve(client: TcpStream, servers: Arc<Servers>, state: watch::Receiver<LinkState>, no_server: Arc<Notify>) {
     match servers.connect().await {
-        Some(server) => carry(client, server, gate, &servers.holding).await,
+        Some(server) => relay(client, server, state, &servers.holding).await,
         None => {
             let _ = client.set_zero_linger();
             drop(client);
-            refused.notify_one();
+            no_server.notify_one();
         }
     }
 }
@@ -253,45 +253,52 @@ async fn listen(port: u16) -> TcpListener {
     loop {
         match TcpListener::bind(("127.0.0.1", port)).await {
             Ok(listener) => return listener,
-            Err(error) if started.elapsed() > Duration::from_secs(15) => panic!("port {port} of a proxy: {error}"),
+            Err(error) if started.elapsed() > Duration::from_secs(15) => {
+                panic!("cannot bind port {port} of a proxy: {error}")
+            }
             Err(_) => sleep(Duration::from_millis(20)).await,
         }
     }
 }
 
-async fn carry(mut client: TcpStream, mut server: TcpStream, mut gate: watch::Receiver<Gate>, holding: &AtomicUsize) {
+async fn relay(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    mut state: watch::Receiver<LinkState>,
+    holding: &AtomicUsize,
+) {
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let born = gate.borrow().generation;
+    let generation = state.borrow().generation;
     let ended = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let up = pump(from_client, to_server, gate.clone(), holding, |gate| gate.to_server);
-        let down = pump(from_server, to_client, gate.clone(), holding, |gate| gate.to_client);
+        let up = copy(from_client, to_server, state.clone(), holding, |state| state.to_server);
+        let down = copy(from_server, to_client, state.clone(), holding, |state| state.to_client);
         tokio::select! {
             ended = async { tokio::try_join!(up, down) } => ended.is_ok(),
-            _ = gate.wait_for(|gate| gate.generation != born) => false,
+            _ = state.wait_for(|state| state.generation != generation) => false,
         }
     };
-    // What did not end in order on one side must not look as if it did on the other.
+    // A connection that failed on one side must not look closed in order on the other.
     if !ended {
         let _ = (client.set_zero_linger(), server.set_zero_linger());
     }
 }
 
-/// Copies one direction; a stall holds back also what was read already.
-async fn pump(
+/// Copies one direction; a stall also holds back the bytes that are already read.
+async fn copy(
     mut from: tcp::ReadHalf<'_>,
     mut to: tcp::WriteHalf<'_>,
-    mut gate: watch::Receiver<Gate>,
+    mut state: watch::Receiver<LinkState>,
     holding: &AtomicUsize,
-    flow: fn(&Gate) -> Flow,
+    flow: fn(&LinkState) -> Flow,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 32 * 1024];
     loop {
         let length = from.read(&mut buffer).await?;
-        if flow(&gate.borrow()) == Flow::Stalled {
-            let _held = Held::new(holding);
-            let _ = gate.wait_for(|gate| flow(gate) == Flow::Open).await;
+        if flow(&state.borrow()) == Flow::Stalled {
+            let _held = HeldBack::new(holding);
+            let _ = state.wait_for(|state| flow(state) == Flow::Open).await;
         }
         if length == 0 {
             return to.shutdown().await;
@@ -300,17 +307,17 @@ async fn pump(
     }
 }
 
-/// Counts for as long as it lives; a connection may end while it waits.
-struct Held<'a>(&'a AtomicUsize);
+/// Counts a direction that is held back, until it is dropped.
+struct HeldBack<'a>(&'a AtomicUsize);
 
-impl<'a> Held<'a> {
+impl<'a> HeldBack<'a> {
     fn new(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for HeldBack<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

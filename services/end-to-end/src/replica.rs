@@ -1,17 +1,17 @@
-//! One process of a service.
+//! A process of a service.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, process::ExitStatus, time::Duration};
 
 use rustix::process::Signal;
 
-use crate::{Client, Service, eventually, free_port, log, process::Process, tools};
+use crate::{Client, Service, free_port, log, process::Process, tools, wait_for};
 
-/// How long a service may take until it is ready.
-const START: Duration = Duration::from_secs(40);
-/// How long it may take to end after SIGTERM; the platform kills it after 30 s.
-const STOP: Duration = Duration::from_secs(30);
+/// Time limit for a service to become ready.
+const START_TIMEOUT: Duration = Duration::from_secs(40);
+/// Time limit for a service to end after SIGTERM; the platform kills it after 30 s.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A process of a service, with ports of its own.
+/// A process of a service, with separate ports.
 #[derive(Debug)]
 pub struct Replica {
     service: Service,
@@ -22,7 +22,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Starts the binary; it is not ready yet.
+    /// Starts the binary and returns before it is ready.
     pub(crate) fn start(service: Service, mut env: BTreeMap<String, String>, binary: &Path, log: &Path) -> Self {
         let local = || SocketAddr::from(([127, 0, 0, 1], free_port()));
         let address = local();
@@ -48,127 +48,124 @@ impl Replica {
         }
     }
 
-    /// A process that no system is around, told just this.
+    /// Starts a process outside a system, with exactly this environment.
     ///
     /// # Panics
-    /// When it cannot be started.
-    pub fn alone(service: Service, env: BTreeMap<String, String>, log: &Path) -> Self {
+    /// If it cannot be started.
+    pub fn standalone(service: Service, env: BTreeMap<String, String>, log: &Path) -> Self {
         Self::start(service, env, &tools::binary(service), log)
     }
 
-    /// Which service it is of.
+    /// Returns the service.
     pub fn service(&self) -> Service {
         self.service
     }
 
-    /// Where it serves HTTP itself, with no proxy between.
+    /// Returns the address of HTTP, without a proxy.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it serves gRPC, if it does.
+    /// Returns the address of gRPC, if the service has one.
     pub fn grpc(&self) -> Option<SocketAddr> {
         self.grpc
     }
 
-    /// What PostgreSQL calls its sessions (`application_name`).
+    /// Returns the `application_name` of its sessions at PostgreSQL.
     pub fn name(&self) -> String {
         let log = self.process.log().with_extension("");
         log.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// A client of this very process.
+    /// Returns a client of this process, without a proxy.
     pub fn client(&self) -> Client {
         Client::new(format!("http://{}", self.address))
     }
 
-    /// A client of where `/metrics` and `/health/ready` are.
+    /// Returns a client of the address with `/metrics` and `/health/ready`.
     pub fn management(&self) -> Client {
         Client::new(format!("http://{}", self.management))
     }
 
-    /// The process itself.
+    /// Returns the process.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Whether it says that it is ready.
+    /// Returns whether `/health/ready` succeeds.
     pub async fn is_ready(&self) -> bool {
-        let asked = self.management().get("/health/ready").send().await;
-        asked.is_ok_and(|answer| answer.status.is_success())
+        let response = self.management().get("/health/ready").send().await;
+        response.is_ok_and(|response| response.status.is_success())
     }
 
-    /// Waits until it is ready.
+    /// Waits until the service is ready.
     ///
     /// # Panics
-    /// When it ends instead, or takes too long; with its last log lines.
-    pub async fn ready(&self) {
+    /// If it exits or takes too long, with its last log lines.
+    pub async fn wait_ready(&self) {
         let what = format!(
             "{} to be ready (log: {})",
             self.service.name(),
             self.process.log().display()
         );
-        eventually(&what, START, async || {
+        wait_for(&what, START_TIMEOUT, async || {
             if let Some(status) = self.process.exit_status() {
                 let tail = log::tail(self.process.log());
-                panic!(
-                    "{} ended with {status} instead of serving:\n{tail}",
-                    self.service.name()
-                );
+                panic!("{} exited with {status}:\n{tail}", self.service.name());
             }
             self.is_ready().await.then_some(())
         })
         .await;
     }
 
-    /// SIGKILL, and waits until it is gone.
+    /// Sends SIGKILL and waits for the end of the process.
     pub async fn kill9(&self) {
         self.process.kill9().await;
     }
 
-    /// SIGTERM, and waits for the end, which the platform grants 30 s.
+    /// Sends SIGTERM and waits for the end of the process.
     ///
     /// # Panics
-    /// When it takes longer.
+    /// If it takes longer than the 30 s that the platform allows.
     pub async fn terminate(&self) -> ExitStatus {
-        self.process.terminate(STOP).await
+        self.process.terminate(STOP_TIMEOUT).await
     }
 
-    /// SIGSTOP: it is there and does nothing.
+    /// Sends SIGSTOP.
     pub fn pause(&self) {
         self.process.signal(Signal::STOP);
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn resume(&self) {
         self.process.signal(Signal::CONT);
     }
 
-    /// Starts it again after its end, with the same environment and ports, and waits until it is ready.
+    /// Restarts the process after its end, with the same environment and ports, and waits until it is ready.
     pub async fn restart(&self) {
-        self.process.start_again();
-        self.ready().await;
+        self.process.restart();
+        self.wait_ready().await;
     }
 
-    /// What it wrote on both outputs, since the first start.
+    /// Returns the lines of stdout and stderr since the first start.
     pub fn log_lines(&self) -> Vec<String> {
         log::lines(self.process.log())
     }
 
-    /// `/metrics` as text.
+    /// Returns `/metrics` as text.
     ///
     /// # Panics
-    /// When it does not answer.
+    /// If there is no response.
     pub async fn metrics(&self) -> String {
-        self.management().get("/metrics").answer().await.text()
+        self.management().get("/metrics").response().await.text()
     }
 
-    /// The sum of a metric over those of its series that have all these labels (`name="value"`); 0 when there is none.
+    /// Returns the sum of a metric over the series with all these labels (`name="value"`); 0 if there are none.
     pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         let text = self.metrics().await;
         let series = text.lines().filter(|line| {
-            let rest = line.strip_prefix(name);
-            rest.is_some_and(|rest| rest.starts_with(['{', ' '])) && labels.iter().all(|label| line.contains(label))
+            let tail = line.strip_prefix(name);
+            tail.is_some_and(|tail| tail.starts_with(['{', ' '])) && labels.iter().all(|label| line.contains(label))
         });
         series
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())

@@ -1,6 +1,6 @@
 //! The services of the platform.
 
-/// One of the six.
+/// A service of the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
     Auth,
@@ -22,7 +22,7 @@ impl Service {
         Service::Gateway,
     ];
 
-    /// The name of its package and binary.
+    /// Returns the name of its package and binary.
     pub fn name(self) -> &'static str {
         match self {
             Service::Auth => "auth-service",
@@ -34,7 +34,7 @@ impl Service {
         }
     }
 
-    /// Its database, if it has one.
+    /// Returns the name of its database, if it has one.
     pub fn database(self) -> Option<&'static str> {
         match self {
             Service::Auth => Some("auth"),
@@ -46,12 +46,12 @@ impl Service {
         }
     }
 
-    /// Whether it talks to the broker.
+    /// Returns whether it is a client of the broker.
     pub fn uses_kafka(self) -> bool {
         matches!(self, Service::Patient | Service::Analytics | Service::Notification)
     }
 
-    /// The variable in which its peers are told its base URL.
+    /// Returns the environment variable with its base URL at its peers.
     pub fn url_variable(self) -> &'static str {
         match self {
             Service::Auth => "AUTH_SERVICE_URL",

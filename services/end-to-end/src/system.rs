@@ -1,14 +1,15 @@
-//! The whole platform, or a part of it, for one test.
+//! The platform, or a part of it, for one test.
 
 use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use futures::future::join_all;
+use parking_lot::Mutex;
 use serde_json::json;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
@@ -19,10 +20,10 @@ use crate::{
     postgres, tools::binary,
 };
 
-/// The processes, the links between them, and the folder with their data and logs; all end with this value.
+/// The processes, the links between them, and the folder with their data and logs; dropping it ends and deletes them.
 #[derive(Debug)]
 pub struct System {
-    // In this order they are dropped: services first.
+    // Fields are dropped in this order: services first.
     replicas: Mutex<Vec<Arc<Replica>>>,
     broker: Option<Broker>,
     postgres: Option<Postgres>,
@@ -35,17 +36,17 @@ pub struct System {
 }
 
 impl System {
-    /// The admin that demo data makes.
+    /// Email address and password of the admin in the demo data.
     pub const ADMIN: (&str, &str) = ("testuser@test.com", "password123");
 
-    /// Starts what the options say and waits until every service is ready.
+    /// Starts a system and waits until every service is ready.
     ///
     /// # Panics
-    /// When something does not start; the message says what to do, or holds the log.
+    /// If something does not start; the message says what to do, or has the log.
     pub async fn start(options: Options) -> Self {
         let folder = tempfile::Builder::new().prefix("end-to-end.").tempdir();
         let folder = folder.expect("a folder for the system");
-        // The database server runs as another user where we are root.
+        // As root, the database server runs as another user, who must be able to enter the folder.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions of the folder");
 
         let with_kafka = options.services.iter().any(|service| service.uses_kafka());
@@ -115,51 +116,51 @@ impl System {
             started: std::sync::atomic::AtomicUsize::new(0),
         };
         let services = system.options.services.iter();
-        let wanted = services.flat_map(|service| {
+        let processes = services.flat_map(|service| {
             let count = system.options.replicas.get(service).copied().unwrap_or(1);
             std::iter::repeat_n(*service, count)
         });
-        let started: Vec<_> = wanted.map(|service| system.spawn(service)).collect();
+        let started: Vec<_> = processes.map(|service| system.spawn(service)).collect();
         join_all(started.into_iter().map(async |replica| {
-            replica.ready().await;
-            system.join(&replica).await;
+            replica.wait_ready().await;
+            system.attach(&replica).await;
         }))
         .await;
         system
     }
 
-    /// The base URL of the gateway's front door.
+    /// Returns the base URL of the gateway.
     pub fn url(&self) -> String {
         self.base(Service::Gateway)
     }
 
-    /// The base URL of a service's front door.
+    /// Returns the base URL of a service, through its proxy.
     pub fn base(&self, service: Service) -> String {
         format!("http://{}", self.link(Link::Http(service)).address())
     }
 
-    /// A link's proxy.
+    /// Returns the proxy of a link.
     ///
     /// # Panics
-    /// When this system has no such link.
+    /// If this system has no such link.
     pub fn link(&self, link: Link) -> &Proxy {
         self.links
             .get(&link)
             .unwrap_or_else(|| panic!("this system has no link {link:?}"))
     }
 
-    /// The first process of a service.
+    /// Returns the first process of a service.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     pub fn replica(&self, service: Service) -> Arc<Replica> {
         let first = self.replicas(service).into_iter().next();
         first.unwrap_or_else(|| panic!("{} does not run in this system", service.name()))
     }
 
-    /// All processes of a service, oldest first, those that have ended included until they are removed.
+    /// Returns the processes of a service, oldest first; those that have ended are included until they are removed.
     pub fn replicas(&self, service: Service) -> Vec<Arc<Replica>> {
-        let replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        let replicas = self.replicas.lock();
         replicas
             .iter()
             .filter(|replica| replica.service() == service)
@@ -167,48 +168,51 @@ impl System {
             .collect()
     }
 
-    /// Starts one more process of a service, which gets its share of new connections once it is ready.
+    /// Starts one more process of a service, and sends it its share of new connections once it is ready.
     pub async fn add_replica(&self, service: Service) -> Arc<Replica> {
         let replica = self.spawn(service);
-        replica.ready().await;
-        self.join(&replica).await;
+        replica.wait_ready().await;
+        self.attach(&replica).await;
         replica
     }
 
-    /// Takes a process out of the front door: it gets no new connections, and this system forgets it.
+    /// Detaches a process from its proxies and from this system.
     ///
-    /// The process goes on for as long as somebody holds it.
+    /// The process runs until its last reference is dropped.
     pub fn remove_replica(&self, replica: &Replica) {
-        self.leave(replica);
-        let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        self.detach(replica);
+        let mut replicas = self.replicas.lock();
         replicas.retain(|other| other.address() != replica.address());
     }
 
-    /// Takes a process out of the front door, and nothing else; see [`System::join`].
-    pub fn leave(&self, replica: &Replica) {
-        self.link(Link::Http(replica.service())).leave(replica.address());
+    /// Detaches a process from its proxies: it gets no new connections.
+    pub fn detach(&self, replica: &Replica) {
+        self.link(Link::Http(replica.service()))
+            .remove_server(replica.address());
         if let Some(grpc) = replica.grpc() {
-            self.link(Link::Grpc).leave(grpc);
+            self.link(Link::Grpc).remove_server(grpc);
         }
     }
 
-    /// Puts a process behind the front door.
-    pub async fn join(&self, replica: &Replica) {
-        self.link(Link::Http(replica.service())).join(replica.address()).await;
+    /// Attaches a process to its proxies.
+    pub async fn attach(&self, replica: &Replica) {
+        self.link(Link::Http(replica.service()))
+            .add_server(replica.address())
+            .await;
         if let Some(grpc) = replica.grpc() {
-            self.link(Link::Grpc).join(grpc).await;
+            self.link(Link::Grpc).add_server(grpc).await;
         }
     }
 
-    /// A client of the gateway without a token.
-    pub fn anyone(&self) -> Client {
+    /// Returns a client of the gateway without a token.
+    pub fn anonymous(&self) -> Client {
         Client::new(self.url())
     }
 
-    /// A client of the gateway, or of auth-service where no gateway runs, with the token of this user.
+    /// Logs in and returns a client with the token, of the gateway or, without a gateway, of auth-service.
     ///
     /// # Panics
-    /// When the login is refused.
+    /// If the login fails.
     pub async fn login(&self, email: &str, password: &str) -> Client {
         let has_gateway = self.options.services.contains(&Service::Gateway);
         let (base, path) = if has_gateway {
@@ -218,23 +222,23 @@ impl System {
         };
         let client = Client::new(base);
         let login = json!({"email": email, "password": password});
-        let answer = client.post(path).json(&login).answer().await;
-        assert_eq!(answer.status, 200, "login of {email}: {}", answer.text());
-        let token = answer.json()["token"].as_str().expect("a token").to_owned();
+        let response = client.post(path).json(&login).response().await;
+        assert_eq!(response.status, 200, "login of {email}: {}", response.text());
+        let token = response.json()["token"].as_str().expect("a token").to_owned();
         client.with_token(token)
     }
 
-    /// The demo's admin.
+    /// Logs in the admin of the demo data.
     pub async fn admin(&self) -> Client {
         self.login(Self::ADMIN.0, Self::ADMIN.1).await
     }
 
-    /// The database of a service, with no proxy between.
+    /// Returns connections to the database of a service, without a proxy.
     ///
     /// # Panics
-    /// When it has none here.
+    /// If the service has none.
     pub fn database(&self, service: Service) -> PgPool {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.lock();
         let pool = pools.entry(service).or_insert_with(|| {
             let name = service.database().expect("a service with a database");
             let options = PgPoolOptions::new().max_connections(8);
@@ -243,28 +247,28 @@ impl System {
         pool.clone()
     }
 
-    /// The database server.
+    /// Returns the database server.
     ///
     /// # Panics
-    /// When this system has none.
+    /// If this system has none.
     pub fn postgres(&self) -> &Postgres {
         self.postgres.as_ref().expect("a system with a database")
     }
 
-    /// The broker.
+    /// Returns the broker.
     ///
     /// # Panics
-    /// When this system has none.
+    /// If this system has none.
     pub fn broker(&self) -> &Broker {
         self.broker.as_ref().expect("a system with a broker")
     }
 
-    /// A client of the broker that no proxy is before.
+    /// Returns a client of the broker, without a proxy.
     pub fn kafka(&self) -> Kafka {
         self.broker().client()
     }
 
-    /// A generated secret: AUTH_KEY_ENCRYPTION_KEY, BILLING_LINK_SECRET or DATABASE_PASSWORD.
+    /// Returns a generated secret: AUTH_KEY_ENCRYPTION_KEY, BILLING_LINK_SECRET or DATABASE_PASSWORD.
     ///
     /// # Panics
     /// For any other name.
@@ -272,7 +276,7 @@ impl System {
         &self.secrets[name]
     }
 
-    /// What all processes of a service wrote, since the start of the system.
+    /// Returns the log lines of all processes of a service, since the start of the system.
     pub fn log_lines(&self, service: Service) -> Vec<String> {
         let prefix = format!("{}.", service.name());
         let files = fs::read_dir(self.folder()).into_iter().flatten().flatten();
@@ -287,7 +291,7 @@ impl System {
         files.iter().flat_map(|path| log::lines(path)).collect()
     }
 
-    /// Where the data and the logs are.
+    /// Returns the folder with the data and the logs.
     pub fn folder(&self) -> &Path {
         self.folder.as_ref().expect("the folder is there until the end").path()
     }
@@ -296,11 +300,11 @@ impl System {
         let number = self.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = self.folder().join(format!("{}.{number:03}.log", service.name()));
         let mut env = self.environment(service);
-        // By this name PostgreSQL tells whose a session is.
+        // The application_name of the process's sessions at PostgreSQL.
         env.insert("PGAPPNAME".into(), format!("{}.{number:03}", service.name()));
         let replica = Replica::start(service, env, &binary(service), &log);
         let replica = Arc::new(replica);
-        let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut replicas = self.replicas.lock();
         replicas.push(replica.clone());
         replica
     }
@@ -336,7 +340,7 @@ impl System {
                 set("BILLING_LINK_SECRET", self.secret("BILLING_LINK_SECRET"));
             }
             Service::Gateway => {
-                // All load comes from one address and few users.
+                // The load of a test comes from one address and few users.
                 set("RATE_LIMIT_PER_SECOND", "5000");
                 set("RATE_LIMIT_BURST", "10000");
                 set("MAX_CONCURRENT_REQUESTS_PER_CALLER", "1024");
@@ -346,8 +350,8 @@ impl System {
             }
             Service::Analytics | Service::Notification => {}
         }
-        for (whose, name, value) in &self.options.env {
-            if whose.is_none_or(|whose| whose == service) {
+        for (only, name, value) in &self.options.env {
+            if only.is_none_or(|only| only == service) {
                 env.insert(name.clone(), value.clone());
             }
         }
@@ -357,7 +361,7 @@ impl System {
 
 impl Drop for System {
     fn drop(&mut self) {
-        self.replicas.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        self.replicas.get_mut().clear();
         self.broker = None;
         self.postgres = None;
         let keep = std::thread::panicking() || std::env::var_os("END_TO_END_KEEP").is_some();

@@ -1,12 +1,12 @@
-//! An HTTP load balancer in front of replicas, as an ALB with one target group is.
+//! An HTTP load balancer that behaves as an ALB with one target group.
 //!
-//! It never sends a request twice, and a target that breaks off is a 502 (AWS: "Troubleshoot your Application Load
-//! Balancers"). A target that is deregistered gets no new request, and those under way go on ("deregistration delay").
+//! It never retries a request, and responds with 502 if a target closes the connection (AWS: "Troubleshoot your Application
+//! Load Balancers"). A deregistered target gets no new requests and completes those in flight ("deregistration delay").
 
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -23,19 +23,20 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 
-/// Targets that share a public address.
+/// Targets behind one public address.
 pub struct TargetGroup {
     address: SocketAddr,
     targets: Targets,
     server: JoinHandle<()>,
 }
 
-type Targets = Arc<Mutex<Ring>>;
+type Targets = Arc<Mutex<RoundRobin>>;
 
 #[derive(Default)]
-struct Ring {
+struct RoundRobin {
     targets: Vec<Target>,
     next: usize,
 }
@@ -44,22 +45,22 @@ struct Ring {
 struct Target {
     address: SocketAddr,
     client: Client<HttpConnector, Body>,
-    under_way: Arc<AtomicUsize>,
+    in_flight: Arc<AtomicUsize>,
 }
 
 impl TargetGroup {
-    /// Listens on a free loopback port; without targets it answers 503.
+    /// Listens on a free loopback port; without targets, it responds with 503.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// If no port is free.
     pub async fn start() -> std::io::Result<TargetGroup> {
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let targets = Targets::default();
-        let router = Router::new().fallback(pass).with_state(targets.clone());
+        let router = Router::new().fallback(forward).with_state(targets.clone());
         let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move {
-            // It ends with the group, by being aborted.
+            // Dropping the group aborts this task.
             let _ = axum::serve(listener, router).await;
         });
         Ok(TargetGroup {
@@ -69,35 +70,41 @@ impl TargetGroup {
         })
     }
 
-    /// The public address.
+    /// Returns the public address.
     pub fn url(&self) -> Uri {
         let url = format!("http://{}", self.address);
-        url.parse().expect("a socket address makes a URL")
+        url.parse().expect("a valid URL")
     }
 
-    /// Sends a share of the requests to `address` from now on; the caller knows that it is healthy.
+    /// Adds a target; the caller ensures that it is healthy.
     pub fn register(&self, address: SocketAddr) {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector);
-        lock(&self.targets).targets.push(Target {
+        self.targets.lock().targets.push(Target {
             address,
             client,
-            under_way: Arc::default(),
+            in_flight: Arc::default(),
         });
     }
 
-    /// Sends no more requests to `address`, and comes back when those under way are answered.
+    /// Removes a target, and waits until its requests in flight are complete.
     pub async fn deregister(&self, address: SocketAddr) {
-        let gone: Vec<Target> = {
-            let mut ring = lock(&self.targets);
-            let (gone, stay) = ring.targets.drain(..).partition(|target| target.address == address);
-            ring.targets = stay;
-            gone
+        let removed: Vec<Target> = {
+            let mut round_robin = self.targets.lock();
+            let (removed, others) = round_robin
+                .targets
+                .drain(..)
+                .partition(|target| target.address == address);
+            round_robin.targets = others;
+            removed
         };
-        while gone.iter().any(|target| target.under_way.load(Ordering::Acquire) > 0) {
+        while removed
+            .iter()
+            .any(|target| target.in_flight.load(Ordering::Acquire) > 0)
+        {
             sleep(Duration::from_millis(5)).await;
         }
     }
@@ -109,12 +116,12 @@ impl Drop for TargetGroup {
     }
 }
 
-async fn pass(
+async fn forward(
     State(targets): State<Targets>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     mut request: Request,
 ) -> Response {
-    let Some((target, _under_way)) = choose(&targets) else {
+    let Some((target, _in_flight)) = choose(&targets) else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
@@ -128,36 +135,32 @@ async fn pass(
     }
     match target.client.request(request).await {
         Ok(mut response) => {
-            // What the target says of its connection is not for the client's.
+            // The header concerns the connection to the target only.
             response.headers_mut().remove(header::CONNECTION);
             response.map(Body::new)
         }
         Err(error) => {
-            eprintln!("target {} broke off: {error:?}", target.address);
+            eprintln!("target {} failed: {error:?}", target.address);
             StatusCode::BAD_GATEWAY.into_response()
         }
     }
 }
 
-/// The next target in turn, counted as busy until the guard is dropped.
-fn choose(targets: &Targets) -> Option<(Target, Busy)> {
-    let mut ring = lock(targets);
-    let at = ring.next.checked_rem(ring.targets.len())?;
-    ring.next = at + 1;
-    let target = ring.targets[at].clone();
-    target.under_way.fetch_add(1, Ordering::AcqRel);
-    let busy = Busy(target.under_way.clone());
-    Some((target, busy))
+/// Returns the next target in turn, with a guard that counts the request in flight.
+fn choose(targets: &Targets) -> Option<(Target, InFlight)> {
+    let mut round_robin = targets.lock();
+    let at = round_robin.next.checked_rem(round_robin.targets.len())?;
+    round_robin.next = at + 1;
+    let target = round_robin.targets[at].clone();
+    target.in_flight.fetch_add(1, Ordering::AcqRel);
+    let guard = InFlight(target.in_flight.clone());
+    Some((target, guard))
 }
 
-struct Busy(Arc<AtomicUsize>);
+struct InFlight(Arc<AtomicUsize>);
 
-impl Drop for Busy {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-fn lock(targets: &Targets) -> std::sync::MutexGuard<'_, Ring> {
-    targets.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,13 +1,13 @@
-//! Clients that write all the time.
+//! Clients that write continuously.
 
 use std::time::Duration;
 
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
 use uuid::Uuid;
 
-use crate::{Client, Ledger, a_patient, until};
+use crate::{Client, Ledger, a_patient, wait_until};
 
-/// Tasks that create, change and delete patients, and try again what is not acknowledged, until they are stopped.
+/// Tasks that create, change and delete patients, and retry what is not acknowledged, until they are stopped.
 #[derive(Debug)]
 pub struct Writers {
     ledger: Ledger,
@@ -16,7 +16,7 @@ pub struct Writers {
 }
 
 impl Writers {
-    /// Starts so many of them.
+    /// Starts `count` tasks.
     pub fn start(ledger: &Ledger, client: &Client, count: usize) -> Self {
         let (stop, stopped) = watch::channel(false);
         let write = |_| tokio::spawn(write(ledger.clone(), client.clone(), stopped.clone()));
@@ -27,20 +27,20 @@ impl Writers {
         }
     }
 
-    /// Waits until so many more writes are acknowledged.
+    /// Waits until this many further writes are acknowledged.
     ///
     /// # Panics
-    /// When they are not within 40 s.
+    /// If they are not within 40 s.
     pub async fn acknowledged(&self, more: usize) {
         let goal = self.ledger.writes() + more;
         let what = format!(
             "{more} more acknowledged writes (so far not: {:?})",
             self.ledger.failures()
         );
-        until(&what, Duration::from_secs(40), async || self.ledger.writes() >= goal).await;
+        wait_until(&what, Duration::from_secs(40), async || self.ledger.writes() >= goal).await;
     }
 
-    /// Stops them; what was begun and not acknowledged is left so.
+    /// Stops the tasks; writes in progress stay unacknowledged.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         for task in self.tasks {
@@ -49,32 +49,32 @@ impl Writers {
     }
 }
 
-/// One patient's life after another's: created, changed twice, and every third deleted.
+/// Creates one patient after another, changes each twice, and deletes every third.
 async fn write(ledger: Ledger, client: Client, stopped: watch::Receiver<bool>) {
-    let mut lives: u32 = 0;
+    let mut patients: u32 = 0;
     while !*stopped.borrow() {
-        lives += 1;
+        patients += 1;
         let (patient, key) = (a_patient(), Uuid::new_v4().to_string());
         let id = loop {
             if let Some(id) = ledger.create_as(&client, &patient, &key).await {
                 break id;
             }
-            if gives_up(&stopped).await {
+            if is_stopped(&stopped).await {
                 return;
             }
         };
         for _ in 0..2 {
-            while !ledger.update(&client, id).await && !gives_up(&stopped).await {}
+            while !ledger.update(&client, id).await && !is_stopped(&stopped).await {}
         }
-        if lives.is_multiple_of(3) {
-            while !ledger.delete(&client, id).await && !gives_up(&stopped).await {}
+        if patients.is_multiple_of(3) {
+            while !ledger.delete(&client, id).await && !is_stopped(&stopped).await {}
         }
         sleep(Duration::from_millis(40)).await;
     }
 }
 
-/// Says whether the writers were stopped, and otherwise pauses before the next attempt.
-async fn gives_up(stopped: &watch::Receiver<bool>) -> bool {
+/// Returns whether the writers were stopped; otherwise pauses before the next attempt.
+async fn is_stopped(stopped: &watch::Receiver<bool>) -> bool {
     if *stopped.borrow() {
         return true;
     }

@@ -1,4 +1,4 @@
-//! Each service keeps its own door: asked past the gateway, it wants a token, the right role, and the link's secret.
+//! Authorisation without the gateway: each service requires a token, the right role, and the secret of its gRPC link.
 
 use contracts::{
     LINK_SECRET_HEADER,
@@ -10,62 +10,71 @@ use kit::{Role, testing::TestTokens};
 use serde_json::{Value, json};
 use tonic::{Code, Request, transport::Endpoint};
 
-/// What anybody may ask auth-service: to get a token, to end one, and the keys that check it.
+/// Public routes of auth-service: to get a token, to end a session, and the keys that verify tokens.
 const SESSION: [&str; 5] = ["/login", "/refresh", "/logout", "/signup", "/.well-known/jwks.json"];
-/// What the platform asks every service.
+/// Public routes of every service, for the platform.
 const PLATFORM: [&str; 4] = ["/health/live", "/health/ready", "/metrics", "/v3/api-docs"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the services' binaries and a broker; scripts/test runs it"]
-async fn every_route_of_every_service_wants_a_token_and_the_right_role() {
+async fn every_route_of_every_service_requires_a_token_and_the_right_role() {
     let system = System::start(Options::default()).await;
     let credentials = json!({"email": "user@example.org", "password": "longenough1"});
-    let made = system.anyone().post("/auth/signup").json(&credentials).answer().await;
+    let made = system
+        .anonymous()
+        .post("/auth/signup")
+        .json(&credentials)
+        .response()
+        .await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
     let user = system.login("user@example.org", "longenough1").await;
-    let strangers = TestTokens::new();
-    let forged = strangers.token(Role::Admin);
+    let other_key = TestTokens::new();
+    let forged = other_key.token(Role::Admin);
     for service in Service::ALL.into_iter().filter(|service| *service != Service::Gateway) {
-        let nobody = system.replica(service).client();
-        let document = nobody.get("/v3/api-docs").answer().await.json();
-        let (mut closed, mut admins) = (0, 0);
+        let anonymous = system.replica(service).client();
+        let document = anonymous.get("/v3/api-docs").response().await.json();
+        let (mut protected, mut admins) = (0, 0);
         for (method, path, operation) in operations(&document) {
             let what = format!("{} {method} {path}", service.name());
-            let ask = async |client: &Client| {
+            let status = async |client: &Client| {
                 let request = client.request(method.clone(), &with_an_id(&path)).json(&json!({}));
-                request.answer().await.status
+                request.response().await.status
             };
-            let of_sessions = service == Service::Auth && SESSION.contains(&path.as_str());
-            let open = of_sessions || PLATFORM.contains(&path.as_str());
+            let is_session = service == Service::Auth && SESSION.contains(&path.as_str());
+            let public = is_session || PLATFORM.contains(&path.as_str());
             let declared = operation["security"]
                 .as_array()
                 .is_some_and(|schemes| !schemes.is_empty());
-            assert_eq!(declared, !open, "{what}: what the document says of tokens");
-            if open {
-                assert!(!matches!(ask(&nobody).await.as_u16(), 403 | 500..), "{what}");
+            assert_eq!(declared, !public, "{what}: the security requirement of the document");
+            if public {
+                assert!(!matches!(status(&anonymous).await.as_u16(), 403 | 500..), "{what}");
                 continue;
             }
-            closed += 1;
-            assert_eq!(ask(&nobody).await, StatusCode::UNAUTHORIZED, "{what} without a token");
-            let forger = nobody.with_token(&forged);
+            protected += 1;
             assert_eq!(
-                ask(&forger).await,
+                status(&anonymous).await,
+                StatusCode::UNAUTHORIZED,
+                "{what} without a token"
+            );
+            let forged = anonymous.with_token(&forged);
+            assert_eq!(
+                status(&forged).await,
                 StatusCode::UNAUTHORIZED,
                 "{what} with a forged token"
             );
-            let user = nobody.with_token(user.token().expect("a token"));
-            let status = ask(&user).await;
+            let user = anonymous.with_token(user.token().expect("a token"));
+            let user_status = status(&user).await;
             if operation["responses"].get("403").is_some() {
                 admins += 1;
-                assert_eq!(status, StatusCode::FORBIDDEN, "{what} as USER");
+                assert_eq!(user_status, StatusCode::FORBIDDEN, "{what} as USER");
             } else {
                 assert!(
-                    !matches!(status.as_u16(), 401 | 403 | 500..),
-                    "{what} as USER: {status}"
+                    !matches!(user_status.as_u16(), 401 | 403 | 500..),
+                    "{what} as USER: {user_status}"
                 );
             }
         }
-        assert!(closed > 0, "{} has routes", service.name());
+        assert!(protected > 0, "{} has no protected routes", service.name());
         assert_eq!(
             admins > 0,
             service != Service::Notification,
@@ -75,13 +84,13 @@ async fn every_route_of_every_service_wants_a_token_and_the_right_role() {
     }
 }
 
-/// The method, the path and the description of each operation.
+/// Returns method, path and description of each operation.
 fn operations(document: &Value) -> Vec<(Method, String, Value)> {
     let paths = document["paths"].as_object().expect("paths");
     let mut found = Vec::new();
     for (path, item) in paths {
         for (name, operation) in item.as_object().expect("operations") {
-            // Beside the methods there are parameters and descriptions; health and metrics are for anybody inside.
+            // Other members are parameters and descriptions; health and metrics are public inside the VPC.
             if operation.get("responses").is_some() && operation["tags"][0] != "Operations" {
                 let method = name.to_ascii_uppercase().parse().expect("a method");
                 found.push((method, path.clone(), operation.clone()));
@@ -91,7 +100,7 @@ fn operations(document: &Value) -> Vec<(Method, String, Value)> {
     found
 }
 
-/// The path with an id that nothing has for each of its parameters.
+/// Replaces each parameter of a path by an id that does not exist.
 fn with_an_id(path: &str) -> String {
     let segments = path.split('/').map(|segment| match segment.starts_with('{') {
         true => "00000000-0000-4000-8000-000000000000",
@@ -102,7 +111,7 @@ fn with_an_id(path: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the services' binaries and a broker; scripts/test runs it"]
-async fn billing_opens_no_account_for_who_does_not_know_the_secret_of_the_link() {
+async fn billing_opens_an_account_only_with_the_secret_of_the_link() {
     let system = System::start(Options::default().only([Service::Auth, Service::Billing])).await;
     let address = system.replica(Service::Billing).grpc().expect("a gRPC port");
     let channel = Endpoint::try_from(format!("http://{address}"))
@@ -121,10 +130,10 @@ async fn billing_opens_no_account_for_who_does_not_know_the_secret_of_the_link()
                 .metadata_mut()
                 .insert(LINK_SECRET_HEADER, secret.parse().expect("ASCII"));
         }
-        let answer = BillingServiceClient::new(channel.clone())
+        let response = BillingServiceClient::new(channel.clone())
             .create_billing_account(request)
             .await;
-        answer.map_or_else(|status| status.code(), |_| Code::Ok)
+        response.map_or_else(|status| status.code(), |_| Code::Ok)
     };
     for secret in [None, Some(""), Some("a guess")] {
         assert_eq!(open(secret).await, Code::Unauthenticated, "{secret:?}");

@@ -1,4 +1,4 @@
-//! A database as Amazon RDS has it: TLS alone, by an authority of its own, and a password that is changed every week.
+//! A database as on Amazon RDS: TLS only, with a private certificate authority, and a password that is rotated every week.
 
 use std::{
     collections::BTreeMap,
@@ -22,12 +22,12 @@ impl Rds {
     async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
-        let place = folder.path().join("postgres");
-        let postgres = Postgres::start(&place, &["billing"]).await;
+        let data = folder.path().join("postgres");
+        let postgres = Postgres::start(&data, &["billing"]).await;
         let authority = folder.path().join("authority.pem");
-        fs::write(&authority, certify(&place.join("data"))).expect("a file");
+        fs::write(&authority, issue_certificate(&data.join("data"))).expect("a file");
         let access = "hostssl all billing_owner 127.0.0.1/32 scram-sha-256\nhost all postgres 127.0.0.1/32 trust\n";
-        fs::write(place.join("data/pg_hba.conf"), access).expect("the access rules");
+        fs::write(data.join("data/pg_hba.conf"), access).expect("the access rules");
         let rds = Self {
             folder,
             postgres,
@@ -47,7 +47,7 @@ impl Rds {
         admin.execute(raw_sql(text)).await.expect(text);
     }
 
-    /// billing-service, told of its database as ECS tells it.
+    /// Starts billing-service with the environment that ECS sets.
     fn service(&self, password: &str, authority: Option<&Path>) -> Replica {
         let mut env = BTreeMap::new();
         let port = self.postgres.port().to_string();
@@ -66,7 +66,7 @@ impl Rds {
         if let Some(file) = authority {
             env.insert("DATABASE_CA_FILE".into(), file.display().to_string());
         }
-        Replica::alone(Service::Billing, env, &self.folder.path().join("service.log"))
+        Replica::standalone(Service::Billing, env, &self.folder.path().join("service.log"))
     }
 
     fn log(&self) -> String {
@@ -74,8 +74,8 @@ impl Rds {
     }
 }
 
-/// Gives the server a certificate for its address, and its authority back.
-fn certify(data: &Path) -> String {
+/// Writes a certificate for the server's address, and returns its certificate authority.
+fn issue_certificate(data: &Path) -> String {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, "an authority");
@@ -98,38 +98,38 @@ fn certify(data: &Path) -> String {
 
 #[tokio::test]
 #[ignore = "needs the services' binaries; scripts/test end-to-end runs it"]
-async fn a_password_that_is_changed_under_a_service_ends_it_in_words_and_the_next_starts_with_the_new_one() {
+async fn a_rotated_password_ends_the_service_with_a_message_and_the_next_one_starts_with_the_new_password() {
     let rds = Rds::start().await;
     let service = rds.service("the-first", Some(&rds.authority));
-    service.ready().await;
+    service.wait_ready().await;
     rds.sql("alter role billing_owner password 'the-second'").await;
-    assert!(service.is_ready().await, "connections that are open stay so");
+    assert!(service.is_ready().await, "open connections stay open");
 
-    // As a failover does, or the end of a connection's life.
+    // As after a failover, or at the end of a connection's lifetime.
     rds.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'billing_owner'")
         .await;
-    // Whoever asks next, here the health check, opens a new connection.
+    // The next query, here the health check, opens a new connection.
     let _ = service.is_ready().await;
     let ended = service.process().exited(Duration::from_secs(40)).await;
-    assert!(!ended.success(), "ECS starts another task for one that failed: {ended}");
+    assert!(!ended.success(), "ECS replaces a task that failed: {ended}");
     let log = rds.log();
-    assert!(log.contains("refuses our password (28P01): it was rotated"), "{log}");
+    assert!(log.contains("rejected the password (28P01): it was rotated"), "{log}");
     assert!(!log.contains("the-first"), "a password in the log");
 
     let next = rds.service("the-second", Some(&rds.authority));
-    next.ready().await;
+    next.wait_ready().await;
 }
 
 #[tokio::test]
 #[ignore = "needs the services' binaries; scripts/test end-to-end runs it"]
-async fn a_server_that_no_trusted_authority_vouches_for_gets_no_password() {
+async fn a_server_with_an_untrusted_certificate_gets_no_password() {
     let rds = Rds::start().await;
     let service = rds.service("the-first", None);
     let ended = service.process().exited(Duration::from_secs(20)).await;
     assert!(!ended.success());
     let log = rds.log();
     assert!(
-        log.contains("a certificate that is not trusted") && log.contains("DATABASE_CA_FILE"),
+        log.contains("is not trusted") && log.contains("DATABASE_CA_FILE"),
         "{log}"
     );
 }

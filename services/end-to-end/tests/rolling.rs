@@ -1,20 +1,20 @@
-//! Services are replaced, and killed, while people use the system, and nobody notices.
+//! Rolling updates and killed processes under load, without a failed request.
 
 use std::time::Duration;
 
 use end_to_end::{
     Ledger, Options, Replica, Service, System, TargetGroup,
     load::{Load, Login, Mix, Running},
-    until,
+    wait_until,
 };
 use rustix::process::Signal;
 
-/// All that the gateway offers, so that every service has something to lose; a login is what no one may repeat.
+/// Operations of every service; a login is not idempotent.
 const EVERYTHING: &str =
     "list=6,search=4,read=8,create=6,update=6,login=1,validate=4,billing=4,analytics=4,notifications=4";
-/// What the gateway may send again when it does not know what became of it.
+/// Operations that the gateway may retry after a failure.
 const REPEATABLE: &str = "list=3,search=2,read=4,create=5,update=5,validate=3,billing=2,analytics=2,notifications=2";
-/// What two cores can answer beside the starts of new processes.
+/// Requests per second that two cores can serve while new processes start.
 const RPS: f64 = 40.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,42 +23,42 @@ async fn a_rolling_update_of_every_service_under_load_loses_no_request() {
     let options = Options::default()
         .replicas(Service::Gateway, 2)
         .replicas(Service::Patient, 2);
-    let (system, door) = start(options).await;
-    let load = load(&door, EVERYTHING).await;
+    let (system, load_balancer) = start(options).await;
+    let load = load(&load_balancer, EVERYTHING).await;
     for service in Service::ALL {
-        // The services with one process have two for a moment, as with a minimum of 100 % healthy tasks.
+        // A service with one process has two for a moment, as with a minimum of 100 % healthy tasks.
         for old in system.replicas(service) {
-            let before = load.answered();
-            replace(&system, &door, &old).await;
+            let before = load.completed();
+            replace(&system, &load_balancer, &old).await;
             assert!(
-                load.answered() > before,
-                "nobody asked while {} stopped",
+                load.completed() > before,
+                "no request completed while {} stopped",
                 service.name()
             );
         }
     }
-    nothing_lost(load, &system).await;
+    expect_no_loss(load, &system).await;
 }
 
-/// A new process joins; then the old one gets SIGTERM, leaves once it says that it is not ready, and ends.
-async fn replace(system: &System, door: &TargetGroup, old: &Replica) {
+/// Adds a new process, sends SIGTERM to the old one, removes it once it is not ready, and waits for its end.
+async fn replace(system: &System, load_balancer: &TargetGroup, old: &Replica) {
     let (service, name) = (old.service(), old.service().name());
     let new = system.add_replica(service).await;
     if service == Service::Gateway {
-        door.register(new.address());
-        door.deregister(old.address()).await;
+        load_balancer.register(new.address());
+        load_balancer.deregister(old.address()).await;
     }
     old.process().signal(Signal::TERM);
-    let leaving = format!("a stopping {name} to say that it is not ready");
-    until(&leaving, Duration::from_secs(5), async || !old.is_ready().await).await;
+    let leaving = format!("a stopping {name} to be not ready");
+    wait_until(&leaving, Duration::from_secs(5), async || !old.is_ready().await).await;
     system.remove_replica(old);
     let ended = old.process().exited(Duration::from_secs(30)).await;
-    assert!(ended.success(), "{name} ends with {ended}");
+    assert!(ended.success(), "{name} exited with {ended}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the services' binaries and a broker; scripts/test runs it"]
-async fn a_replica_that_is_killed_costs_no_request_that_may_be_repeated() {
+async fn a_killed_replica_fails_no_retryable_request() {
     let services = [
         Service::Auth,
         Service::Patient,
@@ -69,31 +69,31 @@ async fn a_replica_that_is_killed_costs_no_request_that_may_be_repeated() {
     let options = services
         .into_iter()
         .fold(Options::default(), |options, service| options.replicas(service, 2));
-    let (system, door) = start(options).await;
-    let load = load(&door, REPEATABLE).await;
+    let (system, load_balancer) = start(options).await;
+    let load = load(&load_balancer, REPEATABLE).await;
     for service in services {
-        let before = load.answered();
+        let before = load.completed();
         let killed = system.replica(service);
         killed.kill9().await;
         system.remove_replica(&killed);
-        let more = format!("people to go on without one {}", service.name());
-        until(&more, Duration::from_secs(20), async || load.answered() > before + 40).await;
+        let more = format!("further requests without one {}", service.name());
+        wait_until(&more, Duration::from_secs(20), async || load.completed() > before + 40).await;
     }
-    nothing_lost(load, &system).await;
+    expect_no_loss(load, &system).await;
 }
 
 async fn start(options: Options) -> (System, TargetGroup) {
     let system = System::start(options).await;
-    let door = TargetGroup::start().await.expect("a port for the load balancer");
+    let load_balancer = TargetGroup::start().await.expect("a port for the load balancer");
     for gateway in system.replicas(Service::Gateway) {
-        door.register(gateway.address());
+        load_balancer.register(gateway.address());
     }
-    (system, door)
+    (system, load_balancer)
 }
 
-async fn load(door: &TargetGroup, mix: &str) -> Running {
+async fn load(load_balancer: &TargetGroup, mix: &str) -> Running {
     let load = Load {
-        base: door.url(),
+        base: load_balancer.url(),
         login: Login {
             email: System::ADMIN.0.to_owned(),
             password: System::ADMIN.1.into(),
@@ -104,13 +104,13 @@ async fn load(door: &TargetGroup, mix: &str) -> Running {
     load.start().await.expect("the load begins")
 }
 
-/// Every answer was the one that the API promises, and what was promised is true.
-async fn nothing_lost(load: Running, system: &System) {
+/// Checks that every response matched the API's contract, and that every acknowledged write exists.
+async fn expect_no_loss(load: Running, system: &System) {
     let report = load.stop().await.expect("the report");
     eprintln!("{report}");
     assert_eq!(report.failed(), 0, "requests were lost:\n{report}");
     assert!(report.succeeded() > 100, "there was no load:\n{report}");
     let ledger = Ledger::default();
-    ledger.created(report.created);
-    ledger.settle(system).await;
+    ledger.add_created(report.created);
+    ledger.verify(system).await;
 }

@@ -1,21 +1,23 @@
-//! SIGTERM: not ready any more, yet answering; then what is under way, then the end, and nothing is lost.
+//! SIGTERM: not ready but still serving, then only the requests in flight, then the end; nothing is lost.
 
 use std::time::Duration;
 
 use contracts::topics::ANALYTICS_GROUP;
-use end_to_end::{Answer, Client, Link, Options, Replica, Service, System, a_patient, eventually, until};
+use end_to_end::{
+    Client, Link, Options, Replica, RequestError, Response, Service, System, a_patient, wait_for, wait_until,
+};
 use futures::future::join_all;
 use rustix::process::Signal;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-/// What the platform grants between SIGTERM and SIGKILL.
-const GRANTED: Duration = Duration::from_secs(30);
+/// Time between SIGTERM and SIGKILL on the platform.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A request that stays under way while its table is locked.
+/// A request that waits while its table is locked.
 struct Slow {
     service: Service,
-    /// Whose table it waits for.
+    /// The service whose table is locked.
     database: Service,
     table: &'static str,
     path: &'static str,
@@ -46,10 +48,10 @@ const fn slow(service: Service, database: Service, table: &'static str, path: &'
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the services' binaries and a broker; scripts/test runs it"]
-async fn a_stopping_service_first_says_so_then_answers_what_is_under_way_and_ends_well() {
+async fn a_stopping_service_is_not_ready_completes_its_requests_and_exits_with_success() {
     let system = System::start(Options::default()).await;
     let admin = system.admin().await;
-    // The gateway's slow request is patient-service's, so the gateway goes first.
+    // The gateway's slow request is one of patient-service, so the gateway is first.
     stop(&system, &admin, &SLOW[5]).await;
     join_all(SLOW[..5].iter().map(|slow| stop(&system, &admin, slow))).await;
 }
@@ -63,46 +65,42 @@ async fn stop(system: &System, admin: &Client, slow: &Slow) {
         let (client, path) = (client.clone(), slow.path);
         tokio::spawn(async move { client.get(path).send().await })
     };
-    lock.somebody_waits(name).await;
+    lock.wait_contended(name).await;
 
     replica.process().signal(Signal::TERM);
-    until(
-        &format!("{name} to say that it stops"),
-        Duration::from_secs(5),
-        async || {
-            let asked = replica.management().get("/health/ready").send().await;
-            asked.is_ok_and(|answer| answer.status == 503)
-        },
-    )
+    wait_until(&format!("{name} to be not ready"), Duration::from_secs(5), async || {
+        let response = replica.management().get("/health/ready").send().await;
+        response.is_ok_and(|response| response.status == 503)
+    })
     .await;
-    let asked = client.get("/health/live").send().await;
-    let still = asked.unwrap_or_else(|error| panic!("{name} takes no requests right after SIGTERM: {error}"));
-    assert_eq!(still.status, 200, "{name} is asked after SIGTERM");
-    refuses(&replica).await;
+    let response = client.get("/health/live").send().await;
+    let response = response.unwrap_or_else(|error| panic!("{name} rejects requests right after SIGTERM: {error}"));
+    assert_eq!(response.status, 200, "{name} after SIGTERM");
+    wait_refused(&replica).await;
+    assert!(!waiting.is_finished(), "{name} did not wait for the request in flight");
     assert!(
-        !waiting.is_finished(),
-        "{name} did not wait for the request that was under way"
+        replica.process().is_running(),
+        "{name} exited before the request in flight was complete"
     );
-    assert!(replica.process().is_running(), "{name} left a request behind");
 
     lock.release().await;
-    let answer: Result<Answer, String> = waiting.await.expect("the request's task");
-    let answer = answer.unwrap_or_else(|error| panic!("{name} dropped the request that was under way: {error}"));
-    assert_eq!(answer.status, 200, "{name}: {}", answer.text());
-    let ended = replica.process().exited(GRANTED).await;
-    assert!(ended.success(), "{name} ends with {ended}");
+    let response: Result<Response, RequestError> = waiting.await.expect("the request's task");
+    let response = response.unwrap_or_else(|error| panic!("{name} dropped the request in flight: {error}"));
+    assert_eq!(response.status, 200, "{name}: {}", response.text());
+    let ended = replica.process().exited(STOP_TIMEOUT).await;
+    assert!(ended.success(), "{name} exited with {ended}");
 }
 
-/// Waits until the replica takes no more connections.
-async fn refuses(replica: &Replica) {
-    let what = format!("{} to close its door", replica.service().name());
-    until(&what, Duration::from_secs(10), async || {
+/// Waits until the replica refuses connections.
+async fn wait_refused(replica: &Replica) {
+    let what = format!("{} to close its listener", replica.service().name());
+    wait_until(&what, Duration::from_secs(10), async || {
         tokio::net::TcpStream::connect(replica.address()).await.is_err()
     })
     .await;
 }
 
-/// A table that nobody else can read.
+/// A table with an exclusive lock.
 struct Lock {
     connection: PgConnection,
     table: &'static str,
@@ -122,10 +120,10 @@ impl Lock {
         }
     }
 
-    async fn somebody_waits(&mut self, name: &str) {
+    async fn wait_contended(&mut self, name: &str) {
         let what = format!("a request of {name} to wait for the table {}", self.table);
         let connection = tokio::sync::Mutex::new(&mut self.connection);
-        until(&what, Duration::from_secs(10), async || {
+        wait_until(&what, Duration::from_secs(10), async || {
             let count =
                 sqlx::query_scalar("select count(*) from pg_locks where not granted and relation = $1::regclass");
             let count: Result<i64, _> = count.bind(self.table).fetch_one(&mut **connection.lock().await).await;
@@ -138,7 +136,7 @@ impl Lock {
         self.connection
             .execute("rollback")
             .await
-            .expect("the lock is given back");
+            .expect("the release of the lock");
     }
 }
 
@@ -156,15 +154,12 @@ async fn a_producer_that_stops_while_the_broker_is_silent_loses_no_event() {
     }
     let patient = system.replica(Service::Patient);
     let ended = patient.terminate().await;
-    assert!(
-        ended.success(),
-        "patient-service ends with {ended} although the broker is silent"
-    );
-    let kept: i64 = sqlx::query_scalar("select count(*) from outbox")
+    assert!(ended.success(), "patient-service exited with {ended}");
+    let events: i64 = sqlx::query_scalar("select count(*) from outbox")
         .fetch_one(&system.database(Service::Patient))
         .await
         .expect("the outbox");
-    assert_eq!(kept, 20, "what was not acknowledged stays in the outbox");
+    assert_eq!(events, 20, "events that were not acknowledged stay in the outbox");
 
     system.link(Link::Kafka(Service::Patient)).restore().await;
     patient.restart().await;
@@ -172,18 +167,18 @@ async fn a_producer_that_stops_while_the_broker_is_silent_loses_no_event() {
 }
 
 async fn create(client: &Client) -> String {
-    let answer = client.post("/patients").json(&a_patient()).answer().await;
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer.json()["id"].as_str().expect("an id").to_owned()
+    let response = client.post("/patients").json(&a_patient()).response().await;
+    assert_eq!(response.status, 201, "{}", response.text());
+    response.json()["id"].as_str().expect("an id").to_owned()
 }
 
-/// Waits until the topic has an event of each patient, and the outbox none.
+/// Waits until the outbox is empty, and checks that the topic has an event of each patient.
 async fn published(system: &System, created: &[String]) {
-    until("every event to be published", GRANTED, async || {
-        let left: Result<i64, _> = sqlx::query_scalar("select count(*) from outbox")
+    wait_until("every event to be published", STOP_TIMEOUT, async || {
+        let events: Result<i64, _> = sqlx::query_scalar("select count(*) from outbox")
             .fetch_one(&system.database(Service::Patient))
             .await;
-        left.is_ok_and(|left| left == 0)
+        events.is_ok_and(|events| events == 0)
     })
     .await;
     let events = system.kafka().events().await;
@@ -197,7 +192,7 @@ async fn published(system: &System, created: &[String]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the services' binaries and a broker; scripts/test runs it"]
-async fn a_consumer_that_stops_leaves_its_group_and_the_other_goes_on() {
+async fn a_stopping_consumer_leaves_its_group_and_the_other_member_continues() {
     let options = Options::default()
         .only([Service::Auth, Service::Patient, Service::Analytics])
         .replicas(Service::Analytics, 2);
@@ -205,42 +200,42 @@ async fn a_consumer_that_stops_leaves_its_group_and_the_other_goes_on() {
     let admin = system.admin().await;
     let patients = admin.at(system.base(Service::Patient));
     let members = async || system.kafka().members(ANALYTICS_GROUP).await;
-    until("both to be members of the group", GRANTED, async || {
+    wait_until("both to be members of the group", STOP_TIMEOUT, async || {
         members().await == 2
     })
     .await;
     let first = create(&patients).await;
-    seen(&admin, &system, &first).await;
+    wait_recorded(&admin, &system, &first).await;
 
     let leaving = system.replica(Service::Analytics);
     system.remove_replica(&leaving);
     let ended = leaving.terminate().await;
-    assert!(ended.success(), "analytics-service ends with {ended}");
-    // The broker would keep one who just vanishes for the session timeout, 10 s; one who leaves is gone at once.
+    assert!(ended.success(), "analytics-service exited with {ended}");
+    // A member that disappears stays in the group until the session timeout, 10 s; one that leaves is removed at once.
     assert_eq!(
         members().await,
         1,
         "the stopped consumer is still a member of its group"
     );
-    // So many that every partition has some.
+    // Enough that every partition has some.
     for id in join_all((0..12).map(|_| create(&patients))).await {
-        seen(&admin, &system, &id).await;
+        wait_recorded(&admin, &system, &id).await;
     }
-    let twice: Vec<(String, i64)> =
+    let duplicates: Vec<(String, i64)> =
         sqlx::query_as("select event_id::text, count(*) from events group by event_id having count(*) > 1")
             .fetch_all(&system.database(Service::Analytics))
             .await
             .expect("the journal");
-    assert_eq!(twice, [], "effects that happened twice");
+    assert_eq!(duplicates, [], "duplicated effects");
 }
 
-/// Waits until analytics knows the patient's creation.
-async fn seen(admin: &Client, system: &System, id: &str) {
+/// Waits until analytics-service has recorded the patient's creation.
+async fn wait_recorded(admin: &Client, system: &System, id: &str) {
     let analytics = admin.at(system.base(Service::Analytics));
     let path = format!("/analytics/events?patientId={id}");
-    let events = eventually(&format!("analytics to see patient {id}"), GRANTED, async || {
-        let answer = analytics.get(&path).send().await.ok()?;
-        let events = answer.json();
+    let events = wait_for(&format!("analytics to record patient {id}"), STOP_TIMEOUT, async || {
+        let response = analytics.get(&path).send().await.ok()?;
+        let events = response.json();
         (events.as_array()?.len() == 1).then_some(events)
     })
     .await;

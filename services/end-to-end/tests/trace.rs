@@ -1,22 +1,22 @@
-//! One request is one trace, through every service that has to do with it; and what `/metrics` tells after it.
+//! One request is one trace through every service, and the metrics of every service are well-formed.
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use end_to_end::{Options, Service, System, eventually, free_port};
+use end_to_end::{Options, Service, System, free_port, wait_for};
 use kit::{
-    testing::{CollectedSpan, Collector, exposition},
-    trace::{HEADER, Trace},
+    testing::{CollectedSpan, Collector, TraceParent, exposition},
+    trace::HEADER,
 };
 use serde_json::json;
 use tokio::net::TcpListener;
 
-/// How long spans and events may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit for spans and events to arrive.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What must be in no span and no metric.
+/// Personal data that must not be in any span or metric.
 const PERSONAL: [&str; 4] = ["Quatermain", "zebulon", "Kukuana", "1885-09-30"];
 
-fn zebulon() -> serde_json::Value {
+fn patient() -> serde_json::Value {
     json!({
         "name": "Zebulon Quatermain",
         "email": "zebulon@example.org",
@@ -25,15 +25,15 @@ fn zebulon() -> serde_json::Value {
     })
 }
 
-/// The one span of this service, kind and name.
+/// Finds the span of this service, kind and name.
 fn find<'a>(spans: &'a [CollectedSpan], service: &str, kind: &str, name: &str) -> Option<&'a CollectedSpan> {
     spans
         .iter()
         .find(|span| (span.service.as_str(), span.kind.as_str(), span.name.as_str()) == (service, kind, name))
 }
 
-/// Every part of the way of a creation: service, kind, name, and the place of its parent in this list.
-const WAY: [(&str, &str, &str, Option<usize>); 8] = [
+/// The spans of a creation: service, kind, name, and the index of the parent in this list.
+const SPANS: [(&str, &str, &str, Option<usize>); 8] = [
     ("api-gateway", "SERVER", "POST /api/patients", None),
     ("api-gateway", "CLIENT", "POST", Some(0)),
     ("patient-service", "SERVER", "POST /patients", Some(1)),
@@ -63,23 +63,24 @@ async fn one_trace_id_goes_through_gateway_service_grpc_kafka_and_consumers() {
         .env_for_all("OTEL_BSP_SCHEDULE_DELAY", "100");
     let system = System::start(options).await;
     let admin = system.admin().await;
-    let caller = Trace::fresh();
+    let caller = TraceParent::random();
 
     let creation = admin.post("/api/patients").header(HEADER, &caller.to_string());
-    let answer = creation.json(&zebulon()).answer().await;
-    assert_eq!(answer.status, 201, "{}", answer.text());
+    let response = creation.json(&patient()).response().await;
+    assert_eq!(response.status, 201, "{}", response.text());
 
     let all = |spans: &[CollectedSpan]| {
-        WAY.iter()
+        SPANS
+            .iter()
             .all(|(service, kind, name, _)| find(spans, service, kind, name).is_some())
     };
-    let spans = collector.trace(&caller.hex(), PATIENCE, all).await;
-    for (service, kind, name, parent) in WAY {
-        let span = find(&spans, service, kind, name).expect("a span that was there just now");
+    let spans = collector.trace(&caller.trace_id, TIMEOUT, all).await;
+    for (service, kind, name, parent) in SPANS {
+        let span = find(&spans, service, kind, name).expect("a span of the list");
         let parent = match parent {
-            None => caller.span_hex(),
-            Some(place) => {
-                let (service, kind, name, _) = WAY[place];
+            None => caller.span_id.clone(),
+            Some(index) => {
+                let (service, kind, name, _) = SPANS[index];
                 find(&spans, service, kind, name).expect("its parent").id.clone()
             }
         };
@@ -90,73 +91,71 @@ async fn one_trace_id_goes_through_gateway_service_grpc_kafka_and_consumers() {
         assert!(!span.failed, "{span:#?}");
     }
 
-    // The same id is in the log lines of whoever had to do with it.
+    // The log lines of the services have the same trace id.
     for service in [Service::Gateway, Service::Patient, Service::Billing] {
         let lines = system.replica(service).log_lines();
         assert!(
-            lines.iter().any(|line| line.contains(&caller.hex())),
-            "no log line of {} has the trace's id",
+            lines.iter().any(|line| line.contains(&caller.trace_id)),
+            "no log line of {} has the trace id",
             service.name()
         );
     }
 
     let token = admin.token().expect("the admin's token").to_owned();
-    let told = format!("{:?}", collector.spans());
+    let spans = format!("{:?}", collector.spans());
     for personal in PERSONAL
         .into_iter()
         .chain([token.as_str(), System::ADMIN.0, System::ADMIN.1])
     {
-        assert!(!told.contains(personal), "{personal} is in a span");
+        assert!(!spans.contains(personal), "{personal} is in a span");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the service binaries, PostgreSQL and Kafka; scripts/test runs it"]
-async fn what_is_not_sent_yet_leaves_with_sigterm() {
+async fn sigterm_exports_the_spans_that_are_not_sent_yet() {
     let collector = Collector::start().await;
-    let system = System::start(auth_that_sends_to(&collector.endpoint)).await;
-    let caller = Trace::fresh();
+    let system = System::start(auth_with_collector(&collector.endpoint)).await;
+    let caller = TraceParent::random();
     let jwks = system.replica(Service::Auth).client();
-    let asked = jwks.get("/.well-known/jwks.json").header(HEADER, &caller.to_string());
-    assert_eq!(asked.answer().await.status, 200);
+    let request = jwks.get("/.well-known/jwks.json").header(HEADER, &caller.to_string());
+    assert_eq!(request.response().await.status, 200);
     assert!(collector.spans().is_empty(), "the next batch is an hour away");
 
     assert!(system.replica(Service::Auth).terminate().await.success());
     let spans = collector
-        .trace(&caller.hex(), PATIENCE, |spans| !spans.is_empty())
+        .trace(&caller.trace_id, TIMEOUT, |spans| !spans.is_empty())
         .await;
     assert_eq!(spans[0].name, "GET /.well-known/jwks.json");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the service binaries, PostgreSQL and Kafka; scripts/test runs it"]
-async fn a_collector_that_is_away_or_silent_holds_nothing_up() {
-    // One refuses connections; the other takes them, by the backlog of its socket, and says nothing.
+async fn an_unreachable_or_silent_collector_delays_nothing() {
+    // One refuses connections; the other accepts them in the backlog of its socket and never responds.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let silent = (
         format!("http://{}", silent.local_addr().expect("its port")),
         Some(silent),
     );
-    let away = (format!("http://127.0.0.1:{}", free_port()), None);
-    for (endpoint, _listening) in [silent, away] {
-        let options = auth_that_sends_to(&endpoint).env(Service::Auth, "OTEL_BSP_SCHEDULE_DELAY", "20");
+    let unreachable = (format!("http://127.0.0.1:{}", free_port()), None);
+    for (endpoint, _listening) in [silent, unreachable] {
+        let options = auth_with_collector(&endpoint).env(Service::Auth, "OTEL_BSP_SCHEDULE_DELAY", "20");
         let system = System::start(options).await;
         let auth = system.replica(Service::Auth);
         for _ in 0..50 {
-            let answer = auth.client().get("/.well-known/jwks.json").answer().await;
-            assert_eq!(answer.status, 200);
+            let response = auth.client().get("/.well-known/jwks.json").response().await;
+            assert_eq!(response.status, 200);
         }
-        assert!(auth.terminate().await.success(), "it ends in time and well");
+        assert!(auth.terminate().await.success(), "it ends in time and successfully");
         let lines = auth.log_lines();
-        let mentions = lines
-            .iter()
-            .filter(|line| line.contains("the trace collector does not take spans"));
-        assert!(mentions.count() <= 1, "one line is enough: {lines:#?}");
+        let warnings = lines.iter().filter(|line| line.contains("cannot export spans"));
+        assert!(warnings.count() <= 1, "more than one warning: {lines:#?}");
     }
 }
 
-/// auth-service alone, which sends its spans in an hour, or when it ends.
-fn auth_that_sends_to(endpoint: &str) -> Options {
+/// Options with auth-service alone, which exports its spans after an hour or at its end.
+fn auth_with_collector(endpoint: &str) -> Options {
     Options::default()
         .only([Service::Auth])
         .env_for_all("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
@@ -166,25 +165,28 @@ fn auth_that_sends_to(endpoint: &str) -> Options {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the service binaries, PostgreSQL and Kafka; scripts/test runs it"]
-async fn metrics_of_every_service_are_well_formed_and_hold_nobodys_data() {
+async fn metrics_of_every_service_are_well_formed_and_have_no_personal_data() {
     let system = System::start(Options::default()).await;
     let admin = system.admin().await;
-    let answer = admin.post("/api/patients").json(&zebulon()).answer().await;
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    let id = answer.json()["id"].as_str().expect("an id").to_owned();
+    let response = admin.post("/api/patients").json(&patient()).response().await;
+    assert_eq!(response.status, 201, "{}", response.text());
+    let id = response.json()["id"].as_str().expect("an id").to_owned();
     for (path, status) in [
         (format!("/api/patients/{id}"), 200),
         ("/api/patients?search=zebulon".to_owned(), 200),
         ("/api/patients/zebulon@example.org".to_owned(), 400),
         ("/api/analytics/summary".to_owned(), 200),
     ] {
-        assert_eq!(admin.get(&path).answer().await.status, status, "{path}");
+        assert_eq!(admin.get(&path).response().await.status, status, "{path}");
     }
     let forged = admin.with_token(format!("{}x", admin.token().expect("a token")));
-    assert_eq!(forged.get("/api/patients").answer().await.status, 401);
-    eventually("the notification", PATIENCE, async || {
-        let answer = admin.get(&format!("/api/notifications?patientId={id}")).answer().await;
-        answer
+    assert_eq!(forged.get("/api/patients").response().await.status, 401);
+    wait_for("the notification", TIMEOUT, async || {
+        let response = admin
+            .get(&format!("/api/notifications?patientId={id}"))
+            .response()
+            .await;
+        response
             .json()
             .as_array()
             .is_some_and(|list| !list.is_empty())
@@ -217,11 +219,11 @@ async fn metrics_of_every_service_are_well_formed_and_hold_nobodys_data() {
         (Service::Analytics, "kafka_messages_total", &["outcome=\"done\""]),
     ] {
         let what = format!("{name} {labels:?} of {}", service.name());
-        let counted = eventually(&what, PATIENCE, async || {
-            let counted = system.replica(service).metric(name, labels).await;
-            (counted > 0.0).then_some(counted)
+        let count = wait_for(&what, TIMEOUT, async || {
+            let count = system.replica(service).metric(name, labels).await;
+            (count > 0.0).then_some(count)
         });
-        assert_eq!(counted.await, 1.0, "{what}");
+        assert_eq!(count.await, 1.0, "{what}");
     }
 
     let http = [
@@ -265,10 +267,10 @@ async fn metrics_of_every_service_are_well_formed_and_hold_nobodys_data() {
         let name = service.name();
         let text = system.replica(service).metrics().await;
         let samples = exposition::read(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        for wanted in names.iter().copied().flatten() {
+        for expected in names.iter().copied().flatten() {
             assert!(
-                samples.iter().any(|sample| sample.name == *wanted),
-                "{name} has no {wanted}:\n{text}"
+                samples.iter().any(|sample| sample.name == *expected),
+                "{name} has no {expected}:\n{text}"
             );
         }
         for value in samples.iter().flat_map(|sample| sample.labels.values()) {

@@ -1,4 +1,4 @@
-//! What the OpenAPI documents of all services share, so that each handler tells only what is its own.
+//! The common parts of all OpenAPI documents, so that a handler describes only its own responses.
 
 mod operations;
 mod shared;
@@ -7,17 +7,17 @@ use serde_json::{Map, Value, json};
 
 /// The methods that an OpenAPI path may have.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-/// The name of the security scheme: `security(("bearer" = []))`, or `("bearer" = ["ADMIN"])` where the role matters.
+/// The name of the security scheme: `security(("bearer" = []))`, or `("bearer" = ["ADMIN"])` if a role is required.
 const BEARER: &str = "bearer";
 
 /// Completes a service's document.
 ///
 /// - Bearer tokens, problem details and the probes of every service are described.
-/// - Every operation tells the refusals that the shared code makes: 400 with parameters or a body, 401 and 403 by its
-///   `security`, 413 and 415 with a body, 503. What an operation tells by itself stays as it is.
-/// - A [`Problem`](crate::Problem) is `application/problem+json`; a header with a known name is described in one way.
+/// - Every operation gets the error responses of the common code: 400 with parameters or a body, 401 and 403 by its
+///   `security`, 413 and 415 with a body, 503. Responses that an operation describes itself are unchanged.
+/// - A [`Problem`](crate::Problem) is `application/problem+json`; a header with a known name gets its description.
 ///
-/// With `probes` the document has `/health/ready` and `/metrics`, which the gateway shows elsewhere.
+/// With `probes` the document has `/health/ready` and `/metrics`, which the gateway serves at another address.
 pub fn complete(document: &utoipa::openapi::OpenApi, probes: bool) -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     document["info"]["license"] = json!({"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"});
@@ -28,16 +28,16 @@ pub fn complete(document: &utoipa::openapi::OpenApi, probes: bool) -> Value {
     shared::add_components(&mut document);
     for_each_operation(&mut document, |_, _, operation| {
         secure(operation);
-        refuse(operation);
+        add_error_responses(operation);
         describe_responses(operation);
         describe_parameters(operation);
     });
     document
 }
 
-/// Makes a service's document that of the service as the gateway shows it under `prefix`.
+/// Converts a service's document to that of the service behind the gateway, under `prefix`.
 ///
-/// The routes that every service has are left out, and what the gateway refuses by itself is added.
+/// The common routes of every service are removed, and the error responses of the gateway are added.
 pub fn behind_gateway(document: &mut Value, prefix: &str) {
     document["servers"] = json!([{"url": prefix, "description": "The gateway"}]);
     if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
@@ -46,11 +46,11 @@ pub fn behind_gateway(document: &mut Value, prefix: &str) {
     if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {
         tags.retain(|tag| tag["name"] != operations::TAG);
     }
-    for (status, detail) in shared::GATEWAY_REFUSALS {
-        document["components"]["responses"][status] = shared::refusal(status, detail);
+    for (status, detail) in shared::GATEWAY_ERRORS {
+        document["components"]["responses"][status] = shared::error_response(status, detail);
     }
     for_each_operation(document, |_, _, operation| {
-        for (status, _) in shared::GATEWAY_REFUSALS {
+        for (status, _) in shared::GATEWAY_ERRORS {
             if operation["responses"].get(status).is_none() {
                 operation["responses"][status] = shared::reference(status);
             }
@@ -70,7 +70,7 @@ pub fn for_each_operation(document: &mut Value, mut visit: impl FnMut(&str, &str
     }
 }
 
-/// Drops the default that a field has when nobody sends it, which is no value that a client could send.
+/// Removes null defaults: they describe an absent field, and are not a value that a client can send.
 fn drop_null_defaults(schemas: &mut Value) {
     match schemas {
         Value::Object(fields) => {
@@ -82,15 +82,18 @@ fn drop_null_defaults(schemas: &mut Value) {
     }
 }
 
-/// Says explicitly that an operation is for anyone where nothing else is said.
+/// Sets an empty security requirement on public operations.
 fn secure(operation: &mut Value) {
-    let said = operation["security"].as_array().cloned().unwrap_or_default();
-    let kept: Vec<Value> = said.into_iter().filter(|one| one.get(BEARER).is_some()).collect();
-    operation["security"] = kept.into();
+    let requirements = operation["security"].as_array().cloned().unwrap_or_default();
+    let bearer: Vec<Value> = requirements
+        .into_iter()
+        .filter(|requirement| requirement.get(BEARER).is_some())
+        .collect();
+    operation["security"] = bearer.into();
 }
 
-/// Adds the refusals that come from the shared code.
-fn refuse(operation: &mut Value) {
+/// Adds the error responses of the common code.
+fn add_error_responses(operation: &mut Value) {
     let secured = operation["security"].get(0).cloned();
     let admin = secured.as_ref().is_some_and(|one| one[BEARER][0] == "ADMIN");
     let body = operation.get("requestBody").is_some();
@@ -114,7 +117,7 @@ fn refuse(operation: &mut Value) {
     }
 }
 
-/// Gives problems their media type, and headers their description.
+/// Sets the media type of problems and the description of headers.
 fn describe_responses(operation: &mut Value) {
     let responses = operation["responses"].as_object_mut().into_iter().flatten();
     for (status, response) in responses {
@@ -129,17 +132,17 @@ fn describe_responses(operation: &mut Value) {
         let named: Map<String, Value> = response["headers"].as_object().cloned().unwrap_or_default();
         let mut headers: Map<String, Value> = named
             .into_iter()
-            .map(|(name, told)| {
-                let known = shared::header(&name).unwrap_or(told);
-                (name, known)
+            .map(|(name, own)| {
+                let header = shared::header(&name).unwrap_or(own);
+                (name, header)
             })
             .collect();
-        let also = match (status.as_str(), response.get("$ref")) {
+        let additional = match (status.as_str(), response.get("$ref")) {
             ("401", None) => Some("WWW-Authenticate"),
-            ("429" | "503", None) if operation_is_ours(response) => Some("Retry-After"),
+            ("429" | "503", None) if is_problem(response) => Some("Retry-After"),
             _ => None,
         };
-        if let Some(name) = also {
+        if let Some(name) = additional {
             headers.extend(shared::header(name).map(|header| (name.to_owned(), header)));
         }
         if let Some(response) = response.as_object_mut() {
@@ -151,17 +154,17 @@ fn describe_responses(operation: &mut Value) {
     }
 }
 
-/// A problem, and not a probe's own 503.
-fn operation_is_ours(response: &Value) -> bool {
+/// Returns whether a response is a problem; the 503 of a probe is not.
+fn is_problem(response: &Value) -> bool {
     response["content"].get(shared::PROBLEM_TYPE).is_some()
 }
 
-/// An id without an example gets one, so that every request can be tried.
+/// Adds an example to ids without one, and the description of known headers.
 fn describe_parameters(operation: &mut Value) {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         if parameter["schema"]["format"] == "uuid" && parameter.get("example").is_none() {
-            parameter["example"] = shared::AN_ID.into();
+            parameter["example"] = shared::EXAMPLE_ID.into();
         }
         let known = parameter["name"].as_str().and_then(shared::request_header);
         if let Some((description, schema)) = known
@@ -188,13 +191,13 @@ mod tests {
 
     #[utoipa::path(post, path = "/things", operation_id = "createThing", request_body = Body,
         security(("bearer" = ["ADMIN"])), responses(
-        (status = 201, description = "Made", headers(("Location"))),
-        (status = 409, description = "There is one", body = Problem),
+        (status = 201, description = "Created", headers(("Location"))),
+        (status = 409, description = "It exists", body = Problem),
     ))]
     #[expect(dead_code, reason = "only its description matters here")]
     fn create() {}
 
-    #[utoipa::path(get, path = "/open", operation_id = "open", responses((status = 200, description = "Yes")))]
+    #[utoipa::path(get, path = "/open", operation_id = "open", responses((status = 200, description = "OK")))]
     #[expect(dead_code, reason = "only its description matters here")]
     fn open() {}
 
@@ -203,7 +206,7 @@ mod tests {
     struct Document;
 
     #[test]
-    fn an_operation_tells_its_own_answers_and_those_of_the_shared_code() {
+    fn an_operation_has_its_own_responses_and_those_of_the_common_code() {
         let document = complete(&Document::openapi(), true);
         let create = &document["paths"]["/things"]["post"];
         let mut statuses: Vec<&String> = create["responses"].as_object().expect("responses").keys().collect();
@@ -219,16 +222,16 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_without_security_says_so() {
+    fn a_public_operation_has_an_empty_security_requirement() {
         let document = complete(&Document::openapi(), true);
         let open = &document["paths"]["/open"]["get"];
         assert_eq!(open["security"], json!([]));
         assert!(open["responses"].get("401").is_none());
         assert!(document["paths"].get("/metrics").is_some());
-        let mut shown = document.clone();
-        behind_gateway(&mut shown, "/api");
-        assert!(shown["paths"].get("/metrics").is_none());
-        assert!(shown["paths"]["/open"]["get"]["responses"].get("429").is_some());
+        let mut public = document.clone();
+        behind_gateway(&mut public, "/api");
+        assert!(public["paths"].get("/metrics").is_none());
+        assert!(public["paths"]["/open"]["get"]["responses"].get("429").is_some());
         assert!(complete(&Document::openapi(), false)["paths"].get("/metrics").is_none());
     }
 }

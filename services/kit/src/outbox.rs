@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     database,
     kafka::{self, KafkaArgs, Producer, producer_without_timeout},
-    trace::{HEADER, Trace},
+    trace::{self, HEADER},
 };
 
 /// The table that the outbox needs.
@@ -78,7 +78,7 @@ pub async fn enqueue(connection: &mut PgConnection, topic: &str, key: &str, payl
         .bind(topic)
         .bind(key)
         .bind(payload)
-        .bind(Trace::current().map(|trace| trace.to_string()))
+        .bind(trace::traceparent())
         .execute(connection)
         .await
         .map(drop)
@@ -207,17 +207,17 @@ fn first_of_each_key(events: Vec<Event>) -> (Vec<Event>, Vec<Event>) {
 /// a leader that has lost the lock without noticing can repeat an event but not overtake one.
 async fn send_round(round: &[Event], leader: &mut PgConnection, producer: &Producer) -> anyhow::Result<Vec<String>> {
     let sending = join_all(round.iter().map(|event| async move {
-        let mut span = kafka::producer_span(&event.topic, event.traceparent.as_deref());
-        let trace = span.trace().to_string();
+        let span = kafka::producer_span(&event.topic, event.traceparent.as_deref());
+        let trace = span.traceparent();
         let record = FutureRecord::to(&event.topic)
             .key(&event.key)
             .payload(&event.payload)
             .headers(OwnedHeaders::new().insert(Header {
                 key: HEADER,
-                value: Some(trace.as_bytes()),
+                value: trace.as_deref(),
             }));
         let sent = producer.send(record, Duration::from_secs(10)).await;
-        kafka::record_delivery(&mut span, &sent);
+        kafka::record_delivery(&span, &sent);
         sent.map(|_| event.id).map_err(|(error, _)| error)
     }));
     tokio::pin!(sending);

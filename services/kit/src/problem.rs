@@ -25,7 +25,7 @@ pub struct Problem {
     title: String,
     /// The HTTP status.
     status: u16,
-    /// What went wrong, as a sentence for a person.
+    /// A sentence that says what went wrong.
     detail: String,
     /// For a validation error: a message for each invalid field.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

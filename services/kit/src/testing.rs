@@ -3,6 +3,8 @@
 mod collector;
 mod document;
 pub mod exposition;
+mod trace_parent;
+mod wait;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use jsonwebtoken::{
@@ -17,6 +19,8 @@ use crate::token::{Claims, ISSUER, Role, Verifier};
 
 pub use collector::{CollectedSpan, Collector};
 pub use document::document_faults;
+pub use trace_parent::TraceParent;
+pub use wait::{wait_for, wait_until};
 
 /// The audience of [`TestTokens`].
 pub const AUDIENCE: &str = "patient-management";

@@ -1,8 +1,8 @@
-//! The outbox and the consumer against librdkafka's own mock of a broker.
+//! The outbox and the consumer with librdkafka's mock broker.
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use kit::{
     kafka::{self, Handled, Handler, KafkaArgs, Message, Security},
     outbox,
-    testing::TestDatabase,
+    testing::{TestDatabase, wait_until},
 };
+use parking_lot::Mutex;
 use rdkafka::{
     ClientConfig, Message as _,
     consumer::{Consumer, StreamConsumer},
@@ -23,26 +24,29 @@ use rdkafka::{
 };
 use tokio_util::sync::CancellationToken;
 
-type Seen = Arc<Mutex<Vec<(String, String)>>>;
+/// Time limit of a step.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Notes what it sees; "fails once" fails the first time, "poison" can never be handled.
-struct Notes {
-    seen: Seen,
+type Messages = Arc<Mutex<Vec<(String, String)>>>;
+
+/// Records messages; "fails once" fails the first time, "poison" can never be handled.
+struct Recorder {
+    received: Messages,
     failed: Mutex<bool>,
 }
 
 #[async_trait]
-impl Handler for Notes {
+impl Handler for Recorder {
     async fn handle(&self, message: &Message<'_>) -> anyhow::Result<Handled> {
         let payload = String::from_utf8_lossy(message.payload).into_owned();
-        if payload == "fails once" && !std::mem::replace(&mut *self.failed.lock().expect("a flag"), true) {
+        if payload == "fails once" && !std::mem::replace(&mut *self.failed.lock(), true) {
             anyhow::bail!("not now");
         }
         if payload == "poison" && !message.topic.ends_with(".dlq") {
             return Ok(Handled::Poison("it cannot be decoded".into()));
         }
         let key = String::from_utf8_lossy(message.key).into_owned();
-        self.seen.lock().expect("the notes").push((key, payload));
+        self.received.lock().push((key, payload));
         Ok(Handled::Done)
     }
 }
@@ -65,25 +69,19 @@ fn brokers(topics: &[&str]) -> (MockCluster<'static, DefaultProducerContext>, Ka
     )
 }
 
-/// Consumes `topic` until it has seen as many messages as it should.
-async fn consumed(args: &KafkaArgs, topic: &str, count: usize) -> Vec<(String, String)> {
-    let (seen, shutdown) = (Seen::default(), CancellationToken::new());
-    let notes = Notes {
-        seen: seen.clone(),
+/// Consumes `topic` until `count` messages are handled.
+async fn consume(args: &KafkaArgs, topic: &str, count: usize) -> Vec<(String, String)> {
+    let (received, shutdown) = (Messages::default(), CancellationToken::new());
+    let recorder = Recorder {
+        received: received.clone(),
         failed: Mutex::default(),
     };
     let (args, name, stop) = (args.clone(), topic.to_owned(), shutdown.clone());
-    let consumer = tokio::spawn(async move { kafka::consume(args, "group", &[&name], notes, stop).await });
-    for _ in 0..200 {
-        if seen.lock().expect("the notes").len() >= count {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let consumer = tokio::spawn(async move { kafka::consume(args, "group", &[&name], recorder, stop).await });
+    wait_until("the messages", TIMEOUT, async || received.lock().len() >= count).await;
     shutdown.cancel();
     consumer.await.expect("the consumer").expect("a clean end");
-    let seen = seen.lock().expect("the notes");
-    seen.clone()
+    received.lock().clone()
 }
 
 fn pair(key: &str, payload: &str) -> (String, String) {
@@ -91,7 +89,7 @@ fn pair(key: &str, payload: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_message_that_fails_comes_again_before_the_next_and_poison_is_put_aside() {
+async fn a_failed_message_is_retried_before_the_next_and_poison_becomes_a_dead_letter() {
     let (_cluster, args) = brokers(&["t", "t.dlq"]);
     let producer = kafka::producer(&args).expect("a producer");
     for payload in ["first", "fails once", "poison", "last"] {
@@ -99,12 +97,12 @@ async fn a_message_that_fails_comes_again_before_the_next_and_poison_is_put_asid
         producer.send(record, Duration::from_secs(5)).await.expect("sent");
     }
     let expected = ["first", "fails once", "last"].map(|payload| pair("k", payload));
-    assert_eq!(consumed(&args, "t", 3).await, expected);
-    assert_eq!(consumed(&args, "t.dlq", 1).await, [pair("k", "poison")]);
+    assert_eq!(consume(&args, "t", 3).await, expected);
+    assert_eq!(consume(&args, "t.dlq", 1).await, [pair("k", "poison")]);
 }
 
 #[tokio::test]
-async fn committed_events_arrive_in_the_order_of_their_key_and_others_never() {
+async fn committed_events_are_published_in_the_order_of_their_key_and_others_never() {
     let Some(database) = TestDatabase::create().await else {
         return;
     };
@@ -125,15 +123,15 @@ async fn committed_events_arrive_in_the_order_of_their_key_and_others_never() {
     }
     let (_cluster, args) = brokers(&["t"]);
     let shutdown = CancellationToken::new();
-    // Two replicas: one leads, the other stands by.
+    // Two replicas: one relays, the other waits for the lock.
     let relays = [(); 2].map(|()| tokio::spawn(outbox::relay(database.pool.clone(), args.clone(), shutdown.clone())));
-    let seen = consumed(&args, "t", 16).await;
+    let received = consume(&args, "t", 16).await;
     shutdown.cancel();
     for relay in relays {
         relay.await.expect("the relay").expect("a clean end");
     }
     for (parity, key) in ["even", "odd"].into_iter().enumerate() {
-        let numbers = seen
+        let numbers = received
             .iter()
             .filter(|(found, _)| found == key)
             .map(|(_, number)| number.clone());
@@ -145,25 +143,25 @@ async fn committed_events_arrive_in_the_order_of_their_key_and_others_never() {
     database.drop().await;
 }
 
-/// Cannot handle "stubborn" until it is healed.
-struct Stubborn {
-    seen: Seen,
-    healed: Arc<AtomicBool>,
+/// Fails for "failing" until it is repaired.
+struct Failing {
+    received: Messages,
+    repaired: Arc<AtomicBool>,
 }
 
 #[async_trait]
-impl Handler for Stubborn {
+impl Handler for Failing {
     async fn handle(&self, message: &Message<'_>) -> anyhow::Result<Handled> {
         let payload = String::from_utf8_lossy(message.payload).into_owned();
-        anyhow::ensure!(payload != "stubborn" || self.healed.load(Ordering::SeqCst), "not now");
-        let place = format!("{}/{}", message.partition, message.offset);
-        self.seen.lock().expect("the notes").push((place, payload));
+        anyhow::ensure!(payload != "failing" || self.repaired.load(Ordering::SeqCst), "not now");
+        let position = format!("{}/{}", message.partition, message.offset);
+        self.received.lock().push((position, payload));
         Ok(Handled::Done)
     }
 }
 
 #[tokio::test]
-async fn a_partition_whose_message_fails_waits_alone_and_goes_on_in_order() {
+async fn a_failed_message_blocks_only_its_partition_which_then_continues_in_order() {
     let (cluster, args) = brokers(&[]);
     cluster.create_topic("two", 2, 1).expect("a topic");
     let producer = kafka::producer(&args).expect("a producer");
@@ -171,44 +169,48 @@ async fn a_partition_whose_message_fails_waits_alone_and_goes_on_in_order() {
         let record = FutureRecord::to("two").key("k").payload(payload).partition(partition);
         producer.send(record, Duration::from_secs(5)).await.expect("sent");
     };
-    send(0, "stubborn").await;
-    send(0, "behind it").await;
+    send(0, "failing").await;
+    send(0, "after it").await;
     for _ in 0..5 {
-        send(1, "elsewhere").await;
+        send(1, "other partition").await;
     }
-    let (seen, healed, shutdown) = (Seen::default(), Arc::<AtomicBool>::default(), CancellationToken::new());
-    let handler = Stubborn {
-        seen: seen.clone(),
-        healed: healed.clone(),
+    let (received, repaired, shutdown) = (
+        Messages::default(),
+        Arc::<AtomicBool>::default(),
+        CancellationToken::new(),
+    );
+    let handler = Failing {
+        received: received.clone(),
+        repaired: repaired.clone(),
     };
     let stop = shutdown.clone();
     let consumer = tokio::spawn(async move { kafka::consume(args, "group", &["two"], handler, stop).await });
     let count = |payload: &str| {
-        let seen = seen.lock().expect("the notes");
-        seen.iter().filter(|(_, found)| found == payload).count()
+        let received = received.lock();
+        received.iter().filter(|(_, found)| found == payload).count()
     };
-    eventually("the other partition", || count("elsewhere") == 5).await;
-    // Well after the first failure it is still only its own partition that stands.
+    wait_until("the other partition", TIMEOUT, async || count("other partition") == 5).await;
+    // Well after the first failure, still only its own partition is paused.
     for _ in 0..5 {
         send(1, "later").await;
     }
-    eventually("what came later", || count("later") == 5).await;
-    assert_eq!((count("stubborn"), count("behind it")), (0, 0));
-    healed.store(true, Ordering::SeqCst);
-    eventually("the rest", || count("behind it") == 1).await;
+    wait_until("later messages", TIMEOUT, async || count("later") == 5).await;
+    assert_eq!((count("failing"), count("after it")), (0, 0));
+    repaired.store(true, Ordering::SeqCst);
+    wait_until("the paused partition", TIMEOUT, async || count("after it") == 1).await;
     shutdown.cancel();
     consumer.await.expect("the consumer").expect("a clean end");
-    let seen = seen.lock().expect("the notes");
-    let first: Vec<_> = seen
+    let received = received.lock();
+    let first: Vec<_> = received
         .iter()
-        .filter(|(place, _)| place.starts_with("0/"))
+        .filter(|(position, _)| position.starts_with("0/"))
         .cloned()
         .collect();
-    assert_eq!(first, [pair("0/0", "stubborn"), pair("0/1", "behind it")]);
+    assert_eq!(first, [pair("0/0", "failing"), pair("0/1", "after it")]);
 }
 
 #[tokio::test]
-async fn a_dead_letter_tells_where_it_comes_from_and_keeps_what_it_had() {
+async fn a_dead_letter_has_headers_with_its_origin_and_those_of_the_message() {
     let (_cluster, args) = brokers(&["t", "t.dlq"]);
     let producer = kafka::producer(&args).expect("a producer");
     let own = OwnedHeaders::new().insert(Header {
@@ -223,33 +225,33 @@ async fn a_dead_letter_tells_where_it_comes_from_and_keeps_what_it_had() {
         let record = record.headers(own.clone());
         producer.send(record, Duration::from_secs(5)).await.expect("sent");
     }
-    assert_eq!(consumed(&args, "t", 1).await, [pair("k", "first")]);
-    let letters: StreamConsumer = ClientConfig::new()
+    assert_eq!(consume(&args, "t", 1).await, [pair("k", "first")]);
+    let dead_letters: StreamConsumer = ClientConfig::new()
         .set("bootstrap.servers", &args.bootstrap_servers)
-        .set("group.id", "a-person-who-looks")
+        .set("group.id", "another-group")
         .set("auto.offset.reset", "earliest")
         .create()
         .expect("a consumer");
-    letters.subscribe(&["t.dlq"]).expect("subscribed");
-    // The consumer may have been stopped before it came to the second message; then the next one goes on there.
+    dead_letters.subscribe(&["t.dlq"]).expect("subscribed");
+    // The consumer may have been stopped before the second message; then the next one continues there.
     let _next = tokio::spawn({
-        let (args, notes) = (
+        let (args, recorder) = (
             args.clone(),
-            Notes {
-                seen: Seen::default(),
+            Recorder {
+                received: Messages::default(),
                 failed: Mutex::default(),
             },
         );
-        async move { kafka::consume(args, "group", &["t"], notes, CancellationToken::new()).await }
+        async move { kafka::consume(args, "group", &["t"], recorder, CancellationToken::new()).await }
     });
-    let letter = tokio::time::timeout(Duration::from_secs(30), letters.recv()).await;
-    let letter = letter.expect("in time").expect("a letter");
+    let record = tokio::time::timeout(TIMEOUT, dead_letters.recv()).await;
+    let record = record.expect("in time").expect("a dead letter");
     assert_eq!(
-        (letter.key(), letter.payload()),
+        (record.key(), record.payload()),
         (Some(&b"k"[..]), Some(&b"poison"[..]))
     );
-    let headers: Vec<_> = letter.headers().expect("headers").iter().collect();
-    let told: Vec<_> = headers
+    let headers: Vec<_> = record.headers().expect("headers").iter().collect();
+    let headers: Vec<_> = headers
         .iter()
         .map(|header| {
             (
@@ -267,11 +269,11 @@ async fn a_dead_letter_tells_where_it_comes_from_and_keeps_what_it_had() {
         ("timestamp", "1790000000000"),
         ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     ];
-    assert_eq!(told, expected.map(|(key, value)| (key, value.to_owned())));
+    assert_eq!(headers, expected.map(|(key, value)| (key, value.to_owned())));
 }
 
 #[tokio::test]
-async fn an_event_that_no_broker_takes_holds_up_its_own_key_only_and_new_ones_are_refused() {
+async fn an_event_that_the_broker_rejects_blocks_only_its_key_and_new_ones_are_rejected() {
     let Some(database) = TestDatabase::create().await else {
         return;
     };
@@ -297,29 +299,18 @@ async fn an_event_that_no_broker_takes_holds_up_its_own_key_only_and_new_ones_ar
     let (_cluster, args) = brokers(&["t"]);
     let shutdown = CancellationToken::new();
     let relay = tokio::spawn(outbox::relay(database.pool.clone(), args.clone(), shutdown.clone()));
-    assert_eq!(consumed(&args, "t", 2).await, [pair("small", "1"), pair("small", "2")]);
+    assert_eq!(consume(&args, "t", 2).await, [pair("small", "1"), pair("small", "2")]);
     shutdown.cancel();
     relay.await.expect("the relay").expect("a clean end");
-    let left: Vec<String> = sqlx::query_scalar("select key from outbox order by id")
+    let remaining: Vec<String> = sqlx::query_scalar("select key from outbox order by id")
         .fetch_all(&database.pool)
         .await
         .expect("the outbox");
-    assert_eq!(left, ["big", "big"]);
+    assert_eq!(remaining, ["big", "big"]);
 
     let mut transaction = database.pool.begin().await.expect("a transaction");
-    let refused = outbox::enqueue(&mut transaction, "t", "big", &huge).await;
-    assert!(matches!(refused, Err(sqlx::Error::Encode(_))), "{refused:?}");
+    let rejected = outbox::enqueue(&mut transaction, "t", "big", &huge).await;
+    assert!(matches!(rejected, Err(sqlx::Error::Encode(_))), "{rejected:?}");
     drop(transaction);
     database.drop().await;
-}
-
-/// Asks until the answer is yes; panics after 30 s.
-async fn eventually(what: &str, probe: impl Fn() -> bool) {
-    for _ in 0..600 {
-        if probe() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{what}: not within 30 s");
 }

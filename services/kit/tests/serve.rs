@@ -1,4 +1,4 @@
-//! A server as its clients meet it: on sockets, with clients that are slow, odd or gone, and at its end.
+//! A server on real sockets: slow, malformed and disconnecting clients, and graceful shutdown.
 
 use std::{
     convert::Infallible,
@@ -21,8 +21,10 @@ use tokio::{
     time::timeout,
 };
 
-/// How long anything here may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time limit of a step, generous because the machine may be busy.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Timeout of an idle connection in these tests, longer than that of a head.
+const IDLE: Duration = Duration::from_secs(3);
 
 struct Running {
     address: SocketAddr,
@@ -30,15 +32,15 @@ struct Running {
     end: JoinHandle<anyhow::Result<()>>,
 }
 
-/// A server with these routes; `adjust` sets what the test is about.
-async fn start(routes: Router, connections: u32, adjust: impl FnOnce(Server) -> Server) -> Running {
+/// Starts a server with these routes; `configure` changes the settings of the test.
+async fn start(routes: Router, connections: u32, configure: impl FnOnce(Server) -> Server) -> Running {
     let args = ServeArgs {
         host: [127, 0, 0, 1].into(),
         port: 0,
         shutdown_delay: 1,
         max_connections: connections,
     };
-    let server = adjust(Server::new("a-service", &args).routes(routes));
+    let server = configure(Server::new("a-service", &args).routes(routes));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("its address");
     let (stop, stopped) = oneshot::channel();
@@ -52,10 +54,10 @@ fn hello() -> Router {
     Router::new().route("/hello", get(|| async { "hello" }))
 }
 
-fn impatient(server: Server) -> Server {
+fn short_timeouts(server: Server) -> Server {
     server.limits(Limits {
         head: Duration::from_millis(300),
-        idle: Duration::from_millis(900),
+        idle: IDLE,
         stall: Duration::from_millis(300),
         ..Limits::default()
     })
@@ -65,31 +67,31 @@ async fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.expect("a connection")
 }
 
-/// All that comes until the server closes the connection.
-async fn rest(stream: &mut TcpStream) -> String {
+/// Reads until the server closes the connection.
+async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
-    // A reset is an end, too.
+    let read = timeout(TIMEOUT, stream.read_to_end(&mut bytes)).await;
+    // A reset also ends the connection.
     assert!(read.is_ok(), "still open after {:?}", String::from_utf8_lossy(&bytes));
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Sends these bytes, and reads until the server closes.
-async fn say(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+/// Sends these bytes, and reads until the server closes the connection.
+async fn send(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
     let mut stream = connect(address).await;
     stream.write_all(bytes.as_ref()).await.expect("sent");
-    rest(&mut stream).await
+    read_to_end(&mut stream).await
 }
 
-/// One answer with a known end on a connection that stays open.
-async fn answer(stream: &mut TcpStream, ending: &str) -> String {
+/// Reads a response with a known end on a connection that stays open.
+async fn response(stream: &mut TcpStream, ending: &str) -> String {
     let mut bytes = Vec::new();
     let read = async {
         while !String::from_utf8_lossy(&bytes).ends_with(ending) {
             assert_ne!(stream.read_buf(&mut bytes).await.expect("more"), 0, "closed early");
         }
     };
-    timeout(PATIENCE, read).await.expect("an answer");
+    timeout(TIMEOUT, read).await.expect("a response");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -97,7 +99,7 @@ const HELLO: &str = "GET /hello HTTP/1.1\r\nhost: a\r\n\r\n";
 const LAST_HELLO: &str = "GET /hello HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
 #[tokio::test]
-async fn a_stop_fails_readiness_first_then_drains_then_ends_the_backgrounds() {
+async fn a_stop_fails_readiness_then_drains_then_ends_background_tasks() {
     let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let ended = Arc::new(AtomicBool::new(false));
     let (into, out, flag) = (entered.clone(), release.clone(), ended.clone());
@@ -106,7 +108,7 @@ async fn a_stop_fails_readiness_first_then_drains_then_ends_the_backgrounds() {
         get(move || async move {
             into.notify_one();
             out.notified().await;
-            "at last"
+            "finally"
         }),
     );
     let running = start(routes, 64, |server| {
@@ -118,121 +120,126 @@ async fn a_stop_fails_readiness_first_then_drains_then_ends_the_backgrounds() {
     })
     .await;
     let address = running.address;
-    let mut kept = connect(address).await;
-    kept.write_all(HELLO.as_bytes()).await.expect("sent");
-    assert!(!answer(&mut kept, "hello").await.contains("connection: close"));
-    let slow = tokio::spawn(say(address, "GET /slow HTTP/1.1\r\nhost: a\r\n\r\n"));
+    let mut connection = connect(address).await;
+    connection.write_all(HELLO.as_bytes()).await.expect("sent");
+    assert!(!response(&mut connection, "hello").await.contains("connection: close"));
+    let slow = tokio::spawn(send(address, "GET /slow HTTP/1.1\r\nhost: a\r\n\r\n"));
     entered.notified().await;
 
     running.stop.send(()).expect("the server runs");
     let ready = "GET /health/ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-    let begun = Instant::now();
-    while !say(address, ready).await.starts_with("HTTP/1.1 503") {
-        assert!(begun.elapsed() < PATIENCE, "readiness never fails");
+    let started = Instant::now();
+    while !send(address, ready).await.starts_with("HTTP/1.1 503") {
+        assert!(started.elapsed() < TIMEOUT, "readiness never fails");
     }
-    // Not ready, and yet it answers; and asks its clients to go elsewhere.
-    assert!(say(address, LAST_HELLO).await.starts_with("HTTP/1.1 200"));
-    kept.write_all(HELLO.as_bytes()).await.expect("sent");
-    let last = rest(&mut kept).await;
+    // Not ready, but it still serves requests, and asks clients to close the connection.
+    assert!(send(address, LAST_HELLO).await.starts_with("HTTP/1.1 200"));
+    connection.write_all(HELLO.as_bytes()).await.expect("sent");
+    let last = read_to_end(&mut connection).await;
     assert!(
         last.starts_with("HTTP/1.1 200") && last.contains("connection: close"),
         "{last}"
     );
 
     while TcpStream::connect(address).await.is_ok() {
-        assert!(begun.elapsed() < PATIENCE, "connections are still accepted");
+        assert!(started.elapsed() < TIMEOUT, "connections are still accepted");
         tokio::task::yield_now().await;
     }
     assert!(
         !slow.is_finished() && !running.end.is_finished(),
-        "the open request is waited for"
+        "the open request is completed"
     );
-    assert!(!ended.load(Ordering::SeqCst), "backgrounds end after the last request");
+    assert!(
+        !ended.load(Ordering::SeqCst),
+        "background tasks end after the last request"
+    );
     release.notify_one();
-    let slow = slow.await.expect("an answer");
-    assert!(slow.starts_with("HTTP/1.1 200") && slow.ends_with("at last"), "{slow}");
-    let end = timeout(PATIENCE, running.end)
-        .await
-        .expect("the end")
-        .expect("no panic");
+    let slow = slow.await.expect("a response");
+    assert!(slow.starts_with("HTTP/1.1 200") && slow.ends_with("finally"), "{slow}");
+    let end = timeout(TIMEOUT, running.end).await.expect("the end").expect("no panic");
     assert!(end.is_ok(), "{end:?}");
     assert!(ended.load(Ordering::SeqCst));
 }
 
 #[tokio::test]
-async fn a_head_that_trickles_and_a_connection_without_requests_are_given_up() {
-    let running = start(hello(), 64, impatient).await;
-    // One byte at a time, each in good time, all together too slow.
-    let mut trickling = connect(running.address).await;
-    let begun = Instant::now();
+async fn a_slow_head_and_a_connection_without_requests_time_out() {
+    let running = start(hello(), 64, short_timeouts).await;
+    // One byte at a time: each in time, all together too slow.
+    let mut slow = connect(running.address).await;
+    let started = Instant::now();
     for byte in HELLO.bytes().cycle().filter(|byte| !b"\r\n".contains(byte)) {
-        if trickling.write_all(&[byte]).await.is_err() {
+        if slow.write_all(&[byte]).await.is_err() {
             break;
         }
-        assert!(begun.elapsed() < PATIENCE, "a slow head is listened to for ever");
+        assert!(started.elapsed() < TIMEOUT, "a slow head does not time out");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
     let mut silent = connect(running.address).await;
-    assert_eq!(rest(&mut silent).await, "", "who says nothing is told nothing");
+    assert_eq!(
+        read_to_end(&mut silent).await,
+        "",
+        "there is no response without a request"
+    );
 
-    // A connection that was of use is kept for longer than a head may take.
-    let mut kept = connect(running.address).await;
-    kept.write_all(HELLO.as_bytes()).await.expect("sent");
-    answer(&mut kept, "hello").await;
-    let idle = Instant::now();
+    // An idle connection after a request stays open for longer than the timeout of a head.
+    let mut connection = connect(running.address).await;
+    connection.write_all(HELLO.as_bytes()).await.expect("sent");
+    response(&mut connection, "hello").await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    kept.write_all(HELLO.as_bytes()).await.expect("sent");
-    answer(&mut kept, "hello").await;
-    assert_eq!(rest(&mut kept).await, "");
-    assert!(idle.elapsed() >= Duration::from_millis(1400), "{:?}", idle.elapsed());
+    let idle_since = Instant::now();
+    connection.write_all(HELLO.as_bytes()).await.expect("sent");
+    response(&mut connection, "hello").await;
+    assert_eq!(read_to_end(&mut connection).await, "");
+    assert!(idle_since.elapsed() >= IDLE, "{:?}", idle_since.elapsed());
 }
 
 #[tokio::test]
-async fn a_client_that_takes_no_answer_does_not_hold_it_for_ever() {
-    struct Told(Option<oneshot::Sender<()>>);
-    impl Drop for Told {
+async fn a_client_that_does_not_read_its_response_is_disconnected() {
+    struct OnDrop(Option<oneshot::Sender<()>>);
+    impl Drop for OnDrop {
         fn drop(&mut self) {
-            let _ = self.0.take().map(|told| told.send(()));
+            let _ = self.0.take().map(|dropped| dropped.send(()));
         }
     }
-    let (tell, told) = oneshot::channel();
-    let tell = Arc::new(std::sync::Mutex::new(Some(tell)));
+    let (on_drop, dropped) = oneshot::channel();
+    let on_drop = Arc::new(std::sync::Mutex::new(Some(on_drop)));
     let endless = move || async move {
-        let told = Told(tell.lock().expect("a lock").take());
+        let on_drop = OnDrop(on_drop.lock().expect("a lock").take());
         let parts = futures::stream::repeat_with(move || {
-            let _ = &told;
+            let _ = &on_drop;
             Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 65536]))
         });
         Body::from_stream(parts)
     };
-    let running = start(Router::new().route("/endless", get(endless)), 64, impatient).await;
-    let mut deaf = connect(running.address).await;
-    deaf.write_all(b"GET /endless HTTP/1.1\r\nhost: a\r\n\r\n")
+    let running = start(Router::new().route("/endless", get(endless)), 64, short_timeouts).await;
+    let mut client = connect(running.address).await;
+    client
+        .write_all(b"GET /endless HTTP/1.1\r\nhost: a\r\n\r\n")
         .await
         .expect("sent");
-    timeout(PATIENCE, told)
+    timeout(TIMEOUT, dropped)
         .await
-        .expect("the answer is given up")
-        .expect("told");
+        .expect("the end of the response")
+        .expect("a signal");
 }
 
 #[tokio::test]
-async fn beyond_the_bound_a_connection_waits_until_another_ends() {
+async fn above_max_connections_a_connection_waits_until_another_closes() {
     let running = start(hello(), 1, |server| server).await;
     let mut first = connect(running.address).await;
     first.write_all(HELLO.as_bytes()).await.expect("sent");
-    answer(&mut first, "hello").await;
+    response(&mut first, "hello").await;
     let mut second = connect(running.address).await;
     second.write_all(LAST_HELLO.as_bytes()).await.expect("sent");
     let early = timeout(Duration::from_millis(200), second.readable()).await;
-    assert!(early.is_err(), "nobody listens yet");
+    assert!(early.is_err(), "the second connection is accepted too early");
     drop(first);
-    assert!(rest(&mut second).await.ends_with("hello"));
+    assert!(read_to_end(&mut second).await.ends_with("hello"));
 }
 
 #[tokio::test]
-async fn heads_are_bounded_and_other_protocols_are_not_spoken() {
+async fn heads_are_bounded_and_other_protocols_are_rejected() {
     let running = start(hello(), 64, |server| server).await;
     let get =
         |path: &str, headers: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}\r\n");
@@ -266,24 +273,24 @@ async fn heads_are_bounded_and_other_protocols_are_not_spoken() {
             "HTTP/1.1 404",
         ),
         (
-            "HTTP/2 at once",
+            "HTTP/2 with prior knowledge",
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".into(),
             "",
         ),
     ] {
-        let answer = say(running.address, request).await;
-        let status = answer.get(..12).unwrap_or_default();
-        assert_eq!(status, expected, "{what}: {answer}");
+        let response = send(running.address, request).await;
+        let status = response.get(..12).unwrap_or_default();
+        assert_eq!(status, expected, "{what}: {response}");
     }
 }
 
 #[tokio::test]
-async fn every_answer_tells_browsers_and_caches_to_be_careful() {
+async fn every_response_has_security_and_cache_headers() {
     let running = start(hello(), 64, |server| server).await;
     for path in ["/hello", "/nothing", "/health/live"] {
         let request =
             format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-forwarded-proto: https\r\n\r\n");
-        let answer = say(running.address, request).await;
+        let response = send(running.address, request).await;
         for header in [
             "x-content-type-options: nosniff",
             "referrer-policy: no-referrer",
@@ -291,11 +298,11 @@ async fn every_answer_tells_browsers_and_caches_to_be_careful() {
             "content-security-policy: default-src 'none'; frame-ancestors 'none'",
             "strict-transport-security: max-age=31536000",
         ] {
-            assert!(answer.contains(header), "{path} has no {header}: {answer}");
+            assert!(response.contains(header), "{path} has no {header}: {response}");
         }
     }
     assert!(
-        !say(running.address, LAST_HELLO)
+        !send(running.address, LAST_HELLO)
             .await
             .contains("strict-transport-security")
     );

@@ -1,4 +1,4 @@
-//! What a service tells of itself, as a collector and as Prometheus see it.
+//! Traces as a collector receives them, and metrics as Prometheus scrapes them.
 
 use std::sync::Arc;
 
@@ -8,17 +8,15 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use kit::{
     Json, Path, Problem, ServeArgs, Server, telemetry,
-    testing::{CollectedSpan, Collector, exposition},
-    trace::{HEADER, Kind, Span, Trace},
+    testing::{CollectedSpan, Collector, TraceParent, exposition},
+    trace::{HEADER, Kind, Span},
 };
 use tower::ServiceExt;
 
-const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-/// A service with a route that does a part of its work in a span of its own.
+/// Returns a service with a route whose handler has a child span.
 fn service() -> Router {
     async fn patient(Path(id): Path<String>) -> Json<String> {
-        let mut span = Span::child(Kind::Client, "GET");
+        let span = Span::child(Kind::Client, "GET");
         span.scope(async { tokio::task::yield_now().await }).await;
         span.set("http.response.status_code", 200);
         Json(id)
@@ -39,13 +37,13 @@ fn service() -> Router {
     Server::new("a-service", &args).routes(routes).routers().0
 }
 
-async fn ask(service: &Router, method: &str, path: &str, traceparent: Option<&str>) -> (StatusCode, String) {
+async fn send(service: &Router, method: &str, path: &str, traceparent: Option<&str>) -> (StatusCode, String) {
     let mut request = Request::builder().method(method).uri(path);
     if let Some(trace) = traceparent {
         request = request.header(HEADER, trace);
     }
     let request = request.body(Body::empty()).expect("a request");
-    let response = service.clone().oneshot(request).await.expect("an answer");
+    let response = service.clone().oneshot(request).await.expect("a response");
     let status = response.status();
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     (status, String::from_utf8_lossy(&body).into_owned())
@@ -58,56 +56,54 @@ fn only<'a>(spans: &'a [CollectedSpan], name: &str) -> &'a CollectedSpan {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn spans_reach_the_collector_with_their_parents_and_without_anything_personal() {
+async fn spans_reach_the_collector_with_their_parents_and_without_personal_data() {
     let collector = Arc::new(Collector::start().await);
     telemetry::start_trace_export("a-service", &collector.endpoint).expect("a good endpoint");
     let service = service();
+    let (caller, other) = (TraceParent::random(), TraceParent::random());
+    let header = caller.to_string();
 
-    ask(&service, "GET", "/patients/jane@example.org?search=jane", Some(CALLER)).await;
-    ask(&service, "GET", "/broken", Some(CALLER)).await;
-    ask(&service, "BREW", "/nowhere", Some(CALLER)).await;
-    let unsampled = CALLER.replace("4bf9", "5bf9").replace("-01", "-00");
-    ask(&service, "GET", "/patients/1", Some(&unsampled)).await;
-    ask(&service, "GET", "/health/live", None).await;
+    send(&service, "GET", "/patients/jane@example.org?search=jane", Some(&header)).await;
+    send(&service, "GET", "/broken", Some(&header)).await;
+    send(&service, "BREW", "/nowhere", Some(&header)).await;
+    let unsampled = format!("00-{}-{}-00", other.trace_id, other.span_id);
+    send(&service, "GET", "/patients/1", Some(&unsampled)).await;
+    send(&service, "GET", "/health/live", None).await;
     telemetry::shutdown().await;
 
-    let caller = Trace::parse(CALLER).expect("a good header");
-    // Other tests of this process are seen by the collector, too.
+    // The collector also receives the spans of other tests in this process.
     let everything = collector.spans();
     assert!(
-        everything.iter().all(|span| !span.trace.starts_with("5bf9")),
-        "unsampled requests are not sent"
+        everything.iter().all(|span| span.trace != other.trace_id),
+        "unsampled requests are not exported"
     );
     assert!(
         everything.iter().all(|span| !span.name.contains("/health")),
-        "health checks are not sent"
+        "health checks are not exported"
     );
     let spans: Vec<_> = everything
         .into_iter()
-        .filter(|span| span.trace == caller.hex())
+        .filter(|span| span.trace == caller.trace_id)
         .collect();
     let server = only(&spans, "GET /patients/{id}");
     assert_eq!((server.service.as_str(), server.kind.as_str()), ("a-service", "SERVER"));
-    assert_eq!(
-        (server.trace.clone(), server.parent.clone()),
-        (caller.hex(), caller.span_hex())
-    );
+    assert_eq!((&server.trace, &server.parent), (&caller.trace_id, &caller.span_id));
     assert_eq!(server.attributes["http.response.status_code"], "200");
     let client = only(&spans, "GET");
     assert_eq!((&client.parent, client.kind.as_str()), (&server.id, "CLIENT"));
 
     let broken = only(&spans, "GET /broken");
     assert!(broken.failed && broken.attributes["error.type"] == "500", "{broken:?}");
-    let strange = only(&spans, "HTTP");
-    assert_eq!(strange.attributes["http.request.method"], "_OTHER");
+    let unknown_method = only(&spans, "HTTP");
+    assert_eq!(unknown_method.attributes["http.request.method"], "_OTHER");
     assert!(
-        !strange.failed,
-        "a mistake of the caller's is no failure of the service"
+        !unknown_method.failed,
+        "an error of the client is not a failure of the service"
     );
 
-    let told = format!("{spans:?}");
+    let text = format!("{spans:?}");
     for personal in ["jane", "search", "BREW", "nowhere", "it is broken"] {
-        assert!(!told.contains(personal), "{personal} is in {told}");
+        assert!(!text.contains(personal), "{personal} is in {text}");
     }
 }
 
@@ -121,21 +117,21 @@ async fn metrics_are_well_formed_described_and_bounded_in_their_labels() {
         ("GET", "/nowhere/1"),
         ("GET", "/nowhere/2"),
     ] {
-        ask(&service, method, path, None).await;
+        send(&service, method, path, None).await;
     }
-    // A client that leaves before the answer.
+    // A client that disconnects before the response.
     let request = Request::get("/endless").body(Body::empty()).expect("a request");
     assert!(service.clone().oneshot(request).now_or_never().is_none());
 
-    let (status, text) = ask(&service, "GET", "/metrics", None).await;
+    let (status, text) = send(&service, "GET", "/metrics", None).await;
     assert_eq!(status, StatusCode::OK);
-    let samples = exposition::read(&text).expect("metrics that Prometheus takes");
+    let samples = exposition::read(&text).expect("metrics in the format of Prometheus");
     let count = |method: &str, route: &str, status: &str| {
-        let wanted = [("method", method), ("route", route), ("status", status)];
+        let labels = [("method", method), ("route", route), ("status", status)];
         samples
             .iter()
             .filter(|sample| sample.name == "http_requests_total")
-            .find(|sample| wanted.iter().all(|(key, value)| sample.labels[*key] == **value))
+            .find(|sample| labels.iter().all(|(key, value)| sample.labels[*key] == **value))
             .map_or(0.0, |sample| sample.value)
     };
     assert!(count("GET", "/patients/{id}", "200") >= 2.0);

@@ -1,4 +1,4 @@
-//! The verifier on tokens that nobody signed; the same promise is fuzzed by scripts/fuzz.
+//! The verifier with forged tokens; scripts/fuzz fuzzes the same property.
 
 use kit::{Role, testing::TestTokens};
 use proptest::{
@@ -8,7 +8,7 @@ use proptest::{
 use tokio::runtime::Runtime;
 
 #[test]
-fn nothing_but_the_signed_token_holds() {
+fn only_the_signed_token_is_valid() {
     let runtime = Runtime::new().expect("a runtime");
     let tokens = TestTokens::new();
     let (verifier, good) = (tokens.verifier(), tokens.token(Role::User));
@@ -24,7 +24,7 @@ fn nothing_but_the_signed_token_holds() {
                 parts.join(".")
             }
         }),
-        // one character of a good token is another one
+        // A valid token with another character.
         (any::<prop::sample::Index>(), any::<char>()).prop_map({
             let good = good.clone();
             move |(at, character)| {
@@ -38,11 +38,11 @@ fn nothing_but_the_signed_token_holds() {
         failure_persistence: None,
         ..Config::default()
     });
-    let held = runner.run(&forged, |token| {
-        let holds = runtime.block_on(verifier.verify(&token)).is_ok();
-        prop_assert!(!holds || token == good, "a forged token holds");
+    let outcome = runner.run(&forged, |token| {
+        let valid = runtime.block_on(verifier.verify(&token)).is_ok();
+        prop_assert!(!valid || token == good, "a forged token is valid");
         Ok(())
     });
-    held.unwrap_or_else(|failure| panic!("{failure}"));
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
     assert!(runtime.block_on(verifier.verify(&good)).is_ok());
 }

@@ -1,4 +1,4 @@
-//! `scripts/bench services`: how fast patient-service publishes a backlog of its outbox.
+//! `scripts/bench services`: measures how fast patient-service publishes a backlog of its outbox.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,9 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-/// Events of one backlog: those of an hour without Kafka, at six changes a second.
+/// Size of a backlog: the events of an hour without Kafka, at six changes per second.
 const EVENTS: usize = 20_000;
-/// Each backlog is measured so often, after one that is not counted.
+/// Number of measurements of each backlog, after one that is not counted.
 const RUNS: usize = 5;
 
 #[tokio::main]
@@ -25,22 +25,22 @@ async fn main() {
     ] {
         let mut times = Vec::new();
         for run in 0..=RUNS {
-            let begun = commit(&pool, patients).await;
-            empty(&pool).await;
+            let started = commit(&pool, patients).await;
+            wait_until_empty(&pool).await;
             if run > 0 {
-                times.push(begun.elapsed().as_secs_f64());
+                times.push(started.elapsed().as_secs_f64());
             }
         }
         times.sort_by(f64::total_cmp);
-        let (median, least, most) = (times[RUNS / 2], times[0], times[RUNS - 1]);
+        let (median, min, max) = (times[RUNS / 2], times[0], times[RUNS - 1]);
         let rate = EVENTS as f64 / median;
         println!(
-            "outbox, {EVENTS} events {what:26} median {median:5.1} s   min {least:5.1}   max {most:5.1}   n={RUNS}   {rate:5.0} a second"
+            "outbox, {EVENTS} events {what:26} median {median:5.1} s   min {min:5.1}   max {max:5.1}   n={RUNS}   {rate:5.0} per second"
         );
     }
 }
 
-/// Writes a backlog in one transaction; gives the moment at which the relay could see it.
+/// Writes a backlog in one transaction, and returns the time of the commit.
 async fn commit(pool: &PgPool, patients: usize) -> Instant {
     let ids: Vec<String> = (0..patients).map(|_| Uuid::new_v4().to_string()).collect();
     let (keys, payloads): (Vec<String>, Vec<Vec<u8>>) = (0..EVENTS)
@@ -54,8 +54,8 @@ async fn commit(pool: &PgPool, patients: usize) -> Instant {
     let mut transaction = pool.begin().await.expect("a transaction");
     let insert = "with events as (
                       insert into outbox (topic, key, payload)
-                      select $1, key, payload from unnest($2::text[], $3::bytea[]) with ordinality as events (key, payload, place)
-                      order by place
+                      select $1, key, payload from unnest($2::text[], $3::bytea[]) with ordinality as events (key, payload, position)
+                      order by position
                   )
                   select pg_notify('outbox', '')";
     sqlx::query(insert)
@@ -85,9 +85,9 @@ fn event(patient: &str, version: i64) -> PatientEvent {
     }
 }
 
-async fn empty(pool: &PgPool) {
-    let any = "select exists (select from outbox)";
-    while sqlx::query_scalar::<_, bool>(any)
+async fn wait_until_empty(pool: &PgPool) {
+    let query = "select exists (select from outbox)";
+    while sqlx::query_scalar::<_, bool>(query)
         .fetch_one(pool)
         .await
         .expect("the outbox")

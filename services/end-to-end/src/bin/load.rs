@@ -1,49 +1,48 @@
-//! `scripts/load`: asks a running system at a steady rate and tells what its users would wait.
+//! `scripts/load`: sends requests to a running system at a steady rate and prints latency percentiles.
 
 use std::{process::ExitCode, time::Duration};
 
+use anyhow::ensure;
 use clap::Parser;
 use end_to_end::load::{Load, Login, Mix};
 use http::Uri;
 
-/// Asks a running system at a steady rate, and tells what its users would wait
+/// Send requests to a running system at a steady rate, and print latency percentiles
 ///
-/// The load is open: a request starts when it was meant to, however slow the answers are, and its time is counted from
-/// then. The patients that it creates are deleted in the end, where the user is an ADMIN. Exit code 0 when every answer
-/// was the one that the API promises, 1 otherwise.
+/// The load is open-loop: a request starts at its intended time, however slow the responses are, and its latency is
+/// measured from then. The created patients are deleted at the end, if the user is an ADMIN. Exits 0 if every response
+/// matched the API's contract, 1 otherwise.
 #[derive(Parser)]
 #[command(name = "load")]
 struct Args {
     /// Public address of the system
     #[arg(default_value = "http://localhost:8080")]
     url: Uri,
-    /// Requests a second; the gateway lets one user make 200
+    /// Requests per second; the gateway allows 200 for one user
     #[arg(long, default_value_t = 50.0, value_parser = rate)]
     rps: f64,
-    /// For how long
+    /// Duration in seconds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
     /// Operations and their weights: list, search, read, create, update, login, validate, billing, analytics,
     /// notifications
     #[arg(long, default_value = Mix::DEFAULT)]
     mix: Mix,
-    /// Leave the created patients
+    /// Keep the created patients
     #[arg(long)]
     keep: bool,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
-    /// Who asks; the password is LOAD_PASSWORD in the environment, that of the demo when unset
+    /// Email address of the user; the password is the environment variable LOAD_PASSWORD, by default that of the demo data
     #[arg(long, env = "LOAD_EMAIL", default_value = "testuser@test.com")]
     email: String,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    match (0.1..=100_000.0).contains(&rate) {
-        true => Ok(rate),
-        false => Err("must be between 0.1 and 100000".to_owned()),
-    }
+fn rate(text: &str) -> anyhow::Result<f64> {
+    let rate: f64 = text.parse()?;
+    ensure!((0.1..=100_000.0).contains(&rate), "must be between 0.1 and 100000");
+    Ok(rate)
 }
 
 #[tokio::main]
@@ -59,7 +58,7 @@ async fn main() -> ExitCode {
         rps: args.rps,
         mix: args.mix,
     };
-    eprintln!("{} requests a second for {} s: {}", load.rps, args.seconds, load.mix);
+    eprintln!("{} requests per second for {} s: {}", load.rps, args.seconds, load.mix);
     match load.run(Duration::from_secs(args.seconds), args.keep).await {
         Ok(report) => {
             match args.json {

@@ -1,4 +1,4 @@
-//! The client side of the public API.
+//! Client of the public API.
 
 use std::{fmt, time::Duration};
 
@@ -17,10 +17,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long an answer may take; the gateway gives up well before.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit of a response; the gateway's own limit is well below.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Who asks.
+/// Credentials of the load's user.
 #[derive(Clone)]
 pub struct Login {
     /// The account's email address.
@@ -29,16 +29,16 @@ pub struct Login {
     pub password: SecretString,
 }
 
-/// Why a request brought nothing.
+/// Reason for a failed request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// An answer of another status than the one that was expected.
+    /// A response with another status than the expected one.
     Status(u16),
-    /// No answer: refused, reset, or closed before it was whole.
+    /// No response: refused, reset, or closed before it was complete.
     Connection(String),
-    /// No answer in time.
+    /// No response in time.
     Timeout,
-    /// An answer that is not what the API promises.
+    /// A response that violates the API's contract.
     Shape(&'static str),
 }
 
@@ -46,8 +46,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Status(status) => write!(f, "{status}"),
-            Fault::Connection(reason) => write!(f, "no answer: {reason}"),
-            Fault::Timeout => write!(f, "no answer within {} s", PATIENCE.as_secs()),
+            Fault::Connection(reason) => write!(f, "no response: {reason}"),
+            Fault::Timeout => write!(f, "no response within {} s", TIMEOUT.as_secs()),
             Fault::Shape(what) => write!(f, "{what}"),
         }
     }
@@ -66,7 +66,7 @@ struct Session {
 }
 
 impl Api {
-    /// Opens a session.
+    /// Logs in and returns a client with the session.
     pub(super) async fn log_in(base: &Uri, login: Login) -> anyhow::Result<Api> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
@@ -80,7 +80,7 @@ impl Api {
         };
         let base = format!("http://{authority}");
         let session = open(&http, &base, &login).await.map_err(|fault| {
-            anyhow::anyhow!("the login at {base} fails: {fault}; is the system up, and are email and password right?")
+            anyhow::anyhow!("the login at {base} failed: {fault}; check that the system is running, and LOAD_EMAIL and LOAD_PASSWORD")
         })?;
         Ok(Api {
             http,
@@ -90,13 +90,13 @@ impl Api {
         })
     }
 
-    /// Logs in once more, for the sake of it.
+    /// Logs in again and discards the session.
     pub(super) async fn log_in_again(&self) -> Result<(), Fault> {
         open(&self.http, &self.base, &self.login).await.map(drop)
     }
 
-    /// Sends a request with the session's token, and gives the body of the answer that was expected.
-    pub(super) async fn ask(
+    /// Sends a request with the session's token, and returns the body of the expected response.
+    pub(super) async fn request(
         &self,
         method: Method,
         path: &str,
@@ -115,7 +115,7 @@ impl Api {
         send(&self.http, request, body, expected).await
     }
 
-    /// The token, renewed by a login well before it ends.
+    /// Returns the token, which a login renews well before it expires.
     async fn bearer(&self) -> Result<HeaderValue, Fault> {
         let mut session = self.session.lock().await;
         if Instant::now() >= session.renew_at {
@@ -131,7 +131,7 @@ async fn open(http: &Client<HttpConnector, Full<Bytes>>, base: &str, login: &Log
         .uri(format!("{base}/auth/login"));
     let credentials = json!({"email": login.email, "password": login.password.expose_secret()});
     let body = send(http, request, Some(&credentials), StatusCode::OK).await?;
-    session(&body).ok_or(Fault::Shape("a login that gives no token"))
+    session(&body).ok_or(Fault::Shape("a login without a token"))
 }
 
 fn session(body: &[u8]) -> Option<Session> {
@@ -158,22 +158,26 @@ async fn send(
         None => request.body(Full::default()),
     };
     let request = request
-        .context("a request that cannot be written")
+        .context("an invalid request")
         .map_err(|error| Fault::Connection(error.to_string()))?;
-    let answered = timeout(PATIENCE, async {
-        let response = http.request(request).await.map_err(|error| lost(&error))?;
+    let exchange = timeout(TIMEOUT, async {
+        let response = http.request(request).await.map_err(|error| connection_error(&error))?;
         let status = response.status();
-        let body = response.into_body().collect().await.map_err(|error| lost(&error))?;
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| connection_error(&error))?;
         Ok((status, body.to_bytes()))
     });
-    match answered.await.map_err(|_| Fault::Timeout)?? {
+    match exchange.await.map_err(|_| Fault::Timeout)?? {
         (status, body) if status == expected => Ok(body),
         (status, _) => Err(Fault::Status(status.as_u16())),
     }
 }
 
-/// The innermost cause, which is the one that tells refused from reset.
-fn lost(error: &dyn std::error::Error) -> Fault {
+/// Returns the innermost cause, which distinguishes refused from reset.
+fn connection_error(error: &dyn std::error::Error) -> Fault {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

@@ -1,10 +1,10 @@
-//! What is asked, and how often.
+//! Operations and their weights.
 
 use std::{fmt, str::FromStr};
 
 use anyhow::{Context, bail, ensure};
 
-/// One kind of request.
+/// A type of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     /// The first page of patients.
@@ -15,11 +15,11 @@ pub enum Operation {
     Read,
     /// A new patient, under an `Idempotency-Key`.
     Create,
-    /// One patient of this run, changed.
+    /// A change of one patient of this run.
     Update,
     /// A login, which costs the system a password hash.
     Login,
-    /// Whether the token holds.
+    /// A validation of the token.
     Validate,
     /// The billing account of one patient.
     Billing,
@@ -30,7 +30,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// All of them, in the order of the report.
+    /// Every operation, in the order of the report.
     pub const ALL: [Operation; 10] = [
         Operation::List,
         Operation::Search,
@@ -44,7 +44,7 @@ impl Operation {
         Operation::Notifications,
     ];
 
-    /// The word for it in `--mix` and in the report.
+    /// Returns the name in `--mix` and in the report.
     pub fn name(self) -> &'static str {
         match self {
             Operation::List => "list",
@@ -66,18 +66,18 @@ impl Operation {
 pub struct Mix(Vec<(Operation, u32)>);
 
 impl Mix {
-    /// What `scripts/load` asks when nothing is said: mostly reading.
+    /// The default of `scripts/load`: mostly reads.
     pub const DEFAULT: &str = "list=30,search=15,read=35,create=10,update=10";
 
-    /// One operation, as often as its weight says.
+    /// Chooses an operation at random, by its weight.
     pub(super) fn choose(&self) -> Operation {
         let total: u32 = self.0.iter().map(|(_, weight)| weight).sum();
-        let mut left = rand::random_range(0..total);
+        let mut offset = rand::random_range(0..total);
         for (operation, weight) in &self.0 {
-            if left < *weight {
+            if offset < *weight {
                 return *operation;
             }
-            left -= weight;
+            offset -= weight;
         }
         self.0[0].0
     }
@@ -92,11 +92,11 @@ impl FromStr for Mix {
             let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
             let Some(operation) = Operation::ALL.into_iter().find(|operation| operation.name() == name) else {
                 let known = Operation::ALL.map(Operation::name).join(", ");
-                bail!("there is no operation `{name}`; there are {known}");
+                bail!("unknown operation `{name}`; the operations are {known}");
             };
             let weight: u32 = weight
                 .parse()
-                .with_context(|| format!("`{weight}` is no weight of {name}"))?;
+                .with_context(|| format!("`{weight}` is not a weight of {name}"))?;
             ensure!(weight <= 1_000_000, "the weight of {name} is above 1000000");
             parts.push((operation, weight));
         }
@@ -122,18 +122,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mix_is_read_and_what_has_no_weight_is_never_asked() {
+    fn a_mix_is_parsed_and_an_operation_of_weight_zero_is_never_chosen() {
         let mix: Mix = "read=3, list, create=0".parse().expect("a mix");
         assert_eq!(mix.to_string(), "read=3,list=1");
-        let asked: Vec<Operation> = (0..1000).map(|_| mix.choose()).collect();
-        assert!(asked.contains(&Operation::List) && !asked.contains(&Operation::Create));
-        assert!(asked.iter().filter(|operation| **operation == Operation::Read).count() > 500);
+        let chosen: Vec<Operation> = (0..1000).map(|_| mix.choose()).collect();
+        assert!(chosen.contains(&Operation::List) && !chosen.contains(&Operation::Create));
+        assert!(chosen.iter().filter(|operation| **operation == Operation::Read).count() > 500);
     }
 
     #[test]
-    fn an_unknown_operation_is_refused_by_name() {
-        let refusal = "list=1,explode=2".parse::<Mix>().expect_err("a refusal").to_string();
-        assert!(refusal.contains("`explode`") && refusal.contains("search"), "{refusal}");
+    fn an_unknown_operation_is_rejected_by_name() {
+        let rejection = "list=1,explode=2".parse::<Mix>().expect_err("a rejection").to_string();
+        assert!(
+            rejection.contains("`explode`") && rejection.contains("search"),
+            "{rejection}"
+        );
         assert!("list=0".parse::<Mix>().is_err());
     }
 }

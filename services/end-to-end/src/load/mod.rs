@@ -1,13 +1,13 @@
-//! An open-loop load generator: it asks at the times it meant to, whatever the system does, and measures from then.
+//! An open-loop load generator: each request has an intended start, from which its latency is measured.
 //!
-//! A closed loop (ask, wait, ask again) asks less while a system is slow, and so hides what its users would have waited
-//! ("coordinated omission"). Here each request has its intended start, and a late answer makes no other request later.
+//! A closed loop (request, wait, repeat) sends fewer requests while a system is slow, and so hides how long its users
+//! would have waited ("coordinated omission"). Here a slow response does not delay any other request.
 //!
-//! [`Load::run`] is what `scripts/load` does; [`Load::start`] lets a test do something to the system meanwhile.
+//! `scripts/load` uses [`Load::run`]; a test uses [`Load::start`] to change the system under load.
 
 mod api;
 mod mix;
-mod people;
+mod patients;
 mod report;
 
 use std::{
@@ -31,74 +31,75 @@ pub use mix::{Mix, Operation};
 pub use report::{Failure, Latencies, Report};
 
 use api::Api;
-use people::People;
+use patients::Patients;
 use report::Sample;
 
-/// Requests that may be under way at once; more wait, and their wait counts.
-const PLACES: usize = 2048;
-/// Patients that exist before the load begins, so that there is somebody to read.
-const FIRST: usize = 20;
+/// Maximum number of requests in flight; the wait of further ones counts as latency.
+const MAX_IN_FLIGHT: usize = 2048;
+/// Number of patients that are created before the load starts, so that there are some to read.
+const INITIAL_PATIENTS: usize = 20;
 
-/// What is asked, how often, and of whom.
+/// Settings of a load.
 #[derive(Clone)]
 pub struct Load {
     /// The system's public address, `http://host:port`.
     pub base: Uri,
-    /// Who asks; an ADMIN where the mix holds what only admins may.
+    /// Credentials of the user; an ADMIN if the mix has operations for admins.
     pub login: Login,
-    /// Requests a second.
+    /// Requests per second.
     pub rps: f64,
-    /// What is asked.
+    /// Operations and their weights.
     pub mix: Mix,
 }
 
-/// A load that is under way.
+/// A running load.
 pub struct Running {
     api: Arc<Api>,
-    people: Arc<People>,
-    answered: Arc<AtomicU64>,
+    patients: Arc<Patients>,
+    completed: Arc<AtomicU64>,
     stop: watch::Sender<bool>,
     driver: JoinHandle<Vec<Sample>>,
     started: Instant,
 }
 
 impl Load {
-    /// Asks for so long, waits for the last answer, and tells how it went; what it created is deleted, unless `keep`.
+    /// Runs the load for this long, waits for the last response, and returns the report; deletes the created patients unless
+    /// `keep` is set.
     ///
     /// # Errors
-    /// When the system cannot be reached or does not let the user in; what fails later is in the report.
+    /// If the system is unreachable or the login fails; later failures are in the report.
     pub async fn run(self, time: Duration, keep: bool) -> anyhow::Result<Report> {
         let running = self.start().await?;
         tokio::time::sleep(time).await;
-        let (api, people) = (running.api.clone(), running.people.clone());
+        let (api, patients) = (running.api.clone(), running.patients.clone());
         let mut report = running.stop().await?;
-        if !keep && let Err(fault) = people.forget(&api).await {
-            report.left_behind = Some(fault);
+        if !keep && let Err(fault) = patients.delete_all(&api).await {
+            report.cleanup_error = Some(fault);
         }
         Ok(report)
     }
 
-    /// Logs in, creates the first patients, and begins.
+    /// Logs in, creates the initial patients, and starts the load.
     ///
     /// # Errors
-    /// As [`Load::run`].
+    /// Those of [`Load::run`].
     pub async fn start(self) -> anyhow::Result<Running> {
         let api = Arc::new(Api::log_in(&self.base, self.login).await?);
-        let people = Arc::new(People::new(&api, FIRST).await?);
+        let patients = Arc::new(Patients::new(&api, INITIAL_PATIENTS).await?);
         let (stop, stopped) = watch::channel(false);
-        let answered = Arc::new(AtomicU64::new(0));
+        let completed = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
-        let asking = Asking {
+        let requests = Driver {
             api: api.clone(),
-            people: people.clone(),
-            answered: answered.clone(),
+            patients: patients.clone(),
+            completed: completed.clone(),
             started,
         };
-        let driver = tokio::spawn(drive(asking, self.rps, self.mix, stopped));
+        let driver = tokio::spawn(drive(requests, self.rps, self.mix, stopped));
         Ok(Running {
             api,
-            people,
-            answered,
+            patients,
+            completed,
             stop,
             driver,
             started,
@@ -107,43 +108,43 @@ impl Load {
 }
 
 impl Running {
-    /// How many requests have their answer (or their failure) by now.
-    pub fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Relaxed)
+    /// Returns the number of requests that have succeeded or failed so far.
+    pub fn completed(&self) -> u64 {
+        self.completed.load(Ordering::Relaxed)
     }
 
-    /// Asks no more, waits for what is under way, and tells how it went.
+    /// Stops the load, waits for the requests in flight, and returns the report.
     ///
     /// # Errors
-    /// When the load generator itself has failed.
+    /// If the load generator itself panicked.
     pub async fn stop(self) -> anyhow::Result<Report> {
         let _ = self.stop.send(true);
-        let asked_for = self.started.elapsed();
+        let duration = self.started.elapsed();
         let samples = self.driver.await.context("the load generator panicked")?;
-        Ok(Report::new(samples, asked_for, self.people.created()))
+        Ok(Report::new(samples, duration, self.patients.created()))
     }
 }
 
 #[derive(Clone)]
-struct Asking {
+struct Driver {
     api: Arc<Api>,
-    people: Arc<People>,
-    answered: Arc<AtomicU64>,
+    patients: Arc<Patients>,
+    completed: Arc<AtomicU64>,
     started: Instant,
 }
 
-/// Begins request number n at n / rps seconds after the start.
-async fn drive(asking: Asking, rps: f64, mix: Mix, mut stopped: watch::Receiver<bool>) -> Vec<Sample> {
-    let places = Arc::new(Semaphore::new(PLACES));
+/// Starts request number n at n / rps seconds after the start.
+async fn drive(driver: Driver, rps: f64, mix: Mix, mut stopped: watch::Receiver<bool>) -> Vec<Sample> {
+    let permits = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let mut requests = JoinSet::new();
     let mut samples = Vec::new();
     for number in 0_u32.. {
-        let intended = asking.started + Duration::from_secs_f64(f64::from(number) / rps);
+        let intended = driver.started + Duration::from_secs_f64(f64::from(number) / rps);
         tokio::select! {
             _ = stopped.changed() => break,
             () = sleep_until(intended) => {}
         }
-        requests.spawn(ask(asking.clone(), mix.choose(), intended, places.clone()));
+        requests.spawn(request(driver.clone(), mix.choose(), intended, permits.clone()));
         while let Some(done) = requests.try_join_next() {
             samples.extend(done);
         }
@@ -154,15 +155,15 @@ async fn drive(asking: Asking, rps: f64, mix: Mix, mut stopped: watch::Receiver<
     samples
 }
 
-async fn ask(asking: Asking, operation: Operation, intended: Instant, places: Arc<Semaphore>) -> Sample {
+async fn request(driver: Driver, operation: Operation, intended: Instant, permits: Arc<Semaphore>) -> Sample {
     // The semaphore is never closed.
-    let _place = places.acquire_owned().await;
-    let outcome = asking.people.ask(&asking.api, operation).await;
-    asking.answered.fetch_add(1, Ordering::Relaxed);
+    let _permit = permits.acquire_owned().await;
+    let outcome = driver.patients.request(&driver.api, operation).await;
+    driver.completed.fetch_add(1, Ordering::Relaxed);
     Sample {
         operation,
-        intended: intended - asking.started,
-        took: intended.elapsed(),
+        intended: intended - driver.started,
+        latency: intended.elapsed(),
         outcome,
     }
 }

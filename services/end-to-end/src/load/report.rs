@@ -1,4 +1,4 @@
-//! How it went.
+//! The report of a load.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -7,59 +7,59 @@ use uuid::Uuid;
 
 use super::{api::Fault, mix::Operation};
 
-/// Failures that are told with their time; more are only counted.
-const TOLD: usize = 20;
+/// Maximum number of failures that are listed with their time; further ones are only counted.
+const MAX_LISTED: usize = 20;
 
 pub(super) struct Sample {
     pub(super) operation: Operation,
-    /// When it was meant to start, counted from the start of the load.
+    /// The intended start, since the start of the load.
     pub(super) intended: Duration,
-    /// From then to the whole answer.
-    pub(super) took: Duration,
+    /// The time from the intended start to the complete response.
+    pub(super) latency: Duration,
     pub(super) outcome: Result<(), Fault>,
 }
 
-/// What a load has shown.
+/// Results of a load.
 #[derive(Debug)]
 pub struct Report {
-    /// For how long requests were begun.
-    pub lasted: Duration,
-    /// What the successful requests of each operation took, from their intended start.
+    /// The time during which requests were started.
+    pub duration: Duration,
+    /// Latencies of the successful requests by operation, from their intended start.
     pub latencies: BTreeMap<Operation, Latencies>,
-    /// How often each operation failed, and how.
+    /// Number of failed requests by operation and reason.
     pub failures: BTreeMap<(Operation, Fault), usize>,
-    /// The first failures in their order.
+    /// The first failures, in order.
     pub first_failures: Vec<Failure>,
-    /// The patients whose creation was acknowledged, those from before the load among them.
+    /// The patients whose creation was acknowledged, with the initial ones.
     pub created: Vec<Uuid>,
-    /// Why some of them could not be deleted afterwards.
-    pub left_behind: Option<Fault>,
+    /// Reason why some of them could not be deleted afterwards.
+    pub cleanup_error: Option<Fault>,
 }
 
 /// One request that failed.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// When it was meant to start, counted from the start of the load.
+    /// The intended start, since the start of the load.
     pub at: Duration,
-    /// What was asked.
+    /// The operation.
     pub operation: Operation,
-    /// What came of it.
+    /// The reason.
     pub fault: Fault,
-    /// When that was known, after `at`.
-    pub took: Duration,
+    /// The time from `at` until the failure was known.
+    pub latency: Duration,
 }
 
-/// What requests took, sorted; exact, since a run has no more than some 100 000.
+/// Latencies of requests, sorted; exact, since a run has about 100,000 at most.
 #[derive(Debug, Default)]
 pub struct Latencies(Vec<Duration>);
 
 impl Latencies {
-    /// How many there are.
+    /// Returns the number of requests.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The time within which this part (0 to 1) of the requests was answered; zero when there were none.
+    /// Returns the quantile of this part (0 to 1) of the requests; zero if there were none.
     pub fn quantile(&self, part: f64) -> Duration {
         let rank = (part * self.0.len() as f64).ceil() as usize;
         self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default()
@@ -67,32 +67,32 @@ impl Latencies {
 }
 
 impl Report {
-    pub(super) fn new(mut samples: Vec<Sample>, lasted: Duration, created: Vec<Uuid>) -> Report {
+    pub(super) fn new(mut samples: Vec<Sample>, duration: Duration, created: Vec<Uuid>) -> Report {
         samples.sort_by_key(|sample| sample.intended);
         let mut report = Report {
-            lasted,
+            duration,
             latencies: BTreeMap::new(),
             failures: BTreeMap::new(),
             first_failures: Vec::new(),
             created,
-            left_behind: None,
+            cleanup_error: None,
         };
         for Sample {
             operation,
             intended,
-            took,
+            latency,
             outcome,
         } in samples
         {
             match outcome {
-                Ok(()) => report.latencies.entry(operation).or_default().0.push(took),
+                Ok(()) => report.latencies.entry(operation).or_default().0.push(latency),
                 Err(fault) => {
-                    if report.first_failures.len() < TOLD {
+                    if report.first_failures.len() < MAX_LISTED {
                         report.first_failures.push(Failure {
                             at: intended,
                             operation,
                             fault: fault.clone(),
-                            took,
+                            latency,
                         });
                     }
                     *report.failures.entry((operation, fault)).or_default() += 1;
@@ -105,30 +105,30 @@ impl Report {
         report
     }
 
-    /// Requests that were answered as the API promises.
+    /// Returns the number of successful requests.
     pub fn succeeded(&self) -> usize {
         self.latencies.values().map(Latencies::count).sum()
     }
 
-    /// Requests that were not.
+    /// Returns the number of failed requests.
     pub fn failed(&self) -> usize {
         self.failures.values().sum()
     }
 
-    /// Successful requests a second.
+    /// Returns the successful requests per second.
     pub fn throughput(&self) -> f64 {
-        self.succeeded() as f64 / self.lasted.as_secs_f64().max(f64::EPSILON)
+        self.succeeded() as f64 / self.duration.as_secs_f64().max(f64::EPSILON)
     }
 
-    /// The report for programs; times in milliseconds.
+    /// Returns the report as JSON; times in milliseconds.
     pub fn json(&self) -> Value {
         let operations: serde_json::Map<String, Value> = self
             .latencies
             .iter()
             .map(|(operation, latencies)| {
                 let at = |part| milliseconds(latencies.quantile(part));
-                let told = json!({"count": latencies.count(), "p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1.0)});
-                (operation.name().to_owned(), told)
+                let summary = json!({"count": latencies.count(), "p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1.0)});
+                (operation.name().to_owned(), summary)
             })
             .collect();
         let failures: Vec<Value> = self
@@ -139,7 +139,7 @@ impl Report {
             })
             .collect();
         json!({
-            "seconds": self.lasted.as_secs_f64(),
+            "seconds": self.duration.as_secs_f64(),
             "succeeded": self.succeeded(),
             "failed": self.failed(),
             "throughput": self.throughput(),
@@ -149,16 +149,16 @@ impl Report {
     }
 }
 
-/// The report for people.
+/// The report as a table.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<14} {:>8} {:>10} {:>10} {:>10} {:>10}",
-            "operation", "answered", "p50 ms", "p95 ms", "p99 ms", "max ms"
+            "{:<14} {:>9} {:>10} {:>10} {:>10} {:>10}",
+            "operation", "succeeded", "p50 ms", "p95 ms", "p99 ms", "max ms"
         )?;
         for (operation, latencies) in &self.latencies {
-            write!(f, "{:<14} {:>8}", operation.name(), latencies.count())?;
+            write!(f, "{:<14} {:>9}", operation.name(), latencies.count())?;
             for part in [0.5, 0.95, 0.99, 1.0] {
                 write!(f, " {:>10.1}", milliseconds(latencies.quantile(part)))?;
             }
@@ -166,9 +166,9 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "{} answered in {:.1} s: {:.1} a second; {} failed",
+            "{} succeeded in {:.1} s: {:.1} per second; {} failed",
             self.succeeded(),
-            self.lasted.as_secs_f64(),
+            self.duration.as_secs_f64(),
             self.throughput(),
             self.failed()
         )?;
@@ -182,19 +182,19 @@ impl fmt::Display for Report {
                 failure.at.as_secs_f64(),
                 failure.operation.name(),
                 failure.fault,
-                milliseconds(failure.took)
+                milliseconds(failure.latency)
             )?;
         }
-        if let Some(fault) = &self.left_behind {
+        if let Some(fault) = &self.cleanup_error {
             writeln!(
                 f,
-                "hint: patients of this run are still there ({fault}); only an ADMIN may delete them"
+                "hint: patients of this run were not deleted ({fault}); only an ADMIN can delete them"
             )?;
         }
         if self.failures.keys().any(|(_, fault)| *fault == Fault::Status(429)) {
             writeln!(
                 f,
-                "hint: 429 is the gateway's limit for one user; ask less, or raise its RATE_LIMIT_PER_SECOND"
+                "hint: 429 is the gateway's rate limit for one user; lower --rps, or raise RATE_LIMIT_PER_SECOND"
             )?;
         }
         Ok(())
@@ -213,13 +213,13 @@ mod tests {
         Sample {
             operation: Operation::Read,
             intended: Duration::from_millis(1000 - milliseconds),
-            took: Duration::from_millis(milliseconds),
+            latency: Duration::from_millis(milliseconds),
             outcome,
         }
     }
 
     #[test]
-    fn quantiles_are_those_of_the_answers_and_failures_are_counted_apart() {
+    fn quantiles_are_those_of_successful_requests_and_failures_are_counted() {
         let mut samples: Vec<Sample> = (1..=100).map(|ms| sample(ms, Ok(()))).collect();
         samples.push(sample(900, Err(Fault::Status(503))));
         let report = Report::new(samples, Duration::from_secs(2), Vec::new());

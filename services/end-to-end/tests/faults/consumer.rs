@@ -1,4 +1,4 @@
-//! Consumers die between their effect and the offset.
+//! Consumers that are killed between their effect and the commit of the offset.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use contracts::topics::{ANALYTICS_GROUP, NOTIFICATION_GROUP};
 use end_to_end::{
     Ledger, Link, Options, Service,
     Service::{Analytics, Notification},
-    System, Writers, until,
+    System, Writers, wait_until,
 };
 use futures::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 #[tokio::test]
 #[ignore = "needs the service binaries: scripts/test faults"]
-async fn killed_between_effect_and_offset_a_consumer_sees_the_event_again_and_its_effect_is_once() {
+async fn after_a_kill_between_effect_and_offset_the_event_is_redelivered_and_its_effect_happens_once() {
     let system = System::start(Options::default()).await;
     let (admin, ledger) = (system.admin().await, Ledger::default());
-    // Both groups have settled, and committed something.
+    // Both groups are stable, and have committed an offset.
     assert!(ledger.create(&admin).await.is_some());
-    ledger.settle(&system).await;
+    ledger.verify(&system).await;
 
     let consumers = [
         (Analytics, ANALYTICS_GROUP, "events", "analytics_events_total"),
@@ -30,8 +30,8 @@ async fn killed_between_effect_and_offset_a_consumer_sees_the_event_again_and_it
         ),
     ];
     let patient = ledger.create(&admin).await.expect("an acknowledged creation");
-    ledger.settle(&system).await;
-    // Whoever takes the next event now waits inside its effect.
+    ledger.verify(&system).await;
+    // The consumer of the next event now waits within its transaction.
     let locks = join_all(consumers.map(|(service, _, table, _)| lock(&system, service, table))).await;
     assert!(ledger.update(&admin, patient).await);
     let killed = consumers.into_iter().zip(locks);
@@ -41,18 +41,18 @@ async fn killed_between_effect_and_offset_a_consumer_sees_the_event_again_and_it
     for (service, _, _, metric) in consumers {
         let replica = system.replica(service);
         replica.restart().await;
-        // The group waits for its dead member until the session times out.
-        until("the event to come again", Duration::from_secs(40), async || {
+        // The dead member stays in its group until the session timeout.
+        wait_until("the event to be redelivered", Duration::from_secs(40), async || {
             replica.metric(metric, &["outcome=\"duplicate\""]).await >= 1.0
         })
         .await;
     }
-    ledger.settle(&system).await;
+    ledger.verify(&system).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the service binaries: scripts/test faults"]
-async fn cut_off_from_the_broker_consumers_catch_up_afterwards() {
+async fn consumers_catch_up_after_they_were_disconnected_from_the_broker() {
     let system = System::start(Options::default()).await;
     let (admin, ledger) = (system.admin().await, Ledger::default());
     let writers = Writers::start(&ledger, &admin, 4);
@@ -64,10 +64,10 @@ async fn cut_off_from_the_broker_consumers_catch_up_afterwards() {
     system.link(Link::Kafka(Notification)).restore().await;
     writers.acknowledged(40).await;
     writers.stop().await;
-    ledger.settle(&system).await;
+    ledger.verify(&system).await;
 }
 
-/// Takes a table, so that everybody else waits for it.
+/// Locks a table, so that every other session waits for it.
 async fn lock(system: &System, service: Service, table: &str) -> PgConnection {
     let url = system.postgres().url(service.database().expect("a database"));
     let mut lock = PgConnection::connect(&url).await.expect("the database");
@@ -76,12 +76,12 @@ async fn lock(system: &System, service: Service, table: &str) -> PgConnection {
     lock
 }
 
-/// Lets the effect that waits for the lock be committed and its offset not, and kills the consumer in between.
+/// Releases the lock so that the effect is committed, and kills the consumer before it commits the offset.
 async fn kill_after_effect(system: &System, service: Service, group: &str, table: &str, mut lock: PgConnection) {
     let database = system.database(service);
     let waiting = "select exists (select from pg_locks where not granted
                    and database = (select oid from pg_database where datname = current_database()))";
-    until("the consumer to wait", Duration::from_secs(30), async || {
+    wait_until("the consumer to wait", Duration::from_secs(30), async || {
         sqlx::query_scalar(waiting)
             .fetch_one(&database)
             .await
@@ -91,7 +91,7 @@ async fn kill_after_effect(system: &System, service: Service, group: &str, table
     let link = system.link(Link::Kafka(service));
     link.stall_towards_server();
     lock.execute("rollback").await.expect("the release");
-    until("the effect to be committed", Duration::from_secs(10), async || {
+    wait_until("the effect to be committed", Duration::from_secs(10), async || {
         let count = AssertSqlSafe(format!("select count(*) from {table}"));
         let count: i64 = sqlx::query_scalar(count)
             .fetch_one(&database)

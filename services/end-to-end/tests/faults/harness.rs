@@ -1,6 +1,6 @@
-//! The system of processes itself.
+//! The system of processes without faults.
 
-use end_to_end::{Link, Options, Service, System, a_patient, until};
+use end_to_end::{Link, Options, Service, System, a_patient, wait_until};
 use std::time::Duration;
 
 #[tokio::test]
@@ -10,15 +10,15 @@ async fn a_patient_that_is_created_at_the_gateway_reaches_every_service() {
     let system = System::start(Options::default()).await;
     eprintln!("started in {:?}", started.elapsed());
     let admin = system.admin().await;
-    let answer = admin.post("/api/patients").json(&a_patient()).answer().await;
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    let id = answer.json()["id"].as_str().expect("an id").to_owned();
-    assert_eq!(answer.json()["billing"]["status"], "ACTIVE");
+    let response = admin.post("/api/patients").json(&a_patient()).response().await;
+    assert_eq!(response.status, 201, "{}", response.text());
+    let id = response.json()["id"].as_str().expect("an id").to_owned();
+    assert_eq!(response.json()["billing"]["status"], "ACTIVE");
     let path = format!("/api/notifications?patientId={id}");
-    until("a notification", Duration::from_secs(20), async || {
+    wait_until("a notification", Duration::from_secs(20), async || {
         admin
             .get(&path)
-            .answer()
+            .response()
             .await
             .json()
             .as_array()
@@ -26,9 +26,9 @@ async fn a_patient_that_is_created_at_the_gateway_reaches_every_service() {
     })
     .await;
     system.link(Link::Http(Service::Patient)).cut().await;
-    let answer = admin.get("/api/patients").answer().await;
-    assert_eq!(answer.status, 503);
+    let response = admin.get("/api/patients").response().await;
+    assert_eq!(response.status, 503);
     system.link(Link::Http(Service::Patient)).restore().await;
-    let answer = admin.get("/api/patients").answer().await;
-    assert_eq!(answer.status, 200);
+    let response = admin.get("/api/patients").response().await;
+    assert_eq!(response.status, 200);
 }

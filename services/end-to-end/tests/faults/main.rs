@@ -1,6 +1,6 @@
-//! What must hold whatever dies: real processes, real PostgreSQL, real Kafka, and proxies that fail on command.
+//! Fault-injection tests: real processes, real PostgreSQL, real Kafka, and proxies that fail on command.
 //!
-//! Each test ends with [`end_to_end::Ledger::settle`], the one checker of the data.
+//! Each test ends with [`end_to_end::Ledger::verify`], which checks every invariant of the data.
 
 mod billing;
 mod broker;

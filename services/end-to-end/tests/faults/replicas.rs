@@ -1,11 +1,11 @@
-//! Two replicas of patient-service: one relays the outbox, and dies or lives on as a zombie.
+//! Two replicas of patient-service: the one that relays the outbox is killed, or paused and replaced.
 
 use std::{sync::Arc, time::Duration};
 
-use end_to_end::{Ledger, Options, Replica, Service, Service::Patient, System, Writers, eventually, until};
+use end_to_end::{Ledger, Options, Replica, Service, Service::Patient, System, Writers, wait_for, wait_until};
 
 fn options() -> Options {
-    // A request that went to a replica that hangs is given up soon.
+    // A request to a paused replica times out soon.
     Options::default()
         .replicas(Patient, 2)
         .env(Service::Gateway, "UPSTREAM_TIMEOUT", "2")
@@ -13,7 +13,7 @@ fn options() -> Options {
 
 #[tokio::test]
 #[ignore = "needs the service binaries: scripts/test faults"]
-async fn when_the_leader_is_killed_the_other_replica_relays_in_order() {
+async fn after_a_kill_of_the_leader_the_other_replica_relays_in_order() {
     let system = System::start(options()).await;
     let (admin, ledger) = (system.admin().await, Ledger::default());
     let writers = Writers::start(&ledger, &admin, 4);
@@ -28,48 +28,48 @@ async fn when_the_leader_is_killed_the_other_replica_relays_in_order() {
     }
     writers.acknowledged(40).await;
     writers.stop().await;
-    ledger.settle(&system).await;
+    ledger.verify(&system).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the service binaries: scripts/test faults"]
-async fn a_leader_that_wakes_after_it_was_replaced_does_not_break_the_order() {
+async fn a_paused_leader_that_was_replaced_does_not_break_the_order() {
     let system = System::start(options()).await;
     let (admin, ledger) = (system.admin().await, Ledger::default());
     let writers = Writers::start(&ledger, &admin, 4);
     writers.acknowledged(60).await;
     for _ in 0..2 {
-        let zombie = leader(&system).await;
-        zombie.pause();
-        system.leave(&zombie);
-        // What a failover or a network partition does: the lock's session is gone, and its holder does not know.
+        let paused = leader(&system).await;
+        paused.pause();
+        system.detach(&paused);
+        // As after a failover or a network partition: the session with the lock has ended without notice to its holder.
         let end = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1";
-        let ended = sqlx::query(end).bind(zombie.name());
+        let ended = sqlx::query(end).bind(paused.name());
         ended
             .execute(&system.database(Patient))
             .await
-            .expect("the sessions end");
-        other_leader(&system, &zombie).await;
+            .expect("the end of the sessions");
+        other_leader(&system, &paused).await;
         writers.acknowledged(40).await;
-        zombie.resume();
-        system.join(&zombie).await;
+        paused.resume();
+        system.attach(&paused).await;
         writers.acknowledged(40).await;
-        until("the replica to be ready again", Duration::from_secs(20), async || {
-            zombie.is_ready().await
+        wait_until("the replica to be ready again", Duration::from_secs(20), async || {
+            paused.is_ready().await
         })
         .await;
     }
     writers.stop().await;
-    ledger.settle(&system).await;
+    ledger.verify(&system).await;
 }
 
-/// The replica whose session holds the relay's lock.
+/// Waits for the replica whose session has the relay's lock.
 async fn leader(system: &System) -> Arc<Replica> {
-    eventually("a leader", Duration::from_secs(20), async || leading(system).await).await
+    wait_for("a leader", Duration::from_secs(20), async || leading(system).await).await
 }
 
 async fn other_leader(system: &System, than: &Replica) -> Arc<Replica> {
-    eventually("another leader", Duration::from_secs(20), async || {
+    wait_for("another leader", Duration::from_secs(20), async || {
         leading(system).await.filter(|leader| leader.name() != than.name())
     })
     .await

@@ -1,4 +1,4 @@
-//! The credentials of a task's role, served as ECS serves them.
+//! A fake of the ECS endpoint with the credentials of a task role.
 
 use std::sync::{
     Arc,
@@ -14,14 +14,14 @@ pub const SESSION: &str = "session+of/a=role";
 
 pub struct Role {
     address: String,
-    asked: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
 }
 
 impl Role {
     pub async fn start() -> Self {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counted = asked.clone();
-        let answer = move |Path(secret): Path<String>| {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = requests.clone();
+        let respond = move |Path(secret): Path<String>| {
             counted.fetch_add(1, Ordering::Relaxed);
             let expiration = (OffsetDateTime::now_utc() + Duration::hours(6)).format(&Rfc3339);
             let expiration = expiration.expect("a time");
@@ -31,17 +31,17 @@ impl Role {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let router = Router::new().route("/role/{secret}", get(answer));
+        let router = Router::new().route("/role/{secret}", get(respond));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, asked }
+        Self { address, requests }
     }
 
-    /// Where a task finds a role with this secret.
-    pub fn of(&self, secret: &str) -> String {
+    /// Returns the URI of a role's credentials with this secret.
+    pub fn uri(&self, secret: &str) -> String {
         format!("http://{}/role/{secret}", self.address)
     }
 
-    pub fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
     }
 }

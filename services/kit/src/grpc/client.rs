@@ -9,7 +9,7 @@ use crate::trace::{Kind, Span};
 
 /// Runs `work`, one call of `service`/`method`, in a client span and counts its outcome.
 ///
-/// `work` also builds the request, so that [`crate::trace::Trace::current`] is the trace to send to the peer.
+/// `work` also builds the request, so that [`crate::trace::traceparent`] is the trace to send to the peer.
 ///
 /// # Errors
 /// Those of `work`.

@@ -34,7 +34,7 @@ struct Call {
 }
 
 impl Call {
-    fn start(side: Side, service: &str, method: &str, mut span: Span) -> Self {
+    fn start(side: Side, service: &str, method: &str, span: Span) -> Self {
         span.set("rpc.system", "grpc");
         span.set("rpc.service", service.to_owned());
         span.set("rpc.method", method.to_owned());

@@ -129,7 +129,7 @@ pub async fn consume(
             // It was fetched before its partition was paused; it is fetched again after the one that failed.
             continue;
         }
-        let mut span = consumer_span(&message, group, header(&message, HEADER));
+        let span = consumer_span(&message, group, header(&message, HEADER));
         let delivered = span.scope(deliver(&message, &handler, &dead_letters)).await;
         if delivered.is_err() {
             span.fail("handler");

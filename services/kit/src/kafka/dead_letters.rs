@@ -1,4 +1,4 @@
-//! Dead letters: messages that can never be handled, on `<topic>.dlq`.
+//! Messages that can never be handled, and become dead letters on `<topic>.dlq`.
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use crate::trace::{Kind, Span};
 ///
 /// The message carries this span's trace, so that its consumers continue from here.
 pub(crate) fn producer_span(topic: &str, header: Option<&str>) -> Span {
-    let mut span = Span::continued(Kind::Producer, format!("send {topic}"), header);
+    let span = Span::continued(Kind::Producer, format!("send {topic}"), header);
     span.set("messaging.system", "kafka");
     span.set("messaging.operation.name", "send");
     span.set("messaging.operation.type", "send");
@@ -17,7 +17,7 @@ pub(crate) fn producer_span(topic: &str, header: Option<&str>) -> Span {
 }
 
 /// Records partition and offset of a sent message, or the failure.
-pub(crate) fn record_delivery(span: &mut Span, outcome: &Result<Delivery, (KafkaError, OwnedMessage)>) {
+pub(crate) fn record_delivery(span: &Span, outcome: &Result<Delivery, (KafkaError, OwnedMessage)>) {
     match outcome {
         Ok(delivery) => {
             span.set("messaging.destination.partition.id", delivery.partition.to_string());
@@ -33,7 +33,7 @@ pub(crate) fn record_delivery(span: &mut Span, outcome: &Result<Delivery, (Kafka
 /// Starts the span of handling one message; `header` is the message's trace.
 pub(super) fn consumer_span(message: &impl Message, group: &str, header: Option<&str>) -> Span {
     let topic = message.topic();
-    let mut span = Span::continued(Kind::Consumer, format!("process {topic}"), header);
+    let span = Span::continued(Kind::Consumer, format!("process {topic}"), header);
     span.set("messaging.system", "kafka");
     span.set("messaging.operation.name", "process");
     span.set("messaging.operation.type", "process");

@@ -1,18 +1,18 @@
-//! The routes that every service has.
+//! The common routes of every service.
 
 use serde_json::{Value, json};
 
-/// The tag of these operations; the gateway does not show them as a service's own.
+/// The tag of these operations, which the gateway removes from its documents.
 pub(super) const TAG: &str = "Operations";
 
-/// Adds them to a document.
+/// Adds the operations to a document.
 pub(super) fn add(document: &mut Value, probes: bool) {
     let paths = &mut document["paths"];
     paths["/health/live"]["get"] = operation(
         "isLive",
-        "Does the process answer?",
+        "Liveness probe",
         json!({
-            "200": {"description": "It does", "content": status(&["UP"])},
+            "200": {"description": "The process responds", "content": status(&["UP"])},
         }),
     );
     paths["/v3/api-docs"]["get"] = operation(
@@ -25,21 +25,21 @@ pub(super) fn add(document: &mut Value, probes: bool) {
     if probes {
         paths["/health/ready"]["get"] = operation(
             "isReady",
-            "Should the service get requests?",
+            "Readiness probe",
             json!({
-                "200": {"description": "What it needs is there", "content": status(&["UP"])},
-                "503": {"description": "Something is missing, or it is stopping", "content": status(&["DOWN", "STOPPING"])},
+                "200": {"description": "The service is ready", "content": status(&["UP"])},
+                "503": {"description": "A dependency is unavailable, or the service is stopping", "content": status(&["DOWN", "STOPPING"])},
             }),
         );
         paths["/metrics"]["get"] = operation(
             "readMetrics",
-            "Read the metrics, as Prometheus does",
+            "Read the metrics, in the text format of Prometheus",
             json!({
                 "200": {"description": "The metrics", "content": {"text/plain": {"schema": {"type": "string"}}}},
             }),
         );
     }
-    let tag = json!({"name": TAG, "description": "Health, metrics and this document; not shown by the gateway."});
+    let tag = json!({"name": TAG, "description": "Health, metrics and this document; not available at the gateway."});
     match document["tags"].as_array_mut() {
         Some(tags) => tags.push(tag),
         None => document["tags"] = json!([tag]),
@@ -50,9 +50,9 @@ fn operation(id: &str, summary: &str, responses: Value) -> Value {
     json!({"operationId": id, "summary": summary, "tags": [TAG], "responses": responses})
 }
 
-fn status(words: &[&str]) -> Value {
+fn status(values: &[&str]) -> Value {
     json!({"application/json": {"schema": {
         "type": "object", "required": ["status"],
-        "properties": {"status": {"type": "string", "enum": words}, "checks": {"type": "object"}},
+        "properties": {"status": {"type": "string", "enum": values}, "checks": {"type": "object"}},
     }}})
 }

@@ -1,4 +1,4 @@
-//! The components, headers and examples of all documents.
+//! Common components, headers and examples of all documents.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -7,15 +7,15 @@ use utoipa::{PartialSchema, ToSchema};
 use super::BEARER;
 use crate::problem::Problem;
 
-/// Where the schema of problems is.
+/// Reference to the schema of problems.
 pub(super) const PROBLEM: &str = "#/components/schemas/Problem";
 /// The media type of problems (RFC 9457).
 pub(super) const PROBLEM_TYPE: &str = "application/problem+json";
-/// An id as an example.
-pub(super) const AN_ID: &str = "0198c0de-5afe-7abc-8def-0123456789ab";
+/// An example of an id.
+pub(super) const EXAMPLE_ID: &str = "0198c0de-5afe-7abc-8def-0123456789ab";
 
-/// The refusals that the shared code makes.
-const REFUSALS: [(&str, &str); 6] = [
+/// Error responses of the common code.
+const ERRORS: [(&str, &str); 6] = [
     (
         "400",
         "A field, a parameter or a header is missing or malformed; `errors` names the fields",
@@ -24,33 +24,33 @@ const REFUSALS: [(&str, &str); 6] = [
     ("403", "Your role does not allow this"),
     ("413", "The request body is too large"),
     ("415", "Send the body as application/json"),
-    ("503", "A part is missing for now; try again after Retry-After"),
+    ("503", "Temporarily unavailable; retry after Retry-After"),
 ];
 
-/// The refusals that the gateway makes before a service is asked, or in its stead.
-pub(super) const GATEWAY_REFUSALS: [(&str, &str); 2] = [
+/// Error responses of the gateway itself.
+pub(super) const GATEWAY_ERRORS: [(&str, &str); 2] = [
     (
         "429",
-        "Too many requests of this user or from this address; try again after Retry-After",
+        "Too many requests of this user or from this address; retry after Retry-After",
     ),
     ("504", "The service took too long"),
 ];
 
-/// Adds the security scheme, the schema of problems, and the refusals.
+/// Adds the security scheme, the schema of problems, and the error responses.
 pub(super) fn add_components(document: &mut Value) {
     let components = &mut document["components"];
     components["securitySchemes"] = json!({BEARER: {
         "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-        "description": "An access token from `POST /auth/login`, good for 15 minutes.",
+        "description": "An access token from `POST /auth/login`, valid for 15 minutes.",
     }});
     components["schemas"][&*Problem::name()] = serde_json::to_value(Problem::schema()).unwrap_or_default();
-    for (status, detail) in REFUSALS {
-        components["responses"][status] = refusal(status, detail);
+    for (status, detail) in ERRORS {
+        components["responses"][status] = error_response(status, detail);
     }
 }
 
-/// A refusal as a response.
-pub(super) fn refusal(status: &str, detail: &str) -> Value {
+/// Returns an error response.
+pub(super) fn error_response(status: &str, detail: &str) -> Value {
     let mut response = json!({"description": detail, "content": problem(status, detail)});
     let name = match status {
         "401" => "WWW-Authenticate",
@@ -63,12 +63,12 @@ pub(super) fn refusal(status: &str, detail: &str) -> Value {
     response
 }
 
-/// A reference to a refusal.
+/// Returns a reference to an error response.
 pub(super) fn reference(status: &str) -> Value {
     json!({"$ref": format!("#/components/responses/{status}")})
 }
 
-/// The content of a problem, with an example.
+/// Returns the content of a problem, with an example.
 pub(super) fn problem(status: &str, detail: &str) -> Value {
     let code = status.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
     let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -83,7 +83,7 @@ pub(super) fn problem(status: &str, detail: &str) -> Value {
     }})
 }
 
-/// A header of answers that means the same everywhere.
+/// Returns a response header that has the same meaning everywhere.
 pub(super) fn header(name: &str) -> Option<Value> {
     let (required, description, schema) = match name {
         "ETag" => (
@@ -93,7 +93,7 @@ pub(super) fn header(name: &str) -> Option<Value> {
         ),
         "Location" => (
             true,
-            "The address of what was made, as the client of the gateway sees it",
+            "The address of the new resource, at the gateway",
             json!({"type": "string", "format": "uri-reference"}),
         ),
         "Link" => (
@@ -103,42 +103,42 @@ pub(super) fn header(name: &str) -> Option<Value> {
         ),
         "X-Total-Count" => (
             true,
-            "How many there are on all pages",
+            "Number of rows on all pages",
             json!({"type": "integer", "minimum": 0}),
         ),
         "X-Total-Count-Relation" => (
             true,
-            "Whether X-Total-Count is all there are (`eq`) or a lower bound (`gte`)",
+            "`eq` if X-Total-Count is exact, `gte` if it is a lower bound",
             json!({"type": "string", "enum": ["eq", "gte"]}),
         ),
         "Retry-After" => (
             true,
-            "Seconds after which another try makes sense",
+            "Seconds to wait before a retry",
             json!({"type": "integer", "minimum": 1}),
         ),
         "WWW-Authenticate" => (
             true,
-            "The scheme that is wanted",
+            "Required authentication scheme",
             json!({"type": "string", "example": "Bearer"}),
         ),
-        "Cache-Control" => (true, "For how long the answer may be kept", json!({"type": "string"})),
+        "Cache-Control" => (true, "Cache control of the response", json!({"type": "string"})),
         _ => return None,
     };
     Some(json!({"required": required, "description": description, "schema": schema}))
 }
 
-/// A header of requests that means the same everywhere.
+/// Returns a request header that has the same meaning everywhere.
 pub(super) fn request_header(name: &str) -> Option<(&'static str, Value)> {
     match name {
         "Idempotency-Key" => Some((
-            "Any text of the client's; the same key and body within 24 hours create once and are answered alike",
+            "Any text; requests with the same key and body within 24 hours create one resource and get the same response",
             json!({
                 "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$",
                 "example": "0b9c2f4e-registration",
             }),
         )),
         "If-Match" => Some((
-            "The ETag of the version that is meant; `*` or none means any. An ETag of an older version is 412",
+            "The ETag of the version to change; any version if it is `*` or absent. An ETag of another version is 412",
             json!({"type": "string", "example": "*"}),
         )),
         _ => None,

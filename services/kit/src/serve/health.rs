@@ -30,7 +30,7 @@ type CheckResult = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 #[derive(Clone)]
 pub(super) struct Check {
     name: &'static str,
-    /// Whether the service is not ready without this dependency.
+    /// Set if the service is not ready without this dependency.
     counted: bool,
     run: Arc<dyn Fn() -> CheckResult + Send + Sync>,
 }

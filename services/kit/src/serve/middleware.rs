@@ -130,7 +130,7 @@ fn server_span(request: &Request, route: &str) -> Span {
     } else {
         format!("{verb} {route}")
     };
-    let mut span = Span::continued(Kind::Server, name, header);
+    let span = Span::continued(Kind::Server, name, header);
     span.set("http.request.method", method);
     span.set("url.scheme", "http");
     if route != "-" {

@@ -152,7 +152,7 @@ impl Server {
         self
     }
 
-    /// Adds a check that must succeed for the service to be ready, such as of its own database.
+    /// Adds a check that must succeed for the service to be ready, such as of the service's database.
     pub fn readiness_check<F, Fut>(mut self, name: &'static str, check: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,

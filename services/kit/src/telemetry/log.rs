@@ -1,4 +1,4 @@
-//! JSON logs on standard output, one object a line.
+//! JSON logs on standard output, one object per line.
 
 use std::{collections::BTreeMap, fmt, io};
 
@@ -18,35 +18,35 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::trace::Trace;
+use crate::trace;
 
 /// Starts logging for the service `name`; `filter` is in the form of `RUST_LOG`.
 pub(super) fn init(name: &'static str, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let own = name.replace('-', "_");
-    let discreet = FilterFn::new(move |metadata| is_discreet(&own, metadata)).with_max_level_hint(LevelFilter::TRACE);
+    let private = FilterFn::new(move |metadata| is_private(&own, metadata)).with_max_level_hint(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stdout)
         .event_format(Json { service: name });
-    // Filters of the whole, not of the layer: those forget to reset after sqlx's `tracing::enabled!`, and lose lines.
+    // Global filters: filters of a layer are not reset after sqlx's `tracing::enabled!`, and lose lines.
     let _ = tracing_subscriber::registry()
         .with(lines)
         .with(filter)
-        .with(discreet)
+        .with(private)
         .try_init();
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        // The payload may hold a patient's data, so only the place is told.
-        tracing::error!(panic.at = place, "a task panicked");
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        // The payload is not logged: it may contain a patient's data.
+        tracing::error!(panic.at = location, "a task panicked");
     }));
 }
 
-/// Whether a line may be written whatever the filter says: libraries never above `info`.
+/// Returns whether a line can be logged without a leak: lines of libraries at `info` and more severe levels only.
 ///
-/// At `debug` and `trace` they tell statements, headers and frames, and so patients and tokens; ours never do.
-fn is_discreet(own: &str, metadata: &Metadata<'_>) -> bool {
-    let room = metadata.target().split("::").next().unwrap_or_default();
-    *metadata.level() <= Level::INFO || room == own || ["kit", "contracts"].contains(&room)
+/// At `debug` and `trace` libraries log statements, headers and frames, and so patients' data and tokens; our crates do not.
+fn is_private(own: &str, metadata: &Metadata<'_>) -> bool {
+    let krate = metadata.target().split("::").next().unwrap_or_default();
+    *metadata.level() <= Level::INFO || krate == own || ["kit", "contracts"].contains(&krate)
 }
 
 /// One event as one JSON object: timestamp, level, service, message, target, trace_id, span_id and fields.
@@ -62,7 +62,7 @@ where
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        // What comes over from the `log` crate carries its own place in the source, which nobody needs.
+        // Events of the `log` crate have their target and source location as fields; only the target is used.
         let target = fields
             .0
             .remove("log.target")
@@ -75,9 +75,9 @@ where
         line.insert("service".into(), self.service.into());
         line.insert("message".into(), fields.0.remove("message").unwrap_or(Value::Null));
         line.insert("target".into(), target);
-        if let Some(trace) = Trace::current() {
-            line.insert("trace_id".into(), trace.hex().into());
-            line.insert("span_id".into(), trace.span_hex().into());
+        if let Some((trace, span)) = trace::current_ids() {
+            line.insert("trace_id".into(), trace.to_string().into());
+            line.insert("span_id".into(), span.to_string().into());
         }
         if !fields.0.is_empty() {
             line.insert(

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 pub(crate) use log_throttle::LogThrottle;
 pub use recorder::on_scrape;
 
-use crate::trace::{Sampler, export};
+use crate::trace::{self, Sampler};
 
 /// Log filter and trace export, the same for every service.
 #[derive(Debug, Clone, clap::Args)]
@@ -35,6 +35,17 @@ pub struct TelemetryArgs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint(Option<String>);
 
+/// Reason for rejecting an address; it never quotes the address, which may contain a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum EndpointError {
+    #[error("not a URL: {0}")]
+    Url(#[from] url::ParseError),
+    #[error("TLS is not supported; use a collector in the private network, as http://host:4317")]
+    Tls,
+    #[error("must be http://host:port, such as http://127.0.0.1:4317")]
+    Form,
+}
+
 static ARGS: OnceLock<TelemetryArgs> = OnceLock::new();
 
 /// Stores the settings of the command line for [`init`].
@@ -49,42 +60,39 @@ pub fn init(name: &'static str) {
     log::init(name, args.map_or(&fallback, |args| &args.rust_log));
     recorder::install();
     let Some(args) = args else { return };
-    let Some(Endpoint(Some(endpoint))) = &args.otel_exporter_otlp_endpoint else {
-        return;
-    };
-    let fraction = args.otel_traces_sampler.fraction(args.otel_traces_sampler_arg);
-    match export::start(name, endpoint, fraction) {
-        Ok(()) => tracing::info!(endpoint, "exporting traces"),
+    let endpoint = args.otel_exporter_otlp_endpoint.as_ref();
+    let endpoint = endpoint.and_then(|endpoint| endpoint.0.as_deref());
+    let sampler = args.otel_traces_sampler.build(args.otel_traces_sampler_arg);
+    match trace::init(name, endpoint, sampler) {
+        Ok(()) => tracing::info!(endpoint, "traces are on"),
         Err(error) => tracing::error!(error = format!("{error:#}"), "traces are not exported"),
     }
 }
 
 /// Exports the last spans, for 1 s at most; the last step of a service.
 pub async fn shutdown() {
-    export::shutdown().await;
+    trace::shutdown().await;
 }
 
 /// Starts the export of traces without a command line; for tests, inside their runtime.
 ///
 /// # Errors
-/// If the endpoint is malformed, or the export was started before.
+/// If the endpoint is malformed.
 pub fn start_trace_export(name: &'static str, endpoint: &str) -> anyhow::Result<()> {
-    export::start(name, endpoint, 1.0)
+    trace::init(name, Some(endpoint), Sampler::default().build(1.0))
 }
 
-fn endpoint(text: &str) -> Result<Endpoint, String> {
+fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
     if text.is_empty() {
         return Ok(Endpoint(None));
     }
-    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    let url = url::Url::parse(text)?;
     match url.scheme() {
         "http" if url.host().is_some() && url.username().is_empty() && url.password().is_none() => {
             Ok(Endpoint(Some(text.into())))
         }
-        "https" => {
-            Err("this build sends traces without TLS; name a collector inside the network as http://host:4317".into())
-        }
-        _ => Err("it must be http://host:port, such as http://127.0.0.1:4317".into()),
+        "https" => Err(EndpointError::Tls),
+        _ => Err(EndpointError::Form),
     }
 }
 
@@ -93,13 +101,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_collector_is_named_by_a_plain_http_address() {
+    fn a_collector_has_a_plain_http_address() {
         assert_eq!(endpoint(""), Ok(Endpoint(None)));
         let good = "http://127.0.0.1:4317";
         assert_eq!(endpoint(good), Ok(Endpoint(Some(good.into()))));
-        assert!(endpoint("https://collector:4317").unwrap_err().contains("without TLS"));
-        for bad in ["collector:4317", "127.0.0.1", "http://user:secret@collector:4317"] {
-            assert!(!endpoint(bad).unwrap_err().contains("secret"), "{bad}");
+        assert_eq!(endpoint("https://collector:4317"), Err(EndpointError::Tls));
+        assert!(matches!(endpoint("127.0.0.1"), Err(EndpointError::Url(_))));
+        for bad in ["collector:4317", "http://user:secret@collector:4317"] {
+            assert_eq!(endpoint(bad), Err(EndpointError::Form), "{bad}");
         }
     }
 }

@@ -129,7 +129,7 @@ fn describe() {
     );
     counter!(
         "kafka_dead_letters_failed_total",
-        "Dead letters that could not be written, by the topic of the message"
+        "Failures to write a dead letter, by the topic of the message"
     );
     counter!("kafka_messages_total", "Messages handled, by topic and outcome");
     counter!(

@@ -38,7 +38,7 @@ pub struct CollectedSpan {
     pub kind: String,
     /// Its attributes, as text.
     pub attributes: BTreeMap<String, String>,
-    /// Whether its status is an error.
+    /// Set if its status is an error.
     pub failed: bool,
 }
 

@@ -49,7 +49,7 @@ pub enum FormatError {
 pub fn read(text: &str) -> Result<Vec<Sample>, FormatError> {
     let (mut types, mut helps) = (HashMap::new(), HashSet::new());
     let mut samples: Vec<Sample> = Vec::new();
-    let mut seen = HashSet::new();
+    let mut series = HashSet::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
         if let Some(help) = line.strip_prefix("# HELP ") {
             let (name, description) = help.split_once(' ').ok_or_else(|| FormatError::Help(line.to_owned()))?;
@@ -70,7 +70,7 @@ pub fn read(text: &str) -> Result<Vec<Sample>, FormatError> {
             if types[&family] == "counter" && !family.ends_with("_total") {
                 return Err(FormatError::CounterName(family));
             }
-            if !seen.insert((sample.name.clone(), sample.labels.clone())) {
+            if !series.insert((sample.name.clone(), sample.labels.clone())) {
                 return Err(FormatError::Duplicate(line.to_owned()));
             }
             samples.push(sample);

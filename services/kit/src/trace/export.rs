@@ -1,103 +1,120 @@
-//! Spans on their way to an OpenTelemetry collector, over OTLP/gRPC.
+//! Export of spans over OTLP/gRPC, with an allow-list of attributes.
 //!
-//! Ended spans wait in a bounded queue of the SDK's batch processor, whose own thread sends them; while the collector is
-//! away they are dropped, and the work that made them never waits.
+//! Ended spans wait in a bounded queue of the SDK's batch processor, whose own thread exports them. While the collector is
+//! unreachable they are dropped, and the work that made them never waits.
 
-use std::{
-    sync::{Mutex, OnceLock},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use opentelemetry::KeyValue;
+use opentelemetry::{
+    KeyValue,
+    trace::{SpanContext, TraceState},
+};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor},
+    trace::{SpanData, SpanEvents, SpanExporter, SpanLinks},
 };
+use parking_lot::Mutex;
 
-/// How often a collector that stays away is mentioned.
-const MENTION: Duration = Duration::from_secs(300);
-/// How long the last spans may take to leave when the process ends.
-const FLUSH: Duration = Duration::from_secs(1);
+/// Pause between two warnings about an unreachable collector.
+const WARNING_INTERVAL: Duration = Duration::from_secs(300);
 
-static PROCESSOR: OnceLock<BatchSpanProcessor> = OnceLock::new();
+/// Attributes that are exported: none of them can contain personal data, a token, an address or a query.
+const ALLOWED: &[&str] = &[
+    "error.type",
+    "http.request.method",
+    "http.request.resend_count",
+    "http.response.status_code",
+    "http.route",
+    "messaging.consumer.group.name",
+    "messaging.destination.name",
+    "messaging.destination.partition.id",
+    "messaging.kafka.offset",
+    "messaging.operation.name",
+    "messaging.operation.type",
+    "messaging.system",
+    "peer.service",
+    "rpc.grpc.status_code",
+    "rpc.method",
+    "rpc.service",
+    "rpc.system",
+    "url.scheme",
+];
 
-/// Starts exporting to the collector at `endpoint`, as the service `name`; call it inside the runtime, once.
+pub(super) fn is_allowed(key: &str) -> bool {
+    ALLOWED.contains(&key)
+}
+
+/// Returns the resource of the service `name`.
+pub(super) fn resource(name: &'static str) -> Resource {
+    Resource::builder()
+        .with_service_name(name)
+        .with_attributes([
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()),
+        ])
+        .build()
+}
+
+/// Returns the exporter for the collector at `endpoint`.
 ///
 /// # Errors
-/// When the endpoint is malformed. A collector that is away is no error.
-pub(crate) fn start(name: &'static str, endpoint: &str, fraction: f64) -> anyhow::Result<()> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
+/// If the endpoint is malformed.
+pub(super) fn exporter(endpoint: &str) -> anyhow::Result<impl SpanExporter + use<>> {
+    let otlp = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint)
         .build()
-        .with_context(|| format!("traces cannot be sent to {endpoint}"))?;
-    let exporter = Reporting {
-        exporter,
-        away: Mutex::new(None),
-    };
-    let mut processor = BatchSpanProcessor::builder(exporter).build();
-    let instance = uuid::Uuid::new_v4().to_string();
-    processor.set_resource(
-        &Resource::builder()
-            .with_service_name(name)
-            .with_attributes([
-                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-                KeyValue::new("service.instance.id", instance),
-            ])
-            .build(),
-    );
-    super::sampler::set(fraction);
-    anyhow::ensure!(PROCESSOR.set(processor).is_ok(), "traces are exported already");
-    Ok(())
+        .with_context(|| format!("cannot export traces to {endpoint}"))?;
+    Ok(PrivateExporter {
+        exporter: otlp,
+        last_warning: Mutex::new(None),
+    })
 }
 
-/// Whether spans are exported at all.
-pub(super) fn enabled() -> bool {
-    PROCESSOR.get().is_some()
-}
-
-/// Takes a span that has ended.
-pub(super) fn ended(span: SpanData) {
-    if let Some(processor) = PROCESSOR.get() {
-        processor.on_end(span);
-    }
-}
-
-/// Exports the last spans and ends the export; takes 1 s at most.
-pub(crate) async fn shutdown() {
-    let ended = tokio::task::spawn_blocking(|| PROCESSOR.get().map(|processor| processor.shutdown_with_timeout(FLUSH)));
-    if let Ok(Some(Err(error))) = ended.await {
-        tracing::warn!(error = %error, "the last spans could not be exported");
-    }
-}
-
-/// An exporter that tells of failures: once when they begin, then every five minutes, and when they are over.
+/// An exporter that removes everything but the allowed attributes, and logs failures: the first one, one every five minutes,
+/// and the recovery.
 #[derive(Debug)]
-struct Reporting<E> {
+struct PrivateExporter<E> {
     exporter: E,
-    /// When failures were last mentioned; none while all is well.
-    away: Mutex<Option<Instant>>,
+    /// Time of the last warning; `None` while the export succeeds.
+    last_warning: Mutex<Option<Instant>>,
 }
 
-impl<E: SpanExporter> SpanExporter for Reporting<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+/// Removes other attributes, events, links and the trace state of a span.
+fn redact(span: &mut SpanData) {
+    span.attributes.retain(|attribute| is_allowed(attribute.key.as_str()));
+    span.events = SpanEvents::default();
+    span.links = SpanLinks::default();
+    let context = &span.span_context;
+    span.span_context = SpanContext::new(
+        context.trace_id(),
+        context.span_id(),
+        context.trace_flags(),
+        context.is_remote(),
+        TraceState::NONE,
+    );
+}
+
+impl<E: SpanExporter> SpanExporter for PrivateExporter<E> {
+    async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
+        batch.iter_mut().for_each(redact);
         let count = batch.len() as u64;
         let result = self.exporter.export(batch).await;
         let outcome = if result.is_ok() { "exported" } else { "dropped" };
         metrics::counter!("trace_spans_total", "outcome" => outcome).increment(count);
-        let mut away = self.away.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut last_warning = self.last_warning.lock();
         match &result {
-            Ok(()) if away.take().is_some() => tracing::info!("the trace collector takes spans again"),
-            Err(error) if away.is_none_or(|at| at.elapsed() > MENTION) => {
-                *away = Some(Instant::now());
-                tracing::warn!(error = %error, "the trace collector does not take spans; they are dropped until it does");
+            Ok(()) if last_warning.take().is_some() => tracing::info!("exporting spans again"),
+            Err(error) if last_warning.is_none_or(|at| at.elapsed() > WARNING_INTERVAL) => {
+                *last_warning = Some(Instant::now());
+                tracing::warn!(error = %error, "cannot export spans; they are dropped until the collector is reachable");
             }
             _ => {}
         }
-        drop(away);
+        drop(last_warning);
         result
     }
 
@@ -116,11 +133,18 @@ impl<E: SpanExporter> SpanExporter for Reporting<E> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        },
+        time::SystemTime,
     };
 
+    use opentelemetry::{
+        InstrumentationScope, SpanId, TraceFlags, TraceId,
+        trace::{Event as SpanEvent, SpanKind, Status},
+    };
     use opentelemetry_sdk::error::OTelSdkError;
     use tracing::{
         Event, Metadata, Subscriber,
@@ -129,17 +153,20 @@ mod tests {
 
     use super::*;
 
-    /// A collector that can be away.
-    #[derive(Debug, Default)]
-    struct Fickle(Arc<AtomicBool>);
+    /// A collector that can be unreachable; it stores the spans.
+    #[derive(Debug, Default, Clone)]
+    struct FakeCollector {
+        unreachable: Arc<AtomicBool>,
+        spans: Arc<Mutex<Vec<SpanData>>>,
+    }
 
-    impl SpanExporter for Fickle {
-        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
-            if self.0.load(Relaxed) {
-                Err(OTelSdkError::InternalFailure("away".into()))
-            } else {
-                Ok(())
+    impl SpanExporter for FakeCollector {
+        async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
+            if self.unreachable.load(Relaxed) {
+                return Err(OTelSdkError::InternalFailure("unreachable".into()));
             }
+            self.spans.lock().append(&mut batch);
+            Ok(())
         }
     }
 
@@ -163,24 +190,58 @@ mod tests {
     }
 
     #[test]
-    fn a_collector_that_is_away_costs_one_line_when_it_leaves_and_one_when_it_is_back() {
-        let (away, lines) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let reporting = Reporting {
-            exporter: Fickle(away.clone()),
-            away: Mutex::new(None),
+    fn an_unreachable_collector_costs_one_log_line_and_its_recovery_another() {
+        let (collector, lines) = (FakeCollector::default(), Arc::<AtomicUsize>::default());
+        let exporter = PrivateExporter {
+            exporter: collector.clone(),
+            last_warning: Mutex::new(None),
         };
         let export = |times: usize| {
             for _ in 0..times {
-                let _ = futures::executor::block_on(reporting.export(Vec::new()));
+                let _ = futures::executor::block_on(exporter.export(Vec::new()));
             }
             lines.load(Relaxed)
         };
         tracing::subscriber::with_default(Lines(lines.clone()), || {
             assert_eq!(export(3), 0);
-            away.store(true, Relaxed);
+            collector.unreachable.store(true, Relaxed);
             assert_eq!(export(100), 1);
-            away.store(false, Relaxed);
+            collector.unreachable.store(false, Relaxed);
             assert_eq!(export(3), 2);
         });
+    }
+
+    #[test]
+    fn only_allowed_attributes_leave_the_process() {
+        let collector = FakeCollector::default();
+        let exporter = PrivateExporter {
+            exporter: collector.clone(),
+            last_warning: Mutex::new(None),
+        };
+        let state = TraceState::from_key_value([("vendor", "jane")]).expect("a trace state");
+        let mut events = SpanEvents::default();
+        events.events.push(SpanEvent::with_name("jane logged in"));
+        let span = SpanData {
+            span_context: SpanContext::new(TraceId::from(1), SpanId::from(2), TraceFlags::SAMPLED, false, state),
+            parent_span_id: SpanId::INVALID,
+            parent_span_is_remote: false,
+            span_kind: SpanKind::Server,
+            name: "GET /patients".into(),
+            start_time: SystemTime::UNIX_EPOCH,
+            end_time: SystemTime::UNIX_EPOCH,
+            attributes: vec![
+                KeyValue::new("http.route", "/patients"),
+                KeyValue::new("url.query", "search=jane"),
+            ],
+            dropped_attributes_count: 0,
+            events,
+            links: SpanLinks::default(),
+            status: Status::Unset,
+            instrumentation_scope: InstrumentationScope::default(),
+        };
+        futures::executor::block_on(exporter.export(vec![span])).expect("an export");
+        let exported = collector.spans.lock();
+        assert_eq!(exported[0].attributes, [KeyValue::new("http.route", "/patients")]);
+        assert!(!format!("{:?}", exported[0]).contains("jane"), "{:?}", exported[0]);
     }
 }

@@ -1,109 +1,123 @@
-//! The trace that a piece of work belongs to, as W3C Trace Context carries it, and the spans it consists of.
+//! Traces: OpenTelemetry spans, carried as W3C Trace Context, and exported over OTLP.
 //!
-//! A [`Trace`] says where in a trace the running task is; it is always there, so that log lines are found together. A
-//! [`Span`] is one piece of work with a name, a duration and an outcome; spans leave the process over OTLP when
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set. `tracestate` is not read, and ends where the way leaves HTTP.
+//! Spans are those of the OpenTelemetry SDK, with its samplers and its propagator. They are started in this crate and the
+//! gateway only, and exported if `OTEL_EXPORTER_OTLP_ENDPOINT` is set. Without it they still have ids, so that the log
+//! lines of a request can be found together. `tracestate` and `baggage` are not read: a client could put anything there.
 
-pub(crate) mod export;
+mod export;
 mod sampler;
 mod span;
 
-use std::{fmt, future::Future};
+use std::{sync::Once, time::Duration};
+
+use opentelemetry::{
+    Context, SpanId, TraceId,
+    global::{self, BoxedTracer},
+    propagation::{Extractor, Injector, TextMapPropagator},
+    trace::TraceContextExt,
+};
+use opentelemetry_sdk::{
+    propagation::TraceContextPropagator,
+    trace::{BatchSpanProcessor, SdkTracerProvider, ShouldSample},
+};
+use parking_lot::Mutex;
 
 pub use opentelemetry::trace::SpanKind as Kind;
 pub use sampler::Sampler;
 pub use span::Span;
 
-tokio::task_local! {
-    static CURRENT: Trace;
-}
-
-/// The header that carries a trace over HTTP, gRPC metadata and Kafka alike.
+/// The header that carries a trace over HTTP, gRPC metadata and Kafka.
 pub const HEADER: &str = "traceparent";
 
-/// A trace's id and the id of the span that is running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trace {
-    /// The same in every service that a request passes.
-    pub id: u128,
-    /// This service's part.
-    pub span: u64,
-    /// Whether the spans of this trace are exported; decided where the trace begins.
-    pub sampled: bool,
+/// Time limit for the export of the last spans when the process ends.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+
+static PROVIDER: Mutex<Option<SdkTracerProvider>> = Mutex::new(None);
+/// Done once there is a provider.
+static INIT: Once = Once::new();
+
+/// Starts to make spans for the service `name`, and to export them if there is an `endpoint`. Requires a runtime.
+///
+/// # Errors
+/// If the endpoint is malformed. An unreachable collector is not an error.
+pub(crate) fn init(
+    name: &'static str,
+    endpoint: Option<&str>,
+    sampler: impl Into<Box<dyn ShouldSample>>,
+) -> anyhow::Result<()> {
+    let mut provider = SdkTracerProvider::builder()
+        .with_sampler(sampler)
+        .with_resource(export::resource(name));
+    if let Some(endpoint) = endpoint {
+        let exporter = export::exporter(endpoint)?;
+        provider = provider.with_span_processor(BatchSpanProcessor::builder(exporter).build());
+    }
+    let provider = provider.build();
+    INIT.call_once(|| {});
+    global::set_tracer_provider(provider.clone());
+    *PROVIDER.lock() = Some(provider);
+    Ok(())
 }
 
-impl Trace {
-    /// A trace that starts here.
-    pub fn fresh() -> Self {
-        let id = rand::random::<u128>().max(1);
-        Self {
-            id,
-            span: rand::random::<u64>().max(1),
-            sampled: sampler::takes(id),
-        }
-    }
+/// Returns the tracer; without [`init`], as in tests, spans have ids and are not exported.
+fn tracer() -> BoxedTracer {
+    INIT.call_once(|| global::set_tracer_provider(SdkTracerProvider::builder().build()));
+    global::tracer(env!("CARGO_PKG_NAME"))
+}
 
-    /// Continues the caller's trace; a missing or malformed header starts a new one.
-    pub fn continued(header: Option<&str>) -> Self {
-        header.and_then(Self::parse).map_or_else(Self::fresh, Self::child)
-    }
-
-    /// The same trace with a span of its own.
-    pub fn child(self) -> Self {
-        Self {
-            span: rand::random::<u64>().max(1),
-            ..self
-        }
-    }
-
-    /// The trace of the running task, when it has one.
-    pub fn current() -> Option<Self> {
-        CURRENT.try_with(|trace| *trace).ok()
-    }
-
-    /// Runs `work` as a part of this trace.
-    pub async fn scope<F: Future>(self, work: F) -> F::Output {
-        CURRENT.scope(self, work).await
-    }
-
-    /// The trace's id as 32 hexadecimal digits.
-    pub fn hex(&self) -> String {
-        format!("{:032x}", self.id)
-    }
-
-    /// The running span's id as 16 hexadecimal digits.
-    pub fn span_hex(&self) -> String {
-        format!("{:016x}", self.span)
-    }
-
-    /// Reads the value of [`HEADER`]; none when it is malformed (W3C Trace Context, 3.2).
-    pub fn parse(header: &str) -> Option<Self> {
-        let mut parts = header.split('-');
-        let (version, id, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let lengths = [version.len(), id.len(), span.len(), flags.len()];
-        let plain = [version, id, span, flags].iter().all(|part| {
-            part.bytes()
-                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        });
-        if lengths != [2, 32, 16, 2] || !plain || version == "ff" || (version == "00" && parts.next().is_some()) {
-            return None;
-        }
-        let (id, span) = (u128::from_str_radix(id, 16).ok()?, u64::from_str_radix(span, 16).ok()?);
-        let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
-        (id != 0 && span != 0).then_some(Self { id, span, sampled })
+/// Exports the last spans, for [`SHUTDOWN_TIMEOUT`] at most.
+pub(crate) async fn shutdown() {
+    let provider = PROVIDER.lock().take();
+    let ended =
+        tokio::task::spawn_blocking(|| provider.map(|provider| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT)));
+    if let Ok(Some(Err(error))) = ended.await {
+        tracing::warn!(error = %error, "the last spans could not be exported");
     }
 }
 
-/// The value of [`HEADER`] (W3C Trace Context, version 00).
-impl fmt::Display for Trace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "00-{:032x}-{:016x}-{:02x}",
-            self.id,
-            self.span,
-            u8::from(self.sampled)
-        )
+/// Returns the value of [`HEADER`] for a call that the current task makes; `None` outside a span.
+pub fn traceparent() -> Option<String> {
+    Context::map_current(header_value)
+}
+
+/// Returns the ids of the current trace and span; `None` outside a span.
+pub(crate) fn current_ids() -> Option<(TraceId, SpanId)> {
+    Context::map_current(|context| {
+        let span = context.span();
+        let span = span.span_context();
+        span.is_valid().then(|| (span.trace_id(), span.span_id()))
+    })
+}
+
+fn header_value(context: &Context) -> Option<String> {
+    struct Header(Option<String>);
+    impl Injector for Header {
+        fn set(&mut self, key: &str, value: String) {
+            if key == HEADER {
+                self.0 = Some(value);
+            }
+        }
+    }
+    let mut header = Header(None);
+    TraceContextPropagator::new().inject_context(context, &mut header);
+    header.0
+}
+
+/// Returns a context with the caller's span; an empty one if the header is missing or malformed.
+fn remote_context(header: Option<&str>) -> Context {
+    struct Header<'a>(&'a str);
+    impl Extractor for Header<'_> {
+        fn get(&self, key: &str) -> Option<&str> {
+            (key == HEADER).then_some(self.0)
+        }
+        fn keys(&self) -> Vec<&str> {
+            vec![HEADER]
+        }
+    }
+    let context = Context::new();
+    match header {
+        Some(header) => TraceContextPropagator::new().extract_with_context(&context, &Header(header)),
+        None => context,
     }
 }
 
@@ -113,34 +127,28 @@ mod tests {
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-    #[test]
-    fn a_trace_is_continued_with_a_span_of_its_own() {
-        let trace = Trace::continued(Some(PARENT));
-        assert_eq!(trace.hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_ne!(trace.to_string(), PARENT);
-        assert_eq!(
-            Trace::parse(PARENT).map(|trace| trace.to_string()).as_deref(),
-            Some(PARENT)
-        );
+    fn parse(header: &str) -> Option<String> {
+        header_value(&remote_context(Some(header)))
     }
 
     #[test]
-    fn the_callers_decision_not_to_sample_is_kept() {
+    fn a_header_is_read_and_written_alike() {
+        assert_eq!(parse(PARENT).as_deref(), Some(PARENT));
         let unsampled = PARENT.replace("-01", "-00");
-        assert!(!Trace::continued(Some(&unsampled)).sampled);
+        assert_eq!(parse(&unsampled), Some(unsampled));
         // Of the flags only "sampled" is known; unknown ones are not passed on.
-        assert!(Trace::continued(Some(&PARENT.replace("-01", "-03"))).sampled);
+        assert_eq!(parse(&PARENT.replace("-01", "-03")).as_deref(), Some(PARENT));
     }
 
     #[test]
     fn a_later_version_of_the_header_is_read_as_far_as_it_is_known() {
         let later = PARENT.replacen("00", "cc", 1) + "-What-the-future-brings";
-        assert_eq!(Trace::continued(Some(&later)).hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(parse(&later).as_deref(), Some(PARENT));
     }
 
     #[test]
-    fn a_malformed_header_starts_a_new_trace() {
-        for bad in [
+    fn a_malformed_header_is_ignored() {
+        for header in [
             "",
             "00-0-0-0",
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
@@ -150,7 +158,7 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-00",
             "00-é",
         ] {
-            assert_eq!(Trace::parse(bad), None, "{bad}");
+            assert_eq!(parse(header), None, "{header}");
         }
     }
 }

@@ -1,150 +1,103 @@
-//! One piece of work of a trace.
+//! A span with a duration that does not depend on the wall clock, and the future that runs in it.
 
 use std::{
     borrow::Cow,
     future::Future,
-    sync::LazyLock,
     time::{Instant, SystemTime},
 };
 
 use opentelemetry::{
-    InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId, Value,
-    trace::{SpanContext, Status, TraceState},
+    Context, KeyValue, TraceFlags, Value,
+    trace::{FutureExt, SpanContext, Status, TraceContextExt, TraceState, Tracer},
 };
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
-use super::{Kind, Trace, export};
+use super::{Kind, header_value, remote_context, tracer};
 
-static SCOPE: LazyLock<InstrumentationScope> = LazyLock::new(|| {
-    InstrumentationScope::builder("kit")
-        .with_version(env!("CARGO_PKG_VERSION"))
-        .build()
-});
-
-/// A piece of work with a name, a duration, attributes and an outcome; it ends when it is dropped.
+/// A unit of work with a name, a duration, attributes and a status; it ends when it is dropped.
 ///
-/// Names and attributes follow OpenTelemetry's semantic conventions. They must hold no patient's data, no token, no
-/// address and no query: they leave the process, and who reads traces is not who may read patients.
+/// Names and attributes follow OpenTelemetry's semantic conventions. They must not contain personal data, tokens, addresses
+/// or queries: users of traces are not authorised to read patients' data. Only attributes on the allow-list are exported.
 #[derive(Debug)]
 pub struct Span {
-    trace: Trace,
-    /// The parent's span id, and whether it is another process'.
-    parent: Option<(u64, bool)>,
-    /// None when nobody will read it: not sampled, or nothing is exported.
-    record: Option<Box<Record>>,
-}
-
-#[derive(Debug)]
-struct Record {
-    kind: Kind,
-    name: Cow<'static, str>,
+    context: Context,
     started: SystemTime,
     clock: Instant,
-    attributes: Vec<KeyValue>,
-    failed: bool,
 }
 
 impl Span {
-    /// Work that another process asked for; `header` is its [`super::HEADER`], without which a trace begins here.
+    /// Starts a span for another process; `header` is the caller's [`super::HEADER`]. Without one, a trace starts here.
     pub fn continued(kind: Kind, name: impl Into<Cow<'static, str>>, header: Option<&str>) -> Self {
-        match header.and_then(Trace::parse) {
-            Some(parent) => Self::start(kind, name, parent.child(), Some((parent.span, true))),
-            None => Self::start(kind, name, Trace::fresh(), None),
-        }
+        Self::start(kind, name.into(), &remote_context(header))
     }
 
-    /// A part of the work that the running task does; without one, a trace begins here.
+    /// Starts a child of the current span; outside a span, a trace starts here.
     pub fn child(kind: Kind, name: impl Into<Cow<'static, str>>) -> Self {
-        match Trace::current() {
-            Some(parent) => Self::start(kind, name, parent.child(), Some((parent.span, false))),
-            None => Self::start(kind, name, Trace::fresh(), None),
-        }
+        Context::map_current(|parent| Self::start(kind, name.into(), parent))
     }
 
-    /// A trace that nobody will read, for what would only be noise.
+    /// Starts a trace that is never exported, such as of a health check.
     pub fn unrecorded() -> Self {
-        let trace = Trace {
-            sampled: false,
-            ..Trace::fresh()
-        };
+        let ids = RandomIdGenerator::default();
+        let span = SpanContext::new(
+            ids.new_trace_id(),
+            ids.new_span_id(),
+            TraceFlags::NOT_SAMPLED,
+            false,
+            TraceState::NONE,
+        );
+        Self::new(Context::new().with_remote_span_context(span), SystemTime::now())
+    }
+
+    fn start(kind: Kind, name: Cow<'static, str>, parent: &Context) -> Self {
+        let started = SystemTime::now();
+        let tracer = tracer();
+        let span = tracer
+            .span_builder(name)
+            .with_kind(kind)
+            .with_start_time(started)
+            .start_with_context(&tracer, parent);
+        Self::new(Context::new().with_span(span), started)
+    }
+
+    fn new(context: Context, started: SystemTime) -> Self {
         Self {
-            trace,
-            parent: None,
-            record: None,
+            context,
+            started,
+            clock: Instant::now(),
         }
     }
 
-    fn start(kind: Kind, name: impl Into<Cow<'static, str>>, trace: Trace, parent: Option<(u64, bool)>) -> Self {
-        let record = (trace.sampled && export::enabled()).then(|| {
-            Box::new(Record {
-                kind,
-                name: name.into(),
-                started: SystemTime::now(),
-                clock: Instant::now(),
-                attributes: Vec::with_capacity(8),
-                failed: false,
-            })
-        });
-        Self { trace, parent, record }
+    /// Returns the value of [`super::HEADER`] for a call that belongs to this span.
+    pub fn traceparent(&self) -> Option<String> {
+        header_value(&self.context)
     }
 
-    /// What callees are told, in the header [`super::HEADER`].
-    pub fn trace(&self) -> Trace {
-        self.trace
-    }
-
-    /// Runs `work` inside this span.
+    /// Runs `work` in this span.
     pub async fn scope<F: Future>(&self, work: F) -> F::Output {
-        self.trace.scope(work).await
+        work.with_context(self.context.clone()).await
     }
 
-    /// Sets an attribute.
-    pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
-        if let Some(record) = &mut self.record {
-            record.attributes.push(KeyValue::new(key, value));
+    /// Sets an attribute; its key must be on the allow-list.
+    pub fn set(&self, key: &'static str, value: impl Into<Value>) {
+        let span = self.context.span();
+        if span.is_recording() {
+            debug_assert!(super::export::is_allowed(key), "{key} is not on the allow-list");
+            span.set_attribute(KeyValue::new(key, value));
         }
     }
 
-    /// Says that the work failed; `kind` is one of a few words, never an error's own text, which may quote data.
-    pub fn fail(&mut self, kind: impl Into<Cow<'static, str>>) {
-        if let Some(record) = &mut self.record {
-            record.failed = true;
-            record
-                .attributes
-                .push(KeyValue::new("error.type", Value::String(kind.into().into())));
-        }
+    /// Sets the status to an error; `kind` is one of a few names, never the text of an error, which may quote data.
+    pub fn fail(&self, kind: impl Into<Cow<'static, str>>) {
+        self.set("error.type", Value::String(kind.into().into()));
+        self.context.span().set_status(Status::error(""));
     }
 }
 
 impl Drop for Span {
     fn drop(&mut self) {
-        let Some(record) = self.record.take() else { return };
-        let (parent, remote) = self.parent.unwrap_or_default();
-        export::ended(SpanData {
-            span_context: SpanContext::new(
-                TraceId::from_bytes(self.trace.id.to_be_bytes()),
-                SpanId::from_bytes(self.trace.span.to_be_bytes()),
-                TraceFlags::SAMPLED,
-                false,
-                TraceState::NONE,
-            ),
-            parent_span_id: SpanId::from_bytes(parent.to_be_bytes()),
-            parent_span_is_remote: remote,
-            span_kind: record.kind,
-            name: record.name,
-            start_time: record.started,
-            // The wall clock may be set meanwhile; a duration must not become negative.
-            end_time: record.started + record.clock.elapsed(),
-            attributes: record.attributes,
-            dropped_attributes_count: 0,
-            events: SpanEvents::default(),
-            links: SpanLinks::default(),
-            status: if record.failed {
-                Status::error("")
-            } else {
-                Status::Unset
-            },
-            instrumentation_scope: SCOPE.clone(),
-        });
+        // The wall clock may have been set back; a duration must not be negative.
+        let ended = self.started + self.clock.elapsed();
+        self.context.span().end_with_timestamp(ended);
     }
 }

@@ -15,7 +15,7 @@ use contracts::{
 };
 use kit::{
     grpc::traced_call,
-    trace::{HEADER, Trace},
+    trace::{HEADER, traceparent},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpStream, time::timeout};
@@ -174,7 +174,7 @@ impl Billing {
         if let Some(secret) = &self.secret {
             metadata.insert(LINK_SECRET_HEADER, secret.clone());
         }
-        if let Some(trace) = Trace::current().and_then(|trace| trace.to_string().parse().ok()) {
+        if let Some(trace) = traceparent().and_then(|header| header.parse().ok()) {
             metadata.insert(HEADER, trace);
         }
         request

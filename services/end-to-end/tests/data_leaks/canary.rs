@@ -1,21 +1,21 @@
-//! What must not be found anywhere, and where it was found.
+//! Canary values, and a search for them and for secrets in text.
 
 use std::collections::BTreeSet;
 
 use regex::Regex;
 
-/// The beginning of every made-up value: nothing else in the house has these letters in a row.
+/// The prefix of every canary value; no other text contains it.
 pub const MARK: &str = "qzxv";
 
-/// A patient's birth date that nobody else has.
+/// A unique birth date of a patient.
 pub const BORN: &str = "1917-03-29";
 
-/// A value that is recognised wherever it turns up; `place` says where it was put.
+/// Returns a unique value that is recognised anywhere; `place` names the input that has it.
 pub fn canary(place: &str) -> String {
     format!("{MARK}{place}")
 }
 
-/// Looks for canaries, tokens and secrets in text.
+/// A search for canary values, tokens and secrets in text.
 pub struct Search {
     patterns: Vec<(String, Regex)>,
     secrets: Vec<(String, String)>,
@@ -24,7 +24,7 @@ pub struct Search {
 impl Search {
     pub fn new() -> Search {
         let patterns = [
-            ("a made-up value", format!("(?i){MARK}[a-z0-9-]*")),
+            ("a canary value", format!("(?i){MARK}[a-z0-9-]*")),
             ("a birth date", BORN.replace('-', "[-/. ]?")),
             // A header of {"typ":… or {"alg":…, claims, signature
             (
@@ -42,14 +42,14 @@ impl Search {
         }
     }
 
-    /// Looks for this very text, too.
+    /// Adds a secret to the search.
     pub fn secret(&mut self, name: &str, text: &str) {
-        assert!(text.len() >= 8, "{name} is too short to be looked for");
+        assert!(text.len() >= 8, "{name} is too short to search for");
         self.secrets.push((name.to_owned(), text.to_owned()));
     }
 
-    /// What was found in this text: what it is, and the line.
-    pub fn look(&self, place: &str, text: &str) -> BTreeSet<String> {
+    /// Returns the findings in a text, with their lines.
+    pub fn find_in(&self, place: &str, text: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for line in text.lines() {
             for (name, pattern) in &self.patterns {
@@ -72,7 +72,7 @@ fn short(line: &str) -> String {
 }
 
 #[test]
-fn what_is_looked_for_is_found() {
+fn canary_values_tokens_and_secrets_are_found() {
     let mut search = Search::new();
     search.secret("the link's secret", "s3cret-of-the-link");
     let token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0abc.c2lnbmF0dXJl";
@@ -83,11 +83,11 @@ fn what_is_looked_for_is_found() {
         "$argon2id$v=19$m=19456".to_owned(),
         "metadata s3cret-of-the-link".to_owned(),
     ] {
-        assert_eq!(search.look("log", &leak).len(), 1, "{leak}");
+        assert_eq!(search.find_in("log", &leak).len(), 1, "{leak}");
     }
     assert!(
         search
-            .look("log", r#"{"message":"answered","fields":{"patient.id":"1"}}"#)
+            .find_in("log", r#"{"message":"responded","fields":{"patient.id":"1"}}"#)
             .is_empty()
     );
 }

@@ -1,4 +1,4 @@
-//! Processes that end at once, since a secret among their settings is wrong.
+//! Processes that exit at start because a setting with a secret is invalid.
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
@@ -7,21 +7,21 @@ use tokio::{process::Command, time::timeout};
 
 use crate::canary::canary;
 
-/// A variable's name and value.
+/// Name and value of an environment variable.
 type Setting<'a> = (&'a str, &'a str);
 
-/// How long a process may take to see that its settings are wrong.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time limit for a process to reject its settings.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What each of them wrote, with the name of the setting that was wrong.
-pub async fn refused(system: &System) -> Vec<(String, String)> {
+/// Starts services with invalid settings, and returns the output of each with its name.
+pub async fn rejected(system: &System) -> Vec<(String, String)> {
     let (secret, auth) = (canary("setting"), system.postgres().url("auth"));
-    let nowhere = format!(
-        "postgres://postgres:{secret}@127.0.0.1:{}/nowhere",
+    let missing = format!(
+        "postgres://postgres:{secret}@127.0.0.1:{}/missing",
         system.postgres().port()
     );
     let malformed = format!("postgres://postgres:{secret}@[::/auth");
-    let other = canary("another-key-of-32-characters-or-more");
+    let other_key = canary("another-key-of-32-characters-or-more");
     let lines = format!("{secret}\n{secret}");
     let database = ("DATABASE_URL", auth.as_str());
     let key = ("AUTH_KEY_ENCRYPTION_KEY", system.secret("AUTH_KEY_ENCRYPTION_KEY"));
@@ -32,7 +32,7 @@ pub async fn refused(system: &System) -> Vec<(String, String)> {
             [("DATABASE_URL", &malformed), key],
         ),
         (Service::Auth, "no address at all", [("DATABASE_URL", &secret), key]),
-        (Service::Auth, "no such database", [("DATABASE_URL", &nowhere), key]),
+        (Service::Auth, "no such database", [("DATABASE_URL", &missing), key]),
         (
             Service::Auth,
             "a short key",
@@ -41,7 +41,7 @@ pub async fn refused(system: &System) -> Vec<(String, String)> {
         (
             Service::Auth,
             "another key",
-            [database, ("AUTH_KEY_ENCRYPTION_KEY", &other)],
+            [database, ("AUTH_KEY_ENCRYPTION_KEY", &other_key)],
         ),
         (
             Service::Patient,
@@ -51,33 +51,33 @@ pub async fn refused(system: &System) -> Vec<(String, String)> {
         (
             Service::Billing,
             "no such database",
-            [("DATABASE_URL", &nowhere), ("BILLING_LINK_SECRET", &secret)],
+            [("DATABASE_URL", &missing), ("BILLING_LINK_SECRET", &secret)],
         ),
     ];
-    let mut written = Vec::new();
+    let mut outputs = Vec::new();
     for (service, what, env) in cases {
-        let told = run(service, &env).await;
-        written.push((format!("{} with {what}", service.name()), told));
+        let output = run(service, &env).await;
+        outputs.push((format!("{} with {what}", service.name()), output));
     }
-    written
+    outputs
 }
 
-/// Runs a service that ends by itself; both outputs.
+/// Runs a service until it exits, and returns stdout and stderr.
 async fn run(service: Service, env: &[(&str, &str)]) -> String {
     let mut command = Command::new(binary(service));
     command.env_clear().envs(env.iter().copied()).env("RUST_LOG", "trace");
     command.env("HOST", "127.0.0.1").env("PORT", "0");
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let ended = timeout(PATIENCE, command.output()).await;
+    let ended = timeout(TIMEOUT, command.output()).await;
     let output = match ended {
-        Ok(output) => output.unwrap_or_else(|error| panic!("{} cannot be run: {error}", service.name())),
-        Err(_) => panic!("{} goes on with settings that are wrong", service.name()),
+        Ok(output) => output.unwrap_or_else(|error| panic!("cannot run {}: {error}", service.name())),
+        Err(_) => panic!("{} accepts invalid settings", service.name()),
     };
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     assert!(
         !output.status.success() && !text.is_empty(),
-        "{} ends without a word",
+        "{} exits without a message",
         service.name()
     );
     text

@@ -1,4 +1,4 @@
-//! Requests that hold made-up values in every place that a request has.
+//! Requests with canary values in every part.
 
 use std::net::SocketAddr;
 
@@ -7,51 +7,53 @@ use uuid::Uuid;
 
 use crate::{
     canary::{BORN, MARK, canary},
-    wire::{Answer, Request, send_all},
+    wire::{Request, Response, send_all},
 };
 
-/// Somebody who is logged in.
+/// The tokens of a user.
 pub struct Session {
     pub bearer: String,
     pub refresh: String,
 }
 
-/// Logs in through the gateway.
-pub async fn log_in(door: SocketAddr, email: &str, password: &str) -> Session {
+/// Logs in at the gateway.
+pub async fn log_in(gateway: SocketAddr, email: &str, password: &str) -> Session {
     let body = json!({"email": email, "password": password}).to_string();
-    let answer = Request::new("POST", "/auth/login", &[], body).send(door).await;
-    assert_eq!(answer.status, 200, "{email} logs in: {}", answer.text);
-    let session = answer.json();
-    let field = |name: &str| session[name].as_str().expect("a login gives it").to_owned();
+    let response = Request::new("POST", "/auth/login", &[], body).send(gateway).await;
+    assert_eq!(response.status, 200, "{email} logs in: {}", response.text);
+    let session = response.json();
+    let field = |name: &str| session[name].as_str().expect("a token").to_owned();
     Session {
         bearer: format!("Bearer {}", field("token")),
         refresh: field("refreshToken"),
     }
 }
 
-/// A patient whose every field is made up.
-pub fn patient(place: &str) -> Value {
+/// Returns a patient with canary values in every field.
+pub fn patient(suffix: &str) -> Value {
     json!({
-        "name": canary(&format!("name{place}")),
-        "email": format!("{MARK}mail{place}@{MARK}host.example"),
+        "name": canary(&format!("name{suffix}")),
+        "email": format!("{MARK}mail{suffix}@{MARK}host.example"),
         "address": format!("1 {} Street", canary("address")),
         "dateOfBirth": BORN,
     })
 }
 
-/// Accounts: made, logged in wrongly, changed wrongly, with sessions that are used twice.
-pub async fn accounts(door: SocketAddr, admin: &Session) -> (Session, Vec<Answer>) {
+/// Creates an account, and sends invalid logins and changes, and refresh tokens that were used before.
+pub async fn accounts(gateway: SocketAddr, admin: &Session) -> (Session, Vec<Response>) {
     let (email, password) = (format!("{MARK}user@{MARK}host.example"), canary("password1"));
     let credentials = json!({"email": email, "password": password}).to_string();
-    let made = Request::new("POST", "/auth/signup", &[], &credentials).send(door).await;
-    assert_eq!(made.status, 201, "{}", made.text);
-    let session = log_in(door, &email, &password).await;
+    let created = Request::new("POST", "/auth/signup", &[], &credentials)
+        .send(gateway)
+        .await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    let session = log_in(gateway, &email, &password).await;
     let twice = json!({"refreshToken": session.refresh}).to_string();
     let auth = [("Authorization", admin.bearer.as_str())];
-    let user = format!("/auth/users/{}", made.json()["id"].as_str().unwrap_or_default());
-    let wrong = [
+    let user = format!("/auth/users/{}", created.json()["id"].as_str().unwrap_or_default());
+    let invalid = [
         json!({"email": email, "password": canary("wrongpassword")}),
-        json!({"email": format!("{MARK}nobody@{MARK}host.example"), "password": canary("wrongpassword")}),
+        json!({"email": format!("{MARK}unknown@{MARK}host.example"), "password": canary("wrongpassword")}),
         json!({"email": canary("nomail"), "password": canary("pw")}),
         json!({"email": {"nested": canary("nested")}, "password": [canary("list")]}),
         json!({"email": email, "password": canary(&"long".repeat(600))}),
@@ -60,7 +62,7 @@ pub async fn accounts(door: SocketAddr, admin: &Session) -> (Session, Vec<Answer
         json!(canary("text")),
     ];
     let mut requests = Vec::new();
-    for body in &wrong {
+    for body in &invalid {
         for path in ["/auth/login", "/auth/signup", "/auth/refresh", "/auth/logout"] {
             requests.push(Request::new("POST", path, &[], body.to_string()));
         }
@@ -83,22 +85,22 @@ pub async fn accounts(door: SocketAddr, admin: &Session) -> (Session, Vec<Answer
         requests.push(Request::new("POST", "/auth/signup", &[], &broken));
         requests.push(Request::new("PATCH", &user, &auth, &broken));
     }
-    let answers = send_all(door, requests).await;
-    // The session above has ended with the second use of its refresh token.
-    (log_in(door, &email, &password).await, answers)
+    let responses = send_all(gateway, requests).await;
+    // The second use of the refresh token has ended the session above.
+    (log_in(gateway, &email, &password).await, responses)
 }
 
-/// Patients and families: made, changed, taken addresses, every field wrong in turn.
-pub async fn patients(door: SocketAddr, admin: &Session) -> (Uuid, Vec<Answer>) {
+/// Creates and changes patients and families, with duplicate addresses and each field invalid in turn.
+pub async fn patients(gateway: SocketAddr, admin: &Session) -> (Uuid, Vec<Response>) {
     let auth = [("Authorization", admin.bearer.as_str())];
     let first = Request::new("POST", "/api/patients", &auth, patient("1").to_string())
-        .send(door)
+        .send(gateway)
         .await;
     assert_eq!(first.status, 201, "{}", first.text);
     let second = Request::new("POST", "/api/patients", &auth, patient("2").to_string())
-        .send(door)
+        .send(gateway)
         .await;
-    let id = |answer: &Answer| answer.json()["id"].as_str().and_then(|id| id.parse::<Uuid>().ok());
+    let id = |response: &Response| response.json()["id"].as_str().and_then(|id| id.parse::<Uuid>().ok());
     let (id, other) = (id(&first).expect("an id"), id(&second).expect("an id"));
     let one = format!("/api/patients/{id}");
     let second = format!("/api/patients/{other}");
@@ -148,13 +150,13 @@ pub async fn patients(door: SocketAddr, admin: &Session) -> (Uuid, Vec<Answer>) 
     let key = [auth[0], ("Idempotency-Key", &canary("idempotency"))];
     requests.push(Request::new("POST", "/api/patients", &key, patient("4").to_string()));
     requests.push(Request::new("POST", "/api/patients", &key, patient("5").to_string()));
-    (id, send_all(door, requests).await)
+    (id, send_all(gateway, requests).await)
 }
 
-/// Queries, paths and headers, at any address that speaks our HTTP.
-pub async fn places(address: SocketAddr, paths: &[&str], bearer: &str) -> Vec<Answer> {
+/// Sends queries, paths, headers and tokens to a service or the gateway.
+pub async fn inputs(address: SocketAddr, paths: &[&str], bearer: &str) -> Vec<Response> {
     let auth = [("Authorization", bearer)];
-    let word = canary("query");
+    let value = canary("query");
     let mut requests = Vec::new();
     for path in paths {
         for parameter in [
@@ -169,7 +171,7 @@ pub async fn places(address: SocketAddr, paths: &[&str], bearer: &str) -> Vec<An
             "status",
             &canary("parameter"),
         ] {
-            let query = format!("{path}?{parameter}={word}%20{BORN}");
+            let query = format!("{path}?{parameter}={value}%20{BORN}");
             requests.push(Request::new("GET", &query, &auth, ""));
         }
         for odd in [
@@ -195,69 +197,69 @@ pub async fn places(address: SocketAddr, paths: &[&str], bearer: &str) -> Vec<An
     send_all(address, requests).await
 }
 
-/// What is no HTTP.
-pub async fn malformed(address: SocketAddr) -> Vec<Answer> {
-    let word = canary("raw");
+/// Sends malformed HTTP.
+pub async fn malformed(address: SocketAddr) -> Vec<Response> {
+    let value = canary("raw");
     let requests = [
-        ("no version", format!("GET /{word}\r\n\r\n")),
-        ("spaces", format!("GET / {word} HTTP/1.1\r\n\r\n")),
-        ("a bad version", format!("GET /{word} HTTP/9.9\r\n\r\n")),
-        ("a bad header", format!("GET / HTTP/1.1\r\n{word} value\r\n\r\n")),
+        ("no version", format!("GET /{value}\r\n\r\n")),
+        ("spaces", format!("GET / {value} HTTP/1.1\r\n\r\n")),
+        ("a bad version", format!("GET /{value} HTTP/9.9\r\n\r\n")),
+        ("a bad header", format!("GET / HTTP/1.1\r\n{value} value\r\n\r\n")),
         (
             "a folded header",
-            format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A: 1\r\n {word}\r\n\r\n"),
+            format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A: 1\r\n {value}\r\n\r\n"),
         ),
         (
             "a bad length",
-            format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {word}\r\n\r\n"),
+            format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {value}\r\n\r\n"),
         ),
         (
             "two lengths",
             format!(
-                "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\nContent-Length: 9\r\n\r\n{word}"
+                "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\nContent-Length: 9\r\n\r\n{value}"
             ),
         ),
         (
             "a bad chunk",
             format!(
-                "POST /auth/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{word}\r\n"
+                "POST /auth/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{value}\r\n"
             ),
         ),
         (
             "a bad encoding",
-            format!("POST /auth/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: {word}\r\n\r\n"),
+            format!("POST /auth/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: {value}\r\n\r\n"),
         ),
         (
             "another form",
-            format!("GET http://{word}.example/{word} HTTP/1.1\r\nHost: {word}\r\nConnection: close\r\n\r\n"),
+            format!("GET http://{value}.example/{value} HTTP/1.1\r\nHost: {value}\r\nConnection: close\r\n\r\n"),
         ),
         (
             "a tunnel",
-            format!("CONNECT {word}.example:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+            format!("CONNECT {value}.example:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
         ),
         (
             "a long path",
             format!(
                 "GET /{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-                word.repeat(20_000)
+                value.repeat(20_000)
             ),
         ),
         (
             "a large header",
             format!(
                 "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A: {}\r\n\r\n",
-                word.repeat(80_000)
+                value.repeat(80_000)
             ),
         ),
-        ("HTTP/2", format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{word}")),
+        ("HTTP/2", format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{value}")),
     ];
-    let requests = requests.map(|(asked, bytes)| Request::raw(asked, bytes));
+    let requests = requests.map(|(name, bytes)| Request::raw(name, bytes));
     send_all(address, requests.into()).await
 }
 
-/// Headers that somebody reads, and one that nobody does.
+/// Returns the headers that a service, a proxy or the gateway reads, and an unknown one.
 fn headers() -> Vec<(&'static str, String)> {
-    let word = canary("header");
+    let value = canary("header");
     [
         "Accept",
         "Accept-Language",
@@ -280,24 +282,24 @@ fn headers() -> Vec<(&'static str, String)> {
         "X-Forwarded-Host",
         "X-Forwarded-Prefix",
         "X-Link-Secret",
-        "X-Nobody-Reads-This",
+        "X-Unknown",
         "X-Request-Id",
         "X-User-Email",
     ]
-    .map(|name| (name, word.clone()))
+    .map(|name| (name, value.clone()))
     .into_iter()
     .chain([
-        ("Idempotency-Key", format!("{word}\u{e9}")),
+        ("Idempotency-Key", format!("{value}\u{e9}")),
         (
             "traceparent",
-            format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-{word}"),
+            format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-{value}"),
         ),
-        ("X-Forwarded-For", format!("{word}, 203.0.113.9")),
+        ("X-Forwarded-For", format!("{value}, 203.0.113.9")),
     ])
     .collect()
 }
 
-/// Tokens that do not hold, made of one that does.
+/// Returns invalid tokens, made from a valid one.
 fn tokens(bearer: &str) -> Vec<String> {
     let token = bearer.trim_start_matches("Bearer ");
     let mut parts = token.split('.');
@@ -306,12 +308,12 @@ fn tokens(bearer: &str) -> Vec<String> {
         parts.next().unwrap_or_default(),
         parts.next().unwrap_or_default(),
     );
-    let word = canary("token");
+    let value = canary("token");
     vec![
-        format!("Bearer {word}"),
-        format!("Bearer {word}.{word}.{word}"),
-        format!("Basic {word}"),
-        word,
+        format!("Bearer {value}"),
+        format!("Bearer {value}.{value}.{value}"),
+        format!("Basic {value}"),
+        value,
         format!("Bearer {head}.{claims}."),
         format!("Bearer {head}.{claims}x.{signature}"),
         format!(
@@ -323,20 +325,20 @@ fn tokens(bearer: &str) -> Vec<String> {
     ]
 }
 
-/// Bodies that are no JSON, or no JSON that anybody waits for.
+/// Returns bodies that are not JSON, or not the expected JSON.
 fn broken_bodies() -> Vec<Vec<u8>> {
-    let word = canary("json");
+    let value = canary("json");
     vec![
-        format!(r#"{{"name": "{word}"#).into_bytes(),
-        format!(r#"{{"name": {word}}}"#).into_bytes(),
-        format!(r#"{{"{word}"}}"#).into_bytes(),
-        format!(r#"{{"{word}": 1, "{word}": 2}}"#).into_bytes(),
-        format!(r#"{{"name": "a"}} {word}"#).into_bytes(),
-        format!(r#"{{"name": "\ud800{word}"}}"#).into_bytes(),
-        format!(r#"{}"{word}"{}"#, "[".repeat(200), "]".repeat(200)).into_bytes(),
-        [word.as_bytes(), b"\xff\xfe"].concat(),
-        [br#"{"name": ""#, word.as_bytes(), b"\xff\"}"].concat(),
-        format!(r#""{word}""#).into_bytes(),
-        format!("{{\"x\":\"{}\"}}", word.repeat(200_000)).into_bytes(),
+        format!(r#"{{"name": "{value}"#).into_bytes(),
+        format!(r#"{{"name": {value}}}"#).into_bytes(),
+        format!(r#"{{"{value}"}}"#).into_bytes(),
+        format!(r#"{{"{value}": 1, "{value}": 2}}"#).into_bytes(),
+        format!(r#"{{"name": "a"}} {value}"#).into_bytes(),
+        format!(r#"{{"name": "\ud800{value}"}}"#).into_bytes(),
+        format!(r#"{}"{value}"{}"#, "[".repeat(200), "]".repeat(200)).into_bytes(),
+        [value.as_bytes(), b"\xff\xfe"].concat(),
+        [br#"{"name": ""#, value.as_bytes(), b"\xff\"}"].concat(),
+        format!(r#""{value}""#).into_bytes(),
+        format!("{{\"x\":\"{}\"}}", value.repeat(200_000)).into_bytes(),
     ]
 }

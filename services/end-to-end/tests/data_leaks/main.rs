@@ -1,7 +1,7 @@
-//! No patient's data, token or secret in a log line, a metric, or the body of an error.
+//! No personal data, token or secret in a log line, a metric, a span, or the body of an error.
 //!
-//! Requests, messages and faults with made-up values in every place are sent to all services, which log all that they
-//! can; then everything that they wrote is searched for those values.
+//! All services get requests, messages and faults with canary values in every input, at the log level `trace`; then
+//! their output is searched for those values.
 
 mod acceptance;
 mod canary;
@@ -12,14 +12,14 @@ mod wire;
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
-use end_to_end::{Options, Service, System};
+use end_to_end::{Options, Service, System, requests};
 use kit::{
-    testing::Collector,
-    trace::{HEADER, Trace},
+    testing::{Collector, TraceParent},
+    trace::HEADER,
 };
 
 use canary::Search;
-use wire::Answer;
+use wire::Response;
 
 /// Paths of each service that read parameters.
 const PATHS: [(Service, &[&str]); 5] = [
@@ -33,7 +33,7 @@ const PATHS: [(Service, &[&str]); 5] = [
     (Service::Notification, &["/notifications"]),
 ];
 
-/// The same at the gateway, and what it has of its own.
+/// Paths at the gateway.
 const PUBLIC: [&str; 11] = [
     "/auth/users",
     "/auth/validate",
@@ -48,15 +48,15 @@ const PUBLIC: [&str; 11] = [
     "/docs",
 ];
 
-/// Lines that must be there: from `debug` up, of requests with and without the database, of messages and of calls.
-const OWN: [(Service, &str); 9] = [
+/// Log lines that must exist: of requests with and without the database, of messages and of calls.
+const EXPECTED_LINES: [(Service, &str); 9] = [
     (Service::Auth, r#""message":"a user logged in""#),
     (Service::Auth, r#""level":"DEBUG""#),
     (
         Service::Patient,
         r#""http.method":"PUT","http.route":"/patients/{id}","http.status":409"#,
     ),
-    (Service::Patient, r#""message":"the database cannot be reached""#),
+    (Service::Patient, r#""message":"the database is unreachable""#),
     (Service::Billing, r#""message":"billing account asked for""#),
     (
         Service::Analytics,
@@ -72,33 +72,35 @@ const OWN: [(Service, &str); 9] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the services' binaries and a broker; scripts/test runs it"]
-async fn nothing_that_is_secret_or_a_persons_is_ever_written_down() {
+async fn no_output_has_personal_data_or_secrets() {
     let collector = Collector::start().await;
     let options = Options::default()
         .demo_patients()
         .env_for_all("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.clone())
         .env_for_all("OTEL_BSP_SCHEDULE_DELAY", "100")
-        // What is logged at `info` is among what is logged at `trace`.
+        // The lines at `info` are included in those at `trace`.
         .env_for_all("RUST_LOG", "trace");
     let system = System::start(options).await;
-    let door = address(&system.url());
+    let gateway = address(&system.url());
     let (admin_email, admin_password) = System::ADMIN;
-    let admin = drive::log_in(door, admin_email, admin_password).await;
+    let admin = drive::log_in(gateway, admin_email, admin_password).await;
 
     acceptance::run(&system.url()).await;
-    let (user, mut answers) = drive::accounts(door, &admin).await;
-    let (patient, more) = drive::patients(door, &admin).await;
-    answers.extend(more);
-    answers.extend(drive::places(door, &PUBLIC, &admin.bearer).await);
-    answers.extend(drive::malformed(door).await);
+    let faults = requests::send_all(&system).await;
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    let (user, mut responses) = drive::accounts(gateway, &admin).await;
+    let (patient, more) = drive::patients(gateway, &admin).await;
+    responses.extend(more);
+    responses.extend(drive::inputs(gateway, &PUBLIC, &admin.bearer).await);
+    responses.extend(drive::malformed(gateway).await);
     for (service, paths) in PATHS {
         let direct = system.replica(service).address();
-        answers.extend(drive::places(direct, paths, &admin.bearer).await);
-        answers.extend(drive::malformed(direct).await);
+        responses.extend(drive::inputs(direct, paths, &admin.bearer).await);
+        responses.extend(drive::malformed(direct).await);
     }
     faults::calls(&system).await;
     faults::poison(&system, patient).await;
-    answers.extend(faults::outages(&system, door, &admin, patient).await);
+    responses.extend(faults::outages(&system, gateway, &admin, patient).await);
 
     let mut search = Search::new();
     for name in ["AUTH_KEY_ENCRYPTION_KEY", "BILLING_LINK_SECRET", "DATABASE_PASSWORD"] {
@@ -113,71 +115,80 @@ async fn nothing_that_is_secret_or_a_persons_is_ever_written_down() {
     search.secret("the admin's password", admin_password);
     search.secret("the admin's email address", admin_email);
 
-    let mut found = in_answers(&search, &answers);
-    for (place, told) in settings::refused(&system).await {
-        found.extend(search.look(&place, &told));
+    let mut findings = in_responses(&search, &responses);
+    for (process, output) in settings::rejected(&system).await {
+        findings.extend(search.find_in(&process, &output));
     }
-    found.extend(in_spans(&search, &collector, &system).await);
+    findings.extend(in_spans(&search, &collector, &system).await);
     for service in Service::ALL {
         let name = service.name();
         for replica in system.replicas(service) {
-            assert!(replica.process().is_running(), "{name} has ended meanwhile");
-            found.extend(search.look(&format!("{name}: /metrics"), &replica.metrics().await));
+            assert!(replica.process().is_running(), "{name} exited during the test");
+            findings.extend(search.find_in(&format!("{name}: /metrics"), &replica.metrics().await));
         }
         let lines = system.log_lines(service);
-        // Where lines are missing, nothing is shown by finding nothing in them.
-        for line in OWN.iter().filter(|(whose, _)| *whose == service).map(|(_, line)| line) {
+        // Without these lines, a search without findings would prove nothing.
+        for line in EXPECTED_LINES
+            .iter()
+            .filter(|(of, _)| *of == service)
+            .map(|(_, line)| line)
+        {
             assert!(
                 lines.iter().any(|written| written.contains(line)),
                 "{name} has not logged {line}"
             );
         }
-        found.extend(search.look(&format!("{name}: log"), &lines.join("\n")));
+        findings.extend(search.find_in(&format!("{name}: log"), &lines.join("\n")));
     }
-    let kinds = summary(&found);
-    assert!(found.is_empty(), "{} leaks:\n{kinds}", found.len());
+    let shown = summary(&findings);
+    assert!(findings.is_empty(), "{} leaks:\n{shown}", findings.len());
 }
 
-/// Leaks in what was answered with an error; what somebody may see of a success is another matter.
-fn in_answers(search: &Search, answers: &[Answer]) -> BTreeSet<String> {
-    let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status >= 400).collect();
-    assert!(refused.len() > 500, "only {} requests were refused", refused.len());
-    let faults: Vec<&str> = refused
+/// Searches the error responses; a successful response may contain the data that the user may read.
+fn in_responses(search: &Search, responses: &[Response]) -> BTreeSet<String> {
+    let errors: Vec<&Response> = responses.iter().filter(|response| response.status >= 400).collect();
+    assert!(errors.len() > 500, "only {} requests failed", errors.len());
+    let faults: Vec<&str> = errors
         .iter()
-        .filter(|answer| answer.status == 500)
-        .map(|answer| answer.asked.as_str())
+        .filter(|response| response.status == 500)
+        .map(|response| response.request.as_str())
         .collect();
-    assert!(faults.is_empty(), "answered with 500: {faults:?}");
-    refused
+    assert!(faults.is_empty(), "status 500: {faults:?}");
+    errors
         .into_iter()
-        .flat_map(|answer| search.look(&format!("{} answers {}", answer.asked, answer.status), &answer.text))
+        .flat_map(|response| {
+            search.find_in(
+                &format!("{} with status {}", response.request, response.status),
+                &response.text,
+            )
+        })
         .collect()
 }
 
-/// Leaks in the traces that were sent; a last request shows that those before it have arrived.
+/// Searches the exported spans; the spans of a last request show that the earlier ones have arrived.
 async fn in_spans(search: &Search, collector: &Collector, system: &System) -> BTreeSet<String> {
-    let last = Trace::fresh();
-    let client = system.anyone();
+    let last = TraceParent::random();
+    let client = system.anonymous();
     let request = client
         .get("/auth/.well-known/jwks.json")
         .header(HEADER, &last.to_string());
-    assert_eq!(request.answer().await.status, 200);
+    assert_eq!(request.response().await.status, 200);
     collector
-        .trace(&last.hex(), Duration::from_secs(20), |spans| spans.len() >= 3)
+        .trace(&last.trace_id, Duration::from_secs(20), |spans| spans.len() >= 3)
         .await;
     let spans = collector.spans();
     for service in Service::ALL.map(Service::name) {
         assert!(
             spans.iter().any(|span| span.service == service),
-            "{service} has sent no span"
+            "{service} exported no span"
         );
     }
-    let told: Vec<String> = spans.iter().map(|span| format!("{span:?}")).collect();
-    search.look("a span", &told.join("\n"))
+    let spans: Vec<String> = spans.iter().map(|span| format!("{span:?}")).collect();
+    search.find_in("a span", &spans.join("\n"))
 }
 
-fn summary(found: &BTreeSet<String>) -> String {
-    let lines: Vec<&str> = found.iter().map(String::as_str).take(60).collect();
+fn summary(findings: &BTreeSet<String>) -> String {
+    let lines: Vec<&str> = findings.iter().map(String::as_str).take(60).collect();
     lines.join("\n")
 }
 

@@ -1,4 +1,4 @@
-//! What MSK's listener on port 9098 does: TLS, then SASL/OAUTHBEARER with a URL that is signed, then Kafka.
+//! A fake of MSK's IAM listener (port 9098): TLS, then SASL/OAUTHBEARER with a presigned URL, then Kafka.
 
 use std::{
     collections::HashMap,
@@ -20,30 +20,30 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::role::{KEY_ID, SESSION};
 
-/// What the key of the role is signed with.
+/// The secret access key of the role.
 pub const SECRET: &str = "the-secret-of-the-role";
-/// Kafka's numbers for the requests of a handshake (Kafka protocol guide).
+/// API keys of the requests of a handshake (Kafka protocol guide).
 const SASL_HANDSHAKE: i16 = 17;
 const API_VERSIONS: i16 = 18;
 const SASL_AUTHENTICATE: i16 = 36;
 
 #[derive(Default)]
 struct Counts {
-    let_in: AtomicUsize,
-    refused: AtomicUsize,
-    broken_off: AtomicUsize,
+    authenticated: AtomicUsize,
+    rejected: AtomicUsize,
+    tls_failures: AtomicUsize,
 }
 
-pub struct Door {
+pub struct IamListener {
     port: u16,
-    authority: String,
+    ca: String,
     counts: Arc<Counts>,
 }
 
-impl Door {
-    /// A door on `port` before the broker's listener `inside`.
-    pub async fn start(port: u16, inside: u16, region: &'static str) -> Self {
-        let (authority, acceptor) = certificates();
+impl IamListener {
+    /// Listens on `port` in front of the broker's listener `broker_port`.
+    pub async fn start(port: u16, broker_port: u16, region: &'static str) -> Self {
+        let (ca, acceptor) = certificates();
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port");
         let counts = Arc::new(Counts::default());
         let counted = counts.clone();
@@ -54,58 +54,56 @@ impl Door {
                     let mut client = match acceptor.accept(stream).await {
                         Ok(client) => client,
                         Err(error) => {
-                            eprintln!("door: no TLS: {error}");
-                            counts.broken_off.fetch_add(1, Ordering::Relaxed);
+                            eprintln!("IAM listener: TLS failed: {error}");
+                            counts.tls_failures.fetch_add(1, Ordering::Relaxed);
                             return;
                         }
                     };
-                    let mut broker = TcpStream::connect(("127.0.0.1", inside)).await.expect("the broker");
-                    match admit(&mut client, &mut broker, region).await {
+                    let mut broker = TcpStream::connect(("127.0.0.1", broker_port))
+                        .await
+                        .expect("the broker");
+                    match authenticate(&mut client, &mut broker, region).await {
                         Ok(true) => {
-                            counts.let_in.fetch_add(1, Ordering::Relaxed);
+                            counts.authenticated.fetch_add(1, Ordering::Relaxed);
                             let _ = copy_bidirectional(&mut client, &mut broker).await;
                         }
-                        Ok(false) => drop(counts.refused.fetch_add(1, Ordering::Relaxed)),
-                        Err(error) => eprintln!("door: {error}"),
+                        Ok(false) => drop(counts.rejected.fetch_add(1, Ordering::Relaxed)),
+                        Err(error) => eprintln!("IAM listener: {error}"),
                     }
                 });
             }
         });
-        Self {
-            port,
-            authority,
-            counts,
-        }
+        Self { port, ca, counts }
     }
 
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    pub fn authority(&self) -> &str {
-        &self.authority
+    pub fn ca(&self) -> &str {
+        &self.ca
     }
 
-    pub fn let_in(&self) -> usize {
-        self.counts.let_in.load(Ordering::Relaxed)
+    pub fn authenticated(&self) -> usize {
+        self.counts.authenticated.load(Ordering::Relaxed)
     }
 
-    pub fn refused(&self) -> usize {
-        self.counts.refused.load(Ordering::Relaxed)
+    pub fn rejected(&self) -> usize {
+        self.counts.rejected.load(Ordering::Relaxed)
     }
 
-    pub fn broken_off(&self) -> usize {
-        self.counts.broken_off.load(Ordering::Relaxed)
+    pub fn tls_failures(&self) -> usize {
+        self.counts.tls_failures.load(Ordering::Relaxed)
     }
 }
 
-/// An authority, and a server with a certificate of it.
+/// Returns a certificate authority, and a TLS acceptor with a certificate that it issued.
 fn certificates() -> (String, TlsAcceptor) {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, "an authority");
     let key = KeyPair::generate().expect("a key");
-    let authority = params.self_signed(&key).expect("an authority").pem();
+    let ca = params.self_signed(&key).expect("an authority").pem();
     let issuer = Issuer::new(params, key);
     let own = KeyPair::generate().expect("a key");
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
@@ -120,14 +118,11 @@ fn certificates() -> (String, TlsAcceptor) {
             vec![certificate.der().clone()],
             PrivatePkcs8KeyDer::from(own.serialize_der()).into(),
         );
-    (
-        authority,
-        TlsAcceptor::from(Arc::new(config.expect("a server's settings"))),
-    )
+    (ca, TlsAcceptor::from(Arc::new(config.expect("a server's settings"))))
 }
 
-/// Whether the client may go on to the broker; until then only the handshake is answered.
-async fn admit<S: AsyncRead + AsyncWriteExt + Unpin>(
+/// Responds to the requests of the handshake, and returns whether the client is authenticated.
+async fn authenticate<S: AsyncRead + AsyncWriteExt + Unpin>(
     client: &mut S,
     broker: &mut TcpStream,
     region: &str,
@@ -139,38 +134,38 @@ async fn admit<S: AsyncRead + AsyncWriteExt + Unpin>(
         match kind {
             API_VERSIONS => {
                 send(broker, &request).await?;
-                let answer = frame(broker).await?;
-                send(client, &answer).await?;
+                let response = frame(broker).await?;
+                send(client, &response).await?;
             }
             SASL_HANDSHAKE => {
                 let mechanism = b"OAUTHBEARER";
-                let mut answer = id.to_vec();
-                answer.extend([0, 0, 0, 0, 0, 1]);
-                answer.extend((mechanism.len() as i16).to_be_bytes());
-                answer.extend(mechanism);
-                send(client, &answer).await?;
+                let mut response = id.to_vec();
+                response.extend([0, 0, 0, 0, 0, 1]);
+                response.extend((mechanism.len() as i16).to_be_bytes());
+                response.extend(mechanism);
+                send(client, &response).await?;
             }
             SASL_AUTHENTICATE => {
                 let text = String::from_utf8_lossy(&request).into_owned();
                 let token = text
                     .split_once("auth=Bearer ")
-                    .and_then(|(_, rest)| rest.split('\u{1}').next());
-                let fine = token.is_some_and(|token| holds(token, region));
-                let mut answer = id.to_vec();
-                let code: i16 = if fine { 0 } else { 58 };
-                answer.extend(code.to_be_bytes());
-                answer.extend((-1_i16).to_be_bytes());
-                // An answer without bytes; from version 1 on, how long the session holds.
-                answer.extend(0_i32.to_be_bytes());
+                    .and_then(|(_, tail)| tail.split('\u{1}').next());
+                let valid = token.is_some_and(|token| is_valid(token, region));
+                let mut response = id.to_vec();
+                let code: i16 = if valid { 0 } else { 58 };
+                response.extend(code.to_be_bytes());
+                response.extend((-1_i16).to_be_bytes());
+                // A response without bytes; from version 1 on, with the lifetime of the session.
+                response.extend(0_i32.to_be_bytes());
                 if number(2) > 0 {
-                    answer.extend(0_i64.to_be_bytes());
+                    response.extend(0_i64.to_be_bytes());
                 }
-                send(client, &answer).await?;
-                return Ok(fine);
+                send(client, &response).await?;
+                return Ok(valid);
             }
             other => {
-                let words = format!("request {other} before the handshake");
-                return Err(std::io::Error::other(words));
+                let message = format!("request {other} before the handshake");
+                return Err(std::io::Error::other(message));
             }
         }
     }
@@ -189,8 +184,8 @@ async fn send<S: AsyncWriteExt + Unpin>(stream: &mut S, bytes: &[u8]) -> std::io
     stream.flush().await
 }
 
-/// Signs what the URL says anew, as IAM does, and compares.
-fn holds(token: &str, region: &str) -> bool {
+/// Signs the URL again, as IAM does, and compares the signatures.
+fn is_valid(token: &str, region: &str) -> bool {
     let Some(url) = URL_SAFE_NO_PAD
         .decode(token)
         .ok()
@@ -201,20 +196,20 @@ fn holds(token: &str, region: &str) -> bool {
     let Ok(parsed) = url::Url::parse(&url) else {
         return false;
     };
-    let told: HashMap<String, String> = parsed.query_pairs().into_owned().collect();
+    let query_pairs: HashMap<String, String> = parsed.query_pairs().into_owned().collect();
     let host = format!("kafka.{region}.amazonaws.com");
-    let date = told.get("X-Amz-Date").cloned().unwrap_or_default();
+    let date = query_pairs.get("X-Amz-Date").cloned().unwrap_or_default();
     let day = date.get(..8).unwrap_or_default();
     let scope = format!("{day}/{region}/kafka-cluster/aws4_request");
-    let fine = parsed.host_str() == Some(&host)
-        && told
+    let valid = parsed.host_str() == Some(&host)
+        && query_pairs
             .get("Action")
             .is_some_and(|action| action == "kafka-cluster:Connect")
-        && told
+        && query_pairs
             .get("X-Amz-Credential")
             .is_some_and(|it| *it == format!("{KEY_ID}/{scope}"))
-        && told.get("X-Amz-Security-Token").is_some_and(|it| it == SESSION);
-    // As it was sent: the pairs in the order of their names, without the signature and what follows it.
+        && query_pairs.get("X-Amz-Security-Token").is_some_and(|it| it == SESSION);
+    // The pairs as they were sent, sorted by name, without the signature and the user agent.
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let mut pairs: Vec<&str> = query.split('&').collect();
     pairs.retain(|pair| !pair.starts_with("X-Amz-Signature=") && !pair.starts_with("User-Agent="));
@@ -230,5 +225,5 @@ fn holds(token: &str, region: &str) -> bool {
     for part in [day, region, "kafka-cluster", "aws4_request"] {
         key = sign(&key, part);
     }
-    fine && told.get("X-Amz-Signature") == Some(&hex::encode(sign(&key, &to_sign)))
+    valid && query_pairs.get("X-Amz-Signature") == Some(&hex::encode(sign(&key, &to_sign)))
 }

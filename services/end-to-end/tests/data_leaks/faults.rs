@@ -1,4 +1,4 @@
-//! What goes wrong inside: calls that are refused, messages that cannot be read, peers that are away.
+//! Internal faults: rejected gRPC calls, messages that cannot be decoded, unreachable peers.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use contracts::{
     patient::events::PatientEvent,
     topics::{PATIENT, PATIENT_DLQ},
 };
-use end_to_end::{Link, Service, System, until};
+use end_to_end::{Link, Service, System, wait_until};
 use prost::Message;
 use serde_json::json;
 use tonic::{Code, Request};
@@ -17,42 +17,46 @@ use uuid::Uuid;
 use crate::{
     canary::{MARK, canary},
     drive::{Session, patient},
-    wire::{Answer, Request as Sent, send_all},
+    wire::{Request as Sent, Response, send_all},
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// gRPC calls with and without the link's secret.
+/// Makes gRPC calls with and without the link's secret.
 pub async fn calls(system: &System) {
     let address = format!("http://{}", system.link(Link::Grpc).address());
     let mut client = BillingServiceClient::connect(address)
         .await
         .expect("billing's gRPC side");
     let good = system.secret("BILLING_LINK_SECRET").to_owned();
-    let person = |patient_id: String, name: String| BillingRequest {
+    let request_for = |patient_id: String, name: String| BillingRequest {
         patient_id,
         name,
         email: format!("{MARK}grpc@{MARK}host.example"),
     };
-    let somebody = || Uuid::new_v4().to_string();
+    let any_id = || Uuid::new_v4().to_string();
     for (secret, request, code) in [
         (
             canary("link"),
-            person(somebody(), canary("grpcname")),
+            request_for(any_id(), canary("grpcname")),
             Code::Unauthenticated,
         ),
         (
             good.clone(),
-            person(canary("grpcid"), canary("grpcname")),
+            request_for(canary("grpcid"), canary("grpcname")),
             Code::InvalidArgument,
         ),
-        (good.clone(), person(somebody(), canary("nul\0")), Code::InvalidArgument),
         (
             good.clone(),
-            person(somebody(), canary(&"long".repeat(400))),
+            request_for(any_id(), canary("nul\0")),
             Code::InvalidArgument,
         ),
-        (good, person(somebody(), canary("grpcname")), Code::Ok),
+        (
+            good.clone(),
+            request_for(any_id(), canary(&"long".repeat(400))),
+            Code::InvalidArgument,
+        ),
+        (good, request_for(any_id(), canary("grpcname")), Code::Ok),
     ] {
         let mut request = Request::new(request);
         request
@@ -66,11 +70,15 @@ pub async fn calls(system: &System) {
             Err(status) => status,
         };
         assert_eq!(status.code(), code, "{status}");
-        assert!(!status.message().contains(MARK), "an echo: {}", status.message());
+        assert!(
+            !status.message().contains(MARK),
+            "the message quotes the request: {}",
+            status.message()
+        );
     }
 }
 
-/// Messages that no consumer can read, and one that all can.
+/// Produces messages that no consumer can decode, and a valid one.
 pub async fn poison(system: &System, patient: Uuid) {
     let kafka = system.kafka();
     let event = PatientEvent {
@@ -86,7 +94,7 @@ pub async fn poison(system: &System, patient: Uuid) {
         version: 900,
         birth_year: 1917,
     };
-    let unreadable = [
+    let invalid = [
         PatientEvent {
             patient_id: canary("patientid"),
             ..event.clone()
@@ -107,7 +115,7 @@ pub async fn poison(system: &System, patient: Uuid) {
     let trace = canary("kafkatrace");
     let headers = [("traceparent", trace.as_bytes()), (trace.as_str(), trace.as_bytes())];
     let before = kafka.records(PATIENT_DLQ).await.len();
-    for event in &unreadable {
+    for event in &invalid {
         kafka
             .produce(PATIENT, &canary("key"), &event.encode_to_vec(), &headers)
             .await;
@@ -118,24 +126,24 @@ pub async fn poison(system: &System, patient: Uuid) {
     kafka
         .produce(PATIENT, &patient.to_string(), &event.encode_to_vec(), &headers)
         .await;
-    // Both groups bury what they cannot read.
-    until("the messages that cannot be read to be buried", PATIENCE, async || {
-        kafka.records(PATIENT_DLQ).await.len() >= before + 2 * (unreadable.len() + 1)
+    // Each group writes a dead letter for each of them.
+    wait_until("the dead letters", TIMEOUT, async || {
+        kafka.records(PATIENT_DLQ).await.len() >= before + 2 * (invalid.len() + 1)
     })
     .await;
-    for letter in kafka.records(PATIENT_DLQ).await {
-        let told = ["reason", "topic", "partition", "offset"].map(|name| letter.header(name).unwrap_or_default());
+    for record in kafka.records(PATIENT_DLQ).await {
+        let headers = ["reason", "topic", "partition", "offset"].map(|name| record.header(name).unwrap_or_default());
         assert!(
-            !told.concat().contains(MARK),
-            "a reason that holds what was sent: {told:?}"
+            !headers.concat().contains(MARK),
+            "a header quotes the message: {headers:?}"
         );
     }
 }
 
-/// Creations and logins while each peer is away in turn.
-pub async fn outages(system: &System, door: SocketAddr, admin: &Session, id: Uuid) -> Vec<Answer> {
+/// Sends requests while each link is cut in turn.
+pub async fn outages(system: &System, gateway: SocketAddr, admin: &Session, id: Uuid) -> Vec<Response> {
     let auth = [("Authorization", admin.bearer.as_str())];
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for (number, link) in [
         Link::Grpc,
         Link::Kafka(Service::Patient),
@@ -158,12 +166,12 @@ pub async fn outages(system: &System, door: SocketAddr, admin: &Session, id: Uui
             Sent::new("GET", &search, &auth, ""),
             Sent::new("POST", "/auth/login", &[], login.to_string()),
         ];
-        answers.extend(send_all(door, requests).await);
+        responses.extend(send_all(gateway, requests).await);
         proxy.restore().await;
     }
     for service in [Service::Patient, Service::Auth, Service::Billing] {
         let ready = format!("{} to be ready again", service.name());
-        until(&ready, PATIENCE, async || system.replica(service).is_ready().await).await;
+        wait_until(&ready, TIMEOUT, async || system.replica(service).is_ready().await).await;
     }
-    answers
+    responses
 }
