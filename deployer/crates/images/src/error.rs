@@ -2,8 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-
-use crate::shared_libraries::ElfError;
+use std::str::Utf8Error;
 
 /// An image that cannot be built or read.
 #[derive(Debug, thiserror::Error)]
@@ -98,4 +97,18 @@ impl ImageError {
             _ => Self::Write { path, source },
         }
     }
+}
+
+/// A file that is not a valid ELF file.
+#[derive(Debug, thiserror::Error)]
+pub enum ElfError {
+    /// A part of the file is not valid.
+    #[error(transparent)]
+    Format(#[from] object::read::Error),
+    /// A name is not UTF-8.
+    #[error(transparent)]
+    Name(#[from] Utf8Error),
+    /// A name is outside the string table.
+    #[error("a name is outside the string table")]
+    StringTable,
 }

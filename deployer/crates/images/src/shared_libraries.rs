@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::{self, Utf8Error};
+use std::str;
 
 use object::Endianness;
 use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, EM_AARCH64, EM_X86_64, FileHeader64, Machine};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
-use crate::error::ImageError;
+use crate::error::{ElfError, ImageError};
 
 /// The shared libraries of one binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,20 +20,6 @@ pub struct SharedLibraries {
     pub files: BTreeMap<PathBuf, PathBuf>,
     /// Directories that the loader knows from this machine's `/etc/ld.so.conf` alone.
     pub extra_folders: Vec<PathBuf>,
-}
-
-/// A file that is not a valid ELF file.
-#[derive(Debug, thiserror::Error)]
-pub enum ElfError {
-    /// A part of the file is not valid.
-    #[error(transparent)]
-    Format(#[from] object::read::Error),
-    /// A name is not UTF-8.
-    #[error(transparent)]
-    Name(#[from] Utf8Error),
-    /// A name is outside the string table.
-    #[error("a name is outside the string table")]
-    StringTable,
 }
 
 /// The dependencies of an ELF file.
