@@ -157,7 +157,7 @@ fn a_service_that_was_removed_goes_once_that_is_agreed_to() {
     );
     let refused = scratch.run(&["up", "--yes"]);
     assert_eq!(refused.code, 1);
-    assert!(refused.all.contains("a network keeps its addresses"), "{}", refused.all);
+    assert!(refused.all.contains("the CIDR block of a VPC cannot change"), "{}", refused.all);
     assert!(scratch.run(&["diff", "network"]).out.contains("`up` refuses this"));
 
     destroyed(&scratch);

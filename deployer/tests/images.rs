@@ -75,7 +75,7 @@ fn a_registry_that_refuses_the_password_is_exit_3_with_the_way_out() {
     let said = push(&scratch, registry.port, "open wheat", &[]);
     assert_eq!(said.code, 3);
     assert!(
-        said.all.contains("refuses to let this identity push project/hello"),
+        said.all.contains("does not allow this identity to push project/hello"),
         "{}",
         said.all
     );
