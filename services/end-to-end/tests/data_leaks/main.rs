@@ -57,14 +57,14 @@ const EXPECTED_LINES: [(Service, &str); 9] = [
         r#""http.method":"PUT","http.route":"/patients/{id}","http.status":409"#,
     ),
     (Service::Patient, r#""message":"the database is unreachable""#),
-    (Service::Billing, r#""message":"billing account asked for""#),
+    (Service::Billing, r#""message":"billing account requested""#),
     (
         Service::Analytics,
-        r#""level":"DEBUG","service":"analytics-service","message":"event""#,
+        r#""level":"DEBUG","service":"analytics-service","message":"handled an event""#,
     ),
     (
         Service::Notification,
-        r#""level":"DEBUG","service":"notification-service","message":"event""#,
+        r#""level":"DEBUG","service":"notification-service","message":"handled an event""#,
     ),
     (Service::Notification, r#""message":"notification sent""#),
     (Service::Gateway, r#""http.status":503"#),
