@@ -10,10 +10,19 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::{History, Service, System, ledger::Acknowledged};
+use crate::{History, Service, System};
 
 /// Time limit for the platform to become idle.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The acknowledged state of one patient.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Acknowledged {
+    /// The newest version in a response.
+    pub version: i64,
+    /// Set if its deletion was acknowledged.
+    pub deleted: bool,
+}
 
 /// Waits until the platform is idle, then checks:
 ///

@@ -7,7 +7,10 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Client, RequestError, Response, System, a_patient, check};
+use crate::{
+    Client, RequestError, Response, System, a_patient,
+    check::{self, Acknowledged},
+};
 
 /// Every write that the platform acknowledged; clones share the entries.
 #[derive(Debug, Clone, Default)]
@@ -21,15 +24,6 @@ struct Entries {
     writes: usize,
     failures: BTreeMap<String, usize>,
     violations: Vec<String>,
-}
-
-/// The acknowledged state of one patient.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Acknowledged {
-    /// The newest version in a response.
-    pub version: i64,
-    /// Set if its deletion was acknowledged.
-    pub deleted: bool,
 }
 
 impl Ledger {
