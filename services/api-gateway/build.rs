@@ -1,14 +1,14 @@
-//! Takes the parts of Swagger UI that the page needs out of the vendored archive.
+//! Extracts the files of Swagger UI that the gateway embeds from the vendored archive.
 //!
-//! The source includes them as bytes alone: code generated here would carry this directory's path into the binary, and the
-//! same commit would give other bytes in another checkout.
+//! The source includes them as bytes only: generated code would contain the path of this directory, so that the same
+//! commit would compile to a different binary in another checkout.
 
 use std::error::Error;
 use std::io::{Cursor, Read};
 use std::path::PathBuf;
 use std::{env, fs};
 
-const PARTS: [&str; 7] = [
+const FILES: [&str; 7] = [
     "favicon-16x16.png",
     "favicon-32x32.png",
     "index.css",
@@ -25,10 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for index in 0..archive.len() {
         let mut file = archive.by_index(index)?;
         let Some(path) = file.enclosed_name() else { continue };
-        // swagger-ui-VERSION/dist/PART; other folders have files of the same names
-        let parts: Vec<_> = path.iter().filter_map(|part| part.to_str()).collect();
-        let [_, "dist", name] = parts[..] else { continue };
-        if PARTS.contains(&name) {
+        // swagger-ui-VERSION/dist/FILE; other folders contain files of the same names
+        let segments: Vec<_> = path.iter().filter_map(|segment| segment.to_str()).collect();
+        let [_, "dist", name] = segments[..] else { continue };
+        if FILES.contains(&name) {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
             fs::write(out.join(name), bytes)?;

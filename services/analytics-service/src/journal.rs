@@ -1,26 +1,26 @@
-//! Writing an event into the journal and what follows from it, once.
+//! The journal of events, and the state of each patient that follows from it.
 
 use contracts::events::{Event, EventType};
 use sqlx::PgPool;
 
-/// What recording an event came to.
+/// Result of recording an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// The patient's state is now that of the event.
+    /// The event is the newest of its patient, whose state it replaced.
     Applied,
-    /// The event is in the journal, but a newer version or a deletion was known already.
+    /// The event is in the journal, but a newer version or the deletion was recorded before.
     Late,
-    /// The event had been recorded before.
+    /// The event was recorded before.
     Duplicate,
 }
 
 impl Recorded {
-    /// The value of the metric's label.
+    /// Returns the value of the metric's label.
     pub fn as_str(self) -> &'static str {
         match self {
-            Recorded::Applied => "applied",
-            Recorded::Late => "late",
-            Recorded::Duplicate => "duplicate",
+            Self::Applied => "applied",
+            Self::Late => "late",
+            Self::Duplicate => "duplicate",
         }
     }
 }
@@ -28,7 +28,7 @@ impl Recorded {
 /// Records the event and its effect in one transaction, so that a crash leaves both or neither.
 ///
 /// # Errors
-/// Those of the database; nothing is recorded then.
+/// Fails if the database fails; nothing is recorded then.
 pub async fn record(pool: &PgPool, event: &Event) -> sqlx::Result<Recorded> {
     let mut transaction = pool.begin().await?;
     let journal = sqlx::query(

@@ -1,66 +1,34 @@
-#![doc = include_str!("../README.md")]
+//! The binary: parse, connect, migrate, serve.
 
-mod consumer;
-mod history;
-mod journal;
-mod routes;
-mod summary;
-#[cfg(test)]
-mod tests;
-mod timeline;
-
-use kit::{
-    Server,
-    cli::Cli,
-    database::{self, DatabaseArgs},
-    kafka::{self, KafkaArgs},
-    serve::ServeArgs,
-    telemetry,
-    token::TokenArgs,
+use analytics_service::{
+    AppState, Config, MIGRATIONS, config::CLI, describe_metrics, event_handler::PatientEventHandler, openapi, router,
 };
-use sqlx::migrate::Migrator;
-use utoipa::OpenApi;
+use contracts::topics::{ANALYTICS_GROUP, PATIENT};
+use kit::{Server, database, kafka::Subscription, telemetry};
 
-use crate::routes::{ApiDoc, AppState};
-
-static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
-
-#[derive(clap::Args)]
-struct Settings {
-    #[command(flatten)]
-    serve: ServeArgs,
-    #[command(flatten)]
-    database: DatabaseArgs,
-    #[command(flatten)]
-    token: TokenArgs,
-    #[command(flatten)]
-    kafka: KafkaArgs,
-}
+const SUBSCRIPTION: Subscription = Subscription {
+    group: ANALYTICS_GROUP,
+    topic: PATIENT,
+};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let settings: Settings = Cli::new("analytics-service", "Counts what happens to patients.", 4002).parse();
-    telemetry::init("analytics-service");
-    metrics::describe_counter!(
-        "analytics_events_total",
-        "Events that were handled, by whether they were new"
-    );
-    let verifier = settings.token.verifier()?;
-    let broker = kafka::producer(&settings.kafka)?;
-    let pool = database::connect(&settings.database).await?;
-    database::migrate(&pool, &MIGRATOR).await?;
+    let config: Config = CLI.parse();
+    telemetry::init(CLI.name);
+    describe_metrics();
 
-    let state = AppState {
-        pool: pool.clone(),
-        verifier: verifier.clone(),
-    };
-    Server::new("analytics-service", &settings.serve)
-        .routes(routes::routes(state))
-        .openapi(ApiDoc::openapi())
+    let pool = database::connect(&config.database).await?;
+    database::migrate(&pool, &MIGRATIONS).await?;
+
+    let state = AppState::new(&config, pool.clone())?;
+    let verifier = state.verifier.clone();
+
+    Server::new(CLI.name, &config.serve)
+        .routes(router(state))
+        .openapi(openapi())
         .database(&pool)
-        .kafka(&broker)
         .tokens(&verifier)
-        .background_task("consumer", |shutdown| consumer::run(settings.kafka, pool, shutdown))
+        .consumer(config.kafka, SUBSCRIPTION, PatientEventHandler { pool })?
         .run()
         .await
 }

@@ -1,4 +1,4 @@
-//! `GET /analytics/summary`: how many patients there are, how old, and how that changed of late.
+//! `GET /analytics/summary`: numbers of patients, by day and by age.
 
 use axum::extract::State;
 use kit::{Admin, Json, Result};
@@ -7,31 +7,31 @@ use sqlx::{FromRow, PgPool};
 use time::{Date, OffsetDateTime};
 use utoipa::ToSchema;
 
-/// How many days [`Summary::by_day`] covers, today included.
+/// Number of days in [`Summary::by_day`], including today.
 const DAYS: i32 = 30;
 
-/// The state of the house.
+/// Summary statistics.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     pub totals: Totals,
-    /// The last 30 days (UTC), oldest first, days without events included.
+    /// The last 30 days (UTC), oldest first, including days without events.
     pub by_day: Vec<Day>,
-    /// The living patients by age, youngest first.
+    /// Patients that are not deleted, by age, youngest first.
     pub age_bands: Vec<AgeBand>,
 }
 
-/// Counts since the beginning.
+/// Numbers of all events.
 #[derive(Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 pub struct Totals {
-    /// Patients that exist now.
+    /// Patients that are not deleted.
     pub patients: i64,
     pub created: i64,
     pub updated: i64,
     pub deleted: i64,
 }
 
-/// What happened on one day.
+/// Numbers of the events of one day.
 #[derive(Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 pub struct Day {
     #[serde(serialize_with = "iso_date")]
@@ -42,10 +42,10 @@ pub struct Day {
     pub deleted: i64,
 }
 
-/// How many patients are of an age.
+/// Number of patients of an age.
 #[derive(Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 pub struct AgeBand {
-    /// `0-17`, `18-39`, `40-64`, `65+` or `unknown`; by the year of birth alone, so up to a year off.
+    /// `0-17`, `18-39`, `40-64`, `65+` or `unknown`; derived from the year of birth alone, so inexact by up to one year.
     pub band: String,
     pub patients: i64,
 }
@@ -63,10 +63,10 @@ pub async fn summary(State(pool): State<PgPool>, _: Admin) -> Result<Json<Summar
     Ok(Json(summarise(&pool, OffsetDateTime::now_utc()).await?))
 }
 
-/// Counts as of `now`, all parts from one snapshot, so that they agree with each other.
+/// Counts patients and events as of `now`, all in one snapshot, so that the numbers are consistent.
 ///
 /// # Errors
-/// Those of the database.
+/// Fails if the database fails.
 pub async fn summarise(pool: &PgPool, now: OffsetDateTime) -> sqlx::Result<Summary> {
     let today = now.to_offset(time::UtcOffset::UTC).date();
     let mut snapshot = pool
@@ -82,7 +82,7 @@ pub async fn summarise(pool: &PgPool, now: OffsetDateTime) -> sqlx::Result<Summa
     .fetch_one(&mut *snapshot)
     .await?;
     let by_day = sqlx::query_as(
-        // Counted before they are joined: with the days as a range of rows the planner reads all events for each day.
+        // Events are counted before the join: otherwise the planner reads all events for each day.
         "with counted as (
              select (occurred_at at time zone 'UTC')::date as day,
                     count(*) filter (where event_type = 'PATIENT_CREATED') as created,
@@ -109,7 +109,7 @@ pub async fn summarise(pool: &PgPool, now: OffsetDateTime) -> sqlx::Result<Summa
              select birth_year, count(*) as patients from patients where not deleted group by birth_year
          ) as living on case
              when birth_year is null then band = 'unknown'
-             -- A birth year ahead of the clock is an infant's, not a gap in the sum.
+             -- A year of birth after the current year counts as age 0, so that the sum is complete.
              else greatest($1 - birth_year, 0) between youngest and coalesce(oldest, $1)
          end
          group by place, band order by place",

@@ -1,7 +1,5 @@
 //! `GET /analytics/timeline`: events counted by hour, day, week or month.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use kit::{Admin, Json, Problem, Query, Result};
 use serde::{Deserialize, Serialize};
@@ -11,13 +9,13 @@ use time::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-/// At most so many points are answered; more make a chart nobody can read and a query that costs.
+/// Maximum number of points; more would be unreadable in a chart, and expensive to query.
 const MAX_POINTS: i64 = 1000;
 
 /// The events of one bucket.
 #[derive(Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 pub struct Point {
-    /// When the bucket begins (UTC; a week on Monday).
+    /// Start of the bucket (UTC; a week starts on Monday).
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub start: OffsetDateTime,
@@ -26,7 +24,7 @@ pub struct Point {
     pub deleted: i64,
 }
 
-/// How wide a bucket is.
+/// Width of a bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bucket {
@@ -38,52 +36,52 @@ pub enum Bucket {
 }
 
 impl Bucket {
-    /// PostgreSQL's name of the unit, for `date_trunc` and as an interval.
+    /// Returns PostgreSQL's name of the unit, for `date_trunc` and for an interval.
     fn unit(self) -> &'static str {
         match self {
-            Bucket::Hour => "hour",
-            Bucket::Day => "day",
-            Bucket::Week => "week",
-            Bucket::Month => "month",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
         }
     }
 
-    /// The shortest that a bucket can be.
-    fn width(self) -> Duration {
+    /// Returns the minimum width of a bucket.
+    fn min_width(self) -> Duration {
         match self {
-            Bucket::Hour => Duration::HOUR,
-            Bucket::Day => Duration::DAY,
-            Bucket::Week => Duration::WEEK,
-            Bucket::Month => Duration::days(28),
+            Self::Hour => Duration::HOUR,
+            Self::Day => Duration::DAY,
+            Self::Week => Duration::WEEK,
+            Self::Month => Duration::days(28),
         }
     }
 
-    /// How far back a timeline goes when nobody says.
+    /// Returns the default range of a timeline.
     fn default_range(self) -> Duration {
         match self {
-            Bucket::Hour => Duration::days(2),
-            Bucket::Day => Duration::days(30),
-            Bucket::Week => Duration::weeks(26),
-            Bucket::Month => Duration::days(365),
+            Self::Hour => Duration::days(2),
+            Self::Day => Duration::days(30),
+            Self::Week => Duration::weeks(26),
+            Self::Month => Duration::days(365),
         }
     }
 }
 
-/// Which time, and how finely.
+/// Range and resolution of the timeline.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TimelineQuery {
-    /// From this date or RFC 3339 time on (UTC); 2 days, 30 days, 26 weeks or a year before `to` when not given.
+    /// Start as a date or an RFC 3339 time (UTC); by default 2 days, 30 days, 26 weeks or one year before `to`, depending on `bucket`.
     #[param(example = "2026-01-01")]
     from: Option<String>,
-    /// Up to this date or time, which is not included; now when not given.
+    /// End as a date or time, exclusive; by default now.
     to: Option<String>,
-    /// `hour`, `day`, `week` or `month`; `day` when not given.
+    /// `hour`, `day`, `week` or `month`; by default `day`.
     #[param(value_type = Option<Bucket>)]
     bucket: Option<Bucket>,
 }
 
-/// Count events over time, oldest bucket first, buckets without events included
+/// Count events over time, oldest bucket first, including buckets without events
 #[utoipa::path(
     get,
     path = "/analytics/timeline",
@@ -92,7 +90,7 @@ pub struct TimelineQuery {
     params(TimelineQuery),
     responses(
         (status = 200, description = "The points", body = [Point]),
-        (status = 400, description = "A parameter is malformed, or the range holds more than 1000 buckets", body = Problem),
+        (status = 400, description = "A parameter is malformed, or the range contains more than 1000 buckets", body = Problem),
     ),
     security(("bearer" = ["ADMIN"]))
 )]
@@ -101,11 +99,11 @@ pub async fn timeline(
     _: Admin,
     Query(query): Query<TimelineQuery>,
 ) -> Result<Json<Vec<Point>>> {
-    let range = Range::from_query(&query, OffsetDateTime::now_utc()).map_err(Problem::validation)?;
+    let range = Range::from_query(&query, OffsetDateTime::now_utc())?;
     Ok(Json(range.points(&pool).await?))
 }
 
-/// A checked [`TimelineQuery`]: `from` is included, `to` is not.
+/// A valid [`TimelineQuery`]: `from` is inclusive, `to` is exclusive.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Range {
     pub from: OffsetDateTime,
@@ -114,34 +112,22 @@ pub struct Range {
 }
 
 impl Range {
-    /// Fills in what is not given and refuses what makes no sense, field by field.
-    fn from_query(query: &TimelineQuery, now: OffsetDateTime) -> std::result::Result<Self, BTreeMap<String, String>> {
-        let refuse = |field: &str, message: String| BTreeMap::from([(field.to_owned(), message)]);
-        let malformed = |field| {
-            refuse(
-                field,
-                format!("{field} must be a date or an RFC 3339 time, from 1970 to 9998"),
-            )
-        };
+    /// Validates the query, and fills in the defaults.
+    fn from_query(query: &TimelineQuery, now: OffsetDateTime) -> std::result::Result<Self, RangeError> {
         let bucket = query.bucket.unwrap_or_default();
-        let to = query
-            .to
-            .as_deref()
-            .map_or(Some(now), instant)
-            .ok_or_else(|| malformed("to"))?;
+        let to = query.to.as_deref().map_or(Some(now), parse_instant);
+        let to = to.ok_or(RangeError::Malformed { parameter: "to" })?;
         let from = match &query.from {
-            Some(text) => instant(text).ok_or_else(|| malformed("from"))?,
-            None => to.checked_sub(bucket.default_range()).ok_or_else(|| malformed("to"))?,
+            Some(text) => parse_instant(text).ok_or(RangeError::Malformed { parameter: "from" })?,
+            None => to
+                .checked_sub(bucket.default_range())
+                .ok_or(RangeError::Malformed { parameter: "to" })?,
         };
         if from >= to {
-            return Err(refuse("from", "from must be before to".to_owned()));
+            return Err(RangeError::Empty);
         }
-        if (to - from).whole_seconds() / bucket.width().whole_seconds() >= MAX_POINTS {
-            let unit = bucket.unit();
-            return Err(refuse(
-                "bucket",
-                format!("the range holds more than {MAX_POINTS} buckets of one {unit}: shorten it"),
-            ));
+        if (to - from).whole_seconds() / bucket.min_width().whole_seconds() >= MAX_POINTS {
+            return Err(RangeError::TooManyBuckets(bucket));
         }
         Ok(Self { from, to, bucket })
     }
@@ -149,7 +135,7 @@ impl Range {
     /// Counts the events of each bucket.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Fails if the database fails.
     pub async fn points(&self, pool: &PgPool) -> sqlx::Result<Vec<Point>> {
         sqlx::query_as(
             "with counted as (
@@ -174,9 +160,32 @@ impl Range {
     }
 }
 
-/// Reads `2026-01-31` (its midnight, UTC) or an RFC 3339 time, from 1970 on: earlier there is nothing to count. In UTC, and a
-/// year before the last that can be told, so that the bucket around it can be, too.
-fn instant(text: &str) -> Option<OffsetDateTime> {
+/// Rejection of a [`TimelineQuery`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum RangeError {
+    #[error("{parameter} must be a date or an RFC 3339 time, from 1970 to 9998")]
+    Malformed { parameter: &'static str },
+    #[error("from must be before to")]
+    Empty,
+    #[error("the range contains more than {MAX_POINTS} buckets of one {}: shorten it", .0.unit())]
+    TooManyBuckets(Bucket),
+}
+
+impl From<RangeError> for Problem {
+    fn from(error: RangeError) -> Self {
+        let parameter = match error {
+            RangeError::Malformed { parameter } => parameter,
+            RangeError::Empty => "from",
+            RangeError::TooManyBuckets(_) => "bucket",
+        };
+        Self::field(parameter, error.to_string())
+    }
+}
+
+/// Parses `2026-01-31` (its midnight, UTC) or an RFC 3339 time, in the years 1970 to 9998 of UTC.
+///
+/// No event is older, and the year 9999 is the last that can be formatted, so that the end of a bucket can be formatted too.
+fn parse_instant(text: &str) -> Option<OffsetDateTime> {
     let date = Date::parse(text, format_description!("[year]-[month]-[day]")).map(|date| date.midnight().assume_utc());
     date.or_else(|_| OffsetDateTime::parse(text, &Rfc3339))
         .ok()?

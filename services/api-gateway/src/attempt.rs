@@ -1,49 +1,49 @@
-//! One try of a request at a service: its span, and its place in the metrics.
+//! One attempt to send a request to a service: its span and its metrics.
 
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use kit::trace::{HEADER, Kind, Span};
 
-use crate::peer::Peer;
+use crate::backend::Backend;
 
-/// A try that is under way; it is counted, and its span ends, when this is dropped.
+/// An attempt in progress; dropping it ends its span and counts it.
 #[derive(Debug)]
 pub struct Attempt {
-    peer: Peer,
+    backend: Backend,
     span: Span,
     started: Instant,
-    /// A try that is dropped was given up: the service is slow, or the client left.
+    /// `abandoned` until the attempt ends: the service was slow, or the client disconnected.
     outcome: String,
 }
 
 impl Attempt {
-    /// The first try is number 0.
-    pub fn started(peer: Peer, method: &Method, number: usize) -> Attempt {
-        // Only the methods of `proxy::METHODS` come here, so the name is one of a few.
+    /// Starts an attempt; the first one has number 0.
+    pub fn start(backend: Backend, method: &Method, number: usize) -> Self {
+        // Only `proxy::METHODS` arrive here, so the span's name is one of a few.
         let span = Span::child(Kind::Client, method.to_string());
         span.set("http.request.method", method.to_string());
-        span.set("peer.service", peer.name());
+        span.set("peer.service", backend.name());
         if number > 0 {
             span.set("http.request.resend_count", number as i64);
         }
-        Attempt {
-            peer,
+        Self {
+            backend,
             span,
             started: Instant::now(),
             outcome: "abandoned".to_owned(),
         }
     }
 
-    /// Tells the service whose work it does.
-    pub fn tell(&self, headers: &mut HeaderMap) {
+    /// Adds the header that makes the service continue this trace.
+    pub fn inject_trace(&self, headers: &mut HeaderMap) {
         if let Some(Ok(trace)) = self.span.traceparent().map(HeaderValue::try_from) {
             headers.insert(HEADER, trace);
         }
     }
 
-    /// The service answered, with whatever status.
-    pub fn answered(mut self, status: StatusCode) {
+    /// Ends the attempt with a response of any status.
+    pub fn succeed(mut self, status: StatusCode) {
         self.span.set("http.response.status_code", i64::from(status.as_u16()));
         self.outcome = status.as_u16().to_string();
         if status.is_client_error() || status.is_server_error() {
@@ -51,11 +51,11 @@ impl Attempt {
         }
     }
 
-    /// There was no answer: `unreachable` when nothing was sent, `broken` otherwise.
-    pub fn failed(mut self, connected: bool) {
-        let kind = if connected { "broken" } else { "unreachable" };
-        self.outcome = kind.to_owned();
-        self.span.fail(kind);
+    /// Ends the attempt without a response: `unreachable` if nothing was sent, otherwise `broken`.
+    pub fn fail(mut self, connected: bool) {
+        let outcome = if connected { "broken" } else { "unreachable" };
+        self.outcome = outcome.to_owned();
+        self.span.fail(outcome);
     }
 }
 
@@ -65,9 +65,9 @@ impl Drop for Attempt {
             self.span.fail("abandoned");
         }
         let outcome = std::mem::take(&mut self.outcome);
-        metrics::counter!("gateway_upstream_requests_total", "peer" => self.peer.name(), "outcome" => outcome)
+        metrics::counter!("gateway_upstream_requests_total", "peer" => self.backend.name(), "outcome" => outcome)
             .increment(1);
-        metrics::histogram!("gateway_upstream_request_duration_seconds", "peer" => self.peer.name())
+        metrics::histogram!("gateway_upstream_request_duration_seconds", "peer" => self.backend.name())
             .record(self.started.elapsed().as_secs_f64());
     }
 }

@@ -1,4 +1,4 @@
-//! Request bodies: read whole, within a limit of size and time.
+//! Request bodies: read completely, within limits of size, time and memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,66 +11,80 @@ use kit::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// The largest body that is sent on.
-pub const LIMIT: usize = 1 << 20;
-/// How long a client may take to send it.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How much of an oversized body is read and dropped, so that the client sees the answer rather than a reset.
-const DRAIN: usize = 8 << 20;
-const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+/// Maximum size of a request body, in bytes.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+/// Timeout for a client to send its body.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of an oversized body that are read and dropped, so that the client receives the response rather than a reset.
+const MAX_DRAIN_BYTES: usize = 8 << 20;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Memory for the bodies of all requests that are under way; cheap to clone.
+/// Memory for the bodies of all requests in flight; cheap to clone.
 #[derive(Clone)]
-pub struct Room(Arc<Semaphore>);
+pub struct BodyMemoryBudget(Arc<Semaphore>);
 
-/// What a body has of it, free again when this is dropped.
-pub type Share = Option<OwnedSemaphorePermit>;
+/// Part of the budget that one body occupies, released on drop; `None` for an empty body.
+pub type BudgetPermit = Option<OwnedSemaphorePermit>;
 
-impl Room {
-    /// So much, in KiB.
-    pub fn new(kibibytes: usize) -> Room {
-        Room(Arc::new(Semaphore::new(kibibytes)))
+impl BodyMemoryBudget {
+    /// Returns a budget of this size, in KiB.
+    pub fn new(kibibytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(kibibytes)))
     }
 
-    /// Makes the share as large as a body of so many bytes.
-    fn widen(&self, share: &mut Share, bytes: usize) -> Result<(), Fault> {
-        let has = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = bytes.div_ceil(1024).saturating_sub(has) as u32;
-        let more = self.0.clone().try_acquire_many_owned(more).map_err(|_| Fault::NoRoom)?;
-        match share {
-            Some(share) => share.merge(more),
-            None => *share = Some(more),
+    /// Grows the permit to the size of a body of `bytes` bytes.
+    fn grow(&self, permit: &mut BudgetPermit, bytes: usize) -> Result<(), ReadError> {
+        let held = permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = bytes.div_ceil(1024).saturating_sub(held) as u32;
+        let missing = self
+            .0
+            .clone()
+            .try_acquire_many_owned(missing)
+            .map_err(|_| ReadError::BudgetExhausted)?;
+        match permit {
+            Some(permit) => permit.merge(missing),
+            None => *permit = Some(missing),
         }
         Ok(())
     }
 }
 
-/// The whole body and the room that it has; 413 when it is too large, 408 when it is too slow, 503 when there is no room.
+/// Reads the complete body, and returns it with its part of the budget.
 ///
-/// Reading it first means that a service is never held up by a slow client, and that a request can be sent twice.
-pub async fn read(headers: &HeaderMap, body: Body, room: &Room) -> Result<(Bytes, Share), Problem> {
-    let announced = headers
+/// The body is read before the request is sent on, so that a slow client never occupies a service, and so that a request
+/// can be sent twice.
+///
+/// # Errors
+/// 413 if the body is too large, 408 if it is too slow, 503 if the budget is exhausted, 400 if it ends early.
+pub async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    budget: &BodyMemoryBudget,
+) -> Result<(Bytes, BudgetPermit), Problem> {
+    let content_length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let mut stream = body.into_data_stream();
-    if announced.is_some_and(|length| length > LIMIT as u64) {
-        // Who asked whether to go on, and is told no, sends nothing.
+    if content_length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        // A client that sent `Expect: 100-continue` does not send its body after a 413.
         if !headers.contains_key(header::EXPECT) {
             drain(stream, 0).await;
         }
         return Err(Problem::too_large());
     }
-    match timeout(PATIENCE, collect(&mut stream, room)).await {
+    match timeout(READ_TIMEOUT, collect(&mut stream, budget)).await {
         Ok(Ok(read)) => Ok(read),
-        Ok(Err(Fault::TooLarge)) => {
-            drain(stream, LIMIT).await;
+        Ok(Err(ReadError::TooLarge)) => {
+            drain(stream, MAX_BODY_BYTES).await;
             Err(Problem::too_large())
         }
-        Ok(Err(Fault::NoRoom)) => {
-            tracing::warn!("the bodies of the requests under way take all the room there is for them");
-            Err(Problem::unavailable("Too much is being sent; try again in a moment"))
+        Ok(Err(ReadError::BudgetExhausted)) => {
+            tracing::warn!("the memory for request bodies is exhausted; raise MAX_BODY_MEMORY_MIB if this lasts");
+            Err(Problem::unavailable(
+                "Too many request bodies are in progress; try again in a moment",
+            ))
         }
-        Ok(Err(Fault::Broken)) => Err(Problem::bad_request("The request body ended early")),
+        Ok(Err(ReadError::Incomplete)) => Err(Problem::bad_request("The request body ended early")),
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,
             "The request body took too long to arrive",
@@ -79,36 +93,36 @@ pub async fn read(headers: &HeaderMap, body: Body, room: &Room) -> Result<(Bytes
 }
 
 #[derive(Debug)]
-enum Fault {
+enum ReadError {
     TooLarge,
-    NoRoom,
-    Broken,
+    BudgetExhausted,
+    Incomplete,
 }
 
-async fn collect(stream: &mut BodyDataStream, room: &Room) -> Result<(Bytes, Share), Fault> {
-    let (mut whole, mut share) = (BytesMut::new(), None);
-    while let Some(next) = stream.next().await {
-        let next = next.map_err(|_| Fault::Broken)?;
-        if whole.len() + next.len() > LIMIT {
-            return Err(Fault::TooLarge);
+async fn collect(stream: &mut BodyDataStream, budget: &BodyMemoryBudget) -> Result<(Bytes, BudgetPermit), ReadError> {
+    let (mut body, mut permit) = (BytesMut::new(), None);
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| ReadError::Incomplete)?;
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(ReadError::TooLarge);
         }
-        room.widen(&mut share, whole.len() + next.len())?;
-        whole.extend_from_slice(&next);
+        budget.grow(&mut permit, body.len() + chunk.len())?;
+        body.extend_from_slice(&chunk);
     }
-    Ok((whole.freeze(), share))
+    Ok((body.freeze(), permit))
 }
 
 async fn drain(mut stream: BodyDataStream, mut read: usize) {
     let rest = async {
-        while let Some(Ok(part)) = stream.next().await {
-            read += part.len();
-            if read > DRAIN {
+        while let Some(Ok(chunk)) = stream.next().await {
+            read += chunk.len();
+            if read > MAX_DRAIN_BYTES {
                 break;
             }
         }
     };
-    // Whatever comes of it, the answer is the same.
-    let _ = timeout(DRAIN_PATIENCE, rest).await;
+    // The response is the same whether or not the timeout passes.
+    let _ = timeout(DRAIN_TIMEOUT, rest).await;
 }
 
 #[cfg(test)]
@@ -116,24 +130,24 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn bodies_share_the_room_by_their_size_and_give_it_back() {
-        let room = Room::new(4);
-        let read = async |bytes: usize| read(&HeaderMap::new(), Body::from(vec![b'x'; bytes]), &room).await;
-        let (first, share) = read(3 * 1024).await.unwrap();
-        assert_eq!((first.len(), room.0.available_permits()), (3 * 1024, 1));
+    async fn bodies_occupy_the_budget_by_their_size_and_release_it() {
+        let budget = BodyMemoryBudget::new(4);
+        let read = async |bytes: usize| read(&HeaderMap::new(), Body::from(vec![b'x'; bytes]), &budget).await;
+        let (first, permit) = read(3 * 1024).await.unwrap();
+        assert_eq!((first.len(), budget.0.available_permits()), (3 * 1024, 1));
         assert_eq!(
             read(1025).await.err().unwrap().status(),
             StatusCode::SERVICE_UNAVAILABLE
         );
         assert!(read(0).await.is_ok() && read(1024).await.is_ok());
-        drop(share);
-        assert_eq!(room.0.available_permits(), 4);
+        drop(permit);
+        assert_eq!(budget.0.available_permits(), 4);
 
-        // Many small parts take no more than the whole.
-        let parts = futures::stream::iter((0..1024).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"x"))));
-        let (_, share) = super::read(&HeaderMap::new(), Body::from_stream(parts), &room)
+        // Many small chunks occupy no more than the complete body.
+        let chunks = futures::stream::iter((0..1024).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"x"))));
+        let (_, permit) = super::read(&HeaderMap::new(), Body::from_stream(chunks), &budget)
             .await
             .unwrap();
-        assert_eq!((room.0.available_permits(), share.is_some()), (3, true));
+        assert_eq!((budget.0.available_permits(), permit.is_some()), (3, true));
     }
 }

@@ -1,4 +1,4 @@
-//! Which web pages may read the answers: none, unless their origins are listed.
+//! CORS: web pages may read the responses only if their origin is listed.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,44 +7,47 @@ use anyhow::ensure;
 use http::{HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::CorsLayer;
 
-/// How long a browser keeps a permission.
+/// Time for which a browser caches a preflight response.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
-/// Origins that are let in.
+/// Origins whose web pages may read the responses.
 #[derive(Debug, Clone, Default)]
-pub struct Origins(pub Vec<HeaderValue>);
+pub struct AllowedOrigins(pub Vec<HeaderValue>);
 
-impl FromStr for Origins {
+impl FromStr for AllowedOrigins {
     type Err = anyhow::Error;
 
-    /// Reads a list with commas; an empty one is none.
-    fn from_str(list: &str) -> anyhow::Result<Origins> {
+    /// Parses a list separated by commas, which may be empty.
+    ///
+    /// # Errors
+    /// Fails if an entry is not an origin.
+    fn from_str(list: &str) -> anyhow::Result<Self> {
         let listed = list.split(',').map(str::trim).filter(|text| !text.is_empty());
-        listed.map(origin).collect::<anyhow::Result<_>>().map(Origins)
+        listed.map(origin).collect::<anyhow::Result<_>>().map(Self)
     }
 }
 
-/// An origin as browsers send it: `https://clinic.example`, without a path.
+/// Parses an origin as browsers send it: `https://clinic.example`, without a path.
 ///
-/// Anything else is an error, `*` and `null` among it: a list of origins is what keeps other pages out.
+/// `*` and `null` are errors: only a list of origins keeps other pages out.
 fn origin(text: &str) -> anyhow::Result<HeaderValue> {
     let uri: Option<Uri> = text.parse().ok();
-    let plain = uri.is_some_and(|uri| {
+    let is_origin = uri.is_some_and(|uri| {
         let scheme = uri.scheme_str().unwrap_or_default();
         let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
         text == format!("{scheme}://{authority}") && matches!(scheme, "https" | "http") && !authority.contains('@')
     });
     ensure!(
-        plain && text == text.to_ascii_lowercase(),
+        is_origin && text == text.to_ascii_lowercase(),
         "`{text}` is not an origin such as https://clinic.example"
     );
     Ok(HeaderValue::try_from(text)?)
 }
 
-/// Answers the browsers' questions for these origins; none asks for no layer.
+/// Returns the layer that answers preflight requests for these origins; `None` if the list is empty.
 ///
-/// Tokens are sent in a header by the page itself, so cookies and other credentials stay forbidden.
-pub fn layer(Origins(origins): &Origins) -> Option<CorsLayer> {
+/// A page sends its token in a header itself, so cookies and other credentials stay forbidden.
+pub fn layer(AllowedOrigins(origins): &AllowedOrigins) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
@@ -76,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_a_scheme_and_a_host_and_nothing_else() {
+    fn an_origin_is_a_scheme_and_a_host_only() {
         for good in ["https://clinic.example", "http://localhost:3000"] {
             assert_eq!(origin(good).unwrap(), good);
         }
@@ -91,7 +94,7 @@ mod tests {
         ] {
             assert!(origin(bad).is_err(), "{bad}");
         }
-        let listed = |list: &str| list.parse::<Origins>().unwrap().0.len();
+        let listed = |list: &str| list.parse::<AllowedOrigins>().unwrap().0.len();
         assert_eq!((listed(""), listed("https://a.example, https://b.example,")), (0, 2));
     }
 }

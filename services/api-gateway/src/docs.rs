@@ -1,4 +1,4 @@
-//! The services' OpenAPI documents, and Swagger UI over them.
+//! The services' OpenAPI documents, and Swagger UI.
 
 use axum::Json;
 use axum::body::Body;
@@ -9,21 +9,21 @@ use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use kit::Problem;
 use serde_json::Value;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
-use crate::forwarded;
-use crate::gateway::{Gateway, Refusal};
-use crate::page;
-use crate::peer::Peer;
-use crate::route::Who;
+use crate::admission::Rejection;
+use crate::backend::Backend;
+use crate::route::Access;
+use crate::state::AppState;
 use crate::upstream::Outgoing;
+use crate::{forwarded_headers, swagger_ui};
 
-/// A document that is shown.
+/// The OpenAPI document of a service.
 struct Document {
     name: &'static str,
     path: &'static str,
-    peer: Peer,
-    /// Where the gateway shows the service.
+    backend: Backend,
+    /// Public prefix of the service's paths.
     prefix: &'static str,
 }
 
@@ -31,36 +31,36 @@ const DOCUMENTS: [Document; 5] = [
     Document {
         name: "patients",
         path: "/api-docs/patients",
-        peer: Peer::Patient,
+        backend: Backend::Patient,
         prefix: "/api",
     },
     Document {
         name: "auth",
         path: "/api-docs/auth",
-        peer: Peer::Auth,
+        backend: Backend::Auth,
         prefix: "/auth",
     },
     Document {
         name: "billing",
         path: "/api-docs/billing",
-        peer: Peer::Billing,
+        backend: Backend::Billing,
         prefix: "/api",
     },
     Document {
         name: "analytics",
         path: "/api-docs/analytics",
-        peer: Peer::Analytics,
+        backend: Backend::Analytics,
         prefix: "/api",
     },
     Document {
         name: "notifications",
         path: "/api-docs/notifications",
-        peer: Peer::Notification,
+        backend: Backend::Notification,
         prefix: "/api",
     },
 ];
 
-/// The names of [`DOCUMENTS`].
+/// Names of [`DOCUMENTS`].
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[expect(dead_code, reason = "only its schema matters")]
@@ -72,27 +72,18 @@ enum Name {
     Notifications,
 }
 
-/// The largest document that is read.
-const LIMIT: usize = 4 << 20;
+/// Maximum size of a document, in bytes.
+const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 
-/// Swagger UI has styles in its markup, and images in its styles; all else is from here.
-const POLICY: &str =
+/// Swagger UI uses inline styles and `data:` images; everything else comes from the gateway.
+const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
-
-/// The gateway's own document: what is not the services'.
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Gateway", description = "The only public door; what it answers by itself."),
-    tags((name = "Documents", description = "What the services behind it take and give.")),
-    paths(document, redirect, index, asset)
-)]
-pub struct ApiDoc;
 
 /// Read the OpenAPI document of a service
 ///
-/// As the client of the gateway sees it: its server is the prefix under which the gateway shows the service.
+/// As for a client of the gateway: its server is the public prefix of the service's paths.
 #[utoipa::path(get, path = "/api-docs/{name}", operation_id = "readServiceDocument", tag = "Documents",
-    params(("name" = inline(Name), Path, description = "Whose document")),
+    params(("name" = inline(Name), Path, description = "Name of the document")),
     responses(
         (status = 200, description = "The document", body = Object, headers(("Cache-Control"))),
         (status = 404, description = "No such document", body = Problem),
@@ -100,53 +91,53 @@ pub struct ApiDoc;
         (status = 504, description = "The service took too long", body = Problem),
 ))]
 pub async fn document(
-    State(gateway): State<Gateway>,
+    State(state): State<AppState>,
     Path(name): Path<String>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Rejection> {
     let (parts, _) = request.into_parts();
-    let caller = gateway.admit(&parts, Who::Anyone).await?;
-    let Some(Document { peer, prefix, .. }) = DOCUMENTS.into_iter().find(|document| document.name == name) else {
+    let caller = state.admit(&parts, Access::Public).await?;
+    let Some(Document { backend, prefix, .. }) = DOCUMENTS.into_iter().find(|document| document.name == name) else {
         return Err(Problem::not_found("No such document").into());
     };
-    let _place = gateway.place(caller)?;
+    let _permit = state.acquire_permit(caller)?;
     let outgoing = Outgoing {
         method: Method::GET,
         path: PathAndQuery::from_static("/v3/api-docs"),
-        headers: forwarded::to_service(HeaderMap::new(), prefix, gateway.client(&parts)),
+        headers: forwarded_headers::to_service(HeaderMap::new(), prefix, state.client_address(&parts)),
         body: Default::default(),
-        repeatable: true,
+        is_repeatable: true,
     };
-    let mut document = parsed(peer, gateway.upstream.send(peer, outgoing).await?).await?;
+    let mut document = parse(backend, state.upstream.send(backend, outgoing).await?).await?;
     kit::openapi::behind_gateway(&mut document, prefix);
     Ok(([(header::CACHE_CONTROL, "no-cache")], Json(document)).into_response())
 }
 
-async fn parsed(peer: Peer, response: Response<Body>) -> Result<Value, Problem> {
-    let fault = || {
+async fn parse(backend: Backend, response: Response<Body>) -> Result<Value, Problem> {
+    let unavailable = || {
         Problem::unavailable(format!(
-            "{} does not show its document; try again in a moment",
-            peer.name()
+            "{} did not return its document; try again in a moment",
+            backend.name()
         ))
     };
     if response.status() != StatusCode::OK {
-        return Err(fault());
+        return Err(unavailable());
     }
-    let body = Limited::new(response.into_body(), LIMIT)
+    let body = Limited::new(response.into_body(), MAX_DOCUMENT_BYTES)
         .collect()
         .await
-        .map_err(|_| fault())?;
-    let document: Value = serde_json::from_slice(&body.to_bytes()).map_err(|_| fault())?;
+        .map_err(|_| unavailable())?;
+    let document: Value = serde_json::from_slice(&body.to_bytes()).map_err(|_| unavailable())?;
     if document.is_object() {
         Ok(document)
     } else {
-        Err(fault())
+        Err(unavailable())
     }
 }
 
 /// Go to Swagger UI
 ///
-/// The page itself is at `/docs/`, since its parts are relative to it.
+/// The page is at `/docs/`, because the URLs of its files are relative.
 #[utoipa::path(get, path = "/docs", operation_id = "findPage", tag = "Documents",
     responses((status = 308, description = "To /docs/", headers(("Location")))))]
 pub async fn redirect() -> impl IntoResponse {
@@ -159,49 +150,39 @@ pub async fn redirect() -> impl IntoResponse {
         (status = 200, description = "The page", body = String, content_type = "text/html", headers(("Cache-Control"))),
         (status = 429, description = "Too many requests from this address", body = Problem),
 ))]
-pub async fn index(State(gateway): State<Gateway>, request: Request) -> Result<Response, Refusal> {
-    asset(State(gateway), Path("index.html".to_owned()), request).await
+pub async fn index(State(state): State<AppState>, request: Request) -> Result<Response, Rejection> {
+    asset(State(state), Path("index.html".to_owned()), request).await
 }
 
-/// Read a part of the page
+/// Read a file of Swagger UI
 #[utoipa::path(get, path = "/docs/{file}", operation_id = "readPart", tag = "Documents",
-    params(("file" = String, Path, description = "The name of the part", example = "swagger-ui.css")),
+    params(("file" = String, Path, description = "Name of the file", example = "swagger-ui.css")),
     responses(
         (status = 200, description = "A script, a style or an image", content(
             (String = "text/css"), (String = "text/javascript"), (String = "text/html"), (String = "image/png")),
             headers(("Cache-Control"))),
-        (status = 404, description = "No such page", body = Problem),
+        (status = 404, description = "No such file", body = Problem),
         (status = 429, description = "Too many requests from this address", body = Problem),
 ))]
 pub async fn asset(
-    State(gateway): State<Gateway>,
+    State(state): State<AppState>,
     Path(file): Path<String>,
     request: Request,
-) -> Result<Response, Refusal> {
-    // A part has up to a megabyte and a half, for whoever asks.
-    gateway.admit(&request.into_parts().0, Who::Anyone).await?;
-    let (content_type, body) = match page::part(&file) {
-        Some(part) => (part.content_type, Body::from(part.bytes)),
+) -> Result<Response, Rejection> {
+    // A file has up to 1.5 MB and needs no token, so the request counts against the rate limit.
+    state.admit(&request.into_parts().0, Access::Public).await?;
+    let (content_type, body) = match swagger_ui::asset(&file) {
+        Some(asset) => (asset.content_type, Body::from(asset.bytes)),
         None if file == "swagger-initializer.js" => {
             let documents = DOCUMENTS.iter().map(|document| (document.name, document.path));
-            ("text/javascript", Body::from(page::initializer(documents)))
+            ("text/javascript", Body::from(swagger_ui::initializer(documents)))
         }
-        None => return Err(Problem::not_found("No such page").into()),
+        None => return Err(Problem::not_found("No such file").into()),
     };
     let headers = [
         (header::CONTENT_TYPE, content_type),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::CACHE_CONTROL, "public, max-age=3600"),
     ];
     Ok((headers, body).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_document_is_complete() {
-        assert_eq!(kit::testing::document_faults(&ApiDoc::openapi()), Vec::<String>::new());
-    }
 }

@@ -1,48 +1,49 @@
 #![doc = include_str!("../README.md")]
 
-pub mod attempt;
-pub mod body;
 pub mod config;
-pub mod cors;
+pub mod state;
+
+pub mod admission;
+pub mod api;
 pub mod docs;
-pub mod forwarded;
-pub mod gateway;
-pub mod page;
-pub mod peer;
-pub mod places;
 pub mod proxy;
-pub mod rate;
 pub mod route;
+pub mod swagger_ui;
+
+pub mod body;
+pub mod caller;
+pub mod concurrency_limit;
+pub mod cors;
+pub mod rate_limit;
+
+pub mod attempt;
+pub mod backend;
+pub mod forwarded_headers;
 pub mod upstream;
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::routing::{MethodRouter, any, get};
+pub use api::{openapi, router};
+pub use config::Config;
+pub use state::AppState;
 
-use cors::Origins;
-use gateway::Gateway;
-use route::{ROUTES, Route};
+/// Registers the descriptions of this service's own metrics.
+pub fn describe_metrics() {
+    use metrics::{Unit, describe_counter as counter, describe_histogram as histogram};
 
-/// All public routes, with their own fallback; pages of these origins may read the answers.
-pub fn router(gateway: Gateway, origins: &Origins) -> Router {
-    let mut router = Router::new()
-        .route("/api-docs/{name}", get(docs::document))
-        .route("/docs", get(docs::redirect))
-        .route("/docs/", get(docs::index))
-        .route("/docs/{file}", get(docs::asset));
-    for route in ROUTES {
-        router = router.route(route.path, to(route));
-        if route.below {
-            router = router.route(&format!("{}/{{*rest}}", route.path), to(route));
-        }
-    }
-    let router = router.fallback(proxy::nowhere).with_state(gateway);
-    match cors::layer(origins) {
-        Some(layer) => router.layer(layer),
-        None => router,
-    }
-}
-
-fn to(route: &'static Route) -> MethodRouter<Gateway> {
-    any(move |State(gateway): State<Gateway>, request: Request| proxy::forward(gateway, route, request))
+    counter!(
+        "gateway_upstream_requests_total",
+        "Attempts to send a request to a service, by peer and outcome"
+    );
+    histogram!(
+        "gateway_upstream_request_duration_seconds",
+        Unit::Seconds,
+        "Response time of the services, by peer"
+    );
+    counter!(
+        "gateway_upstream_failures_total",
+        "Requests that got no response from their service, by peer"
+    );
+    counter!(
+        "gateway_rate_limited_total",
+        "Requests rejected with 429 by the rate limit or the concurrency limit"
+    );
 }

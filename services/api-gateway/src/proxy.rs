@@ -1,4 +1,4 @@
-//! The way of a request: checked, read, sent on.
+//! Forwards a request to the service of its route.
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -6,12 +6,13 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, header};
 use kit::Problem;
 
-use crate::gateway::{Gateway, Refusal};
-use crate::route::{Route, Who, stripped};
+use crate::admission::Rejection;
+use crate::route::{Access, Route, strip_prefix};
+use crate::state::AppState;
 use crate::upstream::{self, Outgoing};
-use crate::{body, forwarded};
+use crate::{body, forwarded_headers};
 
-/// Methods that are sent on; the service decides which of them a route takes.
+/// Methods that are forwarded; the service decides which of them a route supports.
 const METHODS: [Method; 7] = [
     Method::GET,
     Method::HEAD,
@@ -22,46 +23,47 @@ const METHODS: [Method; 7] = [
     Method::OPTIONS,
 ];
 
-/// Sends a request on to the service of its route.
-pub async fn forward(gateway: Gateway, route: &'static Route, request: Request) -> Result<Response, Refusal> {
+/// Checks a request, reads its body, and forwards it to the service of its route.
+///
+/// # Errors
+/// The problem of the first check that fails, or 503 or 504 if the service does not respond.
+pub async fn forward(state: AppState, route: &'static Route, request: Request) -> Result<Response, Rejection> {
     let (parts, body) = request.into_parts();
     if !METHODS.contains(&parts.method) {
-        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This route does not take this method");
-        return Ok((
-            [(header::ALLOW, METHODS.map(|method| method.to_string()).join(", "))],
-            problem,
-        )
-            .into_response());
+        let allow = METHODS.map(|method| method.to_string()).join(", ");
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This route does not support this method");
+        return Ok(([(header::ALLOW, allow)], problem).into_response());
     }
-    let caller = gateway.admit(&parts, route.who(&parts.method)).await?;
+    let caller = state.admit(&parts, route.access(&parts.method)).await?;
     let root = PathAndQuery::from_static("/");
-    let path = stripped(route.prefix(), parts.uri.path_and_query().unwrap_or(&root))?;
-    let _place = gateway.place(caller)?;
-    let (body, _room) = body::read(&parts.headers, body, &gateway.room).await?;
-    let address = gateway.client(&parts);
-    let headers = forwarded::to_service(parts.headers, route.prefix(), address);
-    let repeatable = upstream::repeatable(&parts.method, &headers, route.keyed);
+    let path = strip_prefix(route.prefix(), parts.uri.path_and_query().unwrap_or(&root))?;
+    let _permit = state.acquire_permit(caller)?;
+    let (body, _memory) = body::read(&parts.headers, body, &state.body_memory).await?;
+    let address = state.client_address(&parts);
+    let headers = forwarded_headers::to_service(parts.headers, route.prefix(), address);
+    let is_repeatable = upstream::is_repeatable(&parts.method, &headers, route.is_idempotent_post);
     let outgoing = Outgoing {
         method: parts.method,
         path,
         headers,
         body,
-        repeatable,
+        is_repeatable,
     };
-    Ok(gateway.upstream.send(route.peer, outgoing).await?)
+    Ok(state.upstream.send(route.backend, outgoing).await?)
 }
 
-/// Answers what no route takes: 404, and under `/api` 401 first, so that a stranger learns nothing of what is there.
-pub async fn nowhere(State(gateway): State<Gateway>, request: Request) -> Response {
+/// Answers paths without a route: 404, and under `/api` 401 first, so that a caller without a token learns nothing about
+/// which paths exist.
+pub async fn not_found(State(state): State<AppState>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let path = parts.uri.path();
-    let who = if path == "/api" || path.starts_with("/api/") {
-        Who::Users
+    let access = if path == "/api" || path.starts_with("/api/") {
+        Access::Users
     } else {
-        Who::Anyone
+        Access::Public
     };
-    match gateway.admit(&parts, who).await {
+    match state.admit(&parts, access).await {
         Ok(_) => Problem::not_found("No such route").into_response(),
-        Err(refusal) => refusal.into_response(),
+        Err(rejection) => rejection.into_response(),
     }
 }

@@ -1,105 +1,110 @@
-//! Which path belongs to which service, and who may take it.
+//! The table of routes: the service of each path, and the access that it requires.
 
 use http::Method;
 use http::uri::PathAndQuery;
 use kit::{Problem, Role};
 
-use crate::peer::Peer;
+use crate::backend::Backend;
 
-/// Who may take a route.
+/// Access that a route requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    Anyone,
-    /// Whoever has a token that holds.
+pub enum Access {
+    /// No token.
+    Public,
+    /// A valid token of any role.
     Users,
+    /// A valid token of an administrator.
     Admins,
 }
 
-impl Who {
-    /// Whether this role may.
-    pub fn admits(self, role: Role) -> bool {
-        self != Who::Admins || role == Role::Admin
+impl Access {
+    /// Returns true if a caller with this role has access.
+    pub fn allows(self, role: Role) -> bool {
+        self != Self::Admins || role == Role::Admin
     }
 }
 
 /// One row of the table.
 #[derive(Debug)]
 pub struct Route {
-    /// The public path, with the first segment that the service does not see.
+    /// The public path, with the first segment that the service does not receive.
     pub path: &'static str,
-    /// Whether the paths below it belong to it, too.
-    pub below: bool,
-    pub peer: Peer,
-    who: Who,
-    /// Who may delete.
-    delete: Who,
-    /// Whether the service does a POST here once for each Idempotency-Key.
-    pub keyed: bool,
+    /// True if the paths below `path` belong to the route.
+    pub has_subpaths: bool,
+    /// The service that handles the route.
+    pub backend: Backend,
+    access: Access,
+    delete_access: Access,
+    /// True if the service executes a POST once for each Idempotency-Key.
+    pub is_idempotent_post: bool,
 }
 
-/// Every route that is sent on; all else is 404.
+/// All routes that are sent to a service; every other path is 404.
 pub const ROUTES: &[Route] = &[
-    exactly("/auth/login", Peer::Auth, Who::Anyone),
-    exactly("/auth/validate", Peer::Auth, Who::Anyone),
-    exactly("/auth/refresh", Peer::Auth, Who::Anyone),
-    exactly("/auth/logout", Peer::Auth, Who::Anyone),
-    exactly("/auth/signup", Peer::Auth, Who::Anyone),
-    exactly("/auth/.well-known/jwks.json", Peer::Auth, Who::Anyone),
-    below("/auth/users", Peer::Auth, Who::Admins),
+    exact("/auth/login", Backend::Auth, Access::Public),
+    exact("/auth/validate", Backend::Auth, Access::Public),
+    exact("/auth/refresh", Backend::Auth, Access::Public),
+    exact("/auth/logout", Backend::Auth, Access::Public),
+    exact("/auth/signup", Backend::Auth, Access::Public),
+    exact("/auth/.well-known/jwks.json", Backend::Auth, Access::Public),
+    subtree("/auth/users", Backend::Auth, Access::Admins),
     Route {
-        delete: Who::Admins,
-        keyed: true,
-        ..below("/api/patients", Peer::Patient, Who::Users)
+        delete_access: Access::Admins,
+        is_idempotent_post: true,
+        ..subtree("/api/patients", Backend::Patient, Access::Users)
     },
-    below("/api/families", Peer::Patient, Who::Users),
-    below("/api/billing", Peer::Billing, Who::Admins),
-    below("/api/analytics", Peer::Analytics, Who::Admins),
-    below("/api/notifications", Peer::Notification, Who::Users),
+    subtree("/api/families", Backend::Patient, Access::Users),
+    subtree("/api/billing", Backend::Billing, Access::Admins),
+    subtree("/api/analytics", Backend::Analytics, Access::Admins),
+    subtree("/api/notifications", Backend::Notification, Access::Users),
 ];
 
-const fn exactly(path: &'static str, peer: Peer, who: Who) -> Route {
+const fn exact(path: &'static str, backend: Backend, access: Access) -> Route {
     Route {
         path,
-        below: false,
-        peer,
-        who,
-        delete: who,
-        keyed: false,
+        has_subpaths: false,
+        backend,
+        access,
+        delete_access: access,
+        is_idempotent_post: false,
     }
 }
 
-const fn below(path: &'static str, peer: Peer, who: Who) -> Route {
+const fn subtree(path: &'static str, backend: Backend, access: Access) -> Route {
     Route {
-        below: true,
-        ..exactly(path, peer, who)
+        has_subpaths: true,
+        ..exact(path, backend, access)
     }
 }
 
 impl Route {
-    /// Who may take it with this method.
-    pub fn who(&self, method: &Method) -> Who {
+    /// Returns the access that this method requires.
+    pub fn access(&self, method: &Method) -> Access {
         if method == Method::DELETE {
-            self.delete
+            self.delete_access
         } else {
-            self.who
+            self.access
         }
     }
 
-    /// The first segment, such as `/api`, which the service does not see.
+    /// Returns the first segment, such as `/api`, which the service does not receive.
     pub fn prefix(&self) -> &'static str {
         let end = self.path[1..].find('/').map_or(self.path.len(), |at| at + 1);
         &self.path[..end]
     }
 }
 
-/// The path without its first segment; 400 when it is not in its plain form.
+/// Returns the path without its first segment.
 ///
-/// Dot segments, empty segments, and encoded slashes or dots could be read differently by the service, which must see
-/// the very path that was checked here (RFC 3986, 6.2.2).
-pub fn stripped(prefix: &str, public: &PathAndQuery) -> Result<PathAndQuery, Problem> {
+/// Dot segments, empty segments, and encoded slashes or dots are rejected: the service could interpret them differently,
+/// and it must receive exactly the path that was checked here (RFC 3986, 6.2.2).
+///
+/// # Errors
+/// 400 if the path is not in its normal form.
+pub fn strip_prefix(prefix: &str, public: &PathAndQuery) -> Result<PathAndQuery, Problem> {
     let path = public.path();
     let lower = path.to_ascii_lowercase();
-    let odd = ["%2e", "%2f", "%5c", "%00", "\\", "//"]
+    let is_ambiguous = ["%2e", "%2f", "%5c", "%00", "\\", "//"]
         .iter()
         .any(|part| lower.contains(part))
         || path.split('/').any(|segment| segment == "." || segment == "..");
@@ -108,9 +113,9 @@ pub fn stripped(prefix: &str, public: &PathAndQuery) -> Result<PathAndQuery, Pro
         .strip_prefix(prefix)
         .filter(|rest| rest.starts_with('/'));
     match rest {
-        Some(rest) if !odd => rest.parse().map_err(|_| Problem::bad_request("The path is malformed")),
+        Some(rest) if !is_ambiguous => rest.parse().map_err(|_| Problem::bad_request("The path is malformed")),
         _ => Err(Problem::bad_request(
-            "The path is not in its plain form: no dot or empty segments, no encoded slashes",
+            "The path is not in its normal form: remove dot segments, empty segments and encoded slashes",
         )),
     }
 }
@@ -120,38 +125,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_segment_is_stripped_and_the_query_stays() {
-        let seen = |prefix, path: &str| {
-            stripped(prefix, &path.parse().unwrap())
+    fn the_first_segment_is_removed_and_the_query_stays() {
+        let stripped = |prefix, path: &str| {
+            strip_prefix(prefix, &path.parse().unwrap())
                 .map(|path| path.to_string())
                 .ok()
         };
         assert_eq!(
-            seen("/api", "/api/patients?search=a%2Fb").as_deref(),
+            stripped("/api", "/api/patients?search=a%2Fb").as_deref(),
             Some("/patients?search=a%2Fb")
         );
         assert_eq!(
-            seen("/auth", "/auth/.well-known/jwks.json").as_deref(),
+            stripped("/auth", "/auth/.well-known/jwks.json").as_deref(),
             Some("/.well-known/jwks.json")
         );
-        for odd in [
+        for ambiguous in [
             "/api/patients/../billing",
             "/api//patients",
             "/api/patients/%2e%2e/billing",
             "/api/patients/%2Fx",
         ] {
-            assert_eq!(seen("/api", odd), None, "{odd}");
+            assert_eq!(stripped("/api", ambiguous), None, "{ambiguous}");
         }
     }
 
     #[test]
-    fn only_admins_delete_patients_and_see_billing() {
+    fn only_admins_delete_patients_and_read_billing() {
         let route = |path| ROUTES.iter().find(|route| route.path == path).unwrap();
-        assert_eq!(route("/api/patients").who(&Method::GET), Who::Users);
-        assert_eq!(route("/api/patients").who(&Method::DELETE), Who::Admins);
-        assert_eq!(route("/api/families").who(&Method::DELETE), Who::Users);
-        assert!(!route("/api/billing").who(&Method::GET).admits(Role::User));
-        assert!(route("/api/billing").who(&Method::GET).admits(Role::Admin));
+        assert_eq!(route("/api/patients").access(&Method::GET), Access::Users);
+        assert_eq!(route("/api/patients").access(&Method::DELETE), Access::Admins);
+        assert_eq!(route("/api/families").access(&Method::DELETE), Access::Users);
+        assert!(!route("/api/billing").access(&Method::GET).allows(Role::User));
+        assert!(route("/api/billing").access(&Method::GET).allows(Role::Admin));
         assert_eq!(route("/auth/users").prefix(), "/auth");
     }
 }

@@ -1,4 +1,4 @@
-//! The client side: one pool of connections to all services.
+//! The HTTP client of the services: one connection pool, timeouts and retries.
 
 use std::time::Duration;
 
@@ -16,12 +16,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tower_http::timeout::TimeoutBody;
 
 use crate::attempt::Attempt;
-use crate::forwarded;
-use crate::peer::{Peer, Peers};
+use crate::backend::{Backend, Backends};
+use crate::forwarded_headers;
 
-/// Pauses between tries, each a little longer or shorter: together longer than a replica that is going takes to be left out
-/// of the service's name.
-const PAUSES: [Duration; 6] = [
+/// Pauses between attempts, each randomized by 25 %; in total longer than a stopping replica stays in the service's DNS name.
+const RETRY_PAUSES: [Duration; 6] = [
     Duration::from_millis(25),
     Duration::from_millis(75),
     Duration::from_millis(200),
@@ -29,125 +28,136 @@ const PAUSES: [Duration; 6] = [
     Duration::from_millis(800),
     Duration::from_millis(1500),
 ];
-/// A service is in the same network; one that does not take a connection by then is down.
-const CONNECT: Duration = Duration::from_secs(2);
+/// Timeout of a connection; the services are in the same network, so a slower one is down.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for which an unused connection is kept.
+///
+/// It is shorter than the time in which a stopping service still takes requests (`SHUTDOWN_DELAY`, 3 s), in which each
+/// response closes its connection. So no request is sent into a connection that is just being closed, not even one that
+/// must not be repeated.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an unused connection is kept: shorter than a stopping service takes requests (`SHUTDOWN_DELAY`, 3 s), in which
-/// each answer ends its connection. So nothing is sent into one that is just being closed, not even what may not be repeated.
-const IDLE: Duration = Duration::from_secs(2);
-
-/// Sends requests on.
+/// Client of the services.
 #[derive(Clone)]
 pub struct Upstream {
     client: Client<HttpConnector, Full<Bytes>>,
-    peers: Peers,
+    backends: Backends,
     timeout: Duration,
 }
 
-/// A request that can be sent more than once.
+/// A request to a service, complete, so that it can be sent again.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     pub method: Method,
     pub path: PathAndQuery,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// Whether a second try does no harm even if the first one arrived.
-    pub repeatable: bool,
+    /// True if a second attempt is harmless even if the first one arrived.
+    pub is_repeatable: bool,
 }
 
-/// Whether a request may be sent again although nobody knows whether it was done.
+/// Returns true if a request may be sent again although it is unknown if the service has executed it.
 ///
-/// A PUT says the same twice, unless it is tied to a version, which the first one may have moved on. A DELETE that was
-/// done would be told "not found". A POST needs a key, and a service that looks at it.
-pub fn repeatable(method: &Method, headers: &HeaderMap, keyed: bool) -> bool {
+/// A PUT has the same effect twice, except if it depends on a version (If-Match), which the first one may have changed.
+/// A DELETE that was executed would return 404 the second time. A POST needs an Idempotency-Key and a service that
+/// supports it.
+pub fn is_repeatable(method: &Method, headers: &HeaderMap, is_idempotent_post: bool) -> bool {
     match *method {
         Method::GET | Method::HEAD | Method::OPTIONS => true,
         Method::PUT => !headers.contains_key(header::IF_MATCH),
-        Method::POST => keyed && headers.contains_key("idempotency-key"),
+        Method::POST => is_idempotent_post && headers.contains_key("idempotency-key"),
         _ => false,
     }
 }
 
 impl Upstream {
-    /// A client of these peers; `timeout` is for everything up to the headers of the answer.
-    pub fn new(peers: Peers, timeout: Duration) -> Upstream {
+    /// Returns a client of these services; `timeout` includes everything up to the headers of the response.
+    pub fn new(backends: Backends, timeout: Duration) -> Self {
         let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT));
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(64)
             .build(connector);
-        Upstream { client, peers, timeout }
+        Self {
+            client,
+            backends,
+            timeout,
+        }
     }
 
-    /// The answer of a service; 503 when it is down, 504 when it is slow.
-    pub async fn send(&self, peer: Peer, outgoing: Outgoing) -> Result<Response<Body>, Problem> {
+    /// Sends a request, with retries, and returns the response.
+    ///
+    /// # Errors
+    /// 503 if the service is down, 504 if it is slow, 502 if it tries to switch protocols.
+    pub async fn send(&self, backend: Backend, outgoing: Outgoing) -> Result<Response<Body>, Problem> {
+        let name = backend.name();
         let deadline = Instant::now() + self.timeout;
-        let outcome = match timeout_at(deadline, self.attempts(peer, &outgoing, deadline)).await {
+        let problem = match timeout_at(deadline, self.send_with_retries(backend, &outgoing, deadline)).await {
             Ok(Ok(response)) if response.status().is_informational() => {
-                // Nobody asked for another protocol, so nobody gets one.
-                tracing::error!(peer = peer.name(), "a service wants to switch protocols");
-                Err(Problem::new(
-                    StatusCode::BAD_GATEWAY,
-                    format!("{} gave no answer", peer.name()),
-                ))
+                // The gateway requested no other protocol, so this response is invalid.
+                tracing::error!(peer = name, "a service tries to switch protocols");
+                Problem::new(StatusCode::BAD_GATEWAY, format!("{name} sent an invalid response"))
             }
-            Ok(Ok(response)) => return Ok(self.passed_on(response)),
-            Ok(Err(problem)) => Err(problem),
+            Ok(Ok(response)) => return Ok(self.to_client(response)),
+            Ok(Err(problem)) => problem,
             Err(_) => {
-                tracing::warn!(peer = peer.name(), "a service did not answer in time");
-                Err(Problem::timeout(format!("{} took too long to answer", peer.name())))
+                tracing::warn!(peer = name, "a service did not respond in time");
+                Problem::timeout(format!("{name} took too long to respond"))
             }
         };
-        metrics::counter!("gateway_upstream_failures_total", "peer" => peer.name()).increment(1);
-        outcome
+        metrics::counter!("gateway_upstream_failures_total", "peer" => name).increment(1);
+        Err(problem)
     }
 
-    async fn attempts(
+    async fn send_with_retries(
         &self,
-        peer: Peer,
+        backend: Backend,
         outgoing: &Outgoing,
         deadline: Instant,
     ) -> Result<Response<Incoming>, Problem> {
-        let mut pauses = PAUSES
+        let mut pauses = RETRY_PAUSES
             .into_iter()
             .map(|pause| pause.mul_f64(rand::random_range(0.75..1.25)))
             .take_while(|pause| Instant::now() + *pause < deadline);
         let mut number = 0;
         loop {
-            let mut request = self.request(peer, outgoing)?;
-            let attempt = Attempt::started(peer, request.method(), number);
-            attempt.tell(request.headers_mut());
+            let mut request = self.request(backend, outgoing)?;
+            let attempt = Attempt::start(backend, request.method(), number);
+            attempt.inject_trace(request.headers_mut());
             let error = match self.client.request(request).await {
                 Ok(response) => {
-                    attempt.answered(response.status());
+                    attempt.succeed(response.status());
                     return Ok(response);
                 }
                 Err(error) => {
-                    attempt.failed(!error.is_connect());
+                    attempt.fail(!error.is_connect());
                     error
                 }
             };
             number += 1;
-            // Without a connection nothing was sent; otherwise nobody knows what the service has done.
-            let again = error.is_connect() || outgoing.repeatable;
-            match pauses.next().filter(|_| again) {
+            // Without a connection nothing was sent; otherwise it is unknown what the service has executed.
+            let may_retry = error.is_connect() || outgoing.is_repeatable;
+            match pauses.next().filter(|_| may_retry) {
                 Some(pause) => sleep(pause).await,
                 None => {
-                    tracing::warn!(peer = peer.name(), error = chain(&error), "a service cannot be reached");
+                    let name = backend.name();
+                    tracing::warn!(peer = name, error = with_causes(&error), "a service is unreachable");
                     return Err(Problem::unavailable(format!(
-                        "{} is not available; try again in a moment",
-                        peer.name()
+                        "{name} is not available; try again in a moment"
                     )));
                 }
             }
         }
     }
 
-    fn request(&self, peer: Peer, outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Problem> {
-        let uri = self.peers.uri(peer, outgoing.path.clone()).map_err(Problem::internal)?;
+    fn request(&self, backend: Backend, outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Problem> {
+        let uri = self
+            .backends
+            .uri(backend, outgoing.path.clone())
+            .map_err(Problem::internal)?;
         let mut request = Request::new(Full::new(outgoing.body.clone()));
         *request.method_mut() = outgoing.method.clone();
         *request.uri_mut() = uri;
@@ -155,22 +165,22 @@ impl Upstream {
         Ok(request)
     }
 
-    /// The answer as the client gets it; its body ends when the service falls silent for the timeout.
-    fn passed_on(&self, response: Response<Incoming>) -> Response<Body> {
+    /// Returns the response for the client; its body ends if the service sends nothing for the timeout.
+    fn to_client(&self, response: Response<Incoming>) -> Response<Body> {
         let (mut head, body) = response.into_parts();
-        forwarded::remove_hop(&mut head.headers);
-        head.headers.remove(http::header::SERVER);
+        forwarded_headers::remove_hop_by_hop(&mut head.headers);
+        head.headers.remove(header::SERVER);
         Response::from_parts(head, Body::new(TimeoutBody::new(self.timeout, body)))
     }
 }
 
-/// The error with its causes; it names addresses, never what was sent.
-fn chain(error: &Error) -> String {
-    let mut words = error.to_string();
+/// Formats the error with its causes; it contains addresses, but nothing of the request.
+fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        words = format!("{words}: {error}");
+        text = format!("{text}: {error}");
         cause = error.source();
     }
-    words
+    text
 }

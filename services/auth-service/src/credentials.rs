@@ -1,20 +1,20 @@
-//! What a person types to log in or sign up.
+//! Request bodies with an email address and a password.
 
 use std::collections::BTreeMap;
 
+use kit::Email;
 use kit::problem::{Problem, Result};
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::email::Email;
 use crate::password::{MAX_BYTES, MIN_CHARACTERS};
 
 /// An email address and a password; other fields are ignored.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"email": "testuser@test.com", "password": "password123"}))]
 pub struct Credentials {
-    /// Spaces around it are dropped, and capitals do not matter.
+    /// Surrounding spaces are removed; upper and lower case are equal.
     #[schema(required = true, nullable = false, format = "email", max_length = 254)]
     pub email: Option<String>,
     /// 1 to 1024 bytes.
@@ -23,28 +23,31 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// For a login: any password that is not empty.
-    pub fn to_log_in(self) -> Result<(Email, SecretString)> {
-        self.check(1)
+    /// Validates the credentials of a login: any password that is not empty.
+    ///
+    /// # Errors
+    /// 400 with a message for each invalid field.
+    pub fn validate(self) -> Result<(Email, SecretString)> {
+        self.validate_with_minimum(1)
     }
 
-    fn check(self, shortest: usize) -> Result<(Email, SecretString)> {
+    fn validate_with_minimum(self, min_characters: usize) -> Result<(Email, SecretString)> {
         let email = Email::parse(&self.email.unwrap_or_default());
         let password = self.password.unwrap_or_default();
-        let fault = if password.is_empty() {
+        let error = if password.is_empty() {
             Some("Password is required".to_owned())
-        } else if password.chars().count() < shortest {
-            Some(format!("Password must be at least {shortest} characters long"))
+        } else if password.chars().count() < min_characters {
+            Some(format!("Password must be at least {min_characters} characters long"))
         } else if password.len() > MAX_BYTES {
             Some(format!("Password cannot exceed {MAX_BYTES} bytes"))
         } else {
             None
         };
-        match (email, fault) {
-            (Ok(email), None) => Ok((email, password.into())),
-            (email, fault) => {
-                let email = email.err().map(|message| ("email".to_owned(), message.to_owned()));
-                let password = fault.map(|message| ("password".to_owned(), message));
+        match (email, error) {
+            (Ok(email), None) => Ok((email.into_lowercase(), password.into())),
+            (email, error) => {
+                let email = email.err().map(|error| ("email".to_owned(), error.to_string()));
+                let password = error.map(|message| ("password".to_owned(), message));
                 Err(Problem::validation(BTreeMap::from_iter(
                     email.into_iter().chain(password),
                 )))
@@ -53,22 +56,25 @@ impl Credentials {
     }
 }
 
-/// The email address and the password of an account to be; other fields are ignored.
+/// The email address and the password of a new account; other fields are ignored.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"email": "ada@example.org", "password": "correct horse"}))]
 pub struct NewCredentials {
-    /// Spaces around it are dropped, and capitals do not matter.
+    /// Surrounding spaces are removed; upper and lower case are equal.
     #[schema(required = true, nullable = false, format = "email", max_length = 254)]
     pub email: Option<String>,
-    /// 8 characters at least, 1024 bytes at most.
+    /// At least 8 characters, at most 1024 bytes.
     #[schema(required = true, nullable = false, format = Password, min_length = 8, max_length = 1024)]
     pub password: Option<String>,
 }
 
 impl NewCredentials {
-    /// For a new account: a password of a decent length.
-    pub fn to_sign_up(self) -> Result<(Email, SecretString)> {
+    /// Validates the credentials of a new account: a password of at least [`MIN_CHARACTERS`].
+    ///
+    /// # Errors
+    /// 400 with a message for each invalid field.
+    pub fn validate(self) -> Result<(Email, SecretString)> {
         let Self { email, password } = self;
-        Credentials { email, password }.check(MIN_CHARACTERS)
+        Credentials { email, password }.validate_with_minimum(MIN_CHARACTERS)
     }
 }

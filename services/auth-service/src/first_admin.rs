@@ -1,68 +1,82 @@
-//! The account that a new system starts with.
+//! The account of the first administrator.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use kit::token::Role;
+use kit::{Email, Problem};
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 
-use crate::app::App;
-use crate::email::Email;
+use crate::config::Config;
 use crate::password::MIN_CHARACTERS;
+use crate::state::AppState;
 use crate::user;
 
-/// Who is made an admin when the service starts.
+/// The administrator that the service creates at its start.
 pub enum FirstAdmin {
-    /// The well-known account of a demo.
+    /// The well-known account of the demo data.
     Demo,
-    /// An account with a password that the platform has generated.
-    Given { email: String, password: SecretString },
-    /// Nobody.
-    Unset,
+    /// An account with a password that the platform generated.
+    Configured { email: String, password: SecretString },
+    /// None.
+    NotConfigured,
 }
 
 impl FirstAdmin {
-    /// Makes the account unless it is there; a given one not if any other admin is there, either. Replicas may do so at once.
-    pub async fn ensure(self, app: &App) -> anyhow::Result<()> {
-        let demo = matches!(self, FirstAdmin::Demo);
+    /// Returns the account that the configuration describes.
+    pub fn from_config(config: &Config) -> Self {
+        match &config.auth_admin_password {
+            _ if config.seed_demo_data => Self::Demo,
+            Some(password) if !config.auth_admin_email.is_empty() => Self::Configured {
+                email: config.auth_admin_email.clone(),
+                password: password.clone(),
+            },
+            _ => Self::NotConfigured,
+        }
+    }
+
+    /// Creates the account if it does not exist; a configured one only if there is no other administrator.
+    ///
+    /// Several replicas may call this at the same time.
+    ///
+    /// # Errors
+    /// Fails if the email address or the password is invalid, or the database fails.
+    pub async fn ensure(self, state: &AppState) -> anyhow::Result<()> {
+        let is_demo = matches!(self, Self::Demo);
         let (email, password) = match self {
-            FirstAdmin::Demo => ("testuser@test.com".to_owned(), "password123".into()),
-            FirstAdmin::Given { email, password } => (email, password),
-            FirstAdmin::Unset => {
-                if !user::any_admin(&app.pool).await? {
-                    tracing::warn!("there is no admin; set AUTH_ADMIN_EMAIL and AUTH_ADMIN_PASSWORD and start again");
+            Self::Demo => ("testuser@test.com".to_owned(), "password123".into()),
+            Self::Configured { email, password } => (email, password),
+            Self::NotConfigured => {
+                if !user::any_admin(&state.pool).await? {
+                    tracing::warn!("there is no administrator; set AUTH_ADMIN_EMAIL and AUTH_ADMIN_PASSWORD and restart");
                 }
                 return Ok(());
             }
         };
-        let email = match Email::parse(&email) {
-            Ok(email) => email,
-            Err(message) => bail!("AUTH_ADMIN_EMAIL: {message}"),
-        };
-        let there = if demo {
-            user::find_login(&app.pool, &email).await?.user.is_some()
+        let email = Email::parse(&email).context("AUTH_ADMIN_EMAIL")?.into_lowercase();
+        let exists = if is_demo {
+            user::find_login_candidate(&state.pool, &email).await?.user.is_some()
         } else {
-            user::any_admin(&app.pool).await?
+            user::any_admin(&state.pool).await?
         };
-        if there {
+        if exists {
             return Ok(());
         }
-        if password.expose_secret().chars().count() < MIN_CHARACTERS {
-            bail!("AUTH_ADMIN_PASSWORD must be at least {MIN_CHARACTERS} characters long");
-        }
-        let turn = app
-            .passwords
-            .turn()
+        ensure!(
+            password.expose_secret().chars().count() >= MIN_CHARACTERS,
+            "AUTH_ADMIN_PASSWORD must be at least {MIN_CHARACTERS} characters long"
+        );
+        let hash = hash(state, password)
             .await
             .map_err(|problem| anyhow::anyhow!("{}", problem.detail()))?;
-        let hash = turn
-            .hash(password)
-            .await
-            .map_err(|problem| anyhow::anyhow!("{}", problem.detail()))?;
-        let added = user::insert(&app.pool, &email, &hash, Role::Admin, OffsetDateTime::now_utc()).await;
-        match added.context("the first admin could not be added")? {
-            Some(admin) => tracing::info!(user.id = %admin.id, "the first admin was added"),
-            None => tracing::info!("the account of AUTH_ADMIN_EMAIL was there already; it stays as it is"),
+        let inserted = user::insert(&state.pool, &email, &hash, Role::Admin, OffsetDateTime::now_utc()).await;
+        match inserted.context("cannot create the first administrator")? {
+            Some(admin) => tracing::info!(user.id = %admin.id, "created the first administrator"),
+            None => tracing::info!("the account of AUTH_ADMIN_EMAIL exists; it is not changed"),
         }
         Ok(())
     }
+}
+
+async fn hash(state: &AppState, password: SecretString) -> Result<String, Problem> {
+    state.passwords.acquire().await?.hash(password).await
 }

@@ -1,13 +1,17 @@
 #![doc = include_str!("../README.md")]
 
-pub mod address;
-pub mod administrator;
-pub mod api;
-pub mod app;
 pub mod config;
-pub mod credentials;
-pub mod email;
+pub mod state;
+
+pub mod api;
 pub mod first_admin;
+pub mod maintenance;
+
+pub mod administrator;
+pub mod client_address;
+pub mod credentials;
+
+pub mod access_token;
 pub mod keyring;
 pub mod password;
 pub mod refresh_token;
@@ -15,8 +19,20 @@ pub mod seal;
 pub mod session;
 pub mod signing_key;
 pub mod throttle;
-pub mod upkeep;
 pub mod user;
 
-/// The schema, in the order in which it grew.
+pub use api::{openapi, router};
+pub use config::Config;
+pub use state::AppState;
+
+/// Migrations of the service's database.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// Registers the descriptions of this service's own metrics.
+pub fn describe_metrics() {
+    metrics::describe_counter!("auth_logins_total", "Logins, by outcome");
+    metrics::describe_counter!(
+        "auth_refresh_reuse_total",
+        "Refresh tokens that were used twice, which revoked their family"
+    );
+}

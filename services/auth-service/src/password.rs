@@ -1,8 +1,8 @@
-//! Password hashes: argon2id, off the async threads, a bounded number at once.
+//! Password hashes: argon2id, outside the async threads, a limited number at once.
 //!
 //! The cost is a setting. Its default is OWASP's recommendation (Password Storage Cheat Sheet, "Argon2id": 19 MiB of
-//! memory, 2 passes, 1 lane). A hash carries its own cost, so a raised one takes effect account by account, at the
-//! next login of each.
+//! memory, 2 passes, 1 lane). A hash contains its own cost, so a raised cost takes effect for each account at its next
+//! login.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,126 +14,148 @@ use kit::problem::{Problem, Result};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The fewest characters that a new password may have.
+/// Minimum number of characters of a new password.
 pub const MIN_CHARACTERS: usize = 8;
-/// The most bytes that are taken: hashing must not become a way to burn our time.
+/// Maximum number of bytes of a password; without a limit, hashing long ones would exhaust the CPU.
 pub const MAX_BYTES: usize = 1024;
-/// How long a login waits for its turn before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time for which a login waits for a permit; after that it gets 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Password of the hash that is verified if there is no user at all.
+const PLACEHOLDER: &str = "placeholder";
 
-/// Makes and checks password hashes.
+/// Computes and verifies password hashes.
 #[derive(Clone)]
 pub struct Passwords {
-    argon2: Argon2<'static>,
-    turns: Arc<Semaphore>,
-    /// The hash that a password is checked against when there is no user at all.
-    nobody: Arc<str>,
-    /// Hashes that were computed, for the test that no kind of failure saves one.
-    work: Arc<AtomicU64>,
+    hasher: Hasher,
+    permits: Arc<Semaphore>,
 }
 
-/// What came of a password.
+#[derive(Clone)]
+struct Hasher {
+    argon2: Argon2<'static>,
+    /// The hash of [`PLACEHOLDER`].
+    placeholder: Arc<str>,
+    /// Number of computed hashes, for the test that every kind of failed login computes one.
+    computed: Arc<AtomicU64>,
+}
+
+/// Result of the verification of a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is not the stored one, or none is stored.
-    Wrong,
-    /// It is.
-    Right,
-    /// It is, and its hash is cheaper than present ones: hash it again.
-    Outdated,
+pub enum Verification {
+    /// The password is not the stored one, or there is no stored one.
+    Mismatch,
+    /// The password is the stored one.
+    Match,
+    /// The password is the stored one, and its hash has a lower cost than new ones: rehash it.
+    OutdatedMatch,
 }
 
-/// The right to use a core and the memory of one hash.
-pub struct Turn {
-    argon2: Argon2<'static>,
-    nobody: Arc<str>,
-    work: Arc<AtomicU64>,
+/// The right to use one core and the memory of one hash.
+pub struct HashPermit {
+    hasher: Hasher,
     permit: Arc<OwnedSemaphorePermit>,
 }
 
 impl Passwords {
-    /// Hashes at this cost, as many at once as there are cores.
-    pub fn new(params: Params) -> anyhow::Result<Passwords> {
+    /// Computes hashes of this cost, as many at once as there are cores.
+    ///
+    /// # Errors
+    /// Fails if a hash cannot be computed.
+    pub fn new(cost: Params) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
-        Self::with(params, cores)
+        Self::with_concurrency(cost, cores)
     }
 
-    /// Hashes at this cost, so many at once.
-    pub fn with(params: Params, at_once: usize) -> anyhow::Result<Passwords> {
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let nobody = hash(&argon2, "the password of nobody")?.into();
-        Ok(Passwords {
-            argon2,
-            turns: Arc::new(Semaphore::new(at_once)),
-            nobody,
-            work: Arc::default(),
+    /// Computes hashes of this cost, at most `concurrency` at once.
+    ///
+    /// # Errors
+    /// Fails if a hash cannot be computed.
+    pub fn with_concurrency(cost: Params, concurrency: usize) -> anyhow::Result<Self> {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost);
+        let placeholder = hash(&argon2, PLACEHOLDER)?.into();
+        Ok(Self {
+            hasher: Hasher {
+                argon2,
+                placeholder,
+                computed: Arc::default(),
+            },
+            permits: Arc::new(Semaphore::new(concurrency)),
         })
     }
 
-    /// How many hashes were computed so far.
-    pub fn work(&self) -> u64 {
-        self.work.load(Ordering::Relaxed)
+    /// Returns the number of hashes that were computed.
+    pub fn hashes_computed(&self) -> u64 {
+        self.hasher.computed.load(Ordering::Relaxed)
     }
 
-    /// Waits for a turn; 503 when too many are waiting already.
-    pub async fn turn(&self) -> Result<Turn> {
-        match tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn {
-                argon2: self.argon2.clone(),
-                nobody: self.nobody.clone(),
-                work: self.work.clone(),
+    /// Waits for a permit.
+    ///
+    /// # Errors
+    /// 503 if too many logins are waiting.
+    pub async fn acquire(&self) -> Result<HashPermit> {
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(HashPermit {
+                hasher: self.hasher.clone(),
                 permit: Arc::new(permit),
             }),
             _ => Err(Problem::unavailable(
-                "Too many logins are under way; try again in a few seconds",
+                "Too many logins are in progress; try again in a few seconds",
             )),
         }
     }
 }
 
-impl Turn {
+impl HashPermit {
     /// Hashes a new password.
+    ///
+    /// # Errors
+    /// 500 if the hash cannot be computed.
     pub async fn hash(self, password: SecretString) -> Result<String> {
-        self.work.fetch_add(1, Ordering::Relaxed);
-        blocking(move || {
-            let hashed = hash(&self.argon2, password.expose_secret());
-            drop(self.permit);
+        let Self { hasher, permit } = self;
+        hasher.computed.fetch_add(1, Ordering::Relaxed);
+        run_blocking(move || {
+            let hashed = hash(&hasher.argon2, password.expose_secret());
+            drop(permit);
             hashed
         })
         .await
     }
 
-    /// Whether the password is the stored one; without a stored one it costs the same and is wrong.
-    pub async fn matches(&self, password: SecretString, stored: Option<String>) -> Result<Verdict> {
-        let argon2 = self.argon2.clone();
-        let nobody = self.nobody.clone();
-        // A hash that has begun goes on, also when its client leaves: it keeps the turn until it is done. Otherwise whoever
-        // connects and leaves would have any number computed at once, each with its memory.
+    /// Verifies a password; without a stored hash it takes the same time and is a mismatch.
+    ///
+    /// # Errors
+    /// 500 if the stored hash is malformed.
+    pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<Verification> {
+        let hasher = self.hasher.clone();
+        // A hash continues when its client disconnects, so it holds the permit until it is done. Otherwise a client that
+        // connects and disconnects could have any number computed at once, each with its memory.
         let permit = self.permit.clone();
-        self.work.fetch_add(1, Ordering::Relaxed);
-        blocking(move || {
-            let against = PasswordHash::new(stored.as_deref().unwrap_or(&nobody)).map_err(anyhow::Error::msg)?;
-            // The hash brings the cost at which it was made.
-            let same = argon2
-                .verify_password(password.expose_secret().as_bytes(), &against)
+        hasher.computed.fetch_add(1, Ordering::Relaxed);
+        run_blocking(move || {
+            let text = stored.as_deref().unwrap_or(&hasher.placeholder);
+            let expected = PasswordHash::new(text).map_err(anyhow::Error::msg)?;
+            // Argon2 uses the cost in the hash, not its own.
+            let is_equal = hasher
+                .argon2
+                .verify_password(password.expose_secret().as_bytes(), &expected)
                 .is_ok();
             drop(permit);
-            Ok(match same && stored.is_some() {
-                false => Verdict::Wrong,
-                true if is_cheaper(&against, argon2.params()) => Verdict::Outdated,
-                true => Verdict::Right,
+            Ok(match is_equal && stored.is_some() {
+                false => Verification::Mismatch,
+                true if has_lower_cost(&expected, hasher.argon2.params()) => Verification::OutdatedMatch,
+                true => Verification::Match,
             })
         })
         .await
     }
 }
 
-/// Whether a hash was made with less memory or fewer passes than present ones, or in another way.
-fn is_cheaper(hash: &PasswordHash<'_>, present: &Params) -> bool {
-    let same_kind = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
-    !same_kind
-        || Params::try_from(hash).map_or(true, |made| {
-            made.m_cost() < present.m_cost() || made.t_cost() < present.t_cost()
+/// Returns true if a hash has less memory, fewer passes or another algorithm than new ones.
+fn has_lower_cost(hash: &PasswordHash<'_>, current: &Params) -> bool {
+    let same_algorithm = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
+    !same_algorithm
+        || Params::try_from(hash).map_or(true, |cost| {
+            cost.m_cost() < current.m_cost() || cost.t_cost() < current.t_cost()
         })
 }
 
@@ -147,10 +169,10 @@ fn hash(argon2: &Argon2<'_>, password: &str) -> anyhow::Result<String> {
         .to_string())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T> {
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(Problem::internal),
-        Err(stopped) => Err(Problem::internal(stopped)),
+        Ok(result) => result.map_err(Problem::internal),
+        Err(panicked) => Err(Problem::internal(panicked)),
     }
 }
 
@@ -158,64 +180,59 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + 
 mod tests {
     use super::*;
 
-    fn cheap() -> Passwords {
-        Passwords::with(Params::new(8, 1, 1, None).unwrap(), 1).unwrap()
+    fn passwords(memory_kib: u32, passes: u32) -> Passwords {
+        Passwords::with_concurrency(Params::new(memory_kib, passes, 1, None).unwrap(), 1).unwrap()
     }
 
     #[tokio::test]
     async fn a_hash_matches_its_own_password_only() {
-        let passwords = cheap();
-        let hash = passwords
-            .turn()
-            .await
-            .ok()
-            .unwrap()
-            .hash("correct horse".into())
-            .await
-            .ok()
-            .unwrap();
+        let passwords = passwords(8, 1);
+        let permit = passwords.acquire().await.ok().unwrap();
+        let hash = permit.hash("correct horse".into()).await.ok().unwrap();
         assert!(hash.starts_with("$argon2id$"), "{hash}");
-        let turn = passwords.turn().await.ok().unwrap();
-        for (password, verdict) in [("correct horse", Verdict::Right), ("Correct horse", Verdict::Wrong)] {
-            let found = turn.matches(password.into(), Some(hash.clone())).await.ok();
-            assert_eq!(found, Some(verdict), "{password}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_hash_of_a_lower_cost_still_matches_and_says_that_it_is_outdated() {
-        let hash = hash(&cheap().argon2, "correct horse").unwrap();
-        for (memory, passes, verdict) in [
-            (8, 1, Verdict::Right),
-            (16, 1, Verdict::Outdated),
-            (8, 2, Verdict::Outdated),
+        let permit = passwords.acquire().await.ok().unwrap();
+        for (password, expected) in [
+            ("correct horse", Verification::Match),
+            ("Correct horse", Verification::Mismatch),
         ] {
-            let present = Passwords::with(Params::new(memory, passes, 1, None).unwrap(), 1).unwrap();
-            let turn = present.turn().await.ok().unwrap();
-            let found = turn.matches("correct horse".into(), Some(hash.clone())).await.ok();
-            assert_eq!(found, Some(verdict), "{memory} KiB, {passes} passes");
+            let verification = permit.verify(password.into(), Some(hash.clone())).await.ok();
+            assert_eq!(verification, Some(expected), "{password}");
         }
     }
 
     #[tokio::test]
-    async fn who_leaves_while_a_password_is_checked_does_not_give_the_turn_to_another_one() {
-        // 64 MiB take some ten milliseconds at the least.
-        let passwords = Passwords::with(Params::new(65_536, 1, 1, None).unwrap(), 1).unwrap();
-        let turn = passwords.turn().await.ok().unwrap();
+    async fn a_hash_of_a_lower_cost_matches_and_is_outdated() {
+        let hash = hash(&passwords(8, 1).hasher.argon2, "correct horse").unwrap();
+        for (memory_kib, passes, expected) in [
+            (8, 1, Verification::Match),
+            (16, 1, Verification::OutdatedMatch),
+            (8, 2, Verification::OutdatedMatch),
+        ] {
+            let permit = passwords(memory_kib, passes).acquire().await.ok().unwrap();
+            let verification = permit.verify("correct horse".into(), Some(hash.clone())).await.ok();
+            assert_eq!(verification, Some(expected), "{memory_kib} KiB, {passes} passes");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_disconnects_during_a_verification_does_not_release_the_permit() {
+        // 64 MiB take at least some ten milliseconds.
+        let passwords = passwords(65_536, 1);
+        let permit = passwords.acquire().await.ok().unwrap();
         tokio::select! {
             biased;
-            _ = turn.matches("a guess".into(), None) => panic!("it cannot be done at once"),
+            _ = permit.verify("a guess".into(), None) => panic!("the hash cannot be ready at once"),
             () = std::future::ready(()) => {}
         }
-        drop(turn);
-        assert_eq!(passwords.turns.available_permits(), 0, "the hash is still computed");
-        let _next = passwords.turn().await.ok().unwrap();
+        drop(permit);
+        assert_eq!(passwords.permits.available_permits(), 0, "the hash is still computed");
+        let _next = passwords.acquire().await.ok().unwrap();
     }
 
     #[tokio::test]
-    async fn nobody_has_no_password_not_even_the_one_that_is_hashed_for_the_time_it_takes() {
-        let turn = cheap().turn().await.ok().unwrap();
-        let found = turn.matches("the password of nobody".into(), None).await.ok();
-        assert_eq!(found, Some(Verdict::Wrong));
+    async fn the_placeholder_matches_no_password() {
+        let permit = passwords(8, 1).acquire().await.ok().unwrap();
+        let verification = permit.verify(PLACEHOLDER.into(), None).await.ok();
+        assert_eq!(verification, Some(Verification::Mismatch));
     }
 }

@@ -1,46 +1,61 @@
-//! Refresh tokens: random, stored as digests, each good for one use.
+//! Refresh tokens: random, stored as digests, each valid for one use.
 //!
-//! A login starts a family; each use replaces the token by its successor. A token that comes a second time has been
-//! copied, and nobody can say by whom: the whole family ends, and its user logs in again (RFC 9700, 4.14.2).
+//! A login starts a family; each use replaces the token with its successor. A token that is used a second time was
+//! copied, and it is unknown which user is the thief: the whole family is revoked, and its user logs in again (RFC 9700,
+//! 4.14.2).
 //!
-//! There is no grace for a token that comes again at once: a thief would use it, too. So a client refreshes one at a
-//! time, and the gateway never sends a refresh twice.
+//! There is no grace period for a token that is repeated at once, because a thief would use it too. So a client refreshes
+//! once at a time, and the gateway never sends a refresh twice.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{FromRow, PgConnection, PgExecutor};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-/// A token that is not used for so long is good no more.
-const IDLE: Duration = Duration::days(7);
-/// A login is good for so long, however often it is refreshed.
-const FAMILY: Duration = Duration::days(30);
+/// Lifetime of a token that is not used.
+const TOKEN_LIFETIME: Duration = Duration::days(7);
+/// Lifetime of a login, regardless of how often it is refreshed.
+const FAMILY_LIFETIME: Duration = Duration::days(30);
 
-/// What came of presenting a token.
+/// Result of presenting a token.
 pub enum Rotation {
-    /// It was good; this is its successor.
-    Fresh { user: Uuid, token: String },
-    /// It was used before: its family is revoked.
+    /// The token was valid; `token` is its successor.
+    Rotated { user: Uuid, token: String },
+    /// The token was used before: its family is revoked.
     Reused { user: Uuid },
-    /// It is not known, or too old.
-    Unknown,
+    /// The token is unknown or expired.
+    Invalid,
 }
 
-/// Starts a family for a user who has just logged in.
-pub async fn start(db: impl PgExecutor<'_>, user: Uuid, now: OffsetDateTime) -> sqlx::Result<String> {
+#[derive(FromRow)]
+struct Row {
+    family: Uuid,
+    user_id: Uuid,
+    expires_at: OffsetDateTime,
+    family_expires_at: OffsetDateTime,
+    used_at: Option<OffsetDateTime>,
+}
+
+/// Starts a family of a user who has logged in, and returns its first token.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn issue(db: impl PgExecutor<'_>, user: Uuid, now: OffsetDateTime) -> sqlx::Result<String> {
     let (token, digest) = generate();
-    insert(db, &digest, Uuid::now_v7(), user, now, now + FAMILY).await?;
+    insert(db, &digest, Uuid::now_v7(), user, now, now + FAMILY_LIFETIME).await?;
     Ok(token)
 }
 
-/// Replaces a token by its successor; to be committed whatever the outcome.
+/// Replaces a token with its successor; commit the transaction whatever the result.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn rotate(db: &mut PgConnection, token: &str, now: OffsetDateTime) -> sqlx::Result<Rotation> {
-    type Row = (Uuid, Uuid, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>);
     let digest = fingerprint(token);
-    // The user first, then the token, as whoever disables a user does: otherwise each could wait for the other, and a
-    // successor could be born after the sessions were ended.
+    // The user is locked before the token, in the same order as by the transaction that disables a user. Otherwise the two
+    // could deadlock, or a successor could be inserted after the sessions were revoked.
     let lock = "select from users where id = (select user_id from refresh_tokens where digest = $1) for share";
     sqlx::query(lock).bind(&digest).execute(&mut *db).await?;
     let row: Option<Row> = sqlx::query_as(
@@ -49,15 +64,19 @@ pub async fn rotate(db: &mut PgConnection, token: &str, now: OffsetDateTime) -> 
     .bind(&digest)
     .fetch_optional(&mut *db)
     .await?;
-    let Some((family, user, expires_at, family_expires_at, used_at)) = row else {
-        return Ok(Rotation::Unknown);
+    let Some(row) = row else {
+        return Ok(Rotation::Invalid);
     };
-    if used_at.is_some() {
-        revoke_family(&mut *db, family).await?;
+    let user = row.user_id;
+    if row.used_at.is_some() {
+        sqlx::query("delete from refresh_tokens where family = $1")
+            .bind(row.family)
+            .execute(&mut *db)
+            .await?;
         return Ok(Rotation::Reused { user });
     }
-    if expires_at <= now {
-        return Ok(Rotation::Unknown);
+    if row.expires_at <= now {
+        return Ok(Rotation::Invalid);
     }
     sqlx::query("update refresh_tokens set used_at = $2 where digest = $1")
         .bind(&digest)
@@ -65,12 +84,15 @@ pub async fn rotate(db: &mut PgConnection, token: &str, now: OffsetDateTime) -> 
         .execute(&mut *db)
         .await?;
     let (token, digest) = generate();
-    insert(&mut *db, &digest, family, user, now, family_expires_at).await?;
-    Ok(Rotation::Fresh { user, token })
+    insert(&mut *db, &digest, row.family, user, now, row.family_expires_at).await?;
+    Ok(Rotation::Rotated { user, token })
 }
 
-/// Ends the family of a token; not knowing it is fine, too.
-pub async fn end(db: impl PgExecutor<'_>, token: &str) -> sqlx::Result<()> {
+/// Revokes the family of a token; an unknown token is ignored.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn revoke_family(db: impl PgExecutor<'_>, token: &str) -> sqlx::Result<()> {
     sqlx::query("delete from refresh_tokens where family = (select family from refresh_tokens where digest = $1)")
         .bind(fingerprint(token))
         .execute(db)
@@ -78,8 +100,11 @@ pub async fn end(db: impl PgExecutor<'_>, token: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Ends all families of a user.
-pub async fn end_all(db: impl PgExecutor<'_>, user: Uuid) -> sqlx::Result<()> {
+/// Revokes all families of a user.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn revoke_all(db: impl PgExecutor<'_>, user: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from refresh_tokens where user_id = $1")
         .bind(user)
         .execute(db)
@@ -87,18 +112,13 @@ pub async fn end_all(db: impl PgExecutor<'_>, user: Uuid) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Removes the tokens of families that are over.
-pub async fn prune(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::Result<()> {
+/// Deletes expired tokens.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn delete_expired(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::Result<()> {
     sqlx::query("delete from refresh_tokens where expires_at < $1")
         .bind(now)
-        .execute(db)
-        .await?;
-    Ok(())
-}
-
-async fn revoke_family(db: impl PgExecutor<'_>, family: Uuid) -> sqlx::Result<()> {
-    sqlx::query("delete from refresh_tokens where family = $1")
-        .bind(family)
         .execute(db)
         .await?;
     Ok(())
@@ -118,21 +138,21 @@ async fn insert(
     .bind(digest)
     .bind(family)
     .bind(user)
-    .bind((now + IDLE).min(family_expires_at))
+    .bind((now + TOKEN_LIFETIME).min(family_expires_at))
     .bind(family_expires_at)
     .execute(db)
     .await?;
     Ok(())
 }
 
-/// A new token and its digest.
+/// Returns a new token and its digest.
 fn generate() -> (String, Vec<u8>) {
     let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
     let digest = fingerprint(&token);
     (token, digest)
 }
 
-/// 256 random bits need no slow hash.
+/// Returns the digest of a token; 256 random bits do not need a slow hash.
 fn fingerprint(token: &str) -> Vec<u8> {
     digest(&SHA256, token.as_bytes()).as_ref().to_vec()
 }

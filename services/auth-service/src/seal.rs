@@ -1,66 +1,88 @@
-//! Encryption of what is secret in the database: AES-256-GCM under keys derived from generated secrets.
+//! Encryption of secrets in the database: AES-256-GCM with keys derived from generated secrets.
 
-use anyhow::{Context, bail};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use secrecy::{ExposeSecret, SecretString};
 
-/// Bytes of the nonce that stands before each ciphertext.
-const NONCE: usize = 12;
+/// Length of the nonce that precedes each ciphertext, in bytes.
+const NONCE_BYTES: usize = 12;
+/// Minimum length of a secret, in bytes.
+const MIN_SECRET_BYTES: usize = 32;
 
-/// Seals with the present secret and opens with the present or the previous one.
+/// Seals with the current secret, and opens with the current or the previous one.
 pub struct Seal {
     current: RandomizedNonceKey,
     previous: Option<RandomizedNonceKey>,
 }
 
-/// What was opened, and whether it should be sealed again.
+/// A decrypted value.
 pub struct Opened {
-    pub plain: Vec<u8>,
-    /// It was sealed under the previous secret, which will go away.
-    pub stale: bool,
+    pub plaintext: Vec<u8>,
+    /// True if it was sealed with the previous secret, which will be removed: seal it again.
+    pub is_outdated: bool,
+}
+
+/// Failure to set up or to use the encryption.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The secret in this environment variable is too short.
+    #[error("{variable} has {length} characters; at least {MIN_SECRET_BYTES} random ones are required")]
+    SecretTooShort { variable: &'static str, length: usize },
+    /// The cryptographic library reports no details.
+    #[error("the encryption of signing keys failed")]
+    Crypto,
+}
+
+impl From<Unspecified> for SealError {
+    fn from(_: Unspecified) -> Self {
+        Self::Crypto
+    }
 }
 
 impl Seal {
-    /// Derives the keys; a secret of fewer than 32 characters is refused.
-    pub fn new(current: &SecretString, previous: Option<&SecretString>) -> anyhow::Result<Seal> {
-        Ok(Seal {
-            current: derive(current).context("AUTH_KEY_ENCRYPTION_KEY")?,
+    /// Derives the keys from the secrets.
+    ///
+    /// # Errors
+    /// [`SealError::SecretTooShort`] if a secret has fewer than 32 characters.
+    pub fn new(current: &SecretString, previous: Option<&SecretString>) -> Result<Self, SealError> {
+        Ok(Self {
+            current: derive("AUTH_KEY_ENCRYPTION_KEY", current)?,
             previous: previous
-                .map(derive)
-                .transpose()
-                .context("AUTH_KEY_ENCRYPTION_KEY_PREVIOUS")?,
+                .map(|secret| derive("AUTH_KEY_ENCRYPTION_KEY_PREVIOUS", secret))
+                .transpose()?,
         })
     }
 
-    /// Encrypts; `name` is authenticated with it, so that two rows cannot be swapped.
-    pub fn seal(&self, name: &str, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
-        let mut body = plain.to_vec();
+    /// Encrypts a value; `name` is authenticated with it, so that the values of two rows cannot be exchanged.
+    ///
+    /// # Errors
+    /// [`SealError::Crypto`].
+    pub fn seal(&self, name: &str, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
+        let mut body = plaintext.to_vec();
         let nonce = self
             .current
             .seal_in_place_append_tag(Aad::from(name.as_bytes()), &mut body)?;
         Ok([nonce.as_ref().as_slice(), &body].concat())
     }
 
-    /// Decrypts what [`Seal::seal`] made under the same name; None when no secret fits.
+    /// Decrypts a value that [`Seal::seal`] encrypted under the same name; `None` if neither secret fits.
     pub fn open(&self, name: &str, sealed: &[u8]) -> Option<Opened> {
         let keys = [(Some(&self.current), false), (self.previous.as_ref(), true)];
-        keys.into_iter().find_map(|(key, stale)| {
+        keys.into_iter().find_map(|(key, is_outdated)| {
             Some(Opened {
-                plain: open(key?, name, sealed)?,
-                stale,
+                plaintext: open(key?, name, sealed)?,
+                is_outdated,
             })
         })
     }
 }
 
-fn derive(secret: &SecretString) -> anyhow::Result<RandomizedNonceKey> {
+fn derive(variable: &'static str, secret: &SecretString) -> Result<RandomizedNonceKey, SealError> {
     let secret = secret.expose_secret();
-    if secret.len() < 32 {
-        bail!(
-            "the secret has {} characters, at least 32 random ones are needed",
-            secret.len()
-        );
+    if secret.len() < MIN_SECRET_BYTES {
+        let length = secret.len();
+        return Err(SealError::SecretTooShort { variable, length });
     }
     let mut key = [0_u8; 32];
     Salt::new(HKDF_SHA256, b"auth-service")
@@ -71,7 +93,7 @@ fn derive(secret: &SecretString) -> anyhow::Result<RandomizedNonceKey> {
 }
 
 fn open(key: &RandomizedNonceKey, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-    let (nonce, body) = sealed.split_at_checked(NONCE)?;
+    let (nonce, body) = sealed.split_at_checked(NONCE_BYTES)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
     let mut body = body.to_vec();
     let length = key
@@ -86,39 +108,40 @@ fn open(key: &RandomizedNonceKey, name: &str, sealed: &[u8]) -> Option<Vec<u8>> 
 mod tests {
     use super::*;
 
-    fn secret(letter: &str) -> SecretString {
-        letter.repeat(32).into()
+    fn secret(character: &str) -> SecretString {
+        character.repeat(32).into()
     }
 
     #[test]
-    fn what_is_sealed_opens_under_its_name_only() {
+    fn a_sealed_value_opens_under_its_own_name_only() {
         let seal = Seal::new(&secret("a"), None).unwrap();
         let sealed = seal.seal("key-1", b"private").unwrap();
-        assert_eq!(seal.open("key-1", &sealed).unwrap().plain, b"private");
+        assert_eq!(seal.open("key-1", &sealed).unwrap().plaintext, b"private");
         assert!(seal.open("key-2", &sealed).is_none());
         assert!(seal.open("key-1", &sealed[..5]).is_none());
         assert!(!sealed.windows(7).any(|part| part == b"private"));
     }
 
     #[test]
-    fn the_previous_secret_still_opens_and_says_that_it_is_stale() {
+    fn the_previous_secret_still_opens_a_value_and_marks_it_as_outdated() {
         let sealed = Seal::new(&secret("a"), None).unwrap().seal("key", b"private").unwrap();
-        assert!(
-            Seal::new(&secret("b"), Some(&secret("a")))
-                .unwrap()
-                .open("key", &sealed)
-                .unwrap()
-                .stale
-        );
+        let rotated = Seal::new(&secret("b"), Some(&secret("a"))).unwrap();
+        assert!(rotated.open("key", &sealed).unwrap().is_outdated);
         assert!(Seal::new(&secret("b"), None).unwrap().open("key", &sealed).is_none());
     }
 
     #[test]
-    fn a_short_secret_is_refused_by_the_name_of_its_variable() {
-        let error = Seal::new(&"short".to_owned().into(), None).err().unwrap();
+    fn a_short_secret_is_rejected_with_the_name_of_its_variable() {
+        let (short, long) = ("short".to_owned().into(), secret("a"));
+        let error = Seal::new(&short, None).err().unwrap();
         assert_eq!(
-            format!("{error:#}"),
-            "AUTH_KEY_ENCRYPTION_KEY: the secret has 5 characters, at least 32 random ones are needed"
+            error.to_string(),
+            "AUTH_KEY_ENCRYPTION_KEY has 5 characters; at least 32 random ones are required"
         );
+        let expected = SealError::SecretTooShort {
+            variable: "AUTH_KEY_ENCRYPTION_KEY_PREVIOUS",
+            length: 5,
+        };
+        assert_eq!(Seal::new(&long, Some(&short)).err(), Some(expected));
     }
 }

@@ -1,55 +1,45 @@
-//! A session: a short access token, and a refresh token for the next one.
+//! Sessions: a short-lived access token, and a refresh token for the next one.
 
-use kit::token::{Claims, ISSUER};
+use kit::Problem;
 use serde::Serialize;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use crate::app::App;
-use crate::refresh_token;
+use crate::state::AppState;
 use crate::user::User;
+use crate::{access_token, refresh_token};
 
-/// How long an access token is good.
-pub const ACCESS: Duration = Duration::minutes(15);
-
-/// What a login gives.
+/// The response to a login or a refresh.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
-    /// The access token, a JWT under ES256, for `Authorization: Bearer`.
+    /// The access token, a JWT signed with ES256, for `Authorization: Bearer`.
     pub token: String,
-    /// Good for one use at `/refresh`.
+    /// Valid for one use at `/refresh`.
     pub refresh_token: String,
-    /// Seconds that the access token is good.
+    /// Lifetime of the access token, in seconds.
     #[schema(minimum = 1, example = 900)]
     pub expires_in: i64,
 }
 
-/// A new session for a user who has shown the right password.
-pub async fn open(app: &App, user: &User, now: OffsetDateTime) -> kit::Result<Session> {
-    let refresh_token = refresh_token::start(&app.pool, user.id, now).await?;
-    continued(app, user, refresh_token, now)
+/// Starts a session of a user who has logged in.
+///
+/// # Errors
+/// Fails if the database fails or no key can sign.
+pub async fn start(state: &AppState, user: &User, now: OffsetDateTime) -> kit::Result<Session> {
+    let refresh_token = refresh_token::issue(&state.pool, user.id, now).await?;
+    renew(state, user, refresh_token, now)
 }
 
-/// The next access token of a session, with the user's present role.
-pub fn continued(app: &App, user: &User, refresh_token: String, now: OffsetDateTime) -> kit::Result<Session> {
-    let issued = now.unix_timestamp();
-    let claims = Claims {
-        sub: user.id,
-        email: user.email.clone(),
-        role: user.role,
-        iss: ISSUER.to_owned(),
-        aud: app.audience.to_string(),
-        iat: issued,
-        nbf: issued,
-        exp: issued + ACCESS.whole_seconds(),
-        jti: Uuid::new_v4(),
-    };
-    let token = app.keyring.sign(&claims, now)?;
+/// Returns the session with its next access token.
+///
+/// # Errors
+/// Fails if no key can sign.
+pub fn renew(state: &AppState, user: &User, refresh_token: String, now: OffsetDateTime) -> kit::Result<Session> {
+    let claims = access_token::claims(user, &state.audience, now);
     Ok(Session {
-        token,
+        token: state.keyring.sign(&claims, now).map_err(Problem::internal)?,
         refresh_token,
-        expires_in: ACCESS.whole_seconds(),
+        expires_in: access_token::LIFETIME.whole_seconds(),
     })
 }

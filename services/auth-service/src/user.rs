@@ -1,13 +1,12 @@
-//! Users: who may log in, and as what.
+//! Users in the database.
 
+use kit::Email;
 use kit::token::{Claims, Role};
 use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::email::Email;
-
-/// A user without the password hash, which only [`find_login`] reads.
+/// A user without the password hash, which only [`find_login_candidate`] reads.
 #[derive(Debug, Clone)]
 pub struct User {
     pub id: Uuid,
@@ -17,11 +16,12 @@ pub struct User {
     pub created_at: OffsetDateTime,
 }
 
-/// What a login is checked against.
-pub struct Candidate {
-    /// The account, if there is one.
+/// The user and the hash that a login is verified against.
+pub struct LoginCandidate {
+    /// The user with the email address, if there is one.
     pub user: Option<User>,
-    /// Its password hash, or another's, so that an unknown account costs what the known ones cost; None without users.
+    /// The password hash of the user, or of another user, so that an unknown address takes as long as a known one; `None`
+    /// if there are no users.
     pub password_hash: Option<String>,
 }
 
@@ -36,8 +36,8 @@ struct Row {
 }
 
 impl From<Row> for User {
-    fn from(row: Row) -> User {
-        User {
+    fn from(row: Row) -> Self {
+        Self {
             id: row.id,
             email: row.email,
             role: role(&row.role),
@@ -47,7 +47,7 @@ impl From<Row> for User {
     }
 }
 
-/// The column has a check constraint; should it ever hold more, the lesser role is the safe reading.
+/// Parses a role; for a value that the check constraint does not allow, the role with fewer rights is the safe choice.
 fn role(text: &str) -> Role {
     if text == Role::Admin.as_str() {
         Role::Admin
@@ -56,11 +56,14 @@ fn role(text: &str) -> Role {
     }
 }
 
-/// The account of an email address, or the hash of the next one in the alphabet.
+/// Returns the user with an email address, or the hash of the next user in alphabetical order.
 ///
-/// Known and unknown addresses take the same query and find a hash of the same costs, also while a raised cost
-/// spreads from login to login: whether there is such an account cannot be told from the time that a login takes.
-pub async fn find_login(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<Candidate> {
+/// Known and unknown addresses take the same query and find a hash of the same cost, also while a raised cost spreads from
+/// login to login: the time that a login takes does not reveal if the account exists.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn find_login_candidate(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<LoginCandidate> {
     let row: Option<Row> = sqlx::query_as(
         "select * from (
              (select 1 as choice, * from users where email >= $1 order by email limit 1)
@@ -72,10 +75,13 @@ pub async fn find_login(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<
     .await?;
     let password_hash = row.as_ref().map(|row| row.password_hash.clone());
     let user = row.filter(|row| row.email == email.as_str()).map(User::from);
-    Ok(Candidate { user, password_hash })
+    Ok(LoginCandidate { user, password_hash })
 }
 
-/// Replaces the hash of a password by another one of the same password, unless it was changed meanwhile.
+/// Replaces the hash of a password with another one of the same password, unless the password was changed in the meantime.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn rehash(db: impl PgExecutor<'_>, id: Uuid, former: &str, hash: &str) -> sqlx::Result<()> {
     sqlx::query("update users set password_hash = $3 where id = $1 and password_hash = $2")
         .bind(id)
@@ -86,13 +92,19 @@ pub async fn rehash(db: impl PgExecutor<'_>, id: Uuid, former: &str, hash: &str)
     Ok(())
 }
 
-/// Whether what a token says of its user is still so: there, not disabled, and of that role.
-pub async fn holds(db: impl PgExecutor<'_>, claims: &Claims) -> sqlx::Result<bool> {
+/// Returns true if the user of a token still exists, is not disabled, and has the role in the token.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn is_current(db: impl PgExecutor<'_>, claims: &Claims) -> sqlx::Result<bool> {
     let user = find(db, claims.sub).await?;
     Ok(user.is_some_and(|user| !user.disabled && user.role == claims.role))
 }
 
-/// One user.
+/// Returns a user.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn find(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<User>> {
     let row: Option<Row> = sqlx::query_as("select * from users where id = $1")
         .bind(id)
@@ -101,7 +113,10 @@ pub async fn find(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<User
     Ok(row.map(User::from))
 }
 
-/// Users in the order of their making, after the given one.
+/// Lists users in the order of their creation, starting behind the user `after`.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn list(db: impl PgExecutor<'_>, after: Option<Uuid>, limit: i64) -> sqlx::Result<Vec<User>> {
     let rows: Vec<Row> = sqlx::query_as("select * from users where $1::uuid is null or id > $1 order by id limit $2")
         .bind(after)
@@ -111,19 +126,28 @@ pub async fn list(db: impl PgExecutor<'_>, after: Option<Uuid>, limit: i64) -> s
     Ok(rows.into_iter().map(User::from).collect())
 }
 
-/// How many users there are.
+/// Counts the users.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn count(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
     sqlx::query_scalar("select count(*) from users").fetch_one(db).await
 }
 
-/// Whether anybody can administer.
+/// Returns true if there is an administrator who is not disabled.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn any_admin(db: impl PgExecutor<'_>) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select from users where role = 'ADMIN' and disabled_at is null)")
         .fetch_one(db)
         .await
 }
 
-/// Adds a user; None when the email address is taken.
+/// Inserts a user; returns `None` if the email address is taken.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn insert(
     db: impl PgExecutor<'_>,
     email: &Email,
@@ -145,14 +169,20 @@ pub async fn insert(
     Ok(row.map(User::from))
 }
 
-/// Locks all who can administer, in one order for all callers, and gives their ids.
+/// Locks all administrators who are not disabled, always in the same order to avoid deadlocks, and returns their ids.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn lock_admins(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar("select id from users where role = 'ADMIN' and disabled_at is null order by id for update")
         .fetch_all(db)
         .await
 }
 
-/// One user, who stays as is until the transaction ends.
+/// Locks a user until the transaction ends, and returns it.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<User>> {
     let row: Option<Row> = sqlx::query_as("select * from users where id = $1 for update")
         .bind(id)
@@ -161,8 +191,11 @@ pub async fn lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<User
     Ok(row.map(User::from))
 }
 
-/// Changes what is given; None when there is no such user.
-pub async fn change(
+/// Changes the fields that are `Some`; returns `None` if there is no such user.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn update(
     db: impl PgExecutor<'_>,
     id: Uuid,
     role: Option<Role>,

@@ -1,4 +1,4 @@
-//! Billing accounts and their table.
+//! Billing accounts in the database.
 
 use serde::Serialize;
 use sqlx::{FromRow, PgExecutor, PgPool};
@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// The account in which a patient's bills are kept; there is one for each patient.
+/// The billing account of a patient; each patient has one.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
@@ -20,50 +20,55 @@ pub struct Account {
     pub opened_at: OffsetDateTime,
 }
 
-/// Whether new bills may be put on an account.
+/// Status of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
+    /// The account accepts bills.
     Active,
+    /// The account is closed permanently.
     Closed,
 }
 
 impl Status {
+    /// Returns the value in the database.
     pub fn as_str(self) -> &'static str {
         match self {
-            Status::Active => "ACTIVE",
-            Status::Closed => "CLOSED",
+            Self::Active => "ACTIVE",
+            Self::Closed => "CLOSED",
         }
     }
 }
+
+/// The column `accounts.status` contains a value that this version does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("accounts.status contains the unknown value `{0}`")]
+pub struct UnknownStatus(String);
 
 impl TryFrom<String> for Status {
-    type Error = String;
+    type Error = UnknownStatus;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.as_str() {
-            "ACTIVE" => Ok(Status::Active),
-            "CLOSED" => Ok(Status::Closed),
-            _ => Err(format!(
-                "accounts.status holds `{text}`, which is neither ACTIVE nor CLOSED"
-            )),
-        }
+    fn try_from(value: String) -> Result<Self, UnknownStatus> {
+        let known = [Self::Active, Self::Closed]
+            .into_iter()
+            .find(|status| status.as_str() == value);
+        known.ok_or(UnknownStatus(value))
     }
 }
 
-/// Whom an account is opened for.
+/// The patient for whom an account is opened.
 pub struct Holder {
     pub patient_id: Uuid,
     pub name: String,
     pub email: String,
 }
 
-/// Opens the patient's account, or answers the one that was opened before, whatever its status.
+/// Opens the patient's account, or returns the existing one, whatever its status.
 ///
-/// For a patient whose account was closed before this request arrived, the account is closed from the start.
+/// If the account was closed before this request arrived, it stays closed.
 ///
 /// # Errors
-/// Those of the database.
+/// Fails if the database fails.
 pub async fn open(pool: &PgPool, holder: &Holder) -> sqlx::Result<Account> {
     let opened = sqlx::query_as(
         "insert into accounts (id, patient_id, holder_name, holder_email, opened_at) values ($1, $2, $3, $4, now())
@@ -78,7 +83,7 @@ pub async fn open(pool: &PgPool, holder: &Holder) -> sqlx::Result<Account> {
     .await?;
     match opened {
         Some(account) => Ok(account),
-        // The row that was in the way is committed, so a statement that begins now sees it; rows are never deleted.
+        // The conflicting row is committed, so a statement that starts now reads it; rows are never deleted.
         None => {
             sqlx::query_as("select id, patient_id, status, opened_at from accounts where patient_id = $1")
                 .bind(holder.patient_id)
@@ -88,13 +93,13 @@ pub async fn open(pool: &PgPool, holder: &Holder) -> sqlx::Result<Account> {
     }
 }
 
-/// Closes the patient's account and forgets who was billed; closing twice changes nothing.
+/// Closes the patient's account, and deletes its holder; does nothing for a closed account.
 ///
-/// Answers the account's id, none when the patient never had an account. A request that would open one may still be on
-/// its way, so even then a row stays behind that keeps the account closed.
+/// Returns the account's id; `None` if the patient never had an account. A request to open one may still arrive, so in that
+/// case a row is inserted that keeps the account closed.
 ///
 /// # Errors
-/// Those of the database.
+/// Fails if the database fails.
 pub async fn close(db: impl PgExecutor<'_>, patient_id: Uuid) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar(
         "insert into accounts (id, patient_id, status, closed_at) values ($1, $2, 'CLOSED', now())
@@ -108,7 +113,10 @@ pub async fn close(db: impl PgExecutor<'_>, patient_id: Uuid) -> sqlx::Result<Op
     .await
 }
 
-/// Finds one account by its id.
+/// Returns an account.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn find(db: impl PgExecutor<'_>, account_id: Uuid) -> sqlx::Result<Option<Account>> {
     sqlx::query_as("select id, patient_id, status, opened_at from accounts where id = $1 and opened_at is not null")
         .bind(account_id)
@@ -116,14 +124,18 @@ pub async fn find(db: impl PgExecutor<'_>, account_id: Uuid) -> sqlx::Result<Opt
         .await
 }
 
-/// Lists accounts, oldest first: at most `limit`, those after the account `after`, only the patient's when one is given.
+/// Lists accounts, oldest first: at most `rows`, starting behind the account `after`; that of one patient if `patient_id` is
+/// `Some`.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn list(
     db: impl PgExecutor<'_>,
     patient_id: Option<Uuid>,
     after: Option<Uuid>,
-    limit: i64,
+    rows: i64,
 ) -> sqlx::Result<Vec<Account>> {
-    // Ids are UUIDs of version 7, so their order is that of the openings.
+    // Ids are UUIDs of version 7, so their order is that of the insertion.
     sqlx::query_as(
         "select id, patient_id, status, opened_at from accounts
          where opened_at is not null and ($1::uuid is null or patient_id = $1) and ($2::uuid is null or id > $2)
@@ -131,7 +143,7 @@ pub async fn list(
     )
     .bind(patient_id)
     .bind(after)
-    .bind(limit)
+    .bind(rows)
     .fetch_all(db)
     .await
 }

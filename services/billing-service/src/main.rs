@@ -1,69 +1,31 @@
-#![doc = include_str!("../README.md")]
+//! The binary: parse, connect, migrate, serve.
 
-mod account;
-mod link;
-mod routes;
-mod rpc;
-#[cfg(test)]
-mod tests;
-
-use std::net::SocketAddr;
-
-use kit::{
-    Server,
-    cli::Cli,
-    database::{self, DatabaseArgs},
-    serve::ServeArgs,
-    telemetry,
-    token::TokenArgs,
+use billing_service::{
+    AppState, Config, MIGRATIONS, config::CLI, grpc, link_secret::LinkSecretInterceptor, openapi, router,
 };
-use secrecy::SecretString;
-use sqlx::migrate::Migrator;
-use utoipa::OpenApi;
-
-use crate::{
-    link::LinkGuard,
-    routes::{ApiDoc, AppState},
-};
-
-static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
-
-#[derive(clap::Args)]
-struct Settings {
-    #[command(flatten)]
-    serve: ServeArgs,
-    #[command(flatten)]
-    database: DatabaseArgs,
-    #[command(flatten)]
-    token: TokenArgs,
-    /// Port for gRPC, on the same address as HTTP
-    #[arg(long, env = "GRPC_PORT", default_value_t = 9001)]
-    grpc_port: u16,
-    /// Secret that callers of the gRPC side must show; patient-service is given the same
-    #[arg(long, env = "BILLING_LINK_SECRET", hide_env_values = true)]
-    billing_link_secret: SecretString,
-}
+use kit::{Server, database, telemetry};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let settings: Settings = Cli::new("billing-service", "Keeps the billing accounts of patients.", 4001).parse();
-    telemetry::init("billing-service");
-    let guard = LinkGuard::new(settings.billing_link_secret)?;
-    let verifier = settings.token.verifier()?;
-    let pool = database::connect(&settings.database).await?;
-    database::migrate(&pool, &MIGRATOR).await?;
+    let config: Config = CLI.parse();
+    telemetry::init(CLI.name);
 
-    let state = AppState {
-        pool: pool.clone(),
-        verifier: verifier.clone(),
-    };
-    let grpc = SocketAddr::new(settings.serve.host, settings.grpc_port);
-    Server::new("billing-service", &settings.serve)
-        .routes(routes::routes(state))
-        .openapi(ApiDoc::openapi())
+    let pool = database::connect(&config.database).await?;
+    database::migrate(&pool, &MIGRATIONS).await?;
+
+    let state = AppState::new(&config, pool.clone())?;
+    let verifier = state.verifier.clone();
+    let grpc_address = config.grpc_address();
+    let interceptor = LinkSecretInterceptor::new(config.billing_link_secret)?;
+
+    Server::new(CLI.name, &config.serve)
+        .routes(router(state))
+        .openapi(openapi())
         .database(&pool)
         .tokens(&verifier)
-        .grpc(grpc, |listener, shutdown| rpc::serve(listener, pool, guard, shutdown))
+        .grpc(grpc_address, |listener, shutdown| {
+            grpc::serve(listener, pool, interceptor, shutdown)
+        })
         .run()
         .await
 }

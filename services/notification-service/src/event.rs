@@ -1,24 +1,24 @@
-//! A patient event as this service reads it.
+//! A patient event, decoded into the notification that it causes.
 
 use contracts::events::{self, EventType, Unreadable};
 use uuid::Uuid;
 
 use crate::notification::Kind;
 
-/// Something that a patient is to be told, checked.
+/// A valid patient event.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Event {
     pub event_id: Uuid,
     pub patient_id: Uuid,
     /// The patient's version after the event, from 1.
     pub version: i64,
-    /// What to say about it.
+    /// The kind of notification.
     pub kind: Kind,
-    /// Unknown only for a deletion: the tombstone counts even when there is nobody left to write to.
+    /// `None` only for a deletion, whose tombstone counts even without a recipient.
     pub recipient: Option<Recipient>,
 }
 
-/// To whom a letter goes; it has no `Debug`, since it is a person.
+/// The recipient of a notification; it has no `Debug`, because it is personal data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Recipient {
     pub name: String,
@@ -26,10 +26,10 @@ pub struct Recipient {
 }
 
 impl Event {
-    /// Reads a message's value.
+    /// Decodes the value of a message.
     ///
     /// # Errors
-    /// When it can never be read, however often it is delivered.
+    /// Fails if the message can never be decoded, however often it is delivered.
     pub fn decode(value: &[u8]) -> Result<Self, Unreadable> {
         let event = events::Event::decode(value)?;
         let kind = match event.event_type {
@@ -37,7 +37,7 @@ impl Event {
             EventType::Updated => Kind::DetailsChanged,
             EventType::Deleted => Kind::Farewell,
         };
-        let recipient = match Recipient::of(&event) {
+        let recipient = match Recipient::from_event(&event) {
             Ok(recipient) => Some(recipient),
             Err(_) if kind == Kind::Farewell => None,
             Err(unreadable) => return Err(unreadable),
@@ -53,7 +53,7 @@ impl Event {
 }
 
 impl Recipient {
-    fn of(event: &events::Event) -> Result<Self, Unreadable> {
+    fn from_event(event: &events::Event) -> Result<Self, Unreadable> {
         Ok(Self {
             name: event.name()?.to_owned(),
             email: event.email()?.to_owned(),

@@ -1,4 +1,4 @@
-//! Turning an event into a notification, once.
+//! The inbox: turns each event into at most one notification.
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -8,35 +8,35 @@ use crate::{
     notification::Kind,
 };
 
-/// What an event came to.
+/// Result of receiving an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    /// A notification waits to be sent.
+    /// A notification is queued.
     Queued,
-    /// A newer version or a deletion was known already, so there is nothing left to say.
+    /// A newer version or the deletion was received before, so the event is outdated.
     Late,
-    /// The patient is deleted and the event does not say where to write to.
-    Unaddressed,
-    /// The event had been handled before.
+    /// The patient is deleted, and the event contains no recipient.
+    NoRecipient,
+    /// The event was received before.
     Duplicate,
 }
 
 impl Received {
-    /// The value of the metric's label.
+    /// Returns the value of the metric's label.
     pub fn as_str(self) -> &'static str {
         match self {
             Received::Queued => "queued",
             Received::Late => "late",
-            Received::Unaddressed => "unaddressed",
+            Received::NoRecipient => "no_recipient",
             Received::Duplicate => "duplicate",
         }
     }
 }
 
-/// Writes the event's notification; what was handled and what is to be sent are one transaction.
+/// Records the event and queues its notification, in one transaction.
 ///
 /// # Errors
-/// Those of the database; nothing is written then.
+/// Fails if the database fails; nothing is written then.
 pub async fn receive(pool: &PgPool, event: &Event) -> sqlx::Result<Received> {
     let mut transaction = pool.begin().await?;
     let handled = sqlx::query("insert into handled_events (event_id) values ($1) on conflict (event_id) do nothing")
@@ -46,7 +46,7 @@ pub async fn receive(pool: &PgPool, event: &Event) -> sqlx::Result<Received> {
     if handled.rows_affected() == 0 {
         return Ok(Received::Duplicate);
     }
-    let news = sqlx::query(
+    let patient = sqlx::query(
         "insert into patients (patient_id, version, deleted) values ($1, $2, $3)
          on conflict (patient_id) do update set version = excluded.version, deleted = excluded.deleted
              where patients.version < excluded.version and not patients.deleted",
@@ -57,18 +57,18 @@ pub async fn receive(pool: &PgPool, event: &Event) -> sqlx::Result<Received> {
     .execute(&mut *transaction)
     .await?;
     let received = match &event.recipient {
-        _ if news.rows_affected() == 0 => Received::Late,
+        _ if patient.rows_affected() == 0 => Received::Late,
         Some(recipient) => {
             queue(&mut transaction, event, recipient).await?;
             Received::Queued
         }
-        None => Received::Unaddressed,
+        None => Received::NoRecipient,
     };
     transaction.commit().await?;
     Ok(received)
 }
 
-/// Writes the notification that the sender will find.
+/// Inserts the notification that the sender will find.
 async fn queue(db: &mut PgConnection, event: &Event, recipient: &Recipient) -> sqlx::Result<()> {
     sqlx::query(
         "insert into notifications (id, event_id, patient_id, version, kind, recipient_name, recipient_email)

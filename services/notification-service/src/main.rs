@@ -1,87 +1,44 @@
-#![doc = include_str!("../README.md")]
-
-mod consumer;
-mod event;
-mod inbox;
-mod letter;
-mod notification;
-mod routes;
-mod sender;
-mod sink;
-#[cfg(test)]
-mod tests;
+//! The binary: parse, connect, migrate, serve.
 
 use std::sync::Arc;
 
-use kit::{
-    Server,
-    cli::Cli,
-    database::{self, DatabaseArgs},
-    kafka::{self, KafkaArgs},
-    serve::ServeArgs,
-    telemetry,
-    token::TokenArgs,
+use contracts::topics::{NOTIFICATION_GROUP, PATIENT};
+use kit::{Server, database, kafka::Subscription, telemetry};
+use notification_service::{
+    AppState, Config, MIGRATIONS, config::CLI, describe_metrics, event_handler::PatientEventHandler, mailer::LogMailer,
+    openapi, router, sender::Sender,
 };
-use sqlx::migrate::Migrator;
 use tokio::sync::Notify;
-use utoipa::OpenApi;
 
-use crate::{
-    consumer::Receiver,
-    routes::{ApiDoc, AppState},
-    sender::Sender,
-    sink::LogSink,
+const SUBSCRIPTION: Subscription = Subscription {
+    group: NOTIFICATION_GROUP,
+    topic: PATIENT,
 };
-
-static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
-
-#[derive(clap::Args)]
-struct Settings {
-    #[command(flatten)]
-    serve: ServeArgs,
-    #[command(flatten)]
-    database: DatabaseArgs,
-    #[command(flatten)]
-    token: TokenArgs,
-    #[command(flatten)]
-    kafka: KafkaArgs,
-}
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let about = "Tells patients what happened to their records.";
-    let settings: Settings = Cli::new("notification-service", about, 4003).parse();
-    telemetry::init("notification-service");
-    metrics::describe_counter!(
-        "notification_events_total",
-        "Events that were handled, by what came of them"
-    );
-    metrics::describe_counter!(
-        "notification_deliveries_total",
-        "Tries to send a notification, by outcome"
-    );
-    let verifier = settings.token.verifier()?;
-    let broker = kafka::producer(&settings.kafka)?;
-    let pool = database::connect(&settings.database).await?;
-    database::migrate(&pool, &MIGRATOR).await?;
+    let config: Config = CLI.parse();
+    telemetry::init(CLI.name);
+    describe_metrics();
 
-    let wake = Arc::new(Notify::new());
-    let receiver = Receiver {
+    let pool = database::connect(&config.database).await?;
+    database::migrate(&pool, &MIGRATIONS).await?;
+
+    let state = AppState::new(&config, pool.clone())?;
+    let verifier = state.verifier.clone();
+    let queued = Arc::new(Notify::new());
+    let sender = Sender::new(pool.clone(), LogMailer, queued.clone());
+    let handler = PatientEventHandler {
         pool: pool.clone(),
-        wake: wake.clone(),
+        queued,
     };
-    let sender = Sender::new(pool.clone(), LogSink, wake);
-    let state = AppState {
-        pool: pool.clone(),
-        verifier: verifier.clone(),
-    };
-    Server::new("notification-service", &settings.serve)
-        .routes(routes::routes(state))
-        .openapi(ApiDoc::openapi())
+
+    Server::new(CLI.name, &config.serve)
+        .routes(router(state))
+        .openapi(openapi())
         .database(&pool)
-        .kafka(&broker)
         .tokens(&verifier)
-        .background_task("consumer", |shutdown| consumer::run(settings.kafka, receiver, shutdown))
+        .consumer(config.kafka, SUBSCRIPTION, handler)?
         .background_task("sender", |shutdown| sender.run(shutdown))
         .run()
         .await

@@ -1,4 +1,4 @@
-//! Notifications as people see them.
+//! Notifications in the database, as clients see them.
 
 use serde::Serialize;
 use sqlx::{FromRow, PgExecutor};
@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Something that a patient was told, or is about to be.
+/// A notification of a patient, sent or to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
@@ -16,19 +16,19 @@ pub struct Notification {
     pub kind: Kind,
     #[sqlx(try_from = "String")]
     pub status: Status,
-    /// How often sending was tried.
+    /// Number of attempts to send it.
     #[schema(minimum = 0)]
     pub attempts: i32,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
-    /// When it was sent or given up; absent while it is pending.
+    /// Time at which it was sent or had failed; absent while it is pending.
     #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, format = DateTime, required = false)]
     pub finished_at: Option<OffsetDateTime>,
 }
 
-/// What a notification is about.
+/// Subject of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Kind {
@@ -41,64 +41,81 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Returns the value in the database.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Welcome => "WELCOME",
-            Kind::DetailsChanged => "DETAILS_CHANGED",
-            Kind::Farewell => "FAREWELL",
+            Self::Welcome => "WELCOME",
+            Self::DetailsChanged => "DETAILS_CHANGED",
+            Self::Farewell => "FAREWELL",
         }
     }
 }
 
-impl TryFrom<String> for Kind {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.as_str() {
-            "WELCOME" => Ok(Kind::Welcome),
-            "DETAILS_CHANGED" => Ok(Kind::DetailsChanged),
-            "FAREWELL" => Ok(Kind::Farewell),
-            _ => Err(format!(
-                "notifications.kind holds `{text}`, which this version does not know"
-            )),
-        }
-    }
-}
-
-/// How far the sending is.
+/// Progress of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
-    /// Not sent yet, or tried and to be tried again.
+    /// Not sent yet; failed attempts are retried.
     Pending,
     Sent,
-    /// Given up after many attempts.
+    /// Abandoned after the maximum number of attempts.
     Failed,
 }
 
-impl TryFrom<String> for Status {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.as_str() {
-            "PENDING" => Ok(Status::Pending),
-            "SENT" => Ok(Status::Sent),
-            "FAILED" => Ok(Status::Failed),
-            _ => Err(format!(
-                "notifications.status holds `{text}`, which is none of PENDING, SENT, FAILED"
-            )),
+impl Status {
+    /// Returns the value in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Sent => "SENT",
+            Self::Failed => "FAILED",
         }
     }
 }
 
-/// Lists notifications, oldest first: at most `limit`, those after `after`, only the patient's when one is given.
+/// A column contains a value that this version does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("notifications.{column} contains the unknown value `{value}`")]
+pub struct UnknownValue {
+    column: &'static str,
+    value: String,
+}
+
+impl TryFrom<String> for Kind {
+    type Error = UnknownValue;
+
+    fn try_from(value: String) -> Result<Self, UnknownValue> {
+        let all = [Self::Welcome, Self::DetailsChanged, Self::Farewell];
+        let known = all.into_iter().find(|kind| kind.as_str() == value);
+        known.ok_or(UnknownValue { column: "kind", value })
+    }
+}
+
+impl TryFrom<String> for Status {
+    type Error = UnknownValue;
+
+    fn try_from(value: String) -> Result<Self, UnknownValue> {
+        let all = [Self::Pending, Self::Sent, Self::Failed];
+        let known = all.into_iter().find(|status| status.as_str() == value);
+        known.ok_or(UnknownValue {
+            column: "status",
+            value,
+        })
+    }
+}
+
+/// Lists notifications, oldest first: at most `rows`, starting behind the notification `after`; those of one patient if
+/// `patient_id` is `Some`.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn list(
     db: impl PgExecutor<'_>,
     patient_id: Option<Uuid>,
     after: Option<Uuid>,
-    limit: i64,
+    rows: i64,
 ) -> sqlx::Result<Vec<Notification>> {
-    // Ids are UUIDs of version 7, so their order is that of the writing.
+    // Ids are UUIDs of version 7, so their order is that of the insertion.
     sqlx::query_as(
         "select id, patient_id, kind, status, attempts, created_at, finished_at from notifications
          where ($1::uuid is null or patient_id = $1) and ($2::uuid is null or id > $2)
@@ -106,7 +123,7 @@ pub async fn list(
     )
     .bind(patient_id)
     .bind(after)
-    .bind(limit)
+    .bind(rows)
     .fetch_all(db)
     .await
 }

@@ -1,38 +1,51 @@
-//! Sending what waits to be sent, at least once.
+//! The sender: sends queued notifications, at least once.
 
 use std::{sync::Arc, time::Duration};
 
 use kit::database::{self, with_timeout};
 use sqlx::{FromRow, PgPool};
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{letter::Letter, notification::Kind, sink::Sink};
+use crate::{
+    event::Recipient,
+    mailer::Mailer,
+    message::EmailMessage,
+    notification::{Kind, Status},
+};
 
-/// How often the table is looked at when nobody wakes the sender: for retries, and for what another replica left.
-const POLL: Duration = Duration::from_secs(2);
-/// How long one delivery may take.
+/// Interval in which the table is polled, for retries and for notifications that another replica queued.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Timeout of one delivery.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a notification belongs to the sender that took it; longer than a delivery, so that two never hold it.
+/// Time for which a notification is leased to one sender; longer than a delivery, so that no two senders deliver it.
 const LEASE: Duration = Duration::from_secs(30);
-/// After so many attempts (about two hours) a notification has failed.
+/// Number of attempts, in about two hours, after which a notification has failed.
 const MAX_ATTEMPTS: i32 = 12;
+/// Maximum pause between two attempts, in seconds.
+const MAX_PAUSE_SECONDS: f64 = 1800.0;
 
-/// Sends notifications until `shutdown`; a second replica may do the same at the same time.
-pub struct Sender<S> {
+/// Sends notifications; several replicas may do so at the same time.
+pub struct Sender<M> {
     pool: PgPool,
-    sink: S,
-    wake: Arc<Notify>,
+    mailer: M,
+    queued: Arc<Notify>,
 }
 
-impl<S: Sink> Sender<S> {
-    /// `wake` is notified when a notification was written.
-    pub fn new(pool: PgPool, sink: S, wake: Arc<Notify>) -> Self {
-        Self { pool, sink, wake }
+impl<M: Mailer> Sender<M> {
+    /// Returns a sender; `queued` is notified after a notification was queued.
+    pub fn new(pool: PgPool, mailer: M, queued: Arc<Notify>) -> Self {
+        Self { pool, mailer, queued }
     }
 
-    /// Sends what is due, then waits for more; a database that is away is waited for, so it ends well or not at all.
+    /// Sends due notifications until the shutdown. A failure of the database is logged and retried.
+    ///
+    /// # Errors
+    /// Never; the signature is that of a background task.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         while !shutdown.is_cancelled() {
             match self.send_next().await {
@@ -40,49 +53,42 @@ impl<S: Sink> Sender<S> {
                 Ok(false) => {}
                 Err(error) => {
                     database::record_error(&error);
-                    tracing::warn!(error = %database::describe(&error), "notifications cannot be read; trying again");
+                    tracing::warn!(error = %database::describe(&error), "cannot read or update notifications; retrying");
                 }
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = self.queued.notified() => {}
+                () = sleep(POLL_INTERVAL) => {}
             }
         }
         Ok(())
     }
 
-    /// Sends the notification that has waited longest, and answers whether there was one.
+    /// Sends the notification that was due first, and returns false if none is due.
     ///
     /// # Errors
-    /// Those of the database. A letter whose success could not be written down is sent again when its lease ends.
+    /// Fails if the database fails. A notification whose delivery could not be recorded is sent again after its lease.
     pub async fn send_next(&self) -> sqlx::Result<bool> {
-        let Some(due) = with_timeout(take(&self.pool)).await? else {
+        let Some(due) = with_timeout(lease(&self.pool)).await? else {
             return Ok(false);
         };
-        let kind = Kind::try_from(due.kind).map_err(|reason| sqlx::Error::Decode(reason.into()))?;
-        let letter = Letter::write(
-            due.id,
-            due.event_id,
-            due.patient_id,
-            kind,
-            &due.recipient_name,
-            due.recipient_email,
-        );
-        let delivery = tokio::time::timeout(DELIVERY_TIMEOUT, self.sink.deliver(&letter)).await;
-        let outcome = match delivery.map_err(anyhow::Error::from).and_then(|result| result) {
+        let (id, attempts) = (due.id, due.attempts);
+        let message = due.into_message();
+        let delivery = timeout(DELIVERY_TIMEOUT, self.mailer.deliver(&message)).await;
+        let outcome = match delivery.map_err(anyhow::Error::from).flatten() {
             Ok(()) => {
-                with_timeout(finish(&self.pool, due.id, "SENT")).await?;
+                with_timeout(finish(&self.pool, id, Status::Sent)).await?;
                 "sent"
             }
-            Err(error) if due.attempts >= MAX_ATTEMPTS => {
-                tracing::error!(notification.id = %due.id, attempts = due.attempts, %error, "notification given up");
-                with_timeout(finish(&self.pool, due.id, "FAILED")).await?;
+            Err(error) if attempts >= MAX_ATTEMPTS => {
+                tracing::error!(notification.id = %id, attempts, %error, "a notification failed permanently");
+                with_timeout(finish(&self.pool, id, Status::Failed)).await?;
                 "failed"
             }
             Err(error) => {
-                tracing::warn!(notification.id = %due.id, attempts = due.attempts, %error, "notification not sent yet");
-                with_timeout(postpone(&self.pool, due.id, due.attempts)).await?;
+                tracing::warn!(notification.id = %id, attempts, %error, "cannot send a notification; retrying");
+                with_timeout(postpone(&self.pool, id, attempts)).await?;
                 "postponed"
             }
         };
@@ -91,20 +97,32 @@ impl<S: Sink> Sender<S> {
     }
 }
 
+/// A notification that was leased for one attempt.
 #[derive(FromRow)]
-struct Due {
+struct DueNotification {
     id: Uuid,
     event_id: Uuid,
     patient_id: Uuid,
-    kind: String,
+    #[sqlx(try_from = "String")]
+    kind: Kind,
     recipient_name: String,
     recipient_email: String,
-    /// This one included.
+    /// Number of attempts, including this one.
     attempts: i32,
 }
 
-/// Leases the next notification that is due; a patient's later one waits for the earlier one.
-async fn take(pool: &PgPool) -> sqlx::Result<Option<Due>> {
+impl DueNotification {
+    fn into_message(self) -> EmailMessage {
+        let recipient = Recipient {
+            name: self.recipient_name,
+            email: self.recipient_email,
+        };
+        EmailMessage::compose(self.id, self.event_id, self.patient_id, self.kind, recipient)
+    }
+}
+
+/// Leases the next due notification; a later notification of a patient waits for the earlier one.
+async fn lease(pool: &PgPool) -> sqlx::Result<Option<DueNotification>> {
     sqlx::query_as(
         "update notifications
          set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $1)
@@ -124,25 +142,25 @@ async fn take(pool: &PgPool) -> sqlx::Result<Option<Due>> {
     .await
 }
 
-/// Writes down how it ended and forgets to whom it went.
-async fn finish(pool: &PgPool, id: Uuid, status: &str) -> sqlx::Result<()> {
+/// Records the final status, and deletes the recipient.
+async fn finish(pool: &PgPool, id: Uuid, status: Status) -> sqlx::Result<()> {
     sqlx::query(
         "update notifications
          set status = $2, finished_at = now(), recipient_name = null, recipient_email = null
          where id = $1 and status = 'PENDING'",
     )
     .bind(id)
-    .bind(status)
+    .bind(status.as_str())
     .execute(pool)
     .await?;
     Ok(())
 }
 
-/// Tries again after 2, 4, 8 … seconds, at most half an hour.
+/// Schedules the next attempt, after 2, 4, 8 … seconds.
 async fn postpone(pool: &PgPool, id: Uuid, attempts: i32) -> sqlx::Result<()> {
     sqlx::query("update notifications set next_attempt_at = now() + make_interval(secs => $2) where id = $1")
         .bind(id)
-        .bind(f64::from(attempts.clamp(1, 20)).exp2().min(1800.0))
+        .bind(f64::from(attempts.clamp(1, 20)).exp2().min(MAX_PAUSE_SECONDS))
         .execute(pool)
         .await?;
     Ok(())

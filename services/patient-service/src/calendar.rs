@@ -1,44 +1,50 @@
-//! Which day it is where the patients are.
+//! The current date in the patients' time zone.
 
 use anyhow::Context;
 use sqlx::{PgExecutor, PgPool};
 use time::{Date, OffsetDateTime};
 
-/// The calendar of a time zone: a child that is born today must not be of tomorrow because the clocks here show UTC.
+/// The calendar of a time zone.
+///
+/// With the date of UTC, a birth date entered in Auckland in the morning would be rejected as being in the future.
 #[derive(Debug, Clone, Default)]
 pub struct Calendar {
-    /// None for UTC, which needs nobody's help; PostgreSQL knows the others, and their summer times.
+    /// `None` for UTC; PostgreSQL knows the other zones, and their daylight saving times.
     zone: Option<String>,
 }
 
+/// Rejection of a time zone that PostgreSQL does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("TIME_ZONE `{0}` is not a time zone of the database; use an IANA name such as Europe/Paris")]
+pub struct UnknownTimeZone(pub String);
+
 impl Calendar {
-    /// The calendar of an IANA zone, such as `Pacific/Auckland`.
+    /// Returns the calendar of an IANA zone, such as `Pacific/Auckland`.
     ///
     /// # Errors
-    /// When the database does not know the zone.
-    pub async fn of(zone: &str, pool: &PgPool) -> anyhow::Result<Self> {
+    /// [`UnknownTimeZone`] if the database does not know the zone; otherwise fails if the database fails.
+    pub async fn new(zone: &str, pool: &PgPool) -> anyhow::Result<Self> {
         if zone == "UTC" {
             return Ok(Self::default());
         }
-        let known = sqlx::query_scalar("select exists (select from pg_timezone_names where name = $1)");
-        let known: bool = known
+        let is_known = sqlx::query_scalar("select exists (select from pg_timezone_names where name = $1)");
+        let is_known: bool = is_known
             .bind(zone)
             .fetch_one(pool)
             .await
-            .context("the time zones could not be read")?;
-        anyhow::ensure!(
-            known,
-            "TIME_ZONE `{zone}` is not a zone that the database knows; give its IANA name, such as Europe/Paris"
-        );
+            .context("cannot read the time zones of the database")?;
+        if !is_known {
+            return Err(UnknownTimeZone(zone.to_owned()).into());
+        }
         Ok(Self {
             zone: Some(zone.to_owned()),
         })
     }
 
-    /// The date of now.
+    /// Returns the current date.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Fails if the database fails.
     pub async fn today(&self, executor: impl PgExecutor<'_>) -> sqlx::Result<Date> {
         let Some(zone) = &self.zone else {
             return Ok(OffsetDateTime::now_utc().date());

@@ -1,6 +1,6 @@
-//! Idempotency-Key: a creation that is sent twice happens once.
+//! Idempotency-Key: a creation that is sent twice is executed once.
 //!
-//! The key is claimed, and the answer kept, in the transaction of the creation itself: a crash leaves neither.
+//! The key is claimed, and the response stored, in the transaction of the creation: a crash leaves neither.
 
 use http::HeaderMap;
 use kit::{Problem, Result};
@@ -9,21 +9,26 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// A client's key, good for one user and one route, with the fingerprint of what was sent under it.
+/// A client's key, valid for one user and one route, with the fingerprint of the request body.
 #[derive(Debug)]
-pub struct Key {
+pub struct IdempotencyKey {
     user: Uuid,
     route: &'static str,
     key: String,
     fingerprint: Vec<u8>,
 }
 
-impl Key {
-    /// Reads the header, if the request has it.
+impl IdempotencyKey {
+    /// Reads the header; `None` if the request does not have it.
     ///
     /// # Errors
-    /// 400 when it is not 1 to 200 visible ASCII characters.
-    pub fn read(headers: &HeaderMap, user: Uuid, route: &'static str, body: &impl Serialize) -> Result<Option<Self>> {
+    /// 400 if it is not 1 to 200 visible ASCII characters.
+    pub fn from_headers(
+        headers: &HeaderMap,
+        user: Uuid,
+        route: &'static str,
+        body: &impl Serialize,
+    ) -> Result<Option<Self>> {
         let Some(value) = headers.get("idempotency-key") else {
             return Ok(None);
         };
@@ -39,22 +44,22 @@ impl Key {
         }))
     }
 
-    /// Claims the key for this transaction; gives the answer that the same request had within the last 24 hours.
+    /// Claims the key for this transaction; returns the response to the same request within the last 24 hours, if any.
     ///
     /// # Errors
-    /// 409 while the first request is still running, 422 when the key was used with another body.
+    /// 409 while the first request is still running, 422 if the key was used with another body.
     pub async fn claim<T: DeserializeOwned>(&self, transaction: &mut PgConnection) -> Result<Option<T>> {
-        let name = format!("{} {} {}", self.user, self.route, self.key);
-        let free: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
-            .bind(name)
+        let lock = format!("{} {} {}", self.user, self.route, self.key);
+        let acquired: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
+            .bind(lock)
             .fetch_one(&mut *transaction)
             .await?;
-        if !free {
+        if !acquired {
             return Err(Problem::conflict(
                 "A request with this Idempotency-Key is still running",
             ));
         }
-        let found: Option<(Vec<u8>, serde_json::Value)> = sqlx::query_as(
+        let stored: Option<(Vec<u8>, serde_json::Value)> = sqlx::query_as(
             "select fingerprint, answer from idempotency_key
              where user_id = $1 and route = $2 and key = $3 and created_at > now() - interval '24 hours'",
         )
@@ -63,21 +68,21 @@ impl Key {
         .bind(&self.key)
         .fetch_optional(transaction)
         .await?;
-        match found {
+        match stored {
             None => Ok(None),
             Some((fingerprint, _)) if fingerprint != self.fingerprint => Err(Problem::unprocessable(
                 "This Idempotency-Key was used with another body",
             )),
-            Some((_, answer)) => serde_json::from_value(answer).map(Some).map_err(Problem::internal),
+            Some((_, response)) => serde_json::from_value(response).map(Some).map_err(Problem::internal),
         }
     }
 
-    /// Keeps the answer for those who send the same again.
+    /// Stores the response, for repetitions of the request.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn keep(&self, transaction: &mut PgConnection, answer: &impl Serialize) -> Result<()> {
-        let answer = serde_json::to_value(answer).map_err(Problem::internal)?;
+    /// Fails if the database fails.
+    pub async fn store(&self, transaction: &mut PgConnection, response: &impl Serialize) -> Result<()> {
+        let response = serde_json::to_value(response).map_err(Problem::internal)?;
         sqlx::query(
             "insert into idempotency_key (user_id, route, key, fingerprint, answer) values ($1, $2, $3, $4, $5)
              on conflict (user_id, route, key)
@@ -87,18 +92,18 @@ impl Key {
         .bind(self.route)
         .bind(&self.key)
         .bind(&self.fingerprint)
-        .bind(answer)
+        .bind(response)
         .execute(transaction)
         .await?;
         Ok(())
     }
 }
 
-/// Forgets keys that are older than a day.
+/// Deletes keys that are older than 24 hours.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn forget_old(pool: &sqlx::PgPool) -> sqlx::Result<()> {
+/// Fails if the database fails.
+pub async fn delete_expired(pool: &sqlx::PgPool) -> sqlx::Result<()> {
     let delete = "delete from idempotency_key where created_at < now() - interval '24 hours'";
     sqlx::query(delete).execute(pool).await.map(drop)
 }

@@ -1,7 +1,12 @@
 #![doc = include_str!("../README.md")]
 
-pub mod app;
-pub mod settings;
+pub mod config;
+pub mod state;
+
+pub mod api;
+pub mod demo_data;
+pub mod maintenance;
+pub mod topics;
 
 pub mod family;
 pub mod patient;
@@ -9,5 +14,17 @@ pub mod patient;
 pub mod billing;
 pub mod calendar;
 pub mod idempotency;
-pub mod page;
-pub mod seed;
+pub mod text;
+
+pub use api::{openapi, router};
+pub use config::Config;
+pub use state::AppState;
+
+/// Migrations of the service's database.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// Registers the descriptions of this service's own metrics.
+pub fn describe_metrics() {
+    metrics::describe_counter!("patients_created_total", "Patients that were created");
+    billing::describe_metrics();
+}

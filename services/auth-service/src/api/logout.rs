@@ -1,4 +1,4 @@
-//! `POST /logout`: the end of a session.
+//! `POST /logout`: ends a session.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -6,19 +6,19 @@ use kit::Json;
 use kit::problem::Result;
 
 use super::refresh::RefreshToken;
-use crate::app::App;
 use crate::refresh_token;
+use crate::state::AppState;
 
 /// Log out
 ///
-/// Ends the family of the refresh token. The access token stays good until it expires, 15 minutes at most.
+/// Revokes the family of the refresh token. The access token stays valid until it expires, for at most 15 minutes.
 #[utoipa::path(
     post, path = "/logout", operation_id = "logOut", tag = "Session", request_body = RefreshToken,
     responses(
-        (status = 204, description = "The session is over, or there was none"),
+        (status = 204, description = "The session has ended, or there was none"),
     )
 )]
-pub async fn logout(State(app): State<App>, Json(body): Json<RefreshToken>) -> Result<StatusCode> {
-    refresh_token::end(&app.pool, &body.required()?).await?;
+pub async fn logout(State(state): State<AppState>, Json(body): Json<RefreshToken>) -> Result<StatusCode> {
+    refresh_token::revoke_family(&state.pool, &body.required()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

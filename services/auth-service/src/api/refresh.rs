@@ -1,4 +1,4 @@
-//! `POST /refresh`: a refresh token for the next session.
+//! `POST /refresh`: exchanges a refresh token for the next session.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -8,12 +8,12 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::app::App;
 use crate::refresh_token::{self, Rotation};
 use crate::session::{self, Session};
+use crate::state::AppState;
 use crate::user;
 
-/// A refresh token, as login or refresh gave it.
+/// A refresh token, as returned by login or refresh.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RefreshToken {
@@ -21,13 +21,16 @@ pub struct RefreshToken {
         required = true,
         nullable = false,
         min_length = 1,
-        example = "the refreshToken of the answer before"
+        example = "the refreshToken of the previous response"
     )]
     pub refresh_token: Option<String>,
 }
 
 impl RefreshToken {
-    /// The token; 400 when there is none.
+    /// Returns the token.
+    ///
+    /// # Errors
+    /// 400 if there is none.
     pub fn required(self) -> Result<String> {
         let token = self.refresh_token.filter(|token| !token.is_empty());
         token.ok_or_else(|| Problem::field("refreshToken", "Refresh token is required"))
@@ -36,7 +39,7 @@ impl RefreshToken {
 
 /// Renew a session
 ///
-/// Each refresh token is good for one use. A second use ends the whole family: somebody has a copy.
+/// Each refresh token is valid for one use. A second use revokes the whole family, because the token was copied.
 #[utoipa::path(
     post, path = "/refresh", operation_id = "refresh", tag = "Session", request_body = RefreshToken,
     responses(
@@ -44,22 +47,22 @@ impl RefreshToken {
         (status = 401, description = "The token is unknown, expired, revoked or used", body = Problem),
     )
 )]
-pub async fn refresh(State(app): State<App>, Json(body): Json<RefreshToken>) -> Result<Json<Session>> {
+pub async fn refresh(State(state): State<AppState>, Json(body): Json<RefreshToken>) -> Result<Json<Session>> {
     let token = body.required()?;
     let now = OffsetDateTime::now_utc();
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = state.pool.begin().await?;
     let rotation = refresh_token::rotate(&mut transaction, &token, now).await?;
     let renewed = match rotation {
-        Rotation::Fresh { user, token } => user::find(&mut *transaction, user)
+        Rotation::Rotated { user, token } => user::find(&mut *transaction, user)
             .await?
             .filter(|user| !user.disabled)
             .map(|user| (user, token)),
         Rotation::Reused { user } => {
-            tracing::warn!(user.id = %user, "a used refresh token came again; its family is revoked");
+            tracing::warn!(user.id = %user, "a refresh token was used twice; its family is revoked");
             metrics::counter!("auth_refresh_reuse_total").increment(1);
             None
         }
-        Rotation::Unknown => None,
+        Rotation::Invalid => None,
     };
     transaction.commit().await?;
     let Some((user, refresh_token)) = renewed else {
@@ -68,5 +71,5 @@ pub async fn refresh(State(app): State<App>, Json(body): Json<RefreshToken>) -> 
             "The refresh token is not valid; log in again",
         ));
     };
-    Ok(Json(session::continued(&app, &user, refresh_token, now)?))
+    Ok(Json(session::renew(&state, &user, refresh_token, now)?))
 }

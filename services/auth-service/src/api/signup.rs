@@ -1,4 +1,4 @@
-//! `POST /signup`: a demo account for whoever asks.
+//! `POST /signup`: creates an account without an administrator, in a system with demo data.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -6,31 +6,31 @@ use kit::Json;
 use kit::problem::{Problem, Result};
 use kit::token::Role;
 
-use super::users::UserView;
-use crate::app::App;
+use super::users::{UserView, register};
 use crate::credentials::NewCredentials;
+use crate::state::AppState;
 
 /// Sign up
 ///
-/// The role is always USER, and the password has 8 characters at least. Only a system with demo data has this route.
+/// The role is always USER, and the password has at least 8 characters. Only a system with demo data has this route.
 #[utoipa::path(
     post, path = "/signup", operation_id = "signUp", tag = "Session", request_body = NewCredentials,
     responses(
-        (status = 201, description = "The account is open", body = UserView),
-        (status = 404, description = "This system has no demo data; an admin adds users", body = Problem),
-        (status = 409, description = "The email address is taken", body = Problem),
+        (status = 201, description = "The account is created", body = UserView),
+        (status = 404, description = "Sign-up is disabled; ask an administrator for an account", body = Problem),
+        (status = 409, description = "Email address already exists", body = Problem),
     )
 )]
 pub async fn signup(
-    State(app): State<App>,
+    State(state): State<AppState>,
     Json(credentials): Json<NewCredentials>,
 ) -> Result<(StatusCode, Json<UserView>)> {
-    if !app.signup {
+    if !state.signup_enabled {
         return Err(Problem::not_found(
-            "Nobody signs up here; ask an administrator for an account",
+            "Sign-up is disabled; ask an administrator for an account",
         ));
     }
-    let (email, password) = credentials.to_sign_up()?;
-    let user = app.register(&email, password, Role::User).await?;
+    let (email, password) = credentials.validate()?;
+    let user = register(&state, &email, password, Role::User).await?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }

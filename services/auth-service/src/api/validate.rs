@@ -1,27 +1,27 @@
-//! `GET /validate`: is this access token good?
+//! `GET /validate`: checks an access token.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use kit::{Caller, Problem};
 
-use crate::app::App;
+use crate::state::AppState;
 use crate::user;
 
 /// Check an access token
 ///
-/// Signature, issuer, audience and lifetime are checked, and that the user is neither disabled nor of another role
-/// since; the body is empty either way.
+/// Checks signature, issuer, audience and lifetime, and that the user was neither disabled nor changed to another role
+/// since. The body is empty either way.
 #[utoipa::path(
     get, path = "/validate", operation_id = "validate", tag = "Session", security(("bearer" = [])),
-    responses((status = 200, description = "The token is good"), (status = 401, description = "It is not"))
+    responses((status = 200, description = "The token is valid"), (status = 401, description = "The token is not valid"))
 )]
-pub async fn validate(State(app): State<App>, caller: Result<Caller, Problem>) -> kit::Result<Response> {
-    let holds = match caller {
-        Ok(Caller(claims)) => user::holds(&app.pool, &claims).await?,
+pub async fn validate(State(state): State<AppState>, caller: Result<Caller, Problem>) -> kit::Result<Response> {
+    let is_valid = match caller {
+        Ok(Caller(claims)) => user::is_current(&state.pool, &claims).await?,
         Err(_) => false,
     };
-    Ok(if holds {
+    Ok(if is_valid {
         (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response()
     } else {
         (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()

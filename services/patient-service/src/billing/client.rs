@@ -1,7 +1,7 @@
 //! The gRPC client of billing-service.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,7 +9,7 @@ use anyhow::Context;
 use contracts::{
     LINK_SECRET_HEADER,
     billing::v1::{
-        BillingRequest, BillingResponse, CloseBillingAccountRequest, billing_service_client::BillingServiceClient,
+        BillingRequest, CloseBillingAccountRequest, billing_service_client::BillingServiceClient,
         billing_service_server,
     },
 };
@@ -17,6 +17,7 @@ use kit::{
     grpc::traced_call,
     trace::{HEADER, traceparent},
 };
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpStream, time::timeout};
 use tonic::{
@@ -26,145 +27,135 @@ use tonic::{
 };
 use uuid::Uuid;
 
-use super::breaker::{Breaker, Caller};
+use super::{
+    account::{AccountHolder, AccountState},
+    circuit_breaker::{CallSource, CircuitBreaker},
+};
 
-/// The service's full name in its contract.
+/// Full name of the service in its contract.
 const SERVICE: &str = billing_service_server::SERVICE_NAME;
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// Timeout of the health check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where billing-service is, and what opens its door.
-#[derive(Debug, Clone, clap::Args)]
-#[group(id = "billing")]
-pub struct BillingArgs {
-    /// host:port of billing-service's gRPC
-    #[arg(long, env = "BILLING_SERVICE_ADDRESS", default_value = "127.0.0.1:9001")]
-    pub billing_service_address: String,
-    /// The secret that both ends of the link to billing-service know
-    #[arg(long, env = "BILLING_LINK_SECRET", hide_env_values = true)]
-    pub billing_link_secret: Option<SecretString>,
-}
-
-/// Calls billing-service; connects when it is first needed and again whenever it must.
-pub struct Billing {
+/// Calls billing-service; connects at the first call, and again whenever the connection is lost.
+pub struct BillingClient {
     address: String,
     client: BillingServiceClient<Channel>,
     secret: Option<MetadataValue<Ascii>>,
-    breaker: Mutex<Breaker>,
+    breaker: Mutex<CircuitBreaker>,
 }
 
-impl Billing {
-    /// A client of the service at the given address.
+impl BillingClient {
+    /// Returns a client of the service at `address` (host:port), which is not called yet.
     ///
     /// # Errors
-    /// When the address or the secret is malformed. A service that is down is no error.
-    pub fn new(args: &BillingArgs) -> anyhow::Result<Self> {
-        let address = &args.billing_service_address;
+    /// Fails if the address or the link's secret is malformed.
+    pub fn new(address: &str, secret: Option<&SecretString>) -> anyhow::Result<Self> {
         let channel = Endpoint::from_shared(format!("http://{address}"))
             .with_context(|| format!("BILLING_SERVICE_ADDRESS `{address}` must be host:port"))?
-            .connect_timeout(Duration::from_millis(700))
-            .http2_keep_alive_interval(Duration::from_secs(20))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_while_idle(true)
             .connect_lazy();
-        let secret = args.billing_link_secret.as_ref().map(|secret| {
-            let mut value: MetadataValue<Ascii> = secret
-                .expose_secret()
-                .parse()
-                .map_err(|_| anyhow::anyhow!("BILLING_LINK_SECRET must be visible ASCII characters"))?;
+        let secret = secret.map(|secret| {
+            let value = secret.expose_secret().parse::<MetadataValue<Ascii>>();
+            // The parser's error could quote the secret.
+            let mut value =
+                value.map_err(|_| anyhow::anyhow!("BILLING_LINK_SECRET must be visible ASCII characters"))?;
             value.set_sensitive(true);
             anyhow::Ok(value)
         });
         Ok(Self {
-            address: address.clone(),
+            address: address.to_owned(),
             client: BillingServiceClient::new(channel),
             secret: secret.transpose()?,
             breaker: Mutex::default(),
         })
     }
 
-    /// Whether this caller is to make a call now; see [`Breaker::permits`].
-    pub(super) fn permits(&self, caller: Caller) -> bool {
-        let permitted = self.breaker().permits(caller, Instant::now());
-        if !permitted && caller == Caller::Request {
-            metrics::counter!("billing_calls_spared_total").increment(1);
+    /// Returns true if the circuit breaker allows this call; see [`CircuitBreaker::allows`].
+    pub(super) fn allows(&self, source: CallSource) -> bool {
+        let allowed = self.breaker.lock().allows(source, Instant::now());
+        if !allowed && source == CallSource::Request {
+            metrics::counter!("billing_circuit_breaker_rejected_total").increment(1);
         }
-        permitted
+        allowed
     }
 
-    /// Whether calls go through: the peer is not known to be dead.
+    /// Returns true if the circuit breaker is closed.
     pub(super) fn is_closed(&self) -> bool {
-        self.breaker().is_closed()
+        self.breaker.lock().is_closed()
     }
 
-    /// Tells the breaker how a call ended.
-    fn learn<T>(&self, answer: Result<T, Status>) -> Result<T, Status> {
-        let mut breaker = self.breaker();
+    /// Records the result of a call in the circuit breaker.
+    fn record<T>(&self, result: Result<T, Status>) -> Result<T, Status> {
+        let mut breaker = self.breaker.lock();
         let was_closed = breaker.is_closed();
-        match &answer {
-            Err(status) if is_silence(status.code()) => breaker.failed(Instant::now()),
-            _ => breaker.answered(),
+        match &result {
+            Err(status) if is_unavailable(status.code()) => breaker.record_failure(Instant::now()),
+            _ => breaker.record_response(),
         }
-        let closed = breaker.is_closed();
+        let is_closed = breaker.is_closed();
         drop(breaker);
-        metrics::gauge!("billing_breaker_open").set(if closed { 0.0 } else { 1.0 });
-        match (was_closed, closed) {
-            (true, false) => tracing::warn!("billing-service does not answer; requests no longer wait for it"),
-            (false, true) => tracing::info!("billing-service answers again"),
+        metrics::gauge!("billing_circuit_breaker_open").set(if is_closed { 0.0 } else { 1.0 });
+        match (was_closed, is_closed) {
+            (true, false) => tracing::warn!("billing-service does not respond; requests no longer call it"),
+            (false, true) => tracing::info!("billing-service responds again"),
             _ => {}
         }
-        answer
+        result
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Opens the patient's account, or finds the one that is open.
+    /// Opens the patient's account, or returns the one that is open.
     ///
     /// # Errors
-    /// The peer's status; `DEADLINE_EXCEEDED` when it takes longer than `limit`.
-    pub async fn open(
-        &self,
-        patient: Uuid,
-        name: &str,
-        email: &str,
-        limit: Duration,
-    ) -> Result<BillingResponse, Status> {
+    /// The status of the call; `DEADLINE_EXCEEDED` if it takes longer than `limit`.
+    pub async fn open(&self, holder: AccountHolder<'_>, limit: Duration) -> Result<AccountState, Status> {
         let message = BillingRequest {
-            patient_id: patient.to_string(),
-            name: name.to_owned(),
-            email: email.to_owned(),
+            patient_id: holder.patient_id.to_string(),
+            name: holder.name.to_owned(),
+            email: holder.email.to_owned(),
         };
         let mut client = self.client.clone();
-        let answer = traced_call(SERVICE, "CreateBillingAccount", async {
+        let call = traced_call(SERVICE, "CreateBillingAccount", async {
             let request = self.request(message, limit);
-            within(limit, client.create_billing_account(request)).await
+            with_deadline(limit, client.create_billing_account(request)).await
         });
-        self.learn(answer.await)
+        let account = self.record(call.await)?;
+        Ok(AccountState {
+            status: account.status,
+            account_id: Some(account.account_id),
+        })
     }
 
     /// Closes the patient's account.
     ///
     /// # Errors
-    /// The peer's status; `DEADLINE_EXCEEDED` when it takes longer than `limit`.
+    /// The status of the call; `DEADLINE_EXCEEDED` if it takes longer than `limit`.
     pub async fn close(&self, patient: Uuid, limit: Duration) -> Result<(), Status> {
         let message = CloseBillingAccountRequest {
             patient_id: patient.to_string(),
         };
         let mut client = self.client.clone();
-        let answer = traced_call(SERVICE, "CloseBillingAccount", async {
+        let call = traced_call(SERVICE, "CloseBillingAccount", async {
             let request = self.request(message, limit);
-            within(limit, client.close_billing_account(request)).await
+            with_deadline(limit, client.close_billing_account(request)).await
         });
-        self.learn(answer.await).map(drop)
+        self.record(call.await).map(drop)
     }
 
-    /// A health check: whether the peer takes a connection.
+    /// Checks if the service accepts a connection.
     ///
     /// # Errors
-    /// When it does not.
-    pub async fn check(&self) -> anyhow::Result<()> {
-        let connected = timeout(Duration::from_secs(1), TcpStream::connect(&self.address)).await;
-        connected.context("no connection within 1 s")??;
-        Ok(())
+    /// The reason, if it does not.
+    pub async fn check(self: Arc<Self>) -> Result<(), String> {
+        match timeout(CHECK_TIMEOUT, TcpStream::connect(&self.address)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no connection within {} s", CHECK_TIMEOUT.as_secs())),
+        }
     }
 
     fn request<T>(&self, message: T, limit: Duration) -> Request<T> {
@@ -181,19 +172,19 @@ impl Billing {
     }
 }
 
-async fn within<T>(
+async fn with_deadline<T>(
     limit: Duration,
     call: impl Future<Output = Result<tonic::Response<T>, Status>>,
 ) -> Result<T, Status> {
-    let late = |_| Status::deadline_exceeded("billing-service did not answer in time");
+    let exceeded = |_| Status::deadline_exceeded("billing-service did not respond in time");
     timeout(limit, call)
         .await
-        .map_err(late)?
+        .map_err(exceeded)?
         .map(tonic::Response::into_inner)
 }
 
-/// Whether the code says that the peer, or what it stands on, did not answer; any other is an answer.
-pub(super) fn is_silence(code: Code) -> bool {
+/// Returns true if the code means that billing-service, or its database, did not respond; any other code is a response.
+pub(super) fn is_unavailable(code: Code) -> bool {
     matches!(
         code,
         Code::Unavailable

@@ -10,9 +10,9 @@ use uuid::Uuid;
 /// A family as clients see one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Family {
-    /// Made by the service.
+    /// Assigned by the service.
     pub id: Uuid,
-    /// 1 to 100 characters; two families may share one.
+    /// 1 to 100 characters; not unique.
     #[schema(example = "The Lovelaces")]
     pub name: String,
     /// Ordered by name.

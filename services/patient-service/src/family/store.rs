@@ -1,18 +1,20 @@
 //! Families in the database.
 
-use kit::{Problem, Result, database};
-use sqlx::{PgExecutor, PgPool, types::Json};
+use kit::{Problem, Result, database, pagination::SortCursor};
+use sqlx::{PgExecutor, types::Json};
 use uuid::Uuid;
 
 use super::{Family, Member};
-use crate::page::Cursor;
 
 type Row = (Uuid, String, Json<Vec<Member>>);
 
-/// The cursor's order; families have just one.
+/// Order of the list in its cursors; there is only one.
 pub const SORT: &str = "name";
 
-/// Keeps a new family without members.
+/// Inserts a family without members.
+///
+/// # Errors
+/// Fails if the database fails.
 pub async fn create(executor: impl PgExecutor<'_>, name: &str) -> Result<Family> {
     let family = Family {
         id: Uuid::new_v4(),
@@ -24,10 +26,10 @@ pub async fn create(executor: impl PgExecutor<'_>, name: &str) -> Result<Family>
     Ok(family)
 }
 
-/// Looks a family up.
+/// Returns a family.
 ///
 /// # Errors
-/// 404 when there is none.
+/// 404 if there is no such family.
 pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> Result<Family> {
     let found: Option<Row> = sqlx::query_as(
         "select f.id, f.name, coalesce((
@@ -38,14 +40,18 @@ pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> Result<Family> {
     .bind(id)
     .fetch_optional(executor)
     .await?;
-    found.map(family).ok_or_else(missing)
+    found.map(family).ok_or_else(not_found)
 }
 
-/// Reads a page of families by name, how many there are, and where the next page starts.
-pub async fn page(pool: &PgPool, limit: i64, after: Option<&Cursor>) -> Result<(Vec<Family>, i64, Option<Cursor>)> {
-    let total = sqlx::query_scalar("select count(*) from family")
-        .fetch_one(pool)
-        .await?;
+/// Lists families by name: at most `rows`, starting behind the cursor.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn list(
+    executor: impl PgExecutor<'_>,
+    after: Option<&SortCursor>,
+    rows: i64,
+) -> sqlx::Result<Vec<Family>> {
     let rows: Vec<Row> = sqlx::query_as(
         "select f.id, f.name, coalesce((
              select jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name) order by p.name, p.id)
@@ -55,36 +61,47 @@ pub async fn page(pool: &PgPool, limit: i64, after: Option<&Cursor>) -> Result<(
     )
     .bind(after.map(|cursor| &cursor.key))
     .bind(after.map(|cursor| cursor.id))
-    .bind(limit + 1)
-    .fetch_all(pool)
+    .bind(rows)
+    .fetch_all(executor)
     .await?;
-    let more = rows.len() as i64 > limit;
-    let families: Vec<Family> = rows.into_iter().take(limit as usize).map(family).collect();
-    let last = families.last().filter(|_| more);
-    let next = last.map(|family| Cursor::new(SORT, family.name.clone(), family.id));
-    Ok((families, total, next))
+    Ok(rows.into_iter().map(family).collect())
 }
 
-/// Makes a patient a member; one who is a member stays one.
+/// Returns the cursor behind a family.
+pub fn cursor_behind(family: &Family) -> SortCursor {
+    SortCursor::new(SORT, family.name.clone(), family.id)
+}
+
+/// Counts the families.
 ///
 /// # Errors
-/// 404 when there is no such family or patient.
+/// Fails if the database fails.
+pub async fn count(executor: impl PgExecutor<'_>) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select count(*) from family")
+        .fetch_one(executor)
+        .await
+}
+
+/// Adds a patient to a family; does nothing for a member.
+///
+/// # Errors
+/// 404 if there is no such family or patient.
 pub async fn add_member(executor: impl PgExecutor<'_>, family: Uuid, patient: Uuid) -> Result<()> {
     let insert = "insert into family_member (family_id, patient_id) values ($1, $2) on conflict do nothing";
     match sqlx::query(insert).bind(family).bind(patient).execute(executor).await {
         Ok(_) => Ok(()),
         Err(error) => Err(match database::violated_constraint(&error) {
-            Some("family_member_family") => missing(),
+            Some("family_member_family") => not_found(),
             Some("family_member_patient") => Problem::not_found("Patient not found"),
             _ => error.into(),
         }),
     }
 }
 
-/// Ends a membership.
+/// Removes a patient from a family.
 ///
 /// # Errors
-/// 404 when the patient is no member of the family.
+/// 404 if the patient is not a member of the family.
 pub async fn remove_member(executor: impl PgExecutor<'_>, family: Uuid, patient: Uuid) -> Result<()> {
     let delete = "delete from family_member where family_id = $1 and patient_id = $2";
     let done = sqlx::query(delete).bind(family).bind(patient).execute(executor).await?;
@@ -98,6 +115,6 @@ fn family((id, name, Json(members)): Row) -> Family {
     Family { id, name, members }
 }
 
-fn missing() -> Problem {
+fn not_found() -> Problem {
     Problem::not_found("Family not found")
 }

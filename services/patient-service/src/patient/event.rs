@@ -1,4 +1,4 @@
-//! What other services are told of a patient.
+//! Patient events, stored in the outbox.
 
 use contracts::{patient::events::PatientEvent, topics};
 use kit::outbox;
@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use super::Patient;
 
-/// Puts an event about the patient, as it is after the change, into the outbox of this transaction.
-pub(super) async fn tell(transaction: &mut PgConnection, kind: &str, patient: &Patient) -> sqlx::Result<()> {
+/// Stores an event with the patient's state after the change in the outbox, in the transaction of the change.
+pub(super) async fn enqueue(transaction: &mut PgConnection, event_type: &str, patient: &Patient) -> sqlx::Result<()> {
     let now = OffsetDateTime::now_utc();
     let event = PatientEvent {
         patient_id: patient.id.to_string(),
         name: patient.name.clone(),
         email: patient.email.clone(),
-        event_type: kind.to_owned(),
+        event_type: event_type.to_owned(),
         event_id: Uuid::now_v7().to_string(),
         occurred_at: Some(prost_types::Timestamp {
             seconds: now.unix_timestamp(),

@@ -1,18 +1,22 @@
-//! What a client sends about a patient, checked field by field.
+//! The request body of a patient, validated field by field.
 
 use std::collections::BTreeMap;
 
-use kit::{Problem, Result};
+use kit::{Email, Problem, EmailError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::{Date, macros::format_description};
 use utoipa::ToSchema;
 
 use super::iso_date;
+use crate::text::{self, TextError};
 
-/// The body of a creation or an update, before it is checked.
+/// Earliest year of birth; an earlier one is a typing error.
+const MIN_BIRTH_YEAR: i32 = 1850;
+
+/// The body of a creation or an update, before its validation.
 ///
-/// Spaces around a value are dropped; other fields are ignored.
+/// Surrounding spaces are removed; other fields are ignored.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schema(example = json!({
@@ -23,25 +27,25 @@ pub struct PatientBody {
     /// 1 to 100 characters.
     #[schema(value_type = String, required = true, min_length = 1, max_length = 100, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     name: Value,
-    /// A valid address that no other patient has.
+    /// A valid email address that no other patient has.
     #[schema(value_type = String, required = true, format = "email", max_length = 254)]
     email: Value,
-    /// Where the patient lives, 1 to 500 characters.
+    /// Postal address, 1 to 500 characters.
     #[schema(value_type = String, required = true, min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     address: Value,
     /// ISO date from 1850 on, not in the future.
     #[schema(value_type = String, required = true, format = Date)]
     date_of_birth: Value,
-    /// ISO date; today for a new patient, unchanged for a known one.
+    /// ISO date; by default today for a new patient, and unchanged for an existing one.
     #[schema(value_type = Option<String>, format = Date)]
     registered_date: Value,
 }
 
-/// A body that holds.
+/// A valid body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ValidPatient {
     pub name: String,
-    pub email: String,
+    pub email: Email,
     pub address: String,
     #[serde(with = "iso_date")]
     pub date_of_birth: Date,
@@ -50,22 +54,24 @@ pub struct ValidPatient {
 }
 
 impl PatientBody {
-    /// Checks every field, so that the client learns of all mistakes at once.
+    /// Validates every field, so that the client receives all errors at once.
     ///
     /// # Errors
-    /// 400 with a message for each field that is wrong.
-    pub fn validate(self, today: Date) -> Result<ValidPatient> {
+    /// 400 with a message for each invalid field.
+    pub fn validate(self, today: Date) -> kit::Result<ValidPatient> {
         let mut errors = BTreeMap::new();
-        let name = field(&mut errors, "name", text(&self.name, "Name", 100));
+        let name = text::parse(&self.name, "Name", 100).map_err(FieldError::from);
+        let address = text::parse(&self.address, "Address", 500).map_err(FieldError::from);
+        let name = field(&mut errors, "name", name);
         let email = field(&mut errors, "email", email(&self.email));
-        let address = field(&mut errors, "address", text(&self.address, "Address", 500));
-        let born = field(&mut errors, "dateOfBirth", born(&self.date_of_birth, today));
+        let address = field(&mut errors, "address", address);
+        let date_of_birth = field(&mut errors, "dateOfBirth", date_of_birth(&self.date_of_birth, today));
         let registered = field(
             &mut errors,
             "registeredDate",
             optional_date(&self.registered_date, "Registered date"),
         );
-        match (name, email, address, born, registered) {
+        match (name, email, address, date_of_birth, registered) {
             (Some(name), Some(email), Some(address), Some(date_of_birth), Some(registered_date)) => Ok(ValidPatient {
                 name,
                 email,
@@ -78,87 +84,64 @@ impl PatientBody {
     }
 }
 
-fn field<T>(errors: &mut BTreeMap<String, String>, name: &str, checked: std::result::Result<T, String>) -> Option<T> {
-    checked.map_err(|message| errors.insert(name.to_owned(), message)).ok()
+fn field<T>(errors: &mut BTreeMap<String, String>, name: &str, parsed: Result<T, FieldError>) -> Option<T> {
+    parsed
+        .map_err(|error| errors.insert(name.to_owned(), error.to_string()))
+        .ok()
 }
 
-/// A text of 1 to `most` characters without control characters, which PostgreSQL (NUL) and mail headers (line ends) refuse.
-pub fn text(value: &Value, label: &str, most: usize) -> std::result::Result<String, String> {
-    let sent = match value {
-        Value::Null => "",
-        Value::String(text) => text,
-        _ => return Err(format!("{label} must be text")),
-    };
-    let text = sent.trim();
-    if text.is_empty() {
-        Err(format!("{label} is required"))
-    } else if sent.chars().count() > most {
-        Err(format!("{label} cannot exceed {most} characters"))
-    } else if sent.chars().any(char::is_control) {
-        Err(format!("{label} cannot contain control characters"))
-    } else {
-        Ok(text.to_owned())
+/// Rejection of one field, as the message for the client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum FieldError {
+    #[error(transparent)]
+    Text(#[from] TextError),
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    #[error("{label} must be a date (YYYY-MM-DD)")]
+    NotADate { label: &'static str },
+    #[error("Date of birth is required")]
+    BirthMissing,
+    #[error("Date of birth cannot be in the future")]
+    BirthInFuture,
+    #[error("Date of birth cannot be before {MIN_BIRTH_YEAR}")]
+    BirthTooEarly,
+}
+
+fn email(value: &Value) -> Result<Email, FieldError> {
+    match value {
+        Value::Null => Err(EmailError::Missing.into()),
+        Value::String(text) => Ok(Email::parse(text)?),
+        _ => Err(TextError::NotText { label: "Email" }.into()),
     }
 }
 
-fn email(value: &Value) -> std::result::Result<String, String> {
-    let invalid = || "Email should be valid".to_owned();
-    let email = text(value, "Email", usize::MAX).map_err(|message| match value {
-        Value::String(text) if !text.trim().is_empty() => invalid(),
-        _ => message,
-    })?;
-    if is_email(&email) { Ok(email) } else { Err(invalid()) }
-}
-
-/// The addresses that mail really uses: RFC 5321 without quotes, comments and address literals.
-fn is_email(email: &str) -> bool {
-    let Some((local, domain)) = email.rsplit_once('@') else {
-        return false;
-    };
-    let atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&byte);
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    email.len() <= 254
-        && (1..=64).contains(&local.len())
-        && local.split('.').all(|part| !part.is_empty() && part.bytes().all(atom))
-        && domain.contains('.')
-        && domain.split('.').all(label)
-}
-
-fn born(value: &Value, today: Date) -> std::result::Result<Date, String> {
-    let missing = "Date of birth is required";
+fn date_of_birth(value: &Value, today: Date) -> Result<Date, FieldError> {
     if value.as_str().is_some_and(|text| text.trim().is_empty()) {
-        return Err(missing.into());
+        return Err(FieldError::BirthMissing);
     }
-    let born = optional_date(value, "Date of birth")?.ok_or(missing)?;
-    if born > today {
-        return Err("Date of birth cannot be in the future".into());
+    let date = optional_date(value, "Date of birth")?.ok_or(FieldError::BirthMissing)?;
+    if date > today {
+        return Err(FieldError::BirthInFuture);
     }
-    if born.year() < 1850 {
-        return Err("Date of birth cannot be before 1850".into());
+    if date.year() < MIN_BIRTH_YEAR {
+        return Err(FieldError::BirthTooEarly);
     }
-    Ok(born)
+    Ok(date)
 }
 
-fn optional_date(value: &Value, label: &str) -> std::result::Result<Option<Date>, String> {
-    let text = match value {
+fn optional_date(value: &Value, label: &'static str) -> Result<Option<Date>, FieldError> {
+    let date = match value {
         Value::Null => return Ok(None),
-        Value::String(text) => text,
-        _ => return Err(format!("{label} must be a date (YYYY-MM-DD)")),
+        Value::String(text) => parse_date(text),
+        _ => None,
     };
-    date(text)
-        .map(Some)
-        .ok_or_else(|| format!("{label} must be a date (YYYY-MM-DD)"))
+    date.map(Some).ok_or(FieldError::NotADate { label })
 }
 
-/// Reads YYYY-MM-DD, from the year 1 on: what PostgreSQL takes, too.
+/// Parses YYYY-MM-DD, from the year 1 on, as PostgreSQL accepts it.
 ///
-/// The format alone would take a sign, more digits (ISO 8601, expanded years) and the year 0.
-pub(super) fn date(text: &str) -> Option<Date> {
+/// The format description alone would accept a sign, more digits (ISO 8601, expanded years) and the year 0.
+pub(super) fn parse_date(text: &str) -> Option<Date> {
     let date = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     date.filter(|date| text.len() == 10 && date.year() > 0)
 }
@@ -186,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn every_missing_field_is_named_at_once() {
-        let found = errors(json!({}));
+    fn every_missing_field_is_reported_at_once() {
+        let reported = errors(json!({}));
         let expected = [
             ("address", "Address is required"),
             ("dateOfBirth", "Date of birth is required"),
@@ -195,13 +178,13 @@ mod tests {
             ("name", "Name is required"),
         ];
         assert_eq!(
-            found,
+            reported,
             expected.map(|(field, message)| (field.into(), message.into())).into()
         );
     }
 
     #[test]
-    fn each_mistake_has_its_message() {
+    fn each_error_has_its_message() {
         let long = "x".repeat(101);
         for (field, value, message) in [
             ("name", json!(long), "Name cannot exceed 100 characters"),
@@ -248,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_patient_passes_with_100_wide_characters() {
+    fn a_valid_patient_passes_with_100_wide_characters() {
         assert_eq!(errors(with("name", json!("é".repeat(100)))), BTreeMap::new());
         assert_eq!(
             errors(with("email", json!("o'brien+x@sub.example.co.uk"))),

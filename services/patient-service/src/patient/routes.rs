@@ -1,4 +1,4 @@
-//! `/patients`.
+//! The routes of `/patients`.
 
 use std::sync::Arc;
 
@@ -7,7 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use kit::{Admin, Caller, Json, Path, Prefix, Problem, Query, Result};
+use kit::{
+    Admin, Caller, Json, Path, Prefix, Problem, Query, Result,
+    pagination::{Page, Pagination, SortCursor},
+};
 use serde::Deserialize;
 use sqlx::{PgConnection, PgPool};
 use time::Date;
@@ -16,74 +19,73 @@ use uuid::Uuid;
 
 use super::{
     Patient,
+    etag::{IfMatch, etag},
     input::{PatientBody, ValidPatient},
-    list::{self, Wanted},
+    list::{self, ListParams},
     search::Search,
     sort::Sort,
     store,
-    version::{IfMatch, etag},
 };
-use crate::{billing::Billing, calendar::Calendar, idempotency::Key, page};
+use crate::{
+    billing::{self, AccountHolder, BillingClient},
+    calendar::Calendar,
+    idempotency::IdempotencyKey,
+};
 
-/// What a list can be asked.
+/// Query parameters of the list, in addition to those of the pagination.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// Text that the name, email or address holds, whatever its capitals; at most 100 characters, one of them a letter or
-    /// a digit. Fewer than three characters find the beginnings of words.
+    /// Text in the name, email or address, in upper or lower case; at most 100 characters, one of them alphanumeric. Fewer
+    /// than three characters find the beginnings of words.
     #[param(max_length = 100, example = "ada")]
     search: Option<String>,
-    /// The order; `name` when not given.
+    /// The order; `name` by default.
     #[param(value_type = Option<Sort>)]
     sort: Option<String>,
-    /// Patients of one page, 1 to 100; 20 by default.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 100, example = 20)]
-    limit: Option<String>,
-    /// Where the page starts, from the Link header of the page before.
-    cursor: Option<String>,
 }
 
-/// List patients, page by page.
+/// List patients, page by page
 #[utoipa::path(get, path = "/patients", operation_id = "listPatients", tag = "Patients", security(("bearer" = [])),
-    params(ListQuery),
+    params(ListQuery, Pagination),
     responses(
         (status = 200, description = "A page of patients", body = Vec<Patient>, headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link"))),
 ))]
 pub async fn list(
     State(pool): State<PgPool>,
     _: Caller,
-    prefix: Prefix,
+    pagination: Pagination<SortCursor>,
     Query(query): Query<ListQuery>,
-) -> Result<Response> {
+) -> Result<Page<Patient>> {
     let sort = Sort::parse(query.sort.as_deref())?;
-    let limit = page::limit(query.limit.as_deref())?;
-    let after = query.cursor.as_deref().map(|cursor| sort.cursor(cursor)).transpose()?;
     let search = Search::parse(query.search.as_deref())?;
-    let wanted = Wanted {
+    if let Some(cursor) = &pagination.cursor {
+        sort.check_cursor(cursor)?;
+    }
+    let params = ListParams {
         search: search.as_ref(),
         sort,
-        limit,
-        after: after.as_ref(),
+        limit: pagination.limit,
+        after: pagination.cursor.as_ref(),
     };
-    let page = list::page(&pool, wanted).await?;
-    let mut parameters = vec![("sort", sort.as_str().to_owned()), ("limit", limit.to_string())];
-    parameters.extend(search.map(|search| ("search", search.text().to_owned())));
-    let headers = page::headers(page.total, page.next.as_ref(), &prefix, "/patients", &parameters);
-    Ok((headers, Json(page.patients)).into_response())
+    let (patients, total) = list::read(&pool, params).await?;
+    Ok(pagination
+        .page(patients, |last| sort.cursor_behind(last))
+        .total(total))
 }
 
-/// Create a patient.
+/// Create a patient
 #[utoipa::path(post, path = "/patients", operation_id = "createPatient", tag = "Patients", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header)),
     request_body = PatientBody,
     responses(
-        (status = 201, description = "Created; Location names it", body = Patient, headers(("Location"), ("ETag"))),
-        (status = 409, description = "The email address is taken, or the same key is still running", body = Problem),
-        (status = 422, description = "The key was used with another body", body = Problem),
+        (status = 201, description = "Created; Location is its URL", body = Patient, headers(("Location"), ("ETag"))),
+        (status = 409, description = "Email address already exists, or a request with this Idempotency-Key is still running", body = Problem),
+        (status = 422, description = "This Idempotency-Key was used with another body", body = Problem),
 ))]
 pub async fn create(
     State(pool): State<PgPool>,
-    State(billing): State<Arc<Billing>>,
+    State(billing): State<Arc<BillingClient>>,
     State(calendar): State<Calendar>,
     Caller(caller): Caller,
     prefix: Prefix,
@@ -92,21 +94,26 @@ pub async fn create(
 ) -> Result<Response> {
     let today = calendar.today(&pool).await?;
     let new = body.validate(today)?;
-    let key = Key::read(&headers, caller.sub, "POST /patients", &new)?;
+    let key = IdempotencyKey::from_headers(&headers, caller.sub, "POST /patients", &new)?;
     let mut transaction = pool.begin().await?;
-    let made = make(&mut transaction, &new, today, key.as_ref()).await;
-    if !matches!(made, Ok(Made::New(_))) {
-        // Awaited, so that the claim on the key is gone before the client can try again.
-        transaction.rollback().await?;
-    } else {
+    let creation = create_once(&mut transaction, &new, today, key.as_ref()).await;
+    if matches!(creation, Ok(Creation::Created(_))) {
         transaction.commit().await?;
+    } else {
+        // Awaited, so that the claim on the key is released before the client can retry.
+        transaction.rollback().await?;
     }
-    let patient = match made? {
-        Made::Before(patient) => patient,
-        Made::New(mut patient) => {
+    let patient = match creation? {
+        Creation::Replayed(patient) => patient,
+        Creation::Created(mut patient) => {
             metrics::counter!("patients_created_total").increment(1);
-            if let Some(state) = billing.open_now(&pool, &patient).await {
-                patient.billing = state;
+            let holder = AccountHolder {
+                patient_id: patient.id,
+                name: &patient.name,
+                email: &patient.email,
+            };
+            if let Some(account) = billing::try_open(&billing, &pool, holder).await {
+                patient.billing = account;
             }
             patient
         }
@@ -114,30 +121,37 @@ pub async fn create(
     Ok(created(&prefix, patient))
 }
 
-/// A creation, or the answer of the same one before.
-enum Made {
-    New(Patient),
-    Before(Patient),
+/// Result of a creation with or without an Idempotency-Key.
+enum Creation {
+    /// The patient was created in this transaction.
+    Created(Patient),
+    /// The response to an earlier request with the same key.
+    Replayed(Patient),
 }
 
-async fn make(transaction: &mut PgConnection, new: &ValidPatient, today: Date, key: Option<&Key>) -> Result<Made> {
+async fn create_once(
+    transaction: &mut PgConnection,
+    new: &ValidPatient,
+    today: Date,
+    key: Option<&IdempotencyKey>,
+) -> Result<Creation> {
     if let Some(key) = key
         && let Some(mut first) = key.claim::<Patient>(transaction).await?
     {
-        // The answer is the first one; only what billing did since is told as it is.
-        if let Ok(now) = store::find(transaction, first.id).await {
-            first.billing = now.billing;
+        // The response is that of the first request, except for the account, which may have been opened since.
+        if let Ok(current) = store::find(transaction, first.id).await {
+            first.billing = current.billing;
         }
-        return Ok(Made::Before(first));
+        return Ok(Creation::Replayed(first));
     }
     let patient = store::create(transaction, new, today).await?;
     if let Some(key) = key {
-        key.keep(transaction, &patient).await?;
+        key.store(transaction, &patient).await?;
     }
-    Ok(Made::New(patient))
+    Ok(Creation::Created(patient))
 }
 
-/// Read a patient.
+/// Read a patient
 #[utoipa::path(get, path = "/patients/{id}", operation_id = "readPatient", tag = "Patients", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The patient's id")),
     responses(
@@ -145,18 +159,20 @@ async fn make(transaction: &mut PgConnection, new: &ValidPatient, today: Date, k
     (status = 404, description = "Patient not found", body = Problem),
 ))]
 pub async fn read(State(pool): State<PgPool>, _: Caller, Path(id): Path<Uuid>) -> Result<Response> {
-    Ok(shown(store::find(&pool, id).await?))
+    Ok(with_etag(store::find(&pool, id).await?))
 }
 
-/// Replace what is known of a patient.
+/// Update a patient
+///
+/// The body replaces all fields.
 #[utoipa::path(put, path = "/patients/{id}", operation_id = "updatePatient", tag = "Patients", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The patient's id"), ("If-Match" = Option<String>, Header)),
     request_body = PatientBody,
     responses(
         (status = 200, description = "The patient after the change", body = Patient, headers(("ETag"))),
         (status = 404, description = "Patient not found", body = Problem),
-        (status = 409, description = "The email address is taken", body = Problem),
-        (status = 412, description = "The patient has changed since", body = Problem),
+        (status = 409, description = "Email address already exists", body = Problem),
+        (status = 412, description = "The patient was changed since", body = Problem),
 ))]
 pub async fn update(
     State(pool): State<PgPool>,
@@ -170,21 +186,21 @@ pub async fn update(
     let mut transaction = pool.begin().await?;
     let patient = store::update(&mut transaction, id, &new, &expected).await?;
     transaction.commit().await?;
-    Ok(shown(patient))
+    Ok(with_etag(patient))
 }
 
-/// Delete a patient and close its billing account.
+/// Delete a patient, and close its billing account
 #[utoipa::path(delete, path = "/patients/{id}", operation_id = "deletePatient", tag = "Patients",
     security(("bearer" = ["ADMIN"])),
     params(("id" = Uuid, Path, description = "The patient's id"), ("If-Match" = Option<String>, Header)),
     responses(
-        (status = 204, description = "Gone"),
+        (status = 204, description = "Deleted"),
         (status = 404, description = "Patient not found", body = Problem),
-        (status = 412, description = "The patient has changed since", body = Problem),
+        (status = 412, description = "The patient was changed since", body = Problem),
 ))]
 pub async fn delete(
     State(pool): State<PgPool>,
-    State(billing): State<Arc<Billing>>,
+    State(billing): State<Arc<BillingClient>>,
     _: Admin,
     Path(id): Path<Uuid>,
     expected: IfMatch,
@@ -192,16 +208,16 @@ pub async fn delete(
     let mut transaction = pool.begin().await?;
     store::delete(&mut transaction, id, &expected).await?;
     transaction.commit().await?;
-    billing.close_now(&pool, id).await;
+    billing::try_close(&billing, &pool, id).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn shown(patient: Patient) -> Response {
+fn with_etag(patient: Patient) -> Response {
     ([(header::ETAG, etag(patient.version))], Json(patient)).into_response()
 }
 
 fn created(prefix: &Prefix, patient: Patient) -> Response {
-    let mut response = (StatusCode::CREATED, shown(patient.clone())).into_response();
+    let mut response = (StatusCode::CREATED, with_etag(patient.clone())).into_response();
     if let Ok(location) = HeaderValue::from_str(&prefix.join(&format!("/patients/{}", patient.id))) {
         response.headers_mut().insert(header::LOCATION, location);
     }

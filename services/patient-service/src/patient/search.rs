@@ -1,39 +1,40 @@
-//! Finding patients by a part of their name, email or address.
+//! Search for patients by a part of their name, email or address.
 
 use kit::{Problem, Result};
 
-/// The longest search, in characters.
-const LONGEST: usize = 100;
-/// Shorter ones find the beginnings of words: the index knows three characters at a time, and a word's first ones.
-const SHORT: usize = 3;
+/// Maximum length of a search, in characters.
+const MAX_CHARACTERS: usize = 100;
+/// Length from which a search finds any part of a word; a shorter one finds the beginnings of words.
+///
+/// The trigram index contains three characters at a time, and the first ones of each word.
+const MIN_TRIGRAM_CHARACTERS: usize = 3;
 
-/// What is searched for, as a pattern of `like` in which nothing of the text is special.
+/// A search as a pattern of `like`, in which the characters of the text are escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
-    text: String,
     pattern: String,
 }
 
 impl Search {
-    /// Reads the query parameter; nothing for a blank one.
+    /// Parses the query parameter; `None` if it is blank.
     ///
     /// # Errors
-    /// 400 when it is longer than 100 characters, or holds neither a letter nor a digit.
+    /// 400 if it is longer than 100 characters, or contains no alphanumeric character.
     pub fn parse(text: Option<&str>) -> Result<Option<Self>> {
         let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
         let length = text.chars().count();
-        if length > LONGEST {
+        if length > MAX_CHARACTERS {
             return Err(Problem::field(
                 "search",
-                format!("Search cannot exceed {LONGEST} characters"),
+                format!("Search cannot exceed {MAX_CHARACTERS} characters"),
             ));
         }
         if !text.chars().any(char::is_alphanumeric) {
-            return Err(Problem::field("search", "Search must hold a letter or a digit"));
+            return Err(Problem::field("search", "Search must contain an alphanumeric character"));
         }
-        let mut pattern = String::from(if length < SHORT { "% " } else { "%" });
+        let mut pattern = String::from(if length < MIN_TRIGRAM_CHARACTERS { "% " } else { "%" });
         for character in text.chars() {
             if matches!(character, '%' | '_' | '\\') {
                 pattern.push('\\');
@@ -41,18 +42,10 @@ impl Search {
             pattern.push(character);
         }
         pattern.push('%');
-        Ok(Some(Self {
-            text: text.to_owned(),
-            pattern,
-        }))
+        Ok(Some(Self { pattern }))
     }
 
-    /// The text, without blanks around it.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// For `search_text like lower($n)`.
+    /// Returns the pattern, for `search_text like lower($n)`.
     pub fn pattern(&self) -> &str {
         &self.pattern
     }
@@ -68,17 +61,17 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_are_found_literally_and_short_searches_at_the_beginning_of_words() {
+    fn wildcards_are_escaped_and_short_searches_find_the_beginnings_of_words() {
         assert_eq!(pattern(r"50%_\"), r"%50\%\_\\%");
         assert_eq!(pattern(" Ad "), "% Ad%");
         assert_eq!(pattern("Ada"), "%Ada%");
     }
 
     #[test]
-    fn a_blank_search_is_none_and_one_without_letters_is_refused() {
+    fn a_blank_search_is_none_and_one_without_alphanumeric_characters_is_rejected() {
         assert_eq!(Search::parse(Some("  ")).expect("none"), None);
         for bad in ["%%%", "--", &"a".repeat(101)] {
-            assert_eq!(Search::parse(Some(bad)).expect_err("a refusal").status(), 400);
+            assert_eq!(Search::parse(Some(bad)).expect_err("a rejection").status(), 400);
         }
     }
 }

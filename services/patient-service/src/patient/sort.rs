@@ -1,12 +1,14 @@
 //! The order of a list of patients.
 
-use kit::{Problem, Result};
+use kit::{
+    Problem, Result,
+    pagination::{SortCursor, malformed_cursor},
+};
 use utoipa::ToSchema;
 
-use super::{Patient, input::date};
-use crate::page::Cursor;
+use super::{Patient, input::parse_date};
 
-/// The order of a list; the id tells patients of equal keys apart.
+/// The order of a list; the id orders patients of equal keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ToSchema)]
 pub enum Sort {
     #[default]
@@ -21,7 +23,7 @@ pub enum Sort {
 }
 
 impl Sort {
-    /// Every order there is.
+    /// All orders.
     pub const ALL: [Self; 4] = [
         Self::Name,
         Self::NameDescending,
@@ -29,10 +31,10 @@ impl Sort {
         Self::RegisteredDate,
     ];
 
-    /// Reads the query parameter.
+    /// Parses the query parameter.
     ///
     /// # Errors
-    /// 400 when there is no such order.
+    /// 400 if there is no such order.
     pub fn parse(text: Option<&str>) -> Result<Self> {
         let Some(text) = text else { return Ok(Self::default()) };
         Self::ALL
@@ -41,7 +43,7 @@ impl Sort {
             .ok_or_else(|| Problem::field("sort", "Sort must be name, -name, dateOfBirth or registeredDate"))
     }
 
-    /// The order as the query parameter spells it.
+    /// Returns the value of the query parameter.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -51,7 +53,7 @@ impl Sort {
         }
     }
 
-    /// The column that decides, and the type that a cursor's key is cast to.
+    /// Returns the column of the order, and the type to which a cursor's key is cast.
     pub(super) const fn column(self) -> (&'static str, &'static str) {
         match self {
             Self::Name | Self::NameDescending => ("name", "text"),
@@ -60,7 +62,7 @@ impl Sort {
         }
     }
 
-    /// How a row behind another compares with it, and the word of `order by`.
+    /// Returns the operator that compares a row with the cursor before it, and the direction for `order by`.
     pub(super) const fn direction(self) -> (&'static str, &'static str) {
         match self {
             Self::NameDescending => ("<", "desc"),
@@ -68,53 +70,50 @@ impl Sort {
         }
     }
 
-    /// The cursor behind a patient.
-    pub(super) fn behind(self, patient: &Patient) -> Cursor {
+    /// Returns the cursor behind a patient.
+    pub fn cursor_behind(self, patient: &Patient) -> SortCursor {
         let key = match self {
             Self::Name | Self::NameDescending => patient.name.clone(),
             Self::DateOfBirth => patient.date_of_birth.to_string(),
             Self::RegisteredDate => patient.registered_date.to_string(),
         };
-        Cursor::new(self.as_str(), key, patient.id)
+        SortCursor::new(self.as_str(), key, patient.id)
     }
 
-    /// Reads a cursor of this order.
+    /// Checks that a cursor comes from a page in this order.
     ///
     /// # Errors
-    /// 400 when it is not one.
-    pub fn cursor(self, text: &str) -> Result<Cursor> {
-        let cursor = Cursor::parse(text, self.as_str())?;
-        let dated = matches!(self, Self::DateOfBirth | Self::RegisteredDate);
-        if dated && date(&cursor.key).is_none() {
-            return Err(Problem::field(
-                "cursor",
-                "Cursor is malformed; take it from the Link header of a page",
-            ));
+    /// 400 if it was created for another order, or its key is not a date that the database accepts.
+    pub fn check_cursor(self, cursor: &SortCursor) -> Result<()> {
+        cursor.expect_sort(self.as_str())?;
+        let is_date = matches!(self, Self::DateOfBirth | Self::RegisteredDate);
+        if is_date && parse_date(&cursor.key).is_none() {
+            return Err(malformed_cursor());
         }
-        Ok(cursor)
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use uuid::Uuid;
 
     use super::*;
 
     #[test]
-    fn an_unknown_order_is_refused() {
+    fn an_unknown_order_is_rejected() {
         assert_eq!(Sort::parse(Some("-name")).expect("an order"), Sort::NameDescending);
         assert_eq!(Sort::parse(Some("';drop")).expect_err("no order").status(), 400);
     }
 
     #[test]
-    fn a_cursor_whose_date_the_database_would_refuse_is_refused_here() {
-        let cursor = |key: &str| {
-            let cursor = serde_json::json!({"sort": "dateOfBirth", "key": key, "id": uuid::Uuid::nil()});
-            Sort::DateOfBirth.cursor(&URL_SAFE_NO_PAD.encode(cursor.to_string()))
+    fn a_cursor_whose_date_the_database_would_reject_is_rejected_first() {
+        let check = |key: &str| {
+            let cursor = SortCursor::new("dateOfBirth", key.to_owned(), Uuid::nil());
+            Sort::DateOfBirth.check_cursor(&cursor)
         };
-        assert!(cursor("1990-05-17").is_ok());
-        for bad in [
+        assert!(check("1990-05-17").is_ok());
+        for invalid in [
             "0000-01-01",
             "-001-01-01",
             "-0001-01-01",
@@ -122,7 +121,7 @@ mod tests {
             "1990-02-30",
             "",
         ] {
-            assert_eq!(cursor(bad).expect_err(bad).status(), 400);
+            assert_eq!(check(invalid).expect_err(invalid).status(), 400);
         }
     }
 }

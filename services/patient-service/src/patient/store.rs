@@ -1,4 +1,4 @@
-//! Patients in the database, each change with its event and its billing intent.
+//! Patients in the database; each change stores its event and its billing intent.
 
 use contracts::events::{PATIENT_CREATED, PATIENT_DELETED, PATIENT_UPDATED};
 use kit::{Problem, Result, database};
@@ -6,9 +6,13 @@ use sqlx::{PgConnection, PgExecutor};
 use time::Date;
 use uuid::Uuid;
 
-use super::{BillingState, Patient, event, input::ValidPatient, version::IfMatch};
+use super::{Patient, etag::IfMatch, event, input::ValidPatient};
+use crate::billing::{
+    AccountState,
+    intent::{self, DesiredState},
+};
 
-/// The columns of a [`Patient`] and where they come from.
+/// The columns of a [`Patient`] and their tables.
 pub(super) const SELECT: &str = "
     select p.id, p.name, p.email, p.address, p.date_of_birth, p.registered_date, p.version,
            coalesce(b.status, 'PENDING') as billing_status, b.account_id
@@ -20,29 +24,29 @@ const SELECT_ONE: &str = "
     from patient p left join billing_intent b on b.patient_id = p.id
     where p.id = $1";
 
-/// Looks a patient up.
+/// Returns a patient.
 ///
 /// # Errors
-/// 404 when there is none.
+/// 404 if there is no such patient.
 pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> Result<Patient> {
     let found = sqlx::query_as(SELECT_ONE).bind(id).fetch_optional(executor).await?;
-    found.ok_or_else(missing)
+    found.ok_or_else(not_found)
 }
 
-/// Creates a patient, tells of it, and leaves the intent to open its account.
+/// Inserts a patient, its event, and the intent to open its account.
 ///
 /// # Errors
-/// 409 when another patient has the address.
+/// 409 if another patient has the email address.
 pub async fn create(transaction: &mut PgConnection, new: &ValidPatient, today: Date) -> Result<Patient> {
     let patient = Patient {
         id: Uuid::new_v4(),
         name: new.name.clone(),
-        email: new.email.clone(),
+        email: new.email.as_str().to_owned(),
         address: new.address.clone(),
         date_of_birth: new.date_of_birth,
         registered_date: new.registered_date.unwrap_or(today),
         version: 1,
-        billing: BillingState::pending(),
+        billing: AccountState::pending(),
     };
     sqlx::query(
         "insert into patient (id, name, email, address, date_of_birth, registered_date, version)
@@ -57,16 +61,16 @@ pub async fn create(transaction: &mut PgConnection, new: &ValidPatient, today: D
     .bind(patient.version)
     .execute(&mut *transaction)
     .await
-    .map_err(taken)?;
-    intend(transaction, patient.id, "OPEN").await?;
-    event::tell(transaction, PATIENT_CREATED, &patient).await?;
+    .map_err(to_problem)?;
+    intent::insert(transaction, patient.id, DesiredState::Open).await?;
+    event::enqueue(transaction, PATIENT_CREATED, &patient).await?;
     Ok(patient)
 }
 
-/// Changes a patient and tells of it.
+/// Updates a patient, and inserts its event.
 ///
 /// # Errors
-/// 404, 409 when another patient has the address, 412 when the precondition does not hold.
+/// 404, 409 if another patient has the email address, 412 if the precondition does not hold.
 pub async fn update(
     transaction: &mut PgConnection,
     id: Uuid,
@@ -74,34 +78,30 @@ pub async fn update(
     expected: &IfMatch,
 ) -> Result<Patient> {
     expected.check(lock(transaction, id).await?)?;
+    intent::retry_now(transaction, id).await?;
     sqlx::query(
-        // What billing refuses may be what is changed here, so it is asked again.
-        "with again as (
-             update billing_intent set next_attempt = now(), attempts = 0, refused = null
-             where patient_id = $1 and status = 'PENDING'
-         )
-         update patient set name = $2, email = $3, address = $4, date_of_birth = $5,
+        "update patient set name = $2, email = $3, address = $4, date_of_birth = $5,
              registered_date = coalesce($6, registered_date), version = version + 1
          where id = $1",
     )
     .bind(id)
     .bind(&new.name)
-    .bind(&new.email)
+    .bind(new.email.as_str())
     .bind(&new.address)
     .bind(new.date_of_birth)
     .bind(new.registered_date)
     .execute(&mut *transaction)
     .await
-    .map_err(taken)?;
+    .map_err(to_problem)?;
     let patient = find(&mut *transaction, id).await?;
-    event::tell(transaction, PATIENT_UPDATED, &patient).await?;
+    event::enqueue(transaction, PATIENT_UPDATED, &patient).await?;
     Ok(patient)
 }
 
-/// Deletes a patient, tells of it, and leaves the intent to close its account.
+/// Deletes a patient, and inserts its event and the intent to close its account.
 ///
 /// # Errors
-/// 404, and 412 when the precondition does not hold.
+/// 404, and 412 if the precondition does not hold.
 pub async fn delete(transaction: &mut PgConnection, id: Uuid, expected: &IfMatch) -> Result<()> {
     expected.check(lock(transaction, id).await?)?;
     let mut patient = find(&mut *transaction, id).await?;
@@ -109,39 +109,25 @@ pub async fn delete(transaction: &mut PgConnection, id: Uuid, expected: &IfMatch
         .bind(id)
         .execute(&mut *transaction)
         .await?;
-    // The deletion is a version of its own, so that it wins over every event before it.
+    // The deletion has its own version, so that it supersedes every earlier event.
     patient.version += 1;
-    intend(transaction, id, "CLOSED").await?;
-    event::tell(transaction, PATIENT_DELETED, &patient).await?;
+    intent::insert(transaction, id, DesiredState::Closed).await?;
+    event::enqueue(transaction, PATIENT_DELETED, &patient).await?;
     Ok(())
 }
 
-/// Takes the patient's row for this transaction, which also puts its events in order, and gives its version.
+/// Locks the patient's row, which also orders its events, and returns its version.
 async fn lock(transaction: &mut PgConnection, id: Uuid) -> Result<i64> {
     let select = "select version from patient where id = $1 for update";
     let version = sqlx::query_scalar(select).bind(id).fetch_optional(transaction).await?;
-    version.ok_or_else(missing)
+    version.ok_or_else(not_found)
 }
 
-/// Leaves an intent for billing; the reconciler looks at it when the call that follows the commit had its chance.
-async fn intend(transaction: &mut PgConnection, patient: Uuid, wanted: &str) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into billing_intent (patient_id, wanted, next_attempt) values ($1, $2, now() + interval '3 seconds')
-         on conflict (patient_id) do update
-         set wanted = excluded.wanted, status = 'PENDING', attempts = 0, next_attempt = excluded.next_attempt, refused = null",
-    )
-    .bind(patient)
-    .bind(wanted)
-    .execute(transaction)
-    .await
-    .map(drop)
-}
-
-fn missing() -> Problem {
+fn not_found() -> Problem {
     Problem::not_found("Patient not found")
 }
 
-fn taken(error: sqlx::Error) -> Problem {
+fn to_problem(error: sqlx::Error) -> Problem {
     match database::violated_constraint(&error) {
         Some("patient_email") => Problem::conflict("Email address already exists"),
         _ => error.into(),

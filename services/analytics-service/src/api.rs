@@ -1,0 +1,39 @@
+//! The routes and their OpenAPI document.
+
+use axum::{Router, routing::get};
+use utoipa::OpenApi;
+
+use crate::{patient_events, state::AppState, summary, timeline};
+
+/// Returns all routes; the gateway exposes them under `/api`.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/analytics/summary", get(summary::summary))
+        .route("/analytics/timeline", get(timeline::timeline))
+        .route("/analytics/events", get(patient_events::list))
+        .with_state(state)
+}
+
+/// Returns the OpenAPI document of [`router`].
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    ApiDoc::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Analytics", description = "Statistics of patient events, for administrators."),
+    tags((name = "Analytics", description = "Statistics of patient events, about one second after the change.")),
+    paths(summary::summary, timeline::timeline, patient_events::list),
+    components(schemas(timeline::Bucket))
+)]
+struct ApiDoc;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete() {
+        assert_eq!(kit::testing::document_faults(&openapi()), Vec::<String>::new());
+    }
+}

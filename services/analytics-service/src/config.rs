@@ -1,0 +1,19 @@
+//! The configuration, read from the command line and the environment.
+
+use kit::{ServeArgs, cli::Cli, database::DatabaseArgs, kafka::KafkaArgs, token::TokenArgs};
+
+/// Name, description and default port of the binary.
+pub const CLI: Cli = Cli::new("analytics-service", "Statistics of patient events.", 4002);
+
+/// Settings of the service; each is an option and an environment variable.
+#[derive(Debug, clap::Args)]
+pub struct Config {
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub token: TokenArgs,
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+}

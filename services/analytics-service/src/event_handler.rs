@@ -1,0 +1,28 @@
+//! Handler of patient events from Kafka.
+
+use async_trait::async_trait;
+use contracts::events::{Event, Unreadable};
+use kit::kafka::EventHandler;
+use sqlx::PgPool;
+
+use crate::journal;
+
+/// Records patient events in the journal.
+pub struct PatientEventHandler {
+    pub pool: PgPool,
+}
+
+#[async_trait]
+impl EventHandler for PatientEventHandler {
+    type Event = Event;
+    type DecodeError = Unreadable;
+    const COUNTER: &'static str = "analytics_events_total";
+
+    fn decode(payload: &[u8]) -> Result<Event, Unreadable> {
+        Event::decode(payload)
+    }
+
+    async fn apply(&self, event: &Event) -> sqlx::Result<&'static str> {
+        Ok(journal::record(&self.pool, event).await?.as_str())
+    }
+}

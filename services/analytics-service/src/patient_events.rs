@@ -1,0 +1,81 @@
+//! `GET /analytics/events`: the events of one patient.
+
+use axum::extract::State;
+use contracts::events::EventType;
+use kit::{Admin, Page, Pagination, Query, Result};
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, PgExecutor, PgPool};
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+/// Pages of 1000 events at most, and by default: a patient seldom has more.
+type EventPagination = Pagination<Uuid, 1000, 1000>;
+
+/// One event of a patient.
+#[derive(Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PatientEvent {
+    pub event_id: Uuid,
+    #[sqlx(try_from = "String")]
+    pub event_type: EventType,
+    pub patient_id: Uuid,
+    /// The patient's version after the event, from 1.
+    pub version: i64,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub occurred_at: OffsetDateTime,
+}
+
+/// Query parameters of the list, in addition to those of the pagination.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    patient_id: Uuid,
+}
+
+/// List the events of a patient, oldest first, page by page
+///
+/// A deleted patient still has events; an unknown patient has none.
+#[utoipa::path(
+    get,
+    path = "/analytics/events",
+    operation_id = "listEvents",
+    tag = "Analytics",
+    params(ListQuery, EventPagination),
+    responses((status = 200, description = "A page of events", body = [PatientEvent], headers(("Link")))),
+    security(("bearer" = ["ADMIN"]))
+)]
+pub async fn list(
+    State(pool): State<PgPool>,
+    _: Admin,
+    pagination: EventPagination,
+    Query(query): Query<ListQuery>,
+) -> Result<Page<PatientEvent>> {
+    let events = of_patient(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
+    Ok(pagination.page(events, |event| event.event_id))
+}
+
+/// Lists the events of a patient in the order of their versions: at most `rows`, starting behind the event `after`.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn of_patient(
+    db: impl PgExecutor<'_>,
+    patient_id: Uuid,
+    after: Option<Uuid>,
+    rows: i64,
+) -> sqlx::Result<Vec<PatientEvent>> {
+    sqlx::query_as(
+        "select event_id, event_type, patient_id, version, occurred_at from events
+         where patient_id = $1 and ($2::uuid is null or (version, occurred_at, event_id) >
+             (select version, occurred_at, event_id from events where event_id = $2))
+         order by version, occurred_at, event_id limit $3",
+    )
+    .bind(patient_id)
+    .bind(after)
+    .bind(rows)
+    .fetch_all(db)
+    .await
+}

@@ -1,0 +1,8 @@
+//! The complete service, each test with its own database: messages in, responses out.
+
+mod support;
+
+mod events;
+mod kafka;
+mod properties;
+mod statistics;

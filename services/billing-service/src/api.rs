@@ -1,0 +1,96 @@
+//! The HTTP routes, for administrators, and their OpenAPI document.
+
+use axum::{Router, extract::State, routing::get};
+use kit::{Admin, Json, Page, Pagination, Path, Problem, Query, Result};
+use serde::Deserialize;
+use sqlx::PgPool;
+use utoipa::{IntoParams, OpenApi};
+use uuid::Uuid;
+
+use crate::{
+    account::{self, Account},
+    state::AppState,
+};
+
+/// Pages of 1000 accounts at most, 100 by default.
+type AccountPagination = Pagination<Uuid, 100, 1000>;
+
+/// Returns all routes; the gateway exposes them under `/api`.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/billing/accounts", get(list))
+        .route("/billing/accounts/{id}", get(read))
+        .with_state(state)
+}
+
+/// Returns the OpenAPI document of [`router`].
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    ApiDoc::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Billing", description = "The billing accounts of patients, for administrators."),
+    tags((name = "Billing accounts", description = "One for each patient, opened and closed with the patient.")),
+    paths(list, read)
+)]
+struct ApiDoc;
+
+/// Query parameters of the list, in addition to those of the pagination.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only the account of this patient.
+    patient_id: Option<Uuid>,
+}
+
+/// List billing accounts, oldest first, page by page
+#[utoipa::path(
+    get,
+    path = "/billing/accounts",
+    operation_id = "listAccounts",
+    tag = "Billing accounts",
+    params(ListQuery, AccountPagination),
+    responses((status = 200, description = "A page of accounts", body = [Account], headers(("Link")))),
+    security(("bearer" = ["ADMIN"]))
+)]
+async fn list(
+    State(pool): State<PgPool>,
+    _: Admin,
+    pagination: AccountPagination,
+    Query(query): Query<ListQuery>,
+) -> Result<Page<Account>> {
+    let accounts = account::list(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
+    Ok(pagination.page(accounts, |account| account.account_id))
+}
+
+/// Read a billing account
+#[utoipa::path(
+    get,
+    path = "/billing/accounts/{id}",
+    operation_id = "readAccount",
+    tag = "Billing accounts",
+    params(("id" = Uuid, Path, description = "The account's id")),
+    responses(
+        (status = 200, description = "The account", body = Account),
+        (status = 404, description = "Billing account not found", body = Problem),
+    ),
+    security(("bearer" = ["ADMIN"]))
+)]
+async fn read(State(pool): State<PgPool>, _: Admin, Path(id): Path<Uuid>) -> Result<Json<Account>> {
+    let account = account::find(&pool, id).await?;
+    account
+        .map(Json)
+        .ok_or_else(|| Problem::not_found("Billing account not found"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete() {
+        assert_eq!(kit::testing::document_faults(&openapi()), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,5 @@
+//! The complete service, each test with its own database: gRPC over a socket, HTTP through the router.
+
+mod support;
+
+mod accounts;

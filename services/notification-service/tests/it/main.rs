@@ -1,0 +1,6 @@
+//! The complete service, each test with its own database: messages in, emails and responses out.
+
+mod support;
+
+mod notifications;
+mod properties;

@@ -1,0 +1,56 @@
+//! The routes and their OpenAPI document.
+
+use axum::{
+    Router,
+    routing::{get, put},
+};
+use utoipa::OpenApi;
+
+use crate::{family::routes as families, patient, patient::routes as patients, state::AppState};
+
+/// Returns all routes; the gateway exposes them under `/api`.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/patients", get(patients::list).post(patients::create))
+        .route(
+            "/patients/{id}",
+            get(patients::read).put(patients::update).delete(patients::delete),
+        )
+        .route("/families", get(families::list).post(families::create))
+        .route("/families/{id}", get(families::read))
+        .route(
+            "/families/{id}/members/{patient_id}",
+            put(families::add_member).delete(families::remove_member),
+        )
+        .with_state(state)
+}
+
+/// Returns the OpenAPI document of [`router`].
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    ApiDoc::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Patients", description = "Patients and their families."),
+    tags(
+        (name = "Patients", description = "Patients; each has a version, which is its ETag."),
+        (name = "Families", description = "Named groups of patients."),
+    ),
+    paths(
+        patients::list, patients::create, patients::read, patients::update, patients::delete,
+        families::list, families::create, families::read, families::add_member, families::remove_member,
+    ),
+    components(schemas(patient::sort::Sort)),
+)]
+struct ApiDoc;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete() {
+        assert_eq!(kit::testing::document_faults(&openapi()), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,39 @@
+//! The account of a patient as this service knows it.
+
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// State of a patient's billing account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, FromRow, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = BillingState)]
+pub struct AccountState {
+    /// PENDING until billing-service has responded, then the account's status.
+    #[schema(example = "ACTIVE")]
+    #[sqlx(rename = "billing_status")]
+    pub status: String,
+    /// Id of the account, once it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = Uuid)]
+    pub account_id: Option<String>,
+}
+
+impl AccountState {
+    /// Returns the state until billing-service has responded.
+    pub fn pending() -> Self {
+        Self {
+            status: "PENDING".into(),
+            account_id: None,
+        }
+    }
+}
+
+/// The patient for whom an account is opened.
+#[derive(Clone, Copy)]
+pub struct AccountHolder<'a> {
+    pub patient_id: Uuid,
+    pub name: &'a str,
+    pub email: &'a str,
+}

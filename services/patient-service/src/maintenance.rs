@@ -1,0 +1,30 @@
+//! Periodic maintenance: deletes expired idempotency keys.
+
+use std::time::Duration;
+
+use kit::database::{self, with_timeout};
+use sqlx::PgPool;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::idempotency;
+
+const INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Runs until the shutdown. A failure is logged and retried.
+///
+/// # Errors
+/// Never; the signature is that of a background task.
+pub async fn run(pool: PgPool, shutdown: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        if let Err(error) = with_timeout(idempotency::delete_expired(&pool)).await {
+            tracing::warn!(
+                error = database::describe(&error),
+                "cannot delete expired idempotency keys"
+            );
+        }
+        if shutdown.run_until_cancelled(sleep(INTERVAL)).await.is_none() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Billing accounts, also while billing-service is unavailable.
+
+use http::{Method, StatusCode};
+use patient_service::demo_data;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{REJECTED, TestApp, eventually, patient, path_of};
+
+#[tokio::test]
+async fn the_response_contains_the_open_account_if_billing_is_available() {
+    let Some(app) = TestApp::start().await else { return };
+    app.billing.start().await;
+    let ada = app.create("Ada").await;
+    assert_eq!(
+        (&ada["billing"]["status"], app.billing.account(&ada)),
+        (&json!("ACTIVE"), Some("ACTIVE"))
+    );
+    assert_eq!(app.get(&path_of(&ada)).await.body["billing"], ada["billing"]);
+    app.call(Method::DELETE, &path_of(&ada), None).await;
+    assert_eq!(app.billing.account(&ada), Some("CLOSED"));
+    app.database.drop().await;
+}
+
+#[tokio::test]
+async fn the_reconciler_opens_and_closes_accounts_once_billing_is_available() {
+    let Some(app) = TestApp::start().await else { return };
+    let (ada, bea) = (app.create("Ada").await, app.create("Bea").await);
+    assert_eq!(ada["billing"]["status"], "PENDING");
+    app.call(Method::DELETE, &path_of(&bea), None).await;
+
+    app.billing.start().await;
+    let reconciler = app.reconcile();
+    eventually("Ada's account is open", async || {
+        app.billing.account(&ada) == Some("ACTIVE")
+    })
+    .await;
+    eventually("Bea's account is closed", async || {
+        app.billing.account(&bea) == Some("CLOSED")
+    })
+    .await;
+    eventually("Ada's account is recorded", async || is_active(&app, &ada).await).await;
+    reconciler.stop().await;
+    app.database.drop().await;
+}
+
+async fn is_active(app: &TestApp, patient: &Value) -> bool {
+    app.get(&path_of(patient)).await.body["billing"]["status"] == "ACTIVE"
+}
+
+#[tokio::test]
+async fn demo_patients_are_inserted_once_with_events_and_intents() {
+    let Some(app) = TestApp::start().await else { return };
+    for _ in 0..2 {
+        demo_data::insert(&app.database.pool).await.expect("demo patients");
+    }
+    let counts: (i64, i64, i64) = sqlx::query_as(
+        "select (select count(*) from patient), (select count(*) from outbox), (select count(*) from billing_intent)",
+    )
+    .fetch_one(&app.database.pool)
+    .await
+    .expect("counts");
+    assert_eq!(counts, (15, 15, 15));
+    app.database.drop().await;
+}
+
+#[tokio::test]
+async fn a_rejected_intent_is_postponed_until_the_patient_is_changed() {
+    let Some(app) = TestApp::start().await else { return };
+    app.billing.start().await;
+    let rejected = app.create(REJECTED).await;
+    sqlx::query("update billing_intent set next_attempt = now()")
+        .execute(&app.database.pool)
+        .await
+        .expect("an update");
+
+    let reconciler = app.reconcile();
+    eventually("the intent is postponed", async || is_postponed(&app.database.pool).await).await;
+    let response = app.get(&path_of(&rejected)).await;
+    assert_eq!(response.body["billing"], json!({"status": "PENDING"}));
+
+    let changed = app
+        .call(Method::PUT, &path_of(&rejected), Some(patient("Renamed")))
+        .await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
+    eventually("the account is open", async || is_active(&app, &rejected).await).await;
+    reconciler.stop().await;
+    app.database.drop().await;
+}
+
+async fn is_postponed(pool: &PgPool) -> bool {
+    let postponed = "select exists (select from billing_intent where status = 'PENDING' and rejection = 'InvalidArgument'
+                     and attempts = 1 and next_attempt > now() + interval '30 minutes')";
+    sqlx::query_scalar(postponed).fetch_one(pool).await.expect("a result")
+}
+
+#[tokio::test]
+async fn a_backlog_of_intents_is_executed_without_pauses_once_billing_is_available() {
+    let Some(app) = TestApp::start().await else { return };
+    let intents = "insert into billing_intent (patient_id, desired_state, next_attempt)
+                   select gen_random_uuid(), 'CLOSED', now() from generate_series(1, 500)";
+    sqlx::query(intents)
+        .execute(&app.database.pool)
+        .await
+        .expect("intents");
+    app.billing.start().await;
+    let reconciler = app.reconcile();
+    // With one batch per second this would time out.
+    eventually("no intent remains", async || {
+        let remaining: i64 = sqlx::query_scalar("select count(*) from billing_intent")
+            .fetch_one(&app.database.pool)
+            .await
+            .expect("a count");
+        remaining == 0
+    })
+    .await;
+    reconciler.stop().await;
+    app.database.drop().await;
+}

@@ -1,0 +1,11 @@
+//! The complete service, each test with its own database.
+
+mod support;
+
+mod bench;
+mod billing;
+mod families;
+mod million;
+mod patients;
+mod properties;
+mod validation;
