@@ -51,7 +51,7 @@ impl IntoResponse for Rejection {
 impl AppState {
     /// Admits a request, and returns the key by which its caller is counted.
     ///
-    /// A caller without a valid token is counted by address: a forged token does not get a bucket of its own.
+    /// A caller without a valid token is counted by address: a forged token does not get a separate bucket.
     ///
     /// # Errors
     /// 401, 403, 429, or 503 while no signing keys are known.

@@ -27,7 +27,7 @@ pub struct Config {
     pub serve: ServeArgs,
     #[command(flatten)]
     pub token: TokenArgs,
-    /// Port of /metrics and /health/ready; a port of its own, because they are not public
+    /// Port of /metrics and /health/ready; a separate port, because they are not public
     #[arg(long, env, default_value_t = 9004)]
     pub management_port: u16,
     /// Base URL of patient-service

@@ -155,8 +155,14 @@ mod tests {
             ("203.0.113.9:4711", "203.0.113.9"),
             ("[2001:db8::9]:4711", "2001:db8::9"),
         ] {
-            assert_eq!(client_address(&headers(&[("x-forwarded-for", entry)]), 1), address.parse().ok());
+            assert_eq!(
+                client_address(&headers(&[("x-forwarded-for", entry)]), 1),
+                address.parse().ok()
+            );
         }
-        assert_eq!(client_address(&headers(&[("x-forwarded-for", "127.0.0.1, nonsense")]), 1), None);
+        assert_eq!(
+            client_address(&headers(&[("x-forwarded-for", "127.0.0.1, nonsense")]), 1),
+            None
+        );
     }
 }

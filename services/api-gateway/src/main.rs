@@ -20,7 +20,7 @@ async fn main() -> anyhow::Result<()> {
         .openapi(openapi())
         .management(config.management_address())
         .request_timeout(config.request_timeout())
-        .readiness_check("signing-keys", move || ready(keys.check()))
+        .readiness_check("signing-keys", move || ready(keys.check().map_err(Into::into)))
         .background_task("signing-keys", |shutdown| verifier.refresh_keys(shutdown))
         .run()
         .await

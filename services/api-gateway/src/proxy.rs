@@ -31,7 +31,10 @@ pub async fn forward(state: AppState, route: &'static Route, request: Request) -
     let (parts, body) = request.into_parts();
     if !METHODS.contains(&parts.method) {
         let allow = METHODS.map(|method| method.to_string()).join(", ");
-        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This route does not support this method");
+        let problem = Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This route does not support this method",
+        );
         return Ok(([(header::ALLOW, allow)], problem).into_response());
     }
     let caller = state.admit(&parts, route.access(&parts.method)).await?;

@@ -30,7 +30,7 @@ const RETRY_PAUSES: [Duration; 6] = [
 ];
 /// Timeout of a connection; the services are in the same network, so a slower one is down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time for which an unused connection is kept.
+/// Time after which an unused connection is closed.
 ///
 /// It is shorter than the time in which a stopping service still takes requests (`SHUTDOWN_DELAY`, 3 s), in which each
 /// response closes its connection. So no request is sent into a connection that is just being closed, not even one that

@@ -47,7 +47,9 @@ impl FirstAdmin {
             Self::Configured { email, password } => (email, password),
             Self::NotConfigured => {
                 if !user::any_admin(&state.pool).await? {
-                    tracing::warn!("there is no administrator; set AUTH_ADMIN_EMAIL and AUTH_ADMIN_PASSWORD and restart");
+                    tracing::warn!(
+                        "there is no administrator; set AUTH_ADMIN_EMAIL and AUTH_ADMIN_PASSWORD and restart"
+                    );
                 }
                 return Ok(());
             }

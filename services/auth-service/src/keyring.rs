@@ -106,7 +106,10 @@ impl Keyring {
                 // A replica with a newer secret has sealed it again: the copy in memory still signs.
                 match self.cached(&key.kid) {
                     Some(cached) => usable.push(cached),
-                    None => tracing::warn!(kid = key.kid, "cannot decrypt a signing key; it is published, but does not sign"),
+                    None => tracing::warn!(
+                        kid = key.kid,
+                        "cannot decrypt a signing key; it is published, but does not sign"
+                    ),
                 }
                 continue;
             };

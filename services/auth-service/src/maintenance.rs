@@ -21,7 +21,11 @@ pub async fn run(state: AppState, shutdown: CancellationToken) -> anyhow::Result
         let result = timeout(TIMEOUT, run_once(&state, OffsetDateTime::now_utc())).await;
         if let Err(error) = result.context("database timeout").flatten() {
             let error = format!("{error:#}");
-            tracing::warn!(error, retry.seconds = RELOAD_INTERVAL.as_secs(), "maintenance failed; retrying");
+            tracing::warn!(
+                error,
+                retry.seconds = RELOAD_INTERVAL.as_secs(),
+                "maintenance failed; retrying"
+            );
         }
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use kit::{Server, database, kafka, outbox, telemetry};
 use patient_service::{
-    AppState, Config, MIGRATIONS, billing, config::CLI, demo_data, describe_metrics, maintenance, openapi, router, topics,
+    AppState, Config, MIGRATIONS, billing, config::CLI, demo_data, describe_metrics, maintenance, openapi, router,
+    topics,
 };
 
 #[tokio::main]

@@ -30,10 +30,7 @@ async fn an_event_is_recorded_once_although_it_is_delivered_twice() {
     for message in [&created, &updated, &created, &updated] {
         assert_eq!(app.deliver(message).await, Handled::Done);
     }
-    assert_eq!(
-        app.history(patient).await,
-        ["PATIENT_CREATED 1", "PATIENT_UPDATED 2"]
-    );
+    assert_eq!(app.history(patient).await, ["PATIENT_CREATED 1", "PATIENT_UPDATED 2"]);
     let (status, summary) = app.get("/analytics/summary", Role::Admin).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
@@ -86,7 +83,10 @@ async fn an_older_version_has_no_effect_and_a_tombstone_is_final() {
         journal::record(pool, &deleted).await.expect("recorded"),
         Recorded::Applied
     );
-    assert_eq!(journal::record(pool, &after_deletion).await.expect("recorded"), Recorded::Late);
+    assert_eq!(
+        journal::record(pool, &after_deletion).await.expect("recorded"),
+        Recorded::Late
+    );
     assert_eq!(
         journal::record(pool, &deleted).await.expect("recorded"),
         Recorded::Duplicate
@@ -104,7 +104,10 @@ async fn a_message_that_cannot_be_decoded_is_poison_and_its_reason_does_not_quot
     let cases: [(fn(&mut PatientEvent), Unreadable); 5] = [
         (|event| event.event_id = "7".to_owned(), Unreadable::EventId),
         (|event| event.patient_id.clear(), Unreadable::PatientId),
-        (|event| event.event_type = "PATIENT_CLONED".to_owned(), Unreadable::EventType),
+        (
+            |event| event.event_type = "PATIENT_CLONED".to_owned(),
+            Unreadable::EventType,
+        ),
         (|event| event.version = 0, Unreadable::Version),
         (|event| event.occurred_at = None, Unreadable::OccurredAt),
     ];

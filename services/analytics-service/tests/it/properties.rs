@@ -1,11 +1,11 @@
 //! Properties of deliveries: in any order, with any repetition, the final state is the same.
 
+use kit::kafka::Handled;
 use proptest::{
     collection::vec,
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use kit::kafka::Handled;
 use prost::Message;
 use time::{Duration, OffsetDateTime};
 use tokio::runtime::Runtime;
@@ -44,7 +44,12 @@ fn any_order_with_any_repetition_ends_in_the_newest_state() {
                         last if deleted && last == events => "PATIENT_DELETED",
                         _ => "PATIENT_UPDATED",
                     };
-                    let mut event = event(patient, event_type, version as i64, start + Duration::seconds(version as i64));
+                    let mut event = event(
+                        patient,
+                        event_type,
+                        version as i64,
+                        start + Duration::seconds(version as i64),
+                    );
                     event.birth_year = 1950 + version as i32;
                     event.encode_to_vec()
                 })
@@ -59,7 +64,10 @@ fn any_order_with_any_repetition_ends_in_the_newest_state() {
                     .await
                     .expect("the patient");
             let deleted = deleted && events > 1;
-            prop_assert_eq!(state, (events as i64, (!deleted).then_some(1950 + events as i32), deleted));
+            prop_assert_eq!(
+                state,
+                (events as i64, (!deleted).then_some(1950 + events as i32), deleted)
+            );
             let history = app.history(patient).await;
             prop_assert_eq!(
                 history.len(),

@@ -41,11 +41,19 @@ async fn only_listed_origins_are_allowed() {
             !preflight.contains_key("access-control-allow-origin"),
             "{origin}: {preflight:?}"
         );
-        assert!(!actual.contains_key("access-control-allow-origin"), "{origin}: {actual:?}");
+        assert!(
+            !actual.contains_key("access-control-allow-origin"),
+            "{origin}: {actual:?}"
+        );
     }
     let (preflight, status, actual) = send_from_page(&open, "https://clinic.example").await;
     assert_eq!(preflight["access-control-allow-origin"], "https://clinic.example");
-    assert!(preflight["access-control-allow-methods"].to_str().unwrap().contains("PUT"));
+    assert!(
+        preflight["access-control-allow-methods"]
+            .to_str()
+            .unwrap()
+            .contains("PUT")
+    );
     assert_eq!(status, StatusCode::OK);
     assert_eq!(actual["access-control-allow-origin"], "https://clinic.example");
     let exposed: Vec<&str> = actual["access-control-expose-headers"]

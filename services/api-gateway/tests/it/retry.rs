@@ -55,7 +55,10 @@ async fn a_broken_connection_is_retried_only_where_that_is_harmless() {
     );
     let (status, ..) = app.request(Method::GET, "/api/patients", Some(&token)).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(received.swap(0, Ordering::SeqCst) > 2, "retried until the deadline is close");
+    assert!(
+        received.swap(0, Ordering::SeqCst) > 2,
+        "retried until the deadline is close"
+    );
     // A key that the service does not support makes no retry safe.
     let keyed = |path: &str| {
         let request = http::Request::post(path).header("idempotency-key", "k");

@@ -27,9 +27,7 @@ async fn recorder() -> (SocketAddr, Arc<Mutex<String>>) {
             tokio::spawn(async move {
                 let mut buffer = [0; 65536];
                 while let Ok(count @ 1..) = stream.read(&mut buffer).await {
-                    recorded
-                        .lock()
-                        .push_str(&String::from_utf8_lossy(&buffer[..count]));
+                    recorded.lock().push_str(&String::from_utf8_lossy(&buffer[..count]));
                     let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
                     if stream.write_all(response).await.is_err() {
                         break;
@@ -127,7 +125,9 @@ async fn a_malformed_request_is_rejected_and_reaches_no_service() {
         ),
     ] {
         let (response, received) = send(&request).await;
-        let status = response.strip_prefix("HTTP/1.1 ").or(response.strip_prefix("HTTP/1.0 "));
+        let status = response
+            .strip_prefix("HTTP/1.1 ")
+            .or(response.strip_prefix("HTTP/1.0 "));
         let status = status.and_then(|rest| rest.get(..3)).unwrap_or_default();
         assert_eq!(status, expected, "{name}: {response}");
         assert_eq!(received, "", "{name} was forwarded");

@@ -57,11 +57,7 @@ impl From<User> for UserView {
     responses((status = 200, description = "A page of users", body = Vec<UserView>,
         headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link"))))
 )]
-pub async fn list(
-    State(state): State<AppState>,
-    _: Administrator,
-    pagination: Pagination,
-) -> Result<Page<UserView>> {
+pub async fn list(State(state): State<AppState>, _: Administrator, pagination: Pagination) -> Result<Page<UserView>> {
     let users = user::list(&state.pool, pagination.cursor, pagination.rows()).await?;
     let total = user::count(&state.pool).await?;
     let page = pagination.page(users, |user| user.id);

@@ -99,7 +99,7 @@ async fn an_address_that_fails_on_many_accounts_is_slowed_down_except_for_known_
     let Some(app) = TestApp::start().await else { return };
     let new = json!({ "email": "eve@example.org", "password": "longenough1" });
     assert_eq!(app.post("/signup", new).await.0, StatusCode::CREATED);
-    let login = |address, email, password| login_at(&app.state, address, email, password);
+    let login = async |address: &str, email: &str, password: &str| login_at(&app.state, address, email, password).await;
     let (address, other_address) = ("203.0.113.7", "203.0.113.8");
     assert_eq!(login(address, ADMIN, PASSWORD).await.0, StatusCode::OK);
     for guess in 0..100 {

@@ -41,7 +41,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What the routes want, with one field that is something else.
+/// Returns valid bodies with one arbitrary field.
 fn almost_valid() -> impl Strategy<Value = Value> {
     (select(FIELDS.to_vec()), any_json(), any::<u32>(), any::<bool>()).prop_map(|(field, value, number, known)| {
         let email = if known {

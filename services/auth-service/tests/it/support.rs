@@ -98,7 +98,10 @@ impl TestApp {
 
     /// Logs in and returns the access token.
     pub async fn token(&self, email: &str, password: &str) -> String {
-        self.login(email, password).await.1["token"].as_str().unwrap().to_owned()
+        self.login(email, password).await.1["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     pub async fn admin_token(&self) -> String {

@@ -82,9 +82,27 @@ async fn only_admins_read_users_and_an_unknown_or_malformed_id_is_a_client_error
     let unknown = "/users/00000000-0000-4000-8000-000000000000";
     for (name, method, path, token, expected) in [
         ("read as a user", Method::GET, unknown, &user, StatusCode::FORBIDDEN),
-        ("read an unknown user", Method::GET, unknown, &admin, StatusCode::NOT_FOUND),
-        ("change an unknown user", Method::PATCH, unknown, &admin, StatusCode::NOT_FOUND),
-        ("change a malformed id", Method::PATCH, "/users/x", &admin, StatusCode::BAD_REQUEST),
+        (
+            "read an unknown user",
+            Method::GET,
+            unknown,
+            &admin,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "change an unknown user",
+            Method::PATCH,
+            unknown,
+            &admin,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "change a malformed id",
+            Method::PATCH,
+            "/users/x",
+            &admin,
+            StatusCode::BAD_REQUEST,
+        ),
     ] {
         let (status, ..) = app.send(method, path, Some(token), json!({})).await;
         assert_eq!(status, expected, "{name}");

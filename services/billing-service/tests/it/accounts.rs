@@ -132,7 +132,8 @@ async fn reflection_lists_the_services_without_the_links_secret() {
         .message()
         .await
         .expect("a message");
-    let Some(MessageResponse::ListServicesResponse(list)) = response.and_then(|response| response.message_response) else {
+    let Some(MessageResponse::ListServicesResponse(list)) = response.and_then(|response| response.message_response)
+    else {
         panic!("reflection must list the services");
     };
     let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
@@ -151,7 +152,9 @@ async fn accounts_are_listed_page_by_page_for_administrators() {
         app.create(&patient, SECRET).await.expect("an account");
     }
     let (_, all) = app.get("/billing/accounts", Some(Role::Admin)).await;
-    let (_, headers, page) = app.get_with_headers("/billing/accounts?limit=2", Some(Role::Admin)).await;
+    let (_, headers, page) = app
+        .get_with_headers("/billing/accounts?limit=2", Some(Role::Admin))
+        .await;
     let link = headers["link"].to_str().expect("text");
     let next = link
         .strip_prefix('<')
@@ -176,9 +179,17 @@ async fn invalid_requests_and_other_roles_are_rejected() {
         ("/billing/accounts", Some(Role::User), StatusCode::FORBIDDEN),
         ("/billing/accounts?limit=0", Some(Role::Admin), StatusCode::BAD_REQUEST),
         ("/billing/accounts?limit=x", Some(Role::Admin), StatusCode::BAD_REQUEST),
-        ("/billing/accounts?patientId=1", Some(Role::Admin), StatusCode::BAD_REQUEST),
+        (
+            "/billing/accounts?patientId=1",
+            Some(Role::Admin),
+            StatusCode::BAD_REQUEST,
+        ),
         ("/billing/accounts?cursor=x", Some(Role::Admin), StatusCode::BAD_REQUEST),
-        ("/billing/accounts/not-a-uuid", Some(Role::Admin), StatusCode::BAD_REQUEST),
+        (
+            "/billing/accounts/not-a-uuid",
+            Some(Role::Admin),
+            StatusCode::BAD_REQUEST,
+        ),
         (&unknown, Some(Role::Admin), StatusCode::NOT_FOUND),
     ] {
         let (status, problem) = app.get(path, role).await;

@@ -37,7 +37,8 @@ async fn each_event_causes_one_notification_and_its_recipient_is_deleted() {
         app.mailer.subjects(),
         ["Welcome", "Your details were changed", "Goodbye"]
     );
-    let recipients = "select count(*) from notifications where recipient_name is not null or recipient_email is not null";
+    let recipients =
+        "select count(*) from notifications where recipient_name is not null or recipient_email is not null";
     let recipients: i64 = sqlx::query_scalar(recipients)
         .fetch_one(&app.database.pool)
         .await
@@ -100,9 +101,7 @@ async fn a_notification_fails_after_the_maximum_number_of_attempts() {
     let Some(app) = TestApp::start().await else { return };
     let patient = Uuid::new_v4();
     app.mailer.fail(u32::MAX);
-    app
-        .deliver(&event(patient, "PATIENT_CREATED", 1).encode_to_vec())
-        .await;
+    app.deliver(&event(patient, "PATIENT_CREATED", 1).encode_to_vec()).await;
     for _ in 0..12 {
         assert_eq!(app.notifications(patient).await, ["WELCOME PENDING"]);
         app.send_due().await;
@@ -118,8 +117,7 @@ async fn two_senders_send_each_notification_once() {
     let shutdown = CancellationToken::new();
     let senders = [app.sender(), app.sender()].map(|sender| tokio::spawn(sender.run(shutdown.clone())));
     for _ in 0..20 {
-        app
-            .deliver(&event(Uuid::new_v4(), "PATIENT_CREATED", 1).encode_to_vec())
+        app.deliver(&event(Uuid::new_v4(), "PATIENT_CREATED", 1).encode_to_vec())
             .await;
     }
     let pending = "select count(*) from notifications where status = 'PENDING'";
@@ -152,9 +150,7 @@ async fn a_deletion_without_a_recipient_leaves_a_tombstone() {
         ..event(patient, "PATIENT_DELETED", 2)
     };
     assert_eq!(app.deliver(&nameless.encode_to_vec()).await, Handled::Done);
-    app
-        .deliver(&event(patient, "PATIENT_UPDATED", 3).encode_to_vec())
-        .await;
+    app.deliver(&event(patient, "PATIENT_UPDATED", 3).encode_to_vec()).await;
     assert!(app.notifications(patient).await.is_empty());
     app.database.drop().await;
 }

@@ -1,12 +1,12 @@
 //! Properties of deliveries: in any order, with any repetition, the final state is the same, and no event causes two
 //! notifications.
 
+use kit::kafka::Handled;
 use proptest::{
     collection::vec,
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use kit::kafka::Handled;
 use prost::Message;
 use tokio::runtime::Runtime;
 use uuid::Uuid;

@@ -149,13 +149,11 @@ impl BillingClient {
     /// Checks if the service accepts a connection.
     ///
     /// # Errors
-    /// The reason, if it does not.
-    pub async fn check(self: Arc<Self>) -> Result<(), String> {
-        match timeout(CHECK_TIMEOUT, TcpStream::connect(&self.address)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no connection within {} s", CHECK_TIMEOUT.as_secs())),
-        }
+    /// Fails if it does not, within [`CHECK_TIMEOUT`].
+    pub async fn check(self: Arc<Self>) -> anyhow::Result<()> {
+        let connected = timeout(CHECK_TIMEOUT, TcpStream::connect(&self.address)).await;
+        connected.with_context(|| format!("no connection within {} s", CHECK_TIMEOUT.as_secs()))??;
+        Ok(())
     }
 
     fn request<T>(&self, message: T, limit: Duration) -> Request<T> {

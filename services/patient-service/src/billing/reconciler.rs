@@ -46,7 +46,10 @@ async fn run_rounds(pool: &PgPool, client: &BillingClient, shutdown: &Cancellati
             Ok(false) => INTERVAL,
             Err(error) => {
                 database::record_error(&error);
-                tracing::warn!(error = database::describe(&error), "cannot read or update billing intents");
+                tracing::warn!(
+                    error = database::describe(&error),
+                    "cannot read or update billing intents"
+                );
                 INTERVAL
             }
         };

@@ -33,11 +33,7 @@ pub struct FamilyBody {
     responses(
         (status = 200, description = "A page of families", body = Vec<Family>, headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link"))),
 ))]
-pub async fn list(
-    State(pool): State<PgPool>,
-    _: Caller,
-    pagination: Pagination<SortCursor>,
-) -> Result<Page<Family>> {
+pub async fn list(State(pool): State<PgPool>, _: Caller, pagination: Pagination<SortCursor>) -> Result<Page<Family>> {
     if let Some(cursor) = &pagination.cursor {
         cursor.expect_sort(store::SORT)?;
     }

@@ -47,11 +47,7 @@ pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> Result<Family> {
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn list(
-    executor: impl PgExecutor<'_>,
-    after: Option<&SortCursor>,
-    rows: i64,
-) -> sqlx::Result<Vec<Family>> {
+pub async fn list(executor: impl PgExecutor<'_>, after: Option<&SortCursor>, rows: i64) -> sqlx::Result<Vec<Family>> {
     let rows: Vec<Row> = sqlx::query_as(
         "select f.id, f.name, coalesce((
              select jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name) order by p.name, p.id)

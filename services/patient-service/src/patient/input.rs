@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kit::{Email, Problem, EmailError};
+use kit::{Email, EmailError, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::{Date, macros::format_description};

@@ -69,9 +69,7 @@ pub async fn list(
         after: pagination.cursor.as_ref(),
     };
     let (patients, total) = list::read(&pool, params).await?;
-    Ok(pagination
-        .page(patients, |last| sort.cursor_behind(last))
-        .total(total))
+    Ok(pagination.page(patients, |last| sort.cursor_behind(last)).total(total))
 }
 
 /// Create a patient

@@ -32,7 +32,10 @@ impl Search {
             ));
         }
         if !text.chars().any(char::is_alphanumeric) {
-            return Err(Problem::field("search", "Search must contain an alphanumeric character"));
+            return Err(Problem::field(
+                "search",
+                "Search must contain an alphanumeric character",
+            ));
         }
         let mut pattern = String::from(if length < MIN_TRIGRAM_CHARACTERS { "% " } else { "%" });
         for character in text.chars() {

@@ -49,7 +49,10 @@ async fn medians_and_plans_at_a_million_patients() {
     fill(&app.database.pool, ROWS).await;
     execute(&app.database.pool, index).await;
     app.create("Zebulon Quixote").await;
-    println!("{ROWS} patients were inserted in {:.0} s\n", start.elapsed().as_secs_f64());
+    println!(
+        "{ROWS} patients were inserted in {:.0} s\n",
+        start.elapsed().as_secs_f64()
+    );
 
     let pool = connect(&app.database.url, "select 1").await;
     for (name, search, sort, deep) in LISTS {

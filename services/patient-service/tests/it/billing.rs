@@ -5,7 +5,7 @@ use patient_service::demo_data;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{REJECTED, TestApp, eventually, patient, path_of};
+use crate::support::{REJECTED, TestApp, eventually, path_of, patient};
 
 #[tokio::test]
 async fn the_response_contains_the_open_account_if_billing_is_available() {
@@ -75,7 +75,10 @@ async fn a_rejected_intent_is_postponed_until_the_patient_is_changed() {
         .expect("an update");
 
     let reconciler = app.reconcile();
-    eventually("the intent is postponed", async || is_postponed(&app.database.pool).await).await;
+    eventually("the intent is postponed", async || {
+        is_postponed(&app.database.pool).await
+    })
+    .await;
     let response = app.get(&path_of(&rejected)).await;
     assert_eq!(response.body["billing"], json!({"status": "PENDING"}));
 
@@ -89,7 +92,8 @@ async fn a_rejected_intent_is_postponed_until_the_patient_is_changed() {
 }
 
 async fn is_postponed(pool: &PgPool) -> bool {
-    let postponed = "select exists (select from billing_intent where status = 'PENDING' and rejection = 'InvalidArgument'
+    let postponed =
+        "select exists (select from billing_intent where status = 'PENDING' and rejection = 'InvalidArgument'
                      and attempts = 1 and next_attempt > now() + interval '30 minutes')";
     sqlx::query_scalar(postponed).fetch_one(pool).await.expect("a result")
 }
@@ -99,14 +103,11 @@ async fn a_backlog_of_intents_is_executed_without_pauses_once_billing_is_availab
     let Some(app) = TestApp::start().await else { return };
     let intents = "insert into billing_intent (patient_id, desired_state, next_attempt)
                    select gen_random_uuid(), 'CLOSED', now() from generate_series(1, 500)";
-    sqlx::query(intents)
-        .execute(&app.database.pool)
-        .await
-        .expect("intents");
+    sqlx::query(intents).execute(&app.database.pool).await.expect("intents");
     app.billing.start().await;
     let reconciler = app.reconcile();
     // With one batch per second this would time out.
-    eventually("no intent remains", async || {
+    eventually("every intent is executed", async || {
         let remaining: i64 = sqlx::query_scalar("select count(*) from billing_intent")
             .fetch_one(&app.database.pool)
             .await

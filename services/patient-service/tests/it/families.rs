@@ -9,7 +9,9 @@ use crate::support::TestApp;
 async fn members_are_added_and_removed() {
     let Some(app) = TestApp::start().await else { return };
     let ada = app.create("Ada").await;
-    let family = app.call(Method::POST, "/families", Some(json!({"name": "Byron"}))).await;
+    let family = app
+        .call(Method::POST, "/families", Some(json!({"name": "Byron"})))
+        .await;
     assert_eq!(
         (family.status, &family.body["members"]),
         (StatusCode::CREATED, &json!([]))

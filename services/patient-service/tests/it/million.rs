@@ -5,7 +5,7 @@ use patient_service::patient::{list, list::ListParams, search::Search, sort::Sor
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{TestApp, patient, path_of};
+use crate::support::{TestApp, path_of, patient};
 
 /// Enough rows that a sequential scan is never the cheapest plan of a page.
 const ROWS: i32 = 50_000;
@@ -62,10 +62,7 @@ async fn no_page_needs_a_sequential_scan() {
                     after: after.as_ref(),
                 };
                 let (patients, _) = list::read(&pool, params).await.expect("a page");
-                assert!(
-                    text != Some("zebulon") || depth > 0 || patients.len() == 1,
-                    "{sort:?}"
-                );
+                assert!(text != Some("zebulon") || depth > 0 || patients.len() == 1, "{sort:?}");
                 match patients.get(20) {
                     Some(_) => after = Some(sort.cursor_behind(&patients[19])),
                     None => break,

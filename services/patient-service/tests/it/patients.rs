@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use prost::Message;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, patient, path_of};
+use crate::support::{TestApp, path_of, patient};
 
 #[tokio::test]
 async fn creation_change_and_deletion_store_one_event_each() {
@@ -36,7 +36,10 @@ async fn creation_change_and_deletion_store_one_event_each() {
         .await;
     assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED);
 
-    assert_eq!(app.call_as_user(Method::DELETE, &path).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        app.call_as_user(Method::DELETE, &path).await.status,
+        StatusCode::FORBIDDEN
+    );
     assert_eq!(
         app.call(Method::DELETE, &path, None).await.status,
         StatusCode::NO_CONTENT
@@ -58,7 +61,10 @@ async fn creation_change_and_deletion_store_one_event_each() {
         .map(|event| (event.event_type, event.version, event.birth_year))
         .collect();
     let expected = [("PATIENT_CREATED", 1), ("PATIENT_UPDATED", 2), ("PATIENT_DELETED", 3)];
-    assert_eq!(stored, expected.map(|(event_type, version)| (event_type.to_owned(), version, 1990)));
+    assert_eq!(
+        stored,
+        expected.map(|(event_type, version)| (event_type.to_owned(), version, 1990))
+    );
     app.database.drop().await;
 }
 
@@ -116,11 +122,7 @@ async fn every_patient_is_on_one_page_in_every_order() {
         assert_eq!(names.len(), 7, "{sort}");
     }
     let found = app.get("/patients?search=eve%25").await;
-    assert_eq!(
-        found.body.as_array().map(Vec::len),
-        Some(1),
-        "a wildcard is escaped"
-    );
+    assert_eq!(found.body.as_array().map(Vec::len), Some(1), "a wildcard is escaped");
     app.database.drop().await;
 }
 

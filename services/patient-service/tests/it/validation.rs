@@ -36,7 +36,11 @@ async fn an_invalid_body_is_a_client_error() {
         ("half a surrogate pair", br#"{"name":"\ud800"}"#.to_vec(), 400),
         ("a NUL character", with("name", json!("a\0b")), 400),
         ("a field of another type", with("name", json!(["Ada"])), 400),
-        ("a date of birth in the future", with("dateOfBirth", json!("2999-01-01")), 400),
+        (
+            "a date of birth in the future",
+            with("dateOfBirth", json!("2999-01-01")),
+            400,
+        ),
         ("2 MiB", too_large, 413),
     ] {
         let response = app.send_bytes(Method::POST, "/patients", body).await;
@@ -57,7 +61,11 @@ async fn an_invalid_path_or_query_is_a_client_error() {
         ("a cursor without its fields", "/families?cursor=e30", 400),
         ("a search with NUL", "/patients?search=%00", 400),
         ("an unknown sort", "/patients?sort=%27%3Bdrop", 400),
-        ("an unknown patient", "/patients/00000000-0000-4000-8000-000000000000", 404),
+        (
+            "an unknown patient",
+            "/patients/00000000-0000-4000-8000-000000000000",
+            404,
+        ),
         ("an unknown route", "/nothing-here", 404),
     ] {
         assert_problem(name, &app.get(path).await, status);
