@@ -101,7 +101,8 @@ async fn a_message_that_cannot_be_decoded_is_poison_and_its_reason_does_not_quot
         seconds: i64::MAX,
         nanos: 0,
     };
-    let cases: [(fn(&mut PatientEvent), Unreadable); 5] = [
+    type Change = fn(&mut PatientEvent);
+    let cases: [(Change, Unreadable); 5] = [
         (|event| event.event_id = "7".to_owned(), Unreadable::EventId),
         (|event| event.patient_id.clear(), Unreadable::PatientId),
         (

@@ -8,7 +8,7 @@ use http::StatusCode;
 use kit::{Role, kafka::Handled};
 use prost::Message;
 use serde_json::{Value, json};
-use time::{Duration, OffsetDateTime, macros::datetime};
+use time::{Duration, macros::datetime};
 use uuid::Uuid;
 
 use crate::support::{TestApp, event};

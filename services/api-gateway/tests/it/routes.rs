@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use api_gateway::rate::Rate;
+use api_gateway::rate_limit::Rate;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;

@@ -149,7 +149,7 @@ impl BillingClient {
     /// Checks if the service accepts a connection.
     ///
     /// # Errors
-    /// Fails if it does not, within [`CHECK_TIMEOUT`].
+    /// Fails if it does not within one second.
     pub async fn check(self: Arc<Self>) -> anyhow::Result<()> {
         let connected = timeout(CHECK_TIMEOUT, TcpStream::connect(&self.address)).await;
         connected.with_context(|| format!("no connection within {} s", CHECK_TIMEOUT.as_secs()))??;
