@@ -1,4 +1,4 @@
-//! The command line: what every command shares, and the list of commands.
+//! The command line: the common options, and the list of commands.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use ui::UiOptions;
 
 use crate::command;
 
-/// Deploys the platform declared in deployer.toml, on AWS, on LocalStack, or on the endpoint that it embeds.
+/// Deploys the platform declared in deployer.toml to AWS, to LocalStack, or to the embedded endpoint.
 ///
 /// Exit codes: 0 done or nothing to do; 1 error; 2 differences found (diff --exit-code); 3 credentials or permission;
-/// 4 failed and rolled back; 5 stack stuck, needs `unstick`; 6 timed out while stabilising; 130 interrupted.
+/// 4 failed and rolled back; 5 stack stuck, see `unstick`; 6 timed out while stabilising; 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(
     name = "deployer",
@@ -18,11 +18,11 @@ use crate::command;
     propagate_version = true,
     max_term_width = 100,
     after_help = "Examples:
-  deployer doctor                              is everything there?
-  deployer up                                  deploy to this machine, and print where it is
+  deployer doctor                              check prerequisites
+  deployer up                                  deploy to this machine, and print the URL
   deployer status
   deployer logs -f patient-service
-  deployer diff --env prod --offline           what would change, without any network
+  deployer diff --env prod --offline           show changes, without a network
   deployer up --target aws --env prod
   deployer destroy
 
@@ -39,10 +39,10 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// Where to deploy; `localstack` is whatever answers on the port, or the embedded endpoint.
+    /// Target. `localstack`: an endpoint already listening on the port, otherwise the embedded one.
     #[arg(long, global = true, env = "DEPLOYER_TARGET", default_value = "localstack")]
     pub target: TargetName,
-    /// The environment of deployer.toml.
+    /// Environment of deployer.toml.
     #[arg(
         long = "env",
         global = true,
@@ -51,16 +51,16 @@ pub struct Common {
         value_name = "NAME"
     )]
     pub environment: String,
-    /// AWS region; us-east-1 for localstack, else what the profile says.
+    /// AWS region [default: us-east-1 on localstack, the region of the profile on AWS].
     #[arg(long, global = true)]
     pub region: Option<String>,
     /// AWS profile.
     #[arg(long, global = true)]
     pub profile: Option<String>,
-    /// URL of the AWS endpoint, instead of the target's own.
+    /// URL of the AWS endpoint, instead of the target's default.
     #[arg(long, global = true, env = "DEPLOYER_ENDPOINT_URL", value_name = "URL")]
     pub endpoint_url: Option<String>,
-    /// The manifest; searched for upwards from the working directory.
+    /// Manifest; searched for in the working directory and its parents.
     #[arg(
         short = 'm',
         long,
@@ -69,28 +69,28 @@ pub struct Common {
         value_name = "PATH"
     )]
     pub manifest: PathBuf,
-    /// Write versioned NDJSON on stdout instead of text.
+    /// Write versioned NDJSON to stdout instead of text.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Answer every question with yes.
+    /// Answer yes to every question.
     #[arg(short = 'y', long, global = true)]
     pub yes: bool,
-    /// No colours and no live tree; the variable NO_COLOR does the same for colours.
+    /// Disable colours and the live tree. The variable NO_COLOR disables colours.
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// Begin each line with the time (UTC), for logs that have none; no live tree.
+    /// Prefix each line with a UTC timestamp (disables the live tree).
     #[arg(long, global = true, env = "DEPLOYER_TIMESTAMPS")]
     pub timestamps: bool,
     /// Port of the embedded endpoint.
     #[arg(long, global = true, env = "DEPLOYER_PORT", default_value_t = 4566)]
     pub port: u16,
-    /// Directory of the embedded endpoint's state; .localstack beside the manifest unless given.
+    /// State directory of the embedded endpoint [default: .localstack beside the manifest].
     #[arg(long, global = true, env = "DEPLOYER_STATE_DIR", value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Second octet of the embedded endpoint's loopback addresses, 127.SLICE.x.y; follows from the port unless given.
-    #[arg(long, global = true, env = "DEPLOYER_SLICE", value_name = "OCTET", value_parser = clap::value_parser!(u8).range(1..=254))]
-    pub slice: Option<u8>,
-    /// Kafka broker of the embedded endpoint: whichever is installed unless given.
+    /// Second octet of the embedded endpoint's loopback addresses, 127.OCTET.x.y [default: derived from the port].
+    #[arg(long, global = true, env = "DEPLOYER_LOOPBACK_OCTET", value_name = "OCTET", value_parser = clap::value_parser!(u8).range(1..=254))]
+    pub loopback_octet: Option<u8>,
+    /// Kafka broker of the embedded endpoint [default: the installed one].
     #[arg(long, global = true, env = "DEPLOYER_BROKER", value_parser = ["kafka", "nisshi"])]
     pub broker: Option<String>,
 }
@@ -105,18 +105,20 @@ impl Common {
         }
     }
 
-    /// The second octet of the loopback addresses: endpoints on different ports keep apart without being told.
-    pub fn slice(&self) -> u8 {
-        self.slice.unwrap_or((self.port % 200) as u8 + 20)
+    /// Returns the second octet of the loopback addresses. By default it differs between endpoints on different ports.
+    pub fn loopback_octet(&self) -> u8 {
+        self.loopback_octet.unwrap_or((self.port % 200) as u8 + 20)
     }
 }
 
+/// The kind of endpoint to deploy to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TargetName {
     Localstack,
     Aws,
 }
 
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Up(command::up::Args),

@@ -1,8 +1,8 @@
 //! The images of a plan.
 
+use aws::{Error, Result, Session, ecr};
 pub use images::*;
-
-use crate::stacks::Image;
+use platform::stacks::Image;
 
 /// Returns what to build for an image of the plan.
 pub fn spec(image: &Image) -> ImageSpec {
@@ -12,6 +12,19 @@ pub fn spec(image: &Image) -> ImageSpec {
         workspace: image.workspace.clone(),
         ports: image.ports.clone(),
     }
+}
+
+/// Returns user name and password for the registry of the account.
+///
+/// # Errors
+/// The request fails, or the token has another format.
+pub async fn registry_credentials(aws: &Session) -> Result<Credentials> {
+    let token = ecr::authorization_token(aws).await?;
+    Credentials::decode(&token).ok_or_else(|| Error::InvalidResponse {
+        operation: "ecr GetAuthorizationToken".into(),
+        status: 200,
+        response: "an authorization token in another format".into(),
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use deployer::cli::Cli;
 fn main() -> ExitCode {
     // A task of the embedded endpoint starts by running this binary again, before any thread exists.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "__task") {
-        embedded_endpoint::runtime::task::init_main();
+        deployer::embedded::run_task();
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

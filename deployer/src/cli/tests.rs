@@ -1,4 +1,4 @@
-//! What --help and the README teach is true: every command line in them is one that clap takes.
+//! Every command line in --help and in the README is valid.
 
 use clap::{CommandFactory, Parser};
 
@@ -6,35 +6,36 @@ use super::Cli;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
 
-/// The command lines in a text: what follows `deployer`, up to a pipe, a comment, a closing bracket, or a gap of two spaces.
+/// Returns the command lines in a text: the arguments of `deployer`, up to a pipe, a comment, a closing bracket, or two spaces.
 fn lines(text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for line in text.lines() {
         let line = line.trim();
-        let starts = [
+        let prefixes = [
             "scripts/deployer ",
             "deployer ",
             "$(deployer ",
             "$(scripts/deployer ",
             "<(deployer ",
         ];
-        let Some(begin) = starts
+        let Some(start) = prefixes
             .iter()
-            .filter_map(|start| Some(line.find(start)? + start.len()))
+            .filter_map(|prefix| Some(line.find(prefix)? + prefix.len()))
             .min()
         else {
             continue;
         };
-        // Prose that only speaks of the command does not begin with it.
-        let prose = !starts.iter().any(|start| line.starts_with(start)) && !line.contains("$(") && !line.contains("<(");
+        // A line of prose that mentions the command does not begin with it.
+        let prose =
+            !prefixes.iter().any(|prefix| line.starts_with(prefix)) && !line.contains("$(") && !line.contains("<(");
         if !prose {
-            found.push(words(&line[begin..]));
+            found.push(arguments(&line[start..]));
         }
     }
     found
 }
 
-fn words(line: &str) -> Vec<String> {
+fn arguments(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;
     let mut last = ' ';
@@ -57,7 +58,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-fn refused(line: &[String]) -> Option<String> {
+fn rejection(line: &[String]) -> Option<String> {
     let all = std::iter::once("deployer".to_owned()).chain(line.iter().cloned());
     match Cli::try_parse_from(all) {
         Err(error) if error.use_stderr() => Some(format!("deployer {}\n{error}", line.join(" "))),
@@ -66,17 +67,17 @@ fn refused(line: &[String]) -> Option<String> {
 }
 
 #[test]
-fn the_commands_of_the_readme_are_taken() {
+fn the_commands_of_the_readme_are_valid() {
     let readme = std::fs::read_to_string(README).expect("the README");
     let blocks = readme.split("```").skip(1).step_by(2);
     let found: Vec<_> = blocks.flat_map(lines).collect();
     assert!(found.len() > 12, "the README shows commands: {found:?}");
-    let wrong: Vec<String> = found.iter().filter_map(|line| refused(line)).collect();
+    let wrong: Vec<String> = found.iter().filter_map(|line| rejection(line)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn every_command_has_examples_that_are_taken_and_exit_codes() {
+fn every_command_has_valid_examples_and_exit_codes() {
     let mut cli = Cli::command();
     cli.build();
     let mut wrong = Vec::new();
@@ -89,20 +90,20 @@ fn every_command_has_examples_that_are_taken_and_exit_codes() {
         };
         let (examples, codes) = after.split_once("Exit codes:").unwrap_or((after, ""));
         if codes.is_empty() {
-            wrong.push(format!("{name} tells no exit codes"));
+            wrong.push(format!("{name} has no exit codes"));
         }
         let lines = lines(examples);
         let own = |line: &Vec<String>| line.first().is_some_and(|word| *word == name);
         if !lines.iter().any(own) {
-            wrong.push(format!("{name} has no example of its own: {lines:?}"));
+            wrong.push(format!("{name} has no example with its name: {lines:?}"));
         }
-        wrong.extend(lines.iter().filter_map(|line| refused(line)));
+        wrong.extend(lines.iter().filter_map(|line| rejection(line)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn the_whole_help_is_as_it_was_read_last() {
+fn the_help_is_as_reviewed() {
     let mut cli = Cli::command();
     cli.build();
     let mut text = cli.render_long_help().to_string();
@@ -113,7 +114,7 @@ fn the_whole_help_is_as_it_was_read_last() {
         let after = help.find("Examples:\n").map_or("", |at| &help[at..]);
         text.push_str(&format!("\n=== deployer {} ===\n{own}{after}", command.get_name()));
     }
-    // What the variables hold on this machine is shown, and is no part of the text.
+    // The help shows the values of variables on this machine.
     let values = regex::Regex::new(r"\[env: (\w+)=[^\]]*\]").expect("a pattern");
     insta::assert_snapshot!(values.replace_all(&text, "[env: $1]"));
 }
@@ -121,7 +122,7 @@ fn the_whole_help_is_as_it_was_read_last() {
 #[test]
 fn a_line_ends_at_a_pipe_a_comment_or_a_gap() {
     let text = "  deployer diff --json | jq .\n  eval \"$(deployer outputs --format env)\"    in this shell\n\
-                scripts/deployer logs --grep 'a | b' -n 5   # two\nhere deployer is only spoken of";
+                scripts/deployer logs --grep 'a | b' -n 5   # two\nthis line only mentions deployer";
     let expected = [
         vec!["diff", "--json"],
         vec!["outputs", "--format", "env"],

@@ -1,18 +1,20 @@
-//! `deployer endpoint`: the embedded AWS endpoint, by hand.
+//! `deployer endpoint`: starts and stops the embedded AWS endpoint.
 
+use aws::endpoint::Probe;
 use serde_json::json;
 
-use crate::error::{Error, Result};
-use crate::target::{Session, embedded};
+use crate::context::Session;
+use crate::embedded;
+use crate::error::{ArgumentError, Error, Result};
 
-/// Start, stop or look at the embedded AWS endpoint.
+/// Start or stop the embedded AWS endpoint, or show its status.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer endpoint status
   deployer endpoint start --port 4600 --state-dir /tmp/second
-  deployer endpoint stop                 its processes end, its state is kept
+  deployer endpoint stop                 ends its processes, keeps its state
 
-Exit codes: 0 done, already so, or looked (status, whether it runs or not); 1 error.")]
+Exit codes: 0 done, or nothing to do (status: running or not); 1 error.")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -20,27 +22,24 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Start it in the background, with the state it was stopped with.
+    /// Start it in the background, with its former state.
     Start {
-        /// Stay in the foreground; SIGTERM or Ctrl-C ends it.
+        /// Run in the foreground, until SIGTERM or Ctrl-C.
         #[arg(long)]
         foreground: bool,
-        /// Become the leader of a session of its own, so that no terminal's end is its end.
+        /// Start a new session, so that it does not end with the terminal.
         #[arg(long, hide = true, requires = "foreground")]
         detached: bool,
     },
-    /// End it and all its processes; its state is kept.
+    /// Stop it and all its processes, and keep its state.
     Stop,
-    /// Say whether it runs.
+    /// Show whether it is running.
     Status,
 }
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     if !session.is_local() {
-        return Err(Error::Usage(
-            "`deployer endpoint` is about the embedded endpoint; AWS needs none: use --target localstack, or leave --target away"
-                .into(),
-        ));
+        return Err(ArgumentError::EndpointOnAws.into());
     }
     match args.action {
         Action::Start {
@@ -54,17 +53,15 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
 }
 
 async fn start(session: &Session) -> Result<()> {
-    match embedded::probe(session).await? {
-        embedded::Answer::Nothing(_) => embedded::start(session).await?,
-        answer => {
-            let embedded = answer.is_embedded();
-            answer.require(session)?;
-            let what = if embedded {
-                "the embedded endpoint runs already"
-            } else {
-                "another AWS endpoint answers there already"
-            };
-            session.ui.info(what);
+    match session.probe().await? {
+        Probe::Nothing(_) => session.start_embedded().await?,
+        probe => {
+            let embedded = probe.is_embedded();
+            session.require_endpoint(probe)?;
+            session.ui.info(match embedded {
+                true => "nothing to do: the embedded endpoint is already running",
+                false => "nothing to do: another AWS endpoint is already running at this address",
+            });
         }
     }
     let url = session.endpoint_url().unwrap_or_default();
@@ -74,7 +71,7 @@ async fn start(session: &Session) -> Result<()> {
 
 async fn foreground(session: &Session, detached: bool) -> Result<()> {
     if detached {
-        rustix::process::setsid().map_err(|error| Error::io("cannot leave the terminal's session")(error.into()))?;
+        rustix::process::setsid().map_err(|error| Error::io("cannot start a new session")(error.into()))?;
     }
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     let _ = tracing_subscriber::fmt()
@@ -82,47 +79,34 @@ async fn foreground(session: &Session, detached: bool) -> Result<()> {
         .with_ansi(false)
         .with_writer(std::io::stderr)
         .try_init();
-    let common = &session.common;
-    let config = embedded_endpoint::Config {
-        port: common.port,
-        state_dir: session.state_dir(),
-        loopback_octet: common.slice(),
-        region: common.region.clone().unwrap_or_else(|| "us-east-1".to_owned()),
-        broker: common.broker.clone(),
-    };
-    let log = config.state_dir.join("endpoint.log").display().to_string();
-    embedded_endpoint::server::run(config)
-        .await
-        .map_err(|error| Error::EndpointStart {
-            reason: format!("{error:#}"),
-            log,
-        })
+    embedded::serve(session.embedded_options()).await?;
+    Ok(())
 }
 
 async fn stop(session: &Session) -> Result<()> {
-    let stopped = embedded::stop(session).await?;
-    let kept = session.state_dir();
+    let stopped = embedded::stop(&session.embedded_options()).await?;
+    let state_dir = session.state_dir();
     let text = if stopped {
         format!(
-            "the embedded endpoint is stopped; its state stays in {}",
-            kept.display()
+            "the embedded endpoint is stopped; its state is kept in {}",
+            state_dir.display()
         )
     } else {
-        "nothing to do: no embedded endpoint runs".to_owned()
+        "nothing to do: the embedded endpoint is not running".to_owned()
     };
     session
         .ui
-        .data("endpoint", json!({ "stopped": stopped, "state_dir": kept }), &text);
+        .data("endpoint", json!({ "stopped": stopped, "state_dir": state_dir }), &text);
     Ok(())
 }
 
 async fn status(session: &Session) -> Result<()> {
     let url = session.endpoint_url().unwrap_or_default();
-    let answer = embedded::probe(session).await?;
+    let probe = session.probe().await?;
     let pid = embedded::pid(&session.state_dir());
-    let embedded = answer.is_embedded();
-    let text = match &answer {
-        embedded::Answer::Endpoint(health) => {
+    let embedded = probe.is_embedded();
+    let text = match &probe {
+        Probe::Endpoint(health) => {
             let version = health["version"].as_str().unwrap_or("?");
             let kind = if embedded {
                 "the embedded endpoint"
@@ -135,10 +119,10 @@ async fn status(session: &Session) -> Result<()> {
                 .unwrap_or_default();
             format!("{url}: {kind}, version {version}{pid}")
         }
-        embedded::Answer::Nothing(reason) => format!("not running: {reason}"),
-        embedded::Answer::Stranger(seen) => format!("{url}: not an AWS endpoint: {seen}"),
+        Probe::Nothing(reason) => format!("not running: {reason}"),
+        Probe::Other(found) => format!("{url}: not an AWS endpoint: {found}"),
     };
-    let running = matches!(answer, embedded::Answer::Endpoint(_));
+    let running = matches!(probe, Probe::Endpoint(_));
     let value =
         json!({ "running": running, "embedded": embedded, "url": url, "pid": pid, "state_dir": session.state_dir() });
     session.ui.data("endpoint", value, &text);

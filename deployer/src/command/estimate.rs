@@ -1,30 +1,30 @@
-//! `deployer estimate`: how long `up` will take.
+//! `deployer estimate`: the duration of `up`, and the cost of a month.
 
 use serde_json::json;
 
-use crate::cloudformation::stack;
+use crate::context::Session;
 use crate::diff::{Change, compare};
 use crate::error::Result;
-use crate::estimate::price::{self, Money};
-use crate::estimate::{DurationSource, Durations, Estimate, History, estimate};
+use crate::estimate::price::{self, CostEstimate};
+use crate::estimate::{Durations, Estimate, History, Source, estimate};
 use crate::stacks::{Plan, Stack};
-use crate::target::{Aws, Session};
+use aws::cloudformation;
 
-/// Estimate how long `up` will take, along the critical path, and what a month on AWS costs.
+/// Estimate the duration of `up` along its critical path, and the cost of a month on AWS.
 ///
-/// Compares with what is deployed where the target answers, else assumes a first deployment. A resource takes the median of
-/// your own deployments to the same place, else rain's average on AWS. Building images comes on top, beside the first stacks.
-/// Prices come from the AWS Price List API, with --target aws and credentials that allow pricing:GetProducts; there is no table of
-/// them here.
+/// Compares with what is deployed; without an endpoint, assumes a first deployment. The duration of a resource is the median of your
+/// own deployments to the same endpoint, or the average of `rain forecast` on AWS. Building images is not included: it runs in
+/// parallel with the first stacks. Prices come from the AWS Price List API, with --target aws and permission for
+/// pricing:GetProducts.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  deployer estimate                                  what would change here, and how long it takes
+  deployer estimate                                  of the changes, on this machine
   deployer estimate --target aws --env prod --from-scratch
   deployer estimate --json | jq .value.seconds
 
-Exit codes: 0 estimated, also where nothing answers: then of a first deployment; 1 error.")]
+Exit codes: 0 estimated (without an endpoint: a first deployment); 1 error.")]
 pub struct Args {
-    /// Assume that nothing is deployed, and ask no endpoint.
+    /// Assume a first deployment, and ask no endpoint.
     #[arg(long)]
     from_scratch: bool,
 }
@@ -33,7 +33,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
     let mut from_scratch = args.from_scratch;
     let mut changes: Vec<(&Stack, Vec<Change>)> = Vec::new();
-    // Once for both questions: nobody waits twice for what keeps silent.
+    // One connection for both questions, so that an endpoint that does not respond is waited for once.
     let aws = match from_scratch {
         true => None,
         false => Some(session.connect().await.map_err(|error| error.to_string())),
@@ -46,7 +46,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         match found {
             Ok(found) => changes = found,
             Err(error) => {
-                session.ui.info(format!("assumes a first deployment: {error}"));
+                session.ui.info(format!("assuming a first deployment: {error}"));
                 from_scratch = true;
             }
         }
@@ -59,45 +59,61 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
             .collect();
     }
     let durations = Durations {
-        history: History::load(&session.place()),
+        history: History::load(&session.endpoint_name()),
         on_aws: !session.is_local(),
     };
     let found = estimate(&changes, &durations);
-    let money = money(session, aws, &plan).await;
-    let text = match &money {
-        Ok(money) => price::render(money),
+    let cost = cost(session, aws, &plan).await;
+    let text = match &cost {
+        Ok(cost) => price::render(cost),
         Err(reason) => format!("no price: {reason}\n"),
     };
     let mut value = json!(found);
-    value["money"] = match &money {
-        Ok(money) => json!(money),
-        Err(reason) => json!({ "none": reason }),
+    value["cost"] = match &cost {
+        Ok(cost) => json!(cost),
+        Err(reason) => json!({ "unknown": reason.to_string() }),
     };
     let text = format!("{}\n{text}", render(&found, from_scratch));
     session.ui.data("estimate", value, &text);
     Ok(())
 }
 
-/// What a month of the whole plan costs, or why that is not known.
-async fn money(session: &Session, aws: Option<Result<Aws, String>>, plan: &Plan) -> Result<Money, String> {
-    if session.is_local() {
-        return Err("nothing here is paid for; with --target aws, AWS is asked".into());
-    }
-    let found = match aws {
-        None => return Err("--from-scratch asks no endpoint; without it, AWS is asked".into()),
-        Some(Ok(aws)) => price::ask(&aws, plan).await.map_err(|error| error.to_string()),
-        Some(Err(error)) => Err(error),
-    };
-    found.map_err(|error| format!("the AWS Price List API was not asked: {error}"))
+/// The reason why the cost is not known.
+#[derive(Debug, thiserror::Error)]
+enum CostUnknown {
+    #[error("the local target is free; use --target aws")]
+    Local,
+    #[error("--from-scratch asks no endpoint")]
+    FromScratch,
+    #[error("the AWS Price List API was not asked: {0}")]
+    NotAsked(String),
 }
 
-async fn deployed<'a>(aws: &Aws, stacks: &'a [Stack]) -> Result<Vec<(&'a Stack, Vec<Change>)>> {
+/// Asks AWS for the cost of a month of the complete plan.
+async fn cost(
+    session: &Session,
+    aws: Option<Result<aws::Session, String>>,
+    plan: &Plan,
+) -> Result<CostEstimate, CostUnknown> {
+    if session.is_local() {
+        return Err(CostUnknown::Local);
+    }
+    match aws {
+        None => Err(CostUnknown::FromScratch),
+        Some(Ok(aws)) => price::ask(&aws, plan)
+            .await
+            .map_err(|error| CostUnknown::NotAsked(error.to_string())),
+        Some(Err(error)) => Err(CostUnknown::NotAsked(error)),
+    }
+}
+
+async fn deployed<'a>(aws: &aws::Session, stacks: &'a [Stack]) -> Result<Vec<(&'a Stack, Vec<Change>)>> {
     let found = stacks.iter().map(|planned| async move {
-        let existing = stack::find(aws, &planned.name)
+        let existing = cloudformation::find_stack(aws, &planned.name)
             .await?
-            .filter(|existing| !existing.is_leftover());
+            .filter(|existing| !existing.is_failed_create());
         let template = match existing {
-            Some(existing) => stack::template(aws, &existing.name).await?,
+            Some(existing) => cloudformation::stack_template(aws, &existing.name).await?,
             None => None,
         };
         Ok((planned, compare(template.as_ref(), &planned.template)))
@@ -108,54 +124,62 @@ async fn deployed<'a>(aws: &Aws, stacks: &'a [Stack]) -> Result<Vec<(&'a Stack, 
 fn render(found: &Estimate, from_scratch: bool) -> String {
     let changes: usize = found.stacks.iter().map(|stack| stack.changes).sum();
     if changes == 0 {
-        return "nothing changes in the templates: what `up` takes is building images and looking\n".to_owned();
+        return "the templates do not change; `up` only builds images and checks the stacks\n".to_owned();
     }
-    let what = if from_scratch {
+    let subject = if from_scratch {
         "a first deployment"
     } else {
         "the changes"
     };
     if found.critical.is_empty() {
+        let resources = resources(changes);
         return format!(
-            "nobody has measured what {what} takes here ({changes} resources); the next `up` does, and the next estimate knows\n"
+            "the duration of {subject} ({resources}) is unknown: no such resource was deployed here before; `up` measures it\n"
         );
     }
     let mut text = format!(
-        "{what} take{} about {}\n\ncritical path:\n",
+        "{subject} take{} about {}\n\ncritical path:\n",
         if from_scratch { "s" } else { "" },
-        words(found.seconds)
+        duration(found.seconds)
     );
     for step in &found.critical {
         let source = match step.source {
-            Some(DurationSource::History) => "your own deployments",
-            _ => "rain's average",
+            Some(Source::History) => "your own deployments",
+            _ => "average of rain",
         };
-        let seconds = words(step.seconds.unwrap_or_default());
+        let seconds = duration(step.seconds.unwrap_or_default());
         text.push_str(&format!(
             "  {seconds:>11}  {}/{}  {}  ({source})\n",
-            step.stack, step.logical_id, step.resource_type
+            step.stack, step.resource, step.kind
         ));
     }
     text.push_str("\nby stack:\n");
     for stack in found.stacks.iter().filter(|stack| stack.changes > 0) {
         text.push_str(&format!(
-            "  {:>11}  {}  ({} resources)\n",
-            words(stack.seconds),
+            "  {:>11}  {}  ({})\n",
+            duration(stack.seconds),
             stack.stack,
-            stack.changes
+            resources(stack.changes)
         ));
     }
     if !found.unknown.is_empty() {
         text.push_str(&format!(
-            "\n{} other types have not been measured; they take seconds as a rule\n",
+            "\n{} other types are not measured; they usually take seconds\n",
             found.unknown.len()
         ));
     }
     text
 }
 
-/// Seconds as people say them.
-fn words(seconds: f64) -> String {
+fn resources(count: usize) -> String {
+    match count {
+        1 => "1 resource".to_owned(),
+        count => format!("{count} resources"),
+    }
+}
+
+/// Formats seconds with their largest units.
+fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match (seconds / 60, seconds % 60) {
         (0, seconds) => format!("{seconds} s"),
@@ -167,53 +191,44 @@ fn words(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::command::testing::plan;
 
     #[test]
-    fn a_first_deployment_to_aws_takes_as_long_as_kafka() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
-        let manifest = crate::manifest::Manifest::load(&path, "prod").expect("the manifest");
-        let plan = crate::stacks::plan(&manifest);
+    fn kafka_dominates_a_first_deployment_to_aws() {
+        let plan = plan("prod");
         let changes: Vec<_> = plan
             .stacks
             .iter()
             .map(|stack| (stack, compare(None, &stack.template)))
             .collect();
-        let found = estimate(
-            &changes,
-            &Durations {
-                history: History::default(),
-                on_aws: true,
-            },
-        );
-        insta::assert_snapshot!(render(&found, true), @r"
+        let durations = Durations {
+            history: History::default(),
+            on_aws: true,
+        };
+        insta::assert_snapshot!(render(&estimate(&changes, &durations), true), @"
         a first deployment takes about 36 min
 
         critical path:
-            2 min 2 s  keys/Key  AWS::KMS::Key  (rain's average)
-           1 min 46 s  network/NatGateway1  AWS::EC2::NatGateway  (rain's average)
-               30 min  messaging/KafkaCluster  AWS::MSK::Cluster  (rain's average)
-           1 min 59 s  analytics-service/Service  AWS::ECS::Service  (rain's average)
+            2 min 2 s  keys/Key  AWS::KMS::Key  (average of rain)
+           1 min 46 s  network/NatGateway1  AWS::EC2::NatGateway  (average of rain)
+               30 min  messaging/KafkaCluster  AWS::MSK::Cluster  (average of rain)
+           1 min 59 s  mailer/Service  AWS::ECS::Service  (average of rain)
 
         by stack:
-            2 min 2 s  patient-management-prod-keys  (1 resources)
-                  0 s  patient-management-prod-alarms  (2 resources)
-           1 min 46 s  patient-management-prod-network  (91 resources)
-                  0 s  patient-management-prod-registry  (6 resources)
-           9 min 55 s  patient-management-prod-data  (35 resources)
-               30 min  patient-management-prod-messaging  (11 resources)
-           1 min 56 s  patient-management-prod-platform  (6 resources)
-           1 min 59 s  patient-management-prod-auth-service  (11 resources)
-           1 min 59 s  patient-management-prod-analytics-service  (13 resources)
-           1 min 59 s  patient-management-prod-billing-service  (11 resources)
-           1 min 59 s  patient-management-prod-notification-service  (13 resources)
-           1 min 59 s  patient-management-prod-patient-service  (13 resources)
-           1 min 59 s  patient-management-prod-api-gateway  (18 resources)
-                  0 s  patient-management-prod-dashboard  (1 resources)
+            2 min 2 s  shop-prod-keys  (1 resource)
+                  0 s  shop-prod-alarms  (2 resources)
+           1 min 46 s  shop-prod-network  (59 resources)
+                  0 s  shop-prod-registry  (3 resources)
+           9 min 55 s  shop-prod-data  (15 resources)
+               30 min  shop-prod-messaging  (10 resources)
+           1 min 56 s  shop-prod-platform  (6 resources)
+           1 min 59 s  shop-prod-mailer  (13 resources)
+           1 min 59 s  shop-prod-orders  (13 resources)
+           1 min 59 s  shop-prod-web  (18 resources)
+                  0 s  shop-prod-dashboard  (1 resource)
 
-        35 other types have not been measured; they take seconds as a rule
+        35 other types are not measured; they usually take seconds
         ");
     }
 }

@@ -1,35 +1,33 @@
-//! `deployer events`: what CloudFormation did, in order.
+//! `deployer events`: the events of the stacks, in order.
 
-use std::collections::HashSet;
-
+use aws::cloudformation;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::cloudformation::{stack, watch};
+use crate::context::Session;
 use crate::error::Result;
-use crate::target::Session;
 use ui::Sentiment;
 
 /// Show the events of the stacks, oldest first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  deployer events                        the last of all stacks, merged by time
+  deployer events                        the latest of all stacks, merged by time
   deployer events patient-service -n 200
   deployer events --json | jq '.value[] | select(.status | endswith(\"FAILED\"))'
 
-Exit codes: 0 shown; 1 no such stack, or nothing answers; 3 credentials or permission.")]
+Exit codes: 0 shown; 1 no such stack, or no endpoint; 3 credentials or permission.")]
 pub struct Args {
     /// Only this stack (its short or full name).
     stack: Option<String>,
-    /// At most so many, the latest ones.
+    /// Maximum number of events; the latest ones are shown.
     #[arg(short = 'n', long, default_value_t = 50)]
     count: usize,
 }
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
-    let wanted = args
+    let selected = args
         .stack
         .as_deref()
         .map(|name| super::stack_named(&plan, name))
@@ -37,12 +35,12 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let aws = session.connect().await?;
     let prefix = format!("{}-{}-", plan.project, plan.environment);
     let mut found = Vec::new();
-    for name in stack::all(&aws, &prefix).await?.into_keys() {
-        if wanted.is_some_and(|stack| stack.name != name) {
+    for name in cloudformation::list_stacks(&aws, &prefix).await?.into_keys() {
+        if selected.is_some_and(|stack| stack.name != name) {
             continue;
         }
         let short = name.strip_prefix(&prefix).unwrap_or(&name).to_owned();
-        let mut events = watch::events(&aws, &name, &HashSet::new()).await?;
+        let mut events = cloudformation::stack_events(&aws, &name).await?;
         events.reverse();
         found.extend(events.into_iter().map(|event| (short.clone(), event)));
     }
@@ -52,7 +50,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let mut text = String::new();
     let mut values = Vec::new();
     for (stack, event) in &found {
-        let time = clock(event.time);
+        let time = rfc3339(event.time);
         let reason = event
             .reason
             .as_ref()
@@ -61,10 +59,10 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         let status = style.sentiment(Sentiment::of(&event.status), &event.status);
         text.push_str(&format!(
             "{time}  {stack}  {status}  {} ({}){reason}\n",
-            event.resource, event.kind
+            event.logical_id, event.resource_type
         ));
         values.push(json!({
-            "time": time, "stack": stack, "resource": event.resource, "type": event.kind, "status": event.status, "reason": event.reason,
+            "time": time, "stack": stack, "resource": event.logical_id, "type": event.resource_type, "status": event.status, "reason": event.reason,
         }));
     }
     session.ui.data(
@@ -75,7 +73,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     Ok(())
 }
 
-fn clock(seconds: f64) -> String {
+fn rfc3339(seconds: f64) -> String {
     OffsetDateTime::from_unix_timestamp(seconds as i64)
         .ok()
         .and_then(|time| time.format(&Rfc3339).ok())

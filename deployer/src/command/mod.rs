@@ -1,8 +1,7 @@
-//! One file for each command: its arguments (the help is their doc comment) and `run`.
+//! The commands: one file each, with its arguments (their doc comments are the help) and `run`.
 
-pub mod code;
 pub mod completions;
-pub mod consent;
+pub mod confirm;
 pub mod curl;
 pub mod deploy;
 pub mod destroy;
@@ -12,10 +11,12 @@ pub mod drift;
 pub mod endpoint;
 pub mod estimate;
 pub mod events;
+pub mod hotswap;
 pub mod images;
 pub mod logs;
 pub mod outputs;
 pub mod permissions;
+mod service_version;
 pub mod status;
 pub mod synth;
 pub mod unstick;
@@ -23,21 +24,22 @@ pub mod up;
 pub mod validate;
 
 #[cfg(test)]
-pub mod played;
+pub mod testing;
 
+use crate::capabilities;
 use crate::cli::{Cli, Command};
-use crate::error::{Error, Result};
-use crate::suggest::closest_or_all;
-use crate::target::Session;
+use crate::context::Session;
+use crate::error::{ArgumentError, Error, Named, Result};
+use crate::stacks::{Plan, Stack};
 use ui::Ui;
 
-/// Runs the command, renders its error, and gives the process' exit code.
+/// Runs the command and renders its error; returns the exit code of the process.
 pub async fn run(cli: Cli) -> u8 {
     let ui = Ui::new(cli.common.ui_options());
     let session = Session::new(cli.common, ui.clone());
     match dispatch(cli.command, &session).await {
         Ok(()) => 0,
-        // What differs has been shown: the exit code says the rest.
+        // The differences are already shown, and the exit code is the result.
         Err(Error::Differences) => Error::Differences.exit_code(),
         Err(error) => {
             error.report(&ui);
@@ -68,16 +70,22 @@ async fn dispatch(command: Command, session: &Session) -> Result<()> {
     }
 }
 
-/// The name that CloudFormation has for what a person calls `network` or `patient-management-dev-network`.
-fn stack_named<'a>(plan: &'a crate::stacks::Plan, given: &str) -> Result<&'a crate::stacks::Stack> {
-    plan.stacks
-        .iter()
-        .find(|stack| stack.short_name == given || stack.name == given)
-        .ok_or_else(|| {
-            let known = plan.stacks.iter().map(|stack| stack.short_name.as_str());
-            Error::Usage(format!(
-                "there is no stack '{given}'; {}",
-                closest_or_all("stacks", given, known)
-            ))
-        })
+/// Returns the plan that the endpoint can deploy, and shows what it replaces or leaves out.
+///
+/// # Errors
+/// The endpoint lacks something without a replacement, or does not answer.
+async fn adapted_plan(session: &Session, aws: &aws::Session, plan: Plan) -> Result<Plan> {
+    let adapted = capabilities::adapt_plan(aws, plan).await?;
+    for warning in adapted.warnings {
+        session.ui.warn(warning);
+    }
+    Ok(adapted.plan)
+}
+
+/// Returns the stack of a short name, such as `network`, or of a full name, such as `shop-dev-network`.
+fn stack_named<'a>(plan: &'a Plan, name: &str) -> Result<&'a Stack, ArgumentError> {
+    let mut stacks = plan.stacks.iter();
+    stacks
+        .find(|stack| stack.short == name || stack.name == name)
+        .ok_or_else(|| ArgumentError::unknown(Named::Stack, name, plan.stacks.iter().map(|stack| stack.short.as_str())))
 }

@@ -1,19 +1,17 @@
-//! `deployer outputs`: what the stacks give away.
+//! `deployer outputs`: the outputs of the stacks.
 
 use std::collections::BTreeMap;
 
+use aws::ecs::public_url;
 use serde_json::json;
 
-use crate::cloudformation::stack;
-use crate::ecs::serving;
-use crate::error::{Error, Result};
-use crate::suggest::closest_match;
-use crate::target::Session;
+use crate::context::Session;
+use crate::error::{ArgumentError, Named, Result};
+use aws::cloudformation;
 
 /// Print all outputs as STACK.NAME=VALUE, or the value of one; `url` is the system's URL.
 ///
-/// With HTTPS on the embedded endpoint, `authority` is the file of the authority that vouches for that URL, as
-/// `curl --cacert` takes it.
+/// With HTTPS on the embedded endpoint, `ca-file` is the path of the endpoint's CA certificate, for `curl --cacert`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer outputs url                        the system's URL alone, for scripts
@@ -21,11 +19,11 @@ use crate::target::Session;
   eval \"$(deployer outputs --format env)\"     $NETWORK_VPC_ID, $URL, … in this shell
   deployer outputs --format json | jq -r '.url'
 
-Exit codes: 0 printed; 1 no such output, or nothing is deployed or answers; 3 credentials or permission.")]
+Exit codes: 0 printed; 1 no such output, not deployed, or no endpoint; 3 credentials or permission.")]
 pub struct Args {
-    /// `url`, `authority`, STACK.NAME, or NAME where only one stack has it.
+    /// `url`, `ca-file`, STACK.NAME, or NAME if only one stack has it.
     name: Option<String>,
-    /// How to write them: lines for people, one JSON object (a string for one NAME), or quoted variables for a shell.
+    /// Lines, one JSON object (a string for one NAME), or quoted variables for a shell.
     #[arg(long, default_value = "text")]
     format: Format,
 }
@@ -42,50 +40,52 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let aws = session.connect().await?;
     let prefix = format!("{}-{}-", plan.project, plan.environment);
     let mut outputs: BTreeMap<String, String> = BTreeMap::new();
-    let (stacks, url) = tokio::join!(stack::all(&aws, &prefix), serving::url(&aws, &plan));
+    let (stacks, url) = tokio::join!(cloudformation::list_stacks(&aws, &prefix), public_url(&aws, &plan));
     for (name, stack) in stacks? {
         let short = name.strip_prefix(&prefix).unwrap_or(&name);
         let named = stack.outputs.into_iter();
         outputs.extend(named.map(|(key, value)| (format!("{short}.{key}"), value)));
     }
     if let Some(url) = url? {
-        let vouching = aws.endpoint.vouching.as_ref().filter(|_| url.starts_with("https:"));
-        outputs.extend(vouching.map(|path| ("authority".into(), path.display().to_string())));
+        let ca_file = aws.endpoint().ca_file.as_ref().filter(|_| url.starts_with("https:"));
+        outputs.extend(ca_file.map(|path| ("ca-file".into(), path.display().to_string())));
         outputs.insert("url".into(), url);
     }
-    let Some(wanted) = &args.name else {
+    let Some(name) = &args.name else {
         session
             .ui
             .data("outputs", json!(outputs), &render(&outputs, args.format));
         return Ok(());
     };
-    let (name, value) = one(&outputs, wanted, &format!("{}-{}", plan.project, plan.environment))?;
+    let environment = format!("{}-{}", plan.project, plan.environment);
+    let (full_name, value) = find(&outputs, name, &environment)?;
     let text = match args.format {
         Format::Text => value.to_owned(),
         Format::Json => json!(value).to_string(),
-        Format::Env => assignment(name, value),
+        Format::Env => assignment(full_name, value),
     };
-    session.ui.data("outputs", json!({ wanted.as_str(): value }), &text);
+    session.ui.data("outputs", json!({ name.as_str(): value }), &text);
     Ok(())
 }
 
-/// The output that is meant, by its full name or by the part that only one stack has.
-fn one<'a>(outputs: &'a BTreeMap<String, String>, wanted: &str, system: &str) -> Result<(&'a str, &'a str)> {
-    let short = |name: &str| name.split_once('.').is_some_and(|(_, output)| output == wanted);
-    let mut found = outputs.iter().filter(|(name, _)| *name == wanted || short(name));
+/// Finds an output by its full name, or by the part that only one stack has. Returns its full name and its value.
+fn find<'a>(
+    outputs: &'a BTreeMap<String, String>,
+    name: &str,
+    environment: &str,
+) -> Result<(&'a str, &'a str), ArgumentError> {
+    let is_short = |full: &str| full.split_once('.').is_some_and(|(_, output)| output == name);
+    let mut found = outputs.iter().filter(|(full, _)| *full == name || is_short(full));
     match (found.next(), found.next()) {
-        (Some((name, value)), None) => Ok((name, value)),
-        (Some(_), Some(_)) => Err(Error::Usage(format!(
-            "several stacks have an output '{wanted}'; name it as STACK.{wanted}"
-        ))),
-        _ if outputs.is_empty() => Err(Error::Usage(format!(
-            "{system} is not deployed: `deployer up` deploys it"
-        ))),
-        _ => Err(Error::Usage(
-            match closest_match(wanted, outputs.keys().map(String::as_str)) {
-                Some(meant) => format!("there is no output '{wanted}'; did you mean '{meant}'?"),
-                None => format!("there is no output '{wanted}'; `deployer outputs` lists them"),
-            },
+        (Some((full, value)), None) => Ok((full, value)),
+        (Some(_), Some(_)) => Err(ArgumentError::AmbiguousOutput { name: name.to_owned() }),
+        _ if outputs.is_empty() => Err(ArgumentError::NotDeployed {
+            environment: environment.to_owned(),
+        }),
+        _ => Err(ArgumentError::unknown(
+            Named::Output,
+            name,
+            outputs.keys().map(String::as_str),
         )),
     }
 }
@@ -99,12 +99,12 @@ fn render(outputs: &BTreeMap<String, String>, format: Format) -> String {
     lines.join("\n")
 }
 
-/// `NETWORK_VPC_ID='vpc-1'`, as every POSIX shell reads it.
+/// Renders `NETWORK_VPC_ID='vpc-1'`, which every POSIX shell reads.
 fn assignment(name: &str, value: &str) -> String {
     format!("{}='{}'", variable(name), value.replace('\'', r"'\''"))
 }
 
-/// The name in capitals, with `_` between its words: a variable's name has letters, digits and `_` only.
+/// Converts a name to upper case with `_` between its words: the name of a variable consists of A-Z, 0-9 and `_`.
 fn variable(name: &str) -> String {
     let characters: Vec<char> = name.chars().collect();
     let mut text = String::new();
@@ -158,13 +158,24 @@ mod tests {
         let outputs = ["a.ServiceName", "b.ServiceName", "network.VpcId", "url"];
         let outputs: BTreeMap<_, _> = outputs.map(|name| (name.to_owned(), format!("value of {name}"))).into();
         assert_eq!(
-            one(&outputs, "VpcId", "x").unwrap(),
+            find(&outputs, "VpcId", "x").unwrap(),
             ("network.VpcId", "value of network.VpcId")
         );
-        assert_eq!(one(&outputs, "url", "x").unwrap().1, "value of url");
-        assert!(one(&outputs, "ServiceName", "x").is_err_and(|e| e.to_string().contains("several stacks")));
-        assert!(
-            one(&BTreeMap::new(), "url", "shop-dev").is_err_and(|e| e.to_string().contains("shop-dev is not deployed"))
-        );
+        assert_eq!(find(&outputs, "url", "x").unwrap().1, "value of url");
+        assert!(matches!(
+            find(&outputs, "ServiceName", "x"),
+            Err(ArgumentError::AmbiguousOutput { .. })
+        ));
+        assert!(matches!(
+            find(&BTreeMap::new(), "url", "shop-dev"),
+            Err(ArgumentError::NotDeployed { environment }) if environment == "shop-dev"
+        ));
+        assert!(matches!(
+            find(&outputs, "ulr", "x"),
+            Err(ArgumentError::Unknown {
+                named: Named::Output,
+                ..
+            })
+        ));
     }
 }

@@ -1,39 +1,37 @@
-//! `deployer status`: how stacks and services stand.
+//! `deployer status`: the state of stacks and services.
 
 use std::collections::BTreeMap;
 
+use aws::cloudformation;
+use aws::ecs::{EcsServices, ServiceStatus, StoppedTask, last_failure, public_url};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::cloudformation::{Existing, stack};
-use crate::ecs::last;
-use crate::ecs::serving::{self, Standing};
-use crate::ecs::stopped::StoppedTask;
-use crate::ecs::version::{self, Version};
+use super::service_version::{self, ServiceVersion};
+use crate::context::Session;
 use crate::error::Result;
 use crate::stacks::Plan;
-use crate::target::{Aws, Session};
 use ui::table::table;
 
 /// Show the stacks, the services with their tasks, targets and versions, and the URL.
 ///
-/// IMAGE is the digest that runs. VERSION compares it with the one that the service's stack declares, and with the one that
-/// was built last on this machine. Where tasks are missing, the reason of the last one that failed is shown with its last
-/// lines. A look changes nothing; how things stand is no error.
+/// IMAGE is the digest of the running image. VERSION compares it with the image that the service's stack declares, and with the one
+/// built last on this machine. If tasks are missing, the reason and the last log lines of the last failed task are shown. Read-only.
+/// Exits with 0 whatever the state of the services.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer status
   deployer status --env prod --target aws
   deployer status --json | jq '.value.services[] | select(.running < .desired)'
 
-Exit codes: 0 shown, however things stand; 1 nothing answers; 3 credentials or permission.")]
+Exit codes: 0 shown; 1 error, or no endpoint; 3 credentials or permission.")]
 pub struct Args {}
 
-/// Everything that is shown.
-struct Seen {
-    existing: BTreeMap<String, Existing>,
-    standing: Vec<Standing>,
-    versions: Vec<Version>,
+/// The state that is shown.
+struct StatusReport {
+    existing: BTreeMap<String, cloudformation::Stack>,
+    services: Vec<ServiceStatus>,
+    versions: Vec<ServiceVersion>,
     failures: Vec<StoppedTask>,
     url: Option<String>,
 }
@@ -41,52 +39,57 @@ struct Seen {
 pub async fn run(_: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
     let aws = session.connect().await?;
-    let seen = look(&aws, &plan).await?;
+    let report = inspect(&aws, &plan).await?;
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    let status = |name: &str| seen.existing.get(name).map_or("not deployed", |stack| &stack.status);
-    let stacks: Vec<_> = plan
-        .stacks
-        .iter()
-        .map(|s| {
-            let changed = seen.existing.get(&s.name).map(|stack| stack.changed);
-            json!({ "stack": s.name, "status": status(&s.name), "changed": changed })
-        })
-        .collect();
+    let stack_value = |name: &str, removed: bool| {
+        let existing = report.existing.get(name);
+        let status = existing.map_or("not deployed", |stack| &stack.status);
+        let changed = existing.map(|stack| stack.changed);
+        json!({ "stack": name, "status": status, "changed": changed, "removed": removed })
+    };
+    let planned = plan.stacks.iter().map(|stack| stack_value(&stack.name, false));
+    let removed = report.removed(&plan).map(|(name, _)| stack_value(name, true));
+    let stacks: Vec<_> = planned.chain(removed).collect();
     let value = json!({
-        "stacks": stacks, "services": seen.standing, "versions": seen.versions, "stopped": seen.failures, "url": seen.url,
+        "stacks": stacks, "services": report.services, "versions": report.versions, "stopped": report.failures, "url": report.url,
     });
-    session.ui.data("status", value, &render(&plan, &seen, now));
+    session.ui.data("status", value, &render(&plan, &report, now));
     Ok(())
 }
 
-async fn look(aws: &Aws, plan: &Plan) -> Result<Seen> {
+impl StatusReport {
+    /// Stacks that are no longer in the manifest.
+    fn removed(&self, plan: &Plan) -> impl Iterator<Item = (&String, &cloudformation::Stack)> {
+        self.existing.iter().filter(|(name, _)| !plan.has(name))
+    }
+}
+
+async fn inspect(aws: &aws::Session, plan: &Plan) -> Result<StatusReport> {
     let prefix = format!("{}-{}-", plan.project, plan.environment);
-    let (existing, parts, url) = tokio::try_join!(
-        stack::all(aws, &prefix),
-        serving::parts(aws, plan),
-        serving::url(aws, plan)
+    let (existing, ecs_services, url) = tokio::try_join!(
+        async { Ok(cloudformation::list_stacks(aws, &prefix).await?) },
+        EcsServices::find(aws, plan),
+        public_url(aws, plan)
     )?;
-    let standing = serving::standing(aws, &parts).await?;
-    let short = standing.iter().filter(|service| service.running < service.desired);
-    let failures = futures::future::try_join_all(
-        short
-            .filter_map(|service| parts.arn(&service.service))
-            .map(|arn| last::failure(aws, arn)),
-    );
-    let versions = version::versions(aws, plan, &existing, &standing);
+    let services = ecs_services.status(aws).await?;
+    let incomplete = services.iter().filter(|service| service.running < service.desired);
+    let arns = incomplete.filter_map(|service| ecs_services.arn(&service.service));
+    let failures = arns.map(async |arn| Ok(last_failure(aws, arn).await?));
+    let failures = futures::future::try_join_all(failures);
+    let versions = service_version::service_versions(aws, plan, &existing, &services);
     let (failures, versions) = tokio::try_join!(failures, versions)?;
-    Ok(Seen {
+    Ok(StatusReport {
         existing,
-        standing,
+        services,
         versions,
         failures: failures.into_iter().flatten().collect(),
         url,
     })
 }
 
-fn render(plan: &Plan, seen: &Seen, now: i64) -> String {
+fn render(plan: &Plan, report: &StatusReport, now: i64) -> String {
     let mut rows = vec![["STACK", "STATUS", "CHANGED"].map(str::to_owned).to_vec()];
-    let row = |name: &str, stack: Option<&Existing>, remark: &str| {
+    let row = |name: &str, stack: Option<&cloudformation::Stack>, remark: &str| {
         let status = stack.map_or("not deployed", |stack| stack.status.as_str());
         let age = stack.map_or_else(|| "-".to_owned(), |stack| ago(now - stack.changed));
         vec![name.to_owned(), format!("{status}{remark}"), age]
@@ -94,16 +97,15 @@ fn render(plan: &Plan, seen: &Seen, now: i64) -> String {
     rows.extend(
         plan.stacks
             .iter()
-            .map(|s| row(&s.short_name, seen.existing.get(&s.name), "")),
+            .map(|s| row(&s.short, report.existing.get(&s.name), "")),
     );
-    let planned = |name: &String| plan.stacks.iter().any(|stack| stack.name == *name);
-    let unplanned = seen.existing.iter().filter(|(name, _)| !planned(name));
-    rows.extend(unplanned.map(|(name, stack)| row(name, Some(stack), " (no longer in the manifest)")));
+    let removed = report.removed(plan);
+    rows.extend(removed.map(|(name, stack)| row(name, Some(stack), " (no longer in the manifest)")));
     let mut text = table(&rows);
-    if !seen.standing.is_empty() {
+    if !report.services.is_empty() {
         let heading = ["SERVICE", "TASKS", "ROLLOUT", "TARGETS", "SINCE", "IMAGE", "VERSION"];
         let mut rows = vec![heading.map(str::to_owned).to_vec()];
-        rows.extend(seen.standing.iter().zip(&seen.versions).map(|(s, version)| {
+        rows.extend(report.services.iter().zip(&report.versions).map(|(s, version)| {
             let targets = Some(s.targets.join(" ")).filter(|targets| !targets.is_empty());
             vec![
                 s.service.clone(),
@@ -111,23 +113,23 @@ fn render(plan: &Plan, seen: &Seen, now: i64) -> String {
                 s.rollout.clone(),
                 targets.unwrap_or_else(|| "-".into()),
                 s.since.map_or_else(|| "-".to_owned(), |since| ago(now - since)),
-                version.short(),
-                version.verdict(),
+                version.short_image(),
+                version.comparison(),
             ]
         }));
         text.push('\n');
         text.push_str(&table(&rows));
     }
-    for failure in &seen.failures {
+    for failure in &report.failures {
         text.push_str(&format!("\n{failure}\n"));
     }
-    if let Some(url) = &seen.url {
+    if let Some(url) = &report.url {
         text.push_str(&format!("\n{url}\n"));
     }
     text
 }
 
-/// How long ago, as people say it: the two largest units at most.
+/// Formats an age with at most its two largest units.
 fn ago(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
@@ -142,13 +144,12 @@ fn ago(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use aws::ecs::HotswapEntry;
 
     use super::*;
-    use crate::ecs::swapped::Entry;
 
-    fn existing(name: &str, status: &str, changed: i64) -> (String, Existing) {
-        let stack = Existing {
+    fn existing(name: &str, status: &str, changed: i64) -> (String, cloudformation::Stack) {
+        let stack = cloudformation::Stack {
             name: name.into(),
             id: name.into(),
             status: status.into(),
@@ -162,8 +163,8 @@ mod tests {
         (name.to_owned(), stack)
     }
 
-    fn service(name: &str, running: i32, targets: &[&str], since: i64) -> Standing {
-        Standing {
+    fn service(name: &str, running: i32, targets: &[&str], since: i64) -> ServiceStatus {
+        ServiceStatus {
             service: name.into(),
             running,
             desired: 1,
@@ -176,14 +177,14 @@ mod tests {
         }
     }
 
-    fn version(service: &str, running: &str, declared: &str, swapped: bool) -> Version {
+    fn version(service: &str, running: &str, declared: &str, hotswapped: bool) -> ServiceVersion {
         let image = |digit: &str| Some(format!("registry/{service}@sha256:{}", digit.repeat(64)));
-        Version {
+        ServiceVersion {
             service: service.into(),
             running: image(running),
             declared: image(declared),
             built: None,
-            swapped: swapped.then(|| Entry {
+            hotswap: hotswapped.then(|| HotswapEntry {
                 image: image(running).unwrap_or_default(),
                 task_definition: "arn".into(),
                 at: "2026-01-02T03:04:05Z".into(),
@@ -192,28 +193,23 @@ mod tests {
     }
 
     #[test]
-    fn the_screen_tells_ages_versions_and_why_a_task_is_missing() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
-        let manifest = crate::manifest::Manifest::load(&path, "dev").expect("the manifest");
-        let mut plan = crate::stacks::plan(&manifest);
+    fn the_screen_shows_ages_versions_and_the_reason_of_a_missing_task() {
+        let mut plan = crate::command::testing::plan("dev");
         plan.stacks
-            .retain(|stack| ["network", "data", "auth-service", "api-gateway"].contains(&stack.short_name.as_str()));
-        let seen = Seen {
+            .retain(|stack| ["network", "data", "orders", "web"].contains(&stack.short.as_str()));
+        let report = StatusReport {
             existing: BTreeMap::from([
-                existing("patient-management-dev-network", "CREATE_COMPLETE", 1000),
-                existing("patient-management-dev-auth-service", "UPDATE_COMPLETE", 999_000),
-                existing("patient-management-dev-former", "CREATE_COMPLETE", 500_000),
+                existing("shop-dev-network", "CREATE_COMPLETE", 1000),
+                existing("shop-dev-orders", "UPDATE_COMPLETE", 999_000),
+                existing("shop-dev-former", "CREATE_COMPLETE", 500_000),
             ]),
-            standing: vec![
-                service("auth-service", 0, &[], 999_900),
-                service("api-gateway", 1, &["healthy"], 990_000),
+            services: vec![
+                service("orders", 0, &[], 999_900),
+                service("web", 1, &["healthy"], 990_000),
             ],
-            versions: vec![
-                version("auth-service", "a", "b", true),
-                version("api-gateway", "c", "c", false),
-            ],
+            versions: vec![version("orders", "a", "b", true), version("web", "c", "c", false)],
             failures: vec![StoppedTask {
-                service: "auth-service".into(),
+                service: "orders".into(),
                 task: "0a1b".into(),
                 reason: "Essential container in task exited".into(),
                 exit_code: Some(1),
@@ -221,19 +217,19 @@ mod tests {
             }],
             url: Some("http://localhost:8080".into()),
         };
-        insta::assert_snapshot!(render(&plan, &seen, 1_000_000), @r"
-        STACK                          STATUS                                       CHANGED
-        network                        CREATE_COMPLETE                              11 d ago
-        data                           not deployed                                 -
-        auth-service                   UPDATE_COMPLETE                              16 min ago
-        api-gateway                    not deployed                                 -
-        patient-management-dev-former  CREATE_COMPLETE (no longer in the manifest)  5 d 18 h ago
+        insta::assert_snapshot!(render(&plan, &report, 1_000_000), @"
+        STACK            STATUS                                       CHANGED
+        network          CREATE_COMPLETE                              11 d ago
+        data             not deployed                                 -
+        orders           UPDATE_COMPLETE                              16 min ago
+        web              not deployed                                 -
+        shop-dev-former  CREATE_COMPLETE (no longer in the manifest)  5 d 18 h ago
 
-        SERVICE       TASKS  ROLLOUT    TARGETS  SINCE           IMAGE         VERSION
-        auth-service  0/1    COMPLETED  -        1 min ago       aaaaaaaaaaaa  swapped by `up --code` at 2026-01-02T03:04:05Z; its stack has bbbbbbbbbbbb
-        api-gateway   1/1    COMPLETED  healthy  2 h 46 min ago  cccccccccccc  as declared
+        SERVICE  TASKS  ROLLOUT    TARGETS  SINCE           IMAGE         VERSION
+        orders   0/1    COMPLETED  -        1 min ago       aaaaaaaaaaaa  replaced by `up --code` at 2026-01-02T03:04:05Z; its stack has bbbbbbbbbbbb
+        web      1/1    COMPLETED  healthy  2 h 46 min ago  cccccccccccc  as declared
 
-          the last task of auth-service that stopped: Essential container in task exited (exit code 1); its last log lines:
+          the last stopped task of orders: Essential container in task exited (exit code 1); its last log lines:
             DATABASE_HOST is not set
 
         http://localhost:8080

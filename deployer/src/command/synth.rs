@@ -1,28 +1,28 @@
-//! `deployer synth`: the templates, without any network.
+//! `deployer synth`: writes the templates, without a network.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::context::Session;
 use crate::error::{Error, Result};
-use crate::target::Session;
 
-/// Write the CloudFormation templates, one file a stack, or print one.
+/// Write the CloudFormation templates, one file for each stack, or print one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer synth --env prod                      templates/prod/*.json
-  deployer synth --check                         in CI: are the committed templates what the manifest says?
+  deployer synth --check                         in CI: compare the committed templates with the manifest
   deployer synth network | jq .Resources
 
-Exit codes: 0 written, printed or the same; 1 error, or --check found a stale file.")]
+Exit codes: 0 written, printed or up to date; 1 error, or --check found a stale file.")]
 pub struct Args {
-    /// Directory to write to, as DIR/ENV/STACK.json.
+    /// Write to DIR/ENV/STACK.json.
     #[arg(short, long, default_value = "templates", value_name = "DIR")]
     output: PathBuf,
-    /// Write nothing: fail when a file differs from what would be written.
+    /// Write nothing, and fail if a file would change.
     #[arg(long)]
     check: bool,
-    /// Print this stack's template on stdout instead.
+    /// Print the template of this stack (its short or full name) on stdout.
     stack: Option<String>,
 }
 
@@ -48,18 +48,15 @@ pub fn run(args: Args, session: &Session) -> Result<()> {
             stale.push(path.display().to_string());
             continue;
         }
-        std::fs::create_dir_all(&dir).map_err(Error::io(format!("cannot make {}", dir.display())))?;
+        std::fs::create_dir_all(&dir).map_err(Error::io(format!("cannot create {}", dir.display())))?;
         std::fs::write(&path, text).map_err(Error::io(format!("cannot write {}", path.display())))?;
         written.push(path.display().to_string());
     }
     if !stale.is_empty() {
-        return Err(Error::Usage(format!(
-            "not what the manifest says: {}; run `deployer synth`",
-            stale.join(", ")
-        )));
+        return Err(Error::StaleTemplates { files: stale });
     }
     let text = if written.is_empty() {
-        "all templates are up to date".to_owned()
+        "nothing to do: all templates are up to date".to_owned()
     } else {
         written.join("\n")
     };
@@ -67,7 +64,7 @@ pub fn run(args: Args, session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// As templates are kept in the repository: indented, with a newline at the end.
+/// Formats a template as it is committed: indented, with a newline at its end.
 fn pretty(template: &Value) -> String {
     format!("{template:#}\n")
 }

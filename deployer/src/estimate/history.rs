@@ -1,27 +1,27 @@
-//! What earlier deployments took, kept beside this user's other state.
+//! Measured durations of earlier deployments, stored in the user's state directory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use aws::cloudformation::StackEvent;
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
-use crate::cloudformation::watch::Seen;
 
-/// How many of the latest measurements of one kind count.
-const KEPT: usize = 9;
+/// The number of measurements that are stored for each type and operation.
+const MAX_MEASUREMENTS: usize = 9;
 
-/// Measured seconds by place, then by `TYPE operation`; the latest last.
+/// Measured seconds by endpoint, then by `TYPE operation`; the latest last.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct File {
     places: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
 }
 
-/// The measurements of one place: an AWS region, or an endpoint's URL.
+/// The measurements of one AWS region, or of one endpoint URL.
 #[derive(Debug, Default, Clone)]
 pub struct History(BTreeMap<String, Vec<f64>>);
 
-/// One operation on one resource, measured.
+/// The measured duration of one operation on one resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     pub kind: String,
@@ -29,7 +29,7 @@ pub struct Measured {
     pub seconds: f64,
 }
 
-/// `$XDG_STATE_HOME/deployer/durations.json` (XDG Base Directory Specification); none without a home.
+/// `$XDG_STATE_HOME/deployer/durations.json` (XDG Base Directory Specification). `None` without a home directory.
 fn file() -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
@@ -39,34 +39,34 @@ fn file() -> Option<PathBuf> {
 }
 
 impl History {
-    /// What is known of this place; an unreadable file is as good as none, since it is only a help.
-    pub fn load(place: &str) -> Self {
-        file().map(|file| Self::load_from(&file, place)).unwrap_or_default()
+    /// Loads the measurements of an endpoint. An unreadable file has none, because they only improve estimates.
+    pub fn load(endpoint: &str) -> Self {
+        file().map(|file| Self::load_from(&file, endpoint)).unwrap_or_default()
     }
 
-    /// Adds what a deployment took. A failure is no error: nothing depends on it.
-    pub fn record(place: &str, measured: &[Measured]) {
+    /// Stores the durations of a deployment. A failure is logged, because nothing depends on them.
+    pub fn record(endpoint: &str, measured: &[Measured]) {
         if let Some(file) = file().filter(|_| !measured.is_empty())
-            && let Err(error) = Self::record_in(&file, place, measured)
+            && let Err(error) = Self::record_in(&file, endpoint, measured)
         {
-            tracing::debug!(%error, "the durations are not kept");
+            tracing::debug!(%error, "cannot store the durations");
         }
     }
 
-    /// The median of the latest measurements, in seconds.
+    /// Returns the median of the latest measurements, in seconds.
     pub fn median(&self, kind: &str, operation: Operation) -> Option<f64> {
         let mut known = self.0.get(&key(kind, operation))?.clone();
         known.sort_by(f64::total_cmp);
         known.get(known.len() / 2).copied()
     }
 
-    fn load_from(file: &Path, place: &str) -> Self {
-        Self(read(file).places.remove(place).unwrap_or_default())
+    fn load_from(file: &Path, endpoint: &str) -> Self {
+        Self(read(file).places.remove(endpoint).unwrap_or_default())
     }
 
-    fn record_in(file: &Path, place: &str, measured: &[Measured]) -> std::io::Result<()> {
+    fn record_in(file: &Path, endpoint: &str, measured: &[Measured]) -> std::io::Result<()> {
         let mut all = read(file);
-        let known = all.places.entry(place.to_owned()).or_default();
+        let known = all.places.entry(endpoint.to_owned()).or_default();
         for Measured {
             kind,
             operation,
@@ -75,12 +75,12 @@ impl History {
         {
             let list = known.entry(key(kind, *operation)).or_default();
             list.push((seconds * 10.0).round() / 10.0);
-            let surplus = list.len().saturating_sub(KEPT);
+            let surplus = list.len().saturating_sub(MAX_MEASUREMENTS);
             list.drain(..surplus);
         }
         let folder = file.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
-        // Written beside it and moved: who reads at the same time sees the old file or the new one.
+        // Written to another file and renamed, so that a concurrent reader sees the old file or the new one.
         let new = folder.join(format!(".durations.{}", std::process::id()));
         std::fs::write(&new, serde_json::to_vec_pretty(&all)?)?;
         std::fs::rename(&new, file)
@@ -103,9 +103,9 @@ fn key(kind: &str, operation: Operation) -> String {
     format!("{kind} {operation}")
 }
 
-/// What each resource of an operation took, from its events, oldest first; what failed or was rolled back does not count.
-pub fn measure(events: &[Seen]) -> Vec<Measured> {
-    let mut begun: HashMap<(&str, &str), f64> = HashMap::new();
+/// Measures the resources of an operation from its events, oldest first. Failed and rolled back resources are left out.
+pub fn measure(events: &[StackEvent]) -> Vec<Measured> {
+    let mut started: HashMap<(&str, &str), f64> = HashMap::new();
     let mut measured = Vec::new();
     for event in events.iter().filter(|event| !event.is_stack) {
         let operations = [
@@ -115,11 +115,11 @@ pub fn measure(events: &[Seen]) -> Vec<Measured> {
         ];
         for (word, operation) in operations {
             if event.status == format!("{word}_IN_PROGRESS") {
-                begun.entry((&event.resource, word)).or_insert(event.time);
+                started.entry((&event.logical_id, word)).or_insert(event.time);
             } else if event.status == format!("{word}_COMPLETE")
-                && let Some(start) = begun.remove(&(event.resource.as_str(), word))
+                && let Some(start) = started.remove(&(event.logical_id.as_str(), word))
             {
-                let (kind, seconds) = (event.kind.clone(), (event.time - start).max(0.0));
+                let (kind, seconds) = (event.resource_type.clone(), (event.time - start).max(0.0));
                 measured.push(Measured {
                     kind,
                     operation,
@@ -135,12 +135,12 @@ pub fn measure(events: &[Seen]) -> Vec<Measured> {
 mod tests {
     use super::*;
 
-    fn event(resource: &str, status: &str, time: f64) -> Seen {
-        Seen {
+    fn event(resource: &str, status: &str, time: f64) -> StackEvent {
+        StackEvent {
             id: String::new(),
-            resource: resource.into(),
-            physical: String::new(),
-            kind: "AWS::ECS::Service".into(),
+            logical_id: resource.into(),
+            physical_id: String::new(),
+            resource_type: "AWS::ECS::Service".into(),
             status: status.into(),
             reason: None,
             is_stack: false,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_measurements_of_a_place_count_and_those_of_another_do_not() {
+    fn the_latest_measurements_of_an_endpoint_count_and_those_of_another_do_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("deep/durations.json");
         for seconds in 0..20 {

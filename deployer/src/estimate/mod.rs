@@ -1,7 +1,7 @@
-//! How long a deployment takes: expected seconds of each resource, and the longest way through them.
+//! The expected duration of a deployment, and the cost of a month.
 //!
-//! What a resource takes is the median of your own deployments to the same place, else an average from a table that names
-//! its source, else unknown. Money is not estimated from tables: prices are AWS's to tell, and `price` asks.
+//! The duration of a resource is the median of earlier deployments to the same endpoint, or an average from a table that names its
+//! source, or unknown. Prices are never in a table: `price` asks AWS.
 
 mod history;
 pub mod price;
@@ -23,16 +23,16 @@ pub fn within(stack: &Stack, changes: &[Change], durations: &Durations) -> Stack
     critical_path::within(stack, changes, &|kind, operation| durations.expected(kind, operation))
 }
 
-/// Where durations come from, for one place of deployment.
+/// The sources of durations for one endpoint.
 #[derive(Debug, Default)]
 pub struct Durations {
     pub history: History,
-    /// Whether the table counts: it was measured on AWS, and says nothing of an emulator.
+    /// True if the table applies: it was measured on AWS, and not on an emulator.
     pub on_aws: bool,
 }
 
 impl Durations {
-    /// What an operation on a resource of this type takes; none when nobody has measured it.
+    /// Returns the expected duration of an operation on a resource of a type; `None` if it was never measured.
     pub fn expected(&self, kind: &str, operation: Operation) -> Option<Expected> {
         if let Some(seconds) = self.history.median(kind, operation) {
             return Some(Expected {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_for_aws_alone() {
+    fn the_table_applies_to_aws_only() {
         let expected = |on_aws| {
             let durations = Durations {
                 history: History::default(),

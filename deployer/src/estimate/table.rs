@@ -1,9 +1,9 @@
-//! Averages for those who have not deployed yet.
+//! Average durations on AWS, used before the first deployment.
 
 use super::Operation;
 
-/// Type, seconds to create, seconds to update: the averages with which `rain forecast` begins (AWS CloudFormation's
-/// `rain`, measured in us-east-1). Types that are not here take seconds rather than minutes.
+/// Type, seconds to create, seconds to update: the averages of `rain forecast` (AWS CloudFormation's `rain`, measured in
+/// us-east-1). Other types take seconds rather than minutes.
 const TABLE: [(&str, f64, f64); 9] = [
     ("AWS::MSK::Cluster", 1833.0, 1481.0),
     ("AWS::MSK::ServerlessCluster", 138.0, 1.0),
@@ -16,7 +16,7 @@ const TABLE: [(&str, f64, f64); 9] = [
     ("AWS::ServiceDiscovery::PrivateDnsNamespace", 46.0, 12.0),
 ];
 
-/// The table's seconds; it knows no deletions.
+/// Returns the seconds of an operation; `None` for other types and for deletions.
 pub fn seconds(kind: &str, operation: Operation) -> Option<f64> {
     let (_, create, update) = TABLE.iter().find(|(known, _, _)| *known == kind)?;
     match operation {

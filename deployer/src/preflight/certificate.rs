@@ -1,115 +1,84 @@
-//! The load balancer's certificate: a listener takes only one that is issued, and in its own region.
+//! The check of the load balancer's certificate: a listener accepts only an issued certificate of its own region.
 
+use aws::signed_request::DESCRIBE_CERTIFICATE;
+use aws::{Result, Session};
+use platform::manifest::Manifest;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use super::{Finding, fatal, warning};
-use crate::error::Result;
-use crate::manifest::Manifest;
-use crate::target::{Aws, plain};
+use super::{PreflightFinding, Problem, fatal, warning};
 
-/// One that ends sooner is worth a word, unless ACM renews it by itself.
-const SOON: Duration = Duration::days(30);
+/// The remaining validity that is a warning, unless ACM renews the certificate.
+const EXPIRY_WARNING: Duration = Duration::days(30);
 
-/// Looks at the certificate that the manifest names; nothing where it names none.
-pub async fn look(aws: &Aws, manifest: &Manifest) -> Result<Vec<Finding>> {
+/// Checks the certificate that the manifest names, if any.
+///
+/// # Errors
+/// ACM rejects the request.
+pub async fn check(aws: &Session, manifest: &Manifest) -> Result<Vec<PreflightFinding>> {
     let Some(arn) = &manifest.ingress.certificate else {
         return Ok(Vec::new());
     };
-    let region = arn.split(':').nth(3).unwrap_or_default();
-    if region != aws.region {
-        return Ok(vec![fatal(
-            format!(
-                "ingress.certificate is in {region}, and a load balancer in {} takes none from elsewhere",
-                aws.region
-            ),
-            format!(
-                "request or import one there: `aws acm request-certificate --region {}`, then name its ARN",
-                aws.region
-            ),
-        )]);
+    let region = arn.split(':').nth(3).unwrap_or_default().to_owned();
+    if region != aws.region() {
+        let needed = aws.region().to_owned();
+        return Ok(vec![fatal(Problem::CertificateRegion { region, needed })]);
     }
-    let asked = aws
-        .plain
-        .ask(plain::CERTIFICATE, &json!({ "CertificateArn": arn }))
-        .await;
-    match asked {
-        Ok(answer) => Ok(judge(&answer["Certificate"], OffsetDateTime::now_utc())
-            .into_iter()
-            .collect()),
-        Err(error) if error.is_missing() => Ok(vec![fatal(
-            format!("ingress.certificate names {arn}, and there is no such certificate"),
-            format!("`aws acm list-certificates --region {region}` lists those that there are"),
-        )]),
+    let input = json!({ "CertificateArn": arn });
+    match aws.signed.call(DESCRIBE_CERTIFICATE, &input).await {
+        Ok(response) => {
+            let finding = assess(&response["Certificate"], OffsetDateTime::now_utc());
+            Ok(finding.into_iter().collect())
+        }
+        Err(error) if error.is_not_found() => {
+            let arn = arn.clone();
+            Ok(vec![fatal(Problem::NoSuchCertificate { arn, region })])
+        }
         Err(error) => Err(error),
     }
 }
 
-/// What is wrong with a certificate as `DescribeCertificate` gives it (API_CertificateDetail).
-fn judge(certificate: &Value, now: OffsetDateTime) -> Option<Finding> {
-    let status = certificate["Status"].as_str().unwrap_or("in no known state");
-    let ends = certificate["NotAfter"].as_f64();
-    let ends = ends.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds as i64).ok());
+/// Checks a certificate in the form of `DescribeCertificate` (API_CertificateDetail).
+fn assess(certificate: &Value, now: OffsetDateTime) -> Option<PreflightFinding> {
+    let status = certificate["Status"].as_str().unwrap_or("in an unknown state");
     if status != "ISSUED" {
-        let hint = match status {
-            "PENDING_VALIDATION" => {
-                "put the DNS record there that `aws acm describe-certificate` shows, and wait until it is ISSUED"
-            }
-            "EXPIRED" => "renew or import it, or name another one",
-            _ => "request another one, and name its ARN",
-        };
-        return Some(fatal(
-            format!("the certificate of ingress.certificate is {status}, not ISSUED"),
-            hint,
-        ));
+        let status = status.to_owned();
+        return Some(fatal(Problem::CertificateStatus { status }));
     }
-    let ends = ends?;
-    if ends <= now {
-        let hint = "renew or import it, or name another one";
-        return Some(fatal(
-            format!("the certificate of ingress.certificate expired on {}", ends.date()),
-            hint,
-        ));
+    let expiry = certificate["NotAfter"].as_f64();
+    let expiry = expiry.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds as i64).ok())?;
+    let date = expiry.date();
+    if expiry <= now {
+        return Some(fatal(Problem::CertificateExpired { date }));
     }
     let renews = certificate["RenewalEligibility"] == "ELIGIBLE";
-    (ends - now < SOON && !renews).then(|| {
-        warning(
-            format!(
-                "the certificate of ingress.certificate expires on {}, and ACM does not renew it by itself",
-                ends.date()
-            ),
-            "import its successor under the same ARN: `aws acm import-certificate --certificate-arn`",
-        )
-    })
+    (expiry - now < EXPIRY_WARNING && !renews).then(|| warning(Problem::CertificateExpiresSoon { date }))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::target::scripted::Scripted;
-    use ui::Ui;
+    use crate::command::testing;
+    use aws::testing::FakeAws;
 
     const DAY: i64 = 86_400;
 
     fn manifest(certificate: &str) -> Manifest {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
-        let mut manifest = Manifest::load(&path, "prod").expect("the manifest");
+        let mut manifest = testing::manifest("prod");
         manifest.ingress.certificate = Some(certificate.to_owned());
         manifest
     }
 
-    /// What is found where ACM gives this answer.
-    async fn found(status: u16, answer: Value) -> Vec<Finding> {
-        let endpoint = Scripted::hear(move |call| {
+    /// Returns the findings for this response of ACM.
+    async fn found(status: u16, answer: Value) -> Vec<PreflightFinding> {
+        let endpoint = FakeAws::start(move |call| {
             assert_eq!(call.operation, "DescribeCertificate");
             assert!(call.body.contains("certificate/1"), "{}", call.body);
             Some((status, answer.to_string()))
         })
         .await;
-        let aws = endpoint.aws(&Ui::recording().0).await;
-        look(&aws, &manifest("arn:aws:acm:us-east-1:1:certificate/1"))
+        let aws = endpoint.session().await;
+        check(&aws, &manifest("arn:aws:acm:us-east-1:1:certificate/1"))
             .await
             .expect("an answer")
     }
@@ -121,49 +90,69 @@ mod tests {
 
     #[tokio::test]
     async fn only_an_issued_certificate_of_the_region_passes() {
-        for fine in [
+        for valid in [
             certificate("ISSUED", 300, "INELIGIBLE"),
             certificate("ISSUED", 10, "ELIGIBLE"),
         ] {
-            assert!(found(200, fine).await.is_empty());
+            assert_eq!(found(200, valid).await, []);
         }
         let soon = found(200, certificate("ISSUED", 10, "INELIGIBLE")).await;
-        assert!(!soon[0].fatal && soon[0].what.contains("does not renew it"), "{soon:?}");
-        for (given, words) in [
-            (certificate("ISSUED", -1, "ELIGIBLE"), "expired on"),
-            (certificate("EXPIRED", -1, "INELIGIBLE"), "is EXPIRED, not ISSUED"),
-            (
-                certificate("PENDING_VALIDATION", 300, "INELIGIBLE"),
-                "is PENDING_VALIDATION",
+        assert!(
+            matches!(
+                soon.as_slice(),
+                [PreflightFinding {
+                    problem: Problem::CertificateExpiresSoon { .. },
+                    fatal: false
+                }]
             ),
-        ] {
-            let told = found(200, given).await;
-            assert!(told[0].fatal && told[0].what.contains(words), "{told:?}");
+            "{soon:?}"
+        );
+        let expired = found(200, certificate("ISSUED", -1, "ELIGIBLE")).await;
+        assert!(
+            matches!(
+                expired.as_slice(),
+                [PreflightFinding {
+                    problem: Problem::CertificateExpired { .. },
+                    fatal: true
+                }]
+            ),
+            "{expired:?}"
+        );
+        for status in ["EXPIRED", "PENDING_VALIDATION"] {
+            let problem = Problem::CertificateStatus { status: status.into() };
+            assert_eq!(
+                found(200, certificate(status, 300, "INELIGIBLE")).await,
+                [fatal(problem)]
+            );
         }
         let missing = json!({"__type": "ResourceNotFoundException", "message": "Could not find certificate"});
-        let told = found(400, missing).await;
+        let missing = found(400, missing).await;
         assert!(
-            told[0].fatal && told[0].what.contains("no such certificate"),
-            "{told:?}"
+            matches!(
+                missing.as_slice(),
+                [PreflightFinding {
+                    problem: Problem::NoSuchCertificate { .. },
+                    fatal: true
+                }]
+            ),
+            "{missing:?}"
         );
     }
 
     #[tokio::test]
-    async fn one_of_another_region_is_refused_without_a_question_and_a_refused_question_is_an_error() {
-        let endpoint = Scripted::hear(|call| {
+    async fn a_certificate_of_another_region_is_rejected_without_a_request_and_a_denied_request_is_an_error() {
+        let endpoint = FakeAws::start(|call| {
             let no = json!({"__type": "AccessDeniedException", "message": "not allowed"});
             (call.operation == "DescribeCertificate").then(|| (400, no.to_string()))
         })
         .await;
-        let aws = endpoint.aws(&Ui::recording().0).await;
-        let elsewhere = look(&aws, &manifest("arn:aws:acm:eu-west-1:1:certificate/1"))
+        let aws = endpoint.session().await;
+        let elsewhere = check(&aws, &manifest("arn:aws:acm:eu-west-1:1:certificate/1"))
             .await
-            .expect("no question");
-        assert!(
-            elsewhere[0].fatal && elsewhere[0].what.contains("is in eu-west-1"),
-            "{elsewhere:?}"
-        );
-        let refused = look(&aws, &manifest("arn:aws:acm:us-east-1:1:certificate/1")).await;
-        assert_eq!(refused.expect_err("it may not look").exit_code(), 3);
+            .expect("no request");
+        let (region, needed) = ("eu-west-1".to_owned(), "us-east-1".to_owned());
+        assert_eq!(elsewhere, [fatal(Problem::CertificateRegion { region, needed })]);
+        let denied = check(&aws, &manifest("arn:aws:acm:us-east-1:1:certificate/1")).await;
+        assert!(matches!(denied, Err(aws::Error::Denied { .. })), "{denied:?}");
     }
 }

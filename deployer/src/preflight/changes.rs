@@ -1,21 +1,22 @@
-//! Changes of what is deployed that AWS refuses.
+//! The check for changes that AWS rejects.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Finding, fatal};
-use crate::diff::{compare, unsupported_updates};
-use crate::stacks::Plan;
+use super::{PreflightFinding, Problem, fatal};
+use cfn::diff::{compare, refused};
+use platform::stacks::Plan;
 
-/// Those that the plan has in mind; `templates` are the deployed ones by their stacks' full names.
-pub fn look(plan: &Plan, templates: &BTreeMap<String, Value>) -> Vec<Finding> {
+/// Returns the changes of the plan that AWS rejects. `templates` are the deployed ones, by the full names of their stacks.
+pub fn check(plan: &Plan, templates: &BTreeMap<String, Value>) -> Vec<PreflightFinding> {
     let changed = plan.stacks.iter().filter_map(|planned| {
         let former = templates.get(&planned.name)?;
-        Some(unsupported_updates(&compare(Some(former), &planned.template)))
+        Some(refused(&compare(Some(former), &planned.template)))
     });
-    changed
-        .flatten()
-        .map(|one| fatal(one.to_string(), one.hint()))
-        .collect()
+    let rejected = changed.flatten().map(|one| Problem::ImmutableChange {
+        message: one.what,
+        hint: one.hint,
+    });
+    rejected.map(fatal).collect()
 }

@@ -1,4 +1,4 @@
-//! The crates that the images are made of: is there a workspace, and does it have them?
+//! The check of the crates from which the images are built.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -6,14 +6,13 @@ use std::process::Stdio;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::{Finding, fatal};
+use super::{PreflightFinding, Problem, fatal};
 use crate::image;
-use crate::manifest::Manifest;
-use crate::suggest::closest_or_all;
+use platform::manifest::Manifest;
 
-/// What a build would stumble on before it compiles anything; nothing when every service runs an image that exists. Where
-/// nothing is built (`builds`), a cargo that cannot be asked is no more than a warning.
-pub async fn look(manifest: &Manifest, builds: bool) -> Vec<Finding> {
+/// Returns what would end a build before it compiles: nothing if every service runs an existing image. For a command that builds
+/// nothing (`builds` is false), a cargo that does not work is only a warning.
+pub async fn check(manifest: &Manifest, builds: bool) -> Vec<PreflightFinding> {
     let built: Vec<(&str, &str)> = manifest
         .services
         .iter()
@@ -25,74 +24,58 @@ pub async fn look(manifest: &Manifest, builds: bool) -> Vec<Finding> {
     }
     let workspace = &manifest.workspace;
     if !workspace.join("Cargo.toml").is_file() {
-        return vec![fatal(
-            format!("there is no Cargo.toml in {}", workspace.display()),
-            "project.workspace names the folder of the cargo workspace, relative to deployer.toml; a service that is not \
-             built from a crate says `image = \"…\"`",
-        )];
+        let folder = workspace.clone();
+        return vec![fatal(Problem::NoWorkspace { folder })];
     }
     let metadata = match metadata(workspace).await {
         Ok(metadata) => metadata,
-        Err(finding) => {
-            return vec![Finding {
-                fatal: builds,
-                ..finding
-            }];
-        }
+        Err(problem) => return vec![PreflightFinding { problem, fatal: builds }],
     };
     let binaries = binaries(&metadata);
-    let mut findings: Vec<Finding> = built
+    let mut findings: Vec<PreflightFinding> = built
         .iter()
         .filter(|(_, package)| !binaries.iter().any(|name| name == package))
         .map(|(service, package)| {
-            fatal(
-                format!(
-                    "{service} is built from the binary '{package}', which no package of {} has",
-                    workspace.display()
-                ),
-                closest_or_all("binaries", package, binaries.iter().map(String::as_str)),
-            )
+            fatal(Problem::NoBinary {
+                service: (*service).to_owned(),
+                package: (*package).to_owned(),
+                folder: workspace.clone(),
+                known: binaries.clone(),
+            })
         })
         .collect();
-    // The lock file lies at the workspace's root, which may be further up.
+    // The lock file is in the workspace's root, which may be a parent folder.
     let root = metadata["workspace_root"]
         .as_str()
         .map_or(workspace.as_path(), Path::new);
     if findings.is_empty() && !root.join("Cargo.lock").is_file() {
-        findings.push(fatal(
-            format!("there is no Cargo.lock in {}", root.display()),
-            "`cargo generate-lockfile` makes it; commit it, so that the same sources give the same image",
-        ));
+        let folder = root.to_owned();
+        findings.push(fatal(Problem::NoLockFile { folder }));
     }
     findings
 }
 
-/// What cargo knows of a workspace, without asking any network.
-async fn metadata(workspace: &Path) -> Result<Value, Finding> {
-    let asked = Command::new(image::cargo())
+/// Reads the metadata of a workspace, without a network.
+async fn metadata(workspace: &Path) -> Result<Value, Problem> {
+    let output = Command::new(image::cargo())
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(workspace)
         .stdin(Stdio::null())
         .output();
-    let said = asked.await.map_err(|error| {
-        fatal(
-            format!("cargo cannot be run: {error}"),
-            "install Rust (https://rustup.rs), or name cargo's path in the variable CARGO",
-        )
+    let output = output.await.map_err(|error| Problem::NoCargo {
+        reason: error.to_string(),
     })?;
-    if !said.status.success() {
-        let words = String::from_utf8_lossy(&said.stderr);
-        // The rest is where in cargo it was noticed.
-        let words = words.split("\n\n").next().unwrap_or_default().trim();
-        return Err(fatal(
-            format!("cargo cannot read {}: {words}", workspace.display()),
-            "`cargo metadata --no-deps` there says it again",
-        ));
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr);
+        // The rest is cargo's chain of causes.
+        let message = message.split("\n\n").next().unwrap_or_default().trim().to_owned();
+        let folder = workspace.to_owned();
+        return Err(Problem::CargoMetadata { folder, message });
     }
-    Ok(serde_json::from_slice(&said.stdout).unwrap_or_default())
+    Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
 }
 
-/// The names of all binaries.
+/// Returns the names of all binaries.
 fn binaries(metadata: &Value) -> Vec<String> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let targets = list(&metadata["packages"])
@@ -108,14 +91,14 @@ fn binaries(metadata: &Value) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// A folder with a manifest of one service `web`, and whatever else is written there.
+    /// Creates a folder with a manifest of one service `web`, and these files.
     fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, Manifest) {
         let folder = tempfile::tempdir().expect("a folder");
         let manifest = "[project]\nname = \"shop\"\n[ingress]\nservice = \"web\"\n[services.web]\nports = { http = 80 }\n\
                         [environments.dev]\n";
         let write = |file: &str, text: &str| {
             let path = folder.path().join(file);
-            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");
             std::fs::write(path, text).expect("written");
         };
         write("deployer.toml", manifest);
@@ -130,46 +113,41 @@ mod tests {
         format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n")
     }
 
-    async fn told(files: &[(&str, &str)]) -> String {
-        let (folder, manifest) = project(files);
-        let findings = look(&manifest, true).await;
-        let words = findings.iter().map(|found| format!("{} | {}", found.what, found.hint));
-        let place = manifest.workspace.display().to_string();
-        drop(folder);
-        words.collect::<Vec<_>>().join("\n").replace(&place, "HERE")
+    async fn problems(files: &[(&str, &str)]) -> Vec<Problem> {
+        let (_folder, manifest) = project(files);
+        let findings = check(&manifest, true).await;
+        findings.into_iter().map(|found| found.problem).collect()
     }
 
     #[tokio::test]
-    async fn what_is_missing_for_a_build_is_told_before_anything_begins() {
-        assert!(
-            told(&[])
-                .await
-                .starts_with("there is no Cargo.toml in HERE | project.workspace")
-        );
+    async fn what_a_build_would_miss_is_found_before() {
+        assert!(matches!(problems(&[]).await.as_slice(), [Problem::NoWorkspace { .. }]));
         let wbe = package("wbe");
         let web = package("web");
         let main = ("src/main.rs", "fn main() {}");
-        assert_eq!(
-            told(&[("Cargo.toml", &wbe), main]).await,
-            "web is built from the binary 'web', which no package of HERE has | did you mean 'wbe'?"
-        );
+        let unknown = problems(&[("Cargo.toml", &wbe), main]).await;
         assert!(
-            told(&[("Cargo.toml", &web), main])
-                .await
-                .starts_with("there is no Cargo.lock in HERE")
+            matches!(unknown.as_slice(), [Problem::NoBinary { package, known, .. }] if package == "web" && *known == ["wbe"]),
+            "{unknown:?}"
         );
-        assert_eq!(
-            told(&[("Cargo.toml", &web), main, ("Cargo.lock", "version = 4\n")]).await,
-            ""
+        let unlocked = problems(&[("Cargo.toml", &web), main]).await;
+        assert!(
+            matches!(unlocked.as_slice(), [Problem::NoLockFile { .. }]),
+            "{unlocked:?}"
         );
-        let broken = told(&[("Cargo.toml", "[package]\nname = 7\n"), main]).await;
-        assert!(broken.starts_with("cargo cannot read HERE: error: "), "{broken}");
+        let complete = problems(&[("Cargo.toml", &web), main, ("Cargo.lock", "version = 4\n")]).await;
+        assert_eq!(complete, []);
+        let broken = problems(&[("Cargo.toml", "[package]\nname = 7\n"), main]).await;
+        assert!(
+            matches!(broken.as_slice(), [Problem::CargoMetadata { message, .. }] if message.starts_with("error: ")),
+            "{broken:?}"
+        );
     }
 
     #[tokio::test]
-    async fn images_that_exist_need_no_workspace() {
+    async fn existing_images_need_no_workspace() {
         let (_folder, mut manifest) = project(&[]);
         manifest.services[0].image = Some("registry.example.org/web:1".into());
-        assert_eq!(look(&manifest, true).await, []);
+        assert_eq!(check(&manifest, true).await, []);
     }
 }

@@ -1,7 +1,8 @@
-//! Images that others have built: are they there, and do they run on what the tasks run on?
+//! The check of images that are not built here: whether they exist, and for which platform they are built.
 
 use std::time::Duration;
 
+use aws::{EndpointKind, Session};
 use futures::future::join_all;
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::{OciDistributionError, OciErrorCode};
@@ -11,18 +12,15 @@ use oci_client::manifest::{
 };
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
+use platform::manifest::Manifest;
 use serde_json::Value;
 
-use super::{Finding, fatal, warning};
+use super::problem::PLATFORM;
+use super::{PreflightFinding, Problem, fatal, warning};
 use crate::image;
-use crate::manifest::Manifest;
-use crate::target::capabilities::Kind;
-use crate::target::{Aws, registry};
 
-/// The platform of every task definition's `RuntimePlatform`.
-const PLATFORM: &str = "linux/amd64";
-/// How long a registry may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit of a registry.
+const TIMEOUT: Duration = Duration::from_secs(10);
 const MANIFESTS: [&str; 4] = [
     OCI_IMAGE_MEDIA_TYPE,
     OCI_IMAGE_INDEX_MEDIA_TYPE,
@@ -30,82 +28,68 @@ const MANIFESTS: [&str; 4] = [
     IMAGE_MANIFEST_LIST_MEDIA_TYPE,
 ];
 
-/// Looks at every image that the manifest names.
-pub async fn look(aws: &Aws, manifest: &Manifest) -> Vec<Finding> {
+/// Checks every image that the manifest names.
+pub async fn check(aws: &Session, manifest: &Manifest) -> Vec<PreflightFinding> {
     let named = manifest
         .services
         .iter()
         .filter_map(|service| Some((service.name.as_str(), service.image.as_deref()?)));
-    join_all(named.map(|(service, image)| one(aws, service, image)))
+    join_all(named.map(|(service, image)| check_image(aws, service, image)))
         .await
         .concat()
 }
 
-async fn one(aws: &Aws, service: &str, image: &str) -> Vec<Finding> {
+async fn check_image(aws: &Session, service: &str, image: &str) -> Vec<PreflightFinding> {
     let Ok(reference) = image.parse::<Reference>() else {
         return Vec::new();
     };
-    if let Some(elsewhere) = not_pulled(aws, service, image, &reference) {
-        return vec![elsewhere];
+    if let Some(finding) = elsewhere(aws, service, image, &reference) {
+        return vec![finding];
     }
     let mut findings = Vec::new();
+    let names = || (service.to_owned(), image.to_owned());
     if reference.digest().is_none() {
-        findings.push(warning(
-            format!("{service} runs {image}: a tag may come to mean another image, and a task started later runs that"),
-            "name it with its digest, `…@sha256:…`",
-        ));
+        let (service, image) = names();
+        findings.push(warning(Problem::ImageByTag { service, image }));
     }
-    let looked = tokio::time::timeout(PATIENCE, platforms(aws, &reference)).await;
-    match looked {
+    let (service, image) = names();
+    match tokio::time::timeout(TIMEOUT, platforms(aws, &reference)).await {
         Ok(Ok(found)) if found.is_empty() || found.iter().any(|platform| platform == PLATFORM) => {}
-        Ok(Ok(found)) => findings.push(fatal(
-            format!(
-                "{image} of {service} is built for {}, and its tasks run on {PLATFORM}",
-                found.join(", ")
-            ),
-            format!("build it for {PLATFORM} (`docker buildx build --platform {PLATFORM}`) and push it"),
-        )),
-        Ok(Err(error)) if is_missing(&error) => findings.push(fatal(
-            format!("{image}, which {service} runs, is not in its registry"),
-            "push it, or correct services.….image",
-        )),
-        Ok(Err(error)) => findings.push(unseen(service, image, &error.to_string())),
-        Err(_) => findings.push(unseen(service, image, "no answer")),
+        Ok(Ok(found)) => findings.push(fatal(Problem::ImagePlatform { service, image, found })),
+        Ok(Err(error)) if is_missing(&error) => findings.push(fatal(Problem::ImageMissing { service, image })),
+        Ok(Err(error)) => {
+            let reason = error.to_string();
+            findings.push(warning(Problem::ImageUnchecked { service, image, reason }));
+        }
+        Err(_) => {
+            let reason = "timeout".to_owned();
+            findings.push(warning(Problem::ImageUnchecked { service, image, reason }));
+        }
     }
     findings
 }
 
-/// The embedded endpoint is its own registry, and pulls from no other.
-fn not_pulled(aws: &Aws, service: &str, image: &str, reference: &Reference) -> Option<Finding> {
-    let port = aws.endpoint.url.rsplit(':').next().unwrap_or_default();
+/// Reports an image of another registry on the embedded endpoint, which pulls only from its own.
+fn elsewhere(aws: &Session, service: &str, image: &str, reference: &Reference) -> Option<PreflightFinding> {
+    let port = aws.endpoint().url.rsplit(':').next().unwrap_or_default();
     let host = reference.resolve_registry();
     let own = host.contains(".dkr.ecr.") || (image::is_loopback(host) && host.rsplit(':').next() == Some(port));
-    (aws.endpoint.kind == Kind::Embedded && !own).then(|| {
-        let name = reference.repository();
-        fatal(
-            format!("{service} runs {image}, and the embedded endpoint pulls from no registry but its own"),
-            format!(
-                "`deployer endpoint start`, `aws --endpoint-url {} ecr create-repository --repository-name {name}`, push the \
-                 image to localhost:{port}/{name}, and name that in [environments.NAME.services.{service}]",
-                aws.endpoint.url
-            ),
-        )
+    (aws.endpoint().kind == EndpointKind::Embedded && !own).then(|| {
+        fatal(Problem::ImageElsewhere {
+            service: service.to_owned(),
+            image: image.to_owned(),
+            repository: reference.repository().to_owned(),
+            url: aws.endpoint().url.clone(),
+        })
     })
 }
 
-fn unseen(service: &str, image: &str, why: &str) -> Finding {
-    warning(
-        format!("{image}, which {service} runs, could not be looked at: {why}"),
-        "the tasks may still be able to pull it",
-    )
-}
-
-/// The platforms of an image; none when it does not say.
-async fn platforms(aws: &Aws, reference: &Reference) -> Result<Vec<String>, OciDistributionError> {
+/// Returns the platforms of an image, none if it does not name them.
+async fn platforms(aws: &Session, reference: &Reference) -> Result<Vec<String>, OciDistributionError> {
     let host = reference.resolve_registry();
-    // As whoever has logged in there; without that, as anybody.
+    // With the credentials of `docker login`, otherwise anonymously.
     let known = match host.contains(".dkr.ecr.") {
-        true => registry::login(aws).await.ok(),
+        true => image::registry_credentials(aws).await.ok(),
         false => image::credentials(host).await.ok().flatten(),
     };
     let auth = known.map_or(RegistryAuth::Anonymous, |found| {
@@ -122,7 +106,7 @@ async fn platforms(aws: &Aws, reference: &Reference) -> Result<Vec<String>, OciD
     let (text, _) = client.pull_manifest_raw(reference, &auth, &MANIFESTS).await?;
     let manifest: Value = serde_json::from_slice(&text)?;
     if let Some(several) = manifest["manifests"].as_array() {
-        // Attestations lie beside the images, for no platform.
+        // Attestations are listed beside the images, without a platform.
         let all = several.iter().filter_map(|one| platform(&one["platform"]));
         return Ok(all.filter(|platform| platform != "unknown/unknown").collect());
     }
@@ -161,8 +145,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::target::scripted::Scripted;
-    use ui::Ui;
+    use aws::testing::FakeAws;
 
     /// A registry with an image for arm64, one for both, and nothing else.
     fn registry(path: &str) -> (u16, String) {
@@ -186,62 +169,60 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_image_that_is_not_there_or_for_another_platform_ends_the_command_before_it_begins() {
-        let endpoint = Scripted::hear(|call| Some(registry(&call.path))).await;
-        let (ui, _) = Ui::recording();
-        let aws = endpoint.aws(&ui).await;
+    async fn a_missing_image_and_one_for_another_platform_are_fatal() {
+        let endpoint = FakeAws::start(|call| Some(registry(&call.path))).await;
+        let aws = endpoint.session().await;
         let address = endpoint.address().to_owned();
-        let told = async |name: &str| {
-            let findings = one(&aws, "orders", &format!("{address}/shop/{name}:1")).await;
-            let words = findings
-                .into_iter()
-                .map(|found| (found.fatal, found.what.replace(&address, "HOST")));
-            words.collect::<Vec<_>>()
+        let image = |name: &str| format!("{address}/shop/{name}:1");
+        let by_tag = |name: &str| {
+            let (service, image) = ("orders".to_owned(), image(name));
+            warning(Problem::ImageByTag { service, image })
         };
-        let tag = (
-            false,
-            "orders runs HOST/shop/both:1: a tag may come to mean another image, and a task started later runs that"
-                .into(),
-        );
-        assert_eq!(told("both").await, [tag]);
-        let arm = told("arm").await;
-        assert_eq!(
-            arm[1],
-            (
-                true,
-                "HOST/shop/arm:1 of orders is built for linux/arm64, and its tasks run on linux/amd64".into()
-            )
-        );
-        let missing = told("gone").await;
-        assert_eq!(
-            missing[1],
-            (
-                true,
-                "HOST/shop/gone:1, which orders runs, is not in its registry".into()
-            )
-        );
-        let broken = told("broken").await;
+        let service = || "orders".to_owned();
+        let check = async |name: &str| check_image(&aws, "orders", &image(name)).await;
+        assert_eq!(check("both").await, [by_tag("both")]);
+        let platform = Problem::ImagePlatform {
+            service: service(),
+            image: image("arm"),
+            found: vec!["linux/arm64".into()],
+        };
+        assert_eq!(check("arm").await, [by_tag("arm"), fatal(platform)]);
+        let missing = Problem::ImageMissing {
+            service: service(),
+            image: image("unknown"),
+        };
+        assert_eq!(check("unknown").await, [by_tag("unknown"), fatal(missing)]);
+        // a registry that fails is only a warning
+        let broken = check("broken").await;
         assert!(
-            !broken[1].0,
-            "a registry that is ill is no reason to give up: {broken:?}"
+            matches!(
+                broken.as_slice(),
+                [
+                    _,
+                    PreflightFinding {
+                        problem: Problem::ImageUnchecked { .. },
+                        fatal: false
+                    }
+                ]
+            ),
+            "{broken:?}"
         );
     }
 
     #[tokio::test]
-    async fn the_embedded_endpoint_pulls_from_its_own_registry_alone() {
-        let endpoint = Scripted::hear(|call| Some(registry(&call.path))).await;
-        let (ui, _) = Ui::recording();
-        let mut aws = endpoint.aws(&ui).await;
-        let mut identity = (*aws.endpoint).clone();
-        identity.kind = Kind::Embedded;
-        aws.endpoint = std::sync::Arc::new(identity);
-        let elsewhere = one(&aws, "orders", "ghcr.io/shop/orders:1").await;
-        assert!(elsewhere.len() == 1 && elsewhere[0].fatal, "{elsewhere:?}");
+    async fn the_embedded_endpoint_pulls_from_its_own_registry_only() {
+        let endpoint = FakeAws::start(|call| Some(registry(&call.path))).await;
+        let aws = endpoint.session().await;
+        let other = check_image(&aws, "orders", "ghcr.io/shop/orders:1").await;
         assert!(
-            elsewhere[0].hint.contains("--repository-name shop/orders"),
-            "{elsewhere:?}"
+            matches!(
+                other.as_slice(),
+                [PreflightFinding { problem: Problem::ImageElsewhere { repository, .. }, fatal: true }]
+                    if repository == "shop/orders"
+            ),
+            "{other:?}"
         );
-        let own = one(&aws, "orders", &format!("{}/shop/both:1", endpoint.address())).await;
+        let own = check_image(&aws, "orders", &format!("{}/shop/both:1", endpoint.address())).await;
         assert!(own.iter().all(|found| !found.fatal), "{own:?}");
     }
 }

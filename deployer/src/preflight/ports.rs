@@ -1,70 +1,73 @@
-//! Ports of this machine that the embedded endpoint's load balancer will listen on.
+//! The check of the ports on which the embedded endpoint's load balancer will listen.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 
-use super::{Finding, fatal};
-use crate::manifest::Manifest;
-use crate::stacks::{Plan, Stack, public_ports};
-use crate::target::capabilities::Kind;
-use crate::target::{Aws, Session, embedded, port};
+use aws::EndpointKind;
+use platform::manifest::Manifest;
+use platform::stacks::{Plan, Stack, public_ports};
 
-/// Only where this user's own endpoint is about to open them: who else may do what is not known from here.
-pub fn look(session: &Session, aws: &Aws, manifest: &Manifest, plan: &Plan, new: &[&Stack]) -> Vec<Finding> {
+use super::{PreflightFinding, Problem, fatal};
+use crate::context::Session;
+use crate::embedded::{self, listener::listener};
+
+/// Checks the ports that this user's own endpoint is about to open. The permissions of another user's endpoint are unknown.
+pub fn check(
+    session: &Session,
+    aws: &aws::Session,
+    manifest: &Manifest,
+    plan: &Plan,
+    new: &[&Stack],
+) -> Vec<PreflightFinding> {
     let opens = new.iter().any(|stack| stack.name == plan.ingress.stack);
-    if !opens || aws.endpoint.kind != Kind::Embedded || embedded::pid(&session.state_dir()).is_none() {
+    if !opens || aws.endpoint().kind != EndpointKind::Embedded || embedded::pid(&session.state_dir()).is_none() {
         return Vec::new();
     }
     let ports = public_ports(manifest);
     ports
         .into_iter()
-        .filter_map(|number| closed(number, manifest))
+        .filter_map(|number| unavailable(number, manifest))
         .collect()
 }
 
-fn closed(number: u16, manifest: &Manifest) -> Option<Finding> {
-    let error = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).err()?;
-    let environment = &manifest.environment;
-    let elsewhere = format!("set another ingress.port for {environment} in deployer.toml");
-    Some(match error.kind() {
-        ErrorKind::PermissionDenied => fatal(
-            format!(
-                "the load balancer of {environment} listens on port {number}, which is for root alone on this machine"
-            ),
-            format!("allow it (`sudo sysctl -w net.ipv4.ip_unprivileged_port_start={number}`), or {elsewhere}"),
-        ),
+fn unavailable(port: u16, manifest: &Manifest) -> Option<PreflightFinding> {
+    let error = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).err()?;
+    let environment = manifest.environment.clone();
+    Some(fatal(match error.kind() {
+        ErrorKind::PermissionDenied => Problem::PortNeedsRoot { environment, port },
         _ => {
-            let who = port::listener(number)
-                .map_or_else(|| error.to_string(), |who| format!("pid {}, {}", who.pid, who.name));
-            fatal(
-                format!("the load balancer of {environment} listens on port {number}, which is taken ({who})"),
-                format!("stop what listens there, or {elsewhere}"),
-            )
+            let listener = listener(port);
+            let by = listener.map_or_else(
+                || error.to_string(),
+                |program| format!("pid {}, {}", program.pid, program.name),
+            );
+            Problem::PortInUse { environment, port, by }
         }
-    })
+    }))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::command::testing::manifest;
 
     #[test]
-    fn a_taken_port_is_told_with_who_has_it_and_a_free_one_is_not() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
-        let manifest = Manifest::load(&path, "prod").expect("the manifest");
+    fn a_port_in_use_is_reported_with_its_program_and_a_free_one_is_not() {
+        let manifest = manifest("prod");
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let number = socket.local_addr().expect("its address").port();
-        let told = closed(number, &manifest).expect("a finding");
-        assert!(told.fatal && told.what.contains(&format!("port {number}")), "{told:?}");
-        assert!(told.what.contains(&format!("pid {}", std::process::id())), "{told:?}");
+        let finding = unavailable(number, &manifest).expect("a finding");
+        let pid = format!("pid {}, ", std::process::id());
+        assert!(
+            matches!(&finding.problem, Problem::PortInUse { port, by, .. } if *port == number && by.starts_with(&pid)),
+            "{finding:?}"
+        );
         drop(socket);
-        // A program that another test starts at this moment has it, too, until it runs.
+        // A process that another test starts at this moment inherits the socket until it runs its program.
         let free = (0..100).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(20));
-            closed(number, &manifest).is_none()
+            unavailable(number, &manifest).is_none()
         });
-        assert!(free, "{number} is taken though nobody has it");
+        assert!(free, "{number} is in use");
     }
 }

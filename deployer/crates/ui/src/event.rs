@@ -55,7 +55,7 @@ pub enum Event {
         kind: String,
         status: String,
         reason: Option<String>,
-        /// Whether it was cancelled because another resource failed: a consequence, not a cause.
+        /// True if it was cancelled because another resource failed: a consequence, not a cause.
         cancelled: bool,
     },
     StackEnded {
@@ -86,7 +86,7 @@ pub enum Event {
         resource: String,
         rollout: Rollout,
     },
-    /// What `up` still waits for before the system is ready.
+    /// The condition that `up` still waits for before the system is ready.
     Serving {
         state: String,
     },
@@ -112,6 +112,8 @@ pub enum Event {
         value: Value,
     },
     Error {
+        /// The stable identifier of the error.
+        code: &'static str,
         message: String,
         hint: Option<String>,
         exit_code: u8,
@@ -125,7 +127,7 @@ pub enum Event {
 pub struct PlannedStack {
     pub stack: String,
     pub short_name: String,
-    /// Whether it exists already.
+    /// True if it exists already.
     pub exists: bool,
     /// Full names of the stacks that are deployed before it.
     pub depends_on: Vec<String>,

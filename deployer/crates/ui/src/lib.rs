@@ -153,8 +153,9 @@ impl Ui {
     }
 
     /// Reports the error that ends the command, then the summary of the deployment that it ended.
-    pub fn error(&self, message: String, hint: Option<String>, exit_code: u8) {
+    pub fn error(&self, code: &'static str, message: String, hint: Option<String>, exit_code: u8) {
         self.emit(Event::Error {
+            code,
             message,
             hint,
             exit_code,

@@ -1,19 +1,24 @@
-//! Ctrl-C during a deployment: first what CloudFormation can undo, then out.
+//! Ctrl-C during a deployment: the first one offers a rollback, the second one ends the command.
 
 use std::sync::Arc;
 
+use aws::cloudformation;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Deployment;
+use super::{Deployment, StackOperation};
 use crate::error::{Error, Result};
 
-/// SIGINT and SIGTERM, as they come.
+/// A stream of SIGINT and SIGTERM.
 pub struct Interrupts {
     int: Signal,
     term: Signal,
 }
 
 impl Interrupts {
+    /// Starts to listen for the signals.
+    ///
+    /// # Errors
+    /// The operating system cannot register them.
     pub fn new() -> Result<Self> {
         let listen = |kind| signal(kind).map_err(Error::io("cannot listen for signals"));
         Ok(Self {
@@ -22,6 +27,7 @@ impl Interrupts {
         })
     }
 
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.int.recv() => {}
@@ -30,65 +36,49 @@ impl Interrupts {
     }
 }
 
-/// What a person reads who has left a deployment running.
-pub fn left_running() -> Error {
-    let hint =
-        "what CloudFormation has begun goes on; `deployer status` shows it, `deployer up` takes it up again".to_owned();
-    Error::Interrupted { hint }
+/// Returns the error of a command that ends while CloudFormation continues the deployment.
+pub fn detached() -> Error {
+    let hint = "CloudFormation continues the operations that it has started; `deployer status` shows them, `deployer up` continues from there";
+    Error::Interrupted { hint: hint.to_owned() }
 }
 
-/// Begins nothing further, and offers to undo what is under way.
-pub async fn first(deployment: Arc<Deployment>) {
+/// Starts no further operation, and offers to roll back the running ones.
+pub async fn on_first_interrupt(deployment: Arc<Deployment>) {
+    let ui = &deployment.ui;
     deployment.stop.cancel();
     let running = deployment.running().clone();
     if running.is_empty() {
-        deployment.ui.info("interrupted: nothing further is begun");
+        ui.info("interrupted: no further stacks will be started");
         return;
     }
     let list: Vec<String> = running
         .iter()
-        .map(|(name, operation)| {
-            format!(
-                "{name} ({})",
-                if operation.creates {
-                    "delete what is being created"
-                } else {
-                    "cancel its update"
-                }
-            )
+        .map(|(name, operation)| match operation.creates {
+            true => format!("{name} (delete the new stack)"),
+            false => format!("{name} (cancel the update)"),
         })
         .collect();
-    deployment.ui.info(format!(
-        "interrupted; what can be undone: {}. Ctrl-C again leaves it running.",
+    ui.info(format!(
+        "interrupted. Can be rolled back: {}. Press Ctrl-C again to detach.",
         list.join(", ")
     ));
-    if deployment.ui.ask("Undo it?").await != Some(true) {
-        deployment
-            .ui
-            .info("waiting for what is under way; Ctrl-C again leaves it running");
+    if ui.ask("Roll back?").await != Some(true) {
+        ui.info("waiting for the running operations (Ctrl-C again to detach)");
         return;
     }
     for (name, operation) in running {
-        let cloudformation = &deployment.aws.cloudformation;
-        let undone = if operation.creates {
-            cloudformation
-                .delete_stack()
-                .stack_name(&operation.id)
-                .send()
-                .await
-                .map(|_| ())
-                .map_err(Error::from)
-        } else {
-            cloudformation
-                .cancel_update_stack()
-                .stack_name(&operation.id)
-                .send()
-                .await
-                .map(|_| ())
-                .map_err(Error::from)
-        };
-        if let Err(error) = undone {
-            deployment.ui.warn(format!("{name} cannot be undone now: {error}"));
+        if let Err(error) = roll_back(&deployment, &operation).await {
+            ui.warn(format!("cannot roll back {name}: {error}"));
         }
     }
+}
+
+async fn roll_back(deployment: &Deployment, operation: &StackOperation) -> Result<()> {
+    let aws = &deployment.aws;
+    if operation.creates {
+        cloudformation::delete_stack(aws, &operation.id).await?;
+    } else {
+        cloudformation::cancel_update(aws, &operation.id).await?;
+    }
+    Ok(())
 }

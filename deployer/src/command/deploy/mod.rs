@@ -1,74 +1,82 @@
-//! Brings every stack of a plan to what its template says: in parallel, each after those it depends on.
+//! The deployment of every stack of a plan: in parallel, each after the stacks that it depends on.
 
-pub mod images;
+pub mod announce;
+pub mod image_pipeline;
 pub mod interrupt;
-pub mod leaving;
-pub mod resolve;
+pub mod parameters;
+pub mod removals;
 pub mod stack;
 
 #[cfg(test)]
-mod stories;
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cloudformation::Existing;
 use crate::error::{Error, Result};
 use crate::estimate::Durations;
+use crate::operations;
 use crate::stacks::Plan;
-use crate::target::Aws;
-use images::Pipeline;
-use leaving::Place;
+use aws::cloudformation;
+use image_pipeline::ImagePipeline;
+use removals::ResourceRef;
 use ui::Ui;
 
-/// What became of a stack.
+/// The result of a stack's deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum StackOutcome {
     Unchanged,
     Created,
     Updated,
-    /// Not begun: something before it failed, or the run was interrupted.
+    /// Not started: a dependency failed, or the run was interrupted.
     Skipped,
+}
+
+impl StackOutcome {
+    /// Returns whether the stack was created or updated.
+    pub fn is_change(self) -> bool {
+        matches!(self, Self::Created | Self::Updated)
+    }
 }
 
 /// One run of `up`.
 pub struct Deployment {
-    pub aws: Aws,
+    pub aws: aws::Session,
     pub ui: Ui,
     pub plan: Arc<Plan>,
-    pub images: Pipeline,
-    /// How long one operation on a stack may take.
-    pub limit: Duration,
-    /// What is known of how long things take.
+    pub images: ImagePipeline,
+    /// The time limit of one stack operation.
+    pub timeout: Duration,
     pub durations: Arc<Durations>,
-    /// Cancelled when no further stack is to be begun.
+    /// Cancelled when no further stack operation is to start.
     pub stop: CancellationToken,
-    /// What may be removed or replaced although it holds data: that has been asked.
-    pub agreed: BTreeSet<Place>,
-    existing: RwLock<BTreeMap<String, Existing>>,
-    running: Mutex<HashMap<String, Running>>,
+    /// Resources with data whose removal or replacement is already confirmed.
+    pub confirmed_losses: BTreeSet<ResourceRef>,
+    existing: RwLock<BTreeMap<String, cloudformation::Stack>>,
+    running: Mutex<HashMap<String, StackOperation>>,
 }
 
-/// An operation that CloudFormation is working on for this run.
+/// An operation of this run that CloudFormation works on.
 #[derive(Debug, Clone)]
-pub struct Running {
+pub struct StackOperation {
     pub id: String,
     pub creates: bool,
 }
 
 impl Deployment {
     pub fn new(
-        aws: Aws,
+        aws: aws::Session,
         ui: Ui,
         plan: Arc<Plan>,
-        images: Pipeline,
-        existing: BTreeMap<String, Existing>,
-        limit: Duration,
+        images: ImagePipeline,
+        existing: BTreeMap<String, cloudformation::Stack>,
+        timeout: Duration,
         durations: Arc<Durations>,
     ) -> Self {
         let (existing, running) = (RwLock::new(existing), Mutex::default());
@@ -77,42 +85,42 @@ impl Deployment {
             ui,
             plan,
             images,
-            limit,
+            timeout,
             durations,
             stop: CancellationToken::new(),
-            agreed: BTreeSet::new(),
+            confirmed_losses: BTreeSet::new(),
             existing,
             running,
         }
     }
 
-    /// The same, with what need not be asked again.
-    pub fn agreed(self, agreed: BTreeSet<Place>) -> Self {
-        Self { agreed, ..self }
+    /// Sets the resources whose loss is already confirmed.
+    pub fn with_confirmed_losses(self, confirmed_losses: BTreeSet<ResourceRef>) -> Self {
+        Self {
+            confirmed_losses,
+            ..self
+        }
     }
 
-    pub fn existing(&self, name: &str) -> Option<Existing> {
-        self.existing
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(name)
-            .cloned()
+    /// Returns a stack as it was read last.
+    pub fn existing(&self, name: &str) -> Option<cloudformation::Stack> {
+        self.existing.read().get(name).cloned()
     }
 
-    pub fn remember(&self, stack: Existing) {
-        self.existing
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(stack.name.clone(), stack);
+    /// Stores a stack that was read again.
+    pub fn update_existing(&self, stack: cloudformation::Stack) {
+        self.existing.write().insert(stack.name.clone(), stack);
     }
 
-    pub fn running(&self) -> std::sync::MutexGuard<'_, HashMap<String, Running>> {
-        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub fn running(&self) -> MutexGuard<'_, HashMap<String, StackOperation>> {
+        self.running.lock()
     }
 
-    /// Applies all stacks, and gives what became of each. Operations that run when one fails are waited for; the error
-    /// is the first one's.
-    pub async fn run(self: Arc<Self>) -> Result<BTreeMap<String, Outcome>> {
+    /// Deploys all stacks; returns the outcome of each.
+    ///
+    /// # Errors
+    /// A stack fails. The operations that run at that time are waited for, and the error that came first is returned.
+    pub async fn run(self: Arc<Self>) -> Result<BTreeMap<String, StackOutcome>> {
         let mut ends: HashMap<String, watch::Receiver<Option<bool>>> = HashMap::new();
         let mut senders = HashMap::new();
         for stack in &self.plan.stacks {
@@ -121,28 +129,28 @@ impl Deployment {
             senders.insert(stack.name.clone(), sender);
         }
         let mut tasks = JoinSet::new();
-        // The cluster of brokers takes longest by far: nothing may come before it.
+        // The Kafka cluster takes by far the longest, so it starts first.
         let mut order: Vec<usize> = (0..self.plan.stacks.len()).collect();
         order.sort_by_key(|index| self.plan.stacks[*index].short_name != "messaging");
         for index in order {
             let deployment = self.clone();
             let name = self.plan.stacks[index].name.clone();
-            let needs: Vec<_> = self.plan.stacks[index]
+            let dependencies: Vec<_> = self.plan.stacks[index]
                 .depends_on
                 .iter()
                 .filter_map(|d| ends.get(d).cloned())
                 .collect();
             let Some(sender) = senders.remove(&name) else { continue };
             tasks.spawn(async move {
-                let result = if all_good(needs).await && !deployment.stop.is_cancelled() {
-                    stack::bring(&deployment, index).await
+                let result = if dependencies_succeeded(dependencies).await && !deployment.stop.is_cancelled() {
+                    stack::deploy_stack(&deployment, index).await
                 } else {
-                    Ok(Outcome::Skipped)
+                    Ok(StackOutcome::Skipped)
                 };
                 deployment.running().remove(&name);
                 sender.send_replace(Some(matches!(
                     result,
-                    Ok(Outcome::Unchanged | Outcome::Created | Outcome::Updated)
+                    Ok(StackOutcome::Unchanged | StackOutcome::Created | StackOutcome::Updated)
                 )));
                 (name, result)
             });
@@ -155,61 +163,55 @@ impl Deployment {
                 Ok(outcome) => {
                     outcomes.insert(name, outcome);
                 }
-                // Several stacks wait for the same images: what they miss is told once.
+                // Several stacks wait for the same images, or were rejected for the same credentials: one error is enough.
                 Err(Error::Shared(_)) if failures.iter().any(|known| matches!(known, Error::Shared(_))) => {}
-                // Each of them was refused for the same cause.
-                Err(Error::Expired { .. }) if failures.iter().any(|known| matches!(known, Error::Expired { .. })) => {}
+                Err(error) if is_expired(&error) && failures.iter().any(is_expired) => {}
                 Err(error) => failures.push(error),
             }
         }
-        match foremost(failures) {
+        match primary_failure(failures) {
             None => Ok(outcomes),
             Some(error) => {
-                let skipped: Vec<&str> = outcomes
-                    .iter()
-                    .filter(|(_, o)| **o == Outcome::Skipped)
-                    .map(|(name, _)| name.as_str())
-                    .collect();
-                if !skipped.is_empty() {
-                    self.ui.info(format!("not begun: {}", skipped.join(", ")));
-                }
-                let done: Vec<&str> = outcomes
-                    .iter()
-                    .filter(|(_, o)| matches!(o, Outcome::Created | Outcome::Updated))
-                    .map(|(name, _)| name.as_str())
-                    .collect();
-                if !done.is_empty() {
-                    self.ui.info(format!("stays as deployed: {}", done.join(", ")));
-                }
+                self.report(&outcomes);
                 Err(error)
             }
         }
     }
+
+    /// Reports which stacks of a failed run were not started, and which are deployed.
+    fn report(&self, outcomes: &BTreeMap<String, StackOutcome>) {
+        let names = |fits: fn(StackOutcome) -> bool| {
+            let names = outcomes.iter().filter(|(_, outcome)| fits(**outcome));
+            names.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let skipped = names(|outcome| outcome == StackOutcome::Skipped);
+        if !skipped.is_empty() {
+            self.ui.info(format!("skipped: {skipped}"));
+        }
+        let deployed = names(StackOutcome::is_change);
+        if !deployed.is_empty() {
+            self.ui.info(format!("already deployed: {deployed}"));
+        }
+    }
 }
 
-/// The failure that came first, with the others behind it: they may be its consequences.
-fn foremost(mut failures: Vec<Error>) -> Option<Error> {
+fn is_expired(error: &Error) -> bool {
+    matches!(error, Error::Request(aws::Error::Expired { .. }))
+}
+
+/// Returns the failure that came first, with the others behind it: they may be its consequences.
+fn primary_failure(mut failures: Vec<Error>) -> Option<Error> {
     let at = |error: &Error| match error {
-        Error::Failed(failure) => failure.at,
+        Error::Operation(operations::Error::Failed { failure, .. }) => failure.at,
         _ => f64::MAX,
     };
     failures.sort_by(|a, b| at(a).total_cmp(&at(b)));
-    let mut failures = failures.into_iter();
-    let first = failures.next()?;
-    let others: Vec<Error> = failures.collect();
-    Some(if others.is_empty() {
-        first
-    } else {
-        Error::Several {
-            first: Box::new(first),
-            others,
-        }
-    })
+    Error::several(failures)
 }
 
-async fn all_good(needs: Vec<watch::Receiver<Option<bool>>>) -> bool {
-    for mut need in needs {
-        match need.wait_for(Option::is_some).await.map(|end| *end) {
+async fn dependencies_succeeded(dependencies: Vec<watch::Receiver<Option<bool>>>) -> bool {
+    for mut dependency in dependencies {
+        match dependency.wait_for(Option::is_some).await.map(|end| *end) {
             Ok(Some(true)) => {}
             _ => return false,
         }

@@ -1,41 +1,31 @@
-//! One stack of a deployment.
+//! The deployment of one stack.
 
 use std::collections::BTreeMap;
 
-use super::leaving::loss;
-use super::resolve::{Images, resolve};
-use super::{Deployment, Outcome, Running};
-use crate::cloudformation::change::{self, ChangeSet, Wanted};
-use crate::cloudformation::patience::persist;
-use crate::cloudformation::{Existing, apply, delete, settle, stack};
+use super::parameters::{ImageSource, resolve_parameters};
+use super::removals::{STATEFUL_TYPES, describe_loss};
+use super::{Deployment, StackOperation, StackOutcome};
+use crate::command::confirm::Confirmation;
 use crate::diff::Change;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::estimate::within;
+use crate::operations;
 use crate::stacks::{Plan, Source, Stack};
+use aws::cloudformation::{self, ChangeSet, StackInput};
 use ui::{Event, Sentiment};
 
-/// What holds people's data: losing one of these is not undone by deploying again.
-pub const PRECIOUS: [&str; 6] = [
-    "AWS::RDS::DBInstance",
-    "AWS::RDS::DBCluster",
-    "AWS::MSK::Cluster",
-    "AWS::MSK::Topic",
-    "AWS::SecretsManager::Secret",
-    "AWS::S3::Bucket",
-];
-
-/// Creates, updates, or leaves alone the stack at this place of the plan.
-pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
+/// Creates or updates the stack at this position of the plan, unless it is up to date.
+///
+/// # Errors
+/// A parameter has no value, CloudFormation rejects or rolls back the operation, or a loss of data is not confirmed.
+pub async fn deploy_stack(deployment: &Deployment, index: usize) -> Result<StackOutcome> {
     let Deployment {
-        aws, ui, plan, limit, ..
+        aws, ui, plan, timeout, ..
     } = deployment;
     let planned = &plan.stacks[index];
     let known = deployment.existing(&planned.name);
-    let mut former = persist(aws, ui, || {
-        settle::settle(aws, ui, &planned.name, known.clone(), *limit)
-    })
-    .await?;
-    if deployment.images.is_open()
+    let mut former = operations::ensure_updatable(aws, ui, &planned.name, known, *timeout).await?;
+    if deployment.images.is_building()
         && planned
             .parameters
             .iter()
@@ -47,71 +37,84 @@ pub async fn bring(deployment: &Deployment, index: usize) -> Result<Outcome> {
         });
     }
     let existing = |name: &str| deployment.existing(name);
-    let images = Images::Built(&deployment.images);
-    let resolved = persist(aws, ui, || resolve(aws, planned, former.as_ref(), existing, images));
-    // An image that is still compiled is for a stack that is not begun any more.
+    let images = ImageSource::Built(&deployment.images);
+    let resolved = resolve_parameters(aws, planned, former.as_ref(), existing, images);
+    // After an interrupt the stack is not started, even if its image is still being built.
     let parameters = tokio::select! {
         parameters = resolved => parameters?,
-        () = deployment.stop.cancelled() => return Ok(Outcome::Skipped),
+        () = deployment.stop.cancelled() => return Ok(StackOutcome::Skipped),
     };
-    let wanted = wanted(plan, planned, parameters);
+    let input = stack_input(plan, planned, parameters);
     if let Some(known) = &former {
-        match persist(aws, ui, || stack::template(aws, &known.name)).await? {
-            template if is_same(known, &wanted, template.as_ref(), planned) => {
-                unchanged(deployment, guard(deployment, known.clone()).await);
-                return Ok(Outcome::Unchanged);
+        match cloudformation::stack_template(aws, &known.name).await? {
+            template if is_up_to_date(known, &input, template.as_ref(), planned) => {
+                unchanged(
+                    deployment,
+                    enable_termination_protection(deployment, known.clone()).await,
+                );
+                return Ok(StackOutcome::Unchanged);
             }
-            None if persist(aws, ui, || stack::find(aws, &known.name)).await?.is_none() => {
-                ui.warn(format!("{} was deleted meanwhile: it is made anew", planned.name));
+            None if cloudformation::find_stack(aws, &known.name).await?.is_none() => {
+                ui.warn(format!(
+                    "{} was deleted in the meantime; creating it again",
+                    planned.name
+                ));
                 former = None;
             }
             _ => {}
         }
     }
     if deployment.stop.is_cancelled() {
-        return Ok(Outcome::Skipped);
+        return Ok(StackOutcome::Skipped);
     }
     let creates = former.is_none();
-    let set = match persist(aws, ui, || change::prepare(aws, &wanted, creates)).await {
+    let set = match cloudformation::create_change_set(aws, &input, creates).await {
         Ok(Some(set)) => set,
         Ok(None) => {
             if let Some(former) = former {
-                unchanged(deployment, guard(deployment, former).await);
+                unchanged(deployment, enable_termination_protection(deployment, former).await);
             }
-            return Ok(Outcome::Unchanged);
+            return Ok(StackOutcome::Unchanged);
         }
         Err(error) => {
             if creates {
-                tidy(deployment, &planned.name).await;
+                delete_empty_stack(deployment, &planned.name).await;
             }
-            return Err(error);
+            return Err(error.into());
         }
     };
-    if let Err(error) = consent(deployment, planned, &set).await {
-        change::discard(aws, &set.id, &set.stack_id).await?;
+    if let Err(error) = confirm_data_loss(deployment, planned, &set).await {
+        cloudformation::delete_change_set(aws, &set.id, &set.stack_id).await?;
         return Err(error);
     }
     deployment.running().insert(
         planned.name.clone(),
-        Running {
+        StackOperation {
             id: set.stack_id.clone(),
             creates,
         },
     );
     let expected = expected_seconds(deployment, planned, &set);
-    apply::apply(aws, ui, &planned.name, &set, expected, *limit).await?;
-    if let Some(now) = persist(aws, ui, || stack::find(aws, &planned.name)).await? {
-        deployment.remember(guard(deployment, now).await);
+    operations::apply(aws, ui, &planned.name, &set, expected, *timeout).await?;
+    if let Some(now) = cloudformation::find_stack(aws, &planned.name).await? {
+        deployment.update_existing(enable_termination_protection(deployment, now).await);
     }
-    Ok(if creates { Outcome::Created } else { Outcome::Updated })
+    Ok(if creates {
+        StackOutcome::Created
+    } else {
+        StackOutcome::Updated
+    })
 }
 
-/// Sets the termination protection of a protected environment's stack; an endpoint that cannot is no reason to fail.
-async fn guard(deployment: &Deployment, mut now: Existing) -> Existing {
+/// Enables the termination protection of a stack in a protected environment. Warns where the endpoint cannot.
+async fn enable_termination_protection(
+    deployment: &Deployment,
+    mut now: cloudformation::Stack,
+) -> cloudformation::Stack {
     if !deployment.plan.protected || now.protected {
         return now;
     }
-    match stack::protect(&deployment.aws, &now.id, true).await {
+    match cloudformation::set_termination_protection(&deployment.aws, &now.id, true).await {
         Ok(()) => now.protected = true,
         Err(error) => deployment
             .ui
@@ -120,20 +123,20 @@ async fn guard(deployment: &Deployment, mut now: Existing) -> Existing {
     now
 }
 
-/// What this operation takes along its longest chain of resources, as far as somebody has measured their kinds.
+/// Returns the expected seconds of this operation: of its longest chain of resources, as far as their types were measured.
 fn expected_seconds(deployment: &Deployment, planned: &Stack, set: &ChangeSet) -> Option<u32> {
     let seconds = within(planned, &set.changes, &deployment.durations).seconds;
     (seconds > 0.0).then_some(seconds.round() as u32)
 }
 
-/// The stack as its template and parameters say.
-pub fn wanted(plan: &Plan, stack: &Stack, parameters: BTreeMap<String, String>) -> Wanted {
+/// Returns the input of CloudFormation for a stack.
+pub fn stack_input(plan: &Plan, stack: &Stack, parameters: BTreeMap<String, String>) -> StackInput {
     let tags = [
         ("project", &plan.project),
         ("environment", &plan.environment),
-        ("stack", &stack.short_name),
+        ("stack", &stack.short),
     ];
-    Wanted {
+    StackInput {
         name: stack.name.clone(),
         template: stack.template.to_string(),
         parameters,
@@ -144,18 +147,23 @@ pub fn wanted(plan: &Plan, stack: &Stack, parameters: BTreeMap<String, String>) 
     }
 }
 
-/// Whether nothing would change, as far as can be seen without a change set.
-pub fn is_same(former: &Existing, wanted: &Wanted, template: Option<&serde_json::Value>, planned: &Stack) -> bool {
+/// Returns whether nothing would change, as far as that is known without a change set.
+pub fn is_up_to_date(
+    former: &cloudformation::Stack,
+    input: &StackInput,
+    template: Option<&serde_json::Value>,
+    planned: &Stack,
+) -> bool {
     former.is_complete()
         && template == Some(&planned.template)
-        && former.parameters == wanted.parameters
-        && wanted
+        && former.parameters == input.parameters
+        && input
             .tags
             .iter()
             .all(|(key, value)| former.tags.get(key) == Some(value))
 }
 
-fn unchanged(deployment: &Deployment, former: Existing) {
+fn unchanged(deployment: &Deployment, former: cloudformation::Stack) {
     let (stack, status) = (former.name.clone(), "unchanged".to_owned());
     deployment.ui.emit(Event::StackEnded {
         stack,
@@ -163,45 +171,39 @@ fn unchanged(deployment: &Deployment, former: Existing) {
         sentiment: Sentiment::Neutral,
         seconds: 0.0,
     });
-    deployment.remember(former);
+    deployment.update_existing(former);
 }
 
-/// Asks before data is lost of which the templates alone did not tell.
-async fn consent(deployment: &Deployment, planned: &Stack, set: &ChangeSet) -> Result<()> {
+/// Asks for confirmation of a loss of data that only the change set shows.
+async fn confirm_data_loss(deployment: &Deployment, planned: &Stack, set: &ChangeSet) -> Result<()> {
     let lost: Vec<&Change> = set
         .changes
         .iter()
-        .filter(|c| c.destroys() && PRECIOUS.contains(&c.resource_type.as_str()))
+        .filter(|c| c.destroys() && STATEFUL_TYPES.contains(&c.kind.as_str()))
         .filter(|c| {
-            !deployment
-                .agreed
-                .contains(&(planned.name.clone(), c.logical_id.clone()))
+            let resource = (planned.name.clone(), c.resource.clone());
+            !deployment.confirmed_losses.contains(&resource)
         })
         .collect();
     if lost.is_empty() {
         return Ok(());
     }
     for change in &lost {
-        deployment.ui.warn(loss(&planned.name, change));
+        deployment.ui.warn(describe_loss(&planned.name, change));
     }
-    match deployment.ui.ask(&format!("Apply this to {}?", planned.name)).await {
-        Some(true) => Ok(()),
-        Some(false) => Err(Error::Declined(format!("{} was left as it is", planned.name))),
-        None => Err(Error::Declined(format!(
-            "{} was left as it is, because data would be lost; run with --yes to apply it, `deployer diff` to see it",
-            planned.name
-        ))),
-    }
+    let question = format!("Apply this to {}?", planned.name);
+    let confirmation = Confirmation::Yes { question: &question };
+    let unchanged = format!("{} was not changed", planned.name);
+    Ok(confirmation.ask(&deployment.ui, &unchanged).await?)
 }
 
-/// Removes the empty stack that a refused first change set leaves behind.
-async fn tidy(deployment: &Deployment, name: &str) {
-    if let Ok(Some(left)) = stack::find(&deployment.aws, name).await
-        && left.status == "REVIEW_IN_PROGRESS"
-        && let Err(error) = delete::delete(&deployment.aws, &deployment.ui, &left, deployment.limit).await
+/// Deletes the empty stack that remains when CloudFormation rejects a first change set.
+async fn delete_empty_stack(deployment: &Deployment, name: &str) {
+    let Deployment { aws, ui, timeout, .. } = deployment;
+    if let Ok(Some(empty)) = cloudformation::find_stack(aws, name).await
+        && empty.status == "REVIEW_IN_PROGRESS"
+        && let Err(error) = operations::delete(aws, ui, &empty, &[], *timeout).await
     {
-        deployment
-            .ui
-            .warn(format!("the empty stack {name} stays behind: {error}"));
+        ui.warn(format!("cannot delete the empty stack {name}: {error}"));
     }
 }

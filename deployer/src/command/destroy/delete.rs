@@ -1,42 +1,57 @@
-//! Deletes the stacks of a plan: in parallel, each after all that use it.
+//! The deletion of the stacks of a plan: in parallel, each after all stacks that use it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws::cloudformation::{self, RetainedResource};
+use aws::{ec2, ecr};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-use super::plan::{Demise, Doomed};
-use crate::cloudformation::delete::{self, Kept};
-use crate::cloudformation::{protection, settle, stack};
-use crate::command::deploy::interrupt::Interrupts;
-use crate::error::{Error, Result};
-use crate::leftovers;
-use crate::target::Aws;
 use ui::Ui;
 
-/// What it takes to delete one stack.
+use super::plan::{DestroyPlan, StackDeletion};
+use crate::command::deploy::interrupt::Interrupts;
+use crate::error::{Error, Result};
+use crate::operations;
+
+/// The connection and the limits of a deletion.
 #[derive(Clone)]
-pub struct Job {
-    pub aws: Aws,
+pub struct DeleteContext {
+    pub aws: aws::Session,
     pub ui: Ui,
-    /// How long one stack may take.
-    pub limit: Duration,
-    /// Cancelled when no further stack is to be begun.
+    /// The time limit of one stack.
+    pub timeout: Duration,
+    /// Cancelled when no further deletion is to start.
     pub stop: CancellationToken,
 }
 
-/// Lifts every protection, then deletes them all. A first Ctrl-C begins nothing further, a second one leaves; `hint` says
-/// what then goes on.
-pub async fn watched(job: &Job, demise: &Demise, interrupts: &mut Interrupts, hint: &str) -> Result<Vec<Kept>> {
-    let Job { aws, ui, limit, .. } = job;
+/// Disables every protection, then deletes the stacks. Returns the resources that CloudFormation retained. After a first Ctrl-C no
+/// further deletion starts, a second one ends the command; `hint` says what CloudFormation then continues.
+///
+/// # Errors
+/// A protection cannot be disabled, a deletion fails, or the command is interrupted.
+pub async fn delete_interruptibly(
+    context: &DeleteContext,
+    plan: &DestroyPlan,
+    interrupts: &mut Interrupts,
+    hint: &str,
+) -> Result<Vec<RetainedResource>> {
+    let DeleteContext { aws, ui, timeout, .. } = context;
     let work = async {
-        for one in demise.stacks.iter().filter(|one| !one.protections.is_empty()) {
-            protection::lift(aws, ui, &one.existing, &one.protections, one.template.as_ref(), *limit).await?;
+        for one in plan.stacks.iter().filter(|one| !one.protections.is_empty()) {
+            operations::disable_protections(
+                aws,
+                ui,
+                &one.existing,
+                &one.protections,
+                one.template.as_ref(),
+                *timeout,
+            )
+            .await?;
         }
-        all(job, demise).await
+        delete_stacks(context, plan).await
     };
     tokio::pin!(work);
     let interrupted = || Error::Interrupted { hint: hint.to_owned() };
@@ -44,152 +59,142 @@ pub async fn watched(job: &Job, demise: &Demise, interrupts: &mut Interrupts, hi
         tokio::select! {
             ended = &mut work => {
                 return match ended {
-                    Ok(_) if job.stop.is_cancelled() => Err(interrupted()),
+                    Ok(_) if context.stop.is_cancelled() => Err(interrupted()),
                     ended => ended,
                 };
             }
             () = interrupts.next() => {
-                if job.stop.is_cancelled() {
+                if context.stop.is_cancelled() {
                     return Err(interrupted());
                 }
-                job.stop.cancel();
-                ui.info("interrupted: no further stack is begun; a deletion cannot be cancelled, so what is under way is waited for; Ctrl-C again leaves it running");
+                context.stop.cancel();
+                ui.info("interrupted: no further deletion starts, and running ones cannot be cancelled; waiting for them (Ctrl-C again to detach)");
             }
         }
     }
 }
 
-/// Deletes them all, and gives what stays by its template's or a person's will. The error is the first failure's.
-pub async fn all(job: &Job, demise: &Demise) -> Result<Vec<Kept>> {
+/// Deletes the stacks; returns the resources that CloudFormation retained.
+async fn delete_stacks(context: &DeleteContext, plan: &DestroyPlan) -> Result<Vec<RetainedResource>> {
     let mut senders = HashMap::new();
     let mut ends = HashMap::new();
-    for doomed in &demise.stacks {
+    for deletion in &plan.stacks {
         let (sender, receiver) = watch::channel(None);
-        senders.insert(doomed.stack.clone(), sender);
-        ends.insert(doomed.stack.clone(), receiver);
+        senders.insert(deletion.stack.clone(), sender);
+        ends.insert(deletion.stack.clone(), receiver);
     }
     let mut tasks = JoinSet::new();
-    for doomed in &demise.stacks {
-        let users: Vec<watch::Receiver<Option<bool>>> =
-            doomed.after.iter().filter_map(|user| ends.get(user).cloned()).collect();
-        let Some(sender) = senders.remove(&doomed.stack) else {
+    for deletion in &plan.stacks {
+        let users: Vec<watch::Receiver<Option<bool>>> = deletion
+            .after
+            .iter()
+            .filter_map(|user| ends.get(user).cloned())
+            .collect();
+        let Some(sender) = senders.remove(&deletion.stack) else {
             continue;
         };
-        let (job, doomed) = (job.clone(), Arc::new(doomed.clone()));
+        let (context, deletion) = (context.clone(), Arc::new(deletion.clone()));
         tasks.spawn(async move {
-            let mut free = true;
+            let mut unused = true;
             for mut user in users {
-                free &= matches!(user.wait_for(Option::is_some).await.map(|end| *end), Ok(Some(true)));
+                unused &= matches!(user.wait_for(Option::is_some).await.map(|end| *end), Ok(Some(true)));
             }
-            let result = if free && !job.stop.is_cancelled() {
-                one(&job, &doomed).await.map(Some)
+            let result = if unused && !context.stop.is_cancelled() {
+                delete_stack(&context, &deletion).await.map(Some)
             } else {
                 Ok(None)
             };
             sender.send_replace(Some(matches!(result, Ok(Some(_)))));
-            (doomed, result)
+            (deletion, result)
         });
     }
-    let (mut stays, mut failures, mut not_begun) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut retained, mut failures, mut not_started) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(joined) = tasks.join_next().await {
         match joined.map_err(anyhow::Error::from)? {
-            (_, Ok(Some(kept))) => stays.extend(kept),
-            (doomed, Ok(None)) => not_begun.push(doomed.stack.clone()),
+            (_, Ok(Some(skipped))) => retained.extend(skipped),
+            (deletion, Ok(None)) => not_started.push(deletion.stack.clone()),
             (_, Err(error)) => failures.push(error),
         }
     }
-    if !not_begun.is_empty() {
-        not_begun.sort();
-        job.ui.info(format!("still there, not begun: {}", not_begun.join(", ")));
+    if !not_started.is_empty() {
+        not_started.sort();
+        context.ui.info(format!("not deleted: {}", not_started.join(", ")));
     }
-    let mut failures = failures.into_iter();
-    match failures.next() {
-        None => Ok(stays),
-        Some(first) => {
-            let others: Vec<Error> = failures.collect();
-            let first = Box::new(first);
-            Err(if others.is_empty() {
-                *first
-            } else {
-                Error::Several { first, others }
-            })
-        }
-    }
+    Error::several(failures).map_or(Ok(retained), Err)
 }
 
-/// Deletes one stack with what would be in the way of that.
-async fn one(job: &Job, doomed: &Doomed) -> Result<Vec<Kept>> {
-    let Job { aws, ui, limit, .. } = job;
-    let mut existing = doomed.existing.clone();
-    if existing.is_busy() {
+/// Deletes one stack, and before it the images and network interfaces that would prevent its deletion.
+async fn delete_stack(context: &DeleteContext, deletion: &StackDeletion) -> Result<Vec<RetainedResource>> {
+    let DeleteContext { aws, ui, timeout, .. } = context;
+    let mut existing = deletion.existing.clone();
+    if existing.is_in_progress() {
         ui.info(format!(
-            "{}: waiting for what is under way ({})",
+            "{}: waiting for the operation in progress ({})",
             existing.name, existing.status
         ));
-        let status = settle::follow(aws, ui, &existing, *limit).await?;
-        match stack::find(aws, &existing.id).await? {
+        let status = operations::wait_for_operation(aws, ui, &existing, *timeout).await?;
+        match cloudformation::find_stack(aws, &existing.id).await? {
             Some(now) if status != "DELETE_COMPLETE" => existing = now,
             _ => return Ok(Vec::new()),
         }
     }
     let of = |kind: &'static str| {
-        doomed
+        deletion
             .list
             .iter()
-            .filter(move |r| r.kind == kind && !r.physical.is_empty())
+            .filter(move |one| one.resource_type == kind && !one.physical_id.is_empty())
     };
     for repository in of("AWS::ECR::Repository") {
-        leftovers::empty(aws, &repository.physical).await?;
+        ecr::delete_all_images(aws, &repository.physical_id).await?;
     }
-    let networks: Vec<&str> = of("AWS::EC2::VPC").map(|vpc| vpc.physical.as_str()).collect();
-    interfaces(job, &networks).await;
+    let networks: Vec<&str> = of("AWS::EC2::VPC").map(|vpc| vpc.physical_id.as_str()).collect();
+    delete_interfaces(context, &networks).await;
     let retain = if existing.status == "DELETE_FAILED" {
-        doomed.retain.as_slice()
+        deletion.retain.as_slice()
     } else {
         &[]
     };
-    let ended = match delete::delete_but(aws, ui, &existing, retain, *limit).await {
-        // What AWS' services leave of their interfaces is given back late, and holds subnets and security groups.
-        Err(Error::Stuck { .. }) if interfaces(job, &networks).await > 0 => {
-            delete::delete_but(aws, ui, &existing, retain, *limit).await
-        }
+    let delete = async |retain: &[String]| -> Result<Vec<RetainedResource>> {
+        Ok(operations::delete(aws, ui, &existing, retain, *timeout).await?)
+    };
+    let ended = match delete(retain).await {
+        // AWS services release their network interfaces late, and these prevent the deletion of subnets and security groups.
+        Err(error) if error.is_stuck() && delete_interfaces(context, &networks).await > 0 => delete(retain).await,
         ended => ended,
     };
     match ended {
-        // A creation whose rollback had failed: now CloudFormation leaves alone what has failed again.
-        Err(Error::Stuck { .. }) if retain.is_empty() && !doomed.retain.is_empty() => {
-            let now = stack::resources(aws, &existing.id).await?;
+        // A creation whose rollback had failed: after this deletion CloudFormation retains what has failed again.
+        Err(error) if error.is_stuck() && retain.is_empty() && !deletion.retain.is_empty() => {
+            let now = cloudformation::stack_resources(aws, &existing.id).await?;
             let failed = now.iter().filter(|one| one.status == "DELETE_FAILED");
             let retain: Vec<String> = failed
-                .map(|one| one.logical.clone())
-                .filter(|id| doomed.retain.contains(id))
+                .map(|one| one.logical_id.clone())
+                .filter(|id| deletion.retain.contains(id))
                 .collect();
             match retain.is_empty() {
-                true => ended,
-                false => delete::delete_but(aws, ui, &existing, &retain, *limit).await,
+                true => Err(error),
+                false => delete(&retain).await,
             }
         }
         ended => ended,
     }
 }
 
-/// Deletes the network interfaces that nothing uses any more; gives how many there were. Where the endpoint does not tell
-/// them, there are none to delete.
-async fn interfaces(job: &Job, networks: &[&str]) -> usize {
-    let mut gone = 0;
+/// Deletes the network interfaces that nothing uses; returns their number. An endpoint that cannot list them has none.
+async fn delete_interfaces(context: &DeleteContext, networks: &[&str]) -> usize {
+    let DeleteContext { aws, ui, .. } = context;
+    let mut count = 0;
     for vpc in networks {
-        for id in leftovers::interfaces::unused(&job.aws, vpc).await.unwrap_or_default() {
-            match leftovers::interfaces::delete(&job.aws, &id).await {
+        for interface in ec2::network_interfaces(aws, vpc, true).await.unwrap_or_default() {
+            let id = interface.id;
+            match ec2::delete_network_interface(aws, &id).await {
                 Ok(()) => {
-                    job.ui
-                        .info(format!("deleted the unused network interface {id} of {vpc}"));
-                    gone += 1;
+                    ui.info(format!("deleted the unused network interface {id} of {vpc}"));
+                    count += 1;
                 }
-                Err(error) => job
-                    .ui
-                    .warn(format!("the network interface {id} of {vpc} stays: {error}")),
+                Err(error) => ui.warn(format!("cannot delete the network interface {id} of {vpc}: {error}")),
             }
         }
     }
-    gone
+    count
 }

@@ -1,155 +1,184 @@
-//! What a deletion takes away, before anything is touched.
+//! The plan of a deletion, read before anything changes.
 
 use std::collections::{BTreeMap, HashMap};
 
+use aws::cloudformation::protection::find_protections;
+use aws::cloudformation::{self, DataResource, DeletionOutcome, Protection, StackResource, data_resources};
+use aws::ecr;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cloudformation::holdings::{Fate, Holding, holdings};
-use crate::cloudformation::protection::{self, Protection};
-use crate::cloudformation::stack::Resource;
-use crate::cloudformation::{Existing, stack};
-use crate::error::{Error, Result};
-use crate::leftovers::{self, Leftover, Scope};
+use crate::error::{ArgumentError, Result};
+use crate::orphans::{self, OrphanedResource, Scope};
 use crate::stacks::Plan;
-use crate::target::Aws;
 
-/// Everything that one `destroy` takes away.
+/// Everything that one `destroy` deletes.
 #[derive(Debug, Serialize)]
-pub struct Demise {
-    /// `<project>-<env>`, what a person types.
+pub struct DestroyPlan {
+    /// `<project>-<env>`, the name that is typed to confirm.
     pub name: String,
-    pub place: String,
-    /// Whether the manifest calls the environment protected.
+    pub endpoint: String,
+    /// True if the manifest protects the environment.
     pub protected: bool,
-    /// In the order in which they go.
-    pub stacks: Vec<Doomed>,
-    /// What is in no stack, and goes as well.
-    pub swept: Vec<Leftover>,
+    /// In the order of their deletion.
+    pub stacks: Vec<StackDeletion>,
+    /// Resources in no stack that are deleted as well.
+    pub orphans: Vec<OrphanedResource>,
 }
 
-/// A stack that is to go.
+/// A stack that is to be deleted.
 #[derive(Debug, Clone, Serialize)]
-pub struct Doomed {
+pub struct StackDeletion {
     pub stack: String,
     pub status: String,
-    /// From 1; those of one step go at the same time.
+    /// From 1; the stacks of one step are deleted in parallel.
     pub step: usize,
-    /// How many resources it has.
+    /// The number of its resources.
     pub resources: usize,
-    pub holds: Vec<Holding>,
+    pub data_resources: Vec<DataResource>,
     pub protections: Vec<Protection>,
     #[serde(skip)]
-    pub existing: Existing,
+    pub existing: cloudformation::Stack,
     #[serde(skip)]
-    pub list: Vec<Resource>,
+    pub list: Vec<StackResource>,
     #[serde(skip)]
     pub template: Option<Value>,
-    /// The stacks that must be gone before.
+    /// The stacks that must be deleted before.
     pub after: Vec<String>,
-    /// Resources whose deletion has failed, and that a person wants to be left alone.
+    /// Logical ids of resources whose deletion has failed and that `--retain` names.
     pub retain: Vec<String>,
 }
 
-impl Demise {
+impl DestroyPlan {
     pub fn is_empty(&self) -> bool {
-        self.stacks.is_empty() && self.swept.is_empty()
+        self.stacks.is_empty() && self.orphans.is_empty()
     }
 
     pub fn protections(&self) -> impl Iterator<Item = &Protection> {
         self.stacks.iter().flat_map(|stack| &stack.protections)
     }
 
-    /// Looks at every stack of the environment, and changes nothing.
-    pub async fn look(aws: &Aws, plan: &Plan, place: String, snapshots: bool, retain: &[String]) -> Result<Self> {
-        let found = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
-        let mut stacks = doomed(aws, plan, &ours(found, plan), snapshots).await?;
-        kept_back(&mut stacks, plan, retain)?;
+    /// The deployed templates of the stacks.
+    pub fn templates(&self) -> impl Iterator<Item = &Value> {
+        self.stacks.iter().filter_map(|one| one.template.as_ref())
+    }
+
+    /// Reads every stack of the environment; changes nothing.
+    ///
+    /// # Errors
+    /// A stack cannot be read, or `retain` names a resource that CloudFormation would not retain.
+    pub async fn of_environment(
+        aws: &aws::Session,
+        plan: &Plan,
+        endpoint: String,
+        snapshots: bool,
+        retain: &[String],
+    ) -> Result<Self> {
+        let existing = cloudformation::list_stacks(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
+        let mut stacks = deletions(aws, plan, &owned_stacks(existing, plan), snapshots).await?;
+        mark_retained(&mut stacks, plan, retain)?;
         let templates = stacks.iter().filter_map(|one| one.template.as_ref());
         let scope = Scope::new(plan, templates);
         let in_stacks: Vec<String> = stacks
             .iter()
-            .flat_map(|one| one.list.iter().map(|resource| resource.physical.clone()))
+            .flat_map(|one| one.list.iter().map(|resource| resource.physical_id.clone()))
             .collect();
-        let mut swept = leftovers::sweepable(aws, &scope).await.found;
-        swept.retain(|one| !in_stacks.contains(&one.name));
+        let mut orphans = orphans::deletable(aws, &scope).await.found;
+        orphans.retain(|one| !in_stacks.contains(&one.name));
         Ok(Self {
             name: format!("{}-{}", plan.project, plan.environment),
-            place,
+            endpoint,
             protected: plan.protected,
             stacks,
-            swept,
+            orphans,
         })
     }
 
-    /// Looks at those of the stacks found that the manifest no longer has.
-    pub async fn gone(
-        aws: &Aws,
+    /// Reads those of the existing stacks that are no longer in the manifest; changes nothing.
+    ///
+    /// # Errors
+    /// A stack cannot be read.
+    pub async fn of_removed_stacks(
+        aws: &aws::Session,
         plan: &Plan,
-        found: &BTreeMap<String, Existing>,
-        place: String,
+        existing: &BTreeMap<String, cloudformation::Stack>,
+        endpoint: String,
         snapshots: bool,
     ) -> Result<Self> {
         Ok(Self {
             name: format!("{}-{}", plan.project, plan.environment),
-            place,
+            endpoint,
             protected: plan.protected,
-            stacks: doomed(aws, plan, &gone(found, plan), snapshots).await?,
-            swept: Vec::new(),
+            stacks: deletions(aws, plan, &removed_stacks(existing, plan), snapshots).await?,
+            orphans: Vec::new(),
         })
     }
 
-    /// Whether a yes is not enough: the environment or one of its stacks is protected.
-    pub fn needs_more_than_a_yes(&self) -> bool {
+    /// Returns whether a yes is not sufficient: the environment or one of its stacks is protected.
+    pub fn requires_typed_name(&self) -> bool {
         !self.stacks.is_empty() && (self.protected || self.protections().next().is_some())
     }
 }
 
-/// Looks at these stacks, and puts them in their order.
-async fn doomed(aws: &Aws, plan: &Plan, existing: &BTreeMap<String, Existing>, snapshots: bool) -> Result<Vec<Doomed>> {
-    let looked = existing.values().map(|found| look(aws, found, snapshots));
-    let mut stacks: Vec<Doomed> = futures::future::try_join_all(looked).await?;
-    order(&mut stacks, plan);
+/// Reads these stacks, and sorts them by the order of their deletion.
+async fn deletions(
+    aws: &aws::Session,
+    plan: &Plan,
+    existing: &BTreeMap<String, cloudformation::Stack>,
+    snapshots: bool,
+) -> Result<Vec<StackDeletion>> {
+    let read = existing.values().map(|found| inspect(aws, found, snapshots));
+    let mut stacks: Vec<StackDeletion> = futures::future::try_join_all(read).await?;
+    sort(&mut stacks, plan);
     Ok(stacks)
 }
 
-/// Those of the stacks found that are this project's and environment's: the plan's, and those that carry our tags.
-pub fn ours(mut found: BTreeMap<String, Existing>, plan: &Plan) -> BTreeMap<String, Existing> {
-    let tagged = |stack: &Existing| {
+/// Returns the stacks of this project and environment: those of the plan, and those that carry its tags.
+pub fn owned_stacks(
+    mut existing: BTreeMap<String, cloudformation::Stack>,
+    plan: &Plan,
+) -> BTreeMap<String, cloudformation::Stack> {
+    let tagged = |stack: &cloudformation::Stack| {
         stack.tags.get("project") == Some(&plan.project) && stack.tags.get("environment") == Some(&plan.environment)
     };
-    found.retain(|name, stack| tagged(stack) || plan.has(name));
-    found
+    existing.retain(|name, stack| tagged(stack) || plan.has(name));
+    existing
 }
 
-/// Those of ours that the manifest no longer has.
-pub fn gone(found: &BTreeMap<String, Existing>, plan: &Plan) -> BTreeMap<String, Existing> {
-    let mut gone = ours(found.clone(), plan);
-    gone.retain(|name, _| !plan.has(name));
-    gone
+/// Returns the owned stacks that are no longer in the manifest.
+pub fn removed_stacks(
+    existing: &BTreeMap<String, cloudformation::Stack>,
+    plan: &Plan,
+) -> BTreeMap<String, cloudformation::Stack> {
+    let mut removed = owned_stacks(existing.clone(), plan);
+    removed.retain(|name, _| !plan.has(name));
+    removed
 }
 
-async fn look(aws: &Aws, existing: &Existing, snapshots: bool) -> Result<Doomed> {
-    let list = stack::resources(aws, &existing.id).await?;
-    let template = stack::template(aws, &existing.id).await?;
-    let protections = protection::find(aws, existing, &list, template.as_ref()).await?;
-    let mut holds = holdings(&list, template.as_ref(), snapshots);
+async fn inspect(aws: &aws::Session, existing: &cloudformation::Stack, snapshots: bool) -> Result<StackDeletion> {
+    let list = cloudformation::stack_resources(aws, &existing.id).await?;
+    let template = cloudformation::stack_template(aws, &existing.id).await?;
+    let protections = find_protections(aws, existing, &list, template.as_ref()).await;
+    let mut data_resources = data_resources(&list, template.as_ref(), snapshots);
     let mut empty = Vec::new();
-    for one in holds.iter_mut().filter(|one| one.kind == "AWS::ECR::Repository") {
-        let count = leftovers::images(aws, &one.physical).await?.len();
-        let many = if count == 1 { "image" } else { "images" };
-        one.what = format!("{count} {many} of repository {}", one.physical);
-        if count == 0 && one.fate == Fate::Lost {
-            empty.push(one.resource.clone());
+    for one in data_resources
+        .iter_mut()
+        .filter(|one| one.resource_type == "AWS::ECR::Repository")
+    {
+        let count = ecr::image_count(aws, &one.physical_id).await?;
+        let images = if count == 1 { "image" } else { "images" };
+        one.description = format!("{count} {images} of repository {}", one.physical_id);
+        if count == 0 && one.outcome == DeletionOutcome::Deleted {
+            empty.push(one.logical_id.clone());
         }
     }
-    holds.retain(|one| !empty.contains(&one.resource));
-    Ok(Doomed {
+    data_resources.retain(|one| !empty.contains(&one.logical_id));
+    Ok(StackDeletion {
         stack: existing.name.clone(),
         status: existing.status.clone(),
         step: 0,
         resources: list.len(),
-        holds,
+        data_resources,
         protections,
         existing: existing.clone(),
         list,
@@ -159,8 +188,9 @@ async fn look(aws: &Aws, existing: &Existing, snapshots: bool) -> Result<Doomed>
     })
 }
 
-/// Puts each stack after all that use it. What the manifest no longer has may use any of the shared stacks: it goes first.
-fn order(stacks: &mut [Doomed], plan: &Plan) {
+/// Puts each stack after all stacks that use it. A stack that is no longer in the manifest may use any shared stack, so it is
+/// deleted before the planned ones.
+fn sort(stacks: &mut [StackDeletion], plan: &Plan) {
     let planned = |name: &str| plan.stacks.iter().find(|stack| stack.name == name);
     let names: Vec<String> = stacks.iter().map(|one| one.stack.clone()).collect();
     for one in stacks.iter_mut() {
@@ -176,7 +206,7 @@ fn order(stacks: &mut [Doomed], plan: &Plan) {
             .collect();
     }
     let mut steps: HashMap<String, usize> = HashMap::new();
-    // A round settles at least one stack, since the plan has no circle.
+    // Each round gives at least one stack its final step, because the dependencies of a plan have no circle.
     for _ in 0..stacks.len() {
         for one in stacks.iter_mut() {
             let before = one.after.iter().map(|user| steps.get(user).copied().unwrap_or(1)).max();
@@ -187,49 +217,46 @@ fn order(stacks: &mut [Doomed], plan: &Plan) {
     stacks.sort_by(|a, b| (a.step, &a.stack).cmp(&(b.step, &b.stack)));
 }
 
-/// Notes which resources are to be left alone: `LOGICAL_ID` or `STACK/LOGICAL_ID`, of those whose deletion has failed.
+/// Marks the resources to retain: `LOGICAL_ID` or `STACK/LOGICAL_ID`, of those whose deletion has failed.
 ///
-/// CloudFormation leaves resources alone in a stack in DELETE_FAILED only (API_DeleteStack, RetainResources). A creation whose
-/// rollback has failed becomes that when its deletion fails once more.
-fn kept_back(stacks: &mut [Doomed], plan: &Plan, retain: &[String]) -> Result<()> {
+/// CloudFormation retains resources only in a stack in DELETE_FAILED (API_DeleteStack, RetainResources). A creation whose rollback
+/// has failed gets that status when its deletion fails once more.
+fn mark_retained(stacks: &mut [StackDeletion], plan: &Plan, retain: &[String]) -> Result<(), ArgumentError> {
     let prefix = format!("{}-{}-", plan.project, plan.environment);
-    for wanted in retain {
-        let (mut known, mut too_early) = (false, None);
+    for name in retain {
+        let (mut known, mut not_failed) = (false, None);
         for one in stacks.iter_mut() {
             let short = one.stack.strip_prefix(&prefix).unwrap_or(&one.stack).to_owned();
-            let named = |id: &str| {
-                *wanted == id || *wanted == format!("{short}/{id}") || *wanted == format!("{}/{id}", one.stack)
-            };
+            let is_named =
+                |id: &str| *name == id || *name == format!("{short}/{id}") || *name == format!("{}/{id}", one.stack);
             let note = match one.status.as_str() {
-                "DELETE_FAILED" => "left alone, as --retain says",
-                "ROLLBACK_FAILED" => {
-                    "its deletion is tried once more, since CloudFormation leaves nothing alone before a deletion of the stack has \
-                     failed; then it is left alone, as --retain says"
-                }
+                "DELETE_FAILED" => "retained by --retain",
+                "ROLLBACK_FAILED" => "retained by --retain after one more deletion, which CloudFormation requires",
                 status => {
-                    if one.list.iter().any(|resource| named(&resource.logical)) {
-                        too_early = Some(format!("{} is in {status}", one.stack));
+                    if one.list.iter().any(|resource| is_named(&resource.logical_id)) {
+                        not_failed = Some((one.stack.clone(), status.to_owned()));
                     }
                     continue;
                 }
             };
             let failed = one.list.iter().filter(|resource| resource.status == "DELETE_FAILED");
-            let found: Vec<String> = failed.map(|r| r.logical.clone()).filter(|id| named(id)).collect();
-            for holding in one.holds.iter_mut().filter(|holding| found.contains(&holding.resource)) {
-                holding.fate = Fate::Kept;
-                holding.note = Some(note.into());
+            let found: Vec<String> = failed
+                .map(|one| one.logical_id.clone())
+                .filter(|id| is_named(id))
+                .collect();
+            let data = one.data_resources.iter_mut();
+            for resource in data.filter(|resource| found.contains(&resource.logical_id)) {
+                resource.outcome = DeletionOutcome::Retained;
+                resource.note = Some(note.into());
             }
             known |= !found.is_empty();
             one.retain.extend(found);
         }
         if !known {
-            let why = too_early.map_or_else(
-                || "there is no such resource whose deletion has failed".to_owned(),
-                |stack| format!("{stack}, and its deletion has not failed: `deployer destroy` deletes it whole"),
-            );
-            return Err(Error::Usage(format!(
-                "--retain {wanted}: {why}; CloudFormation leaves a resource alone only in a stack in DELETE_FAILED"
-            )));
+            return Err(ArgumentError::NothingToRetain {
+                resource: name.clone(),
+                status: not_failed,
+            });
         }
     }
     Ok(())
@@ -237,18 +264,12 @@ fn kept_back(stacks: &mut [Doomed], plan: &Plan, retain: &[String]) -> Result<()
 
 #[cfg(test)]
 pub mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::manifest::Manifest;
+    use crate::command::testing::plan;
 
-    pub fn plan(environment: &str) -> Plan {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
-        crate::stacks::plan(&Manifest::load(&path, environment).expect("the manifest"))
-    }
-
-    pub fn doomed(stack: &str) -> Doomed {
-        let existing = Existing {
+    /// A stack without resources.
+    pub fn deletion(stack: &str) -> StackDeletion {
+        let existing = cloudformation::Stack {
             name: stack.into(),
             id: format!("arn:{stack}"),
             status: "CREATE_COMPLETE".into(),
@@ -259,12 +280,12 @@ pub mod tests {
             changed: 0,
             protected: false,
         };
-        Doomed {
+        StackDeletion {
             stack: stack.into(),
             status: existing.status.clone(),
             step: 0,
             resources: 1,
-            holds: Vec::new(),
+            data_resources: Vec::new(),
             protections: Vec::new(),
             existing,
             list: Vec::new(),
@@ -275,20 +296,14 @@ pub mod tests {
     }
 
     #[test]
-    fn users_go_before_what_they_use_and_strangers_first() {
+    fn a_stack_is_deleted_after_its_users_and_removed_stacks_first() {
         let plan = plan("dev");
-        let mut stacks: Vec<Doomed> = plan.stacks.iter().map(|stack| doomed(&stack.name)).collect();
-        stacks.push(doomed("patient-management-dev-forgotten"));
-        order(&mut stacks, &plan);
+        let mut stacks: Vec<StackDeletion> = plan.stacks.iter().map(|stack| deletion(&stack.name)).collect();
+        stacks.push(deletion("shop-dev-forgotten"));
+        sort(&mut stacks, &plan);
         let steps: Vec<String> = stacks
             .iter()
-            .map(|one| {
-                format!(
-                    "{} {}",
-                    one.step,
-                    one.stack.trim_start_matches("patient-management-dev-")
-                )
-            })
+            .map(|one| format!("{} {}", one.step, one.stack.trim_start_matches("shop-dev-")))
             .collect();
         assert_eq!(steps.first().map(String::as_str), Some("1 forgotten"));
         assert!(steps.last().is_some_and(|last| last.ends_with(" network")), "{steps:?}");
@@ -301,52 +316,54 @@ pub mod tests {
     }
 
     #[test]
-    fn what_the_manifest_no_longer_has_is_known_by_our_tags() {
+    fn a_removed_stack_is_recognised_by_its_tags() {
         let plan = plan("dev");
-        let found = [
-            ("patient-management-dev-former", Some("patient-management")),
-            ("patient-management-dev-network", Some("patient-management")),
-            ("patient-management-dev-eu-network", Some("patient-management-dev")),
-            ("patient-management-dev-by-hand", None),
+        let existing = [
+            ("shop-dev-former", Some("shop")),
+            ("shop-dev-network", Some("shop")),
+            ("shop-dev-eu-network", Some("shop-dev")),
+            ("shop-dev-by-hand", None),
         ];
-        let found = found.map(|(name, project)| {
-            let mut existing = doomed(name).existing;
+        let existing = existing.map(|(name, project)| {
+            let mut existing = deletion(name).existing;
             let tags = project.map(|project| [("project", project), ("environment", "dev")]);
             let tags = tags.into_iter().flatten();
             existing.tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
             (name.to_owned(), existing)
         });
-        let gone = gone(&BTreeMap::from(found), &plan);
-        assert_eq!(gone.into_keys().collect::<Vec<_>>(), ["patient-management-dev-former"]);
+        let removed = removed_stacks(&BTreeMap::from(existing), &plan);
+        assert_eq!(removed.into_keys().collect::<Vec<_>>(), ["shop-dev-former"]);
     }
 
     #[test]
-    fn only_what_would_not_go_can_be_retained() {
+    fn only_a_resource_whose_deletion_has_failed_can_be_retained() {
         let plan = plan("dev");
-        let mut one = doomed("patient-management-dev-network");
-        let resource = |logical: &str, status: &str| Resource {
-            logical: logical.into(),
-            physical: "x".into(),
-            kind: "AWS::EC2::VPC".into(),
+        let mut one = deletion("shop-dev-network");
+        let resource = |logical_id: &str, status: &str| StackResource {
+            logical_id: logical_id.into(),
+            physical_id: "x".into(),
+            resource_type: "AWS::EC2::VPC".into(),
             status: status.into(),
         };
         one.list = vec![resource("Vpc", "DELETE_FAILED"), resource("Subnet", "CREATE_COMPLETE")];
-        let mut whole = vec![one.clone()];
-        let early = kept_back(&mut whole, &plan, &["Vpc".into()]).expect_err("it can still be deleted whole");
+        let error = mark_retained(&mut [one.clone()], &plan, &["Vpc".into()]).expect_err("the stack can be deleted");
         assert!(
-            early
-                .to_string()
-                .contains("network is in CREATE_COMPLETE, and its deletion has not failed"),
-            "{early}"
+            matches!(&error, ArgumentError::NothingToRetain { status: Some((stack, status)), .. }
+                if stack == "shop-dev-network" && status == "CREATE_COMPLETE"),
+            "{error:?}"
         );
         one.status = "ROLLBACK_FAILED".into();
-        let mut rolled_back = vec![one.clone()];
-        kept_back(&mut rolled_back, &plan, &["Vpc".into()]).expect("its deletion failed in the rollback");
+        let mut rolled_back = [one.clone()];
+        mark_retained(&mut rolled_back, &plan, &["Vpc".into()]).expect("its deletion failed in the rollback");
         assert_eq!(rolled_back[0].retain, ["Vpc"]);
         one.status = "DELETE_FAILED".into();
-        let mut failed = vec![one];
-        assert!(kept_back(&mut failed, &plan, &["Subnet".into()]).is_err());
-        kept_back(&mut failed, &plan, &["network/Vpc".into()]).expect("it failed");
+        let mut failed = [one];
+        let error = mark_retained(&mut failed, &plan, &["Subnet".into()]).expect_err("it did not fail");
+        assert!(
+            matches!(&error, ArgumentError::NothingToRetain { status: None, .. }),
+            "{error:?}"
+        );
+        mark_retained(&mut failed, &plan, &["network/Vpc".into()]).expect("it failed");
         assert_eq!(failed[0].retain, ["Vpc"]);
     }
 }

@@ -1,39 +1,37 @@
 //! The plan of a deletion as text.
 
-use super::plan::{Demise, Doomed};
-use crate::cloudformation::holdings::{Fate, Holding};
+use aws::cloudformation::{DataResource, DeletionOutcome};
 
-/// Each stack in its order, with what is lost, what stays and what refuses.
-pub fn text(demise: &Demise) -> String {
-    let many = match demise.stacks.len() {
+use super::plan::{DestroyPlan, StackDeletion};
+
+/// Renders each stack in its order, with the data that is deleted or retained, and the protections.
+pub fn plan(deletion: &DestroyPlan) -> String {
+    let stacks = match deletion.stacks.len() {
         1 => "1 stack".to_owned(),
-        many => format!("{many} stacks"),
+        count => format!("{count} stacks"),
     };
     let mut lines = vec![format!(
-        "{} on {}: {many} to delete, in this order",
-        demise.name, demise.place
+        "{} on {}: {stacks} to delete, in this order",
+        deletion.name, deletion.endpoint
     )];
-    for one in &demise.stacks {
-        lines.extend(stack(one));
-    }
-    if !demise.swept.is_empty() {
-        lines.push("and, in no stack:".to_owned());
-        lines.extend(demise.swept.iter().map(|one| format!("       LOST    {one}")));
+    lines.extend(deletion.stacks.iter().flat_map(stack));
+    if !deletion.orphans.is_empty() {
+        lines.push("and resources in no stack:".to_owned());
+        let orphans = deletion.orphans.iter();
+        lines.extend(orphans.map(|one| format!("       DELETE     {one}")));
     }
     lines.push(String::new());
     lines.join("\n")
 }
 
-/// The stacks that `up` takes away because the manifest no longer has them.
-pub fn leaving(demise: &Demise) -> String {
+/// Renders the stacks that `up` deletes because they are no longer in the manifest.
+pub fn removed(deletion: &DestroyPlan) -> String {
     let mut lines = vec!["no longer in the manifest, deleted first:".to_owned()];
-    for one in &demise.stacks {
-        lines.extend(stack(one));
-    }
+    lines.extend(deletion.stacks.iter().flat_map(stack));
     lines.join("\n")
 }
 
-fn stack(one: &Doomed) -> Vec<String> {
+fn stack(one: &StackDeletion) -> Vec<String> {
     let status = if one.status.ends_with("_COMPLETE") && !one.status.contains("ROLLBACK") {
         String::new()
     } else {
@@ -44,96 +42,103 @@ fn stack(one: &Doomed) -> Vec<String> {
         "  {}. {}  {} {resources}{status}",
         one.step, one.stack, one.resources
     )];
-    for fate in [Fate::Lost, Fate::Snapshot, Fate::Kept] {
-        let of = |holding: &&Holding| holding.fate == fate;
-        lines.extend(
-            one.holds
-                .iter()
-                .filter(of)
-                .map(|holding| format!("       {}", holds(holding))),
-        );
+    for outcome in [
+        DeletionOutcome::Deleted,
+        DeletionOutcome::Snapshotted,
+        DeletionOutcome::Retained,
+    ] {
+        let data = one.data_resources.iter().filter(|resource| resource.outcome == outcome);
+        lines.extend(data.map(|resource| format!("       {}", data_resource(resource))));
     }
-    lines.extend(one.protections.iter().map(|one| format!("       REFUSES {one}")));
+    lines.extend(one.protections.iter().map(|one| format!("       PROTECTED  {one}")));
     lines
 }
 
-fn holds(holding: &Holding) -> String {
-    let note = holding
+/// Renders what a deletion does to a resource with data.
+pub fn data_resource(resource: &DataResource) -> String {
+    let note = resource
         .note
         .as_ref()
         .map(|note| format!("; {note}"))
         .unwrap_or_default();
-    match holding.fate {
-        Fate::Lost => format!("LOST    {}{note}", holding.what),
-        Fate::Snapshot => format!(
-            "stays   a final snapshot of {}, which AWS charges for by GiB and month until somebody deletes it{note}",
-            holding.what
-        ),
-        Fate::Kept => format!("stays   {}{note}", holding.what),
+    let description = &resource.description;
+    match resource.outcome {
+        DeletionOutcome::Deleted => format!("DELETE     {description}{note}"),
+        DeletionOutcome::Snapshotted => {
+            format!("SNAPSHOT   {description}; AWS charges for the snapshot until it is deleted{note}")
+        }
+        DeletionOutcome::Retained => format!("RETAIN     {description}{note}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::tests::doomed;
+    use super::super::plan::tests::deletion;
     use super::*;
-    use crate::cloudformation::protection::Protection;
-    use crate::leftovers::{Kind, Leftover};
+    use aws::cloudformation::Protection;
+
+    use crate::orphans::{OrphanKind, OrphanedResource};
 
     #[test]
-    fn a_plan_says_what_is_lost_what_stays_and_what_refuses() {
-        let holding = |what: &str, note: Option<&str>, fate| Holding {
-            resource: "It".into(),
-            kind: "AWS::RDS::DBInstance".into(),
-            physical: "it".into(),
-            what: what.into(),
+    fn a_plan_shows_data_outcomes_and_protections() {
+        let resource = |description: &str, note: Option<&str>, outcome| DataResource {
+            logical_id: "It".into(),
+            resource_type: "AWS::RDS::DBInstance".into(),
+            physical_id: "it".into(),
+            description: description.into(),
             note: note.map(str::to_owned),
-            fate,
+            outcome,
         };
-        let mut app = doomed("shop-prod-app");
+        let mut app = deletion("shop-prod-app");
         app.step = 1;
-        app.holds = vec![holding("logs /ecs/shop-prod/app (the last 90 days)", None, Fate::Lost)];
-        let mut data = doomed("shop-prod-data");
+        app.data_resources = vec![resource(
+            "logs /ecs/shop-prod/app (the last 90 days)",
+            None,
+            DeletionOutcome::Deleted,
+        )];
+        let mut data = deletion("shop-prod-data");
         data.step = 2;
         data.resources = 14;
         data.status = "UPDATE_ROLLBACK_COMPLETE".into();
-        data.holds = vec![
-            holding(
+        data.data_resources = vec![
+            resource(
                 "database orders (50 GiB)",
-                Some("its automated backups go too"),
-                Fate::Snapshot,
+                Some("its automated backups are deleted"),
+                DeletionOutcome::Snapshotted,
             ),
-            holding("secret shop-prod: TOKEN", None, Fate::Lost),
+            resource("secret shop-prod: TOKEN", None, DeletionOutcome::Deleted),
+            resource("key shop-prod", None, DeletionOutcome::Retained),
         ];
         data.protections = vec![Protection {
             stack: "shop-prod-data".into(),
-            resource: Some("OrdersDatabase".into()),
-            kind: "AWS::RDS::DBInstance".into(),
-            physical: "orders".into(),
+            logical_id: Some("OrdersDatabase".into()),
+            resource_type: "AWS::RDS::DBInstance".into(),
+            physical_id: "orders".into(),
             declared: true,
         }];
-        let swept = Leftover {
-            kind: Kind::LogGroup,
+        let orphan = OrphanedResource {
+            kind: OrphanKind::LogGroup,
             name: "/aws/rds/instance/orders/postgresql".into(),
             note: None,
         };
-        let demise = Demise {
+        let deletion = DestroyPlan {
             name: "shop-prod".into(),
-            place: "aws eu-central-1".into(),
+            endpoint: "aws eu-central-1".into(),
             protected: true,
             stacks: vec![app, data],
-            swept: vec![swept],
+            orphans: vec![orphan],
         };
-        insta::assert_snapshot!(text(&demise), @"
+        insta::assert_snapshot!(plan(&deletion), @"
         shop-prod on aws eu-central-1: 2 stacks to delete, in this order
           1. shop-prod-app  1 resource
-               LOST    logs /ecs/shop-prod/app (the last 90 days)
+               DELETE     logs /ecs/shop-prod/app (the last 90 days)
           2. shop-prod-data  14 resources  UPDATE_ROLLBACK_COMPLETE
-               LOST    secret shop-prod: TOKEN
-               stays   a final snapshot of database orders (50 GiB), which AWS charges for by GiB and month until somebody deletes it; its automated backups go too
-               REFUSES OrdersDatabase of shop-prod-data (AWS::RDS::DBInstance) has deletion protection
-        and, in no stack:
-               LOST    log group /aws/rds/instance/orders/postgresql
+               DELETE     secret shop-prod: TOKEN
+               SNAPSHOT   database orders (50 GiB); AWS charges for the snapshot until it is deleted; its automated backups are deleted
+               RETAIN     key shop-prod
+               PROTECTED  OrdersDatabase of shop-prod-data (AWS::RDS::DBInstance) has deletion protection
+        and resources in no stack:
+               DELETE     log group /aws/rds/instance/orders/postgresql
         ");
     }
 }

@@ -1,44 +1,56 @@
-//! The command against a scripted endpoint: what is refused before anything, and in which order the rest goes.
+//! The command against a fake endpoint: what is rejected before any change, and the order of the deletions.
 
+use aws::testing::{FakeAccount, FakeStack};
 use serde_json::json;
 
 use super::*;
-use crate::command::played::{Account, Stack};
+use crate::command::testing;
+use crate::error::{ArgumentError, Error, NotConfirmed, Reason};
 use ui::{Event, Ui};
 
-const NETWORK: &str = "patient-management-prod-network";
-const PLATFORM: &str = "patient-management-prod-platform";
+const NETWORK: &str = "shop-prod-network";
+const PLATFORM: &str = "shop-prod-platform";
 
 /// A network and, on it, a platform with a load balancer.
-fn two() -> Vec<Stack> {
-    let mut platform = Stack::new(PLATFORM, "CREATE_COMPLETE");
+fn two() -> Vec<FakeStack> {
+    let mut platform = FakeStack::new(PLATFORM, "CREATE_COMPLETE");
     platform.template = json!({ "Resources": { "LoadBalancer": {
         "Type": "AWS::ElasticLoadBalancingV2::LoadBalancer",
         "Properties": { "LoadBalancerAttributes": [{ "Key": "deletion_protection.enabled", "Value": "true" }] },
     } } });
-    vec![Stack::new(NETWORK, "CREATE_COMPLETE"), platform]
+    vec![FakeStack::new(NETWORK, "CREATE_COMPLETE"), platform]
 }
 
 fn confirmed() -> Args {
     Args {
-        confirm: Some("patient-management-prod".into()),
+        confirm: Some("shop-prod".into()),
         keep_endpoint: true,
         ..Args::default()
     }
 }
 
-/// Without the lock that is taken and given back.
-fn deeds(account: &Account) -> Vec<String> {
+/// The calls that change something, without those for the lock.
+fn changes(account: &FakeAccount) -> Vec<String> {
     let mut changes = account.changes();
     changes.retain(|call| !call.ends_with("Parameter"));
     changes
 }
 
+/// The report of retained resources: the last note of the command.
+fn retained(events: &parking_lot::Mutex<Vec<Event>>) -> String {
+    let events = events.lock();
+    let notes = events.iter().filter_map(|event| match event {
+        Event::Note { text } => Some(text.clone()),
+        _ => None,
+    });
+    notes.filter(|text| text.starts_with("retained:")).collect()
+}
+
 #[tokio::test]
 async fn a_dry_run_changes_nothing_and_takes_no_lock() {
-    let account = Account::of(two());
+    let account = FakeAccount::new(two());
     let (ui, _) = Ui::recording();
-    let (_endpoint, session) = account.opens("prod", &ui).await;
+    let (_endpoint, session) = testing::context(&account, "prod", &ui).await;
     let args = Args {
         dry_run: true,
         ..Args::default()
@@ -48,37 +60,37 @@ async fn a_dry_run_changes_nothing_and_takes_no_lock() {
 }
 
 #[tokio::test]
-async fn a_protected_resource_is_refused_before_anything_is_deleted() {
+async fn protection_is_reported_before_anything_is_deleted() {
     let mut stacks = two();
     stacks[0].protected = true;
-    let account = Account::of(stacks);
+    let account = FakeAccount::new(stacks);
     let (ui, _) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("prod", &ui).await;
+    let (_endpoint, session) = testing::context(&account, "prod", &ui).await;
     let error = run(confirmed(), &session).await.expect_err("it is protected");
     assert_eq!(error.exit_code(), 1);
-    insta::assert_snapshot!(error, @"
-    nothing was deleted, because some of it is protected:
-      LoadBalancer of patient-management-prod-platform (AWS::ElasticLoadBalancingV2::LoadBalancer) has deletion protection
-      stack patient-management-prod-network has termination protection
-    `deployer destroy --lift-protection` lifts that, once patient-management-prod is typed
+    insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap_or_default()), @"
+    nothing was deleted: shop-prod is protected
+      LoadBalancer of shop-prod-platform (AWS::ElasticLoadBalancingV2::LoadBalancer) has deletion protection
+      stack shop-prod-network has termination protection
+    hint: `deployer destroy --disable-protection` deletes it once shop-prod is confirmed
     ");
     assert_eq!(account.changes(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn with_the_name_confirmed_every_protection_is_lifted_before_the_first_deletion() {
+async fn with_the_name_confirmed_every_protection_is_disabled_before_the_first_deletion() {
     let mut stacks = two();
     stacks[0].protected = true;
-    let account = Account::of(stacks);
-    let (ui, said) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("prod", &ui).await;
+    let account = FakeAccount::new(stacks);
+    let (ui, events) = Ui::recording_yes();
+    let (_endpoint, session) = testing::context(&account, "prod", &ui).await;
     let args = Args {
-        lift_protection: true,
+        disable_protection: true,
         ..confirmed()
     };
-    run(args, &session).await.expect("it goes");
+    run(args, &session).await.expect("it is deleted");
     assert_eq!(
-        deeds(&account),
+        changes(&account),
         [
             "ModifyLoadBalancerAttributes".to_owned(),
             format!("UpdateTerminationProtection {NETWORK}"),
@@ -86,89 +98,98 @@ async fn with_the_name_confirmed_every_protection_is_lifted_before_the_first_del
             format!("DeleteStack {NETWORK}"),
         ]
     );
-    let deleted = said.lock().iter().any(
+    let deleted = events.lock().iter().any(
         |event| matches!(event, Event::Summary(summary) if summary.deleted == 2 && summary.outcome == RunOutcome::Deleted),
     );
     assert!(deleted);
 }
 
 #[tokio::test]
-async fn yes_is_not_enough_in_a_protected_environment() {
-    let account = Account::of(vec![Stack::new(NETWORK, "CREATE_COMPLETE")]);
+async fn yes_is_not_sufficient_in_a_protected_environment() {
+    let account = FakeAccount::new(vec![FakeStack::new(NETWORK, "CREATE_COMPLETE")]);
     let (ui, _) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("prod", &ui).await;
-    for other in ["patient-management-dev", "yes", ""] {
+    let (_endpoint, session) = testing::context(&account, "prod", &ui).await;
+    for other in ["shop-dev", "yes", ""] {
         let args = Args {
             confirm: Some(other.into()),
             ..confirmed()
         };
-        assert_eq!(run(args, &session).await.expect_err("another name").exit_code(), 1);
+        let error = run(args, &session).await.expect_err("another name");
+        assert!(matches!(
+            error,
+            Error::NotConfirmed(NotConfirmed {
+                reason: Reason::OtherName { .. },
+                ..
+            })
+        ));
     }
     assert_eq!(account.changes(), Vec::<String>::new());
     run(confirmed(), &session).await.expect("the right name");
-    assert_eq!(deeds(&account), [format!("DeleteStack {NETWORK}")]);
+    assert_eq!(changes(&account), [format!("DeleteStack {NETWORK}")]);
     let before = account.changes().len();
     run(confirmed(), &session).await.expect("nothing to do");
-    assert_eq!(account.changes().len(), before, "a second one changes nothing");
+    assert_eq!(account.changes().len(), before, "a second run changes nothing");
 }
 
 #[tokio::test]
-async fn what_would_not_go_is_named_and_what_it_stands_on_is_not_begun() {
+async fn a_resource_that_cannot_be_deleted_is_named_and_the_stacks_that_it_uses_are_kept() {
     let mut stacks = vec![
-        Stack::new(NETWORK, "CREATE_COMPLETE"),
-        Stack::new(PLATFORM, "CREATE_COMPLETE"),
+        FakeStack::new(NETWORK, "CREATE_COMPLETE"),
+        FakeStack::new(PLATFORM, "CREATE_COMPLETE"),
     ];
     stacks[1].template = json!({ "Resources": { "Namespace": { "Type": "AWS::EC2::VPC" } } });
-    stacks[1].refuses = Some(("Namespace", "it still has services"));
-    let account = Account::of(stacks);
-    let (ui, said) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("prod", &ui).await;
-    let error = run(confirmed(), &session).await.expect_err("it refuses");
+    stacks[1].delete_fails = Some(("Namespace", "it still has services"));
+    let account = FakeAccount::new(stacks);
+    let (ui, events) = Ui::recording_yes();
+    let (_endpoint, session) = testing::context(&account, "prod", &ui).await;
+    let error = run(confirmed(), &session).await.expect_err("the deletion fails");
     assert_eq!(error.exit_code(), 5);
     insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap_or_default()), @"
-    stack patient-management-prod-platform is stuck in DELETE_FAILED: Namespace (AWS::EC2::VPC): it still has services
-    hint: correct the cause, then `deployer destroy` goes on; `deployer destroy --retain LOGICAL_ID` leaves a resource behind, `deployer unstick patient-management-prod-platform` says more
+    stack shop-prod-platform is stuck in DELETE_FAILED: Namespace (AWS::EC2::VPC): it still has services
+    hint: correct the cause, then `deployer destroy` continues; `deployer destroy --retain LOGICAL_ID` retains a resource, `deployer unstick shop-prod-platform` says more
     ");
-    assert_eq!(deeds(&account), [format!("DeleteStack {PLATFORM}")]);
+    assert_eq!(changes(&account), [format!("DeleteStack {PLATFORM}")]);
 
-    // It goes on from there; the resource is left behind by its name alone.
+    // The next run continues from there, and retains the resource.
     let with = |id: &str| Args {
         retain: vec![id.into()],
         ..confirmed()
     };
-    assert!(
-        run(with("Vpc"), &session).await.is_err(),
-        "nothing of that name has failed"
-    );
-    run(with("platform/Namespace"), &session).await.expect("it goes on");
-    assert_eq!(deeds(&account).last(), Some(&format!("DeleteStack {NETWORK}")));
-    let said = said.lock();
-    let told = |event: &Event| matches!(event, Event::Note { text } if text.starts_with("left on purpose") && text.contains("prod-platform-Namespace"));
-    assert!(said.iter().any(told), "{said:#?}");
+    let error = run(with("Vpc"), &session)
+        .await
+        .expect_err("no deletion of that name failed");
+    assert!(matches!(
+        error,
+        Error::Argument(ArgumentError::NothingToRetain { status: None, .. })
+    ));
+    run(with("platform/Namespace"), &session).await.expect("it continues");
+    assert_eq!(changes(&account).last(), Some(&format!("DeleteStack {NETWORK}")));
+    let retained = retained(&events);
+    assert!(retained.contains("shop-prod-platform-Namespace"), "{retained}");
 }
 
 #[tokio::test]
-async fn what_a_failed_rollback_could_not_delete_is_tried_once_more_and_then_left_behind() {
-    let mut stuck = Stack::new(PLATFORM, "ROLLBACK_FAILED");
+async fn a_resource_of_a_failed_rollback_is_deleted_once_more_and_then_retained() {
+    let mut stuck = FakeStack::new(PLATFORM, "ROLLBACK_FAILED");
     stuck.template = json!({ "Resources": { "Namespace": { "Type": "AWS::EC2::VPC" } } });
-    stuck.refuses = Some(("Namespace", "it still has services"));
-    let account = Account::of(vec![stuck]);
+    stuck.delete_fails = Some(("Namespace", "it still has services"));
+    let account = FakeAccount::new(vec![stuck]);
     let (ui, _) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("prod", &ui).await;
+    let (_endpoint, session) = testing::context(&account, "prod", &ui).await;
     let args = Args {
         retain: vec!["Namespace".into()],
         ..confirmed()
     };
-    run(args, &session).await.expect("the second deletion leaves it behind");
+    run(args, &session).await.expect("the second deletion retains it");
     let deletion = format!("DeleteStack {PLATFORM}");
-    assert_eq!(deeds(&account), [deletion.clone(), deletion]);
+    assert_eq!(changes(&account), [deletion.clone(), deletion]);
 }
 
 #[tokio::test]
-async fn what_outlives_the_stacks_is_told_with_what_deletes_it() {
-    let mut network = Stack::new(NETWORK, "CREATE_COMPLETE");
+async fn retained_resources_are_listed_with_the_commands_that_delete_them() {
+    let mut network = FakeStack::new(NETWORK, "CREATE_COMPLETE");
     network.template = json!({ "Resources": { "Key": { "Type": "AWS::KMS::Key" } } });
-    let account = Account::of(vec![network]);
+    let account = FakeAccount::new(vec![network]);
     let snapshot = |id: &str| {
         format!(
             "<DBSnapshot><DBSnapshotIdentifier>{id}</DBSnapshotIdentifier><DBInstanceIdentifier>orders</DBInstanceIdentifier>\
@@ -177,20 +198,20 @@ async fn what_outlives_the_stacks_is_told_with_what_deletes_it() {
         )
     };
     let snapshots: String = [
-        "patient-management-prod-data-snapshot-orders-1x",
-        "patient-management-prod-two-data-snapshot-orders-1x",
+        "shop-prod-data-snapshot-orders-1x",
+        "shop-prod-two-data-snapshot-orders-1x",
     ]
     .map(snapshot)
     .concat();
     let secret = |environment: &str, deleted: bool| {
         let mut secret = json!({"Name": format!("{environment}-token"), "ARN": format!("arn:{environment}"), "Tags": [
-            {"Key": "project", "Value": "patient-management"}, {"Key": "environment", "Value": environment}]});
+            {"Key": "project", "Value": "shop"}, {"Key": "environment", "Value": environment}]});
         if deleted {
             secret["DeletedDate"] = json!(1_767_322_000.5);
         }
         secret
     };
-    account.says(
+    account.set_response(
         "DescribeDBSnapshots",
         &format!(
             "<DescribeDBSnapshotsResponse><DescribeDBSnapshotsResult><DBSnapshots>{snapshots}</DBSnapshots>\
@@ -198,51 +219,45 @@ async fn what_outlives_the_stacks_is_told_with_what_deletes_it() {
         ),
     );
     let secrets = [secret("prod", true), secret("prod", false), secret("dev", true)];
-    account.says("ListSecrets", &json!({ "SecretList": secrets }).to_string());
+    account.set_response("ListSecrets", &json!({ "SecretList": secrets }).to_string());
     let key = json!({"KeyMetadata": {"KeyState": "PendingDeletion", "DeletionDate": 1_769_900_000.0}});
-    account.says("DescribeKey", &key.to_string());
-    let (ui, said) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("prod", &ui).await;
-    run(confirmed(), &session).await.expect("it goes");
-    let said = said.lock();
-    let told = said.iter().find_map(|event| match event {
-        Event::Note { text } if text.starts_with("left on purpose") => {
-            Some(text.replace(session.endpoint_url().as_deref()?, "URL"))
-        }
-        _ => None,
-    });
-    insta::assert_snapshot!(told.expect("what is left"), @"
-    left on purpose:
-      snapshot patient-management-prod-data-snapshot-orders-1x; 50 GiB of orders, taken on 2026-01-02, available
-          deleted by `aws --endpoint-url URL rds delete-db-snapshot --db-snapshot-identifier patient-management-prod-data-snapshot-orders-1x`
-      secret prod-token; deleted on 2026-01-02, and gone when its recovery window (7 to 30 days) has passed
-          brought back by `aws --endpoint-url URL secretsmanager restore-secret --secret-id arn:prod`
-          ended now by `aws --endpoint-url URL secretsmanager delete-secret --force-delete-without-recovery --secret-id arn:prod`
-      key patient-management-prod-network-Key; deleted on 2026-01-31; what it encrypted cannot be read then
-          kept by `aws --endpoint-url URL kms cancel-key-deletion --key-id patient-management-prod-network-Key && aws --endpoint-url URL kms enable-key --key-id patient-management-prod-network-Key`
+    account.set_response("DescribeKey", &key.to_string());
+    let (ui, events) = Ui::recording_yes();
+    let (_endpoint, session) = testing::context(&account, "prod", &ui).await;
+    run(confirmed(), &session).await.expect("it is deleted");
+    let url = session.endpoint_url().expect("its URL");
+    insta::assert_snapshot!(retained(&events).replace(&url, "URL"), @"
+    retained:
+      snapshot shop-prod-data-snapshot-orders-1x; 50 GiB of orders, taken on 2026-01-02, available
+          delete: `aws --endpoint-url URL rds delete-db-snapshot --db-snapshot-identifier shop-prod-data-snapshot-orders-1x`
+      secret prod-token; deleted on 2026-01-02; it can be restored within its recovery window (7 to 30 days)
+          restore: `aws --endpoint-url URL secretsmanager restore-secret --secret-id arn:prod`
+          delete now: `aws --endpoint-url URL secretsmanager delete-secret --force-delete-without-recovery --secret-id arn:prod`
+      key shop-prod-network-Key; to be deleted on 2026-01-31; then the data it encrypted cannot be read
+          keep: `aws --endpoint-url URL kms cancel-key-deletion --key-id shop-prod-network-Key && aws --endpoint-url URL kms enable-key --key-id shop-prod-network-Key`
     ");
 }
 
 #[tokio::test]
-async fn what_hangs_on_the_stacks_is_swept_and_what_is_anothers_is_not() {
-    let mut network = Stack::new(NETWORK, "CREATE_COMPLETE");
+async fn orphaned_resources_of_the_environment_are_deleted_and_those_of_another_one_are_not() {
+    let mut network = FakeStack::new(NETWORK, "CREATE_COMPLETE");
     network.template = json!({ "Resources": { "Vpc": { "Type": "AWS::EC2::VPC" } } });
-    let account = Account::of(vec![network]);
-    let others = "/ecs/patient-management-prod-two/api-gateway".to_owned();
-    let ours = "/aws/rds/instance/patient-management-prod-data-patientdatabase-1x2y/postgresql".to_owned();
-    *account.log_groups.lock().expect("whole") = vec![ours, others.clone()];
-    account.interfaces.lock().expect("whole").push("eni-1".into());
+    let account = FakeAccount::new(vec![network]);
+    let others = "/ecs/shop-prod-two/web".to_owned();
+    let own = "/aws/rds/instance/shop-prod-data-ordersdatabase-1x2y/postgresql".to_owned();
+    *account.log_groups.lock() = vec![own, others.clone()];
+    account.interfaces.lock().push("eni-1".into());
     let (ui, _) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("prod", &ui).await;
-    run(confirmed(), &session).await.expect("it goes");
+    let (_endpoint, session) = testing::context(&account, "prod", &ui).await;
+    run(confirmed(), &session).await.expect("it is deleted");
     assert_eq!(
-        deeds(&account),
+        changes(&account),
         [
             "DeleteNetworkInterface".to_owned(),
             format!("DeleteStack {NETWORK}"),
             "DeleteLogGroup".to_owned()
         ],
-        "what holds the network goes before it, its logs after it"
+        "network interfaces before the network, log groups after it"
     );
-    assert_eq!(*account.log_groups.lock().expect("whole"), [others]);
+    assert_eq!(*account.log_groups.lock(), [others]);
 }

@@ -1,36 +1,33 @@
-//! Templates from files, to compare with where no endpoint is asked.
+//! Templates from files, to compare with instead of an endpoint.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::{ArgumentError, Error, Result};
 use crate::stacks::Plan;
 
-/// The templates by the stacks' short names: of a directory's files, or of the one file given.
+/// Reads the templates in a directory or in one file; returns them by the short names of their stacks.
+///
+/// # Errors
+/// A file cannot be read, is not a template, or belongs to no stack.
 pub fn read(path: &Path, plan: &Plan, only: Option<&str>) -> Result<BTreeMap<String, Value>> {
     if path.is_file() {
         let short = match only {
             Some(name) => name.to_owned(),
             None => stem(path),
         };
-        if !plan.stacks.iter().any(|stack| stack.short_name == short) {
-            return Err(Error::Usage(format!(
-                "{} is the template of no stack: name the stack it is to be compared with, as in `deployer diff --against {} network`",
-                path.display(),
-                path.display()
-            )));
+        if !plan.stacks.iter().any(|stack| stack.short == short) {
+            return Err(ArgumentError::UnknownTemplate { path: path.to_owned() }.into());
         }
         return Ok(BTreeMap::from([(short, template(path)?)]));
     }
     let inside = path.join(&plan.environment);
     let folder = if inside.is_dir() { inside } else { path.to_owned() };
-    let entries = std::fs::read_dir(&folder).map_err(|error| {
-        Error::Usage(format!(
-            "there are no templates to compare with in {}: {error}; `deployer synth` writes them, to be committed",
-            folder.display()
-        ))
+    let entries = std::fs::read_dir(&folder).map_err(|source| ArgumentError::NoTemplates {
+        folder: folder.clone(),
+        source,
     })?;
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|file| {
@@ -47,14 +44,13 @@ fn stem(path: &Path) -> String {
 
 fn template(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).map_err(Error::io(format!("cannot read {}", path.display())))?;
-    let value = cfn::yaml::parse(&text)
-        .map_err(|reason| Error::Usage(format!("{} is no template: {reason}", path.display())))?;
-    if value["Resources"].is_object() {
-        Ok(value)
-    } else {
-        Err(Error::Usage(format!(
-            "{} is no template: it has no Resources",
-            path.display()
-        )))
+    let rejected = |reason: String| ArgumentError::NotATemplate {
+        path: path.to_owned(),
+        reason,
+    };
+    let value = cfn::yaml::parse(&text).map_err(|error| rejected(error.to_string()))?;
+    match value["Resources"].is_object() {
+        true => Ok(value),
+        false => Err(rejected("it has no Resources".to_owned()).into()),
     }
 }

@@ -1,4 +1,4 @@
-//! `deployer diff`: what `up` would change.
+//! `deployer diff`: the changes that `up` would make.
 
 mod baseline;
 mod render;
@@ -6,43 +6,41 @@ mod render;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use aws::cloudformation;
 use serde_json::Value;
 
-use super::deploy::resolve::{Images, resolve};
-use super::deploy::stack::{is_same, wanted};
-use super::destroy::gone;
-use crate::cloudformation::{Existing, change, stack};
-use crate::diff::{StackDifference, compare, merge_change_set, permission_changes, unsupported_updates};
+use super::deploy::parameters::{ImageSource, resolve_parameters};
+use super::deploy::stack::{is_up_to_date, stack_input};
+use super::destroy::removed_stacks;
+use crate::context::Session;
+use crate::diff::{StackDifference, compare, confirm, refused, security};
 use crate::error::{Error, Result};
 use crate::stacks::{Plan, Stack};
-use crate::target::capabilities::fit;
-use crate::target::{Aws, Session};
 
-/// Show what `up` would change: resource, property, old and new value, what is replaced, what is lost, and who may do more.
+/// Show what `up` would change: properties with old and new value, replacements, data loss and permission changes.
 ///
-/// Compares with what is deployed, or without any network with templates that were written before. Nothing is built or
-/// changed: sources are not compared, only templates and parameters. Exit code 0, or with --exit-code 2 when there are
-/// differences.
+/// Compares with what is deployed, or with templates in files. Nothing is built or changed: templates and parameters are compared,
+/// not sources. Exit code 0, or with --exit-code 2 if there are differences.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer diff                          what `up` would change
-  deployer diff patient-service          of one stack
+  deployer diff patient-service          only this stack
   deployer diff --offline --exit-code    against the committed templates, in CI
   deployer diff --against ../main/templates/dev
   deployer diff --json | jq '.value[].changes[] | select(.loss)'
 
-Exit codes: 0 shown; 1 error, or nothing answers; 2 there are differences (--exit-code alone); 3 credentials or permission.")]
+Exit codes: 0 shown; 1 error, or no endpoint; 2 there are differences (only with --exit-code); 3 credentials or permission.")]
 pub struct Args {
-    /// Exit with 2 when there are differences.
+    /// Exit with 2 if there are differences.
     #[arg(long)]
     exit_code: bool,
-    /// Compare with the golden templates beside deployer.toml (templates/ENV), without asking any endpoint.
+    /// Compare with the templates beside deployer.toml (templates/ENV), without an endpoint.
     #[arg(long, conflicts_with = "against")]
     offline: bool,
-    /// Compare with this template, or the templates of this directory, without asking any endpoint.
+    /// Compare with this template, or with the templates in this directory, without an endpoint.
     #[arg(long, value_name = "FILE_OR_DIR")]
     against: Option<PathBuf>,
-    /// Only this stack (its short or full name); all unless given.
+    /// Only this stack (its short or full name) [default: all].
     stack: Option<String>,
 }
 
@@ -54,27 +52,24 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         false => Some(connect(session).await?),
     };
     let plan = match &connected {
-        Some(aws) => fit(aws, &session.ui, plan).await?,
+        Some(aws) => super::adapted_plan(session, aws, plan).await?,
         None => plan,
     };
     let chosen: Vec<&Stack> = match &args.stack {
         Some(name) => vec![super::stack_named(&plan, name)?],
         None => plan.stacks.iter().collect(),
     };
-    let golden = args.offline.then(|| session.manifest.with_file_name("templates"));
-    let (found, same) = match args.against.or(golden) {
+    let committed = args.offline.then(|| session.manifest.with_file_name("templates"));
+    let (found, same) = match args.against.or(committed) {
         Some(path) => {
-            let only = args.stack.is_some().then(|| chosen[0].short_name.as_str());
+            let only = args.stack.is_some().then(|| chosen[0].short.as_str());
             let former = baseline::read(&path, &plan, only)?;
             let chosen = if path.is_file() {
-                chosen
-                    .into_iter()
-                    .filter(|s| former.contains_key(&s.short_name))
-                    .collect()
+                chosen.into_iter().filter(|s| former.contains_key(&s.short)).collect()
             } else {
                 chosen
             };
-            let same = format!("nothing differs from {}\n", path.display());
+            let same = format!("no difference to {}\n", path.display());
             (
                 with_files(&plan, &chosen, &former, args.stack.is_none() && !path.is_file()),
                 same,
@@ -85,7 +80,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
                 Some(aws) => with_deployed(aws, &plan, &chosen, args.stack.is_none()).await?,
                 None => Vec::new(),
             },
-            "nothing to do: what is deployed is what the manifest says\n".to_owned(),
+            "no difference: what is deployed matches the manifest\n".to_owned(),
         ),
     };
     let style = session.ui.style();
@@ -103,66 +98,78 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     }
 }
 
-/// Against templates from files; `whole` says that a template without a stack means one that is gone.
-fn with_files(plan: &Plan, chosen: &[&Stack], former: &BTreeMap<String, Value>, whole: bool) -> Vec<StackDifference> {
+/// Compares with templates from files. With `complete`, a template without a stack in the manifest is a removed stack.
+fn with_files(
+    plan: &Plan,
+    chosen: &[&Stack],
+    former: &BTreeMap<String, Value>,
+    complete: bool,
+) -> Vec<StackDifference> {
     let mut found: Vec<StackDifference> = chosen
         .iter()
         .map(|planned| {
-            let old = former.get(&planned.short_name);
+            let old = former.get(&planned.short);
             StackDifference {
                 stack: planned.name.clone(),
                 action: if old.is_some() { "update" } else { "create" },
                 changes: compare(old, &planned.template),
-                security: permission_changes(old, &planned.template),
+                security: security(old, &planned.template),
                 note: None,
             }
         })
         .filter(|difference| !difference.changes.is_empty() || !difference.security.is_empty())
         .collect();
-    let gone = former
+    let removed = former
         .iter()
-        .filter(|(short, _)| whole && !plan.stacks.iter().any(|stack| stack.short_name == **short));
-    found.extend(gone.map(|(short, old)| deleted(format!("{}-{}-{short}", plan.project, plan.environment), old)));
+        .filter(|(short, _)| complete && !plan.stacks.iter().any(|stack| stack.short == **short));
+    found.extend(removed.map(|(short, old)| deleted(format!("{}-{}-{short}", plan.project, plan.environment), old)));
     found
 }
 
-/// What `up` does with a stack that the manifest no longer has.
-const GONE: &str = "no longer in the manifest: `up` deletes it first, once that is agreed to";
-/// The same of one that holds a key: what was encrypted with it must have another one before.
-const GONE_KEY: &str = "no longer in the manifest: `up` leaves it, `deployer destroy --gone` deletes it";
+/// The note of a stack that is no longer in the manifest.
+const REMOVED: &str = "no longer in the manifest: `up` deletes it first, after a confirmation";
+/// The same of a stack with a key: data that it encrypts needs another key before.
+const REMOVED_WITH_KEY: &str =
+    "no longer in the manifest: `up` keeps it, because it has a key; `deployer destroy --removed` deletes it";
 
 fn deleted(stack: String, former: &Value) -> StackDifference {
     let nothing = serde_json::json!({"Resources": {}});
     let changes = compare(Some(former), &nothing);
-    let key = changes.iter().any(|change| change.resource_type == "AWS::KMS::Key");
+    let key = changes.iter().any(|change| change.kind == "AWS::KMS::Key");
     StackDifference {
         stack,
         action: "delete",
         changes,
-        security: permission_changes(Some(former), &nothing),
-        note: Some(if key { GONE_KEY } else { GONE }.to_owned()),
+        security: security(Some(former), &nothing),
+        note: Some(if key { REMOVED_WITH_KEY } else { REMOVED }.to_owned()),
     }
 }
 
-async fn connect(session: &Session) -> Result<Aws> {
-    session.connect().await.inspect_err(|error| {
-        if matches!(error, Error::NoEndpoint { .. } | Error::Unreachable { .. }) {
+async fn connect(session: &Session) -> Result<aws::Session> {
+    let connected = session.connect().await.map_err(Error::from);
+    connected.inspect_err(|error| {
+        if error.is_unreachable() {
             session
                 .ui
-                .info("`deployer diff --offline` compares with the committed templates, without an endpoint");
+                .info("`deployer diff --offline` compares with the committed templates without an endpoint");
         }
     })
 }
 
-/// Against what is deployed; `whole` says that a stack of ours that the plan does not have is one that goes.
-async fn with_deployed(aws: &Aws, plan: &Plan, chosen: &[&Stack], whole: bool) -> Result<Vec<StackDifference>> {
-    let existing = stack::all(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
+/// Compares with what is deployed. With `complete`, an owned stack that is not in the plan is a removed stack.
+async fn with_deployed(
+    aws: &aws::Session,
+    plan: &Plan,
+    chosen: &[&Stack],
+    complete: bool,
+) -> Result<Vec<StackDifference>> {
+    let existing = cloudformation::list_stacks(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
     let compared = chosen.iter().map(|stack| difference(aws, plan, stack, &existing));
     let found = futures::future::try_join_all(compared).await?;
     let mut found: Vec<StackDifference> = found.into_iter().flatten().collect();
-    if whole {
-        for name in gone(&existing, plan).into_keys() {
-            if let Some(template) = stack::template(aws, &name).await? {
+    if complete {
+        for name in removed_stacks(&existing, plan).into_keys() {
+            if let Some(template) = cloudformation::stack_template(aws, &name).await? {
                 found.push(deleted(name, &template));
             }
         }
@@ -170,63 +177,61 @@ async fn with_deployed(aws: &Aws, plan: &Plan, chosen: &[&Stack], whole: bool) -
     Ok(found)
 }
 
-/// What `up` would do to one stack that may be deployed; none when nothing.
+/// Compares one stack with what is deployed; returns `None` without a difference.
 async fn difference(
-    aws: &Aws,
+    aws: &aws::Session,
     plan: &Plan,
     planned: &Stack,
-    existing: &BTreeMap<String, Existing>,
+    existing: &BTreeMap<String, cloudformation::Stack>,
 ) -> Result<Option<StackDifference>> {
-    let former = existing.get(&planned.name).filter(|former| !former.is_leftover());
+    let former = existing.get(&planned.name).filter(|former| !former.is_failed_create());
     let deployed = match former {
-        Some(former) => stack::template(aws, &former.name).await?,
+        Some(former) => cloudformation::stack_template(aws, &former.name).await?,
         None => None,
     };
     let mut difference = StackDifference {
         stack: planned.name.clone(),
         action: if former.is_some() { "update" } else { "create" },
         changes: compare(deployed.as_ref(), &planned.template),
-        security: permission_changes(deployed.as_ref(), &planned.template),
+        security: security(deployed.as_ref(), &planned.template),
         note: None,
     };
-    // A change set for a stack that is not there would leave an empty one behind, in REVIEW_IN_PROGRESS.
+    // A change set for a stack that does not exist would create an empty one, in REVIEW_IN_PROGRESS.
     let Some(former) = former else {
         return Ok(Some(difference));
     };
     if !former.is_complete() {
         difference.note = Some(format!(
-            "the stack is in {}, so CloudFormation was not asked: from the templates alone",
+            "from the templates only, without a change set: the stack is in {}",
             former.status
         ));
         return Ok(Some(difference));
     }
     let find = |name: &str| existing.get(name).cloned();
-    let parameters = match resolve(aws, planned, Some(former), find, Images::Deployed).await {
+    let parameters = match resolve_parameters(aws, planned, Some(former), find, ImageSource::Deployed).await {
         Ok(parameters) => parameters,
-        Err(Error::Plan(missing)) => {
-            difference.note = Some(format!(
-                "{missing}, so CloudFormation was not asked: from the templates alone"
-            ));
+        Err(Error::Parameter(missing)) => {
+            difference.note = Some(format!("from the templates only, without a change set: {missing}"));
             return Ok(Some(difference));
         }
         Err(error) => return Err(error),
     };
-    let wanted = wanted(plan, planned, parameters);
-    if is_same(former, &wanted, deployed.as_ref(), planned) {
+    let input = stack_input(plan, planned, parameters);
+    if is_up_to_date(former, &input, deployed.as_ref(), planned) {
         return Ok(None);
     }
-    if let Some(unsupported) = unsupported_updates(&difference.changes).first() {
-        difference.note = Some(format!("`up` refuses this: {unsupported}"));
+    if let Some(refused) = refused(&difference.changes).first() {
+        difference.note = Some(format!("`up` rejects this: {}", refused.what));
         return Ok(Some(difference));
     }
-    let Some(set) = change::prepare(aws, &wanted, false).await? else {
+    let Some(set) = cloudformation::create_change_set(aws, &input, false).await? else {
         return Ok(None);
     };
-    change::discard(aws, &set.id, &set.stack_id).await?;
+    cloudformation::delete_change_set(aws, &set.id, &set.stack_id).await?;
     difference.note = set
         .changes
         .is_empty()
-        .then(|| "only its outputs, tags or metadata change".to_owned());
-    difference.changes = merge_change_set(set.changes, &difference.changes, deployed.as_ref());
+        .then(|| "only outputs, tags or metadata change".to_owned());
+    difference.changes = confirm(set.changes, &difference.changes, deployed.as_ref());
     Ok(Some(difference))
 }

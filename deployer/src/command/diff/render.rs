@@ -1,13 +1,13 @@
-//! A difference as people read it.
+//! A difference as text.
 
 use crate::diff::{Action, Change, PropertyChange, StackDifference};
 use crate::schema::Recreation;
 use ui::Style;
 
-/// The longest value that is shown whole, in characters.
-const LONG: usize = 120;
+/// The maximum number of characters of a value; longer ones are cut.
+const MAX_VALUE: usize = 120;
 
-/// One stack's difference; ends with a newline.
+/// Renders the difference of one stack; ends with a newline.
 pub fn render(difference: &StackDifference, style: Style) -> String {
     let mut text = format!("{} ({})\n", style.bold(&difference.stack), difference.action);
     if let Some(note) = &difference.note {
@@ -38,7 +38,7 @@ fn resource(change: &Change, style: Style) -> String {
         (Action::Modify, Recreation::Always) => style.red("  replace"),
         (Action::Modify, Recreation::Conditionally) => style.yellow("  replace: depends on the new value"),
         (Action::Modify, Recreation::Never) => "  in place".to_owned(),
-        (Action::Modify, Recreation::Unknown) => style.dim("  in place or replace: the type is not known here"),
+        (Action::Modify, Recreation::Unknown) => style.dim("  in place or replace: unknown type"),
         _ => String::new(),
     };
     let line = match change.action {
@@ -52,20 +52,20 @@ fn resource(change: &Change, style: Style) -> String {
         text.push_str(&format!("      {} {loss}\n", style.red("LOST:")));
     }
     for property in &change.properties {
-        text.push_str(&format!("      {}\n", words(property)));
+        text.push_str(&format!("      {}\n", property_line(property)));
     }
     text
 }
 
-fn words(property: &PropertyChange) -> String {
-    // CloudFormation's own word for what only the deployment can tell
+fn property_line(property: &PropertyChange) -> String {
+    // CloudFormation's placeholder for a value that only the deployment knows
     let side = |value: &Option<String>| match value {
         Some(value) => shortened(&value.replace("{{changeSet:KNOWN_AFTER_APPLY}}", "(known after apply)")),
         None => "(none)".to_owned(),
     };
     let values = match (&property.before, &property.after, &property.cause) {
         (None, None, Some(cause)) => format!("follows from {cause}"),
-        (None, None, None) => "known when it is applied".to_owned(),
+        (None, None, None) => "known after apply".to_owned(),
         (before, after, _) => format!("{} -> {}", side(before), side(after)),
     };
     let replaces = match property.recreation {
@@ -77,10 +77,10 @@ fn words(property: &PropertyChange) -> String {
 }
 
 fn shortened(value: &str) -> String {
-    if value.chars().count() <= LONG {
+    if value.chars().count() <= MAX_VALUE {
         return value.to_owned();
     }
-    let start: String = value.chars().take(LONG).collect();
+    let start: String = value.chars().take(MAX_VALUE).collect();
     format!("{start}…")
 }
 
@@ -92,7 +92,7 @@ mod tests {
     use crate::diff::{compare, permission_changes};
 
     #[test]
-    fn a_difference_tells_resource_values_replacement_loss_and_permissions() {
+    fn a_difference_shows_values_replacement_data_loss_and_permissions() {
         let template = |size: u32, encrypted: bool, port: u16| {
             json!({"Resources": {
                 "Database": {"Type": "AWS::RDS::DBInstance", "Properties": {"AllocatedStorage": size, "StorageEncrypted": encrypted}},
@@ -102,14 +102,14 @@ mod tests {
         };
         let (old, new) = (template(20, false, 5432), template(30, true, 5433));
         let difference = StackDifference {
-            stack: "house-dev-data".into(),
+            stack: "shop-dev-data".into(),
             action: "update",
             changes: compare(Some(&old), &new),
             security: permission_changes(Some(&old), &new),
             note: None,
         };
         insta::assert_snapshot!(render(&difference, Style::default()), @r"
-        house-dev-data (update)
+        shop-dev-data (update)
           ~ Database  AWS::RDS::DBInstance  replace
               LOST: the database with all its data
               AllocatedStorage: 20 -> 30

@@ -1,24 +1,26 @@
-//! One thing that was looked at.
+//! The result of one check.
 
 use serde::Serialize;
 
+/// The severity of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     Ok,
-    /// `up` goes on without it, or not for long.
+    /// `up` can work without it, or for a short time.
     Warn,
     /// `up` would fail.
     Fail,
 }
 
+/// A check and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     pub name: &'static str,
     pub level: Level,
-    /// What is there, or what is wrong.
+    /// The state that was found.
     pub found: String,
-    /// What to do about it.
+    /// The way to correct it.
     pub fix: Option<String>,
 }
 

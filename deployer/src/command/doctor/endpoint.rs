@@ -1,21 +1,20 @@
-//! What the local target needs: the endpoint, its port and the door's, and what the embedded one runs things with.
+//! The checks of the local target: the endpoint, its ports, and the programs that the embedded one runs.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 
-use embedded_endpoint::runtime::{broker, postgres};
+use aws::endpoint::Probe;
+use aws::{Endpoint, EndpointKind};
 use serde_json::Value;
 
 use super::check::Check;
-use super::clock;
+use super::clock_skew;
 use super::machine::on_path;
+use crate::context::Session;
+use crate::embedded::{self, listener};
 use crate::error::Result;
-use crate::target::Session;
-use crate::target::capabilities::{Identity, Kind};
-use crate::target::embedded::{self, Answer};
-use crate::target::port;
 
-/// The services that a deployment asks for, as health documents name them: one of these names each.
+/// The AWS services that a deployment needs, each with the names that health documents use.
 const SERVICES: [&[&str]; 11] = [
     &["cloudformation"],
     &["ec2"],
@@ -31,17 +30,16 @@ const SERVICES: [&[&str]; 11] = [
 ];
 
 pub async fn checks(session: &Session) -> Result<Vec<Check>> {
-    let answer = embedded::probe(session).await?;
+    let probe = session.probe().await?;
     let url = session.endpoint_url().unwrap_or_default();
-    let mut checks = vec![endpoint(session, &answer, &url)];
-    if let Answer::Endpoint(health) = &answer {
+    let mut checks = vec![endpoint(session, &probe, &url)];
+    if let Probe::Endpoint(health) = &probe {
         checks.extend(gaps(health, &url));
-        checks.extend(clock::check(&format!("{url}/_localstack/health")).await);
+        checks.extend(clock_skew::check(&format!("{url}/_localstack/health")).await);
     }
-    let embedded =
-        answer.is_embedded() || matches!(answer, Answer::Nothing(_)) && session.common.endpoint_url.is_none();
+    let embedded = probe.is_embedded() || matches!(probe, Probe::Nothing(_)) && session.common.endpoint_url.is_none();
     if embedded {
-        checks.push(door(session));
+        checks.push(ingress_port(session));
         checks.push(addresses(session));
         checks.push(namespaces());
         checks.push(postgresql());
@@ -50,76 +48,72 @@ pub async fn checks(session: &Session) -> Result<Vec<Check>> {
     Ok(checks)
 }
 
-fn endpoint(session: &Session, answer: &Answer, url: &str) -> Check {
+fn endpoint(session: &Session, probe: &Probe, url: &str) -> Check {
     const NAME: &str = "endpoint";
-    match answer {
-        Answer::Nothing(reason) if session.common.endpoint_url.is_none() => {
+    match probe {
+        Probe::Nothing(reason) if session.common.endpoint_url.is_none() => {
             Check::ok(NAME, format!("{reason}; `up` starts the embedded endpoint"))
         }
-        Answer::Nothing(reason) => Check::fail(
+        Probe::Nothing(reason) => Check::fail(
             NAME,
             format!("{url}: {reason}"),
-            "start it, or leave --endpoint-url away",
+            "start it, or leave --endpoint-url out",
         ),
-        Answer::Stranger(seen) => {
+        Probe::Other(found) => {
             let number = url::Url::parse(url).ok().and_then(|url| url.port_or_known_default());
-            let who = number.and_then(port::listener);
+            let who = number.and_then(listener::listener);
             let who = who
                 .map(|who| format!(" (pid {}, {})", who.pid, who.name))
                 .unwrap_or_default();
             Check::fail(
                 NAME,
-                format!("{url} is not an AWS endpoint{who}: {seen}"),
-                "stop what listens there, or choose another port with --port",
+                format!("{url} is not an AWS endpoint{who}: {found}"),
+                "stop that program, or choose another port with --port",
             )
         }
-        Answer::Endpoint(health) => known(&Identity::of(health, url)),
+        Probe::Endpoint(health) => identified(&Endpoint::from_health(health, url)),
     }
 }
 
-fn known(identity: &Identity) -> Check {
-    let found = format!("{identity}, at {}", identity.url);
-    let (own, version) = (env!("CARGO_PKG_VERSION"), identity.version.as_deref());
-    if identity.kind == Kind::Embedded && version != Some(own) {
+fn identified(endpoint: &Endpoint) -> Check {
+    let found = format!("{endpoint}, at {}", endpoint.url);
+    let (own, version) = (env!("CARGO_PKG_VERSION"), endpoint.version.as_deref());
+    if endpoint.kind == EndpointKind::Embedded && version != Some(own) {
         let fix = "`deployer endpoint stop`, then `deployer endpoint start`; its state is kept";
-        return Check::warn("endpoint", format!("{found}, where this is {own}"), fix);
+        return Check::warn("endpoint", format!("{found}; deployer is {own}"), fix);
     }
-    if !identity.is_foreign() {
+    if !endpoint.is_foreign() {
         return Check::ok("endpoint", found);
     }
-    let lacks = |names: &&&[&str]| !names.iter().any(|name| identity.lists(name).unwrap_or(true));
+    let lacks = |names: &&&[&str]| !names.iter().any(|name| endpoint.lists(name).unwrap_or(true));
     let missing: Vec<&str> = SERVICES.iter().filter(lacks).map(|names| names[0]).collect();
     if missing.is_empty() {
         return Check::ok("endpoint", found);
     }
-    let fix = "use an edition that has them, or the embedded endpoint: nothing else may listen on its port";
-    Check::warn(
-        "endpoint",
-        format!("{found}, does not list {}", missing.join(", ")),
-        fix,
-    )
+    let fix = "use an edition with these services, or the embedded endpoint (stop this one first)";
+    Check::warn("endpoint", format!("{found}: no {}", missing.join(", ")), fix)
 }
 
-/// What an endpoint that is neither AWS nor ours does not do, and what deployer does instead.
+/// Returns the capabilities that an endpoint of another project lacks, each with deployer's fallback.
 fn gaps(health: &Value, url: &str) -> Vec<Check> {
-    let identity = Identity::of(health, url);
-    if !identity.is_foreign() {
+    let endpoint = Endpoint::from_health(health, url);
+    if !endpoint.is_foreign() {
         return Vec::new();
     }
-    let told = identity.gaps().map(|(standing, row)| {
-        let found = format!("{}: {standing}", row.what);
-        Check::warn("capability", found, format!("none needed: {}", row.instead))
+    let gaps = endpoint.gaps().map(|(support, row)| {
+        let found = format!("{}: {support}", row.description);
+        Check::warn("capability", found, format!("none needed: {}", row.fallback))
     });
-    told.collect()
+    gaps.collect()
 }
 
-/// The port that the load balancer listens on.
-fn door(session: &Session) -> Check {
+/// Checks the port of the load balancer.
+fn ingress_port(session: &Session) -> Check {
     let Ok(plan) = session.plan() else {
-        return Check::ok("ingress port", "known when the manifest is right");
+        return Check::ok("ingress port", "unknown until the manifest is valid");
     };
     let number = plan.ingress.port;
-    match port::listener(number) {
+    match listener::listener(number) {
         Some(who) if Some(who.pid) == embedded::pid(&session.state_dir()) => Check::ok(
             "ingress port",
             format!("{number}, the embedded endpoint's load balancer"),
@@ -127,33 +121,33 @@ fn door(session: &Session) -> Check {
         Some(who) => Check::fail(
             "ingress port",
             format!("{number} is taken by pid {} ({})", who.pid, who.name),
-            "stop it, or set another `port` under [ingress] in deployer.toml",
+            "stop that program, or set another `port` under [ingress] in deployer.toml",
         ),
         None => match TcpListener::bind((Ipv4Addr::LOCALHOST, number)) {
             Ok(_) => Check::ok("ingress port", format!("{number} is free")),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Check::warn(
                 "ingress port",
-                format!("{number} is for root alone"),
+                format!("{number} requires root"),
                 "set a `port` above 1023 under [ingress] in deployer.toml, or run the endpoint as root",
             ),
             Err(error) => Check::warn(
                 "ingress port",
                 format!("{number}: {error}"),
-                format!("`ss -ltnp 'sport = :{number}'` as root names who has it"),
+                format!("`ss -ltnp 'sport = :{number}'` as root shows the program that uses it"),
             ),
         },
     }
 }
 
-/// Tasks have loopback addresses of their own; Linux has all of 127.0.0.0/8.
+/// Checks the loopback addresses of tasks. On Linux every address of 127.0.0.0/8 can be used.
 fn addresses(session: &Session) -> Check {
-    let address = Ipv4Addr::new(127, session.common.slice(), 0, 1);
+    let address = Ipv4Addr::new(127, session.common.loopback_octet(), 0, 1);
     match TcpListener::bind((address, 0)) {
-        Ok(_) => Check::ok("loopback", format!("{address} and its neighbours can be listened on")),
+        Ok(_) => Check::ok("loopback", format!("{address} can be used")),
         Err(error) => Check::fail(
             "loopback",
             format!("{address}: {error}"),
-            "Linux has all of 127.0.0.0/8; elsewhere add the addresses (macOS: `ifconfig lo0 alias ADDRESS`) or use a Linux machine",
+            "on Linux every address of 127.0.0.0/8 works; on macOS add them with `ifconfig lo0 alias ADDRESS`",
         ),
     }
 }
@@ -163,7 +157,7 @@ fn namespaces() -> Check {
     if !on_path("unshare") {
         return Check::warn(
             NAME,
-            "cannot tell: `unshare` is not installed",
+            "unknown: `unshare` is not installed",
             "apt-get install util-linux",
         );
     }
@@ -176,24 +170,20 @@ fn namespaces() -> Check {
     match output {
         Ok(output) if output.status.success() => Check::ok(NAME, "permitted: tasks run in their images"),
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             Check::fail(
                 NAME,
-                format!("not permitted ({said})"),
+                format!("not permitted ({reason})"),
                 "`sysctl -w kernel.unprivileged_userns_clone=1` (Debian), `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu), or run the endpoint as root",
             )
         }
-        Err(error) => Check::warn(
-            NAME,
-            format!("cannot tell: {error}"),
-            "run `unshare --user true` by hand",
-        ),
+        Err(error) => Check::warn(NAME, format!("unknown: {error}"), "try `unshare --user true`"),
     }
 }
 
 fn postgresql() -> Check {
-    match postgres::Installation::find() {
-        Ok(found) => Check::ok("PostgreSQL", format!("version {}", found.version)),
+    match embedded::postgres_version() {
+        Ok(version) => Check::ok("PostgreSQL", format!("version {version}")),
         Err(error) => Check::fail(
             "PostgreSQL",
             format!("{error:#}"),
@@ -203,13 +193,13 @@ fn postgresql() -> Check {
 }
 
 fn kafka(session: &Session) -> Check {
-    match broker::choose(session.common.broker.as_deref()) {
-        Ok(found) if found.name() == "kafka" => Check::ok("Kafka broker", "Apache Kafka, with Java"),
-        Ok(found) => Check::ok("Kafka broker", found.name()),
+    match embedded::broker(session.common.broker.as_deref()) {
+        Ok("kafka") => Check::ok("Kafka broker", "Apache Kafka, with Java"),
+        Ok(name) => Check::ok("Kafka broker", name),
         Err(error) => Check::fail(
             "Kafka broker",
             format!("{error:#}"),
-            "scripts/install-broker installs one; Apache Kafka needs Java, `apt-get install openjdk-17-jre-headless`",
+            "run scripts/install-broker; Apache Kafka needs Java (`apt-get install openjdk-17-jre-headless`)",
         ),
     }
 }
@@ -222,22 +212,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_that_lacks_services_is_named_with_what_it_lacks() {
+    fn missing_services_of_an_endpoint_are_a_warning() {
         let services = json!({"cloudformation": "available", "ecs": "disabled", "msk": "running"});
         let health = json!({"edition": "community", "version": "4.9", "services": services});
-        let check = known(&Identity::of(&health, "http://127.0.0.1:4566"));
+        let check = identified(&Endpoint::from_health(&health, "http://127.0.0.1:4566"));
         assert_eq!(check.level, Level::Warn);
-        assert!(
-            check.found.contains("LocalStack community 4.9") && check.found.contains("does not list ec2, ecr, ecs,"),
-            "{}",
-            check.found
-        );
-        assert!(!check.found.contains("kafka"), "{}", check.found);
+        insta::assert_snapshot!(check.found, @"LocalStack community 4.9, at http://127.0.0.1:4566: no ec2, ecr, ecs, elbv2, iam, logs, rds, secretsmanager, servicediscovery");
     }
 
     #[test]
-    fn an_embedded_endpoint_of_another_version_is_worth_a_word() {
-        let of = |version: &str| known(&Identity::of(&json!({"edition": "embedded", "version": version}), "u")).level;
+    fn an_embedded_endpoint_of_another_version_is_a_warning() {
+        let of = |version: &str| {
+            identified(&Endpoint::from_health(
+                &json!({"edition": "embedded", "version": version}),
+                "u",
+            ))
+            .level
+        };
         assert_eq!(of(env!("CARGO_PKG_VERSION")), Level::Ok);
         assert_eq!(of("0.0.1"), Level::Warn);
     }

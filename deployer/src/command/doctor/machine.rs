@@ -1,14 +1,14 @@
-//! What every target needs of this machine: a manifest, a compiler, certificates, room on the disk.
+//! The checks of this machine for every target: manifest, compiler, CA certificates, disk space.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::check::Check;
-use crate::target::Session;
+use crate::context::Session;
 
-/// What a build of a workspace and its images takes at least, and comfortably, in bytes.
-const LITTLE: u64 = 1 << 30;
-const COMFORTABLE: u64 = 5 << 30;
+/// The minimum and the recommended free disk space in bytes, for the build of a workspace and its images.
+const MIN_FREE_DISK: u64 = 1 << 30;
+const RECOMMENDED_FREE_DISK: u64 = 5 << 30;
 
 pub fn checks(session: &Session) -> Vec<Check> {
     let (manifest, workspace) = match session.load() {
@@ -23,7 +23,7 @@ pub fn checks(session: &Session) -> Vec<Check> {
         Err(error) => {
             let fix = error
                 .hint()
-                .unwrap_or_else(|| "correct it; `deployer validate` checks it again".into());
+                .unwrap_or_else(|| "correct it, then run `deployer validate`".into());
             (Check::fail("manifest", error.to_string(), fix), None)
         }
     };
@@ -39,23 +39,23 @@ pub fn checks(session: &Session) -> Vec<Check> {
 }
 
 fn cargo(workspace: &Path) -> Check {
-    const RUSTUP: &str = "install Rust: https://rustup.rs; `rustup update` renews it";
-    let Some(said) = version("cargo", workspace) else {
-        return Check::fail("cargo", "`cargo --version` does not work", RUSTUP);
+    const RUSTUP: &str = "install Rust from https://rustup.rs, or run `rustup update`";
+    let Some(found) = version("cargo", workspace) else {
+        return Check::fail("cargo", "`cargo --version` fails", RUSTUP);
     };
     let manifest = std::fs::read_to_string(workspace.join("Cargo.toml")).unwrap_or_default();
     let manifest: toml::Table = toml::from_str(&manifest).unwrap_or_default();
     let package = |of: &toml::Value| of.get("package")?.get("rust-version")?.as_str().map(str::to_owned);
     let needed = manifest.get("workspace").and_then(package);
     match needed {
-        Some(needed) if numbers(&said) < numbers(&needed) => {
-            Check::fail("cargo", format!("{said}; the workspace needs {needed}"), RUSTUP)
+        Some(needed) if numbers(&found) < numbers(&needed) => {
+            Check::fail("cargo", format!("{found}; the workspace needs {needed}"), RUSTUP)
         }
-        _ => Check::ok("cargo", said),
+        _ => Check::ok("cargo", found),
     }
 }
 
-/// The first version number in a text, part by part.
+/// Returns the parts of the first version number in a text.
 fn numbers(text: &str) -> Vec<u32> {
     let word = text
         .split_whitespace()
@@ -91,7 +91,7 @@ fn certificates() -> Check {
         Some(path) => Check::ok("CA certificates", path),
         None => Check::fail(
             "CA certificates",
-            "none to put into the images",
+            "not found; the images need them",
             "apt-get install ca-certificates",
         ),
     }
@@ -101,16 +101,16 @@ fn disk(workspace: &Path) -> Check {
     let Ok(stat) = rustix::fs::statvfs(workspace) else {
         return Check::warn(
             "disk",
-            format!("cannot look at {}", workspace.display()),
-            "check that it exists",
+            format!("cannot read {}", workspace.display()),
+            "check that the directory exists",
         );
     };
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-    let found = format!("{:.1} GB are free in {}", free as f64 / 1e9, workspace.display());
-    let fix = "free some space; `cargo clean` removes what was compiled";
+    let found = format!("{:.1} GB free in {}", free as f64 / 1e9, workspace.display());
+    let fix = "free some space, for example with `cargo clean`";
     match free {
-        free if free < LITTLE => Check::fail("disk", found, fix),
-        free if free < COMFORTABLE => Check::warn("disk", found, fix),
+        free if free < MIN_FREE_DISK => Check::fail("disk", found, fix),
+        free if free < RECOMMENDED_FREE_DISK => Check::warn("disk", found, fix),
         _ => Check::ok("disk", found),
     }
 }
@@ -119,24 +119,25 @@ fn docker() -> Check {
     Check::ok(
         "Docker",
         if on_path("docker") {
-            "there, and not needed: images are made and run without it"
+            "installed, and not needed to build and run images"
         } else {
-            "not there, and not needed: images are made and run without it"
+            "not installed, and not needed to build and run images"
         },
     )
 }
 
-/// What `PROGRAM --version` says in this directory, where a rust-toolchain.toml may decide.
+/// Returns the output of `PROGRAM --version` in this directory, where a rust-toolchain.toml may select it.
 fn version(program: &str, directory: &Path) -> Option<String> {
     let output = Command::new(program)
         .arg("--version")
         .current_dir(directory)
         .output()
         .ok()?;
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    output.status.success().then_some(said)
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    output.status.success().then_some(text)
 }
 
+/// Whether a program is on PATH.
 pub fn on_path(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }

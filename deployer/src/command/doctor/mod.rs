@@ -1,21 +1,21 @@
-//! `deployer doctor`: is what a deployment needs there?
+//! `deployer doctor`: checks the prerequisites of a deployment.
 
 mod account;
 mod check;
-mod clock;
+mod clock_skew;
 mod endpoint;
 mod machine;
 
 use serde_json::json;
 
+use crate::context::Session;
 use crate::error::{Error, Result};
-use crate::target::Session;
 use check::{Check, Level};
 use ui::{Sentiment, Style};
 
-/// Check this machine and the target for what a deployment needs, and say how to get what is missing.
+/// Check the prerequisites of a deployment on this machine and the target, and show how to get what is missing.
 ///
-/// Each check is ok, a warning (`up` goes on without), or failed (`up` would not). Nothing is changed, started or installed.
+/// Each check is ok, a warning (`up` can work without it), or failed (`up` would fail). Read-only: starts and installs nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer doctor                                this machine and the embedded endpoint
@@ -28,13 +28,13 @@ pub struct Args {}
 pub async fn run(_: Args, session: &Session) -> Result<()> {
     let own = session.clone();
     let machine = tokio::task::spawn_blocking(move || machine::checks(&own));
-    let place = if session.is_local() {
+    let target = if session.is_local() {
         endpoint::checks(session).await?
     } else {
         account::checks(session).await
     };
     let mut checks = machine.await.map_err(anyhow::Error::from)?;
-    checks.extend(place);
+    checks.extend(target);
     let value: Vec<_> = checks
         .iter()
         .map(|c| json!({ "check": c.name, "level": c.level, "ok": c.level != Level::Fail, "found": c.found, "fix": c.fix }))
@@ -46,7 +46,10 @@ pub async fn run(_: Args, session: &Session) -> Result<()> {
     if failed == 0 {
         Ok(())
     } else {
-        Err(Error::Usage(format!("{failed} of {} checks failed", checks.len())))
+        Err(Error::ChecksFailed {
+            failed,
+            total: checks.len(),
+        })
     }
 }
 
@@ -54,13 +57,13 @@ fn render(checks: &[Check], style: Style) -> String {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for check in checks {
-        let (word, mood) = match check.level {
+        let (label, mood) = match check.level {
             Level::Ok => ("ok  ", Sentiment::Good),
             Level::Warn => ("warn", Sentiment::Busy),
             Level::Fail => ("FAIL", Sentiment::Bad),
         };
         let name = format!("{:width$}", check.name);
-        text.push_str(&format!("{}  {name}  {}\n", style.sentiment(mood, word), check.found));
+        text.push_str(&format!("{}  {name}  {}\n", style.sentiment(mood, label), check.found));
         if let Some(fix) = &check.fix {
             text.push_str(&format!("      {:width$}  fix: {fix}\n", ""));
         }
@@ -73,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_line_says_what_was_found_and_what_to_do() {
+    fn each_check_shows_what_was_found_and_how_to_fix_it() {
         let checks = [
             Check::ok("cargo", "cargo 1.95.0"),
             Check::warn("disk", "3.0 GB are free", "free some space"),

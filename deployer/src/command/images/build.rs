@@ -1,10 +1,10 @@
-//! `deployer images build`: compile and pack.
+//! `deployer images build`: compiles and packs.
 
 use serde_json::json;
 
 use super::{Services, megabytes, pack::pack};
+use crate::context::Session;
 use crate::error::Result;
-use crate::target::Session;
 use ui::table::table;
 
 /// Compile the services and pack each into an OCI image under target/oci: the same sources give the same bytes.

@@ -1,4 +1,4 @@
-//! `deployer images load`: build, and give to Docker.
+//! `deployer images load`: builds, and loads into Docker.
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -7,23 +7,23 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::pack::pack;
-use super::{Services, tag, tell};
-use crate::error::{Error, Result};
-use crate::image::{self, BuiltImage};
-use crate::target::Session;
+use super::{Services, emit, tag};
+use crate::context::Session;
+use crate::error::{ArgumentError, Error, Result};
+use crate::image::{self, Built};
 
-/// Build the services' images and give them to the Docker Engine, as PROJECT/SERVICE:TAG.
+/// Build the images of the services and load them into the Docker Engine, as PROJECT/SERVICE:TAG.
 ///
-/// The engine is that of DOCKER_HOST (unix://...) or /var/run/docker.sock. With --output nothing is asked of an engine: the
-/// archive is for `docker load`, here or on another machine.
+/// Uses the engine at DOCKER_HOST (unix://...) or /var/run/docker.sock. With --output it uses no engine: the archive is for
+/// `docker load`, here or on another machine.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     services: Services,
-    /// Write the archive to a file, or to stdout for `-`, instead of giving it to the engine.
+    /// Write the archive to a file, or to stdout for `-`, instead of loading it.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The tag of every image; docker-compose.yml expects the default.
+    /// Tag of every image; docker-compose.yml expects the default.
     #[arg(long, default_value = "local", value_parser = tag)]
     tag: String,
 }
@@ -31,14 +31,12 @@ pub struct Args {
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     let to_stdout = args.output.as_deref() == Some(Path::new("-"));
     if to_stdout && (session.ui.is_json() || std::io::stdout().is_terminal()) {
-        return Err(Error::Usage(
-            "the archive is not text: send stdout to a file or to `docker load`, without --json".into(),
-        ));
+        return Err(ArgumentError::ArchiveOnTerminal.into());
     }
     let plan = session.plan()?;
     let animation = session.ui.animate();
     let packed = pack(&session.ui, args.services.of(&plan)?).await?;
-    let named: Vec<(BuiltImage, String)> = packed
+    let named: Vec<(Built, String)> = packed
         .into_values()
         .map(|built| {
             let name = format!("{}/{}:{}", plan.project, built.service, args.tag);
@@ -51,7 +49,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         None => {
             image::load(named).await?;
             for (service, name) in services.iter().zip(&names) {
-                tell(session, service, "loaded", name);
+                emit(session, service, "loaded", name);
             }
         }
         Some(path) => {
@@ -72,8 +70,8 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     Ok(())
 }
 
-fn write(named: &[(BuiltImage, String)], path: &Path) -> Result<()> {
-    let images: Vec<(&BuiltImage, String)> = named.iter().map(|(built, name)| (built, name.clone())).collect();
+fn write(named: &[(Built, String)], path: &Path) -> Result<()> {
+    let images: Vec<(&Built, String)> = named.iter().map(|(built, name)| (built, name.clone())).collect();
     if path == Path::new("-") {
         let mut out = std::io::stdout().lock();
         image::archive(&images, BufWriter::new(&mut out))?;

@@ -1,4 +1,4 @@
-//! `deployer images`: the services' images, without a Docker daemon.
+//! `deployer images`: the images of the services, built without a Docker daemon.
 
 mod build;
 mod list;
@@ -7,20 +7,20 @@ pub mod pack;
 mod push;
 pub mod send;
 
-use crate::error::{Error, Result};
+use crate::context::Session;
+use crate::error::{ArgumentError, Named, Result};
 use crate::stacks::{Image, Plan};
-use crate::target::Session;
 use ui::Event;
 
-/// Build the services' images, push them to a registry, give them to a Docker Engine; without a word, list them.
+/// Build the images of the services, push them to a registry, or load them into a Docker Engine; without a subcommand, list them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  deployer images                              what is built and what runs, by digest
+  deployer images                              list built and deployed images
   deployer images build
   deployer images push auth-service --registry ghcr.io/me
   deployer images load                         into the Docker Engine of this machine
 
-Exit codes: 0 done; 1 error, or nothing answers; 3 credentials or permission.")]
+Exit codes: 0 done; 1 error, or no endpoint; 3 credentials or permission.")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -43,46 +43,46 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     }
 }
 
-/// The services that a person named; all when none was.
+/// A selection of services.
 #[derive(Debug, clap::Args)]
 struct Services {
-    /// The services whose images are meant; all unless given.
+    /// Only these services [default: all].
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,
 }
 
 impl Services {
-    fn of(&self, plan: &Plan) -> Result<Vec<Image>> {
+    /// Returns the images of the selected services.
+    fn of(&self, plan: &Plan) -> Result<Vec<Image>, ArgumentError> {
         let known = || plan.images.iter().map(|image| image.service.as_str());
         if let Some(other) = self.services.iter().find(|name| !known().any(|known| known == *name)) {
-            let known: Vec<&str> = known().collect();
-            return Err(Error::Usage(format!(
-                "no image is built for '{other}'; there are {}",
-                known.join(", ")
-            )));
+            return Err(ArgumentError::unknown(Named::Image, other, known()));
         }
-        let wanted = |image: &&Image| self.services.is_empty() || self.services.contains(&image.service);
-        Ok(plan.images.iter().filter(wanted).cloned().collect())
+        let selected = |image: &&Image| self.services.is_empty() || self.services.contains(&image.service);
+        Ok(plan.images.iter().filter(selected).cloned().collect())
     }
 }
 
-/// A name that an image can have in a registry or an engine.
+/// Parses a tag of an image.
 fn tag(text: &str) -> std::result::Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     if starts && text.len() <= 128 && text.chars().all(allowed) {
         Ok(text.to_owned())
     } else {
-        Err("a tag is at most 128 letters, digits, '_', '.' and '-', and begins with none of the last two".into())
+        Err(
+            "a tag has at most 128 characters of a-z, A-Z, 0-9, '_', '.' and '-', and does not begin with '.' or '-'"
+                .into(),
+        )
     }
 }
 
-/// A size as registries show it.
+/// Formats a size as registries show it.
 fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
-fn tell(session: &Session, service: &str, step: &'static str, detail: &str) {
+fn emit(session: &Session, service: &str, step: &'static str, detail: &str) {
     session.ui.emit(Event::Image {
         service: service.to_owned(),
         step,
@@ -95,8 +95,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_that_no_registry_takes_is_refused() {
-        assert!(tag("1.2.3-rc_1").is_ok());
+    fn an_invalid_tag_is_rejected() {
+        assert_eq!(tag("1.2.3-rc_1").as_deref(), Ok("1.2.3-rc_1"));
         for wrong in ["", "-x", "a/b", "a:b", "ä", &"x".repeat(129)] {
             assert!(tag(wrong).is_err(), "{wrong}");
         }

@@ -1,21 +1,24 @@
-//! Compiles every crate together, then packs each binary.
+//! The build of all images: one compilation, then one image for each binary.
 
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::image::{self, BuiltImage};
+use crate::image::{self, Built};
 use crate::stacks::Image;
 use ui::{Event, Ui};
 
-/// The image of each service, in its OCI layout.
-pub async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, BuiltImage>> {
+/// Builds the image of each service, in its OCI layout.
+///
+/// # Errors
+/// The crates do not compile, or an image cannot be written.
+pub async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, Built>> {
     let mut packed = BTreeMap::new();
     let Some(first) = images.first() else { return Ok(packed) };
     let mut packages: Vec<&str> = images.iter().map(|image| image.package.as_str()).collect();
     packages.sort_unstable();
     packages.dedup();
     let compiled = image::compile(&first.workspace, &packages, |line| {
-        // A build that has nothing to do says one line, which tells nobody anything.
+        // The only line of a build with nothing to do, which has no information.
         if !line.trim_start().starts_with("Finished") {
             ui.emit(Event::Compiler { line: line.to_owned() });
         }
@@ -34,7 +37,10 @@ pub async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, BuiltI
     }
     while let Some(joined) = tasks.join_next().await {
         let (service, built) = joined.map_err(anyhow::Error::from)?;
-        let built = built.map_err(|error| Error::image(&service, &error))?;
+        let built = built.map_err(|error| Error::Image {
+            service: service.clone(),
+            reason: format!("{error:#}"),
+        })?;
         packed.insert(service, built);
     }
     Ok(packed)

@@ -1,4 +1,4 @@
-//! `deployer images push`: build, and upload what the registry lacks.
+//! `deployer images push`: builds, and uploads the layers that the registry lacks.
 
 use std::collections::BTreeMap;
 
@@ -8,29 +8,28 @@ use serde_json::json;
 use super::pack::pack;
 use super::send::send;
 use super::{Services, tag};
-use crate::cloudformation::stack;
-use crate::error::{Error, Result};
-use crate::image::{Credentials, credentials};
+use crate::context::Session;
+use crate::error::{ArgumentError, Error, Result};
+use crate::image::{Credentials, credentials, registry_credentials};
 use crate::stacks::{Image, Source};
-use crate::target::Session;
-use crate::target::registry::login;
+use aws::cloudformation;
 
-/// How many images go up at a time.
-const SIDE_BY_SIDE: usize = 4;
+/// The number of parallel uploads.
+const PARALLEL_UPLOADS: usize = 4;
 
-/// Build the services' images and push them: to the environment's repositories, or to any registry.
+/// Build the images of the services and push them, to the environment's repositories or to another registry.
 ///
-/// What the registry has is not sent again. For --registry the credentials are DEPLOYER_REGISTRY_USERNAME and
-/// DEPLOYER_REGISTRY_PASSWORD, or what `docker login` has kept; a registry on loopback is spoken to without TLS. Exit code
-/// 3 when the registry refuses them.
+/// Layers that the registry has are not sent again. The credentials for --registry are DEPLOYER_REGISTRY_USERNAME and
+/// DEPLOYER_REGISTRY_PASSWORD, or those of `docker login`. A registry on loopback is used without TLS. Exit code 3 if the registry
+/// rejects the credentials.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     services: Services,
-    /// Push to HOST/NAME/SERVICE instead of the repositories that `deployer up` has made.
+    /// Push to HOST/NAME/SERVICE instead of the repositories that `deployer up` creates.
     #[arg(long, value_name = "HOST/NAME")]
     registry: Option<String>,
-    /// One more tag; every image has one that follows from its digest.
+    /// Additional tag; every image has a tag derived from its digest.
     #[arg(long, value_parser = tag)]
     tag: Option<String>,
 }
@@ -39,10 +38,10 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
     let images = args.services.of(&plan)?;
     let animation = session.ui.animate();
-    // Where to is known before the compiler is asked: a wrong word costs nothing.
+    // Resolved before the build, so that a wrong argument fails at once.
     let (repositories, credentials) = match &args.registry {
-        Some(registry) => elsewhere(registry, &images).await?,
-        None => own(session, &images).await?,
+        Some(registry) => given_registry(registry, &images).await?,
+        None => environment_registry(session, &images).await?,
     };
     let packed = pack(&session.ui, images).await?;
     let (ui, tag, credentials) = (&session.ui, args.tag.as_deref(), credentials.as_ref());
@@ -54,7 +53,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
                 Ok::<_, Error>((service.clone(), format!("{repository}@{digest}")))
             }
         })
-        .buffered(SIDE_BY_SIDE)
+        .buffered(PARALLEL_UPLOADS)
         .try_collect()
         .await?;
     drop(animation);
@@ -70,14 +69,15 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
 /// The repository of each service.
 type Repositories = BTreeMap<String, String>;
 
-async fn elsewhere(registry: &str, images: &[Image]) -> Result<(Repositories, Option<Credentials>)> {
+async fn given_registry(registry: &str, images: &[Image]) -> Result<(Repositories, Option<Credentials>)> {
     let registry = registry.trim_end_matches('/');
     let host = registry.split('/').next().unwrap_or_default();
     let is_host = host == "localhost" || host.contains(['.', ':']);
     if registry.contains("://") || registry.contains('@') || !is_host {
-        return Err(Error::Usage(format!(
-            "--registry takes HOST/NAME, such as ghcr.io/someone or 127.0.0.1:5000/project, not '{registry}'"
-        )));
+        return Err(ArgumentError::Registry {
+            registry: registry.to_owned(),
+        }
+        .into());
     }
     let repositories = images
         .iter()
@@ -86,11 +86,11 @@ async fn elsewhere(registry: &str, images: &[Image]) -> Result<(Repositories, Op
     Ok((repositories, credentials(host).await?))
 }
 
-/// The repositories of the environment's registry stack.
-async fn own(session: &Session, images: &[Image]) -> Result<(Repositories, Option<Credentials>)> {
+/// Returns the repositories of the environment's registry stack, with credentials.
+async fn environment_registry(session: &Session, images: &[Image]) -> Result<(Repositories, Option<Credentials>)> {
     let plan = session.plan()?;
     let aws = session.connect().await?;
-    let existing = stack::all(&aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
+    let existing = cloudformation::list_stacks(&aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
     let parameters = plan.stacks.iter().flat_map(|planned| &planned.parameters);
     let mut repositories = Repositories::new();
     for parameter in parameters {
@@ -98,15 +98,13 @@ async fn own(session: &Session, images: &[Image]) -> Result<(Repositories, Optio
             && images.iter().any(|image| image.service == *service)
         {
             let uri = existing.get(stack).and_then(|stack| stack.outputs.get(output));
-            let missing = || {
-                Error::Usage(format!(
-                    "{stack} has no repository for {service} yet: `deployer up` makes it, or name a registry with --registry"
-                ))
+            let missing = || ArgumentError::NoRepository {
+                stack: stack.clone(),
+                service: service.clone(),
             };
-            let address = aws.endpoint.push_address(uri.ok_or_else(missing)?);
-            let nowhere = || Error::Usage("this endpoint has no registry to push to; name one with --registry".into());
-            repositories.insert(service.clone(), address.ok_or_else(nowhere)?);
+            let address = aws.endpoint().push_address(uri.ok_or_else(missing)?);
+            repositories.insert(service.clone(), address.ok_or(ArgumentError::NoRegistry)?);
         }
     }
-    Ok((repositories, Some(login(&aws).await?)))
+    Ok((repositories, Some(registry_credentials(&aws).await?)))
 }

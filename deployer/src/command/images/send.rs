@@ -1,17 +1,22 @@
-//! One image to its repository, with what there is to say about it.
+//! The push of one image, with its progress.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::image::{self, BuiltImage, Credentials, Progress};
 use ui::{Event, Ui};
 
-/// How often at most a bar moves.
-const PACE: Duration = Duration::from_millis(200);
+/// The minimum interval between two progress events.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Pushes, and gives the image's digest.
+/// Pushes an image; returns its digest.
+///
+/// # Errors
+/// The registry rejects the credentials, or the upload fails.
 pub async fn send(
     ui: &Ui,
     built: &BuiltImage,
@@ -19,39 +24,39 @@ pub async fn send(
     tag: Option<&str>,
     credentials: Option<&Credentials>,
 ) -> Result<String> {
-    let tell = |step, detail: &str| {
+    let emit = |step, detail: &str| {
         ui.emit(Event::Image {
             service: built.service.clone(),
             step,
             detail: detail.to_owned(),
         });
     };
-    let begun = Arc::new(AtomicBool::new(false));
-    let progress = progress(ui.clone(), built.service.clone(), begun.clone());
+    let started = Arc::new(AtomicBool::new(false));
+    let progress = progress(ui.clone(), built.service.clone(), started.clone());
     let digest = image::push(built, repository, tag, credentials, progress)
         .await
         .map_err(|error| Error::from_push(&built.service, error))?;
-    let step = if begun.load(Ordering::Relaxed) {
+    let step = if started.load(Ordering::Relaxed) {
         "pushed"
     } else {
         "unchanged"
     };
-    tell(step, &digest);
+    emit(step, &digest);
     Ok(digest)
 }
 
-fn progress(ui: Ui, service: String, begun: Arc<AtomicBool>) -> Progress {
+fn progress(ui: Ui, service: String, started: Arc<AtomicBool>) -> Progress {
     let last = Mutex::new(None::<Instant>);
     Arc::new(move |sent, total| {
-        if !begun.swap(true, Ordering::Relaxed) {
+        if !started.swap(true, Ordering::Relaxed) {
             ui.emit(Event::Image {
                 service: service.clone(),
                 step: "pushing",
                 detail: String::new(),
             });
         }
-        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if sent > 0 && (sent == total || last.is_none_or(|last| last.elapsed() >= PACE)) {
+        let mut last = last.lock();
+        if sent > 0 && (sent == total || last.is_none_or(|last| last.elapsed() >= PROGRESS_INTERVAL)) {
             *last = Some(Instant::now());
             ui.emit(Event::Upload {
                 service: service.clone(),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use ui::Style;
 
-/// The terminal's own colours that are read well on dark and light, without red and yellow: those mean something here.
+/// The terminal's colours that are readable on dark and light backgrounds, without red and yellow, which have a meaning.
 const HUES: [&str; 8] = ["36", "32", "35", "34", "96", "92", "95", "94"];
 
-/// How the heads of lines look.
+/// The prefixes of log lines.
 pub struct Palette {
     style: Style,
     hues: BTreeMap<String, &'static str>,
@@ -15,23 +15,23 @@ pub struct Palette {
 }
 
 impl Palette {
-    /// Hashes each name to a colour; where two services want the same, the later in the alphabet takes the next free one.
+    /// Hashes each name to a colour. If two services have the same one, the second in the alphabet gets the next free colour.
     pub fn new<'a>(services: impl Iterator<Item = &'a str>, style: Style) -> Self {
         let mut names: Vec<&str> = services.collect();
         names.sort_unstable();
         let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
         let mut hues: BTreeMap<String, &'static str> = BTreeMap::new();
         for name in names {
-            let wish = hash(name) as usize % HUES.len();
-            let mut order = HUES.iter().cycle().skip(wish).take(HUES.len());
+            let preferred = hash(name) as usize % HUES.len();
+            let mut order = HUES.iter().cycle().skip(preferred).take(HUES.len());
             let free = order.find(|hue| !hues.values().any(|taken| taken == *hue));
-            hues.insert(name.to_owned(), free.copied().unwrap_or(HUES[wish]));
+            hues.insert(name.to_owned(), free.copied().unwrap_or(HUES[preferred]));
         }
         Self { style, hues, width }
     }
 
-    /// `2026-01-02T03:04:05Z auth-service   |`, the service in its colour.
-    pub fn head(&self, service: &str, time: &str) -> String {
+    /// Renders `2026-01-02T03:04:05Z auth-service   |`, the service in its colour.
+    pub fn prefix(&self, service: &str, time: &str) -> String {
         let name = format!("{service:width$} |", width = self.width);
         let name = match self.hues.get(service) {
             Some(hue) => self.style.hue(hue, &name),
@@ -41,7 +41,7 @@ impl Palette {
     }
 }
 
-/// FNV-1a: the standard library's hasher may change from release to release.
+/// FNV-1a, because the standard library's hasher may change with a release.
 fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_service_has_a_colour_of_its_own_that_does_not_depend_on_the_order() {
+    fn each_service_has_its_own_colour_independent_of_the_order() {
         let names = [
             "api-gateway",
             "auth-service",
@@ -74,8 +74,8 @@ mod tests {
     }
 
     #[test]
-    fn without_colour_the_names_stand_in_a_column() {
+    fn without_colour_the_names_are_a_column() {
         let palette = Palette::new(["web", "billing"].into_iter(), Style::default());
-        assert_eq!(palette.head("web", "T"), "T web     |");
+        assert_eq!(palette.prefix("web", "T"), "T web     |");
     }
 }

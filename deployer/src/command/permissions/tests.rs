@@ -1,9 +1,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::permissions::OWN_OPERATIONS;
+use aws::signed_request::OPERATIONS;
 
-/// Every `aws.<client>.<operation>()` of the sources.
+use crate::permissions::OWN;
+
+/// Collects every `aws.<client>.<operation>()` of the sources.
 fn calls(folder: &Path, into: &mut BTreeSet<(String, String)>) {
     for entry in std::fs::read_dir(folder).expect("a folder of sources").flatten() {
         let path = entry.path();
@@ -18,12 +20,7 @@ fn calls(folder: &Path, into: &mut BTreeSet<(String, String)>) {
                 let mut words = text[at + before.len()..].splitn(3, ['.', '(']);
                 let (client, operation) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
                 let name = |word: &str| !word.is_empty() && word.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
-                // `aws.endpoint` says who answers, `aws.clock` what time it is, and `aws.plain` asks what `ALL` lists.
-                if !["endpoint", "clock", "plain"].contains(&client)
-                    && name(client)
-                    && name(operation)
-                    && words.next().is_some_and(|rest| rest.starts_with(')'))
-                {
+                if name(client) && name(operation) && words.next().is_some_and(|rest| rest.starts_with(')')) {
                     into.insert((client.to_owned(), operation.to_owned()));
                 }
             }
@@ -49,11 +46,11 @@ fn what_deployer_calls_itself_is_listed() {
         });
         format!("{service}:{}", words.collect::<String>())
     };
-    let plain = crate::target::plain::ALL
+    let signed = OPERATIONS
         .iter()
-        .map(|question| format!("{}:{}", question.service, question.operation));
-    let called: BTreeSet<String> = found.iter().map(action).chain(plain).collect();
-    let listed: BTreeSet<String> = OWN_OPERATIONS
+        .map(|operation| format!("{}:{}", operation.service, operation.name));
+    let called: BTreeSet<String> = found.iter().map(action).chain(signed).collect();
+    let listed: BTreeSet<String> = OWN
         .iter()
         .flat_map(|(service, names)| names.iter().map(move |name| format!("{service}:{name}")))
         .collect();

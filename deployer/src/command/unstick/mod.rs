@@ -1,6 +1,6 @@
-//! `deployer unstick`: a stack that neither goes forward nor back.
+//! `deployer unstick`: repairs a stack that can neither be updated nor rolled back.
 
-mod finding;
+mod diagnosis;
 mod remedy;
 
 #[cfg(test)]
@@ -8,50 +8,51 @@ mod tests;
 
 use std::time::Duration;
 
+use aws::cloudformation;
+use aws::lock::Lock;
 use serde_json::json;
 
-use super::consent;
-use crate::cloudformation::{Existing, delete, settle, stack};
-use crate::error::{Error, Result};
-use crate::lock::Lock;
+use super::confirm::Confirmation;
+use crate::context::Session;
+use crate::error::{ArgumentError, Error, Result};
+use crate::operations;
 use crate::stacks::Plan;
-use crate::target::{Aws, Session};
-use finding::Finding;
+use diagnosis::StackDiagnosis;
 use remedy::Remedy;
 use ui::Ui;
 
-/// How long the remedy may take.
-const LIMIT: Duration = Duration::from_secs(3600);
-const KEPT: &str = "nothing was done";
+/// The time limit of the repair.
+const TIMEOUT: Duration = Duration::from_secs(3600);
+const UNCHANGED: &str = "nothing was changed";
 
-/// Say why a stack is stuck and what can be done; after asking, do it.
+/// Explain why a stack is stuck and, after confirmation, repair it.
 ///
-/// Without a stack: every stack of the environment that is stuck. A stack that has ever been complete, by its history and not by
-/// its state, is deleted only after its full name is typed (or given with --confirm).
+/// Without a stack, lists every stuck stack of the environment. A stack that was complete at any time, by its events and not by its
+/// status, is deleted only after its full name is typed or passed with --confirm.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:
-  deployer unstick                       what is stuck, in words; asks before it acts
+  deployer unstick                       lists stuck stacks
   deployer unstick data --dry-run
   deployer unstick auth-service --skip Service
 
-Exit codes: 0 no stack is stuck any more, or --dry-run; 1 error, or refused; 3 credentials or permission; 5 still stuck;
+Exit codes: 0 repaired, nothing to do, or --dry-run; 1 error, or not confirmed; 3 credentials or permission; 5 still stuck;
 6 timed out.")]
 pub struct Args {
-    /// The stack (its short or full name); all that are stuck unless given.
+    /// The stack (its short or full name) [default: list all stuck stacks].
     stack: Option<String>,
-    /// A resource that the rollback is to leave as it is.
+    /// Skip a resource in the continued rollback.
     #[arg(long, value_name = "LOGICAL_ID", requires = "stack")]
     skip: Vec<String>,
-    /// A resource that the deletion is to leave behind, because it could not be deleted.
+    /// Retain a resource that could not be deleted.
     #[arg(long, value_name = "LOGICAL_ID", requires = "stack")]
     retain: Vec<String>,
-    /// Delete a stack whose rollback failed instead of continuing it: for endpoints that cannot, and as the last way out.
+    /// Delete a stack whose rollback failed, instead of continuing the rollback.
     #[arg(long, requires = "stack")]
     delete: bool,
-    /// The stack's full name, for scripts that delete one that has been complete.
+    /// The full name of a stack that was complete, instead of typing it.
     #[arg(long, value_name = "NAME", requires = "stack")]
     confirm: Option<String>,
-    /// Explain, and do nothing.
+    /// Explain, and change nothing.
     #[arg(long)]
     dry_run: bool,
 }
@@ -59,127 +60,119 @@ pub struct Args {
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
     let aws = session.connect().await?;
-    let snapshots = !aws.endpoint.is_foreign();
-    let Some(given) = &args.stack else {
+    let snapshots = !aws.endpoint().is_foreign();
+    let Some(name) = &args.stack else {
         return list(session, &aws, &plan, snapshots).await;
     };
-    let name = super::stack_named(&plan, given).map_or_else(|_| given.clone(), |stack| stack.name.clone());
-    let Some(existing) = stack::find(&aws, &name).await? else {
-        return Err(Error::Usage(format!("there is no stack {name}")));
+    let name = super::stack_named(&plan, name).map_or_else(|_| name.clone(), |stack| stack.name.clone());
+    let Some(existing) = cloudformation::find_stack(&aws, &name).await? else {
+        return Err(ArgumentError::NoSuchStack { name }.into());
     };
-    let finding = Finding::look(&aws, &existing, snapshots, args.delete).await?;
+    let diagnosis = StackDiagnosis::inspect(&aws, &existing, snapshots, args.delete).await?;
     let ui = &session.ui;
-    ui.data("unstick", json!(finding), &finding.text());
-    check(&args, &existing, &finding)?;
-    if args.dry_run || matches!(finding.remedy, Remedy::Nothing | Remedy::Wait | Remedy::ByHand) {
+    ui.data("unstick", json!(diagnosis), &diagnosis.text());
+    check(&args, &existing, &diagnosis)?;
+    if args.dry_run || matches!(diagnosis.remedy, Remedy::Nothing | Remedy::Wait | Remedy::ByHand) {
         return Ok(());
     }
-    agree(ui, &args, &finding).await?;
-    let lock = Lock::take(&aws, ui, &plan.project, &plan.environment).await?;
+    required_confirmation(&args, &diagnosis).ask(ui, UNCHANGED).await?;
+    let lock = Lock::acquire(&aws, &plan.project, &plan.environment, operations::lock_report(ui)).await?;
+    let aws = operations::tolerating_outages(&aws, ui);
     let animation = ui.animate();
-    let result = act(ui, &aws, &args, &existing, finding.remedy).await;
+    let result = repair(ui, &aws, &args, &existing, diagnosis.remedy).await;
     drop(animation);
-    lock.release(ui).await;
+    lock.release().await;
     result
 }
 
-/// Every stack of the environment that needs somebody.
-async fn list(session: &Session, aws: &Aws, plan: &Plan, snapshots: bool) -> Result<()> {
+/// Lists every stuck stack of the environment.
+async fn list(session: &Session, aws: &aws::Session, plan: &Plan, snapshots: bool) -> Result<()> {
     let prefix = format!("{}-{}", plan.project, plan.environment);
-    let existing = stack::all(aws, &format!("{prefix}-")).await?;
-    let looked = existing
+    let existing = cloudformation::list_stacks(aws, &format!("{prefix}-")).await?;
+    let diagnosed = existing
         .values()
-        .map(|found| Finding::look(aws, found, snapshots, false));
-    let mut found = futures::future::try_join_all(looked).await?;
-    found.retain(Finding::is_stuck);
+        .map(|found| StackDiagnosis::inspect(aws, found, snapshots, false));
+    let mut found = futures::future::try_join_all(diagnosed).await?;
+    found.retain(StackDiagnosis::is_stuck);
     let text = if found.is_empty() {
-        format!("nothing is stuck in {prefix}\n")
+        format!("no stack of {prefix} is stuck\n")
     } else {
-        let texts: Vec<String> = found.iter().map(Finding::text).collect();
-        format!("{}\n`deployer unstick STACK` does it, after asking\n", texts.join("\n"))
+        let texts: Vec<String> = found.iter().map(StackDiagnosis::text).collect();
+        format!(
+            "{}\n`deployer unstick STACK` repairs it, after a confirmation\n",
+            texts.join("\n")
+        )
     };
     session.ui.data("unstick", json!({ "stuck": found }), &text);
     Ok(())
 }
 
-/// Refuses options that do not fit, and what is protected.
-fn check(args: &Args, existing: &Existing, finding: &Finding) -> Result<()> {
-    let status = &existing.status;
-    if !args.skip.is_empty() && finding.remedy != Remedy::Continue {
-        return Err(Error::Usage(format!(
-            "--skip is for a rollback that is continued, and {} is in {status}",
-            existing.name
-        )));
+/// Rejects options that do not apply, and the deletion of a protected stack.
+fn check(args: &Args, existing: &cloudformation::Stack, diagnosis: &StackDiagnosis) -> Result<()> {
+    if !args.skip.is_empty() && diagnosis.remedy != Remedy::Continue {
+        let (stack, status) = (existing.name.clone(), existing.status.clone());
+        return Err(ArgumentError::NothingToSkip { stack, status }.into());
     }
-    if let Some(other) = args.retain.iter().find(|id| !finding.not_deleted.contains(id)) {
-        return Err(Error::Usage(format!(
-            "--retain {other}: the deletion of no such resource of {} has failed",
-            existing.name
-        )));
+    if let Some(other) = args.retain.iter().find(|id| !diagnosis.not_deleted.contains(id)) {
+        let (resource, status) = (other.clone(), None);
+        return Err(ArgumentError::NothingToRetain { resource, status }.into());
     }
-    if existing.protected && matches!(finding.remedy, Remedy::Delete { .. }) {
-        return Err(Error::Declined(format!(
-            "{} has termination protection; `aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {}` lifts it",
-            existing.name, existing.name
-        )));
+    match existing.protected && matches!(diagnosis.remedy, Remedy::Delete { .. }) {
+        true => Err(Error::TerminationProtection {
+            stack: existing.name.clone(),
+        }),
+        false => Ok(()),
     }
-    Ok(())
 }
 
-async fn agree(ui: &Ui, args: &Args, finding: &Finding) -> Result<()> {
-    let question = match finding.remedy {
+/// Returns the confirmation that the remedy needs.
+fn required_confirmation<'a>(args: &'a Args, diagnosis: &'a StackDiagnosis) -> Confirmation<'a> {
+    let question = match diagnosis.remedy {
         Remedy::Delete { typed: true } => {
-            let confirm = args.confirm.as_deref();
-            return consent::typed(ui, &finding.stack, "delete it", confirm, KEPT).await;
+            return Confirmation::TypedName {
+                name: &diagnosis.stack,
+                action: "delete it",
+                confirm: args.confirm.as_deref(),
+            };
         }
         Remedy::Delete { typed: false } => "Delete it?",
         Remedy::Cancel => "Cancel the update?",
         Remedy::RollBack => "Roll it back?",
         _ => "Continue the rollback?",
     };
-    consent::asked(ui, question, KEPT).await
+    Confirmation::Yes { question }
 }
 
-async fn act(ui: &Ui, aws: &Aws, args: &Args, existing: &Existing, remedy: Remedy) -> Result<()> {
+async fn repair(
+    ui: &Ui,
+    aws: &aws::Session,
+    args: &Args,
+    existing: &cloudformation::Stack,
+    remedy: Remedy,
+) -> Result<()> {
     let id = existing.id.as_str();
-    let begun = match remedy {
+    let started = match remedy {
         Remedy::Delete { .. } => {
-            return delete::delete_but(aws, ui, existing, &args.retain, LIMIT)
-                .await
-                .map(|kept| {
-                    for one in kept {
-                        ui.info(format!("left behind: {} {} ({})", one.kind, one.physical, one.resource));
-                    }
-                });
+            for one in operations::delete(aws, ui, existing, &args.retain, TIMEOUT).await? {
+                let (resource_type, physical_id) = (one.resource_type, one.physical_id);
+                ui.info(format!("retained: {resource_type} {physical_id} ({})", one.logical_id));
+            }
+            return Ok(());
         }
-        Remedy::Cancel => {
-            let request = aws.cloudformation.cancel_update_stack().stack_name(id);
-            request.send().await.map(drop).map_err(Error::from)
-        }
-        Remedy::RollBack => {
-            let request = aws.cloudformation.rollback_stack().stack_name(id);
-            request.send().await.map(drop).map_err(Error::from)
-        }
-        _ => {
-            let skip = (!args.skip.is_empty()).then(|| args.skip.clone());
-            let request = aws
-                .cloudformation
-                .continue_update_rollback()
-                .stack_name(id)
-                .set_resources_to_skip(skip);
-            request.send().await.map(drop).map_err(Error::from)
-        }
+        Remedy::Cancel => cloudformation::cancel_update(aws, id).await.map(drop),
+        Remedy::RollBack => cloudformation::rollback_stack(aws, id).await,
+        _ => cloudformation::continue_update_rollback(aws, id, &args.skip).await,
     };
-    match begun {
+    match started {
         Err(error) if error.is_unsupported() => {
-            return Err(Error::Other(anyhow::anyhow!(
-                "this endpoint cannot do that ({error}); {}",
-                remedy.instead()
-            )));
+            return Err(Error::RemedyUnsupported {
+                alternative: remedy.alternative(),
+                source: error,
+            });
         }
-        begun => begun?,
+        started => started?,
     }
-    let status = settle::follow(aws, ui, existing, LIMIT).await?;
+    let status = operations::wait_for_operation(aws, ui, existing, TIMEOUT).await?;
     if matches!(
         status.as_str(),
         "UPDATE_ROLLBACK_COMPLETE" | "UPDATE_COMPLETE" | "ROLLBACK_COMPLETE"
@@ -187,10 +180,7 @@ async fn act(ui: &Ui, aws: &Aws, args: &Args, existing: &Existing, remedy: Remed
         ui.info(format!("{}: {status}", existing.name));
         return Ok(());
     }
-    let reason = stack::find(aws, id).await?.and_then(|now| now.reason);
-    Err(Error::Stuck {
-        stack: existing.name.clone(),
-        status,
-        reason,
-    })
+    let reason = cloudformation::find_stack(aws, id).await?.and_then(|now| now.reason);
+    let stack = existing.name.clone();
+    Err(cloudformation::Error::Stuck { stack, status, reason }.into())
 }

@@ -1,116 +1,117 @@
-//! What can be done for a stack, from its state and its history.
+//! The remedy for a stack, from its status and its history.
 
+use aws::cloudformation::{EverCompleted, StackCondition, describe_status};
 use serde::Serialize;
 
-use crate::cloudformation::history::Past;
-use crate::cloudformation::status::{Stand, meaning};
-
+/// The operation that repairs a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "remedy")]
 pub enum Remedy {
-    /// Nothing is wrong with it.
+    /// The stack needs no repair.
     Nothing,
-    /// CloudFormation works on it, and ends by itself.
+    /// An operation is in progress and ends by itself.
     Wait,
-    /// Cancel the update, so that it is put back.
+    /// Cancel the update, which rolls it back.
     Cancel,
-    /// Go on putting it back.
+    /// Continue the rollback.
     Continue,
-    /// Put a half-made update back.
+    /// Roll back a failed update.
     RollBack,
-    /// Delete it; `typed` where it has ever been whole, or nobody knows: then its name must be typed.
+    /// Delete the stack. `typed` if it was complete at any time, or if that is unknown: then its name must be typed.
     Delete { typed: bool },
-    /// No operation of CloudFormation helps.
+    /// CloudFormation has no operation for this.
     ByHand,
 }
 
 impl Remedy {
-    pub fn of(status: &str, past: Past) -> Self {
+    /// Returns the remedy for a status.
+    pub fn of(status: &str, ever_completed: EverCompleted) -> Self {
         let delete = Self::Delete {
-            typed: past != Past::Never,
+            typed: ever_completed != EverCompleted::No,
         };
-        match (status, meaning(status).0) {
+        match (status, describe_status(status).0) {
             ("UPDATE_ROLLBACK_FAILED", _) => Self::Continue,
             ("UPDATE_FAILED", _) => Self::RollBack,
             ("UPDATE_IN_PROGRESS", _) => Self::Cancel,
             ("CREATE_IN_PROGRESS" | "CREATE_FAILED" | "ROLLBACK_FAILED" | "DELETE_FAILED", _) => delete,
-            (_, Stand::Leftover) => delete,
-            (_, Stand::Good | Stand::Gone) => Self::Nothing,
-            (_, Stand::Busy) => Self::Wait,
-            (_, Stand::Stuck) => Self::ByHand,
+            (_, StackCondition::FailedCreate) => delete,
+            (_, StackCondition::Stable | StackCondition::Deleted) => Self::Nothing,
+            (_, StackCondition::InProgress) => Self::Wait,
+            (_, StackCondition::Blocked) => Self::ByHand,
         }
     }
 
-    /// What it does, for a person to decide.
-    pub fn words(self, status: &str) -> &'static str {
+    /// Describes the remedy and its effect.
+    pub fn describe(self, status: &str) -> &'static str {
         match self {
-            Self::Nothing => "it is not stuck: nothing to do",
-            Self::Wait => "it ends by itself; `deployer events` shows how far it is",
-            Self::Cancel => "the update can be cancelled; the stack is then put back to what it was",
-            Self::Continue => "its rollback can be continued",
-            Self::RollBack => "it can be rolled back to what it was; `deployer up` cannot change it before",
+            Self::Nothing => "nothing to do: the stack is not stuck",
+            Self::Wait => "the operation ends by itself; `deployer events` shows its progress",
+            Self::Cancel => "the update can be cancelled, which rolls it back",
+            Self::Continue => "the rollback can be continued",
+            Self::RollBack => "the update can be rolled back; before that, `deployer up` cannot update the stack",
             Self::Delete { typed: true } if status == "ROLLBACK_COMPLETE" => {
-                "it has been whole before, so an update failed, not its creation: `deployer up` updates it again; only if that is refused, delete it"
+                "the stack was complete before, so an update failed: run `deployer up` again, and delete the stack only if that is rejected"
             }
-            Self::Delete { typed: true } => "it can be deleted, with what it holds; `deployer up` then makes it anew",
+            Self::Delete { typed: true } => {
+                "the stack can be deleted, with its data; `deployer up` then creates it again"
+            }
             Self::Delete { typed: false } if status == "CREATE_IN_PROGRESS" => {
                 "a creation cannot be cancelled; deleting the stack ends it"
             }
             Self::Delete { typed: false } => {
-                "it has never been whole, and can be deleted; `deployer up` then makes it anew"
+                "the stack was never complete and can be deleted; `deployer up` then creates it again"
             }
-            Self::ByHand => {
-                "CloudFormation has no operation for this: look at what failed, put that right, and update or import again"
-            }
+            Self::ByHand => "CloudFormation has no operation for this: correct the cause, then update or import again",
         }
     }
 
-    /// What else there is where the endpoint has no such operation.
-    pub fn instead(self) -> &'static str {
+    /// Describes the alternative for an endpoint that does not support the operation.
+    pub fn alternative(self) -> &'static str {
         match self {
-            Self::Cancel => "the update ends by itself, or with its timeout; then `deployer unstick` looks again",
+            Self::Cancel => "wait until the update ends, then run `deployer unstick` again",
             Self::Continue | Self::RollBack => {
-                "correct what failed and try `deployer up`; the last way out is `deployer unstick STACK --delete`, which loses what it holds"
+                "correct the cause and run `deployer up`; as a last resort, `deployer unstick STACK --delete` deletes the stack with its data"
             }
-            _ => "delete it with `deployer destroy`",
+            _ => "delete the stack with `deployer destroy`",
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws::cloudformation::STATUSES;
+
     use super::*;
-    use crate::cloudformation::status::ALL;
 
     #[test]
-    fn no_stack_that_has_been_whole_is_deleted_without_its_name_typed() {
-        for known in ALL {
-            for past in [Past::Complete, Past::Unknown] {
+    fn a_stack_that_was_complete_is_deleted_by_its_typed_name_only() {
+        for known in STATUSES {
+            for ever_completed in [EverCompleted::Yes, EverCompleted::Unknown] {
                 assert_ne!(
-                    Remedy::of(known.status, past),
+                    Remedy::of(known.status, ever_completed),
                     Remedy::Delete { typed: false },
-                    "{} {past:?}",
+                    "{} {ever_completed:?}",
                     known.status
                 );
             }
         }
         assert_eq!(
-            Remedy::of("ROLLBACK_COMPLETE", Past::Never),
+            Remedy::of("ROLLBACK_COMPLETE", EverCompleted::No),
             Remedy::Delete { typed: false }
         );
         assert_eq!(
-            Remedy::of("ROLLBACK_COMPLETE", Past::Complete),
+            Remedy::of("ROLLBACK_COMPLETE", EverCompleted::Yes),
             Remedy::Delete { typed: true }
         );
     }
 
     #[test]
     fn every_state_has_its_remedy() {
-        let told: Vec<String> = ALL
+        let remedies: Vec<String> = STATUSES
             .iter()
-            .map(|known| format!("{} {:?}", known.status, Remedy::of(known.status, Past::Complete)))
+            .map(|known| format!("{} {:?}", known.status, Remedy::of(known.status, EverCompleted::Yes)))
             .collect();
-        insta::assert_snapshot!(told.join("\n"), @"
+        insta::assert_snapshot!(remedies.join("\n"), @"
         CREATE_IN_PROGRESS Delete { typed: true }
         CREATE_COMPLETE Nothing
         CREATE_FAILED Delete { typed: true }

@@ -1,9 +1,12 @@
-//! The command against a scripted endpoint: what is continued, what is deleted, and what is not without a typed name.
+//! The command against a fake endpoint: which stack is continued, deleted, or needs a typed name.
+
+use crate::error::{NotConfirmed, Reason};
+use aws::testing::{FakeAccount, FakeStack};
 
 use super::*;
-use crate::command::played::{Account, Stack};
+use crate::command::testing;
 
-const DATA: &str = "patient-management-dev-data";
+const DATA: &str = "shop-dev-data";
 
 fn of(stack: &str) -> Args {
     Args {
@@ -12,15 +15,15 @@ fn of(stack: &str) -> Args {
     }
 }
 
-fn deeds(account: &Account) -> Vec<String> {
+fn changes(account: &FakeAccount) -> Vec<String> {
     let mut changes = account.changes();
     changes.retain(|call| !call.ends_with("Parameter"));
     changes
 }
 
-/// An update that could not be put back.
-fn half_way() -> Stack {
-    let mut stack = Stack::new(DATA, "UPDATE_ROLLBACK_FAILED");
+/// A stack whose update could not be rolled back.
+fn stuck_update() -> FakeStack {
+    let mut stack = FakeStack::new(DATA, "UPDATE_ROLLBACK_FAILED");
     stack.events.extend([
         ("", "UPDATE_IN_PROGRESS", ""),
         ("Database", "UPDATE_FAILED", "the storage is full"),
@@ -32,10 +35,10 @@ fn half_way() -> Stack {
     stack
 }
 
-/// What a failed *update* leaves on an endpoint that ends it so, or a failed creation, on every endpoint.
-fn rolled_back(was_whole: bool) -> Stack {
-    let mut stack = Stack::new(DATA, "ROLLBACK_COMPLETE");
-    if !was_whole {
+/// A stack after a failed creation, or after a failed update on an endpoint that reports it as ROLLBACK_COMPLETE.
+fn rolled_back(was_complete: bool) -> FakeStack {
+    let mut stack = FakeStack::new(DATA, "ROLLBACK_COMPLETE");
+    if !was_complete {
         stack.events.truncate(1);
     }
     stack
@@ -46,35 +49,40 @@ fn rolled_back(was_whole: bool) -> Stack {
 
 #[tokio::test]
 async fn a_rollback_that_failed_is_explained_and_continued() {
-    let account = Account::of(vec![half_way()]);
+    let account = FakeAccount::new(vec![stuck_update()]);
     let (ui, _) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("dev", &ui).await;
+    let (_endpoint, session) = testing::context(&account, "dev", &ui).await;
     let aws = session.connect().await.expect("it answers");
-    let existing = stack::find(&aws, DATA).await.expect("an answer").expect("a stack");
-    let finding = Finding::look(&aws, &existing, false, false).await.expect("a finding");
-    insta::assert_snapshot!(finding.text(), @"
-    patient-management-dev-data: UPDATE_ROLLBACK_FAILED
-      its update failed, and so did putting it back: some resources are as before, others are not; the rollback can be continued once the cause is removed
-      why: Database (AWS::EC2::VPC): the storage is full
-      not put back: Database: the instance is being modified
-      its rollback can be continued
-      once the cause is removed, continue; a resource that can no longer be put back is left out with --skip Database, and then is not what the template says
+    let existing = cloudformation::find_stack(&aws, DATA)
+        .await
+        .expect("an answer")
+        .expect("a stack");
+    let diagnosis = StackDiagnosis::inspect(&aws, &existing, false, false)
+        .await
+        .expect("a diagnosis");
+    insta::assert_snapshot!(diagnosis.text(), @"
+    shop-dev-data: UPDATE_ROLLBACK_FAILED
+      the update failed and the rollback failed too: some resources are as before, others are not; the rollback can be continued once the cause is removed
+      cause: Database (AWS::EC2::VPC): the storage is full
+      not rolled back: Database: the instance is being modified
+      the rollback can be continued
+      correct the cause first; --skip Database skips a resource that cannot be restored, which then differs from its template
     ");
     let args = Args {
         skip: vec!["Database".into()],
         ..of("data")
     };
     run(args, &session).await.expect("it is continued");
-    assert_eq!(deeds(&account), [format!("ContinueUpdateRollback {DATA}")]);
+    assert_eq!(changes(&account), [format!("ContinueUpdateRollback {DATA}")]);
     run(of("data"), &session).await.expect("nothing to do");
-    assert_eq!(deeds(&account).len(), 1);
+    assert_eq!(changes(&account).len(), 1);
 }
 
 #[tokio::test]
 async fn a_dry_run_and_the_list_change_nothing() {
-    let account = Account::of(vec![half_way(), rolled_back(true)]);
+    let account = FakeAccount::new(vec![stuck_update(), rolled_back(true)]);
     let (ui, _) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("dev", &ui).await;
+    let (_endpoint, session) = testing::context(&account, "dev", &ui).await;
     let args = Args {
         dry_run: true,
         ..of("data")
@@ -85,61 +93,73 @@ async fn a_dry_run_and_the_list_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_stack_that_was_whole_is_deleted_by_its_typed_name_alone_whatever_its_state() {
-    let account = Account::of(vec![rolled_back(true)]);
+async fn a_stack_that_was_complete_is_deleted_by_its_typed_name_alone_whatever_its_state() {
+    let account = FakeAccount::new(vec![rolled_back(true)]);
     let (ui, _) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("dev", &ui).await;
+    let (_endpoint, session) = testing::context(&account, "dev", &ui).await;
     let with = |name: &str| Args {
         confirm: Some(name.into()),
         ..of("data")
     };
-    assert!(
-        run(with("data"), &session).await.is_err(),
-        "the short name is not enough"
-    );
+    let error = run(with("data"), &session)
+        .await
+        .expect_err("the short name is not sufficient");
+    assert!(matches!(
+        error,
+        Error::NotConfirmed(NotConfirmed {
+            reason: Reason::OtherName { .. },
+            ..
+        })
+    ));
     assert_eq!(account.changes(), Vec::<String>::new());
     run(with(DATA), &session).await.expect("it is deleted");
-    assert_eq!(deeds(&account), [format!("DeleteStack {DATA}")]);
+    assert_eq!(changes(&account), [format!("DeleteStack {DATA}")]);
 }
 
 #[tokio::test]
-async fn what_a_failed_creation_left_is_deleted_after_a_yes() {
-    let account = Account::of(vec![rolled_back(false)]);
+async fn a_failed_creation_is_deleted_after_a_yes() {
+    let account = FakeAccount::new(vec![rolled_back(false)]);
     let (ui, _) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("dev", &ui).await;
+    let (_endpoint, session) = testing::context(&account, "dev", &ui).await;
     run(of(DATA), &session).await.expect("it is deleted");
-    assert_eq!(deeds(&account), [format!("DeleteStack {DATA}")]);
+    assert_eq!(changes(&account), [format!("DeleteStack {DATA}")]);
 }
 
 #[tokio::test]
-async fn an_endpoint_without_the_operation_is_named_with_what_else_there_is() {
-    let account = Account::lacking(vec![half_way()], &["ContinueUpdateRollback"]);
+async fn an_unsupported_operation_is_reported_with_the_alternative() {
+    let account = FakeAccount::without(vec![stuck_update()], &["ContinueUpdateRollback"]);
     let (ui, _) = Ui::recording_yes();
-    let (_endpoint, session) = account.opens("dev", &ui).await;
+    let (_endpoint, session) = testing::context(&account, "dev", &ui).await;
     let error = run(of("data"), &session).await.expect_err("it cannot");
-    insta::assert_snapshot!(error, @"
-    this endpoint cannot do that (cloudformation ContinueUpdateRollback: the endpoint does not do this: The operation has not yet been implemented); correct what failed and try `deployer up`; the last way out is `deployer unstick STACK --delete`, which loses what it holds
+    assert!(matches!(error, Error::RemedyUnsupported { .. }), "{error:?}");
+    insta::assert_snapshot!(format!("{error}
+hint: {}", error.hint().unwrap_or_default()), @"
+    this endpoint does not support the repair: cloudformation ContinueUpdateRollback is not supported by this endpoint: The operation has not yet been implemented
+    hint: correct the cause and run `deployer up`; as a last resort, `deployer unstick STACK --delete` deletes the stack with its data
     ");
     let args = |name: &str| Args {
         delete: true,
         confirm: Some(name.into()),
         ..of("data")
     };
-    assert!(run(args("yes"), &session).await.is_err(), "its name is needed");
-    run(args(DATA), &session).await.expect("the last way out");
-    assert_eq!(deeds(&account).last(), Some(&format!("DeleteStack {DATA}")));
+    let error = run(args("yes"), &session).await.expect_err("its name is required");
+    assert!(matches!(error, Error::NotConfirmed(_)), "{error:?}");
+    run(args(DATA), &session).await.expect("the alternative");
+    assert_eq!(changes(&account).last(), Some(&format!("DeleteStack {DATA}")));
 }
 
 #[tokio::test]
-async fn a_deployment_updates_what_was_whole_and_removes_only_what_never_was() {
-    for (was_whole, deleted) in [(true, 0), (false, 1)] {
-        let account = Account::of(vec![rolled_back(was_whole)]);
+async fn a_deployment_updates_a_stack_that_was_complete_and_deletes_one_that_never_was() {
+    for (was_complete, deleted) in [(true, 0), (false, 1)] {
+        let account = FakeAccount::new(vec![rolled_back(was_complete)]);
         let (ui, _) = Ui::recording();
-        let (_endpoint, session) = account.opens("dev", &ui).await;
+        let (_endpoint, session) = testing::context(&account, "dev", &ui).await;
         let aws = session.connect().await.expect("it answers");
-        let known = stack::find(&aws, DATA).await.expect("an answer");
-        let settled = settle::settle(&aws, &ui, DATA, known, LIMIT).await.expect("it settles");
-        assert_eq!(settled.is_some(), was_whole);
-        assert_eq!(deeds(&account).len(), deleted);
+        let known = cloudformation::find_stack(&aws, DATA).await.expect("an answer");
+        let updatable = operations::ensure_updatable(&aws, &ui, DATA, known, TIMEOUT)
+            .await
+            .expect("a stack that can be updated or created");
+        assert_eq!(updatable.is_some(), was_complete);
+        assert_eq!(changes(&account).len(), deleted);
     }
 }

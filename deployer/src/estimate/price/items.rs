@@ -1,4 +1,4 @@
-//! What stands and costs in a plan, with its quantity in a month. The names are those of the AWS price list.
+//! The resources of a plan that are charged by time or size, with their quantity in a month. Names are those of the AWS price list.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{HOURS, Product};
 use crate::stacks::{Plan, Stack};
 
-/// Something that is paid for by time or size.
+/// A resource or a property of one that is charged by time or size.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     pub what: String,
@@ -16,7 +16,7 @@ pub struct Item {
     pub product: Product,
 }
 
-/// The items of a plan, the same ones added up.
+/// Returns the items of a plan; equal items are added up.
 pub fn items(plan: &Plan) -> Vec<Item> {
     let mut sum: BTreeMap<(Product, String), f64> = BTreeMap::new();
     for stack in &plan.stacks {
@@ -165,7 +165,7 @@ fn tasks(stack: &Stack, service: &Value) -> Vec<Item> {
     ]
 }
 
-/// A number as templates have it, also as text; none for what an intrinsic makes.
+/// Parses a number of a template, which may be text; `None` for an intrinsic function.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
@@ -176,14 +176,11 @@ fn is_true(value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
     fn production_is_counted_from_its_templates() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
-        let manifest = crate::manifest::Manifest::load(&path, "prod").expect("the manifest");
+        let manifest = crate::command::testing::manifest("prod");
         let items = items(&crate::stacks::plan(&manifest));
         let quantity = |what: &str| {
             items
@@ -198,7 +195,7 @@ mod tests {
         assert_eq!(quantity("Kafka broker kafka.m7g.large"), Some(3.0 * HOURS));
         assert_eq!(quantity("Kafka storage"), Some(300.0));
         assert_eq!(quantity("NAT"), Some(3.0 * HOURS));
-        // Two of each service, with half a processor and a gigabyte.
+        // Two tasks of each service, with half a vCPU and 1 GiB.
         assert_eq!(quantity("Fargate vCPU"), Some(services * 2.0 * 0.5 * HOURS));
         assert_eq!(quantity("Fargate memory"), Some(services * 2.0 * HOURS));
     }

@@ -1,14 +1,11 @@
-//! What a month costs: quantities from the templates, prices from the AWS Price List API at run time, never from a table here.
+//! The cost of a month: quantities from the templates, prices from the AWS Price List API at run time.
 
 mod items;
 mod product;
 
-use aws_sdk_pricing::types::{Filter, FilterType};
+use aws::{Result, Session, pricing};
+use platform::stacks::Plan;
 use serde::Serialize;
-
-use crate::error::{Error, Result};
-use crate::stacks::Plan;
-use crate::target::Aws;
 
 pub use items::{Item, items};
 pub use product::Product;
@@ -16,20 +13,20 @@ pub use product::Product;
 /// Hours in a month, as the AWS Pricing Calculator counts them.
 const HOURS: f64 = 730.0;
 
-/// The standing cost of a month; traffic, requests, logs and backups come on top.
+/// The fixed cost of a month, without traffic, requests, logs and backups.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Money {
+pub struct CostEstimate {
     pub region: String,
     pub currency: String,
     pub month: f64,
-    pub items: Vec<Priced>,
-    /// What AWS told no single price for.
+    pub items: Vec<CostItem>,
+    /// Items without a single price in the price list.
     pub unpriced: Vec<String>,
 }
 
 /// One item with its price.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Priced {
+pub struct CostItem {
     pub what: String,
     /// Units a month: hours, GB-hours, GB-months.
     pub quantity: f64,
@@ -38,24 +35,27 @@ pub struct Priced {
     pub month: f64,
 }
 
-/// Asks AWS for the price of everything in the plan that stands and costs.
-pub async fn ask(aws: &Aws, plan: &Plan) -> Result<Money> {
-    let region = &aws.region;
+/// Asks AWS for the prices of the resources in the plan that are charged by time or size.
+///
+/// # Errors
+/// The Price List API rejects a request.
+pub async fn ask(aws: &Session, plan: &Plan) -> Result<CostEstimate> {
+    let region = aws.region();
     let items = items(plan);
-    let asked = items.iter().map(|item| price(aws, region, &item.product));
-    let mut money = Money {
-        region: region.clone(),
+    let prices = items.iter().map(|item| price(aws, region, &item.product));
+    let mut cost = CostEstimate {
+        region: region.to_owned(),
         currency: if region.starts_with("cn-") { "CNY" } else { "USD" }.into(),
         month: 0.0,
         items: Vec::new(),
         unpriced: Vec::new(),
     };
-    for (item, price) in items.iter().zip(futures::future::try_join_all(asked).await?) {
+    for (item, price) in items.iter().zip(futures::future::try_join_all(prices).await?) {
         match price {
-            Some(price) if price.currency == money.currency => {
+            Some(price) if price.currency == cost.currency => {
                 let month = price.amount * item.quantity;
-                money.month += month;
-                money.items.push(Priced {
+                cost.month += month;
+                cost.items.push(CostItem {
                     what: item.what.clone(),
                     quantity: item.quantity,
                     unit: price.unit,
@@ -63,74 +63,44 @@ pub async fn ask(aws: &Aws, plan: &Plan) -> Result<Money> {
                     month,
                 });
             }
-            _ => money.unpriced.push(item.what.clone()),
+            _ => cost.unpriced.push(item.what.clone()),
         }
     }
-    Ok(money)
+    Ok(cost)
 }
 
-async fn price(aws: &Aws, region: &str, product: &Product) -> Result<Option<product::Price>> {
-    let mut request = aws
-        .pricing
-        .get_products()
-        .service_code(product.service)
-        .format_version("aws_v1");
-    let fixed = [("regionCode", region), ("productFamily", product.family)];
-    let own = product.attributes.iter().map(|(field, value)| (*field, value.as_str()));
-    for (field, value) in fixed.into_iter().chain(own) {
-        let filter = Filter::builder()
-            .r#type(FilterType::TermMatch)
-            .field(field)
-            .value(value)
-            .build();
-        request = request.filters(filter.map_err(anyhow::Error::from)?);
-    }
-    let pages = request.into_paginator().items().send();
-    let list: Vec<String> = pages
-        .collect::<std::result::Result<_, _>>()
-        .await
-        .map_err(Error::from)?;
-    Ok(product.price_in(&list))
+async fn price(aws: &Session, region: &str, product: &Product) -> Result<Option<product::Price>> {
+    let mut attributes = vec![("regionCode", region), ("productFamily", product.family)];
+    attributes.extend(product.attributes.iter().map(|(field, value)| (*field, value.as_str())));
+    let products = pricing::products(aws, product.service, &attributes).await?;
+    Ok(product.price_in(&products))
 }
 
-/// The region of the nearest Price List endpoint ("Price List Service API endpoints").
-pub fn endpoint_region(region: &str) -> &'static str {
-    match region.split('-').next() {
-        Some("eu" | "il" | "me" | "af") => "eu-central-1",
-        Some("ap") => "ap-south-1",
-        Some("cn") => "cn-northwest-1",
-        _ => "us-east-1",
-    }
-}
-
-/// Lines for people.
-pub fn render(money: &Money) -> String {
-    let mut text = format!("a month in {}:\n", money.region);
-    for item in &money.items {
+/// Renders the estimate as text.
+pub fn render(cost: &CostEstimate) -> String {
+    let mut text = format!("a month in {}:\n", cost.region);
+    for item in &cost.items {
         text.push_str(&format!(
             "  {:>9.2} {}  {}  ({} {} at {})\n",
-            item.month, money.currency, item.what, item.quantity, item.unit, item.unit_price
+            item.month, cost.currency, item.what, item.quantity, item.unit, item.unit_price
         ));
     }
     text.push_str(&format!(
-        "  {:>9.2} {}  all of this, on demand, as the AWS Price List API says now; traffic, requests, logs and backups come on top\n",
-        money.month, money.currency
+        "  {:>9.2} {}  in total, on demand, without traffic, requests, logs and backups\n",
+        cost.month, cost.currency
     ));
-    if !money.unpriced.is_empty() {
-        text.push_str(&format!("no price was found for: {}\n", money.unpriced.join(", ")));
+    if !cost.unpriced.is_empty() {
+        text.push_str(&format!("no price found for: {}\n", cost.unpriced.join(", ")));
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::target::scripted::Scripted;
-    use ui::Ui;
+    use aws::testing::FakeAws;
 
-    /// A product as GetProducts gives it, for the one family that this list knows.
+    /// A product in the format of GetProducts.
     fn listed(usage: &str, unit: &str, price: &str) -> String {
         let product = serde_json::json!({
             "product": {"attributes": {"usagetype": usage}},
@@ -141,8 +111,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn prices_come_from_the_api_alone_and_what_it_does_not_tell_is_said() {
-        let endpoint = Scripted::start(|operation, body| {
+    async fn prices_come_from_the_api_and_items_without_one_are_listed() {
+        let endpoint = FakeAws::start(|call| {
+            let (operation, body) = (call.operation.as_str(), call.body.as_str());
             assert_eq!(operation, "GetProducts");
             Some((
                 200,
@@ -156,20 +127,18 @@ mod tests {
             ))
         })
         .await;
-        let (ui, _) = Ui::recording();
-        let aws = endpoint.aws(&ui).await;
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deployer.toml");
-        let manifest = crate::manifest::Manifest::load(&path, "prod").expect("the manifest");
-        let money = ask(&aws, &crate::stacks::plan(&manifest)).await.expect("prices");
-        let named = |what: &str| money.items.iter().find(|item| item.what.contains(what));
+        let aws = endpoint.session().await;
+        let cost = ask(&aws, &crate::command::testing::plan("prod")).await.expect("prices");
+        let named = |what: &str| cost.items.iter().find(|item| item.what.contains(what));
         assert_eq!(named("NAT").map(|item| item.month), Some(0.5 * 3.0 * HOURS));
         assert_eq!(named("load balancer").map(|item| item.month), Some(0.25 * HOURS));
-        assert_eq!(money.month, (1.5 + 0.25) * HOURS);
-        assert!(
-            money.unpriced.iter().any(|what| what.contains("Kafka broker")),
-            "{:?}",
-            money.unpriced
-        );
-        assert!(render(&money).contains("no price was found for"));
+        assert_eq!(cost.month, (1.5 + 0.25) * HOURS);
+        insta::assert_snapshot!(render(&cost), @"
+        a month in us-east-1:
+             182.50 USD  load balancer  (730 Hrs at 0.25)
+            1095.00 USD  NAT gateway  (2190 Hrs at 0.5)
+            1277.50 USD  in total, on demand, without traffic, requests, logs and backups
+        no price found for: Fargate memory, Fargate vCPU, Kafka storage, Kafka broker kafka.m7g.large, database db.t4g.medium, Multi-AZ, database storage gp3, Multi-AZ
+        ");
     }
 }

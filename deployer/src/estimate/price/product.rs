@@ -1,8 +1,8 @@
-//! A product of the price list, and its price among the answers.
+//! A product of the price list, and the search for its price.
 
 use serde_json::Value;
 
-/// What is asked for: TERM_MATCH filters, and the usage type that decides among what they leave.
+/// A product: TERM_MATCH filters, and the usage type that selects among the results.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Product {
     /// Such as `AmazonRDS`.
@@ -22,15 +22,15 @@ pub struct Price {
 }
 
 impl Product {
-    /// The on-demand price in a list of products, each a JSON text ("Reading the price list files for an AWS service"). None
-    /// unless it is one and the same in all that fit: what is ambiguous is not guessed.
+    /// Returns the on-demand price in a list of products, each a JSON text ("Reading the price list files for an AWS service").
+    /// `None` if no product matches, or if the matching ones have different prices.
     pub fn price_in(&self, list: &[String]) -> Option<Price> {
         let products = list.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok());
-        let fitting = products.filter(|found| {
+        let matching = products.filter(|found| {
             let usage = found["product"]["attributes"]["usagetype"].as_str();
-            usage.is_some_and(|usage| self.fits(usage))
+            usage.is_some_and(|usage| self.matches(usage))
         });
-        let mut prices: Vec<Price> = fitting.flat_map(|found| on_demand(&found)).collect();
+        let mut prices: Vec<Price> = matching.flat_map(|found| on_demand(&found)).collect();
         prices.dedup();
         match prices.as_slice() {
             [one] => Some(one.clone()),
@@ -38,7 +38,7 @@ impl Product {
         }
     }
 
-    fn fits(&self, usage: &str) -> bool {
+    fn matches(&self, usage: &str) -> bool {
         let regional = usage.split_once('-').map(|(_, rest)| rest);
         [Some(usage), regional]
             .into_iter()
@@ -47,7 +47,7 @@ impl Product {
     }
 }
 
-/// The prices of the first tier, from the first unit on.
+/// Returns the prices of the first tier.
 fn on_demand(product: &Value) -> Vec<Price> {
     let terms = product["terms"]["OnDemand"].as_object().into_iter().flatten();
     let dimensions = terms.flat_map(|(_, term)| term["priceDimensions"].as_object().into_iter().flatten());
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_on_demand_price_of_the_first_tier_counts_whatever_the_region_is_called() {
+    fn the_on_demand_price_of_the_first_tier_is_found_for_every_region_prefix() {
         for usage in ["NatGateway-Hours", "EU-NatGateway-Hours", "USE2-NatGateway-Hours"] {
             let list = [listed("EU-NatGateway-Bytes", "0.9"), listed(usage, "0.048")];
             let price = nat().price_in(&list).expect("a price");
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ambiguous_or_unreadable_has_no_price() {
+    fn ambiguous_and_unreadable_products_have_no_price() {
         assert_eq!(nat().price_in(&[]), None);
         assert_eq!(
             nat().price_in(&["not JSON".into(), listed("EU-Another-NatGateway-Hours", "1")]),

@@ -185,6 +185,7 @@ pub fn stopped(times: u32) -> Event {
 
 pub fn error(message: &str, exit_code: u8) -> Event {
     Event::Error {
+        code: "locked",
         message: message.into(),
         hint: Some("`deployer up` continues from here".into()),
         exit_code,

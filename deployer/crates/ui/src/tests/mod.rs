@@ -162,6 +162,7 @@ fn a_small_terminal_never_overflows_and_shows_the_rollout_first() {
 fn every_line_of_a_pipe_has_a_timestamp() {
     let mut plain = PlainRenderer::new(Style::default(), true);
     let event = Event::Error {
+        code: "locked",
         message: "one\ntwo".into(),
         hint: None,
         exit_code: 1,

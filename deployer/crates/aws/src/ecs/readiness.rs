@@ -1,0 +1,299 @@
+//! Readiness of the system: services steady, targets healthy, a GET through the load balancer answered.
+
+use std::time::Duration;
+
+use aws_sdk_ecs::types::{DeploymentRolloutState, Service};
+use futures::future::try_join_all;
+use platform::stacks::Plan;
+use serde::Serialize;
+use tokio::net::lookup_host;
+
+use super::error::{Error, Result};
+use super::service_of;
+use crate::cloudformation::{find_stack, stack_resources};
+use crate::elb;
+use crate::endpoint::EndpointKind;
+use crate::http::{self, RequestOptions};
+use crate::session::Session;
+
+/// Timeout of the GET through the load balancer.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The status of one ECS service.
+#[derive(Debug, Clone, Serialize)]
+pub struct ServiceStatus {
+    pub service: String,
+    pub running: i32,
+    pub desired: i32,
+    pub pending: i32,
+    pub rollout: String,
+    /// Health states of its targets behind the load balancer.
+    pub targets: Vec<String>,
+    pub last_event: Option<String>,
+    /// ARN of the task definition of the newest deployment.
+    pub task_definition: Option<String>,
+    /// Start of that deployment, in seconds since 1970.
+    pub since: Option<i64>,
+}
+
+impl ServiceStatus {
+    /// Returns whether the rollout is complete, and every target is healthy or being removed.
+    pub fn is_steady(&self) -> bool {
+        self.running == self.desired
+            && self.pending == 0
+            && self.rollout == "COMPLETED"
+            && (self.targets.iter().any(|t| t == "healthy") || self.targets.is_empty())
+            && self
+                .targets
+                .iter()
+                .all(|t| t == "healthy" || t == "draining" || t == "unused")
+    }
+
+    fn missing(service: &str) -> Self {
+        Self {
+            service: service.to_owned(),
+            running: 0,
+            desired: 0,
+            pending: 0,
+            rollout: "MISSING".into(),
+            targets: Vec::new(),
+            last_event: None,
+            task_definition: None,
+            since: None,
+        }
+    }
+
+    fn new(service: &Service, targets: Vec<String>) -> Self {
+        let deployments = service.deployments();
+        let primary = deployments.iter().find(|d| d.status() == Some("PRIMARY"));
+        let rollout = match primary.and_then(|d| d.rollout_state()) {
+            Some(DeploymentRolloutState::Completed) | None if deployments.len() <= 1 => "COMPLETED",
+            Some(DeploymentRolloutState::Completed) | None => "IN_PROGRESS",
+            Some(state) => state.as_str(),
+        };
+        let task_definition = primary.and_then(|d| d.task_definition()).or(service.task_definition());
+        let last_event = service.events().first().and_then(|event| event.message());
+        Self {
+            service: service.service_name().unwrap_or_default().to_owned(),
+            running: service.running_count(),
+            desired: service.desired_count(),
+            pending: service.pending_count(),
+            rollout: rollout.to_owned(),
+            targets,
+            last_event: last_event.map(str::to_owned),
+            task_definition: task_definition.map(str::to_owned),
+            since: primary.and_then(|d| d.created_at()).map(|time| time.secs()),
+        }
+    }
+}
+
+/// `billing-service: 1 of 2 running, rollout IN_PROGRESS, targets healthy initial`.
+impl std::fmt::Display for ServiceStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            service,
+            running,
+            desired,
+            rollout,
+            targets,
+            ..
+        } = self;
+        write!(f, "{service}: {running} of {desired} running, rollout {rollout}")?;
+        if targets.is_empty() {
+            return Ok(());
+        }
+        write!(f, ", targets {}", targets.join(" "))
+    }
+}
+
+/// The ECS services of a plan's stacks, each with its target groups, by ARN.
+#[derive(Debug, Clone, Default)]
+pub struct EcsServices {
+    services: Vec<(String, Vec<String>)>,
+}
+
+impl EcsServices {
+    /// Finds the services in the resources of the stacks.
+    ///
+    /// # Errors
+    /// A request fails.
+    pub async fn find(aws: &Session, plan: &Plan) -> Result<Self> {
+        let has_service = |template: &serde_json::Value| {
+            template["Resources"]
+                .as_object()
+                .is_some_and(|all| all.values().any(|r| r["Type"] == "AWS::ECS::Service"))
+        };
+        let stacks = plan.stacks.iter().filter(|stack| has_service(&stack.template));
+        let found = try_join_all(stacks.map(|stack| stack_resources(aws, &stack.name))).await?;
+        let services = found.into_iter().flat_map(|resources| {
+            let of_type = |resource_type: &str| {
+                let found = resources
+                    .iter()
+                    .filter(|r| r.resource_type == resource_type && !r.physical_id.is_empty());
+                found.map(|r| r.physical_id.clone()).collect()
+            };
+            let groups: Vec<String> = of_type("AWS::ElasticLoadBalancingV2::TargetGroup");
+            let services: Vec<String> = of_type("AWS::ECS::Service");
+            services.into_iter().map(move |service| (service, groups.clone()))
+        });
+        Ok(Self {
+            services: services.collect(),
+        })
+    }
+
+    /// Returns the ARN of the service of this name.
+    pub fn arn(&self, service: &str) -> Option<&str> {
+        let mut arns = self.services.iter().map(|(arn, _)| arn.as_str());
+        arns.find(|arn| service_of(arn).is_some_and(|(_, name)| name == service))
+    }
+
+    /// Returns the status of each service.
+    ///
+    /// # Errors
+    /// A request fails.
+    pub async fn status(&self, aws: &Session) -> Result<Vec<ServiceStatus>> {
+        try_join_all(self.services.iter().map(|(arn, groups)| async move {
+            let (cluster, name) = service_of(arn).unwrap_or(("default", arn));
+            let request = aws.ecs.describe_services().cluster(cluster).services(arn);
+            let response = request.send().await?;
+            let targets = try_join_all(groups.iter().map(|group| elb::target_states(aws, group)));
+            let targets = targets.await?.concat();
+            Ok(match response.services().first() {
+                Some(service) => ServiceStatus::new(service, targets),
+                None => ServiceStatus::missing(name),
+            })
+        }))
+        .await
+    }
+}
+
+/// The public URL of the system.
+struct PublicEndpoint {
+    url: String,
+    /// The DNS name of the load balancer, if the URL has another host.
+    load_balancer: Option<String>,
+}
+
+/// Returns the base URL of the system, from the outputs of the stack with its load balancer.
+///
+/// # Errors
+/// The request fails.
+pub async fn public_url(aws: &Session, plan: &Plan) -> Result<Option<String>> {
+    let endpoint = public_endpoint(aws, plan).await?;
+    Ok(endpoint.map(|endpoint| endpoint.url))
+}
+
+async fn public_endpoint(aws: &Session, plan: &Plan) -> Result<Option<PublicEndpoint>> {
+    let Some(stack) = find_stack(aws, &plan.ingress.stack).await? else {
+        return Ok(None);
+    };
+    Ok(stack.outputs.get("LoadBalancerDnsName").map(|dns| {
+        // A custom domain does not lead to a local endpoint.
+        let aws_only = aws.endpoint().kind == EndpointKind::Aws;
+        let host = plan.ingress.host.as_ref().filter(|_| aws_only);
+        let own = || base_url(host.unwrap_or(dns), plan);
+        PublicEndpoint {
+            url: aws.endpoint().load_balancer_url(dns).unwrap_or_else(own),
+            load_balancer: host.map(|_| dns.to_lowercase()),
+        }
+    }))
+}
+
+fn base_url(host: &str, plan: &Plan) -> String {
+    let (scheme, default_port) = if plan.ingress.https {
+        ("https", 443)
+    } else {
+        ("http", 80)
+    };
+    let host = host.to_lowercase();
+    match plan.ingress.port {
+        port if port == default_port => format!("{scheme}://{host}"),
+        port => format!("{scheme}://{host}:{port}"),
+    }
+}
+
+/// A check of the system's readiness.
+pub struct Readiness {
+    services: EcsServices,
+    endpoint: PublicEndpoint,
+}
+
+impl Readiness {
+    /// Finds the services and the public URL.
+    ///
+    /// # Errors
+    /// A request fails, or the stack of the load balancer has no output with its DNS name.
+    pub async fn find(aws: &Session, plan: &Plan) -> Result<Self> {
+        let services = EcsServices::find(aws, plan).await?;
+        let endpoint = public_endpoint(aws, plan).await?;
+        let endpoint = endpoint.ok_or_else(|| Error::NoLoadBalancerOutput {
+            stack: plan.ingress.stack.clone(),
+        })?;
+        Ok(Self { services, endpoint })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.endpoint.url
+    }
+
+    /// Returns what is not ready yet; `None` if the system is ready.
+    ///
+    /// # Errors
+    /// A request fails.
+    pub async fn check(&self, aws: &Session, plan: &Plan) -> Result<Option<String>> {
+        let states = self.services.status(aws).await?;
+        match states.iter().find(|state| !state.is_steady()) {
+            Some(state) => Ok(Some(state.to_string())),
+            None => Ok(self.probe_failure(aws, plan).await),
+        }
+    }
+
+    /// Sends a GET through the load balancer, and returns a description of its failure.
+    async fn probe_failure(&self, aws: &Session, plan: &Plan) -> Option<String> {
+        let path = &plan.ingress.probe_path;
+        let mut options = RequestOptions {
+            ca_file: aws.endpoint().ca_file.as_deref(),
+            addresses: Vec::new(),
+        };
+        if let Some(dns) = &self.endpoint.load_balancer {
+            match lookup_host((dns.as_str(), plan.ingress.port)).await {
+                Ok(found) => options.addresses = found.collect(),
+                Err(error) => return Some(format!("{dns}: {error}")),
+            }
+        }
+        let url = format!("{}{path}", self.endpoint.url);
+        match http::get_with(&options, &url, PROBE_TIMEOUT).await {
+            Ok((status, _)) if status < 500 => None,
+            Ok((status, _)) => Some(format!("GET {path} through the load balancer returns {status}")),
+            Err(error) => Some(format!("GET {path} through the load balancer: {error}")),
+        }
+    }
+
+    /// Returns the custom host name and the load balancer's DNS name, if the former does not resolve yet.
+    pub async fn unresolved_host(&self, plan: &Plan) -> Option<(String, String)> {
+        let (dns, host) = (self.endpoint.load_balancer.as_ref()?, plan.ingress.host.as_ref()?);
+        match lookup_host((host.as_str(), plan.ingress.port)).await {
+            Ok(_) => None,
+            Err(_) => Some((host.clone(), dns.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_with_an_unhealthy_target_is_not_steady() {
+        let mut status = ServiceStatus {
+            running: 1,
+            desired: 1,
+            rollout: "COMPLETED".into(),
+            targets: vec!["healthy".into(), "draining".into()],
+            ..ServiceStatus::missing("s")
+        };
+        assert!(status.is_steady());
+        status.targets.push("initial".into());
+        assert!(!status.is_steady());
+    }
+}

@@ -1,0 +1,68 @@
+//! Elastic Load Balancing: target health, listeners, rules.
+
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription;
+
+use crate::error::Result;
+use crate::session::Session;
+
+/// A listener of a load balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    pub arn: String,
+    pub port: i32,
+}
+
+/// A rule of a listener, except its default rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerRule {
+    pub arn: String,
+    pub priority: String,
+    /// The values of all its conditions.
+    pub conditions: Vec<String>,
+}
+
+/// Returns the health states of the targets of a target group.
+///
+/// # Errors
+/// The request fails.
+pub async fn target_states(aws: &Session, group: &str) -> Result<Vec<String>> {
+    let request = aws.elb.describe_target_health().target_group_arn(group);
+    let response = request.send().await?;
+    let state = |target: &TargetHealthDescription| Some(target.target_health()?.state()?.as_str().to_owned());
+    Ok(response.target_health_descriptions().iter().filter_map(state).collect())
+}
+
+/// Returns the listeners of a load balancer.
+///
+/// # Errors
+/// The request fails.
+pub async fn listeners(aws: &Session, load_balancer: &str) -> Result<Vec<Listener>> {
+    let request = aws.elb.describe_listeners().load_balancer_arn(load_balancer);
+    let pages = request.into_paginator().items().send();
+    let listeners = pages.collect::<Result<Vec<_>, _>>().await?;
+    let found = listeners.iter().map(|listener| Listener {
+        arn: listener.listener_arn().unwrap_or_default().to_owned(),
+        port: listener.port().unwrap_or_default(),
+    });
+    Ok(found.collect())
+}
+
+/// Returns the rules of a listener without its default rule.
+///
+/// # Errors
+/// The request fails.
+pub async fn rules(aws: &Session, listener: &str) -> Result<Vec<ListenerRule>> {
+    let request = aws.elb.describe_rules().listener_arn(listener);
+    let pages = request.into_paginator().items().send();
+    let rules = pages.collect::<Result<Vec<_>, _>>().await?;
+    let own = rules.iter().filter(|rule| !rule.is_default().unwrap_or_default());
+    let found = own.map(|rule| {
+        let conditions = rule.conditions().iter().flat_map(|condition| condition.values());
+        ListenerRule {
+            arn: rule.rule_arn().unwrap_or_default().to_owned(),
+            priority: rule.priority().unwrap_or("?").to_owned(),
+            conditions: conditions.cloned().collect(),
+        }
+    });
+    Ok(found.collect())
+}

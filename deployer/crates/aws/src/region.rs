@@ -1,0 +1,82 @@
+//! The region to work in.
+
+use std::time::Duration;
+
+use aws_config::Region;
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::imds::{self, region::ImdsRegionProvider};
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+
+/// Returns the region of the environment, the profile, or the EC2 instance.
+pub async fn find(profile: Option<&str>) -> Option<Region> {
+    let mut profiles = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile {
+        profiles = profiles.profile_name(profile);
+    }
+    let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(profiles.build())
+        .or_else(ImdsRegionProvider::builder().imds_client(instance_metadata()).build());
+    chain.region().await
+}
+
+/// Returns whether a text has the format of a region's name: a partition or continent, a direction, and a number.
+pub fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let word = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());
+    match parts.as_slice() {
+        [words @ .., number] => {
+            (2..=3).contains(&words.len()) && words.iter().all(word) && number.parse::<u32>().is_ok()
+        }
+        [] => false,
+    }
+}
+
+/// Returns the region of the nearest Price List endpoint ("Price List Service API endpoints").
+pub fn pricing_region(region: &str) -> &'static str {
+    match region.split('-').next() {
+        Some("eu" | "il" | "me" | "af") => "eu-central-1",
+        Some("ap") => "ap-south-1",
+        Some("cn") => "cn-northwest-1",
+        _ => "us-east-1",
+    }
+}
+
+/// Returns a client of the instance metadata service. On an EC2 instance it answers within milliseconds; elsewhere the timeouts are
+/// short.
+pub fn instance_metadata() -> imds::Client {
+    imds::Client::builder()
+        .max_attempts(1)
+        .connect_timeout(Duration::from_millis(400))
+        .read_timeout(Duration::from_millis(600))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_region;
+
+    #[test]
+    fn a_region_has_the_format_of_a_region() {
+        for right in [
+            "eu-central-1",
+            "us-gov-west-1",
+            "ap-southeast-5",
+            "us-iso-east-1",
+            "eusc-de-east-1",
+        ] {
+            assert!(is_region(right), "{right}");
+        }
+        for wrong in [
+            "",
+            "nonsense",
+            "Frankfurt",
+            "eu-central",
+            "eu-central-1a",
+            "eu_central_1",
+            "1-2-3",
+        ] {
+            assert!(!is_region(wrong), "{wrong}");
+        }
+    }
+}

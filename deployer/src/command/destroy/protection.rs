@@ -1,0 +1,37 @@
+//! The confirmation that a deletion needs.
+
+use aws::cloudformation::Protection;
+
+use super::plan::DestroyPlan;
+use crate::command::confirm::Confirmation;
+use crate::error::Protected;
+
+/// Returns the confirmation that the deletion needs: a yes, or the name of a protected environment.
+///
+/// # Errors
+/// Something is protected, and either `disable` is not set or only a person can disable the protection.
+pub fn required_confirmation<'a>(
+    deletion: &'a DestroyPlan,
+    disable: bool,
+    confirm: Option<&'a str>,
+) -> Result<Confirmation<'a>, Protected> {
+    let protections: Vec<Protection> = deletion.protections().cloned().collect();
+    let manual = protections.iter().any(|one| one.manual_command().is_some());
+    if manual || !(disable || protections.is_empty()) {
+        return Err(Protected {
+            environment: deletion.name.clone(),
+            protections,
+            removed: false,
+        });
+    }
+    Ok(match deletion.protected || !protections.is_empty() {
+        true => Confirmation::TypedName {
+            name: &deletion.name,
+            action: "delete all this",
+            confirm,
+        },
+        false => Confirmation::Yes {
+            question: "Delete all this?",
+        },
+    })
+}

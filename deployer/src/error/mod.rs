@@ -1,0 +1,367 @@
+//! The error of a command: the sum of the modules' errors, with their identifiers, exit codes and hints.
+
+mod argument;
+mod hint;
+mod not_confirmed;
+mod parameter;
+mod protected;
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use aws::lock::LockError;
+use aws::{TimedOut, cloudformation, ecs};
+use platform::lint;
+use platform::manifest::ManifestError;
+use ui::Ui;
+
+use crate::image::{CompileError, EngineError, PushError};
+use crate::{capabilities, context, embedded, operations, preflight};
+
+pub use argument::{ArgumentError, Named};
+pub use not_confirmed::{NotConfirmed, Reason};
+pub use parameter::ParameterError;
+pub use protected::Protected;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of a command; its text says what happened and why, [`Error::hint`] what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("{} lint findings in the templates{}", .0.len(), .0.first().map(|one| format!("; first: {}: {}: {}", one.stack, one.place, one.what)).unwrap_or_default())]
+    Lint(Vec<lint::Finding>),
+    #[error("the templates do not match the manifest: {}", .files.join(", "))]
+    StaleTemplates { files: Vec<String> },
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    #[error("{failed} of {total} checks failed")]
+    ChecksFailed { failed: usize, total: usize },
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error("image of {service}: {reason}")]
+    Image { service: String, reason: String },
+    #[error("image of {service}: {reason}")]
+    Registry {
+        service: String,
+        registry: String,
+        reason: String,
+    },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Context(context::Error),
+    #[error(transparent)]
+    Embedded(embedded::Error),
+    #[error(transparent)]
+    Request(#[from] aws::Error),
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+    /// An error of CloudFormation other than [`Request`](Self::Request) and [`TimedOut`](Self::TimedOut); so are the next ones.
+    #[error(transparent)]
+    CloudFormation(cloudformation::Error),
+    #[error(transparent)]
+    Ecs(ecs::Error),
+    #[error(transparent)]
+    Lock(LockError),
+    #[error(transparent)]
+    Capabilities(capabilities::Error),
+    #[error(transparent)]
+    Operation(operations::Error),
+    #[error(transparent)]
+    Preflight(preflight::Error),
+    #[error("{stack} differs in more than its image: {what}")]
+    MoreThanCode { stack: String, what: String },
+    #[error("differences were found")]
+    Differences,
+    #[error("interrupted")]
+    Interrupted { hint: String },
+    #[error(transparent)]
+    NotConfirmed(#[from] NotConfirmed),
+    #[error(transparent)]
+    Protected(#[from] Protected),
+    #[error("stack {stack} has termination protection")]
+    TerminationProtection { stack: String },
+    #[error("this endpoint does not support the repair: {source}")]
+    RemedyUnsupported {
+        alternative: &'static str,
+        source: aws::Error,
+    },
+    #[error("{what}: {source}")]
+    Io { what: String, source: std::io::Error },
+    /// Failures of several stacks; the first decides the exit code, unless another one is stuck.
+    #[error("{first}{}", others.iter().map(|error| format!("\nalso: {error}")).collect::<String>())]
+    Several { first: Box<Error>, others: Vec<Error> },
+    #[error("{0}")]
+    Shared(Arc<Error>),
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl Error {
+    pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    /// Returns the error of a push. A registry that rejects the credentials has its own exit code.
+    pub fn from_push(service: &str, error: PushError) -> Self {
+        let (service, reason) = (service.to_owned(), error.to_string());
+        match error {
+            PushError::Denied { registry, .. } => Self::Registry {
+                service,
+                registry,
+                reason,
+            },
+            PushError::Other(_) => Self::Image { service, reason },
+        }
+    }
+
+    /// Combines the failures of several stacks; returns `None` without a failure.
+    pub fn several(failures: Vec<Self>) -> Option<Self> {
+        let mut failures = failures.into_iter();
+        let first = failures.next()?;
+        let others: Vec<Self> = failures.collect();
+        Some(match others.is_empty() {
+            true => first,
+            false => Self::Several {
+                first: Box::new(first),
+                others,
+            },
+        })
+    }
+
+    /// Returns the failure that decides the exit code: the first of several, unless another one is stuck.
+    fn decisive(&self) -> &Self {
+        match self {
+            Self::Shared(error) => error.decisive(),
+            Self::Several { first, others } => {
+                let stuck = others.iter().find(|error| error.exit_code() == 5);
+                stuck.unwrap_or(first).decisive()
+            }
+            _ => self,
+        }
+    }
+
+    /// Returns whether the endpoint is not reachable.
+    pub fn is_unreachable(&self) -> bool {
+        use aws::SessionError;
+        use context::Error as Context;
+        matches!(
+            self,
+            Self::Context(
+                Context::NoEndpoint { .. }
+                    | Context::Unreachable { .. }
+                    | Context::Session(SessionError::Unreachable { .. } | SessionError::NotHttp { .. })
+            )
+        )
+    }
+
+    /// Returns whether a stack cannot be updated or deleted without another operation.
+    pub fn is_stuck(&self) -> bool {
+        matches!(self, Self::CloudFormation(cloudformation::Error::Stuck { .. }))
+    }
+
+    /// Returns the stable identifier of the error, for programs: the field `code` of the event `error`.
+    pub fn identifier(&self) -> &'static str {
+        use aws::SessionError;
+        use cloudformation::Error as CloudFormation;
+        use context::Error as Context;
+        match self.decisive() {
+            Self::Argument(_) => "invalid_argument",
+            Self::Manifest(_) | Self::Context(Context::Manifest(_)) => "manifest",
+            Self::Parameter(_) => "missing_value",
+            Self::Lint(_) => "lint",
+            Self::StaleTemplates { .. } => "stale_templates",
+            Self::ChecksFailed { .. } => "checks_failed",
+            Self::Compile(_) => "compile",
+            Self::Image { .. } => "image",
+            Self::Registry { .. } => "registry",
+            Self::Engine(_) => "docker_engine",
+            Self::Context(Context::NoEndpoint { .. }) => "no_endpoint",
+            Self::Context(
+                Context::Unreachable { .. }
+                | Context::Session(SessionError::Unreachable { .. } | SessionError::NotHttp { .. }),
+            ) => "unreachable",
+            Self::Context(Context::Session(SessionError::NoRegion)) => "no_region",
+            Self::Context(Context::Session(SessionError::InvalidRegion { .. } | SessionError::InvalidUrl(_))) => {
+                "invalid_argument"
+            }
+            Self::Context(Context::Session(SessionError::NoEndpointInRegion { .. })) => "aws",
+            Self::Context(Context::Session(SessionError::UnknownProfile { .. })) => "denied",
+            Self::Context(Context::Session(SessionError::Request(error))) | Self::Request(error) => {
+                request_identifier(error)
+            }
+            Self::Context(Context::PortInUse { .. }) => "port_taken",
+            Self::Context(Context::Embedded(error)) | Self::Embedded(error) => embedded_identifier(error),
+            Self::RemedyUnsupported { .. } => "unsupported",
+            Self::TimedOut(_) => "timed_out",
+            Self::CloudFormation(CloudFormation::TemplateTooLarge { .. }) => "template_too_large",
+            Self::CloudFormation(CloudFormation::NoTemplateStorage { .. }) => "unsupported",
+            Self::CloudFormation(CloudFormation::Failed(_)) | Self::Operation(operations::Error::Failed { .. }) => {
+                "stack_failed"
+            }
+            Self::CloudFormation(CloudFormation::Stuck { .. }) => "stack_stuck",
+            Self::Ecs(ecs::Error::RolledBack { .. }) => "rolled_back",
+            Self::Operation(operations::Error::CrashLoop { .. }) => "crash_loop",
+            Self::Lock(LockError::Held { .. }) => "locked",
+            Self::CloudFormation(_) | Self::Ecs(_) | Self::Lock(_) | Self::Operation(_) => "aws",
+            Self::Capabilities(capabilities::Error::Unbacked { .. }) => "nothing_runs",
+            Self::Capabilities(capabilities::Error::NoOutputs { .. }) => "unsupported",
+            Self::Capabilities(_) => "unsupported_types",
+            Self::Preflight(_) => "preflight",
+            Self::MoreThanCode { .. } => "more_than_code",
+            Self::Differences => "differences",
+            Self::Interrupted { .. } => "interrupted",
+            Self::NotConfirmed(_) => "not_confirmed",
+            Self::Protected(_) | Self::TerminationProtection { .. } => "protected",
+            Self::Io { .. } => "io",
+            Self::Several { .. } | Self::Shared(_) | Self::Other(_) => "other",
+        }
+    }
+
+    /// Returns the exit code of the process; see the help of `deployer`.
+    pub fn exit_code(&self) -> u8 {
+        match self.identifier() {
+            "differences" => 2,
+            "denied" | "expired_credentials" | "registry" => 3,
+            "stack_failed" | "rolled_back" => 4,
+            "stack_stuck" => 5,
+            "timed_out" | "crash_loop" | "nothing_runs" => 6,
+            "interrupted" => 130,
+            _ => 1,
+        }
+    }
+
+    /// Reports the error and its hint, then the summary of the deployment that it ended.
+    pub fn report(&self, ui: &Ui) {
+        ui.error(self.identifier(), self.to_string(), self.hint(), self.exit_code());
+    }
+}
+
+fn request_identifier(error: &aws::Error) -> &'static str {
+    match error {
+        aws::Error::Denied { .. } => "denied",
+        aws::Error::Expired { .. } => "expired_credentials",
+        aws::Error::Unsupported { .. } => "unsupported",
+        _ => "aws",
+    }
+}
+
+fn embedded_identifier(error: &embedded::Error) -> &'static str {
+    use embedded::Error as Embedded;
+    match error {
+        Embedded::Start { .. } => "endpoint_start",
+        Embedded::StateDir { source, .. } if source.kind() == ErrorKind::StorageFull => "io",
+        Embedded::RemoveState { .. } | Embedded::Program(_) => "io",
+        Embedded::TimedOut(_) => "timed_out",
+        _ => "invalid_argument",
+    }
+}
+
+impl From<Arc<Error>> for Error {
+    fn from(error: Arc<Error>) -> Self {
+        Arc::try_unwrap(error).unwrap_or_else(Self::Shared)
+    }
+}
+
+impl From<context::Error> for Error {
+    fn from(error: context::Error) -> Self {
+        match error {
+            context::Error::Manifest(error) => error.into(),
+            context::Error::Embedded(error) => error.into(),
+            context::Error::Session(aws::SessionError::Request(error)) => error.into(),
+            other => Self::Context(other),
+        }
+    }
+}
+
+impl From<embedded::Error> for Error {
+    fn from(error: embedded::Error) -> Self {
+        match error {
+            embedded::Error::TimedOut(error) => error.into(),
+            other => Self::Embedded(other),
+        }
+    }
+}
+
+impl From<cloudformation::Error> for Error {
+    fn from(error: cloudformation::Error) -> Self {
+        match error {
+            cloudformation::Error::Request(error) => error.into(),
+            cloudformation::Error::TimedOut(error) => error.into(),
+            other => Self::CloudFormation(other),
+        }
+    }
+}
+
+impl From<ecs::Error> for Error {
+    fn from(error: ecs::Error) -> Self {
+        match error {
+            ecs::Error::Request(error) => error.into(),
+            ecs::Error::TimedOut(error) => error.into(),
+            other => Self::Ecs(other),
+        }
+    }
+}
+
+impl From<LockError> for Error {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Request(error) => error.into(),
+            other => Self::Lock(other),
+        }
+    }
+}
+
+impl From<capabilities::Error> for Error {
+    fn from(error: capabilities::Error) -> Self {
+        match error {
+            capabilities::Error::CloudFormation(error) => error.into(),
+            other => Self::Capabilities(other),
+        }
+    }
+}
+
+impl From<operations::Error> for Error {
+    fn from(error: operations::Error) -> Self {
+        match error {
+            operations::Error::CloudFormation(error) => error.into(),
+            operations::Error::Ecs(error) => error.into(),
+            other => Self::Operation(other),
+        }
+    }
+}
+
+impl From<preflight::Error> for Error {
+    fn from(error: preflight::Error) -> Self {
+        match error {
+            preflight::Error::Request(error) => error.into(),
+            findings @ preflight::Error::Findings(_) => Self::Preflight(findings),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_those_of_the_help() {
+        let stuck = || {
+            Error::CloudFormation(cloudformation::Error::Stuck {
+                stack: "s".into(),
+                status: "UPDATE_ROLLBACK_FAILED".into(),
+                reason: None,
+            })
+        };
+        assert_eq!(stuck().exit_code(), 5);
+        assert_eq!(Error::Shared(Arc::new(stuck())).exit_code(), 5);
+        assert_eq!(Error::Interrupted { hint: String::new() }.exit_code(), 130);
+        let several = Error::several(vec![Error::Differences, stuck()]).expect("an error");
+        assert_eq!((several.exit_code(), several.identifier()), (5, "stack_stuck"));
+    }
+}

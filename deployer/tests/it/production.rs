@@ -1,0 +1,135 @@
+//! The repository's `prod` environment on this machine: over HTTPS, from the first `up` to a confirmed `destroy`.
+//!
+//! It takes two minutes and needs PostgreSQL and a broker, so it is ignored by default: `scripts/test system` runs it.
+
+use std::net::TcpStream;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::readme::{blocks, paste};
+use crate::support::{Project, Run, eventually};
+
+const PROJECT: &str = "pms-prod";
+
+/// The repository's manifest with a certificate, and a load balancer on a free port.
+fn production() -> Project {
+    let project = Project::from_repository(PROJECT);
+    let edit = |from: &str, to: &str| project.edit("deployer.toml", from, to);
+    edit("port = 80  ", &format!("port = {}", project.ingress));
+    edit(
+        "# certificate = \"arn:aws:acm:…\"",
+        "certificate = \"arn:aws:acm:us-east-1:000000000000:certificate/1\"",
+    );
+    // `system` tests the permissions of roles at the brokers
+    edit("security = \"msk-iam\"", "security = \"plaintext\"");
+    project
+}
+
+#[test]
+#[ignore = "deploys a whole system; scripts/test runs it"]
+fn production_serves_over_https_a_second_up_changes_nothing_and_destroy_needs_a_confirmation() {
+    let system = production();
+    let url = format!("https://localhost:{}", system.ingress);
+    let up = system.run(&["up", "--env", "prod", "--yes"]);
+    assert_eq!(up.code, 0, "up failed");
+    its_printed_lines_work(&up, &url);
+    the_first_administrator_works_with_it(&system);
+    two_tasks_of_each_service_run(&system);
+    a_second_up_changes_nothing(&system);
+    it_is_destroyed_after_a_confirmation_only(&system);
+}
+
+fn its_printed_lines_work(up: &Run, url: &str) {
+    let mut lines = up.out.lines();
+    assert_eq!(lines.next(), Some(url));
+    let lines: Vec<&str> = lines.filter(|line| line.starts_with("curl ")).collect();
+    assert_eq!(lines.len(), 2, "{}", up.out);
+    for line in lines {
+        assert!(!line.contains("password"), "there is no demo user: {line}");
+        let output = Command::new("sh").args(["-c", line]).output().unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("`{line}` gave {:?}", Run::from(output).all()));
+        assert!(answer.get("keys").or(answer.get("openapi")).is_some(), "{answer}");
+    }
+    let untrusted = Command::new("curl").args(["-s", url]).status().unwrap();
+    // curl's exit code for a certificate of an unknown CA
+    assert_eq!(
+        untrusted.code(),
+        Some(60),
+        "without the CA file the certificate is not trusted"
+    );
+}
+
+/// The README's commands, then a patient whose event arrives through Kafka.
+fn the_first_administrator_works_with_it(system: &Project) {
+    let blocks = blocks("Production, on this machine");
+    let login = blocks.last().unwrap();
+    let script = format!(
+        "export CURL_CA_BUNDLE=$(scripts/deployer outputs --env prod ca-file)\n{login}\n\
+         echo\n\
+         made=$(curl -s -X POST $url/api/patients -H \"Authorization: Bearer $token\" -H 'Content-Type: application/json' \
+         -d '{{\"name\":\"Ada Lovelace\",\"email\":\"ada@example.org\",\"address\":\"12 St James Square\",\"dateOfBirth\":\"1990-12-10\"}}')\n\
+         echo \"$made\"\n\
+         id=$(printf %s \"$made\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/')\n\
+         for second in $(seq 30); do\n\
+         seen=$(curl -s \"$url/api/analytics/events?patientId=$id\" -H \"Authorization: Bearer $token\")\n\
+         case $seen in *PATIENT_CREATED*) break ;; esac\n\
+         sleep 1\n\
+         done\n\
+         echo \"$seen\""
+    );
+    let run = paste(system, PROJECT, &script);
+    assert_eq!(run.code, 0);
+    assert_eq!(
+        run.out.lines().next(),
+        Some("[]"),
+        "no demo data: there is no patient yet"
+    );
+    for word in ["Ada Lovelace", "PATIENT_CREATED"] {
+        assert!(run.out.contains(word), "the responses contain {word}");
+    }
+}
+
+fn two_tasks_of_each_service_run(system: &Project) {
+    let status = system.result(&["status", "--env", "prod"]);
+    let services = status["services"].as_array().unwrap();
+    assert_eq!(services.len(), 6);
+    for service in services {
+        assert_eq!(
+            (&service["running"], &service["desired"]),
+            (&2.into(), &2.into()),
+            "{service}"
+        );
+    }
+}
+
+fn a_second_up_changes_nothing(system: &Project) {
+    let before = system.stack_events(&["--env", "prod"]);
+    assert_eq!(system.run(&["up", "--env", "prod", "--yes"]).code, 0);
+    assert_eq!(system.stack_events(&["--env", "prod"]), before);
+    assert_eq!(system.run(&["diff", "--env", "prod", "--exit-code"]).code, 0);
+    assert!(system.has_no_drift(&["--env", "prod"]));
+}
+
+fn it_is_destroyed_after_a_confirmation_only(system: &Project) {
+    system
+        .json(&["destroy", "--env", "prod", "--yes"])
+        .fails(1, "protected");
+    let destroyed = system.run(&[
+        "destroy",
+        "--env",
+        "prod",
+        "--disable-protection",
+        "--confirm",
+        &format!("{PROJECT}-prod"),
+    ]);
+    assert_eq!(destroyed.code, 0);
+    eventually("no process is left", 15, || system.processes().is_empty());
+    for port in [system.ingress, system.endpoint] {
+        assert!(
+            TcpStream::connect(("127.0.0.1", port)).is_err(),
+            "port {port} is still open"
+        );
+    }
+}
