@@ -6,7 +6,7 @@ use crate::context::Session;
 use crate::diff::{Change, compare};
 use crate::error::Result;
 use crate::estimate::price::{self, CostEstimate};
-use crate::estimate::{Durations, Estimate, History, Source, estimate};
+use crate::estimate::{DurationSource, Durations, Estimate, History, estimate};
 use crate::stacks::{Plan, Stack};
 use aws::cloudformation;
 
@@ -144,13 +144,13 @@ fn render(found: &Estimate, from_scratch: bool) -> String {
     );
     for step in &found.critical {
         let source = match step.source {
-            Some(Source::History) => "your own deployments",
+            Some(DurationSource::History) => "your own deployments",
             _ => "average of rain",
         };
         let seconds = duration(step.seconds.unwrap_or_default());
         text.push_str(&format!(
             "  {seconds:>11}  {}/{}  {}  ({source})\n",
-            step.stack, step.resource, step.kind
+            step.stack, step.logical_id, step.resource_type
         ));
     }
     text.push_str("\nby stack:\n");

@@ -134,7 +134,7 @@ async fn targets<'a>(
     }
     let mut targets = Vec::new();
     for stack in &plan.stacks {
-        let chosen = only.is_empty() || only.iter().any(|name| *name == stack.short || *name == stack.name);
+        let chosen = only.is_empty() || only.iter().any(|name| *name == stack.short_name || *name == stack.name);
         let image = stack.parameters.iter().find_map(|parameter| match &parameter.source {
             Source::Image { service, stack, output } => Some((service.clone(), (stack.clone(), output.clone()))),
             _ => None,
@@ -180,8 +180,8 @@ async fn reject_more_than_code(
         let changed: Vec<String> = compare(deployed.as_ref(), &planned.template)
             .into_iter()
             .map(|change| match change.properties.first() {
-                Some(property) => format!("{}.{}", change.resource, property.name),
-                None => change.resource,
+                Some(property) => format!("{}.{}", change.logical_id, property.name),
+                None => change.logical_id,
             })
             .collect();
         if !changed.is_empty() {
@@ -242,7 +242,7 @@ pub async fn reconcile(session: &Session, aws: &aws::Session, plan: &Plan) -> Re
         if ecs::live_task_definition(aws, cluster, name).await? != declared {
             session.ui.info(format!(
                 "{}: returning to its stack's task definition after `up --code`",
-                stack.short
+                stack.short_name
             ));
             ecs::update_service(aws, cluster, name, &declared).await?;
         }

@@ -86,6 +86,12 @@ async fn adapted_plan(session: &Session, aws: &aws::Session, plan: Plan) -> Resu
 fn stack_named<'a>(plan: &'a Plan, name: &str) -> Result<&'a Stack, ArgumentError> {
     let mut stacks = plan.stacks.iter();
     stacks
-        .find(|stack| stack.short == name || stack.name == name)
-        .ok_or_else(|| ArgumentError::unknown(Named::Stack, name, plan.stacks.iter().map(|stack| stack.short.as_str())))
+        .find(|stack| stack.short_name == name || stack.name == name)
+        .ok_or_else(|| {
+            ArgumentError::unknown(
+                Named::Stack,
+                name,
+                plan.stacks.iter().map(|stack| stack.short_name.as_str()),
+            )
+        })
 }

@@ -35,7 +35,7 @@ pub fn run(args: Args, session: &Session) -> Result<()> {
         let documents = documents(statements).len();
         if documents > 1 {
             session.ui.info(format!(
-                "a managed policy has at most {MANAGED_POLICY} characters; --output DIR writes {documents} policies"
+                "a managed policy has at most {MAX_MANAGED_POLICY} characters; --output DIR writes {documents} policies"
             ));
         }
         return Ok(());

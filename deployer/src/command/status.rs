@@ -97,7 +97,7 @@ fn render(plan: &Plan, report: &StatusReport, now: i64) -> String {
     rows.extend(
         plan.stacks
             .iter()
-            .map(|s| row(&s.short, report.existing.get(&s.name), "")),
+            .map(|s| row(&s.short_name, report.existing.get(&s.name), "")),
     );
     let removed = report.removed(plan);
     rows.extend(removed.map(|(name, stack)| row(name, Some(stack), " (no longer in the manifest)")));
@@ -196,7 +196,7 @@ mod tests {
     fn the_screen_shows_ages_versions_and_the_reason_of_a_missing_task() {
         let mut plan = crate::command::testing::plan("dev");
         plan.stacks
-            .retain(|stack| ["network", "data", "orders", "web"].contains(&stack.short.as_str()));
+            .retain(|stack| ["network", "data", "orders", "web"].contains(&stack.short_name.as_str()));
         let report = StatusReport {
             existing: BTreeMap::from([
                 existing("shop-dev-network", "CREATE_COMPLETE", 1000),

@@ -21,7 +21,6 @@ use crate::estimate::{Durations, History, measure};
 use crate::manifest::Manifest;
 use crate::operations;
 use crate::preflight::preflight;
-use crate::rules;
 use crate::stacks::{self, Plan};
 use ui::RunOutcome;
 
@@ -110,7 +109,7 @@ impl Timeouts {
 
 fn linted_plan(manifest: &Manifest) -> Result<Plan> {
     let plan = stacks::plan(manifest);
-    let findings = rules::check(manifest, &plan);
+    let findings = lint::check(manifest, &plan);
     match findings.is_empty() {
         true => Ok(plan),
         false => Err(Error::Lint(findings)),

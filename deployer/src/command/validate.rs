@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::context::Session;
 use crate::error::{Error, Result};
+use crate::lint;
 use crate::preflight::{self, crates};
-use crate::rules;
 use crate::stacks::{self, Plan};
 
 /// Check deployer.toml and its templates: crates, network paths of links, references, types of properties.
@@ -29,7 +29,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let manifest = session.load()?;
     let plan = stacks::plan(&manifest);
     preflight::reject_fatal(session, crates::check(&manifest, false).await)?;
-    let findings = rules::check(&manifest, &plan);
+    let findings = lint::check(&manifest, &plan);
     if args.online && findings.is_empty() {
         let aws = session.connect().await?;
         validate_templates(&aws, &plan).await?;
@@ -42,10 +42,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let manifest = session.manifest.display();
     let text = match findings.is_empty() {
         true => format!("{manifest} is valid: {stacks} stacks, {resources} resources, {images} images"),
-        false => findings
-            .iter()
-            .map(|one| format!("{}: {}: {}\n", one.stack, one.place, one.what))
-            .collect(),
+        false => findings.iter().map(|one| format!("{one}\n")).collect(),
     };
     session.ui.data("validate", value, &text);
     match findings.is_empty() {

@@ -95,7 +95,7 @@ impl ArgumentError {
     /// Returns what to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Unknown { named, name, known } => instead(named.plural(), name, known.iter().map(String::as_str)),
+            Self::Unknown { named, name, known } => closest_or_all(named.plural(), name, known.iter().map(String::as_str)),
             Self::NoSuchStack { .. } => "`deployer status` lists the stacks".into(),
             Self::AmbiguousOutput { name } => format!("name the stack, too: STACK.{name}"),
             Self::NotDeployed { .. } => "`deployer up` deploys it".into(),

@@ -12,11 +12,7 @@ use platform::stacks::Plan;
 pub fn check(plan: &Plan, templates: &BTreeMap<String, Value>) -> Vec<PreflightFinding> {
     let changed = plan.stacks.iter().filter_map(|planned| {
         let former = templates.get(&planned.name)?;
-        Some(refused(&compare(Some(former), &planned.template)))
+        Some(unsupported_updates(&compare(Some(former), &planned.template)))
     });
-    let rejected = changed.flatten().map(|one| Problem::ImmutableChange {
-        message: one.what,
-        hint: one.hint,
-    });
-    rejected.map(fatal).collect()
+    changed.flatten().map(|update| fatal(update.into())).collect()
 }

@@ -28,7 +28,7 @@ const VPC_QUOTA: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreflightFinding {
     pub problem: Problem,
-    /// Whether the deployment cannot succeed; otherwise it is a warning.
+    /// True if the deployment cannot succeed; otherwise it is a warning.
     pub fatal: bool,
 }
 

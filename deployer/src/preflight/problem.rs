@@ -8,6 +8,7 @@ use time::Date;
 /// The platform of every task definition's `RuntimePlatform`.
 pub const PLATFORM: &str = "linux/amd64";
 use platform::suggest::instead;
+use crate::diff::UnsupportedUpdate;
 
 /// The service whose names are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +33,7 @@ impl fmt::Display for NamedResource {
 /// A problem that prevents a deployment, or that is known before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    #[error(
-        "{environment} serves plain HTTP on port {port}: passwords and patients' data are not encrypted in transit"
-    )]
+    #[error("{environment} serves plain HTTP on port {port}: passwords and data are not encrypted in transit")]
     PlainHttp { environment: String, port: u16 },
     #[error("ingress.certificate requires ingress.host, the domain name of the certificate")]
     CertificateWithoutHost,
@@ -108,8 +107,8 @@ pub enum Problem {
     },
     #[error("there is no Cargo.lock in {}", .folder.display())]
     NoLockFile { folder: PathBuf },
-    #[error("{message}")]
-    ImmutableChange { message: String, hint: String },
+    #[error(transparent)]
+    UnsupportedUpdate(#[from] UnsupportedUpdate),
 }
 
 impl Problem {
@@ -194,12 +193,12 @@ impl Problem {
             }
             Self::CargoMetadata { .. } => "run `cargo metadata --no-deps` there for the complete error".into(),
             Self::NoBinary { package, known, .. } => {
-                instead("binaries", package, known.iter().map(String::as_str))
+                closest_or_all("binaries", package, known.iter().map(String::as_str))
             }
             Self::NoLockFile { .. } => {
                 "create it with `cargo generate-lockfile`, and commit it: the same sources then give the same image".into()
             }
-            Self::ImmutableChange { hint, .. } => hint.clone(),
+            Self::UnsupportedUpdate(update) => update.hint().into(),
         }
     }
 }

@@ -67,7 +67,7 @@ fn a_protected_environment_is_deleted_by_its_typed_name_only_and_then_completely
         event["event"] == "stack" && event["action"] == "delete"
     });
     assert!(disabled < first_deletion);
-    let kept = embedded_endpoint::service::rds::kept_snapshots(&project.state());
+    let kept = embedded_endpoint::service::rds::retained_snapshots(&project.state());
     let [snapshot] = kept.as_slice() else {
         panic!("one database, one final snapshot: {kept:?}")
     };

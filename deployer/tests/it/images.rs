@@ -93,7 +93,7 @@ fn images_are_listed_with_size_and_source_without_an_endpoint() {
     let loaded = project.run(&["images", "load", "--tag", "1.0", "--output", archive.to_str().unwrap()]);
     assert_eq!((loaded.code, loaded.out.trim()), (0, "hello/hello:1.0"));
     let unknown = project.json(&["images", "build", "unknown"]);
-    unknown.fails(1, "usage");
+    unknown.fails(1, "invalid_argument");
     assert!(
         text(&unknown.error()["message"]).contains("hello"),
         "the known services"

@@ -61,7 +61,7 @@ impl Up {
         eventually("the interrupt is reported", 20, || self.events("note").len() > notes);
     }
 
-    /// What is reported of the last interrupt: the stacks that can be rolled back.
+    /// The notes until now. The one of an interrupt names the stacks that can be rolled back.
     fn notes(&self) -> String {
         self.events("note").iter().map(|note| text(&note["text"])).collect()
     }

@@ -95,7 +95,7 @@ fn a_platform_is_deployed_changed_and_destroyed_on_ministack() {
 
     // a type that it does not have is named before anything changes, with the way around it
     let refused = ministack.json(&["up", "--yes"]);
-    refused.fails(1, "lacks_types");
+    refused.fails(1, "unsupported_types");
     let error = refused.error();
     assert!(text(&error["message"]).contains("AWS::MSK::Cluster"), "{error}");
     assert!(text(&error["hint"]).contains("kafka.bootstrap"), "{error}");

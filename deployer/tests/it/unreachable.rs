@@ -129,14 +129,14 @@ fn each_fails_with_a_hint(options: &[&str], environment: &[(&str, &str)], exit_c
 #[test]
 fn a_closed_port_is_an_error_with_a_hint_for_every_command() {
     let url = format!("http://127.0.0.1:{}", free_port());
-    each_fails_with_a_hint(&["--endpoint-url", &url], &[], 1, "no_endpoint");
+    each_fails_with_a_hint(&["--endpoint-url", &url], &[], 1, "unreachable");
 }
 
 #[test]
 fn a_port_that_accepts_connections_and_never_responds_is_an_error_with_a_hint_for_every_command() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    each_fails_with_a_hint(&["--endpoint-url", &url], &[], 1, "no_endpoint");
+    each_fails_with_a_hint(&["--endpoint-url", &url], &[], 1, "port_taken");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn images_are_listed_without_an_endpoint() {
         run.position("a warning that the deployed images are unknown", |event| {
             event["event"] == "warning"
         });
-        assert_eq!(run.result()[0]["service"], "web");
+        assert_eq!(run.result().as_array().map(Vec::len), Some(3));
     }
 }
 
@@ -221,7 +221,7 @@ fn the_embedded_endpoint_does_not_exist_on_aws() {
     for action in ["status", "stop"] {
         let here = run(&dir, &["endpoint", action, "--port", &port], &[]);
         assert_eq!(here.code, 0, "{}", here.all());
-        run(&dir, &["endpoint", action, "--target", "aws", "--json"], &[]).fails(1, "usage");
+        run(&dir, &["endpoint", action, "--target", "aws", "--json"], &[]).fails(1, "invalid_argument");
     }
 }
 

@@ -31,7 +31,7 @@ pub fn announce(
     let exists = |name: &str| existing.get(name).is_some_and(|found| !found.is_failed_create());
     let stacks = plan.stacks.iter().map(|stack| PlannedStack {
         stack: stack.name.clone(),
-        short_name: stack.short.clone(),
+        short_name: stack.short_name.clone(),
         exists: exists(&stack.name),
         depends_on: stack.depends_on.clone(),
         // For an existing stack this is known only after the comparison with what is deployed.

@@ -19,7 +19,7 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 /// The time limit of the push of one image.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(1800);
 
-type Packed = std::result::Result<Arc<BTreeMap<String, Built>>, Arc<Error>>;
+type Packed = std::result::Result<Arc<BTreeMap<String, BuiltImage>>, Arc<Error>>;
 
 /// The images of one run, in progress.
 pub struct ImagePipeline {
@@ -62,6 +62,7 @@ impl ImagePipeline {
         let failed = |reason: String| Error::Image {
             service: service.to_owned(),
             reason,
+            hint: None,
         };
         let mut packed = self.packed.clone();
         let ended = packed.wait_for(Option::is_some).await.map(|end| end.clone());

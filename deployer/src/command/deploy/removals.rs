@@ -63,7 +63,7 @@ impl PlannedRemovals {
             let losses = changes.into_iter().filter(destroys_stateful_resource);
             losses.map(|change| {
                 let description = describe_loss(&planned.name, &change);
-                ((planned.name.clone(), change.resource), description)
+                ((planned.name.clone(), change.logical_id), description)
             })
         });
         let data_losses = losses.collect();
@@ -162,7 +162,7 @@ pub async fn deployed_templates(
 /// Returns whether a change certainly destroys data. For a replacement that depends on the new value, only the change set knows.
 fn destroys_stateful_resource(change: &Change) -> bool {
     let destroys = change.action == Action::Remove || change.replacement == Recreation::Always;
-    destroys && STATEFUL_TYPES.contains(&change.kind.as_str())
+    destroys && STATEFUL_TYPES.contains(&change.resource_type.as_str())
 }
 
 /// Describes the loss of a resource with data.
@@ -171,5 +171,8 @@ pub fn describe_loss(stack: &str, change: &Change) -> String {
         Action::Remove => "deleted",
         _ => "replaced, and its data lost",
     };
-    format!("{stack}: {} ({}) would be {how}", change.resource, change.kind)
+    format!(
+        "{stack}: {} ({}) would be {how}",
+        change.logical_id, change.resource_type
+    )
 }

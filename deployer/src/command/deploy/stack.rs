@@ -134,7 +134,7 @@ pub fn stack_input(plan: &Plan, stack: &Stack, parameters: BTreeMap<String, Stri
     let tags = [
         ("project", &plan.project),
         ("environment", &plan.environment),
-        ("stack", &stack.short),
+        ("stack", &stack.short_name),
     ];
     StackInput {
         name: stack.name.clone(),
@@ -179,9 +179,9 @@ async fn confirm_data_loss(deployment: &Deployment, planned: &Stack, set: &Chang
     let lost: Vec<&Change> = set
         .changes
         .iter()
-        .filter(|c| c.destroys() && STATEFUL_TYPES.contains(&c.kind.as_str()))
+        .filter(|c| c.destroys() && STATEFUL_TYPES.contains(&c.resource_type.as_str()))
         .filter(|c| {
-            let resource = (planned.name.clone(), c.resource.clone());
+            let resource = (planned.name.clone(), c.logical_id.clone());
             !deployment.confirmed_losses.contains(&resource)
         })
         .collect();

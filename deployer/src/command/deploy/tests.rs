@@ -59,7 +59,7 @@ impl Run {
 fn plan(messaging: bool) -> Arc<Plan> {
     let stack = |short: &str, kind: &str, logical: &str, depends_on: &[&str]| Stack {
         name: format!("shop-dev-{short}"),
-        short: short.to_owned(),
+        short_name: short.to_owned(),
         template: json!({ "Resources": { logical: { "Type": kind } } }),
         parameters: Vec::new(),
         depends_on: depends_on.iter().map(|name| (*name).to_owned()).collect(),
@@ -80,7 +80,7 @@ fn plan(messaging: bool) -> Arc<Plan> {
             port: 80,
             https: false,
             host: None,
-            probe_path: "/".into(),
+            readiness_path: "/".into(),
             curl: Vec::new(),
         },
     })

@@ -74,7 +74,7 @@ pub async fn remove_stopped(session: &Session, dry_run: bool) -> Result<()> {
             .info("nothing to do: no endpoint is running, and there is no state of one");
         return Ok(());
     }
-    let snapshots = kept_snapshots(&state_dir);
+    let snapshots = retained_snapshots(&state_dir);
     if !snapshots.is_empty() {
         session.ui.info(format!(
             "nothing was deleted: the embedded endpoint is stopped, and {}",

@@ -18,7 +18,7 @@ pub fn read(path: &Path, plan: &Plan, only: Option<&str>) -> Result<BTreeMap<Str
             Some(name) => name.to_owned(),
             None => stem(path),
         };
-        if !plan.stacks.iter().any(|stack| stack.short == short) {
+        if !plan.stacks.iter().any(|stack| stack.short_name == short) {
             return Err(ArgumentError::UnknownTemplate { path: path.to_owned() }.into());
         }
         return Ok(BTreeMap::from([(short, template(path)?)]));

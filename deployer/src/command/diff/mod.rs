@@ -62,10 +62,13 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let committed = args.offline.then(|| session.manifest.with_file_name("templates"));
     let (found, same) = match args.against.or(committed) {
         Some(path) => {
-            let only = args.stack.is_some().then(|| chosen[0].short.as_str());
+            let only = args.stack.is_some().then(|| chosen[0].short_name.as_str());
             let former = baseline::read(&path, &plan, only)?;
             let chosen = if path.is_file() {
-                chosen.into_iter().filter(|s| former.contains_key(&s.short)).collect()
+                chosen
+                    .into_iter()
+                    .filter(|s| former.contains_key(&s.short_name))
+                    .collect()
             } else {
                 chosen
             };
@@ -108,12 +111,12 @@ fn with_files(
     let mut found: Vec<StackDifference> = chosen
         .iter()
         .map(|planned| {
-            let old = former.get(&planned.short);
+            let old = former.get(&planned.short_name);
             StackDifference {
                 stack: planned.name.clone(),
                 action: if old.is_some() { "update" } else { "create" },
                 changes: compare(old, &planned.template),
-                security: security(old, &planned.template),
+                security: permission_changes(old, &planned.template),
                 note: None,
             }
         })
@@ -121,7 +124,7 @@ fn with_files(
         .collect();
     let removed = former
         .iter()
-        .filter(|(short, _)| complete && !plan.stacks.iter().any(|stack| stack.short == **short));
+        .filter(|(short, _)| complete && !plan.stacks.iter().any(|stack| stack.short_name == **short));
     found.extend(removed.map(|(short, old)| deleted(format!("{}-{}-{short}", plan.project, plan.environment), old)));
     found
 }
@@ -135,12 +138,12 @@ const REMOVED_WITH_KEY: &str =
 fn deleted(stack: String, former: &Value) -> StackDifference {
     let nothing = serde_json::json!({"Resources": {}});
     let changes = compare(Some(former), &nothing);
-    let key = changes.iter().any(|change| change.kind == "AWS::KMS::Key");
+    let key = changes.iter().any(|change| change.resource_type == "AWS::KMS::Key");
     StackDifference {
         stack,
         action: "delete",
         changes,
-        security: security(Some(former), &nothing),
+        security: permission_changes(Some(former), &nothing),
         note: Some(if key { REMOVED_WITH_KEY } else { REMOVED }.to_owned()),
     }
 }
@@ -193,7 +196,7 @@ async fn difference(
         stack: planned.name.clone(),
         action: if former.is_some() { "update" } else { "create" },
         changes: compare(deployed.as_ref(), &planned.template),
-        security: security(deployed.as_ref(), &planned.template),
+        security: permission_changes(deployed.as_ref(), &planned.template),
         note: None,
     };
     // A change set for a stack that does not exist would create an empty one, in REVIEW_IN_PROGRESS.
@@ -220,8 +223,8 @@ async fn difference(
     if is_up_to_date(former, &input, deployed.as_ref(), planned) {
         return Ok(None);
     }
-    if let Some(refused) = refused(&difference.changes).first() {
-        difference.note = Some(format!("`up` rejects this: {}", refused.what));
+    if let Some(rejected) = unsupported_updates(&difference.changes).first() {
+        difference.note = Some(format!("`up` rejects this: {rejected}"));
         return Ok(Some(difference));
     }
     let Some(set) = cloudformation::create_change_set(aws, &input, false).await? else {
@@ -232,6 +235,6 @@ async fn difference(
         .changes
         .is_empty()
         .then(|| "only outputs, tags or metadata change".to_owned());
-    difference.changes = confirm(set.changes, &difference.changes, deployed.as_ref());
+    difference.changes = merge_change_set(set.changes, &difference.changes, deployed.as_ref());
     Ok(Some(difference))
 }

@@ -137,7 +137,7 @@ fn version(program: &str, directory: &Path) -> Option<String> {
     output.status.success().then_some(text)
 }
 
-/// Whether a program is on PATH.
+/// Returns whether a program is on PATH.
 pub fn on_path(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }

@@ -33,14 +33,14 @@ pub async fn run(_: Args, session: &Session) -> Result<()> {
     ];
     let mut values = Vec::new();
     for image in &plan.images {
-        let built = Built::of(&image::spec(image));
+        let built = BuiltImage::load(&image::spec(image));
         let deployed = deployed.as_ref().map(|all| all.get(&image.service));
         values.push(json!({
             "service": image.service,
             "crate": image.package,
             "image": deployed.flatten(),
             "digest": built.as_ref().map(|built| &built.digest),
-            "bytes": built.as_ref().map(Built::bytes),
+            "bytes": built.as_ref().map(BuiltImage::bytes),
         }));
         let none = || "none".to_owned();
         let digest = built.as_ref().map(|built| built.digest.clone());

@@ -36,7 +36,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
     let animation = session.ui.animate();
     let packed = pack(&session.ui, args.services.of(&plan)?).await?;
-    let named: Vec<(Built, String)> = packed
+    let named: Vec<(BuiltImage, String)> = packed
         .into_values()
         .map(|built| {
             let name = format!("{}/{}:{}", plan.project, built.service, args.tag);
@@ -70,8 +70,8 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     Ok(())
 }
 
-fn write(named: &[(Built, String)], path: &Path) -> Result<()> {
-    let images: Vec<(&Built, String)> = named.iter().map(|(built, name)| (built, name.clone())).collect();
+fn write(named: &[(BuiltImage, String)], path: &Path) -> Result<()> {
+    let images: Vec<(&BuiltImage, String)> = named.iter().map(|(built, name)| (built, name.clone())).collect();
     if path == Path::new("-") {
         let mut out = std::io::stdout().lock();
         image::archive(&images, BufWriter::new(&mut out))?;

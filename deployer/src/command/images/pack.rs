@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::image::{self, Built};
+use crate::image::{self, BuiltImage};
 use crate::stacks::Image;
 use ui::{Event, Ui};
 
@@ -11,7 +11,7 @@ use ui::{Event, Ui};
 ///
 /// # Errors
 /// The crates do not compile, or an image cannot be written.
-pub async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, Built>> {
+pub async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, BuiltImage>> {
     let mut packed = BTreeMap::new();
     let Some(first) = images.first() else { return Ok(packed) };
     let mut packages: Vec<&str> = images.iter().map(|image| image.package.as_str()).collect();
@@ -37,10 +37,7 @@ pub async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, Built>
     }
     while let Some(joined) = tasks.join_next().await {
         let (service, built) = joined.map_err(anyhow::Error::from)?;
-        let built = built.map_err(|error| Error::Image {
-            service: service.clone(),
-            reason: format!("{error:#}"),
-        })?;
+        let built = built.map_err(|error| Error::image(&service, &error))?;
         packed.insert(service, built);
     }
     Ok(packed)

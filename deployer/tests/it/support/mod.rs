@@ -123,7 +123,7 @@ impl Project {
         deployed.map(|stack| text(&stack["stack"])).collect()
     }
 
-    /// Whether neither a template nor a resource outside the templates differs from what is deployed.
+    /// Returns whether neither a template nor a resource outside the templates differs from what is deployed.
     pub fn has_no_drift(&self, arguments: &[&str]) -> bool {
         let drift = self.result(&[&["drift"], arguments].concat());
         drift["drifted"] == serde_json::json!([]) && drift["unmanaged"] == serde_json::json!([])
