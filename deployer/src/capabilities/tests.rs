@@ -125,7 +125,7 @@ fn a_needed_type_without_a_replacement_is_an_error_before_anything_is_created() 
 fn a_database_gets_a_generated_secret_if_rds_manages_none() {
     let mut plan = plan_with(Some("broker:9092"), "dev");
     assert!(database_passwords::generate(&mut plan));
-    let data = plan.stacks.iter().find(|stack| stack.short == "data");
+    let data = plan.stacks.iter().find(|stack| stack.short_name == "data");
     let template = &data.expect("databases").template;
     let text = template.to_string();
     assert!(

@@ -222,7 +222,7 @@ pub async fn reconcile(session: &Session, aws: &aws::Session, plan: &Plan) -> Re
         return Ok(());
     }
     for stack in &plan.stacks {
-        if !state.services.contains_key(&stack.short) {
+        if !state.services.contains_key(&stack.short_name) {
             continue;
         }
         let resources = cloudformation::stack_resources(aws, &stack.name).await?;

@@ -18,6 +18,7 @@ use crate::capabilities::check_backing;
 use crate::context::Session;
 use crate::error::{Error, Result};
 use crate::estimate::{Durations, History, measure};
+use crate::lint;
 use crate::manifest::Manifest;
 use crate::operations;
 use crate::preflight::preflight;

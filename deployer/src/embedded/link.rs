@@ -36,8 +36,8 @@ pub async fn serve(options: EmbeddedOptions) -> Result<(), Error> {
 }
 
 /// Returns the snapshots of databases in a state directory.
-pub fn kept_snapshots(state_dir: &Path) -> Vec<String> {
-    rds::kept_snapshots(state_dir)
+pub fn retained_snapshots(state_dir: &Path) -> Vec<String> {
+    rds::retained_snapshots(state_dir)
 }
 
 /// Returns the version of the installed PostgreSQL.

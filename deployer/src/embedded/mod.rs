@@ -15,7 +15,7 @@ use aws::endpoint::{Probe, probe};
 use aws::{TimedOut, http};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-pub use link::{broker, kept_snapshots, postgres_version, run_task, serve};
+pub use link::{broker, postgres_version, retained_snapshots, run_task, serve};
 
 /// Timeout of the start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);

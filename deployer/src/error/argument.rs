@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use platform::suggest::instead;
+use platform::suggest::closest_or_all;
 
 /// A kind of things that the manifest names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,6 +30,8 @@ impl Error {
             Self::Registry { registry, .. } => {
                 format!("`docker login {registry}`, or set DEPLOYER_REGISTRY_USERNAME and DEPLOYER_REGISTRY_PASSWORD; the identity must be allowed to push there")
             }
+            Self::Image { hint, .. } => return hint.clone(),
+            Self::Archive(error) | Self::Engine(EngineError::Image(error)) => return error.hint(),
             Self::Engine(EngineError::Absent { .. }) => {
                 "start Docker or set DOCKER_HOST=unix://SOCKET; `deployer images load --output FILE` writes the archive without it".into()
             }

@@ -15,7 +15,7 @@ use platform::lint;
 use platform::manifest::ManifestError;
 use ui::Ui;
 
-use crate::image::{CompileError, EngineError, PushError};
+use crate::image::{CompileError, CredentialsError, EngineError, ImageError, PushError};
 use crate::{capabilities, context, embedded, operations, preflight};
 
 pub use argument::{ArgumentError, Named};
@@ -32,8 +32,8 @@ pub enum Error {
     Argument(#[from] ArgumentError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    #[error("{} lint findings in the templates{}", .0.len(), .0.first().map(|one| format!("; first: {}: {}: {}", one.stack, one.place, one.what)).unwrap_or_default())]
-    Lint(Vec<lint::Finding>),
+    #[error("{} lint {} in the templates{}", .0.len(), if .0.len() == 1 { "finding" } else { "findings" }, .0.first().map(|one| format!("; first: {one}")).unwrap_or_default())]
+    Lint(Vec<lint::LintFinding>),
     #[error("the templates do not match the manifest: {}", .files.join(", "))]
     StaleTemplates { files: Vec<String> },
     #[error(transparent)]
@@ -43,7 +43,15 @@ pub enum Error {
     #[error(transparent)]
     Compile(#[from] CompileError),
     #[error("image of {service}: {reason}")]
-    Image { service: String, reason: String },
+    Image {
+        service: String,
+        reason: String,
+        hint: Option<String>,
+    },
+    #[error(transparent)]
+    Archive(#[from] ImageError),
+    #[error(transparent)]
+    RegistryCredentials(#[from] CredentialsError),
     #[error("image of {service}: {reason}")]
     Registry {
         service: String,
@@ -116,7 +124,21 @@ impl Error {
                 registry,
                 reason,
             },
-            PushError::Other(_) => Self::Image { service, reason },
+            PushError::Image(error) => Self::image(&service, &error),
+            _ => Self::Image {
+                service,
+                reason,
+                hint: None,
+            },
+        }
+    }
+
+    /// Returns the error of building a service's image.
+    pub fn image(service: &str, error: &ImageError) -> Self {
+        Self::Image {
+            service: service.to_owned(),
+            reason: error.to_string(),
+            hint: error.hint(),
         }
     }
 
@@ -178,8 +200,8 @@ impl Error {
             Self::StaleTemplates { .. } => "stale_templates",
             Self::ChecksFailed { .. } => "checks_failed",
             Self::Compile(_) => "compile",
-            Self::Image { .. } => "image",
-            Self::Registry { .. } => "registry",
+            Self::Image { .. } | Self::Archive(_) => "image",
+            Self::Registry { .. } | Self::RegistryCredentials(_) => "registry",
             Self::Engine(_) => "docker_engine",
             Self::Context(Context::NoEndpoint { .. }) => "no_endpoint",
             Self::Context(

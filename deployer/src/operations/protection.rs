@@ -58,8 +58,8 @@ async fn update(
         delete_change_set(aws, &set.id, &set.stack_id).await?;
         return Err(Error::ProtectionUpdate {
             stack: stack.name.clone(),
-            resource: other.resource.clone(),
-            resource_type: other.kind.clone(),
+            resource: other.logical_id.clone(),
+            resource_type: other.resource_type.clone(),
         });
     }
     apply(aws, ui, &stack.name, &set, None, timeout).await?;

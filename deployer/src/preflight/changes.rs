@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{PreflightFinding, Problem, fatal};
-use cfn::diff::{compare, refused};
+use super::{PreflightFinding, fatal};
+use cfn::diff::{compare, unsupported_updates};
 use platform::stacks::Plan;
 
 /// Returns the changes of the plan that AWS rejects. `templates` are the deployed ones, by the full names of their stacks.

@@ -7,8 +7,8 @@ use time::Date;
 
 /// The platform of every task definition's `RuntimePlatform`.
 pub const PLATFORM: &str = "linux/amd64";
-use platform::suggest::instead;
 use crate::diff::UnsupportedUpdate;
+use platform::suggest::closest_or_all;
 
 /// The service whose names are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -269,7 +269,7 @@ fn require_profile(name: &str) -> Result<(), SessionError> {
     if known.iter().any(|known| known == name) {
         return Ok(());
     }
-    let suggestion = suggest::nearest(name, known.iter().map(String::as_str));
+    let suggestion = suggest::closest_match(name, known.iter().map(String::as_str));
     Err(SessionError::UnknownProfile {
         name: name.to_owned(),
         suggestion: suggestion.map(str::to_owned),

@@ -10,7 +10,7 @@ use tokio::sync::{OnceCell, watch};
 use crate::command::images::pack::pack;
 use crate::command::images::send::send;
 use crate::error::{Error, Result};
-use crate::image::{Built, Credentials, registry_credentials};
+use crate::image::{BuiltImage, Credentials, registry_credentials};
 use crate::stacks::Image;
 use ui::{Event, Ui};
 

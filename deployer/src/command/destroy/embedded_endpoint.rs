@@ -6,7 +6,7 @@ use aws::cloudformation;
 
 use crate::command::confirm::Confirmation;
 use crate::context::Session;
-use crate::embedded::{self, kept_snapshots};
+use crate::embedded::{self, retained_snapshots};
 use crate::error::Result;
 
 /// Stops the endpoint if it is the embedded one of this state directory and has no stack, and removes its state unless it
@@ -32,7 +32,7 @@ pub async fn stop_if_unused(session: &Session, aws: &aws::Session, retained: boo
         return Ok(false);
     }
     embedded::stop(&session.embedded_options()).await?;
-    let snapshots = kept_snapshots(&state_dir);
+    let snapshots = retained_snapshots(&state_dir);
     if !snapshots.is_empty() {
         session.ui.info(format!(
             "the embedded endpoint is stopped; {}",

@@ -13,7 +13,7 @@ use super::deploy::parameters::{ImageSource, resolve_parameters};
 use super::deploy::stack::{is_up_to_date, stack_input};
 use super::destroy::removed_stacks;
 use crate::context::Session;
-use crate::diff::{StackDifference, compare, confirm, refused, security};
+use crate::diff::{StackDifference, compare, merge_change_set, permission_changes, unsupported_updates};
 use crate::error::{Error, Result};
 use crate::stacks::{Plan, Stack};
 

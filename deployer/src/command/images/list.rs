@@ -7,7 +7,7 @@ use serde_json::json;
 use super::megabytes;
 use crate::context::Session;
 use crate::error::Result;
-use crate::image::{self, Built};
+use crate::image::{self, BuiltImage};
 use crate::stacks::{Plan, Source};
 use aws::cloudformation;
 use ui::table::table;

@@ -10,7 +10,7 @@ use super::pack::pack;
 use super::{Services, emit, tag};
 use crate::context::Session;
 use crate::error::{ArgumentError, Error, Result};
-use crate::image::{self, Built};
+use crate::image::{self, BuiltImage};
 
 /// Build the images of the services and load them into the Docker Engine, as PROJECT/SERVICE:TAG.
 ///

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use aws::signed_request::OPERATIONS;
 
-use crate::permissions::OWN;
+use crate::permissions::OWN_OPERATIONS;
 
 /// Collects every `aws.<client>.<operation>()` of the sources.
 fn calls(folder: &Path, into: &mut BTreeSet<(String, String)>) {
@@ -50,7 +50,7 @@ fn what_deployer_calls_itself_is_listed() {
         .iter()
         .map(|operation| format!("{}:{}", operation.service, operation.name));
     let called: BTreeSet<String> = found.iter().map(action).chain(signed).collect();
-    let listed: BTreeSet<String> = OWN
+    let listed: BTreeSet<String> = OWN_OPERATIONS
         .iter()
         .flat_map(|(service, names)| names.iter().map(move |name| format!("{service}:{name}")))
         .collect();

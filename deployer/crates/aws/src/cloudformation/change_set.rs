@@ -202,8 +202,8 @@ fn change(change: &ResourceChange) -> Change {
         }
     }
     Change {
-        resource: change.logical_resource_id().unwrap_or_default().to_owned(),
-        kind: change.resource_type().unwrap_or_default().to_owned(),
+        logical_id: change.logical_resource_id().unwrap_or_default().to_owned(),
+        resource_type: change.resource_type().unwrap_or_default().to_owned(),
         action: match change.action().map(|a| a.as_str()) {
             Some("Add") => Action::Add,
             Some("Remove") => Action::Remove,

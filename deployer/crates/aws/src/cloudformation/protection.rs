@@ -214,7 +214,9 @@ fn unprotected(template: &Value, resources: &[&str]) -> Value {
 
 /// Returns whether a change can be one of a deletion protection alone.
 pub fn is_protection_change(change: &Change) -> bool {
-    change.action == Action::Modify && change.replacement == Recreation::Never && property(&change.kind).is_some()
+    change.action == Action::Modify
+        && change.replacement == Recreation::Never
+        && property(&change.resource_type).is_some()
 }
 
 #[cfg(test)]

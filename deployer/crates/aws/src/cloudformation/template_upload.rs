@@ -4,7 +4,7 @@
 //! public access, encrypted. An object exists as long as one call needs it. Objects of interrupted commands expire, or `destroy`
 //! deletes them; it also deletes the bucket once it is empty.
 
-use cfn::template::{LARGEST, LARGEST_IN_REQUEST};
+use cfn::template::{MAX_BYTES, MAX_INLINE_BYTES};
 use uuid::Uuid;
 
 use super::error::{Error, Result};
@@ -36,17 +36,17 @@ pub struct UploadedTemplate {
 /// Uploads a template if it is too large for a request; the caller calls [`UploadedTemplate::remove`] after use.
 ///
 /// # Errors
-/// It has more than [`LARGEST`] bytes, it needs S3 and the endpoint has none, or the bucket belongs to another account.
+/// It has more than [`MAX_BYTES`] bytes, it needs S3 and the endpoint has none, or the bucket belongs to another account.
 pub async fn upload_template(aws: &Session, key: TemplateKey<'_>, template: &str) -> Result<UploadedTemplate> {
     let bytes = template.len();
-    if bytes <= LARGEST_IN_REQUEST {
+    if bytes <= MAX_INLINE_BYTES {
         return Ok(UploadedTemplate {
             body: Some(template.to_owned()),
             url: None,
             stored: None,
         });
     }
-    if bytes > LARGEST {
+    if bytes > MAX_BYTES {
         return Err(Error::TemplateTooLarge {
             stack: key.stack.to_owned(),
             bytes,
@@ -265,7 +265,7 @@ mod tests {
         small.remove(&aws).await;
         assert!(store.lock().requests.is_empty(), "a small template needs no bucket");
 
-        let large = upload_template(&aws, KEY, &" ".repeat(LARGEST_IN_REQUEST + 1))
+        let large = upload_template(&aws, KEY, &" ".repeat(MAX_INLINE_BYTES + 1))
             .await
             .expect("an upload");
         let url = large.url.clone().expect("a URL");
@@ -301,7 +301,7 @@ mod tests {
         })
         .await;
         let aws = endpoint.session().await;
-        let error = upload_template(&aws, KEY, &" ".repeat(LARGEST)).await.err();
+        let error = upload_template(&aws, KEY, &" ".repeat(MAX_BYTES)).await.err();
         assert!(
             matches!(&error, Some(Error::ForeignTemplateBucket { bucket }) if bucket.ends_with("us-east-1")),
             "{error:?}"
@@ -319,7 +319,7 @@ mod tests {
             matches!(&no_storage, Some(Error::NoTemplateStorage { stack, bytes: 60_000, .. }) if stack == KEY.stack),
             "{no_storage:?}"
         );
-        let too_large = error(LARGEST + 1).await;
+        let too_large = error(MAX_BYTES + 1).await;
         assert!(
             matches!(&too_large, Some(Error::TemplateTooLarge { bytes: 1_000_001, .. })),
             "{too_large:?}"

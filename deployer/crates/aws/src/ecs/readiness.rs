@@ -250,7 +250,7 @@ impl Readiness {
 
     /// Sends a GET through the load balancer, and returns a description of its failure.
     async fn probe_failure(&self, aws: &Session, plan: &Plan) -> Option<String> {
-        let path = &plan.ingress.probe_path;
+        let path = &plan.ingress.readiness_path;
         let mut options = RequestOptions {
             ca_file: aws.endpoint().ca_file.as_deref(),
             addresses: Vec::new(),
