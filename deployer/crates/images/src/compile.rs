@@ -1,6 +1,6 @@
 //! One `cargo build --release` for all packages of the images.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,16 +37,30 @@ pub enum CompileError {
 /// Maximum length of [`CompileError::Failed`]'s excerpt.
 const MAX_EXCERPT_LINES: usize = 40;
 
+/// Progress of a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompileProgress<'a> {
+    /// A line of cargo's output.
+    Line(&'a str),
+    /// Another crate was compiled; a build that has nothing to compile reports none.
+    Crates {
+        /// Crates that are finished, including those that were compiled before.
+        finished: usize,
+        /// Crates that the packages depend on, and the packages themselves; `None` until cargo has reported it.
+        total: Option<usize>,
+    },
+}
+
 /// Compiles `packages` of a workspace in release mode and returns the path of each package's binary.
 ///
-/// `on_line` receives cargo's output, line by line.
+/// `on_progress` receives cargo's output, line by line, and the number of crates.
 ///
 /// # Errors
 /// Cargo cannot be run or reports an error, or a package has no binary of its name.
 pub async fn compile(
     workspace: &Path,
     packages: &[&str],
-    mut on_line: impl FnMut(&str),
+    mut on_progress: impl FnMut(CompileProgress<'_>),
 ) -> Result<BTreeMap<String, PathBuf>, CompileError> {
     if packages.is_empty() {
         return Ok(BTreeMap::new());
@@ -76,21 +90,38 @@ pub async fn compile(
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(failed(io::ErrorKind::BrokenPipe.into()));
     };
-    let artifacts = tokio::spawn(async move {
-        let (mut found, mut lines) = (Vec::new(), BufReader::new(stdout).lines());
-        while let Ok(Some(line)) = lines.next_line().await {
-            found.extend(executable(&line));
-        }
-        found
-    });
+    let mut counting = std::pin::pin!(count_crates(workspace, packages));
+    let (mut total, mut counted) = (None, false);
     let mut output = CompilerOutput::default();
-    let mut lines = BufReader::new(stderr).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        on_line(&line);
-        output.add(line);
+    let mut finished = BTreeSet::new();
+    let mut artifacts = Vec::new();
+    let (mut messages, mut lines) = (BufReader::new(stdout).lines(), BufReader::new(stderr).lines());
+    let (mut messages_open, mut lines_open) = (true, true);
+    while messages_open || lines_open {
+        tokio::select! {
+            message = messages.next_line(), if messages_open => match message {
+                Ok(Some(message)) => {
+                    let Some(artifact) = artifact(&message) else { continue };
+                    finished.insert(artifact.package);
+                    artifacts.extend(artifact.executable);
+                    if !artifact.fresh {
+                        let finished = finished.len();
+                        on_progress(CompileProgress::Crates { finished, total: total.map(|total: usize| total.max(finished)) });
+                    }
+                }
+                _ => messages_open = false,
+            },
+            line = lines.next_line(), if lines_open => match line {
+                Ok(Some(line)) => {
+                    on_progress(CompileProgress::Line(&line));
+                    output.add(line);
+                }
+                _ => lines_open = false,
+            },
+            crates = &mut counting, if !counted => (total, counted) = (crates, true),
+        }
     }
     let status = child.wait().await.map_err(failed)?;
-    let artifacts = artifacts.await.map_err(|error| failed(error.into()))?;
     if !status.success() {
         return Err(output.into_error(status));
     }
@@ -108,17 +139,58 @@ fn binary_of(package: &str, artifacts: &[(String, PathBuf)]) -> Result<(String, 
     Ok((package.to_owned(), path.clone()))
 }
 
-/// Returns the binary target of a line of cargo's JSON: name and path.
-fn executable(line: &str) -> Option<(String, PathBuf)> {
+/// A target that cargo has finished.
+struct Artifact {
+    package: String,
+    /// It was compiled by an earlier build.
+    fresh: bool,
+    /// Name and path of a binary.
+    executable: Option<(String, PathBuf)>,
+}
+
+/// Returns the artifact of a line of cargo's JSON; `None` if the line is about something else.
+fn artifact(line: &str) -> Option<Artifact> {
     let message: Value = serde_json::from_str(line).ok()?;
     if message.get("reason")?.as_str()? != "compiler-artifact" {
         return None;
     }
-    let path = message.get("executable")?.as_str()?;
-    Some((
-        message.pointer("/target/name")?.as_str()?.to_owned(),
-        PathBuf::from(path),
-    ))
+    let path = message.get("executable").and_then(Value::as_str);
+    let name = message.pointer("/target/name")?.as_str()?;
+    Some(Artifact {
+        package: message.get("package_id")?.as_str()?.to_owned(),
+        fresh: message.get("fresh").and_then(Value::as_bool).unwrap_or(false),
+        executable: path.map(|path| (name.to_owned(), PathBuf::from(path))),
+    })
+}
+
+/// Returns the number of crates that `packages` depend on, themselves included; `None` if cargo does not report it.
+async fn count_crates(workspace: &Path, packages: &[&str]) -> Option<usize> {
+    let mut command = Command::new(cargo());
+    command.args([
+        "tree",
+        "--locked",
+        "--edges=normal,build",
+        "--prefix=none",
+        "--format={p}",
+    ]);
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    let output = command
+        .current_dir(workspace)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    // a crate that was listed before ends with " (*)"
+    let crates: BTreeSet<&str> = text
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    (!crates.is_empty()).then_some(crates.len())
 }
 
 /// The part of cargo's output that an error shows.
@@ -188,7 +260,17 @@ mod tests {
     #[tokio::test]
     async fn a_package_that_compiles_has_its_binary() {
         let folder = workspace("fn main() {}");
-        let found = compile(folder.path(), &["tiny"], |_| {}).await.unwrap();
+        let mut crates = Vec::new();
+        let mut on_progress = |progress: CompileProgress<'_>| {
+            if let CompileProgress::Crates { finished, .. } = progress {
+                crates.push(finished);
+            }
+        };
+        let found = compile(folder.path(), &["tiny"], &mut on_progress).await.unwrap();
         assert!(found["tiny"].is_file());
+        let again = compile(folder.path(), &["tiny"], &mut on_progress).await.unwrap();
+        assert_eq!(again, found);
+        assert_eq!(crates, [1], "the second build compiles nothing");
+        assert_eq!(count_crates(folder.path(), &["tiny"]).await, Some(1));
     }
 }

@@ -22,7 +22,7 @@ mod error;
 pub use archive::archive;
 pub use build::{BuiltImage, ImageSpec, build};
 pub use ca_bundle::DATABASE_CA_BUNDLE;
-pub use compile::{CompileError, cargo, compile};
+pub use compile::{CompileError, CompileProgress, cargo, compile};
 pub use engine::{EngineError, load};
 pub use error::{ElfError, ImageError};
 pub use layout::Descriptor;

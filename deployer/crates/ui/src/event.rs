@@ -80,6 +80,13 @@ pub enum Event {
     Compiler {
         line: String,
     },
+    /// Another crate of the images was compiled.
+    Compiling {
+        /// Crates that are finished.
+        finished: usize,
+        /// Crates in all; `None` until cargo has reported it.
+        total: Option<usize>,
+    },
     /// The state of an ECS service's deployments.
     Rollout {
         stack: String,

@@ -184,8 +184,8 @@ pub fn lines(event: &Event, style: Style) -> Vec<String> {
         }
         Event::Image { service, step, detail } if detail.is_empty() => vec![format!("image {service}: {step}")],
         Event::Image { service, step, detail } => vec![format!("image {service}: {step} {detail}")],
-        // Only the live tree shows it.
-        Event::Upload { .. } => Vec::new(),
+        // Only the live tree shows them; cargo's own lines name each crate.
+        Event::Upload { .. } | Event::Compiling { .. } => Vec::new(),
         Event::Compiler { line } => vec![style.dim(&clean(line))],
         Event::Rollout { stack, rollout, .. } => vec![format!("{stack}: {}", rollout_line(rollout))],
         Event::Serving { state } => vec![format!("waiting until ready: {state}")],

@@ -123,6 +123,10 @@ pub fn compiler(line: &str) -> Event {
     Event::Compiler { line: line.into() }
 }
 
+pub fn compiling(finished: usize, total: Option<usize>) -> Event {
+    Event::Compiling { finished, total }
+}
+
 pub fn upload(sent: u64, total: u64) -> Event {
     Event::Upload {
         service: "app".into(),

@@ -27,6 +27,8 @@ pub fn first_deployment() -> Vec<Step> {
         Screenshot(0),
         Emit(0, stack("network", "create", 3, Some(106))),
         Emit(1, compiler("   Compiling app v0.1.0\x1b[0m")),
+        Emit(1, compiling(211, None)),
+        Emit(2, compiling(212, Some(431))),
         Emit(1, resource("network", "Vpc", "AWS::EC2::VPC", "CREATE_IN_PROGRESS")),
         Emit(2, resource("network", "Vpc", "AWS::EC2::VPC", "CREATE_COMPLETE")),
         Emit(

@@ -145,6 +145,7 @@ fn name(event: &Event) -> &'static str {
         Event::Image { .. } => "image",
         Event::Upload { .. } => "upload",
         Event::Compiler { .. } => "compiler",
+        Event::Compiling { .. } => "compiling",
         Event::Rollout { .. } => "rollout",
         Event::Serving { .. } => "serving",
         Event::TaskStopped { .. } => "task_stopped",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::rollout::Rollout;
 use super::super::width::{clean, cut, pad, width};
 use super::super::{DurationEstimator, Sentiment, Style, format_duration, format_remaining};
-use super::state::{InProgress, Phase, Stack, TreeState};
+use super::state::{Compilation, InProgress, Phase, Stack, TreeState};
 
 const SPINNER: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇", "⠏", "⠹"];
 /// Maximum columns of a name; longer ones are cut.
@@ -113,7 +113,9 @@ fn all(state: &TreeState, view: &Viewport, resources: usize, fold: bool) -> Vec<
     if waiting > 0 {
         rows.push(Row(RowStyle::Dim, format!("· {waiting} more waiting")));
     }
+    // No estimate while crates are compiled: stacks wait for their images.
     if unfinished().count() > 1
+        && state.compilation.is_none()
         && let Some(text) = state
             .remaining(view.now)
             .and_then(|seconds| format_remaining(seconds, Duration::ZERO))
@@ -129,6 +131,14 @@ fn all(state: &TreeState, view: &Viewport, resources: usize, fold: bool) -> Vec<
     }
     let images = state.images.iter();
     rows.extend(images.map(|(service, step)| Row(RowStyle::Plain, format!("{spin} image {service}  {step}"))));
+    if let Some(Compilation { start, finished, total }) = state.compilation {
+        let crates = total.map_or_else(
+            || format!("{finished} crates"),
+            |total| format!("{finished} of {total} crates"),
+        );
+        let elapsed = format_duration(view.now.saturating_sub(start));
+        rows.push(Row(RowStyle::Plain, format!("{spin} compiling {crates}, {elapsed}")));
+    }
     let compiler = state.compiler.iter();
     rows.extend(compiler.map(|line| Row(RowStyle::Plain, format!("{spin} {}", clean(line).trim()))));
     let serving = state.serving.iter();

@@ -64,6 +64,7 @@ impl TreeRenderer {
             | Event::StackCleaningUp { .. }
             | Event::Rollout { .. }
             | Event::Compiler { .. }
+            | Event::Compiling { .. }
             | Event::Serving { .. } => Vec::new(),
             Event::Plan { .. } => lines(event, self.style),
             Event::Resource {

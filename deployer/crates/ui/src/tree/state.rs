@@ -13,7 +13,16 @@ pub struct TreeState {
     pub stacks: IndexMap<String, Stack>,
     pub images: IndexMap<String, String>,
     pub compiler: Option<String>,
+    pub compilation: Option<Compilation>,
     pub serving: Option<String>,
+}
+
+/// The compilation of the images' crates.
+#[derive(Debug, Clone, Copy)]
+pub struct Compilation {
+    pub start: Duration,
+    pub finished: usize,
+    pub total: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -101,6 +110,7 @@ impl TreeState {
             }
             Event::Image { service, step, detail } => {
                 self.compiler = None;
+                self.compilation = None;
                 if matches!(*step, "pushed" | "unchanged" | "loaded") {
                     self.images.shift_remove(service);
                 } else {
@@ -112,6 +122,11 @@ impl TreeState {
                     .insert(service.clone(), format!("pushing {}", bar(*sent, *total)));
             }
             Event::Compiler { line } => self.compiler = Some(line.clone()),
+            Event::Compiling { finished, total } => {
+                let start = self.compilation.map_or(now, |compilation| compilation.start);
+                let (finished, total) = (*finished, *total);
+                self.compilation = Some(Compilation { start, finished, total });
+            }
             Event::Serving { state } => self.serving = Some(state.clone()),
             Event::Summary(_) | Event::Error { .. } => self.clear(),
             _ => {}
