@@ -1,10 +1,12 @@
-//! Every command line in --help and in the README is valid.
+//! Every command line in --help and in the documents is valid, and docs/commands.md is what --help prints.
+
+use std::path::Path;
 
 use clap::{CommandFactory, Parser};
 
 use super::Cli;
 
-const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Returns the command lines in a text: the arguments of `deployer`, up to a pipe, a comment, a closing bracket, or two spaces.
 fn lines(text: &str) -> Vec<Vec<String>> {
@@ -67,11 +69,20 @@ fn rejection(line: &[String]) -> Option<String> {
 }
 
 #[test]
-fn the_commands_of_the_readme_are_valid() {
-    let readme = std::fs::read_to_string(README).expect("the README");
-    let blocks = readme.split("```").skip(1).step_by(2);
-    let found: Vec<_> = blocks.flat_map(lines).collect();
-    assert!(found.len() > 12, "the README shows commands: {found:?}");
+fn the_commands_of_the_documents_are_valid() {
+    let documents = [
+        "README.md",
+        "docs/operations.md",
+        "docs/targets.md",
+        "docs/services.md",
+        "CONTRIBUTING.md",
+    ];
+    let mut found = Vec::new();
+    for document in documents {
+        let text = std::fs::read_to_string(Path::new(REPOSITORY).join(document)).expect("the document");
+        found.extend(text.split("```").skip(1).step_by(2).flat_map(lines));
+    }
+    assert!(found.len() > 30, "the documents show commands: {found:?}");
     let wrong: Vec<String> = found.iter().filter_map(|line| rejection(line)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -102,21 +113,46 @@ fn every_command_has_valid_examples_and_exit_codes() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Appends a command's help, and that of its subcommands, as sections of the document.
+fn document(command: &mut clap::Command, name: &str, text: &mut String) {
+    let help = command.render_long_help().to_string();
+    // The common options are the same everywhere: the first section has them.
+    let own = match help.split_once("Common options:") {
+        Some((own, _)) if name != "deployer" => {
+            format!("{own}{}", help.find("Examples:\n").map_or("", |at| &help[at..]))
+        }
+        _ => help.clone(),
+    };
+    let level = if name == "deployer" { "##" } else { "###" };
+    let lines: Vec<&str> = own.trim().lines().map(str::trim_end).collect();
+    text.push_str(&format!("\n{level} {name}\n\n```text\n{}\n```\n", lines.join("\n")));
+    for command in command
+        .get_subcommands_mut()
+        .filter(|command| command.get_name() != "help")
+    {
+        let name = format!("{name} {}", command.get_name());
+        document(command, &name, text);
+    }
+}
+
 #[test]
-fn the_help_is_as_reviewed() {
+fn the_document_of_the_commands_is_their_help() {
+    let path = Path::new(REPOSITORY).join("docs/commands.md");
     let mut cli = Cli::command();
     cli.build();
-    let mut text = cli.render_long_help().to_string();
-    for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
-        let help = command.render_long_help().to_string();
-        // The common options are the same everywhere.
-        let own = help.split_once("Common options:").map_or(help.as_str(), |(own, _)| own);
-        let after = help.find("Examples:\n").map_or("", |at| &help[at..]);
-        text.push_str(&format!("\n=== deployer {} ===\n{own}{after}", command.get_name()));
-    }
+    let mut text = "# Commands\n\nWhat `--help` prints. A test compares this file with it; `UPDATE_DOCS=1 cargo test --release -p deployer the_document` writes it.\n".to_owned();
+    document(&mut cli, "deployer", &mut text);
     // The help shows the values of variables on this machine.
     let values = regex::Regex::new(r"\[env: (\w+)=[^\]]*\]").expect("a pattern");
-    insta::assert_snapshot!(values.replace_all(&text, "[env: $1]"));
+    let text = values.replace_all(&text, "[env: $1]");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, text.as_bytes()).expect("docs/commands.md can be written");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == text,
+        "docs/commands.md is stale: run UPDATE_DOCS=1 cargo test --release -p deployer the_document"
+    );
 }
 
 #[test]

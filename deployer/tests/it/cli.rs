@@ -101,9 +101,12 @@ fn synth_writes_the_same_templates_twice_and_check_names_a_stale_one() {
 }
 
 #[test]
-fn the_readmes_smallest_manifest_is_valid_and_a_typo_in_it_is_explained() {
-    let readme = std::fs::read_to_string(repository().join("README.md")).expect("the README");
-    let own = readme.split("## Your own services").nth(1).expect("the chapter");
+fn the_smallest_manifest_of_the_documents_is_valid_and_a_typo_in_it_is_explained() {
+    let document = std::fs::read_to_string(repository().join("docs/manifest.md")).expect("the document");
+    let own = document
+        .split("\n## The smallest manifest\n")
+        .nth(1)
+        .expect("the section");
     let manifest = own.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
     let manifest = manifest.expect("a manifest").to_owned();
     let dir = TempDir::new().unwrap();

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::readme::{blocks, paste};
+use crate::support::documents::{blocks, paste};
 use crate::support::{Project, Run, eventually};
 
 const PROJECT: &str = "pms-prod";
@@ -61,9 +61,9 @@ fn its_printed_lines_work(up: &Run, url: &str) {
     );
 }
 
-/// The README's commands, then a patient whose event arrives through Kafka.
+/// The commands of docs/targets.md, then a patient whose event arrives through Kafka.
 fn the_first_administrator_works_with_it(system: &Project) {
-    let blocks = blocks("Production, on this machine");
+    let blocks = blocks("docs/targets.md", "Production, on this machine");
     let login = blocks.last().unwrap();
     let script = format!(
         "export CURL_CA_BUNDLE=$(scripts/deployer outputs --env prod ca-file)\n{login}\n\

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::readme::{blocks, paste};
+use crate::support::documents::{blocks, paste};
 use crate::support::{Project, Run, curl, eventually, text};
 
 const PROJECT: &str = "pms-test";
@@ -64,7 +64,7 @@ fn a_system_is_deployed_used_changed_broken_killed_and_destroyed() {
     it_is_deployed(&system);
     its_curl_lines_work(&system);
     a_second_up_changes_nothing(&system);
-    the_readmes_tour_works(&system);
+    the_tour_of_the_documents_works(&system);
     two_at_once_are_refused(&system);
     a_change_is_previewed_and_applied(&system);
     a_service_that_exits_at_start_is_rolled_back(&system);
@@ -112,11 +112,11 @@ fn a_second_up_changes_nothing(system: &System) {
 }
 
 /// The commands of the tour, except the one that destroys the system. The one that does not end is stopped.
-fn the_readmes_tour_works(system: &System) {
-    let blocks = blocks("A tour");
-    let [commands, requests, aws] = blocks.as_slice() else {
-        panic!("the tour has {} blocks of commands instead of 3", blocks.len());
-    };
+fn the_tour_of_the_documents_works(system: &System) {
+    let block = |heading| blocks("docs/operations.md", heading).remove(0);
+    let commands = block("A tour");
+    let requests = block("How do I call the system?");
+    let aws = block("How do I look into the endpoint with AWS's own tools?");
     // in a checkout the templates are beside the manifest
     assert_eq!(paste(system, PROJECT, "scripts/deployer synth").code, 0);
     for line in commands.lines().filter(|line| !line.contains("deployer destroy")) {
@@ -130,12 +130,12 @@ fn the_readmes_tour_works(system: &System) {
         // 124: `timeout` stopped it
         assert_eq!(run.code, if endless { 124 } else { 0 }, "`{line}`");
     }
-    let run = paste(system, PROJECT, requests);
+    let run = paste(system, PROJECT, &requests);
     assert_eq!(run.code, 0);
     for word in ["\"Ada Lovelace\"", "\"ageBands\""] {
         assert!(run.out.contains(word), "the responses contain {word}");
     }
-    let run = paste(system, PROJECT, aws);
+    let run = paste(system, PROJECT, &aws);
     assert_eq!(run.code, 0, "the aws CLI succeeds");
     for word in [
         "CREATE_COMPLETE",

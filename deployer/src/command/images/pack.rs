@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::image::{self, BuiltImage};
+use crate::image::{self, BuiltImage, CompileProgress};
 use crate::stacks::Image;
 use ui::{Event, Ui};
 
@@ -17,11 +17,11 @@ pub async fn pack(ui: &Ui, images: Vec<Image>) -> Result<BTreeMap<String, BuiltI
     let mut packages: Vec<&str> = images.iter().map(|image| image.package.as_str()).collect();
     packages.sort_unstable();
     packages.dedup();
-    let compiled = image::compile(&first.workspace, &packages, |line| {
+    let compiled = image::compile(&first.workspace, &packages, |progress| match progress {
         // The only line of a build with nothing to do, which has no information.
-        if !line.trim_start().starts_with("Finished") {
-            ui.emit(Event::Compiler { line: line.to_owned() });
-        }
+        CompileProgress::Line(line) if line.trim_start().starts_with("Finished") => {}
+        CompileProgress::Line(line) => ui.emit(Event::Compiler { line: line.to_owned() }),
+        CompileProgress::Crates { finished, total } => ui.emit(Event::Compiling { finished, total }),
     });
     let (binaries, mut provenance) = tokio::join!(compiled, image::provenance(&first.workspace, &packages));
     let binaries = binaries?;

@@ -1,7 +1,7 @@
 //! Helpers of the tests: the CLI on an endpoint of the test's own, and what it wrote.
 
+pub mod documents;
 pub mod hello;
-pub mod readme;
 pub mod registry;
 
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! The commands of the README, run unchanged.
+//! The commands of the documents, run unchanged.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -7,12 +7,12 @@ use super::{Project, Run, repository};
 
 const AWSCLI: &str = "awscli==1.46.2";
 
-/// The `sh` blocks of a section, in order.
-pub fn blocks(heading: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
+/// Returns the `sh` blocks of a document's section, in order.
+pub fn blocks(document: &str, heading: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(repository().join(document)).unwrap();
     let (_, section) = text
         .split_once(&format!("\n## {heading}\n"))
-        .unwrap_or_else(|| panic!("the README has no section '{heading}'"));
+        .unwrap_or_else(|| panic!("{document} has no section '{heading}'"));
     let section = section.split("\n## ").next().unwrap();
     let blocks: Vec<String> = section
         .split("```sh\n")
