@@ -1,4 +1,4 @@
-//! The check of the load balancer's certificate: a listener accepts only an issued certificate of its own region.
+//! The check of the load balancer's certificate: a listener accepts only an issued certificate in its region.
 
 use aws::signed_request::DESCRIBE_CERTIFICATE;
 use aws::{Result, Session};

@@ -29,7 +29,7 @@ pub const STATEFUL_TYPES: [&str; 6] = [
 /// A resource: the full name of its stack, and its logical id.
 pub type ResourceRef = (String, String);
 
-/// What a deployment removes, as far as the templates show it.
+/// Stacks and resources that a deployment removes, as far as the templates show it.
 pub struct PlannedRemovals {
     /// Stacks that are no longer in the manifest. They use shared stacks, so they are deleted first.
     pub stacks: DestroyPlan,

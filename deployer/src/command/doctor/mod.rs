@@ -57,13 +57,17 @@ fn render(checks: &[Check], style: Style) -> String {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for check in checks {
-        let (label, mood) = match check.level {
+        let (label, sentiment) = match check.level {
             Level::Ok => ("ok  ", Sentiment::Good),
             Level::Warn => ("warn", Sentiment::Busy),
             Level::Fail => ("FAIL", Sentiment::Bad),
         };
         let name = format!("{:width$}", check.name);
-        text.push_str(&format!("{}  {name}  {}\n", style.sentiment(mood, label), check.found));
+        text.push_str(&format!(
+            "{}  {name}  {}\n",
+            style.sentiment(sentiment, label),
+            check.found
+        ));
         if let Some(fix) = &check.fix {
             text.push_str(&format!("      {:width$}  fix: {fix}\n", ""));
         }
