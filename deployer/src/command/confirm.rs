@@ -78,31 +78,4 @@ mod tests {
             assert!(matches!(reason, Reason::OtherName { .. }), "{other}");
         }
     }
-
-    #[test]
-    fn each_reason_says_what_was_not_done_and_how_to_confirm_it() {
-        let expected = || "shop-prod".to_owned();
-        let reasons = [
-            Reason::Declined,
-            Reason::NoTerminal,
-            Reason::NameNotTyped { expected: expected() },
-            Reason::OtherName {
-                given: "shop".into(),
-                expected: expected(),
-            },
-        ];
-        let messages = reasons.map(|reason| {
-            let error = NotConfirmed {
-                unchanged: "nothing was deleted".into(),
-                reason,
-            };
-            format!("{error}; hint: {}", error.hint().unwrap_or_default())
-        });
-        insta::assert_snapshot!(messages.join("\n"), @"
-        nothing was deleted: it was not confirmed; hint: 
-        nothing was deleted: it must be confirmed, and there is no terminal; hint: pass --yes to confirm it
-        nothing was deleted: the name shop-prod must be typed, and there is no terminal; hint: pass --confirm shop-prod; --yes is not sufficient here
-        nothing was deleted: 'shop' is not shop-prod; hint: pass --confirm shop-prod; --yes is not sufficient here
-        ");
-    }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use aws::lock::LockError;
 use aws::{TimedOut, cloudformation, ecs};
-use platform::lint;
+use platform::lint::LintFinding;
 use platform::manifest::ManifestError;
 use ui::Ui;
 
@@ -33,7 +33,7 @@ pub enum Error {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error("{} lint {} in the templates{}", .0.len(), if .0.len() == 1 { "finding" } else { "findings" }, .0.first().map(|one| format!("; first: {one}")).unwrap_or_default())]
-    Lint(Vec<lint::LintFinding>),
+    Lint(Vec<LintFinding>),
     #[error("the templates do not match the manifest: {}", .files.join(", "))]
     StaleTemplates { files: Vec<String> },
     #[error(transparent)]

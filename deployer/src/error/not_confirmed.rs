@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{unchanged}: {reason}")]
 pub struct NotConfirmed {
-    /// The change that was not made, such as `nothing was deleted`.
+    /// The state that is unchanged, such as `nothing was deleted`.
     pub unchanged: String,
     pub reason: Reason,
 }

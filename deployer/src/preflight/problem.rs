@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use time::Date;
 
+use cfn::diff::UnsupportedUpdate;
+use platform::suggest::closest_or_all;
+
 /// The platform of every task definition's `RuntimePlatform`.
 pub const PLATFORM: &str = "linux/amd64";
-use crate::diff::UnsupportedUpdate;
-use platform::suggest::closest_or_all;
 
 /// The service whose names are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,9 @@ pub enum Problem {
     BrokersWithoutIam { environment: String, endpoint: String },
     #[error("ingress.certificate is `{arn}`, which is not an ACM certificate ARN")]
     NotACertificateArn { arn: String },
-    #[error("ingress.certificate is in {region}, and a load balancer in {needed} needs a certificate in its region")]
+    #[error(
+        "ingress.certificate is in {region}, and a load balancer in {needed} needs a certificate of its own region"
+    )]
     CertificateRegion { region: String, needed: String },
     #[error("ingress.certificate is {arn}, which does not exist")]
     NoSuchCertificate { arn: String, region: String },

@@ -11,7 +11,7 @@ use aws::{cloudformation, kafka};
 #[derive(Clone, Copy)]
 pub enum ImageSource<'a> {
     /// Images that are built, and pushed to repositories that lack them.
-    BuiltImage(&'a ImagePipeline),
+    Built(&'a ImagePipeline),
     /// The deployed images, for commands that change nothing.
     Deployed,
 }
@@ -49,9 +49,7 @@ pub async fn resolve_parameters(
                 stack: repository,
                 output,
             } => match images {
-                ImageSource::BuiltImage(pipeline) => {
-                    pipeline.reference(service, &output_of(repository, output)?).await?
-                }
+                ImageSource::Built(pipeline) => pipeline.reference(service, &output_of(repository, output)?).await?,
                 ImageSource::Deployed => before.cloned().ok_or_else(|| ParameterError::NoImage {
                     service: service.clone(),
                 })?,

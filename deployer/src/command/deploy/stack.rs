@@ -37,7 +37,7 @@ pub async fn deploy_stack(deployment: &Deployment, index: usize) -> Result<Stack
         });
     }
     let existing = |name: &str| deployment.existing(name);
-    let images = ImageSource::BuiltImage(&deployment.images);
+    let images = ImageSource::Built(&deployment.images);
     let resolved = resolve_parameters(aws, planned, former.as_ref(), existing, images);
     // After an interrupt the stack is not started, even if its image is still being built.
     let parameters = tokio::select! {

@@ -28,7 +28,7 @@ pub enum Error {
         message: String,
     },
     /// The connection failed, or closed before the response was complete.
-    #[error("{operation}: the endpoint is unreachable or closed the connection: {reason}")]
+    #[error("{operation}: no response from the endpoint: {reason}")]
     NoResponse { operation: String, reason: String },
     /// The response is not one of an AWS service: a page, an empty body, or another protocol.
     #[error("{operation}: unexpected response: {response}")]

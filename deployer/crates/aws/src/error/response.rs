@@ -2,7 +2,7 @@
 //! another protocol.
 
 /// Maximum characters of a body that are quoted.
-const MAX_QUOTE: usize = 160;
+const MAX_QUOTE: usize = 200;
 
 /// Codes with which endpoints report that they do not know an operation.
 const UNKNOWN_OPERATION: [&str; 8] = [
