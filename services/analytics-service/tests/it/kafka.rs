@@ -7,7 +7,10 @@ use contracts::{
     events::Unreadable,
     topics::{ANALYTICS_GROUP, PATIENT, PATIENT_DLQ},
 };
-use kit::kafka::{self, KafkaArgs, Security, consume};
+use kit::{
+    kafka::{self, KafkaArgs, Security, consume},
+    testing::wait_until,
+};
 use prost::Message as _;
 use rdkafka::{
     ClientConfig, Message as _,
@@ -17,7 +20,7 @@ use rdkafka::{
     producer::FutureRecord,
 };
 use time::OffsetDateTime;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -54,12 +57,10 @@ async fn an_unreadable_message_becomes_a_dead_letter_and_the_others_are_recorded
         let (kafka, shutdown) = (kafka.clone(), shutdown.clone());
         async move { consume(kafka, ANALYTICS_GROUP, &[PATIENT], handler, shutdown).await }
     });
-    let recorded = timeout(TIMEOUT, async {
-        while app.history(patient).await != ["PATIENT_CREATED 1", "PATIENT_DELETED 2"] {
-            sleep(Duration::from_millis(50)).await;
-        }
-    });
-    recorded.await.expect("both events are recorded in time");
+    wait_until("both events in the journal", TIMEOUT, || async {
+        app.history(patient).await == ["PATIENT_CREATED 1", "PATIENT_DELETED 2"]
+    })
+    .await;
 
     let dlq: StreamConsumer = ClientConfig::new()
         .set("bootstrap.servers", &kafka.bootstrap_servers)

@@ -1,7 +1,11 @@
 //! Refresh tokens, and the end of a session.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
+use kit::testing::wait_until;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 
 use crate::support::{ADMIN, PASSWORD, TestApp};
 
@@ -67,14 +71,8 @@ async fn a_refresh_during_the_revocation_of_all_sessions_waits_for_it_and_is_rej
         .unwrap();
     let refresh = app.post("/refresh", json!({ "refreshToken": session["refreshToken"] }));
     let revocation = async {
-        let waiting = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
-        while !sqlx::query_scalar::<_, bool>(waiting)
-            .fetch_one(&app.database.pool)
-            .await
-            .unwrap()
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        let blocked = || is_blocked(&app.database.pool);
+        wait_until("a statement that waits for a lock", Duration::from_secs(20), blocked).await;
         auth_service::refresh_token::revoke_all(&mut *change, id).await.unwrap();
         change.commit().await.unwrap();
     };
@@ -118,4 +116,11 @@ async fn a_user_who_is_disabled_or_gets_another_role_loses_access_immediately_an
         );
     }
     app.database.drop().await;
+}
+
+/// Returns true if a statement in the test's database waits for a lock.
+async fn is_blocked(pool: &PgPool) -> bool {
+    let blocked =
+        "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+    sqlx::query_scalar(blocked).fetch_one(pool).await.unwrap()
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use contracts::patient::events::PatientEvent;
 use http::StatusCode;
-use kit::{Role, kafka::Handled};
+use kit::{Role, kafka::Handled, testing::wait_until};
 use prost::Message;
-use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -120,18 +119,15 @@ async fn two_senders_send_each_notification_once() {
         app.deliver(&event(Uuid::new_v4(), "PATIENT_CREATED", 1).encode_to_vec())
             .await;
     }
-    let pending = "select count(*) from notifications where status = 'PENDING'";
-    let waited = timeout(Duration::from_secs(20), async {
-        while sqlx::query_scalar::<_, i64>(pending)
+    wait_until("no pending notification", Duration::from_secs(20), || async {
+        let pending = "select count(*) from notifications where status = 'PENDING'";
+        let pending: i64 = sqlx::query_scalar(pending)
             .fetch_one(&app.database.pool)
             .await
-            .expect("a count")
-            > 0
-        {
-            sleep(Duration::from_millis(20)).await;
-        }
-    });
-    waited.await.expect("all are sent in time");
+            .expect("a count");
+        pending == 0
+    })
+    .await;
     shutdown.cancel();
     for sender in senders {
         sender.await.expect("no panic").expect("no error");

@@ -1,11 +1,12 @@
 //! Billing accounts, also while billing-service is unavailable.
 
 use http::{Method, StatusCode};
+use kit::testing::wait_until;
 use patient_service::demo_data;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{REJECTED, TestApp, eventually, path_of, patient};
+use crate::support::{REJECTED, TIMEOUT, TestApp, path_of, patient};
 
 #[tokio::test]
 async fn the_response_contains_the_open_account_if_billing_is_available() {
@@ -31,15 +32,15 @@ async fn the_reconciler_opens_and_closes_accounts_once_billing_is_available() {
 
     app.billing.start().await;
     let reconciler = app.reconcile();
-    eventually("Ada's account is open", async || {
+    wait_until("Ada's account is open", TIMEOUT, || async {
         app.billing.account(&ada) == Some("ACTIVE")
     })
     .await;
-    eventually("Bea's account is closed", async || {
+    wait_until("Bea's account is closed", TIMEOUT, || async {
         app.billing.account(&bea) == Some("CLOSED")
     })
     .await;
-    eventually("Ada's account is recorded", async || is_active(&app, &ada).await).await;
+    wait_until("Ada's account is recorded", TIMEOUT, || is_active(&app, &ada)).await;
     reconciler.stop().await;
     app.database.drop().await;
 }
@@ -75,10 +76,7 @@ async fn a_rejected_intent_is_postponed_until_the_patient_is_changed() {
         .expect("an update");
 
     let reconciler = app.reconcile();
-    eventually("the intent is postponed", async || {
-        is_postponed(&app.database.pool).await
-    })
-    .await;
+    wait_until("the intent is postponed", TIMEOUT, || is_postponed(&app.database.pool)).await;
     let response = app.get(&path_of(&rejected)).await;
     assert_eq!(response.body["billing"], json!({"status": "PENDING"}));
 
@@ -86,7 +84,7 @@ async fn a_rejected_intent_is_postponed_until_the_patient_is_changed() {
         .call(Method::PUT, &path_of(&rejected), Some(patient("Renamed")))
         .await;
     assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
-    eventually("the account is open", async || is_active(&app, &rejected).await).await;
+    wait_until("the account is open", TIMEOUT, || is_active(&app, &rejected)).await;
     reconciler.stop().await;
     app.database.drop().await;
 }
@@ -107,7 +105,7 @@ async fn a_backlog_of_intents_is_executed_without_pauses_once_billing_is_availab
     app.billing.start().await;
     let reconciler = app.reconcile();
     // With one batch per second this would time out.
-    eventually("every intent is executed", async || {
+    wait_until("every intent is executed", TIMEOUT, || async {
         let remaining: i64 = sqlx::query_scalar("select count(*) from billing_intent")
             .fetch_one(&app.database.pool)
             .await

@@ -2,10 +2,12 @@
 
 use contracts::patient::events::PatientEvent;
 use http::{Method, StatusCode};
+use kit::testing::wait_until;
 use prost::Message;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 
-use crate::support::{TestApp, path_of, patient};
+use crate::support::{TIMEOUT, TestApp, path_of, patient};
 
 #[tokio::test]
 async fn creation_change_and_deletion_store_one_event_each() {
@@ -168,14 +170,10 @@ async fn a_deadlock_is_503_with_retry_after() {
     swapped["email"] = bea["email"].clone();
     let change = app.call(Method::PUT, &path, Some(swapped));
     let rest = async {
-        let waiting = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
-        while !sqlx::query_scalar::<_, bool>(waiting)
-            .fetch_one(&app.database.pool)
-            .await
-            .expect("a result")
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        wait_until("a statement that waits for a lock", TIMEOUT, || {
+            is_blocked(&app.database.pool)
+        })
+        .await;
         sqlx::query("update patient set email = 'ada@example.org' where name = 'Bea'")
             .execute(&mut *other)
             .await
@@ -198,4 +196,11 @@ async fn several_if_match_header_lines_are_one_list() {
     let response = app.call_with(Method::PUT, &path, Some(patient("Ada")), &lines).await;
     assert_eq!(response.status, StatusCode::OK, "{}", response.body);
     app.database.drop().await;
+}
+
+/// Returns true if a statement in the test's database waits for a lock.
+async fn is_blocked(pool: &PgPool) -> bool {
+    let blocked =
+        "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+    sqlx::query_scalar(blocked).fetch_one(pool).await.expect("a result")
 }

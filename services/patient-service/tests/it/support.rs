@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower::ServiceExt;
 
+/// Time limit of anything that a test waits for.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 const LINK_SECRET: &str = "the link's secret";
 
 /// The service with its own database.
@@ -287,15 +289,4 @@ impl BillingService for FakeService {
             status: "CLOSED".into(),
         }))
     }
-}
-
-/// Polls until the condition is true; panics after 20 s.
-pub async fn eventually<F: AsyncFn() -> bool>(condition: &str, probe: F) {
-    for _ in 0..200 {
-        if probe().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{condition}: not within 20 s");
 }
