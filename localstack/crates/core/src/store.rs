@@ -3,12 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use redb::{Database, ReadableDatabase, TableDefinition};
+use anyhow::{Context as _, bail};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 const DOCUMENTS: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("documents");
+
+/// The format of the documents, under the key `format`.
+const METADATA: TableDefinition<&str, u64> = TableDefinition::new("metadata");
+
+/// The format that this version reads and writes. A change of a stored field's name or meaning increments it. Format 1 had no entry.
+const FORMAT: u64 = 2;
 
 /// A handle on the state file. The state survives `kill -9`: a write is on disk when its call returns.
 #[derive(Clone)]
@@ -18,7 +24,7 @@ impl Store {
     /// Opens the file, or creates it.
     ///
     /// # Errors
-    /// When another endpoint has it open, or it cannot be read.
+    /// When another endpoint has it open, it cannot be read, or it has another format.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let database = Database::create(path).with_context(|| {
             format!(
@@ -27,7 +33,22 @@ impl Store {
             )
         })?;
         let write = database.begin_write()?;
-        write.open_table(DOCUMENTS)?;
+        let is_new = write.open_table(DOCUMENTS)?.is_empty()?;
+        {
+            let mut metadata = write.open_table(METADATA)?;
+            let format = metadata.get("format")?.map(|format| format.value());
+            match format.or((!is_new).then_some(1)) {
+                Some(FORMAT) => {}
+                Some(other) => bail!(
+                    "the state file {} has format {other}, and this version reads format {FORMAT}: run `deployer destroy` with \
+                     the version that wrote it, or delete the state directory with its databases",
+                    path.display()
+                ),
+                None => {
+                    metadata.insert("format", FORMAT)?;
+                }
+            }
+        }
         write.commit()?;
         Ok(Self(Arc::new(database)))
     }
@@ -107,5 +128,25 @@ mod tests {
         assert!(store.delete("b", "1").unwrap());
         assert!(!store.delete("b", "1").unwrap());
         assert_eq!(store.get::<i32>("b", "1").unwrap(), None);
+    }
+
+    #[test]
+    fn a_state_file_of_another_format_is_rejected_and_left_unchanged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.redb");
+        {
+            let database = Database::create(&path).unwrap();
+            let write = database.begin_write().unwrap();
+            write
+                .open_table(DOCUMENTS)
+                .unwrap()
+                .insert(("ecs.tasks", "one"), b"{}".as_slice())
+                .unwrap();
+            write.commit().unwrap();
+        }
+        for _ in 0..2 {
+            let error = Store::open(&path).err().expect("format 1 is rejected").to_string();
+            assert!(error.contains("has format 1"), "{error}");
+        }
     }
 }
