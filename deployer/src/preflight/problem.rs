@@ -44,9 +44,7 @@ pub enum Problem {
     BrokersWithoutIam { environment: String, endpoint: String },
     #[error("ingress.certificate is `{arn}`, which is not an ACM certificate ARN")]
     NotACertificateArn { arn: String },
-    #[error(
-        "ingress.certificate is in {region}, and a load balancer in {needed} needs a certificate of its own region"
-    )]
+    #[error("ingress.certificate is in {region}, and a load balancer in {needed} needs a certificate in its region")]
     CertificateRegion { region: String, needed: String },
     #[error("ingress.certificate is {arn}, which does not exist")]
     NoSuchCertificate { arn: String, region: String },
