@@ -28,7 +28,7 @@ impl Backends {
     }
 
     /// Returns each backend once, starting with the next one in round-robin order.
-    fn from_next(&self) -> Vec<SocketAddr> {
+    fn round_robin(&self) -> Vec<SocketAddr> {
         let mut addresses = self.addresses.read().clone();
         if !addresses.is_empty() {
             let next = self.next.fetch_add(1, Ordering::Relaxed) % addresses.len();
@@ -63,7 +63,7 @@ pub fn listen(address: SocketAddr, backends: Arc<Backends>, stop: CancellationTo
 /// Forwards a connection to the first backend that accepts it.
 async fn forward(mut client: TcpStream, backends: Arc<Backends>) {
     let _ = client.set_nodelay(true);
-    for backend in backends.from_next() {
+    for backend in backends.round_robin() {
         let connected = tokio::time::timeout(Duration::from_secs(2), TcpStream::connect(backend)).await;
         if let Ok(Ok(mut server)) = connected {
             let _ = server.set_nodelay(true);
