@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::support::hello::hello;
-use crate::support::{Project, Run, curl, skip};
+use crate::support::{Project, Run, curl, eventually, skip};
 
 const EXTRA: &str = "[services.extra]\npackage = \"hello\"\nports = { http = 8001 }\n\n[environments.dev]";
 
@@ -77,7 +77,10 @@ fn a_disk_without_space_for_an_image_is_reported() {
     }
     let up = project.run(&["up", "--yes"]);
     let destroyed = project.run(&["destroy", "--yes"]);
-    assert!(Command::new("umount").arg(&disk).status().unwrap().success());
+    // The kernel releases the endpoint's files a moment after its process has ended.
+    eventually("the disk is not busy", 10, || {
+        Command::new("umount").arg(&disk).status().unwrap().success()
+    });
     assert_ne!(up.code, 0);
     assert!(up.all().contains("No space left on device"), "the system's own message");
     assert_eq!(destroyed.code, 0);

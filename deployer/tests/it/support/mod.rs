@@ -205,8 +205,11 @@ impl Run {
 
     /// The value of the last result.
     pub fn result(&self) -> Value {
-        let results = self.events().into_iter().filter(|event| event["event"] == "result");
-        results.last().unwrap_or_else(|| panic!("no result: {}", self.all()))["value"].clone()
+        let mut results = self.events().into_iter().filter(|event| event["event"] == "result");
+        results
+            .next_back()
+            .unwrap_or_else(|| panic!("no result: {}", self.all()))["value"]
+            .clone()
     }
 
     /// The error event.
