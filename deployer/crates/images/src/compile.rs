@@ -91,7 +91,7 @@ pub async fn compile(
         return Err(failed(io::ErrorKind::BrokenPipe.into()));
     };
     let mut counting = std::pin::pin!(count_crates(workspace, packages));
-    let (mut total, mut counted) = (None, false);
+    let (mut total, mut counted, mut compiles) = (None, false, false);
     let mut output = CompilerOutput::default();
     let mut finished = BTreeSet::new();
     let mut artifacts = Vec::new();
@@ -105,6 +105,7 @@ pub async fn compile(
                     finished.insert(artifact.package);
                     artifacts.extend(artifact.executable);
                     if !artifact.fresh {
+                        compiles = true;
                         let finished = finished.len();
                         on_progress(CompileProgress::Crates { finished, total: total.map(|total: usize| total.max(finished)) });
                     }
@@ -118,7 +119,8 @@ pub async fn compile(
                 }
                 _ => lines_open = false,
             },
-            crates = &mut counting, if !counted => (total, counted) = (crates, true),
+            // Not before something is compiled: a build with nothing to do needs no total.
+            crates = &mut counting, if compiles && !counted => (total, counted) = (crates, true),
         }
     }
     let status = child.wait().await.map_err(failed)?;
