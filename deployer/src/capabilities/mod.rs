@@ -1,8 +1,8 @@
 //! Plans on endpoints that lack a capability: what the plan leaves out or replaces, and what is reported complete but does not run.
 //!
 //! AWS and the embedded endpoint have everything that the deployer uses. Each other product lacks something else, so that nothing here
-//! depends on a product: `aws::endpoint` has the table of capabilities, [`unsupported_types`] asks for unknown resource types,
-//! [`fallback`] has the replacement of each type, [`adapt_plan`] removes such resources from a plan, and [`unbacked`] checks afterwards
+//! depends on a product: `aws::endpoint` has the table of capabilities, `unsupported_types` asks for unknown resource types,
+//! `fallback` has the replacement of each type, `adapt_plan` removes such resources from a plan, and `unbacked` checks afterwards
 //! that complete resources exist.
 
 mod adapt_plan;

@@ -63,7 +63,7 @@ pub struct Config {
     /// Number of proxies in front that append to X-Forwarded-For; the client's address is counted from the right, 0 ignores the header
     #[arg(long, env, default_value_t = 1)]
     pub trusted_proxies: usize,
-    /// Origins whose web pages may call the API from a browser, such as https://clinic.example, separated by commas; by default no origin
+    /// Origins whose web pages may call the API from a browser, such as `https://clinic.example`, separated by commas; by default no origin
     #[arg(long, env, default_value = "")]
     pub cors_allowed_origins: AllowedOrigins,
 }

@@ -92,7 +92,7 @@ impl Ledger {
         self.entries().failures.clone()
     }
 
-    /// Waits until the platform is idle, then verifies every invariant; see [`check::invariants`].
+    /// Waits until the platform is idle, then verifies every invariant; see `check::invariants`.
     ///
     /// # Panics
     /// If one is violated, with a list of the violations.
