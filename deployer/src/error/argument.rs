@@ -20,7 +20,7 @@ impl Named {
         match self {
             Self::Stack => "stacks",
             Self::Service => "services",
-            Self::Image => "services that are built here",
+            Self::Image => "services with a package",
             Self::Output => "outputs",
         }
     }
@@ -31,7 +31,7 @@ impl fmt::Display for Named {
         f.write_str(match self {
             Self::Stack => "stack",
             Self::Service => "service",
-            Self::Image => "service that is built here",
+            Self::Image => "service with a package",
             Self::Output => "output",
         })
     }

@@ -95,7 +95,7 @@ fn images_are_listed_with_size_and_source_without_an_endpoint() {
     let unknown = project.json(&["images", "build", "unknown"]);
     unknown.fails(1, "invalid_argument");
     assert!(
-        text(&unknown.error()["message"]).contains("hello"),
+        text(&unknown.error()["hint"]).contains("hello"),
         "the known services"
     );
 }
