@@ -94,8 +94,5 @@ fn images_are_listed_with_size_and_source_without_an_endpoint() {
     assert_eq!((loaded.code, loaded.out.trim()), (0, "hello/hello:1.0"));
     let unknown = project.json(&["images", "build", "unknown"]);
     unknown.fails(1, "invalid_argument");
-    assert!(
-        text(&unknown.error()["hint"]).contains("hello"),
-        "the known services"
-    );
+    assert!(text(&unknown.error()["hint"]).contains("hello"), "the known services");
 }
