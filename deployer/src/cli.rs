@@ -75,7 +75,7 @@ pub struct Common {
     /// Answer yes to every question.
     #[arg(short = 'y', long, global = true)]
     pub yes: bool,
-    /// Disable colours and the live tree. The variable NO_COLOR disables colours.
+    /// Disable colours and the live tree. The variable `NO_COLOR` disables colours.
     #[arg(long, global = true)]
     pub no_color: bool,
     /// Prefix each line with a UTC timestamp (disables the live tree).

@@ -123,9 +123,10 @@ impl Session {
     /// # Errors
     /// Nothing answers, something else than an AWS endpoint does, or a session cannot be opened.
     pub async fn connect(&self) -> Result<aws::Session, Error> {
-        match self.is_local() {
-            true => self.connect_to(self.probe().await?).await,
-            false => self.open(None).await,
+        if self.is_local() {
+            self.connect_to(self.probe().await?).await
+        } else {
+            self.open(None).await
         }
     }
 

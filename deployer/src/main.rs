@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use deployer::cli::Cli;
+use deployer::Cli;
 
 fn main() -> ExitCode {
     // A task of the embedded endpoint starts by running this binary again, before any thread exists.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "__task") {
-        deployer::embedded::run_task();
+        deployer::run_task();
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     };
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
-            let code = runtime.block_on(deployer::command::run(cli));
+            let code = runtime.block_on(deployer::run(cli));
             // A thread that still waits for an answer on the terminal must not keep the process.
             runtime.shutdown_background();
             ExitCode::from(code)

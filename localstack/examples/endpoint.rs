@@ -8,7 +8,7 @@ use embedded_endpoint::{Config, server};
 
 #[derive(Parser)]
 struct Args {
-    /// TCP port on 127.0.0.1 and ::1.
+    /// TCP port on 127.0.0.1 and `::1`.
     #[arg(long, default_value_t = 4566)]
     port: u16,
     /// State directory.

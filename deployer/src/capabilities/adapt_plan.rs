@@ -68,9 +68,10 @@ fn omissions(omitted: &OmittedTypes, unsupported: &BTreeSet<String>, endpoint: &
         types.push(format!("{resource_type} ({count})"));
     }
     let line = |((is_consequence, why), types): ((bool, &str), Vec<String>)| {
-        let because = match is_consequence {
-            true => "refers to an omitted resource".to_owned(),
-            false => format!("not supported by {endpoint}"),
+        let because = if is_consequence {
+            "refers to an omitted resource".to_owned()
+        } else {
+            format!("not supported by {endpoint}")
         };
         format!("omitted: {}; {because}; {why}", types.join(", "))
     };

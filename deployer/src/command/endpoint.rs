@@ -58,9 +58,10 @@ async fn start(session: &Session) -> Result<()> {
         probe => {
             let embedded = probe.is_embedded();
             session.require_endpoint(probe)?;
-            session.ui.info(match embedded {
-                true => "nothing to do: the embedded endpoint is already running",
-                false => "nothing to do: another AWS endpoint is already running at this address",
+            session.ui.info(if embedded {
+                "nothing to do: the embedded endpoint is already running"
+            } else {
+                "nothing to do: another AWS endpoint is already running at this address"
             });
         }
     }

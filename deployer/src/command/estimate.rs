@@ -34,9 +34,10 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let mut from_scratch = args.from_scratch;
     let mut changes: Vec<(&Stack, Vec<Change>)> = Vec::new();
     // One connection for both questions, so that an endpoint that does not respond is waited for once.
-    let aws = match from_scratch {
-        true => None,
-        false => Some(session.connect().await.map_err(|error| error.to_string())),
+    let aws = if from_scratch {
+        None
+    } else {
+        Some(session.connect().await.map_err(|error| error.to_string()))
     };
     if let Some(aws) = &aws {
         let found = match aws {

@@ -109,7 +109,7 @@ fn variable(name: &str) -> String {
     let characters: Vec<char> = name.chars().collect();
     let mut text = String::new();
     for (at, &c) in characters.iter().enumerate() {
-        let next_is_lower = characters.get(at + 1).is_some_and(|next| next.is_ascii_lowercase());
+        let next_is_lower = characters.get(at + 1).is_some_and(char::is_ascii_lowercase);
         let starts_word = at > 0
             && c.is_ascii_uppercase()
             && (characters[at - 1].is_ascii_lowercase()

@@ -111,9 +111,10 @@ impl Timeouts {
 fn linted_plan(manifest: &Manifest) -> Result<Plan> {
     let plan = stacks::plan(manifest);
     let findings = lint::check(manifest, &plan);
-    match findings.is_empty() {
-        true => Ok(plan),
-        false => Err(Error::Lint(findings)),
+    if findings.is_empty() {
+        Ok(plan)
+    } else {
+        Err(Error::Lint(findings))
     }
 }
 

@@ -40,14 +40,16 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let (stacks, images) = (plan.stacks.len(), plan.images.len());
     let value = json!({ "stacks": stacks, "resources": resources, "images": images, "findings": findings });
     let manifest = session.manifest.display();
-    let text = match findings.is_empty() {
-        true => format!("{manifest} is valid: {stacks} stacks, {resources} resources, {images} images"),
-        false => findings.iter().map(|one| format!("{one}\n")).collect(),
+    let text = if findings.is_empty() {
+        format!("{manifest} is valid: {stacks} stacks, {resources} resources, {images} images")
+    } else {
+        findings.iter().map(|one| format!("{one}\n")).collect()
     };
     session.ui.data("validate", value, &text);
-    match findings.is_empty() {
-        true => Ok(()),
-        false => Err(Error::Lint(findings)),
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Lint(findings))
     }
 }
 

@@ -45,7 +45,7 @@ pub fn retained_snapshots(state_dir: &Path) -> Vec<String> {
 /// # Errors
 /// There is none.
 pub fn postgres_version() -> anyhow::Result<String> {
-    Ok(postgres::Installation::find()?.version.to_string())
+    Ok(postgres::Installation::find()?.version.clone())
 }
 
 /// Returns the name of the Kafka broker that the endpoint would run.

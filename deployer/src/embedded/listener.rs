@@ -30,7 +30,7 @@ pub fn listener(port: u16) -> Option<Listener> {
     })
 }
 
-/// Returns the inodes of the sockets in state LISTEN (0A) on a port, from a table in the format of proc_net_tcp(5).
+/// Returns the inodes of the sockets in state LISTEN (0A) on a port, from a table in the format of `proc_net_tcp(5)`.
 fn sockets(table: &str, port: u16) -> Vec<String> {
     let listening = table.lines().skip(1).filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();

@@ -147,12 +147,13 @@ impl Error {
         let mut failures = failures.into_iter();
         let first = failures.next()?;
         let others: Vec<Self> = failures.collect();
-        Some(match others.is_empty() {
-            true => first,
-            false => Self::Several {
+        Some(if others.is_empty() {
+            first
+        } else {
+            Self::Several {
                 first: Box::new(first),
                 others,
-            },
+            }
         })
     }
 

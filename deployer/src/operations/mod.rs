@@ -30,7 +30,7 @@ pub use rollout::wait_for_rollouts;
 pub use wait::wait_for_operation;
 
 /// Longest outage of the endpoint that an operation tolerates.
-const MAX_OUTAGE: Duration = Duration::from_secs(180);
+const MAX_OUTAGE: Duration = Duration::from_mins(3);
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -89,8 +89,11 @@ pub fn tolerating_outages(aws: &aws::Session, ui: &Ui) -> aws::Session {
 /// Returns a report of a lock's events.
 pub fn lock_report(ui: &Ui) -> LockReport {
     let ui = ui.clone();
-    Arc::new(move |event| match event.is_warning() {
-        true => ui.warn(event.to_string()),
-        false => ui.info(event.to_string()),
+    Arc::new(move |event| {
+        if event.is_warning() {
+            ui.warn(event.to_string())
+        } else {
+            ui.info(event.to_string())
+        }
     })
 }

@@ -38,7 +38,7 @@ pub async fn check(aws: &Session, manifest: &Manifest) -> Result<Vec<PreflightFi
     }
 }
 
-/// Checks a certificate in the form of `DescribeCertificate` (API_CertificateDetail).
+/// Checks a certificate in the form of `DescribeCertificate` (`API_CertificateDetail`).
 fn assess(certificate: &Value, now: OffsetDateTime) -> Option<PreflightFinding> {
     let status = certificate["Status"].as_str().unwrap_or("in an unknown state");
     if status != "ISSUED" {

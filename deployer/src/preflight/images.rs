@@ -88,16 +88,18 @@ fn elsewhere(aws: &Session, service: &str, image: &str, reference: &Reference) -
 async fn platforms(aws: &Session, reference: &Reference) -> Result<Vec<String>, OciDistributionError> {
     let host = reference.resolve_registry();
     // With the credentials of `docker login`, otherwise anonymously.
-    let known = match host.contains(".dkr.ecr.") {
-        true => image::registry_credentials(aws).await.ok(),
-        false => image::credentials(host).await.ok().flatten(),
+    let known = if host.contains(".dkr.ecr.") {
+        image::registry_credentials(aws).await.ok()
+    } else {
+        image::credentials(host).await.ok().flatten()
     };
     let auth = known.map_or(RegistryAuth::Anonymous, |found| {
         RegistryAuth::Basic(found.username, found.password)
     });
-    let protocol = match image::is_loopback(host) {
-        true => ClientProtocol::Http,
-        false => ClientProtocol::Https,
+    let protocol = if image::is_loopback(host) {
+        ClientProtocol::Http
+    } else {
+        ClientProtocol::Https
     };
     let client = Client::new(ClientConfig {
         protocol,

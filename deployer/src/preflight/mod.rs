@@ -124,9 +124,10 @@ pub fn reject_fatal(session: &Session, findings: Vec<PreflightFinding>) -> Resul
     for warning in warnings {
         session.ui.warn(warning.to_string());
     }
-    match fatal.is_empty() {
-        true => Ok(()),
-        false => Err(Error::Findings(fatal)),
+    if fatal.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Findings(fatal))
     }
 }
 
@@ -135,9 +136,10 @@ pub fn reject_fatal(session: &Session, findings: Vec<PreflightFinding>) -> Resul
 /// # Errors
 /// ACM rejects the request.
 pub async fn certificate(session: &Session, aws: &aws::Session, manifest: &Manifest) -> Findings {
-    match session.is_local() || !is_of_acm(manifest) {
-        true => Ok(Vec::new()),
-        false => certificate::check(aws, manifest).await,
+    if session.is_local() || !is_of_acm(manifest) {
+        Ok(Vec::new())
+    } else {
+        certificate::check(aws, manifest).await
     }
 }
 

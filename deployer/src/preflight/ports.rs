@@ -33,16 +33,15 @@ pub fn check(
 fn unavailable(port: u16, manifest: &Manifest) -> Option<PreflightFinding> {
     let error = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).err()?;
     let environment = manifest.environment.clone();
-    Some(fatal(match error.kind() {
-        ErrorKind::PermissionDenied => Problem::PortNeedsRoot { environment, port },
-        _ => {
-            let listener = listener(port);
-            let by = listener.map_or_else(
-                || error.to_string(),
-                |program| format!("pid {}, {}", program.pid, program.name),
-            );
-            Problem::PortInUse { environment, port, by }
-        }
+    Some(fatal(if error.kind() == ErrorKind::PermissionDenied {
+        Problem::PortNeedsRoot { environment, port }
+    } else {
+        let listener = listener(port);
+        let by = listener.map_or_else(
+            || error.to_string(),
+            |program| format!("pid {}, {}", program.pid, program.name),
+        );
+        Problem::PortInUse { environment, port, by }
     }))
 }
 

@@ -14,7 +14,7 @@ use crate::support::{Project, curl, eventually, text};
 
 const GROUP: &str = "/ecs/hello-dev/hello";
 /// The time limit of what usually takes a second.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 #[test]
 #[ignore = "deploys a system; scripts/test runs it"]

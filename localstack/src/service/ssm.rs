@@ -43,10 +43,13 @@ impl Service for Ssm {
             }
             "GetParameters" => get_all(cx, &call),
             "GetParametersByPath" => by_path(cx, &call),
-            "DeleteParameter" => match PARAMETERS.delete(cx, &call.required("Name")?)? {
-                true => Ok(json!({})),
-                false => Err(not_found(&call.required("Name")?)),
-            },
+            "DeleteParameter" => {
+                if PARAMETERS.delete(cx, &call.required("Name")?)? {
+                    Ok(json!({}))
+                } else {
+                    Err(not_found(&call.required("Name")?))
+                }
+            }
             "DeleteParameters" => delete_all(cx, &call),
             "DescribeParameters" => describe(cx, &call),
             "ListTagsForResource" => {
@@ -194,9 +197,9 @@ fn delete_all(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (mut deleted, mut invalid) = (Vec::new(), Vec::new());
     for name in call.texts("Names") {
         if PARAMETERS.delete(cx, &name)? {
-            deleted.push(name)
+            deleted.push(name);
         } else {
-            invalid.push(name)
+            invalid.push(name);
         }
     }
     Ok(json!({"DeletedParameters": deleted, "InvalidParameters": invalid}))

@@ -288,7 +288,7 @@ async fn a_creation_that_a_crash_interrupted_is_rolled_back_on_start() {
         .await;
     let id = stack::find(&endpoint.cx, "s").unwrap().unwrap().id;
     stack::edit(&endpoint.cx, &id, |stack| {
-        stack.status = "CREATE_IN_PROGRESS".to_owned()
+        stack.status = "CREATE_IN_PROGRESS".to_owned();
     })
     .unwrap();
     engine::recover(&endpoint.cx).unwrap();

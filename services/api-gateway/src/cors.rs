@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::CorsLayer;
 
 /// Time for which a browser caches a preflight response.
-const MAX_AGE: Duration = Duration::from_secs(600);
+const MAX_AGE: Duration = Duration::from_mins(10);
 
 /// Origins whose web pages may read the responses.
 #[derive(Debug, Clone, Default)]

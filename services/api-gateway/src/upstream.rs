@@ -140,15 +140,14 @@ impl Upstream {
             number += 1;
             // Without a connection nothing was sent; otherwise it is unknown what the service has executed.
             let may_retry = error.is_connect() || outgoing.is_repeatable;
-            match pauses.next().filter(|_| may_retry) {
-                Some(pause) => sleep(pause).await,
-                None => {
-                    let name = backend.name();
-                    tracing::warn!(peer = name, error = with_causes(&error), "a service is unreachable");
-                    return Err(Problem::unavailable(format!(
-                        "{name} is not available; try again in a moment"
-                    )));
-                }
+            if let Some(pause) = pauses.next().filter(|_| may_retry) {
+                sleep(pause).await
+            } else {
+                let name = backend.name();
+                tracing::warn!(peer = name, error = with_causes(&error), "a service is unreachable");
+                return Err(Problem::unavailable(format!(
+                    "{name} is not available; try again in a moment"
+                )));
             }
         }
     }

@@ -71,9 +71,10 @@ impl FirstAdmin {
             .await
             .map_err(|problem| anyhow::anyhow!("{}", problem.detail()))?;
         let inserted = user::insert(&state.pool, &email, &hash, Role::Admin, OffsetDateTime::now_utc()).await;
-        match inserted.context("cannot create the first administrator")? {
-            Some(admin) => tracing::info!(user.id = %admin.id, "created the first administrator"),
-            None => tracing::info!("the account of AUTH_ADMIN_EMAIL exists; it is not changed"),
+        if let Some(admin) = inserted.context("cannot create the first administrator")? {
+            tracing::info!(user.id = %admin.id, "created the first administrator")
+        } else {
+            tracing::info!("the account of AUTH_ADMIN_EMAIL exists; it is not changed")
         }
         Ok(())
     }

@@ -104,12 +104,13 @@ impl Keyring {
         for key in &stored {
             let Some(opened) = self.seal.open(&key.kid, &key.sealed_private_key) else {
                 // A replica with a newer secret has sealed it again: the copy in memory still signs.
-                match self.cached(&key.kid) {
-                    Some(cached) => usable.push(cached),
-                    None => tracing::warn!(
+                if let Some(cached) = self.cached(&key.kid) {
+                    usable.push(cached)
+                } else {
+                    tracing::warn!(
                         kid = key.kid,
                         "cannot decrypt a signing key; it is published, but does not sign"
-                    ),
+                    );
                 }
                 continue;
             };

@@ -10,7 +10,7 @@ use crate::state::AppState;
 use crate::{refresh_token, throttle};
 
 /// Timeout of one run; a database that disappeared without closing its connections must not block maintenance.
-const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+const TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// Runs until the shutdown. A failure is logged and retried; in the meantime the keys in memory are used.
 ///

@@ -62,7 +62,7 @@ impl Passwords {
     /// # Errors
     /// Fails if a hash cannot be computed.
     pub fn new(cost: Params) -> anyhow::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self::with_concurrency(cost, cores)
     }
 

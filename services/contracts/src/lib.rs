@@ -10,7 +10,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptors.bin
 /// The gRPC service of billing.
 pub mod billing {
     /// Version 1; an incompatible change becomes version 2 beside it.
-    #[allow(clippy::all, reason = "generated")]
+    #[allow(clippy::all, clippy::pedantic, missing_docs, reason = "generated")]
     #[rustfmt::skip]
     pub mod v1 {
         include!("generated/billing.v1.rs");
@@ -20,7 +20,7 @@ pub mod billing {
 /// The messages of topic [`topics::PATIENT`].
 pub mod patient {
     /// Changes of a patient.
-    #[allow(clippy::all, reason = "generated")]
+    #[allow(clippy::all, clippy::pedantic, missing_docs, reason = "generated")]
     #[rustfmt::skip]
     pub mod events {
         include!("generated/patient.events.rs");

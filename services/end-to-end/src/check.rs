@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{History, Service, System};
 
 /// Time limit for the platform to become idle.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The acknowledged state of one patient.
 #[derive(Debug, Clone, Copy, Default)]

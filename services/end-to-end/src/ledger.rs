@@ -109,16 +109,15 @@ impl Ledger {
 
     /// Returns the response to an acknowledged write, and counts any other.
     fn classify(&self, sent: Result<Response, RequestError>, what: &str, also: &[u16]) -> Option<Response> {
-        let response = match sent {
-            Ok(response) => response,
-            Err(_) => {
-                *self
-                    .entries()
-                    .failures
-                    .entry(format!("{what}: no response"))
-                    .or_default() += 1;
-                return None;
-            }
+        let response = if let Ok(response) = sent {
+            response
+        } else {
+            *self
+                .entries()
+                .failures
+                .entry(format!("{what}: no response"))
+                .or_default() += 1;
+            return None;
         };
         let status = response.status;
         if status.is_success() || (status == StatusCode::NOT_FOUND && also.contains(&404)) {

@@ -268,7 +268,7 @@ impl System {
         self.broker().client()
     }
 
-    /// Returns a generated secret: AUTH_KEY_ENCRYPTION_KEY, BILLING_LINK_SECRET or DATABASE_PASSWORD.
+    /// Returns a generated secret: `AUTH_KEY_ENCRYPTION_KEY`, `BILLING_LINK_SECRET` or `DATABASE_PASSWORD`.
     ///
     /// # Panics
     /// For any other name.

@@ -102,9 +102,12 @@ fn operations(document: &Value) -> Vec<(Method, String, Value)> {
 
 /// Replaces each parameter of a path by an id that does not exist.
 fn with_an_id(path: &str) -> String {
-    let segments = path.split('/').map(|segment| match segment.starts_with('{') {
-        true => "00000000-0000-4000-8000-000000000000",
-        false => segment,
+    let segments = path.split('/').map(|segment| {
+        if segment.starts_with('{') {
+            "00000000-0000-4000-8000-000000000000"
+        } else {
+            segment
+        }
     });
     segments.collect::<Vec<_>>().join("/")
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{fatal, telemetry};
 
 /// Time limit at start for a database that is not reachable yet.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_mins(1);
 /// PostgreSQL's `statement_timeout`: longer than any request's deadline, so that an abandoned statement releases its
 /// connection.
 const STATEMENT_TIMEOUT: &str = "20s";
@@ -108,7 +108,7 @@ pub async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgPool> {
         .max_connections(args.database_pool_size)
         .acquire_timeout(Duration::from_secs(3))
         // A bounded lifetime notices a rotated password and a failover.
-        .max_lifetime(Duration::from_secs(15 * 60))
+        .max_lifetime(Duration::from_mins(15))
         .after_connect(|connection, _| {
             metrics::counter!("database_connections_opened_total").increment(1);
             Box::pin(async move { set_statement_timeout(connection, STATEMENT_TIMEOUT).await })

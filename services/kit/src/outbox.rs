@@ -45,7 +45,7 @@ const DB_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum size of an event, in bytes: a broker's default limit (1 MB) less key and headers.
 const MAX_EVENT_BYTES: usize = 900_000;
 /// Pause of a key after the broker rejected one of its events.
-const BLOCKED_KEY_RETRY: Duration = Duration::from_secs(60);
+const BLOCKED_KEY_RETRY: Duration = Duration::from_mins(1);
 /// Maximum number of events that are read at once.
 const BATCH: i64 = 500;
 /// Interval at which the table is read without a notification.

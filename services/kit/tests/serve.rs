@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// Time limit of a step, generous because the machine may be busy.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// Timeout of an idle connection in these tests, longer than that of a head.
 const IDLE: Duration = Duration::from_secs(3);
 

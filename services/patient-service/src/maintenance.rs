@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::idempotency;
 
-const INTERVAL: Duration = Duration::from_secs(3600);
+const INTERVAL: Duration = Duration::from_hours(1);
 
 /// Runs until the shutdown. A failure is logged and retried.
 ///

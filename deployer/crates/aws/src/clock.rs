@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn polls_become_rarer_while_nothing_changes() {
-        let wait = Wait::start(Clock::default(), Duration::from_secs(3), Duration::from_secs(5400));
+        let wait = Wait::start(Clock::default(), Duration::from_secs(3), Duration::from_mins(90));
         let (mut at, mut polls) = (Duration::ZERO, 0);
         while at < Duration::from_secs(1833) {
             at += wait.length(at);
@@ -140,6 +140,6 @@ mod tests {
         assert!((80..=120).contains(&polls), "{polls} polls");
         assert_eq!(wait.length(Duration::ZERO), Duration::from_secs(3));
         assert_eq!(wait.length(Duration::from_secs(100)), Duration::from_secs(10));
-        assert_eq!(wait.length(Duration::from_secs(1800)), Duration::from_secs(24));
+        assert_eq!(wait.length(Duration::from_mins(30)), Duration::from_secs(24));
     }
 }

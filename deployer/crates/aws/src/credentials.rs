@@ -19,7 +19,7 @@ use crate::error::{Error, ExpiredCredentials, Result};
 use crate::region;
 
 /// Credentials that expire sooner are renewed before they are used.
-const EXPIRY_WINDOW: Duration = Duration::from_secs(60);
+const EXPIRY_WINDOW: Duration = Duration::from_mins(1);
 /// Requests that were signed before the last renewal may still be rejected for this long.
 const LATE_REJECTIONS: Duration = Duration::from_secs(5);
 

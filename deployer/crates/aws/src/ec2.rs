@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{AccountAttributeName, Filter, Tag};
 use crate::error::{Error, Result};
 use crate::session::Session;
 
-/// Maximum values of one filter ("Security group rules", DescribeSecurityGroupRules).
+/// Maximum values of one filter ("Security group rules", `DescribeSecurityGroupRules`).
 const MAX_FILTER_VALUES: usize = 200;
 
 /// A network interface.

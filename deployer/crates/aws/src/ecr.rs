@@ -5,7 +5,7 @@ use aws_sdk_ecr::types::ImageIdentifier;
 use crate::error::{Error, Result};
 use crate::session::Session;
 
-/// Maximum images of one request (API_BatchDeleteImage).
+/// Maximum images of one request (`API_BatchDeleteImage`).
 const MAX_IMAGES: usize = 100;
 
 /// Returns the authorization token for the account's registry: user name and password, encoded in Base64.

@@ -221,7 +221,7 @@ fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Returns the field `starttime` of /proc/PID/stat (proc_pid_stat(5)); `None` if there is no such file. A zombie counts as ended.
+/// Returns the field `starttime` of /proc/PID/stat (`proc_pid_stat(5)`); `None` if there is no such file. A zombie counts as ended.
 fn process_start(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may contain blanks and parentheses; the state and the numbers follow it.

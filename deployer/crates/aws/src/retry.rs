@@ -105,9 +105,10 @@ impl RetryPolicy {
 
     /// Returns the policy for the SDK's clients, without the tolerance.
     pub fn sdk_config(&self) -> RetryConfig {
-        let config = match self.local {
-            true => RetryConfig::standard(),
-            false => RetryConfig::adaptive(),
+        let config = if self.local {
+            RetryConfig::standard()
+        } else {
+            RetryConfig::adaptive()
         };
         config
             .with_max_attempts(self.max_attempts())
@@ -172,9 +173,10 @@ impl Intercept for RetryPolicy {
                 false
             }
         };
-        let retry = match again {
-            true => self.sdk_config().with_max_attempts(u32::MAX),
-            false => self.sdk_config(),
+        let retry = if again {
+            self.sdk_config().with_max_attempts(u32::MAX)
+        } else {
+            self.sdk_config()
         };
         config.interceptor_state().store_put(retry);
         Ok(())

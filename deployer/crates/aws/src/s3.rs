@@ -80,7 +80,7 @@ impl S3 {
             .query("lifecycle")
     }
 
-    /// Lists up to a thousand keys (ListObjectsV2).
+    /// Lists up to a thousand keys (`ListObjectsV2`).
     pub(crate) fn list_bucket(&self) -> Request<'_> {
         self.request("ListObjectsV2", Method::GET).query("list-type=2")
     }
@@ -179,7 +179,7 @@ impl Request<'_> {
     }
 }
 
-/// Returns the keys of a response to ListObjectsV2.
+/// Returns the keys of a response to `ListObjectsV2`.
 pub(crate) fn keys(response: &str) -> Vec<String> {
     let list = xml::parse(response);
     let objects = xml::items(&list, "Contents").into_iter();

@@ -121,16 +121,19 @@ impl Session {
                 .await
                 .ok_or(SessionError::NoRegion)?,
         };
-        let source = source.unwrap_or_else(|| match local {
-            true => credentials::fixed("test", "test"),
-            false => credentials::chain(region.clone(), options.profile.clone()),
+        let source = source.unwrap_or_else(|| {
+            if local {
+                credentials::fixed("test", "test")
+            } else {
+                credentials::chain(region.clone(), options.profile.clone())
+            }
         });
         let credentials = RefreshingCredentials::new(source, clock);
         let expiry = credentials.load().await?;
         let retry = RetryPolicy::new(clock, local);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(clock.stretched(Duration::from_secs(if local { 1 } else { 5 })))
-            .read_timeout(clock.stretched(Duration::from_secs(60)))
+            .read_timeout(clock.stretched(Duration::from_mins(1)))
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region.clone())

@@ -20,7 +20,7 @@ use crate::retry::RetryPolicy;
 use crate::xml;
 
 /// Timeout of one attempt.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An operation of a service, and its protocol.
 #[derive(Debug, Clone, Copy)]

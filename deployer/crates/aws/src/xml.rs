@@ -34,9 +34,10 @@ pub fn parse(text: &str) -> Value {
             }
             Ok(Event::End(_)) => {
                 let Some((name, members, text)) = open.pop() else { break };
-                let value = match members.is_empty() {
-                    true => Value::String(text.trim().to_owned()),
-                    false => Value::Object(members),
+                let value = if members.is_empty() {
+                    Value::String(text.trim().to_owned())
+                } else {
+                    Value::Object(members)
                 };
                 match open.last_mut() {
                     Some((_, parent, _)) => put(parent, name, value),

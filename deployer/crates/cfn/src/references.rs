@@ -63,12 +63,11 @@ pub fn segments(text: &str) -> Vec<Segment> {
         literal.push_str(&rest[..start]);
         let Some(end) = rest[start..].find('}') else { break };
         let name = &rest[start + 2..start + end];
-        match name.strip_prefix('!') {
-            Some(escaped) => literal.push_str(&format!("${{{escaped}}}")),
-            None => {
-                segments.push(Segment::Literal(std::mem::take(&mut literal)));
-                segments.push(Segment::Variable(name.trim().to_owned()));
-            }
+        if let Some(escaped) = name.strip_prefix('!') {
+            literal.push_str(&format!("${{{escaped}}}"))
+        } else {
+            segments.push(Segment::Literal(std::mem::take(&mut literal)));
+            segments.push(Segment::Variable(name.trim().to_owned()));
         }
         rest = &rest[start + end + 1..];
     }

@@ -25,7 +25,7 @@ const MAX_ATTEMPTS: u32 = 4;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection without a byte for this long has failed.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Receives the number of bytes that were sent, and the number of all bytes to send.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-/// A user name and a password, such as those of ECR's GetAuthorizationToken. It has no Debug.
+/// A user name and a password, such as those of ECR's `GetAuthorizationToken`. It has no Debug.
 #[derive(Clone)]
 pub struct Credentials {
     /// The user name.

@@ -11,7 +11,7 @@ use super::width::clean;
 use super::{Event, Now, Sentiment, Style, format_duration, format_elapsed};
 
 /// When a resource in progress is first mentioned again; later after twice, four times as long.
-const REMINDER_INTERVAL: Duration = Duration::from_secs(60);
+const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
 /// Number of equal task failures that are each shown; of later ones every tenth, hundredth, thousandth.
 const FAILURES_SHOWN: u32 = 3;
 

@@ -20,7 +20,7 @@ pub struct Revision {
     pub name: String,
     /// PRIMARY, ACTIVE, or INACTIVE once it has been removed.
     pub status: String,
-    /// IN_PROGRESS, COMPLETED or FAILED.
+    /// `IN_PROGRESS`, COMPLETED or FAILED.
     pub rollout: String,
     pub desired: i32,
     pub running: i32,

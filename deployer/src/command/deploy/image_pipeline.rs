@@ -15,9 +15,9 @@ use crate::stacks::Image;
 use ui::{Event, Ui};
 
 /// The time limit of the compiler: a first build of everything on a slow machine.
-const BUILD_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
+const BUILD_TIMEOUT: Duration = Duration::from_hours(2);
 /// The time limit of the push of one image.
-const PUSH_TIMEOUT: Duration = Duration::from_secs(1800);
+const PUSH_TIMEOUT: Duration = Duration::from_mins(30);
 
 type Packed = std::result::Result<Arc<BTreeMap<String, BuiltImage>>, Arc<Error>>;
 

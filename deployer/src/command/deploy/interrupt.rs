@@ -53,9 +53,12 @@ pub async fn on_first_interrupt(deployment: Arc<Deployment>) {
     }
     let list: Vec<String> = running
         .iter()
-        .map(|(name, operation)| match operation.creates {
-            true => format!("{name} (delete the new stack)"),
-            false => format!("{name} (cancel the update)"),
+        .map(|(name, operation)| {
+            if operation.creates {
+                format!("{name} (delete the new stack)")
+            } else {
+                format!("{name} (cancel the update)")
+            }
         })
         .collect();
     ui.info(format!(

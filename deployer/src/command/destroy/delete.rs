@@ -171,9 +171,10 @@ async fn delete_stack(context: &DeleteContext, deletion: &StackDeletion) -> Resu
                 .map(|one| one.logical_id.clone())
                 .filter(|id| deletion.retain.contains(id))
                 .collect();
-            match retain.is_empty() {
-                true => Err(error),
-                false => delete(&retain).await,
+            if retain.is_empty() {
+                Err(error)
+            } else {
+                delete(&retain).await
             }
         }
         ended => ended,

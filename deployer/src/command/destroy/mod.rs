@@ -90,9 +90,10 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         lock.release().await;
         skipped = result?;
         ui.summarize(RunOutcome::Deleted);
-        retained = match args.removed {
-            true => skipped.iter().map(|one| by_deletion_policy(&aws, one)).collect(),
-            false => report::report_remaining(session, &aws, &plan, &deletion, &skipped).await,
+        retained = if args.removed {
+            skipped.iter().map(|one| by_deletion_policy(&aws, one)).collect()
+        } else {
+            report::report_remaining(session, &aws, &plan, &deletion, &skipped).await
         };
     }
     let stop = !args.keep_endpoint && !args.removed;
@@ -131,9 +132,10 @@ fn show(session: &Session, deletion: &DestroyPlan, args: &Args) {
     let ui = &session.ui;
     if !deletion.is_empty() {
         let text = render::plan(deletion);
-        match ui.is_json() || args.dry_run {
-            true => ui.data("destroy_plan", json!(deletion), &text),
-            false => ui.info(text),
+        if ui.is_json() || args.dry_run {
+            ui.data("destroy_plan", json!(deletion), &text)
+        } else {
+            ui.info(text)
         }
     } else if args.removed {
         ui.info(format!(

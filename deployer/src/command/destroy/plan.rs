@@ -219,7 +219,7 @@ fn sort(stacks: &mut [StackDeletion], plan: &Plan) {
 
 /// Marks the resources to retain: `LOGICAL_ID` or `STACK/LOGICAL_ID`, of those whose deletion has failed.
 ///
-/// CloudFormation retains resources only in a stack in DELETE_FAILED (API_DeleteStack, RetainResources). A creation whose rollback
+/// CloudFormation retains resources only in a stack in `DELETE_FAILED` (`API_DeleteStack`, `RetainResources`). A creation whose rollback
 /// has failed gets that status when its deletion fails once more.
 fn mark_retained(stacks: &mut [StackDeletion], plan: &Plan, retain: &[String]) -> Result<(), ArgumentError> {
     let prefix = format!("{}-{}-", plan.project, plan.environment);

@@ -24,14 +24,15 @@ pub fn required_confirmation<'a>(
             removed: false,
         });
     }
-    Ok(match deletion.protected || !protections.is_empty() {
-        true => Confirmation::TypedName {
+    Ok(if deletion.protected || !protections.is_empty() {
+        Confirmation::TypedName {
             name: &deletion.name,
             action: "delete all this",
             confirm,
-        },
-        false => Confirmation::Yes {
+        }
+    } else {
+        Confirmation::Yes {
             question: "Delete all this?",
-        },
+        }
     })
 }

@@ -49,8 +49,9 @@ fn template(path: &Path) -> Result<Value> {
         reason,
     };
     let value = cfn::yaml::parse(&text).map_err(|error| rejected(error.to_string()))?;
-    match value["Resources"].is_object() {
-        true => Ok(value),
-        false => Err(rejected("it has no Resources".to_owned()).into()),
+    if value["Resources"].is_object() {
+        Ok(value)
+    } else {
+        Err(rejected("it has no Resources".to_owned()).into())
     }
 }

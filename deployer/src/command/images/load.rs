@@ -14,7 +14,7 @@ use crate::image::{self, BuiltImage};
 
 /// Build the images of the services and load them into the Docker Engine, as PROJECT/SERVICE:TAG.
 ///
-/// Uses the engine at DOCKER_HOST (unix://...) or /var/run/docker.sock. With --output it uses no engine: the archive is for
+/// Uses the engine at `DOCKER_HOST` (unix://...) or /var/run/docker.sock. With --output it uses no engine: the archive is for
 /// `docker load`, here or on another machine.
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -19,8 +19,8 @@ const PARALLEL_UPLOADS: usize = 4;
 
 /// Build the images of the services and push them, to the environment's repositories or to another registry.
 ///
-/// Layers that the registry has are not sent again. The credentials for --registry are DEPLOYER_REGISTRY_USERNAME and
-/// DEPLOYER_REGISTRY_PASSWORD, or those of `docker login`. A registry on loopback is used without TLS. Exit code 3 if the registry
+/// Layers that the registry has are not sent again. The credentials for --registry are `DEPLOYER_REGISTRY_USERNAME` and
+/// `DEPLOYER_REGISTRY_PASSWORD`, or those of `docker login`. A registry on loopback is used without TLS. Exit code 3 if the registry
 /// rejects the credentials.
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -22,7 +22,7 @@ use remedy::Remedy;
 use ui::Ui;
 
 /// The time limit of the repair.
-const TIMEOUT: Duration = Duration::from_secs(3600);
+const TIMEOUT: Duration = Duration::from_hours(1);
 const UNCHANGED: &str = "nothing was changed";
 
 /// Explain why a stack is stuck and, after confirmation, repair it.
@@ -117,11 +117,12 @@ fn check(args: &Args, existing: &cloudformation::Stack, diagnosis: &StackDiagnos
         let (resource, status) = (other.clone(), None);
         return Err(ArgumentError::NothingToRetain { resource, status }.into());
     }
-    match existing.protected && matches!(diagnosis.remedy, Remedy::Delete { .. }) {
-        true => Err(Error::TerminationProtection {
+    if existing.protected && matches!(diagnosis.remedy, Remedy::Delete { .. }) {
+        Err(Error::TerminationProtection {
             stack: existing.name.clone(),
-        }),
-        false => Ok(()),
+        })
+    } else {
+        Ok(())
     }
 }
 

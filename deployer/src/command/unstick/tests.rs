@@ -35,7 +35,7 @@ fn stuck_update() -> FakeStack {
     stack
 }
 
-/// A stack after a failed creation, or after a failed update on an endpoint that reports it as ROLLBACK_COMPLETE.
+/// A stack after a failed creation, or after a failed update on an endpoint that reports it as `ROLLBACK_COMPLETE`.
 fn rolled_back(was_complete: bool) -> FakeStack {
     let mut stack = FakeStack::new(DATA, "ROLLBACK_COMPLETE");
     if !was_complete {

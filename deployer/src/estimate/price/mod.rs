@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use aws::testing::FakeAws;
 
-    /// A product in the format of GetProducts.
+    /// A product in the format of `GetProducts`.
     fn listed(usage: &str, unit: &str, price: &str) -> String {
         let product = serde_json::json!({
             "product": {"attributes": {"usagetype": usage}},

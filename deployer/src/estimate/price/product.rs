@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A product: TERM_MATCH filters, and the usage type that selects among the results.
+/// A product: `TERM_MATCH` filters, and the usage type that selects among the results.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Product {
     /// Such as `AmazonRDS`.

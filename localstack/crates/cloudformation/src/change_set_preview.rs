@@ -345,9 +345,10 @@ fn removal(cx: &Context, resource: &StackResource) -> Value {
 }
 
 fn requires_recreation(path: &str, schema: &Schema) -> &'static str {
-    match replaces(path, schema.create_only) {
-        true => "Always",
-        false => "Never",
+    if replaces(path, schema.create_only) {
+        "Always"
+    } else {
+        "Never"
     }
 }
 

@@ -112,11 +112,10 @@ async fn delete_resources(
         }
         let Some(ended) = running.join_next().await else { break };
         let (i, id, is_deleted) = ended?;
-        match is_deleted? {
-            true => {
-                remaining.remove(&i);
-            }
-            false => failed.push(id),
+        if is_deleted? {
+            remaining.remove(&i);
+        } else {
+            failed.push(id)
         }
     }
     Ok(failed)
@@ -175,7 +174,7 @@ fn snapshot_name(stack: &str, logical_id: &str) -> String {
     format!("{stem}-{random}")
 }
 
-/// Returns the policy for the deletion of a resource: DeletionPolicy, or UpdateReplacePolicy for a replaced resource.
+/// Returns the policy for the deletion of a resource: `DeletionPolicy`, or `UpdateReplacePolicy` for a replaced resource.
 fn policy(stack: &Stack, resource: &StackResource, in_rollback: bool, supports_snapshots: bool) -> Option<String> {
     let current = stack.resources.get(&resource.logical_id).map(|r| &r.physical_id);
     let is_replaced = current.is_some_and(|id| *id != resource.physical_id);

@@ -126,15 +126,17 @@ pub fn continue_rollback(cx: &Context, id: &str, skip: Vec<String>) -> anyhow::R
 /// As for `create`.
 pub fn roll_back(cx: &Context, id: &str) -> anyhow::Result<()> {
     let is_creation = stack::existing(cx, id)?.previous.is_none();
-    let status = match is_creation {
-        true => "ROLLBACK_IN_PROGRESS",
-        false => "UPDATE_ROLLBACK_IN_PROGRESS",
+    let status = if is_creation {
+        "ROLLBACK_IN_PROGRESS"
+    } else {
+        "UPDATE_ROLLBACK_IN_PROGRESS"
     };
     set_status(cx, id, status, Some(USER_INITIATED.to_owned()))?;
     operation::start(cx, id, move |operation| async move {
-        match is_creation {
-            true => roll_back_creation(&operation).await,
-            false => roll_back_update(&operation, &[]).await,
+        if is_creation {
+            roll_back_creation(&operation).await
+        } else {
+            roll_back_update(&operation, &[]).await
         }
     });
     Ok(())

@@ -213,9 +213,10 @@ impl Scope {
 
     fn attribute(&self, resource: &str, attribute: &str) -> Result<Value> {
         let Some(values) = self.resources.get(resource) else {
-            return match self.preview {
-                true => Ok(UNKNOWN.into()),
-                false => Err(EvaluationError::UndefinedResource(resource.to_owned())),
+            return if self.preview {
+                Ok(UNKNOWN.into())
+            } else {
+                Err(EvaluationError::UndefinedResource(resource.to_owned()))
             };
         };
         if let Some(value) = values.attributes.get(attribute) {

@@ -12,7 +12,7 @@ use crate::template::Template;
 /// For each resource, those that must be created before it.
 pub type Graph = IndexMap<String, BTreeSet<String>>;
 
-/// Returns the dependencies by Ref, GetAtt, Sub and DependsOn of the resources whose conditions hold.
+/// Returns the dependencies by Ref, `GetAtt`, Sub and `DependsOn` of the resources whose conditions hold.
 pub fn graph(template: &Template, scope: &Scope) -> Graph {
     let exists = |id: &str| {
         template

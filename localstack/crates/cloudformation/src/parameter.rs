@@ -60,12 +60,13 @@ pub fn gather(template: &Template, input: &[Value], previous: Option<&Parameters
             None => missing.push(name.as_str()),
         }
     }
-    match missing.is_empty() {
-        true => Ok(all),
-        false => Err(AwsError::validation(format!(
+    if missing.is_empty() {
+        Ok(all)
+    } else {
+        Err(AwsError::validation(format!(
             "Parameters: [{}] must have values",
             missing.join(", ")
-        ))),
+        )))
     }
 }
 

@@ -107,12 +107,13 @@ pub fn properties(id: &str, schema: &Schema, properties: &Map<String, Value>) ->
     }
     let required = schema.required.iter().filter(|name| !properties.contains_key(**name));
     let missing: Vec<String> = required.map(|name| (*name).to_owned()).collect();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(PropertiesError::Missing {
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(PropertiesError::Missing {
             resource,
             names: missing,
-        }),
+        })
     }
 }
 
@@ -123,15 +124,14 @@ fn types(cx: &Context, template: &Template) -> Result<(), AwsError> {
         .map(|r| r.resource_type.as_str())
         .filter(|k| cx.resource_type(k).is_none())
         .collect();
-    match unknown.is_empty() {
-        true => Ok(()),
-        false => {
-            let names: Vec<&str> = unknown.into_iter().collect();
-            Err(malformed(&format!(
-                "Unrecognized resource types: [{}]",
-                names.join(", ")
-            )))
-        }
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        let names: Vec<&str> = unknown.into_iter().collect();
+        Err(malformed(&format!(
+            "Unrecognized resource types: [{}]",
+            names.join(", ")
+        )))
     }
 }
 

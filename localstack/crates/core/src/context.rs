@@ -14,7 +14,7 @@ use crate::store::Store;
 /// Configuration of one endpoint. Several can run side by side when port, state directory and loopback octet differ.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// TCP port on 127.0.0.1 and ::1; AWS-compatible endpoints use 4566.
+    /// TCP port on 127.0.0.1 and `::1`; AWS-compatible endpoints use 4566.
     pub port: u16,
     /// Absolute path; created with mode 0700.
     pub state_dir: PathBuf,

@@ -125,7 +125,7 @@ pub trait ResourceType: Send + Sync {
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Value) -> Result<(), Failure>;
 
     /// Returns true if the type supports `DeletionPolicy: Snapshot`, which is then its default here (AWS CloudFormation:
-    /// DeletionPolicy attribute, for `AWS::RDS::DBInstance`).
+    /// `DeletionPolicy` attribute, for `AWS::RDS::DBInstance`).
     fn supports_snapshots(&self) -> bool {
         false
     }
@@ -148,7 +148,7 @@ pub trait ResourceType: Send + Sync {
     /// exists.
     ///
     /// # Errors
-    /// When this type cannot be read; its drift status is then NOT_CHECKED.
+    /// When this type cannot be read; its drift status is then `NOT_CHECKED`.
     async fn read(&self, _cx: &Context, _physical_id: &str) -> Result<Option<Value>, Failure> {
         let reason = format!("{} does not support drift detection here", self.name());
         Err(Failure::new(reason))

@@ -97,16 +97,15 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
     let (mut clusters, mut failures) = (Vec::new(), Vec::new());
     for name in names {
-        match model::cluster(cx, Some(&name)) {
-            Ok(record) => clusters.push(description(cx, &record)?),
-            Err(_) => {
-                let arn = if name.starts_with("arn:") {
-                    name
-                } else {
-                    cluster_arn(cx, &name)
-                };
-                failures.push(json!({"arn": arn, "reason": "MISSING"}));
-            }
+        if let Ok(record) = model::cluster(cx, Some(&name)) {
+            clusters.push(description(cx, &record)?)
+        } else {
+            let arn = if name.starts_with("arn:") {
+                name
+            } else {
+                cluster_arn(cx, &name)
+            };
+            failures.push(json!({"arn": arn, "reason": "MISSING"}));
         }
     }
     Ok(json!({"clusters": clusters, "failures": failures}))

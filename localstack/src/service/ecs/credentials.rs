@@ -87,7 +87,7 @@ fn document(cx: &Context, id: &str, headers: &HeaderMap) -> Result<Value, AwsErr
     }))
 }
 
-/// Returns the ARN of a task's role: from RunTask, or from its definition.
+/// Returns the ARN of a task's role: from `RunTask`, or from its definition.
 fn role(task: &Task, definition: &Value) -> Option<String> {
     let role = text(&task.overrides, "taskRoleArn").or_else(|| text(definition, "taskRoleArn"));
     role.filter(|role| !role.is_empty()).map(str::to_owned)

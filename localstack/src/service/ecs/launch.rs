@@ -59,9 +59,10 @@ pub async fn prepare(
     let image = text(container, "image").unwrap_or_default();
     let unpacked = ecr::unpack(cx, image).await.map_err(|error| {
         let reason = format!("{error:#}");
-        match reason.starts_with("CannotPullContainerError") {
-            true => error,
-            false => anyhow::anyhow!("CannotPullContainerError: {reason}"),
+        if reason.starts_with("CannotPullContainerError") {
+            error
+        } else {
+            anyhow::anyhow!("CannotPullContainerError: {reason}")
         }
     })?;
     let log = log_stream(cx, task, container, &name).await?;

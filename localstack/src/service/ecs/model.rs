@@ -131,7 +131,7 @@ pub struct Task {
     /// 32 hexadecimal digits.
     pub id: String,
     pub cluster: String,
-    /// `None` for a task of RunTask.
+    /// `None` for a task of `RunTask`.
     pub service: Option<String>,
     pub deployment: Option<String>,
     pub spec: ServiceSpec,
@@ -150,7 +150,7 @@ pub struct Task {
     pub stop_code: Option<String>,
     pub stopped_reason: Option<String>,
     pub started_by: Option<String>,
-    /// The overrides of RunTask to the task definition.
+    /// The overrides of `RunTask` to the task definition.
     #[serde(default)]
     pub overrides: Value,
     pub containers: Vec<ContainerState>,

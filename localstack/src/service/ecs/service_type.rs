@@ -14,7 +14,7 @@ use crate::records::tags_of;
 use crate::{Context, Desired, Failure, Resource, ResourceType, Schema};
 
 /// The time that CloudFormation waits for a service to reach a steady state.
-const STABILIZATION_TIMEOUT: Duration = Duration::from_secs(3 * 3600);
+const STABILIZATION_TIMEOUT: Duration = Duration::from_hours(3);
 
 pub struct ServiceType;
 

@@ -134,16 +134,15 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let tasks = model::tasks(cx)?;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in call.texts("services") {
-        match model::service(cx, &cluster, name.rsplit('/').next().unwrap_or(&name))? {
-            Some(service) => found.push(description(cx, &service, &tasks)),
-            None => {
-                let arn = if name.starts_with("arn:") {
-                    name
-                } else {
-                    cx.arn("ecs", &format!("service/{cluster}/{name}"))
-                };
-                failures.push(json!({"arn": arn, "reason": "MISSING"}));
-            }
+        if let Some(service) = model::service(cx, &cluster, name.rsplit('/').next().unwrap_or(&name))? {
+            found.push(description(cx, &service, &tasks))
+        } else {
+            let arn = if name.starts_with("arn:") {
+                name
+            } else {
+                cx.arn("ecs", &format!("service/{cluster}/{name}"))
+            };
+            failures.push(json!({"arn": arn, "reason": "MISSING"}));
         }
     }
     Ok(json!({"services": found, "failures": failures}))

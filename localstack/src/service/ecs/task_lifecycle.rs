@@ -226,16 +226,15 @@ async fn start_containers(
             return Ok(());
         }
         let folder = prepared.folder(cx, task);
-        let container = match adopted {
-            Some(supervisor) => Container {
+        let container = if let Some(supervisor) = adopted {
+            Container {
                 folder: folder.clone(),
                 supervisor,
-            },
-            None => {
-                std::fs::create_dir_all(&folder)?;
-                service_discovery::write_hosts_file(cx, task, &folder)?;
-                prepared.start(cx, task).await?
             }
+        } else {
+            std::fs::create_dir_all(&folder)?;
+            service_discovery::write_hosts_file(cx, task, &folder)?;
+            prepared.start(cx, task).await?
         };
         update_task(cx, &task.id, |task| {
             if let Some(state) = task.containers.iter_mut().find(|c| c.name == prepared.name) {

@@ -72,16 +72,15 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let cluster = model::cluster(cx, call.text("cluster").as_deref())?.id;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in call.texts("tasks") {
-        match named(cx, &cluster, &name)? {
-            Some(task) => found.push(description(cx, &task)?),
-            None => {
-                let arn = if name.starts_with("arn:") {
-                    name
-                } else {
-                    cx.arn("ecs", &format!("task/{cluster}/{name}"))
-                };
-                failures.push(json!({"arn": arn, "reason": "MISSING"}));
-            }
+        if let Some(task) = named(cx, &cluster, &name)? {
+            found.push(description(cx, &task)?)
+        } else {
+            let arn = if name.starts_with("arn:") {
+                name
+            } else {
+                cx.arn("ecs", &format!("task/{cluster}/{name}"))
+            };
+            failures.push(json!({"arn": arn, "reason": "MISSING"}));
         }
     }
     Ok(json!({"tasks": found, "failures": failures}))

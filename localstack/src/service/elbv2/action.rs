@@ -43,9 +43,10 @@ pub fn parse(actions: Option<&Value>) -> Result<Action, AwsError> {
             if groups.is_empty() {
                 groups.extend(text(action, "TargetGroupArn").map(|arn| (arn, 1)));
             }
-            match groups.is_empty() {
-                true => Err(AwsError::validation("A forward action must name a target group")),
-                false => Ok(Action::Forward(groups)),
+            if groups.is_empty() {
+                Err(AwsError::validation("A forward action must name a target group"))
+            } else {
+                Ok(Action::Forward(groups))
             }
         }
         Some("redirect") => {

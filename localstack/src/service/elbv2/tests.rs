@@ -44,9 +44,10 @@ async fn curl(arguments: &[&str]) -> Result<String, i32> {
         .output()
         .await
         .expect("curl is installed");
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(output.status.code().unwrap_or(-1)),
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(output.status.code().unwrap_or(-1))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The TLS settings of a listener, from its Protocol, Certificates and SslPolicy.
+//! The TLS settings of a listener, from its Protocol, Certificates and `SslPolicy`.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::AwsError;
 use crate::records::Record;
 use crate::runtime::load_balancer::{Tls, Versions};
 
-/// The default of the API and CloudFormation (AWS::ElasticLoadBalancingV2::Listener, `SslPolicy`).
+/// The default of the API and CloudFormation (`AWS::ElasticLoadBalancingV2::Listener`, `SslPolicy`).
 const DEFAULT_POLICY: &str = "ELBSecurityPolicy-2016-08";
 
 /// Returns the TLS settings of a listener, or `None` for HTTP.
@@ -67,12 +67,13 @@ fn check_certificates(arns: &[String]) -> Result<(), AwsError> {
     let is_certificate = arn.starts_with("arn:")
         && (arn.contains(":acm:") && arn.contains(":certificate/")
             || arn.contains(":iam:") && arn.contains(":server-certificate/"));
-    match is_certificate {
-        true => Ok(()),
-        false => Err(AwsError::new(
+    if is_certificate {
+        Ok(())
+    } else {
+        Err(AwsError::new(
             "CertificateNotFound",
             format!("Certificate ARN '{arn}' is not valid: it names no certificate of ACM or IAM"),
-        )),
+        ))
     }
 }
 

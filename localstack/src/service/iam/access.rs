@@ -111,9 +111,12 @@ fn covers(statement: &Value, member: &str, name: &str, ignore_case: bool) -> boo
             Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
             pattern => pattern.as_str().into_iter().collect(),
         };
-        patterns.iter().any(|pattern| match ignore_case {
-            true => wildcard::matches(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase()),
-            false => wildcard::matches(pattern, name),
+        patterns.iter().any(|pattern| {
+            if ignore_case {
+                wildcard::matches(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase())
+            } else {
+                wildcard::matches(pattern, name)
+            }
         })
     };
     match (statement.get(member), statement.get(format!("Not{member}"))) {

@@ -151,8 +151,7 @@ fn description(record: &Record, version: ApiVersion) -> Value {
     let group = record
         .properties
         .get("BrokerNodeGroupInfo")
-        .map(lower_camel)
-        .unwrap_or_else(|| json!({}));
+        .map_or_else(|| json!({}), lower_camel);
     let details = json!({
         "brokerNodeGroupInfo": group,
         "currentBrokerSoftwareInfo": {"kafkaVersion": record.text("KafkaVersion")},

@@ -87,9 +87,10 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         let mut remaining_bytes = MAX_RESPONSE_BYTES;
         let mut edge = from.unwrap_or(if forward { 0 } else { file.end() });
         let origin = edge.min(file.end());
-        'read: while let Some(mut block) = match forward {
-            true => file.next_block(edge, start, end)?,
-            false => file.previous_block(edge, start, end)?,
+        'read: while let Some(mut block) = if forward {
+            file.next_block(edge, start, end)?
+        } else {
+            file.previous_block(edge, start, end)?
         } {
             if !forward {
                 block.reverse();
@@ -102,9 +103,9 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
                 }
                 remaining_bytes -= event.message.len();
                 if forward {
-                    found.push_back(event)
+                    found.push_back(event);
                 } else {
-                    found.push_front(event)
+                    found.push_front(event);
                 }
             }
         }

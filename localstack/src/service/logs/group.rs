@@ -8,7 +8,7 @@ use crate::records::{Record, RecordType, Records, WriteLock, page, tags_of, text
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
-/// The valid retention periods (CloudWatch Logs API, "PutRetentionPolicy"), in days.
+/// The valid retention periods (CloudWatch Logs API, "`PutRetentionPolicy`"), in days.
 const RETENTION_DAYS: [i64; 22] = [
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 ];
@@ -170,8 +170,7 @@ fn check_retention(record: &Record) -> Result<(), AwsError> {
     match days.parse::<i64>() {
         Ok(days) if RETENTION_DAYS.contains(&days) => Ok(()),
         _ => Err(invalid(format!(
-            "RetentionInDays cannot be {days}. Valid values are: {:?}",
-            RETENTION_DAYS
+            "RetentionInDays cannot be {days}. Valid values are: {RETENTION_DAYS:?}"
         ))),
     }
 }

@@ -33,9 +33,7 @@ pub async fn instance(cx: &Context, record: &Record) -> Result<Value, AwsError> 
     let text = |name: &str, default: &str| model::setting(record, name).unwrap_or_else(|| default.to_owned());
     let computed = |name: &str| record.computed(name).unwrap_or_default();
     let flag = |name: &str| record.has(name, "true");
-    let version = Installation::find()
-        .map(|install| install.version)
-        .unwrap_or_else(|_| text("EngineVersion", "15"));
+    let version = Installation::find().map_or_else(|_| text("EngineVersion", "15"), |install| install.version);
     let groups: Vec<Value> = texts(record.properties.get("VPCSecurityGroups"))
         .into_iter()
         .map(|id| json!({"VpcSecurityGroupId": id, "Status": "active"}))

@@ -32,17 +32,16 @@ impl Address {
         let path = path.strip_prefix('/').unwrap_or(path);
         let decoded = percent_decode_str(path).decode_utf8();
         let path = decoded.map_err(|_| AwsError::new("InvalidURI", "Couldn't parse the specified URI."))?;
-        Ok(match bucket_of(host).flatten() {
-            Some(bucket) => Self {
+        Ok(if let Some(bucket) = bucket_of(host).flatten() {
+            Self {
                 bucket,
                 key: path.into_owned(),
-            },
-            None => {
-                let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
-                Self {
-                    bucket: bucket.to_owned(),
-                    key: key.to_owned(),
-                }
+            }
+        } else {
+            let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
+            Self {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
             }
         })
     }

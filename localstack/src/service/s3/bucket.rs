@@ -102,12 +102,13 @@ pub fn check_name(name: &str) -> Result<(), AwsError> {
         && name.ends_with(ends)
         && !name.contains("..")
         && name.parse::<std::net::Ipv4Addr>().is_err();
-    match is_valid {
-        true => Ok(()),
-        false => Err(AwsError::new(
+    if is_valid {
+        Ok(())
+    } else {
+        Err(AwsError::new(
             "InvalidBucketName",
             format!("The specified bucket is not valid: {name}"),
-        )),
+        ))
     }
 }
 

@@ -46,9 +46,10 @@ pub fn create(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError>
 
 /// Returns the region of a new bucket, which must be the region of the endpoint that the request was sent to.
 fn region(request: &S3Request) -> Result<String, AwsError> {
-    let constraint = match request.body.is_empty() {
-        true => Value::Null,
-        false => xml::parse("CreateBucketConfiguration", &request.body)?["LocationConstraint"].take(),
+    let constraint = if request.body.is_empty() {
+        Value::Null
+    } else {
+        xml::parse("CreateBucketConfiguration", &request.body)?["LocationConstraint"].take()
     };
     let own = &request.region;
     match constraint.as_str().filter(|constraint| !constraint.is_empty()) {

@@ -1,4 +1,4 @@
-//! ListObjectsV2: the keys of a bucket in pages, grouped by a delimiter.
+//! `ListObjectsV2`: the keys of a bucket in pages, grouped by a delimiter.
 
 use std::collections::BTreeSet;
 
@@ -74,9 +74,12 @@ pub fn list(bucket: &str, objects: &[Object], query: impl Fn(&str) -> Option<Str
             None => contents.push(object),
         }
     }
-    let encode = |text: &str| match encodes {
-        true => utf8_percent_encode(text, ENCODED).to_string(),
-        false => text.to_owned(),
+    let encode = |text: &str| {
+        if encodes {
+            utf8_percent_encode(text, ENCODED).to_string()
+        } else {
+            text.to_owned()
+        }
     };
     let contents: Vec<Value> = contents
         .iter()

@@ -28,7 +28,7 @@ pub struct Object {
     pub etag: String,
     /// Milliseconds since 1970.
     pub modified: i64,
-    /// The headers that GetObject returns: `content-type`, `x-amz-meta-…`, the declared encryption.
+    /// The headers that `GetObject` returns: `content-type`, `x-amz-meta-…`, the declared encryption.
     pub headers: BTreeMap<String, String>,
 }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 pub struct S3Response {
     pub status: u16,
     headers: HeaderMap,
-    /// The `Content-Length` of a response without its body (HeadObject).
+    /// The `Content-Length` of a response without its body (`HeadObject`).
     pub length: Option<usize>,
     pub body: Bytes,
 }

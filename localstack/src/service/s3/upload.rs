@@ -14,9 +14,10 @@ use crate::AwsError;
 pub fn content(headers: &HeaderMap, body: Bytes) -> Result<Bytes, AwsError> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let declared = header("x-amz-content-sha256").unwrap_or_default();
-    let (body, trailers) = match declared.starts_with("STREAMING-") {
-        true => decode_chunks(&body)?,
-        false => (body, Vec::new()),
+    let (body, trailers) = if declared.starts_with("STREAMING-") {
+        decode_chunks(&body)?
+    } else {
+        (body, Vec::new())
     };
     if let Some(length) = header("x-amz-decoded-content-length")
         && length.parse() != Ok(body.len())

@@ -62,9 +62,10 @@ struct Element {
 
 impl Element {
     fn value(self) -> Value {
-        match self.members.is_empty() {
-            true => Value::String(self.text.trim().to_owned()),
-            false => Value::Object(self.members),
+        if self.members.is_empty() {
+            Value::String(self.text.trim().to_owned())
+        } else {
+            Value::Object(self.members)
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Secret {
     /// Milliseconds since 1970, as all times here.
     pub created: i64,
     pub changed: i64,
-    /// The time at which it was marked as deleted; RestoreSecret clears it.
+    /// The time at which it was marked as deleted; `RestoreSecret` clears it.
     pub deleted: Option<i64>,
     /// The `GenerateSecretString` from which the value with the label AWSPREVIOUS was generated.
     pub replaced_generator: Option<serde_json::Value>,

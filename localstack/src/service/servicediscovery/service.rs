@@ -113,7 +113,7 @@ fn description(cx: &Context, record: &Record) -> Value {
     let mut shown = json!({
         "Id": record.id, "Arn": service_arn(cx, &record.id), "Name": record.text("Name"), "Type": "DNS_HTTP",
         "Description": record.text("Description").unwrap_or_default(), "CreateDate": seconds(record.created),
-        "InstanceCount": model::instances(cx, &record.id).map(|i| i.len()).unwrap_or(0),
+        "InstanceCount": model::instances(cx, &record.id).map_or(0, |i| i.len()),
     });
     for member in ["DnsConfig", "HealthCheckConfig", "HealthCheckCustomConfig"] {
         if let Some(value) = record.properties.get(member) {

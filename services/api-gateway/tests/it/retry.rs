@@ -25,7 +25,7 @@ async fn a_service_that_is_down_is_503_and_a_slow_one_504() {
         "patient-service is not available; try again in a moment"
     );
 
-    let service = Router::new().fallback(|| tokio::time::sleep(Duration::from_secs(60)));
+    let service = Router::new().fallback(|| tokio::time::sleep(Duration::from_mins(1)));
     let slow = TestApp::in_front_of(start(service).await, HIGH_RATE);
     let token = slow.tokens.token(Role::User);
     let (status, ..) = slow.request(Method::GET, "/api/patients", Some(&token)).await;

@@ -34,7 +34,7 @@ struct Args {
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
-    /// Email address of the user; the password is the environment variable LOAD_PASSWORD, by default that of the demo data
+    /// Email address of the user; the password is the environment variable `LOAD_PASSWORD`, by default that of the demo data
     #[arg(long, env = "LOAD_EMAIL", default_value = "testuser@test.com")]
     email: String,
 }
@@ -61,9 +61,10 @@ async fn main() -> ExitCode {
     eprintln!("{} requests per second for {} s: {}", load.rps, args.seconds, load.mix);
     match load.run(Duration::from_secs(args.seconds), args.keep).await {
         Ok(report) => {
-            match args.json {
-                true => println!("{}", report.json()),
-                false => print!("{report}"),
+            if args.json {
+                println!("{}", report.json())
+            } else {
+                print!("{report}")
             }
             match report.failed() {
                 0 => ExitCode::SUCCESS,

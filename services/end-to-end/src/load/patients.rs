@@ -57,9 +57,10 @@ impl Patients {
             Operation::List => array(&get("/api/patients?limit=20".into()).await?),
             Operation::Search => {
                 let found = get(format!("/api/patients?search=load.{number}.{}", self.run)).await?;
-                match parsed(&found)?.as_array().is_some_and(|found| found.len() == 1) {
-                    true => Ok(()),
-                    false => Err(Fault::Shape("a search that does not find the patient")),
+                if parsed(&found)?.as_array().is_some_and(|found| found.len() == 1) {
+                    Ok(())
+                } else {
+                    Err(Fault::Shape("a search that does not find the patient"))
                 }
             }
             Operation::Read => has_id(&get(format!("/api/patients/{id}")).await?, id),
@@ -145,15 +146,17 @@ fn parsed(body: &[u8]) -> Result<Value, Fault> {
 }
 
 fn array(body: &[u8]) -> Result<(), Fault> {
-    match parsed(body)?.is_array() {
-        true => Ok(()),
-        false => Err(Fault::Shape("a list that is not an array")),
+    if parsed(body)?.is_array() {
+        Ok(())
+    } else {
+        Err(Fault::Shape("a list that is not an array"))
     }
 }
 
 fn has_id(body: &[u8], id: Uuid) -> Result<(), Fault> {
-    match parsed(body)?["id"] == json!(id) {
-        true => Ok(()),
-        false => Err(Fault::Shape("another patient than the requested one")),
+    if parsed(body)?["id"] == json!(id) {
+        Ok(())
+    } else {
+        Err(Fault::Shape("another patient than the requested one"))
     }
 }

@@ -51,7 +51,7 @@ async fn while_billing_is_unavailable_few_creations_wait_for_the_deadline() {
         "{late} of {CREATIONS} creations waited for an unreachable billing-service"
     );
     system.replica(Billing).restart().await;
-    wait_until("the accounts", Duration::from_secs(60), async || {
+    wait_until("the accounts", Duration::from_mins(1), async || {
         pending(&system).await == 0
     })
     .await;

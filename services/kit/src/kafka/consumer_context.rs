@@ -33,7 +33,7 @@ impl ConsumerContext {
         Self {
             client,
             paused,
-            lag_log: Mutex::new(LogThrottle::new(Duration::from_secs(60))),
+            lag_log: Mutex::new(LogThrottle::new(Duration::from_mins(1))),
         }
     }
 

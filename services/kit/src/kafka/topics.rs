@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::{KafkaArgs, KafkaClientContext, Security};
 
 /// Time limit for a broker to become reachable.
-const BROKER_TIMEOUT: Duration = Duration::from_secs(60);
+const BROKER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A topic to create.
 #[derive(Debug, Clone, Copy)]

@@ -20,7 +20,7 @@ pub(super) async fn measure(pool: &PgPool) {
         metrics::Unit::Seconds,
         "Age of the oldest event that is not published yet"
     );
-    let mut log = LogThrottle::new(Duration::from_secs(60));
+    let mut log = LogThrottle::new(Duration::from_mins(1));
     loop {
         if let Ok((rows, age)) = read(pool).await {
             metrics::gauge!("outbox_backlog").set(rows as f64);

@@ -76,15 +76,14 @@ pub(super) async fn serve(listener: TcpListener, context: ListenerContext) -> an
 /// Accepts the next connection; while none is permitted, clients wait in the kernel's queue.
 async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     loop {
-        let permit = match permits.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                tracing::warn!("MAX_CONNECTIONS connections are open; further ones wait");
-                match permits.clone().acquire_owned().await {
-                    Ok(permit) => permit,
-                    // The semaphore is never closed.
-                    Err(_) => std::future::pending().await,
-                }
+        let permit = if let Ok(permit) = permits.clone().try_acquire_owned() {
+            permit
+        } else {
+            tracing::warn!("MAX_CONNECTIONS connections are open; further ones wait");
+            match permits.clone().acquire_owned().await {
+                Ok(permit) => permit,
+                // The semaphore is never closed.
+                Err(_) => std::future::pending().await,
             }
         };
         match listener.accept().await {

@@ -26,12 +26,11 @@ use crate::{
 pub(super) fn routers(server: &mut Server, stopping: Arc<AtomicBool>) -> (Router, Option<Router>) {
     let inner = health::ready(std::mem::take(&mut server.checks), stopping).merge(metrics::routes());
     let mut public = std::mem::take(&mut server.routes).merge(health::live());
-    let management = match server.management {
-        Some(_) => Some(layered(inner.merge(health::live()).fallback(no_route), server)),
-        None => {
-            public = public.merge(inner);
-            None
-        }
+    let management = if server.management.is_some() {
+        Some(layered(inner.merge(health::live()).fallback(no_route), server))
+    } else {
+        public = public.merge(inner);
+        None
     };
     if let Some(document) = server.openapi.take() {
         let document = openapi::complete(&document, server.management.is_none());

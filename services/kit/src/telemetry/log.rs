@@ -49,7 +49,7 @@ fn is_private(own: &str, metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || krate == own || ["kit", "contracts"].contains(&krate)
 }
 
-/// One event as one JSON object: timestamp, level, service, message, target, trace_id, span_id and fields.
+/// One event as one JSON object: timestamp, level, service, message, target, `trace_id`, `span_id` and fields.
 struct Json {
     service: &'static str,
 }

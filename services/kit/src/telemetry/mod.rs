@@ -26,7 +26,7 @@ pub struct TelemetryArgs {
     /// Sampler of traces that start here; the decision of a caller takes precedence
     #[arg(long, env = "OTEL_TRACES_SAMPLER", value_enum, ignore_case = true, default_value_t)]
     pub otel_traces_sampler: Sampler,
-    /// Fraction for parentbased_traceidratio, from 0 to 1
+    /// Fraction for `parentbased_traceidratio`, from 0 to 1
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0)]
     pub otel_traces_sampler_arg: f64,
 }

@@ -18,7 +18,7 @@ use super::{
 /// Minimum time between two fetches because of an unknown key id, so that invented ids cannot flood auth-service.
 const REFETCH_PAUSE: Duration = Duration::from_secs(10);
 /// Interval of regular fetches: withdrawn keys are forgotten, and new ones are known before they sign.
-pub const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
+pub const REFRESH_INTERVAL: Duration = Duration::from_mins(5);
 /// Pause after the first failed fetch; each further failure doubles it, up to the maximum.
 const MIN_RETRY: Duration = Duration::from_secs(1);
 const MAX_RETRY: Duration = Duration::from_secs(30);
@@ -114,18 +114,17 @@ impl Verifier {
             return Err(failure::invalid("malformed"));
         }
         let id = header.kid.ok_or_else(|| failure::invalid("unknown_key"))?;
-        let key = match self.key(&id) {
-            Some(key) => key,
-            None => {
-                self.refetch().await;
-                self.key(&id).ok_or_else(|| {
-                    if self.loaded() {
-                        failure::invalid("unknown_key")
-                    } else {
-                        failure::unavailable()
-                    }
-                })?
-            }
+        let key = if let Some(key) = self.key(&id) {
+            key
+        } else {
+            self.refetch().await;
+            self.key(&id).ok_or_else(|| {
+                if self.loaded() {
+                    failure::invalid("unknown_key")
+                } else {
+                    failure::unavailable()
+                }
+            })?
         };
         decode::<Claims>(token, &key, &self.0.rules)
             .map(|token| token.claims)

@@ -19,7 +19,7 @@ use opentelemetry_sdk::{
 use parking_lot::Mutex;
 
 /// Pause between two warnings about an unreachable collector.
-const WARNING_INTERVAL: Duration = Duration::from_secs(300);
+const WARNING_INTERVAL: Duration = Duration::from_mins(5);
 
 /// Attributes that are exported: none of them can contain personal data, a token, an address or a query.
 const ALLOWED: &[&str] = &[

@@ -12,13 +12,13 @@ pub enum Sampler {
     /// No trace
     #[value(name = "parentbased_always_off", alias = "always_off")]
     Off,
-    /// The fraction OTEL_TRACES_SAMPLER_ARG of the traces, selected by trace id
+    /// The fraction `OTEL_TRACES_SAMPLER_ARG` of the traces, selected by trace id
     #[value(name = "parentbased_traceidratio", alias = "traceidratio")]
     Ratio,
 }
 
 impl Sampler {
-    /// Returns the sampler of the SDK; `ratio` is OTEL_TRACES_SAMPLER_ARG.
+    /// Returns the sampler of the SDK; `ratio` is `OTEL_TRACES_SAMPLER_ARG`.
     pub(crate) fn build(self, ratio: f64) -> SdkSampler {
         let root = match self {
             Self::On => SdkSampler::AlwaysOn,

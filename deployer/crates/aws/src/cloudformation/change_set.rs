@@ -15,7 +15,7 @@ use super::template_upload::{TemplateKey, UploadedTemplate, upload_template};
 use crate::session::Session;
 
 /// Timeout until CloudFormation has computed the changes.
-const TIMEOUT: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The desired state of a stack.
 #[derive(Debug, Clone)]

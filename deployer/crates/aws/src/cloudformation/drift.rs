@@ -9,7 +9,7 @@ use super::error::{Error, Result};
 use crate::endpoint::Capability;
 use crate::session::Session;
 
-const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A resource that was changed or deleted outside of CloudFormation.
 #[derive(Debug, Clone, Serialize)]

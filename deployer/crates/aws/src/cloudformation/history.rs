@@ -31,9 +31,10 @@ impl EverCompleted {
         if own.clone().any(|event| completed(&event.status)) {
             return Self::Yes;
         }
-        match own.any(|event| matches!(event.status.as_str(), "CREATE_IN_PROGRESS" | "REVIEW_IN_PROGRESS")) {
-            true => Self::No,
-            false => Self::Unknown,
+        if own.any(|event| matches!(event.status.as_str(), "CREATE_IN_PROGRESS" | "REVIEW_IN_PROGRESS")) {
+            Self::No
+        } else {
+            Self::Unknown
         }
     }
 

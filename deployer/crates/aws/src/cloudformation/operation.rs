@@ -50,7 +50,7 @@ pub struct Progress {
     pub status: Option<String>,
 }
 
-/// A resource that still exists although its stack is deleted, by its DeletionPolicy or by RetainResources.
+/// A resource that still exists although its stack is deleted, by its `DeletionPolicy` or by `RetainResources`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RetainedResource {
     pub stack: String,
@@ -74,7 +74,7 @@ impl StackOperation {
     }
 
     /// Deletes a stack without the resources in `retain`, which CloudFormation accepts for a stack whose deletion has failed
-    /// (API_DeleteStack, RetainResources).
+    /// (`API_DeleteStack`, `RetainResources`).
     ///
     /// # Errors
     /// A request fails.

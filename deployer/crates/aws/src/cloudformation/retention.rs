@@ -32,7 +32,7 @@ pub enum DeletionOutcome {
     Retained,
 }
 
-/// Returns the resources of a stack that hold data or are retained, by its template as deployed (AWS CloudFormation: DeletionPolicy
+/// Returns the resources of a stack that hold data or are retained, by its template as deployed (AWS CloudFormation: `DeletionPolicy`
 /// attribute). `snapshots` is whether the endpoint takes final snapshots.
 pub fn data_resources(resources: &[StackResource], template: Option<&Value>, snapshots: bool) -> Vec<DataResource> {
     let declaration = |id: &str| template.map_or(&Value::Null, |template| &template["Resources"][id]);
@@ -85,7 +85,7 @@ enum Policy {
     Retain,
 }
 
-/// Returns the DeletionPolicy. The default of RDS types is `Snapshot`, except for instances of a cluster.
+/// Returns the `DeletionPolicy`. The default of RDS types is `Snapshot`, except for instances of a cluster.
 fn policy(resource_type: &str, declared: &Value) -> Policy {
     match declared["DeletionPolicy"].as_str() {
         Some("Retain" | "RetainExceptOnCreate") => Policy::Retain,

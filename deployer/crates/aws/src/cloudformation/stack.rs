@@ -57,7 +57,7 @@ impl From<aws_sdk_cloudformation::types::Stack> for Stack {
         let changed = stack
             .last_updated_time()
             .or(stack.creation_time())
-            .map_or(0, |time| time.secs());
+            .map_or(0, aws_sdk_cloudformation::primitives::DateTime::secs);
         let pair =
             |key: Option<&str>, value: Option<&str>| Some((key?.to_owned(), value.unwrap_or_default().to_owned()));
         Self {

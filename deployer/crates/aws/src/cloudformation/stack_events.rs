@@ -33,7 +33,9 @@ impl From<aws_sdk_cloudformation::types::StackEvent> for StackEvent {
             status: text(event.resource_status().map(|s| s.as_str())),
             reason: reason.map(str::to_owned),
             is_stack: event.physical_resource_id().is_some() && event.physical_resource_id() == event.stack_id(),
-            time: event.timestamp().map_or(0.0, |time| time.as_secs_f64()),
+            time: event
+                .timestamp()
+                .map_or(0.0, aws_sdk_cloudformation::primitives::DateTime::as_secs_f64),
         }
     }
 }

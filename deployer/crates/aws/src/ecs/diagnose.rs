@@ -18,7 +18,7 @@ use crate::session::Session;
 const MAX_LOG_LINES: usize = 20;
 /// A task without a health check is healthy once it has run this long, in seconds.
 const HEALTHY_AFTER: f64 = 60.0;
-/// Maximum tasks of one DescribeTasks request.
+/// Maximum tasks of one `DescribeTasks` request.
 const MAX_TASKS: usize = 100;
 /// Shortest interval between two polls.
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
@@ -149,7 +149,10 @@ impl Diagnosis {
         let (cluster, name) = (service.cluster, service.name);
         let mut found = tasks(aws, cluster, name, DesiredStatus::Stopped, &self.reported).await?;
         found.retain(|task| task.last_status() == Some("STOPPED"));
-        found.sort_by_key(|task| task.stopped_at().map_or(0, |at| at.secs()));
+        found.sort_by_key(|task| {
+            task.stopped_at()
+                .map_or(0, aws_sdk_cloudformation::primitives::DateTime::secs)
+        });
         for task in &found {
             self.reported.insert(task.task_arn().unwrap_or_default().to_owned());
             let Some(mut stopped) = StoppedTask::new(name, task, start) else {
@@ -232,7 +235,7 @@ fn is_healthy(task: &Task) -> bool {
         _ => task.started_at().is_some_and(|started| {
             let end = task.stopped_at().map_or_else(
                 || time::OffsetDateTime::now_utc().unix_timestamp() as f64,
-                |at| at.as_secs_f64(),
+                aws_sdk_cloudformation::primitives::DateTime::as_secs_f64,
             );
             end - started.as_secs_f64() > HEALTHY_AFTER && !stopped_task::is_failure(task)
         }),

@@ -105,7 +105,7 @@ pub async fn running_image(aws: &Session, task_definition: &str, container: &str
     Ok(image.map(str::to_owned))
 }
 
-/// Copies every setting of a task definition except those that ECS sets (RegisterTaskDefinition's parameters).
+/// Copies every setting of a task definition except those that ECS sets (`RegisterTaskDefinition`'s parameters).
 fn copy(
     request: RegisterTaskDefinitionFluentBuilder,
     from: &TaskDefinition,

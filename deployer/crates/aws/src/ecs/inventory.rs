@@ -5,7 +5,7 @@ use aws_sdk_ecs::types::{DesiredStatus, TaskDefinitionStatus};
 use crate::error::{Error, Result};
 use crate::session::Session;
 
-/// Maximum tasks of one DescribeTasks request.
+/// Maximum tasks of one `DescribeTasks` request.
 const MAX_TASKS: usize = 100;
 
 /// A running task that belongs to no service.

@@ -21,7 +21,12 @@ const MAX_LOG_LINES: usize = 5;
 pub async fn last_failure(aws: &Session, arn: &str) -> Result<Option<StoppedTask>> {
     let (cluster, service) = service_of(arn).unwrap_or(("default", arn));
     let mut found = diagnose::tasks(aws, cluster, service, DesiredStatus::Stopped, &HashSet::new()).await?;
-    found.sort_by_key(|task| Reverse(task.stopped_at().map_or(0, |at| at.secs())));
+    found.sort_by_key(|task| {
+        Reverse(
+            task.stopped_at()
+                .map_or(0, aws_sdk_cloudformation::primitives::DateTime::secs),
+        )
+    });
     for task in &found {
         if let Some(mut stopped) = StoppedTask::new(service, task, 0.0) {
             // The log group may have been deleted.

@@ -67,9 +67,10 @@ async fn identified(url: &str, health: Value) -> Value {
         health["edition"].as_str(),
         Some("embedded" | "community" | "pro" | "enterprise")
     );
-    match known {
-        true => health,
-        false => identity(url, &health).await.unwrap_or(health),
+    if known {
+        health
+    } else {
+        identity(url, &health).await.unwrap_or(health)
     }
 }
 

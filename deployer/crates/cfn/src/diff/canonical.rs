@@ -11,9 +11,10 @@ const NAMES: [&str; 4] = ["Name", "Key", "Id", "AttributeName"];
 /// lists in place of single values, unordered lists sorted, and `AWS::NoValue` left out.
 pub fn canonical(value: &Value, path: &[&str], schema: Option<&Schema>) -> Value {
     match value {
-        Value::Object(object) => match intrinsic(object) {
-            Some(simple) => simple,
-            None => {
+        Value::Object(object) => {
+            if let Some(simple) = intrinsic(object) {
+                simple
+            } else {
                 let mut sorted = Map::new();
                 let mut keys: Vec<&String> = object.keys().collect();
                 keys.sort_unstable();
@@ -27,7 +28,7 @@ pub fn canonical(value: &Value, path: &[&str], schema: Option<&Schema>) -> Value
                 }
                 Value::Object(sorted)
             }
-        },
+        }
         Value::Array(items) => {
             let mut items: Vec<Value> = items
                 .iter()

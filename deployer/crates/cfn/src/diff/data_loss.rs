@@ -22,8 +22,8 @@ fn contents(resource_type: &str) -> Option<&'static str> {
 
 /// Returns a description of the data that this change loses; `None` if it loses none.
 ///
-/// `former` is the resource in the former template, whose policies decide (AWS CloudFormation: DeletionPolicy attribute,
-/// UpdateReplacePolicy attribute).
+/// `former` is the resource in the former template, whose policies decide (AWS CloudFormation: `DeletionPolicy` attribute,
+/// `UpdateReplacePolicy` attribute).
 pub fn data_loss(change: &Change, former: &Value) -> Option<String> {
     let contents = contents(&change.resource_type)?;
     let (attribute, certainty) = match (change.action, change.replacement) {
@@ -43,7 +43,7 @@ pub fn data_loss(change: &Change, former: &Value) -> Option<String> {
     }
 }
 
-/// RDS' types have `Snapshot` as their default DeletionPolicy, except for instances of a cluster.
+/// RDS' types have `Snapshot` as their default `DeletionPolicy`, except for instances of a cluster.
 fn snapshots_by_default(resource_type: &str, former: &Value) -> bool {
     resource_type == "AWS::RDS::DBCluster"
         || (resource_type == "AWS::RDS::DBInstance" && former["Properties"]["DBClusterIdentifier"].is_null())

@@ -88,7 +88,7 @@ fn policies(properties: &Map<String, Value>, note: &mut dyn FnMut(String)) {
     for (key, value) in properties {
         match (key.as_str(), value) {
             ("ManagedPolicyArns", Value::Array(arns)) => {
-                arns.iter().for_each(|arn| note(format!("all of {}", text(arn))))
+                arns.iter().for_each(|arn| note(format!("all of {}", text(arn))));
             }
             (_, Value::Object(document)) if document.contains_key("Statement") => {
                 let statements = document["Statement"].as_array().into_iter().flatten();
@@ -194,7 +194,7 @@ fn exposures(resource_type: &str, properties: &Map<String, Value>) -> Vec<String
             );
         }
         "AWS::ElasticLoadBalancingV2::Listener" => {
-            note(is("Protocol", "HTTP"), "the listener accepts HTTP without TLS")
+            note(is("Protocol", "HTTP"), "the listener accepts HTTP without TLS");
         }
         "AWS::EC2::Subnet" => note(
             is("MapPublicIpOnLaunch", "true"),

@@ -40,20 +40,19 @@ fn add(
     recreation: Recreation,
     cause: &str,
 ) {
-    let change = match changes.iter_mut().position(|change| change.logical_id == name) {
-        Some(at) => &mut changes[at],
-        None => {
-            changes.push(Change {
-                logical_id: name.to_owned(),
-                resource_type: resource_type.to_owned(),
-                action: Action::Modify,
-                replacement: Recreation::Never,
-                properties: Vec::new(),
-                loss: None,
-            });
-            let last = changes.len() - 1;
-            &mut changes[last]
-        }
+    let change = if let Some(at) = changes.iter_mut().position(|change| change.logical_id == name) {
+        &mut changes[at]
+    } else {
+        changes.push(Change {
+            logical_id: name.to_owned(),
+            resource_type: resource_type.to_owned(),
+            action: Action::Modify,
+            replacement: Recreation::Never,
+            properties: Vec::new(),
+            loss: None,
+        });
+        let last = changes.len() - 1;
+        &mut changes[last]
     };
     let inside = format!("{property}.");
     if change

@@ -157,11 +157,10 @@ pub enum LintProblem {
 }
 
 fn remedy(paths: bool) -> &'static str {
-    match paths {
-        true => {
-            "each call, database and topic of a service is a network path; split the platform into several projects, or call \
-             fewer services directly"
-        }
-        false => "split the platform into several projects",
+    if paths {
+        "each call, database and topic of a service is a network path; split the platform into several projects, or call \
+         fewer services directly"
+    } else {
+        "split the platform into several projects"
     }
 }

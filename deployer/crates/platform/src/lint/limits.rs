@@ -43,7 +43,7 @@ mod tests {
             };
             let mut found = Vec::new();
             check(&stack, &mut |location, problem| {
-                found.push((location.to_owned(), problem))
+                found.push((location.to_owned(), problem));
             });
             found
         };

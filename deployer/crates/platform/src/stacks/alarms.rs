@@ -125,9 +125,10 @@ pub enum Comparison {
 impl Alarm {
     /// Returns the resource, which publishes to `topic` when it is raised and when it ends. Missing data does not raise it.
     pub fn resource(self, topic: &Value) -> Resource {
-        let statistic = match self.statistic.starts_with('p') {
-            true => "ExtendedStatistic",
-            false => "Statistic",
+        let statistic = if self.statistic.starts_with('p') {
+            "ExtendedStatistic"
+        } else {
+            "Statistic"
         };
         alarm(&self.description, topic)
             .with("Namespace", self.namespace)

@@ -107,12 +107,13 @@ fn cluster(manifest: &Manifest, kafka: &Kafka, template: &mut Template, inputs: 
                     "Revision": configuration.attribute("LatestRevision.Revision") }),
         )
         .with("LoggingInfo", logging(manifest, template, key));
-    let resource = match plaintext {
-        true => resource.skip_check(
-            "CKV_AWS_81",
-            "kafka.security is plaintext: a disposable environment, its brokers in isolated subnets behind security groups",
-        ),
-        false => resource,
+    let resource = if plaintext {
+        resource.skip_check(
+        "CKV_AWS_81",
+        "kafka.security is plaintext: a disposable environment, its brokers in isolated subnets behind security groups",
+    )
+    } else {
+        resource
     };
     template.add("KafkaCluster", resource)
 }

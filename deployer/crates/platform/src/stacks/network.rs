@@ -196,9 +196,10 @@ fn security_group(manifest: &Manifest, vpc: &Handle, group: &Group) -> Resource 
             };
             let ports = links::public_ports(manifest);
             let resource = resource.with("SecurityGroupIngress", ports.iter().map(rule).collect::<Value>());
-            match ports.contains(&80) {
-                true => resource.skip_check("CKV_AWS_260", texts::PUBLIC_HTTP),
-                false => resource,
+            if ports.contains(&80) {
+                resource.skip_check("CKV_AWS_260", texts::PUBLIC_HTTP)
+            } else {
+                resource
             }
         }
         _ => resource,

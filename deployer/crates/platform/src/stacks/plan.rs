@@ -84,7 +84,7 @@ pub enum Source {
         /// The output's name.
         output: String,
     },
-    /// The response of MSK's GetBootstrapBrokers for the cluster whose ARN is this output: sorted, joined by commas. The former
+    /// The response of MSK's `GetBootstrapBrokers` for the cluster whose ARN is this output: sorted, joined by commas. The former
     /// value stays while all its brokers are in the response.
     BootstrapBrokers {
         /// The full name of the stack with the cluster.

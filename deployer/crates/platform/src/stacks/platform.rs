@@ -71,9 +71,10 @@ fn cluster(manifest: &Manifest) -> Resource {
             json!([{ "Name": "containerInsights", "Value": insights }]),
         )
         .with("CapacityProviders", json!(["FARGATE", "FARGATE_SPOT"]));
-    match watched {
-        true => cluster,
-        false => cluster.skip_check("CKV_AWS_65", "nothing is watched here, and each metric costs"),
+    if watched {
+        cluster
+    } else {
+        cluster.skip_check("CKV_AWS_65", "nothing is watched here, and each metric costs")
     }
 }
 

@@ -84,7 +84,7 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
     Ok(json!({"Id": set.id, "StackId": set.stack_id}))
 }
 
-/// Returns `OnStackFailure`, which `DisableRollback` of ExecuteChangeSet overrides.
+/// Returns `OnStackFailure`, which `DisableRollback` of `ExecuteChangeSet` overrides.
 fn on_failure(call: &Call) -> Result<Option<OnFailure>, AwsError> {
     match call.text("OnStackFailure").as_deref() {
         None => Ok(None),
@@ -169,9 +169,10 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
     set.execution_status = "EXECUTE_COMPLETE".to_owned();
     change_set::put(cx, &set)?;
-    match set.is_create {
-        true => engine::create(cx, &stack.id)?,
-        false => engine::update(cx, &stack.id, set.definition)?,
+    if set.is_create {
+        engine::create(cx, &stack.id)?
+    } else {
+        engine::update(cx, &stack.id, set.definition)?
     }
     Ok(json!({}))
 }

@@ -1,4 +1,4 @@
-//! DescribeStackEvents.
+//! `DescribeStackEvents`.
 
 use serde_json::{Value, json};
 

@@ -70,12 +70,13 @@ pub fn check_updatable(stack: &Stack) -> Result<(), AwsError> {
         "UPDATE_ROLLBACK_COMPLETE",
         "IMPORT_COMPLETE",
     ];
-    match FROM.contains(&stack.status.as_str()) {
-        true => Ok(()),
-        false => Err(AwsError::validation(format!(
+    if FROM.contains(&stack.status.as_str()) {
+        Ok(())
+    } else {
+        Err(AwsError::validation(format!(
             "Stack:{} is in {} state and can not be updated.",
             stack.id, stack.status
-        ))),
+        )))
     }
 }
 
@@ -188,7 +189,7 @@ pub fn protect(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .boolean("EnableTerminationProtection")
         .ok_or_else(|| AwsError::validation("EnableTerminationProtection is required."))?;
     stack::edit(cx, &stack.id, |stack| {
-        stack.termination_protection = termination_protection
+        stack.termination_protection = termination_protection;
     })?;
     Ok(json!({"StackId": stack.id}))
 }

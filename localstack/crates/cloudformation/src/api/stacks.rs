@@ -1,4 +1,4 @@
-//! DescribeStacks and ListStacks.
+//! `DescribeStacks` and `ListStacks`.
 
 use serde_json::{Value, json};
 

@@ -12,7 +12,7 @@ use endpoint_core::Context;
 /// The resource type in the events of a stack itself.
 const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
 
-/// One stack event, as DescribeStackEvents returns it.
+/// One stack event, as `DescribeStackEvents` returns it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct StackEvent {

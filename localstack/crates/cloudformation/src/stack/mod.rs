@@ -121,6 +121,8 @@ impl Stack {
 /// Returns the current time as CloudFormation formats it, UTC with milliseconds.
 pub fn now() -> String {
     let at = OffsetDateTime::now_utc();
-    let at = at.replace_nanosecond(at.millisecond() as u32 * 1_000_000).unwrap_or(at);
+    let at = at
+        .replace_nanosecond(u32::from(at.millisecond()) * 1_000_000)
+        .unwrap_or(at);
     at.format(&Rfc3339).unwrap_or_default()
 }

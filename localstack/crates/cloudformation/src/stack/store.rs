@@ -61,9 +61,10 @@ fn release_name(cx: &Context, stack: &Stack) -> anyhow::Result<()> {
 /// # Errors
 /// When the state cannot be read.
 pub fn find(cx: &Context, name_or_id: &str) -> anyhow::Result<Option<Stack>> {
-    let id = match name_or_id.starts_with("arn:") {
-        true => Some(name_or_id.to_owned()),
-        false => cx.store().get(NAMES, name_or_id)?,
+    let id = if name_or_id.starts_with("arn:") {
+        Some(name_or_id.to_owned())
+    } else {
+        cx.store().get(NAMES, name_or_id)?
     };
     id.map_or(Ok(None), |id| cx.store().get(STACKS, &id))
 }

@@ -79,7 +79,7 @@ enum CheckError {
 }
 
 impl CheckError {
-    /// Returns the reason code of DescribeTargetHealth.
+    /// Returns the reason code of `DescribeTargetHealth`.
     fn reason(&self) -> &'static str {
         match self {
             Self::Connection => "Target.FailedHealthChecks",
@@ -106,8 +106,9 @@ async fn request(settings: &TargetGroupSettings, target: &Target) -> Result<(), 
     let response = sender.send_request(request).await;
     let status = response.map_err(|_| CheckError::Connection)?.status().as_u16();
     let mut ranges = settings.matcher.iter();
-    match ranges.any(|(low, high)| (*low..=*high).contains(&status)) {
-        true => Ok(()),
-        false => Err(CheckError::StatusCode(status)),
+    if ranges.any(|(low, high)| (*low..=*high).contains(&status)) {
+        Ok(())
+    } else {
+        Err(CheckError::StatusCode(status))
     }
 }

@@ -58,7 +58,7 @@ impl Listener {
     }
 }
 
-/// Listens on 127.0.0.1 and, if the machine has it, ::1.
+/// Listens on 127.0.0.1 and, if the machine has it, `::1`.
 ///
 /// # Errors
 /// `PortNotAvailable` if the port is in use or not permitted; an error if no certificate can be issued.
@@ -68,12 +68,13 @@ pub fn open(cx: &Context, port: u16, config: ListenerConfig) -> Result<Listener,
     let config = Arc::new(config);
     let active = Arc::new(RwLock::new(ActiveConfig { config, acceptor }));
     let mut sockets = vec![bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port)?];
-    match std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
-        Ok(_) => sockets.push(bind(IpAddr::V6(Ipv6Addr::LOCALHOST), port)?),
-        Err(_) => tracing::info!(
+    if let Ok(_) = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
+        sockets.push(bind(IpAddr::V6(Ipv6Addr::LOCALHOST), port)?)
+    } else {
+        tracing::info!(
             port,
             "this machine has no ::1: the load balancer listens on 127.0.0.1 only"
-        ),
+        );
     }
     for socket in sockets {
         tokio::spawn(accept(cx.clone(), socket, port, active.clone(), stop.clone()));
@@ -202,7 +203,7 @@ async fn serve<S>(
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(60));
+        .header_read_timeout(Duration::from_mins(1));
     builder.http2().timer(TokioTimer::new());
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

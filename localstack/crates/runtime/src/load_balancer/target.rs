@@ -23,7 +23,7 @@ pub struct TargetGroupSettings {
     pub deregistration_delay: Duration,
 }
 
-/// A target's health, as DescribeTargetHealth returns it.
+/// A target's health, as `DescribeTargetHealth` returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetHealth {
     pub state: &'static str,

@@ -65,9 +65,10 @@ fn configure(authority: &CertificateAuthority, tls: &Tls) -> anyhow::Result<Serv
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key.into())
         .context("the certificate is invalid")?;
-    config.alpn_protocols = match tls.http2 {
-        true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        false => vec![b"http/1.1".to_vec()],
+    config.alpn_protocols = if tls.http2 {
+        vec![b"h2".to_vec(), b"http/1.1".to_vec()]
+    } else {
+        vec![b"http/1.1".to_vec()]
     };
     Ok(config)
 }

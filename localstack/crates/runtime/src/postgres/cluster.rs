@@ -21,7 +21,7 @@ use crate::certificate_authority::CertificateAuthority;
 use crate::daemon;
 use crate::task::Identity;
 
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A server's folder and address. The folder holds `data`, `admin` (the admin's password) and `server.log`.
 #[derive(Debug, Clone)]

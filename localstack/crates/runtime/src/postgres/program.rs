@@ -29,7 +29,7 @@ pub async fn run(mut command: Command, input: Option<String>, purpose: &str) -> 
             .await
             .with_context(|| format!("{program} did not read its input"))?;
     }
-    let output = timeout(Duration::from_secs(120), child.wait_with_output()).await;
+    let output = timeout(Duration::from_mins(2), child.wait_with_output()).await;
     let output = output.with_context(|| format!("{program} took too long to {purpose}"))??;
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     // The single-user mode exits with success even if a statement fails.

@@ -163,9 +163,10 @@ mod tests {
         let document = r#"{"RoleArn":"arn:aws:iam::1:role/r","AccessKeyId":"ASIA1","SecretAccessKey":"hush",
             "Token":"session","Expiration":"2026-01-02T03:04:05Z"}"#;
         let respond = move |headers: HeaderMap| async move {
-            match headers.get("authorization").is_some_and(|value| value == "let me in") {
-                true => (http::StatusCode::OK, document),
-                false => (http::StatusCode::FORBIDDEN, ""),
+            if headers.get("authorization").is_some_and(|value| value == "let me in") {
+                (http::StatusCode::OK, document)
+            } else {
+                (http::StatusCode::FORBIDDEN, "")
             }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -56,9 +56,10 @@ impl ErrorContext<'_> {
 
     /// Accepts a path of a URL.
     fn path(&self, keys: &[&str], path: &str) -> Validated<()> {
-        match path.starts_with('/') {
-            true => Ok(()),
-            false => self.reject(keys, Problem::Path(path.to_owned())),
+        if path.starts_with('/') {
+            Ok(())
+        } else {
+            self.reject(keys, Problem::Path(path.to_owned()))
         }
     }
 }

@@ -101,9 +101,10 @@ fn own_secret(service: &Service, services: &[Service], variable: &str) -> Meanin
         .iter()
         .flat_map(|caller| &caller.calls)
         .any(|call| call.service == service.name && call.secret.as_deref() == Some(variable));
-    match shared {
-        true => Meaning::LinkSecret(service.name.clone()),
-        false => Meaning::OwnSecret(service.name.clone()),
+    if shared {
+        Meaning::LinkSecret(service.name.clone())
+    } else {
+        Meaning::OwnSecret(service.name.clone())
     }
 }
 

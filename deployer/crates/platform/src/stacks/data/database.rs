@@ -74,12 +74,13 @@ pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, pl
         "CKV_AWS_161",
         "services log in with the password that RDS makes, keeps in Secrets Manager and changes every seven days",
     );
-    let instance = match database.multi_az {
-        true => instance,
-        false => instance.skip_check(
+    let instance = if database.multi_az {
+        instance
+    } else {
+        instance.skip_check(
             "CKV_AWS_157",
             "one zone is enough for a disposable environment (multi_az)",
-        ),
+        )
     };
     let instance = match placement.monitoring {
         None => instance
@@ -135,8 +136,9 @@ fn encrypted(instance: Resource, key: Option<Value>, insights: bool) -> Resource
     let instance = instance
         .with("KmsKeyId", key.clone())
         .with("MasterUserSecret", json!({ "KmsKeyId": key }));
-    match insights {
-        true => instance.with("PerformanceInsightsKMSKeyId", key),
-        false => instance,
+    if insights {
+        instance.with("PerformanceInsightsKMSKeyId", key)
+    } else {
+        instance
     }
 }

@@ -29,24 +29,22 @@ fn public(manifest: &Manifest, balancer: &Handle) -> Resource {
         json!([{ "Type": "fixed-response", "FixedResponseConfig": {
             "StatusCode": "404", "ContentType": "text/plain", "MessageBody": "nothing is served here" } }]),
     );
-    match &manifest.ingress.certificate {
-        Some(arn) => listener
+    if let Some(arn) = &manifest.ingress.certificate {
+        listener
             .with("Protocol", "HTTPS")
             .with("SslPolicy", TLS)
             .with("Certificates", json!([{ "CertificateArn": arn }]))
             .with(
                 "ListenerAttributes",
                 json!([{ "Key": "routing.http.response.strict_transport_security.header_value",
-                         "Value": STRICT_TRANSPORT }]),
-            ),
-        None => {
-            const NONE: &str =
-                "ingress.certificate names no certificate yet: with it this is HTTPS, and port 80 redirects";
-            listener
-                .with("Protocol", "HTTP")
-                .skip_check("CKV_AWS_2", NONE)
-                .skip_check("CKV_AWS_103", NONE)
-        }
+                 "Value": STRICT_TRANSPORT }]),
+            )
+    } else {
+        const NONE: &str = "ingress.certificate names no certificate yet: with it this is HTTPS, and port 80 redirects";
+        listener
+            .with("Protocol", "HTTP")
+            .skip_check("CKV_AWS_2", NONE)
+            .skip_check("CKV_AWS_103", NONE)
     }
 }
 

@@ -147,16 +147,15 @@ impl Builder<'_> {
     }
 
     fn image(&mut self) -> Value {
-        let (source, stack) = match &self.service.image {
-            Some(image) => (Source::Literal(image.clone()), None),
-            None => {
-                let source = Source::Image {
-                    service: self.service.name.clone(),
-                    stack: name_of(self.manifest, "registry"),
-                    output: registry::output(&self.service.name),
-                };
-                (source, Some("registry"))
-            }
+        let (source, stack) = if let Some(image) = &self.service.image {
+            (Source::Literal(image.clone()), None)
+        } else {
+            let source = Source::Image {
+                service: self.service.name.clone(),
+                stack: name_of(self.manifest, "registry"),
+                output: registry::output(&self.service.name),
+            };
+            (source, Some("registry"))
         };
         let parameter = Parameter {
             name: "Image".into(),
@@ -168,16 +167,15 @@ impl Builder<'_> {
     /// Returns the addresses of the brokers; `None` for a service without topics.
     fn bootstrap_servers(&mut self) -> Option<Value> {
         let kafka = self.manifest.kafka.as_ref().filter(|_| self.service.uses_kafka())?;
-        let (source, stack) = match &kafka.bootstrap {
-            Some(servers) => (Source::Literal(servers.to_string()), None),
-            None => {
-                let source = Source::BootstrapBrokers {
-                    stack: name_of(self.manifest, "messaging"),
-                    output: messaging::CLUSTER.into(),
-                    iam: kafka.security == KafkaSecurity::MskIam,
-                };
-                (source, Some("messaging"))
-            }
+        let (source, stack) = if let Some(servers) = &kafka.bootstrap {
+            (Source::Literal(servers.to_string()), None)
+        } else {
+            let source = Source::BootstrapBrokers {
+                stack: name_of(self.manifest, "messaging"),
+                output: messaging::CLUSTER.into(),
+                iam: kafka.security == KafkaSecurity::MskIam,
+            };
+            (source, Some("messaging"))
         };
         let parameter = Parameter {
             name: "KafkaBootstrapServers".into(),

@@ -11,9 +11,10 @@ use cfn::template::{Handle, Resource, sub};
 pub fn task(builder: &mut Builder) -> Handle {
     let role = Resource::new("AWS::IAM::Role").with("AssumeRolePolicyDocument", iam::trust("ecs-tasks.amazonaws.com"));
     let statements = kafka_statements(builder);
-    let role = match statements.is_empty() {
-        true => role,
-        false => role.with("Policies", json!([iam::policy("links", statements)])),
+    let role = if statements.is_empty() {
+        role
+    } else {
+        role.with("Policies", json!([iam::policy("links", statements)]))
     };
     builder.template.add("TaskRole", role)
 }

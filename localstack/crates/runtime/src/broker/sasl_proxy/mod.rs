@@ -62,12 +62,9 @@ pub fn start(
         loop {
             let client = tokio::select! {
                 () = stopped.cancelled() => return,
-                accepted = socket.accept() => match accepted {
-                    Ok((client, _)) => client,
-                    Err(_) => {
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
+                accepted = socket.accept() => if let Ok((client, _)) = accepted { client } else {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
                 },
             };
             let (acceptor, authorizer, stopped) = (acceptor.clone(), authorizer.clone(), stopped.clone());
@@ -121,7 +118,7 @@ async fn serve(
     Ok(())
 }
 
-/// Returns once the client has sent an accepted token; until then only ApiVersions requests reach the broker.
+/// Returns once the client has sent an accepted token; until then only `ApiVersions` requests reach the broker.
 async fn authenticate<C, B>(client: &mut C, broker: &mut B, authorizer: &Authorizer) -> anyhow::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,

@@ -79,7 +79,7 @@ fn first_fields(bytes: &Bytes) -> anyhow::Result<[i16; 2]> {
 }
 
 impl Header {
-    /// Encodes the response to SaslHandshake, with the supported mechanism.
+    /// Encodes the response to `SaslHandshake`, with the supported mechanism.
     ///
     /// # Errors
     /// When the request's version is unknown; `decode` rejects such a request.
@@ -91,7 +91,7 @@ impl Header {
         self.encode(response, self.version)
     }
 
-    /// Encodes the response to SaslAuthenticate: success, or a failure with a message. The session does not expire.
+    /// Encodes the response to `SaslAuthenticate`: success, or a failure with a message. The session does not expire.
     ///
     /// # Errors
     /// As for `handshake_response`.
