@@ -64,7 +64,7 @@ pub fn segments(text: &str) -> Vec<Segment> {
         let Some(end) = rest[start..].find('}') else { break };
         let name = &rest[start + 2..start + end];
         if let Some(escaped) = name.strip_prefix('!') {
-            literal.push_str(&format!("${{{escaped}}}"))
+            literal.push_str(&format!("${{{escaped}}}"));
         } else {
             segments.push(Segment::Literal(std::mem::take(&mut literal)));
             segments.push(Segment::Variable(name.trim().to_owned()));

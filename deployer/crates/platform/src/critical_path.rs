@@ -235,7 +235,7 @@ mod tests {
     use super::*;
     use cfn::diff::compare;
 
-    fn stack(name: &str, depends_on: &[&str], resources: Value) -> Stack {
+    fn stack(name: &str, depends_on: &[&str], resources: &Value) -> Stack {
         Stack {
             name: name.into(),
             short_name: name.into(),
@@ -260,17 +260,17 @@ mod tests {
 
     #[test]
     fn the_longest_chain_through_resources_and_stacks_decides() {
-        let network = stack("network", &[], json!({"Nat": {"Type": "AWS::EC2::NatGateway"}}));
-        let data = stack("data", &["network"], json!({"Db": {"Type": "AWS::RDS::DBInstance"}}));
+        let network = stack("network", &[], &json!({"Nat": {"Type": "AWS::EC2::NatGateway"}}));
+        let data = stack("data", &["network"], &json!({"Db": {"Type": "AWS::RDS::DBInstance"}}));
         let messaging = stack(
             "messaging",
             &["network"],
-            json!({"Kafka": {"Type": "AWS::MSK::Cluster"}}),
+            &json!({"Kafka": {"Type": "AWS::MSK::Cluster"}}),
         );
         let service = stack(
             "service",
             &["data", "messaging"],
-            json!({
+            &json!({
                 "Balancer": {"Type": "AWS::ElasticLoadBalancingV2::LoadBalancer"},
                 "Service": {"Type": "AWS::ECS::Service", "DependsOn": "Balancer"},
                 "Log": {"Type": "AWS::Logs::LogGroup"},
@@ -284,14 +284,19 @@ mod tests {
         let found = estimate(&changes, &measured);
         let path: Vec<&str> = found.critical.iter().map(|step| step.logical_id.as_str()).collect();
         assert_eq!(path, ["Nat", "Kafka", "Balancer", "Service"]);
-        assert_eq!(found.seconds, 100.0 + 1800.0 + 110.0 + 120.0);
+        assert!(
+            (found.seconds - (100.0 + 1800.0 + 110.0 + 120.0)).abs() < 1e-9,
+            "{}",
+            found.seconds
+        );
         assert_eq!(found.unknown, ["AWS::Logs::LogGroup"]);
     }
 
     #[test]
     fn what_was_never_measured_counts_as_nothing() {
-        let data = stack("data", &[], json!({"Db": {"Type": "AWS::RDS::DBInstance"}}));
+        let data = stack("data", &[], &json!({"Db": {"Type": "AWS::RDS::DBInstance"}}));
         let changes = [(&data, compare(None, &data.template))];
-        assert_eq!(estimate(&changes, &|_, _| None).seconds, 0.0);
+        let seconds = estimate(&changes, &|_, _| None).seconds;
+        assert!(seconds.abs() < 1e-9, "{seconds}");
     }
 }

@@ -165,37 +165,37 @@ fn simplest(text: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn same(a: Value, b: Value) {
-        assert_eq!(canonical(&a, &[], None), canonical(&b, &[], None));
+    fn same(a: &Value, b: &Value) {
+        assert_eq!(canonical(a, &[], None), canonical(b, &[], None));
     }
 
     #[test]
     fn intrinsics_with_the_same_result_are_the_same() {
         same(
-            json!({"Fn::GetAtt": "Role.Arn"}),
-            json!({"Fn::GetAtt": ["Role", "Arn"]}),
+            &json!({"Fn::GetAtt": "Role.Arn"}),
+            &json!({"Fn::GetAtt": ["Role", "Arn"]}),
         );
         same(
-            json!({"Fn::Sub": "${Role.Arn}"}),
-            json!({"Fn::GetAtt": ["Role", "Arn"]}),
+            &json!({"Fn::Sub": "${Role.Arn}"}),
+            &json!({"Fn::GetAtt": ["Role", "Arn"]}),
         );
-        same(json!({"Fn::Sub": "plain"}), json!("plain"));
+        same(&json!({"Fn::Sub": "plain"}), &json!("plain"));
         same(
-            json!({"Fn::Sub": ["${A}/x", {"A": {"Ref": "B"}}]}),
-            json!({"Fn::Sub": "${B}/x"}),
+            &json!({"Fn::Sub": ["${A}/x", {"A": {"Ref": "B"}}]}),
+            &json!({"Fn::Sub": "${B}/x"}),
         );
         same(
-            json!({"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":s3:::b"]]}),
-            json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::b"}),
+            &json!({"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":s3:::b"]]}),
+            &json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::b"}),
         );
-        same(json!({"Fn::Join": [",", ["a", "b"]]}), json!("a,b"));
+        same(&json!({"Fn::Join": [",", ["a", "b"]]}), &json!("a,b"));
     }
 
     #[test]
     fn scalars_key_order_and_no_value_make_no_difference() {
         same(
-            json!({"A": 80, "B": true, "C": {"Ref": "AWS::NoValue"}}),
-            json!({"B": "true", "A": "80"}),
+            &json!({"A": 80, "B": true, "C": {"Ref": "AWS::NoValue"}}),
+            &json!({"B": "true", "A": "80"}),
         );
     }
 
@@ -203,7 +203,7 @@ mod tests {
     fn a_policy_is_the_same_with_and_without_lists() {
         let short = json!({"PolicyDocument": {"Statement": {"Action": "s3:GetObject", "Resource": "*"}}});
         let long = json!({"PolicyDocument": {"Statement": [{"Action": ["s3:GetObject"], "Resource": ["*"]}]}});
-        same(short, long);
+        same(&short, &long);
     }
 
     #[test]

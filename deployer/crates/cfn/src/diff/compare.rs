@@ -188,11 +188,11 @@ impl PropertyDifference<'_> {
 mod tests {
     use super::*;
 
-    fn template(resource_type: &str, properties: Value) -> Value {
+    fn template(resource_type: &str, properties: &Value) -> Value {
         json!({"Resources": {"It": {"Type": resource_type, "Properties": properties}}})
     }
 
-    fn changed(resource_type: &str, old: Value, new: Value) -> Vec<String> {
+    fn changed(resource_type: &str, old: &Value, new: &Value) -> Vec<String> {
         let changes = compare(Some(&template(resource_type, old)), &template(resource_type, new));
         let properties = changes.into_iter().flat_map(|change| change.properties);
         properties
@@ -207,8 +207,8 @@ mod tests {
     fn a_changed_property_is_named_with_both_values() {
         let changed = changed(
             "AWS::Logs::LogGroup",
-            json!({"RetentionInDays": 7}),
-            json!({"RetentionInDays": 14}),
+            &json!({"RetentionInDays": 7}),
+            &json!({"RetentionInDays": 14}),
         );
         assert_eq!(changed, ["RetentionInDays: 7 -> 14 Never"]);
     }
@@ -219,7 +219,7 @@ mod tests {
             json!({"ContainerDefinitions": [{"Name": "app", "Environment": [
                 {"Name": "RUST_LOG", "Value": level}, {"Name": "PORT", "Value": "80"}]}]})
         };
-        let changed = changed("AWS::ECS::TaskDefinition", definition("info"), definition("debug"));
+        let changed = changed("AWS::ECS::TaskDefinition", &definition("info"), &definition("debug"));
         assert_eq!(
             changed,
             ["ContainerDefinitions.app.Environment.RUST_LOG: info -> debug Always"]
@@ -230,12 +230,12 @@ mod tests {
     fn another_spelling_is_no_difference() {
         let old = json!({"LogGroupName": {"Fn::Sub": "${Name}"}, "RetentionInDays": "7"});
         let new = json!({"RetentionInDays": 7, "LogGroupName": {"Ref": "Name"}});
-        assert_eq!(changed("AWS::Logs::LogGroup", old, new), Vec::<String>::new());
+        assert_eq!(changed("AWS::Logs::LogGroup", &old, &new), Vec::<String>::new());
     }
 
     #[test]
     fn without_a_former_template_everything_is_added() {
-        let changes = compare(None, &template("AWS::EC2::VPC", json!({})));
+        let changes = compare(None, &template("AWS::EC2::VPC", &json!({})));
         assert_eq!(
             (changes[0].action, changes[0].replacement),
             (Action::Add, Recreation::Never)

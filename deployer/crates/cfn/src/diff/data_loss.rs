@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    fn loss(resource_type: &str, action: Action, replacement: Recreation, former: Value) -> Option<String> {
+    fn loss(resource_type: &str, action: Action, replacement: Recreation, former: &Value) -> Option<String> {
         let change = Change {
             logical_id: "It".into(),
             resource_type: resource_type.into(),
@@ -64,27 +64,27 @@ mod tests {
             properties: Vec::new(),
             loss: None,
         };
-        data_loss(&change, &former)
+        data_loss(&change, former)
     }
 
     #[test]
     fn a_deleted_database_is_lost_unless_its_policy_retains_it() {
         let database = "AWS::RDS::DBInstance";
-        let removed = |former| loss(database, Action::Remove, Recreation::Never, former);
+        let removed = |former: &Value| loss(database, Action::Remove, Recreation::Never, former);
         assert_eq!(
-            removed(json!({"DeletionPolicy": "Delete"})).as_deref(),
+            removed(&json!({"DeletionPolicy": "Delete"})).as_deref(),
             Some("the database with all its data")
         );
         assert_eq!(
-            removed(json!({"DeletionPolicy": "Snapshot"})).as_deref(),
+            removed(&json!({"DeletionPolicy": "Snapshot"})).as_deref(),
             Some("the database with all its data; a final snapshot is retained")
         );
-        assert_eq!(removed(json!({"DeletionPolicy": "Retain"})), None);
+        assert_eq!(removed(&json!({"DeletionPolicy": "Retain"})), None);
         let retained = json!({"DeletionPolicy": "Retain"});
-        let replaced = loss(database, Action::Modify, Recreation::Always, retained);
+        let replaced = loss(database, Action::Modify, Recreation::Always, &retained);
         assert_eq!(replaced.as_deref(), Some("the database with all its data"));
         assert_eq!(
-            loss("AWS::EC2::Subnet", Action::Remove, Recreation::Never, json!({})),
+            loss("AWS::EC2::Subnet", Action::Remove, Recreation::Never, &json!({})),
             None
         );
     }

@@ -88,7 +88,9 @@ fn policies(properties: &Map<String, Value>, note: &mut dyn FnMut(String)) {
     for (key, value) in properties {
         match (key.as_str(), value) {
             ("ManagedPolicyArns", Value::Array(arns)) => {
-                arns.iter().for_each(|arn| note(format!("all of {}", text(arn))));
+                for arn in arns {
+                    note(format!("all of {}", text(arn)));
+                }
             }
             (_, Value::Object(document)) if document.contains_key("Statement") => {
                 let statements = document["Statement"].as_array().into_iter().flatten();

@@ -155,15 +155,16 @@ fn strings(list: &Value) -> impl Iterator<Item = &str> {
 /// CloudFormation also accepts numbers and booleans as strings, and strings as numbers and booleans.
 fn fits(json_type: &str, value: &Value) -> bool {
     match (json_type, value) {
-        ("object", Value::Object(_)) | ("array", Value::Array(_)) => true,
+        ("object", Value::Object(_))
+        | ("array", Value::Array(_))
+        | ("string", Value::String(_) | Value::Number(_) | Value::Bool(_))
+        | ("boolean", Value::Bool(_))
+        | ("number", Value::Number(_)) => true,
         // Policy documents may be JSON text.
         ("object", Value::String(text)) => text.trim_start().starts_with('{'),
-        ("string", Value::String(_) | Value::Number(_) | Value::Bool(_)) => true,
-        ("boolean", Value::Bool(_)) => true,
         ("boolean", Value::String(text)) => matches!(text.as_str(), "true" | "false"),
         ("integer", Value::Number(number)) => number.is_i64() || number.is_u64(),
         ("integer", Value::String(text)) => text.parse::<i64>().is_ok(),
-        ("number", Value::Number(_)) => true,
         ("number", Value::String(text)) => text.parse::<f64>().is_ok(),
         _ => false,
     }

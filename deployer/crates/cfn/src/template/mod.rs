@@ -85,8 +85,9 @@ impl Template {
 
     /// Adds an output.
     pub fn output(&mut self, name: &str, description: &str, value: Value) {
-        self.outputs
-            .insert(name.to_owned(), json!({ "Description": description, "Value": value }));
+        let body = [("Description", description.into()), ("Value", value)];
+        let body: Map<String, Value> = body.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+        self.outputs.insert(name.to_owned(), body.into());
     }
 
     /// Returns the template as CloudFormation reads it.

@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 
 /// A resource: its type, properties and attributes such as `DeletionPolicy`.
 #[derive(Debug, Clone)]
+#[must_use = "a resource is part of a template once `Template::add` has it"]
 pub struct Resource {
+    #[expect(clippy::struct_field_names, reason = "`type` is a keyword")]
     resource_type: &'static str,
     properties: Map<String, Value>,
     depends_on: Vec<String>,

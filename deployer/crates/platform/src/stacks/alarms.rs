@@ -31,7 +31,7 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
         "AlarmTopicPolicy",
         Resource::new("AWS::SNS::TopicPolicy")
             .with("Topics", vec![topic.reference()])
-            .with("PolicyDocument", policy(topic.reference())),
+            .with("PolicyDocument", policy(&topic.reference())),
     );
     if let Some(address) = &alarms.email {
         template.add(
@@ -53,7 +53,7 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
 }
 
 /// Allows alarms of this account to publish, and denies requests without TLS.
-fn policy(topic: Value) -> Value {
+fn policy(topic: &Value) -> Value {
     let alarms = sub(
         "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*",
         [],
@@ -66,7 +66,7 @@ fn policy(topic: Value) -> Value {
                 "Effect": "Allow",
                 "Principal": { "Service": "cloudwatch.amazonaws.com" },
                 "Action": "sns:Publish",
-                "Resource": topic.clone(),
+                "Resource": topic,
                 "Condition": { "ArnLike": { "aws:SourceArn": alarms } },
             },
             {

@@ -53,7 +53,7 @@ struct Dashboard<'a> {
 }
 
 impl Dashboard<'_> {
-    fn graph(&mut self, title: &str, statistic: &str, metrics: Vec<Value>) {
+    fn graph(&mut self, title: &str, statistic: &str, metrics: &[Value]) {
         if metrics.is_empty() {
             return;
         }
@@ -73,15 +73,15 @@ impl Dashboard<'_> {
             let balancer = "${LoadBalancerFullName}";
             json!(["AWS/ApplicationELB", metric, "LoadBalancer", balancer, style])
         };
-        let responses = vec![
+        let responses = [
             of("RequestCount", json!({ "label": "requests" })),
             of("HTTPCode_Target_4XX_Count", json!({ "label": "4xx" })),
             of("HTTPCode_Target_5XX_Count", json!({ "label": "5xx" })),
             of("HTTPCode_ELB_5XX_Count", json!({ "label": "5xx of the load balancer" })),
         ];
-        self.graph(texts::RESPONSES, "Sum", responses);
+        self.graph(texts::RESPONSES, "Sum", &responses);
         let times = ["p50", "p90", "p99"].map(|stat| of("TargetResponseTime", json!({ "stat": stat, "label": stat })));
-        self.graph(texts::RESPONSE_TIMES, "p99", times.to_vec());
+        self.graph(texts::RESPONSE_TIMES, "p99", &times);
     }
 
     fn services(&mut self) {
@@ -94,9 +94,9 @@ impl Dashboard<'_> {
         };
         let (cpu, memory) = (each("AWS/ECS", "CPUUtilization"), each("AWS/ECS", "MemoryUtilization"));
         let running = each("ECS/ContainerInsights", "RunningTaskCount");
-        self.graph("Services: CPU, %", "Average", cpu);
-        self.graph("Services: memory, %", "Average", memory);
-        self.graph("Services: tasks that run", "Average", running);
+        self.graph("Services: CPU, %", "Average", &cpu);
+        self.graph("Services: memory, %", "Average", &memory);
+        self.graph("Services: tasks that run", "Average", &running);
     }
 
     /// The name of an instance in metrics is the first label of its host name.
@@ -124,7 +124,7 @@ impl Dashboard<'_> {
         ];
         for (title, metric) in graphs {
             let metrics = each(metric);
-            self.graph(title, "Average", metrics);
+            self.graph(title, "Average", &metrics);
         }
     }
 
@@ -145,16 +145,16 @@ impl Dashboard<'_> {
         };
         let mut waiting = of(super::service::OUTBOX_AGE, "oldest event, seconds");
         waiting.extend(of(super::service::CONSUMER_LAG, "messages"));
-        self.graph("Messages that wait", "Maximum", waiting);
+        self.graph("Messages that wait", "Maximum", &waiting);
         if let Some(kafka) = manifest.kafka.as_ref().filter(|_| links::has_cluster(manifest)) {
             let cluster = manifest.prefix();
-            let disks = (1..=kafka.brokers)
+            let disks: Vec<Value> = (1..=kafka.brokers)
                 .map(|broker| {
                     json!(["AWS/Kafka", "KafkaDataLogsDiskUsed", "Cluster Name", cluster, "Broker ID",
                            broker.to_string(), { "label": format!("broker {broker}") }])
                 })
                 .collect();
-            self.graph("Kafka: disk in use, %", "Maximum", disks);
+            self.graph("Kafka: disk in use, %", "Maximum", &disks);
         }
     }
 }

@@ -17,12 +17,12 @@ pub fn trust(service: &str) -> Value {
 }
 
 /// Returns an inline policy.
-pub fn policy(name: &str, statements: Vec<Value>) -> Value {
+pub fn policy(name: &str, statements: &[Value]) -> Value {
     json!({ "PolicyName": name, "PolicyDocument": { "Version": "2012-10-17", "Statement": statements } })
 }
 
 /// Returns a statement that allows actions; `resources` is an ARN or a list of ARNs.
-pub fn allow(actions: &[&str], resources: Value) -> Value {
+pub fn allow(actions: &[&str], resources: &Value) -> Value {
     json!({ "Effect": "Allow", "Action": actions, "Resource": resources })
 }
 

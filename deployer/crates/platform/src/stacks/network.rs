@@ -246,9 +246,9 @@ fn flow_logs(template: &mut Template, manifest: &Manifest, vpc: &Handle, key: Op
                 "Policies",
                 json!([iam::policy(
                     "write-flow-logs",
-                    vec![iam::allow(
+                    &[iam::allow(
                         &["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-                        group.attribute("Arn"),
+                        &group.attribute("Arn"),
                     )]
                 )]),
             ),

@@ -16,7 +16,7 @@ const DRAIN: u32 = 32;
 const MAX_STOP_TIMEOUT: u32 = 120;
 
 /// Returns the container definition.
-pub fn definition(builder: &mut Builder, image: Value, logs: &Handle, generated: &[(String, Value)]) -> Value {
+pub fn definition(builder: &mut Builder, image: &Value, logs: &Handle, generated: &[(String, Value)]) -> Value {
     let service = builder.service;
     let variables = variables(builder);
     let mut secrets: BTreeMap<String, Value> = generated.iter().cloned().collect();

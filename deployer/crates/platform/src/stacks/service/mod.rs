@@ -44,7 +44,7 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
     let secrets = builder.secrets();
     let task_role = roles::task(&mut builder);
     let execution_role = roles::execution(&mut builder, &logs, &secrets);
-    let container = container::definition(&mut builder, image, &logs, &secrets);
+    let container = container::definition(&mut builder, &image, &logs, &secrets);
     let task = builder.template.add(
         "TaskDefinition",
         Resource::new("AWS::ECS::TaskDefinition")

@@ -14,7 +14,7 @@ pub fn task(builder: &mut Builder) -> Handle {
     let role = if statements.is_empty() {
         role
     } else {
-        role.with("Policies", json!([iam::policy("links", statements)]))
+        role.with("Policies", json!([iam::policy("links", &statements)]))
     };
     builder.template.add("TaskRole", role)
 }
@@ -24,21 +24,21 @@ pub fn execution(builder: &mut Builder, logs: &Handle, secrets: &[(String, Value
     let mut statements = pull(builder);
     statements.push(iam::allow(
         &["logs:CreateLogStream", "logs:PutLogEvents"],
-        logs.attribute("Arn"),
+        &logs.attribute("Arn"),
     ));
     let mut readable: Vec<Value> = secrets.iter().map(|(_, arn)| arn.clone()).collect();
     if let Some(([_, _, credentials], _)) = builder.database() {
         readable.push(credentials);
     }
     if !readable.is_empty() {
-        statements.push(iam::allow(&["secretsmanager:GetSecretValue"], readable.into()));
+        statements.push(iam::allow(&["secretsmanager:GetSecretValue"], &readable.into()));
         if let Some(key) = builder.key() {
             statements.push(iam::decrypt(&key, "secretsmanager"));
         }
     }
     let role = Resource::new("AWS::IAM::Role")
         .with("AssumeRolePolicyDocument", iam::trust("ecs-tasks.amazonaws.com"))
-        .with("Policies", json!([iam::policy("start-tasks", statements)]));
+        .with("Policies", json!([iam::policy("start-tasks", &statements)]));
     builder.template.add("ExecutionRole", role)
 }
 
@@ -57,14 +57,14 @@ fn pull(builder: &Builder) -> Vec<Value> {
     };
     vec![
         // The action has no resource (Amazon ECR: actions, resources and condition keys).
-        iam::allow(&["ecr:GetAuthorizationToken"], "*".into()),
+        iam::allow(&["ecr:GetAuthorizationToken"], &"*".into()),
         iam::allow(
             &[
                 "ecr:BatchCheckLayerAvailability",
                 "ecr:BatchGetImage",
                 "ecr:GetDownloadUrlForLayer",
             ],
-            sub(&repository, []),
+            &sub(&repository, []),
         ),
     ]
 }
@@ -108,19 +108,19 @@ fn kafka_statements(builder: &mut Builder) -> Vec<Value> {
         of_cluster.push("kafka-cluster:WriteDataIdempotently");
         statements.push(iam::allow(
             &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
-            topics(&service.publishes),
+            &topics(&service.publishes),
         ));
     }
     if !service.consumes.is_empty() {
         statements.push(iam::allow(
             &["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"],
-            topics(&service.consumes),
+            &topics(&service.consumes),
         ));
         statements.push(iam::allow(
             &["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"],
-            inside("group", &service.name),
+            &inside("group", &service.name),
         ));
     }
-    statements.insert(0, iam::allow(&of_cluster, cluster));
+    statements.insert(0, iam::allow(&of_cluster, &cluster));
     statements
 }

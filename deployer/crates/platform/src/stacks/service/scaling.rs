@@ -25,7 +25,7 @@ pub fn add(builder: &mut Builder, service: &Handle, cluster: &Value, public: Opt
     let cpu = json!({ "PredefinedMetricType": "ECSServiceAverageCPUUtilization" });
     builder
         .template
-        .add("CpuScaling", policy("cpu", &target, cpu, scaling.cpu_percent.into()));
+        .add("CpuScaling", policy("cpu", &target, &cpu, scaling.cpu_percent.into()));
     if let (Some(public), Some(requests)) = (public, scaling.requests_per_target) {
         let label = sub(
             "${Balancer}/${Group}",
@@ -35,13 +35,13 @@ pub fn add(builder: &mut Builder, service: &Handle, cluster: &Value, public: Opt
             ],
         );
         let metric = json!({ "PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": label });
-        let requests = policy("requests", &target, metric, requests).depends_on(&public.rule);
+        let requests = policy("requests", &target, &metric, requests).depends_on(&public.rule);
         builder.template.add("RequestScaling", requests);
     }
 }
 
 /// Returns a target tracking policy that scales out quickly and in slowly.
-fn policy(name: &str, target: &Handle, metric: Value, value: u32) -> Resource {
+fn policy(name: &str, target: &Handle, metric: &Value, value: u32) -> Resource {
     Resource::new("AWS::ApplicationAutoScaling::ScalingPolicy")
         .with("PolicyName", name)
         .with("PolicyType", "TargetTrackingScaling")
