@@ -33,6 +33,6 @@ mod tests {
 
     #[test]
     fn the_ca_bundle_has_the_same_path_in_images_and_task_definitions() {
-        assert_eq!(DATABASE_CA_BUNDLE, crate::stacks::plan::DATABASE_CA_BUNDLE);
+        assert_eq!(DATABASE_CA_BUNDLE, platform::stacks::plan::DATABASE_CA_BUNDLE);
     }
 }

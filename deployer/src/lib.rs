@@ -13,10 +13,6 @@ mod orphans;
 mod preflight;
 mod unmanaged;
 
-// The names that these had here; call sites change one by one.
-use cfn::{diff, schema, template};
-use platform::{lint, manifest, permissions, stacks, suggest};
-
 pub use cli::Cli;
 pub use command::run;
 pub use embedded::run_task;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::stacks::Plan;
+use platform::stacks::Plan;
 
 /// Replaces the password that RDS manages (`ManageMasterUserPassword`) by a generated secret in the same format, `username` and
 /// `password`, for every database. Returns whether there was any.

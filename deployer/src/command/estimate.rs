@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use crate::context::Session;
-use crate::diff::{Change, compare};
 use crate::error::Result;
 use crate::estimate::price::{self, CostEstimate};
 use crate::estimate::{DurationSource, Durations, Estimate, History, estimate};
-use crate::stacks::{Plan, Stack};
 use aws::cloudformation;
+use cfn::diff::{Change, compare};
+use platform::stacks::{Plan, Stack};
 
 /// Estimate the duration of `up` along its critical path, and the cost of a month on AWS.
 ///

@@ -13,10 +13,10 @@ use time::format_description::well_known::Rfc3339;
 use super::deploy::image_pipeline::ImagePipeline;
 use super::deploy::parameters::{ImageSource, resolve_parameters};
 use crate::context::Session;
-use crate::diff::compare;
 use crate::error::{ArgumentError, Error, Named, ParameterError, Result};
 use crate::operations;
-use crate::stacks::{Plan, Source, Stack};
+use cfn::diff::compare;
+use platform::stacks::{Plan, Source, Stack};
 
 /// A service whose image is replaced.
 struct HotswapTarget<'a> {

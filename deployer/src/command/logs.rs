@@ -14,8 +14,8 @@ use super::deploy::interrupt::Interrupts;
 use crate::context::Session;
 use crate::error::{ArgumentError, Error, Named, Result};
 use crate::operations;
-use crate::stacks::Plan;
 use palette::Palette;
+use platform::stacks::Plan;
 use ui::{Event, stdout};
 
 /// The maximum delay of a line behind newer ones, in milliseconds. Lines of this age are read again.

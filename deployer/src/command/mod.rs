@@ -30,7 +30,7 @@ use crate::capabilities;
 use crate::cli::{Cli, Command};
 use crate::context::Session;
 use crate::error::{ArgumentError, Error, Named, Result};
-use crate::stacks::{Plan, Stack};
+use platform::stacks::{Plan, Stack};
 use ui::Ui;
 
 /// Runs the command and renders its error; returns the exit code of the process.

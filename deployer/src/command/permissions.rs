@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::context::Session;
 use crate::error::{Error, Result};
-use crate::permissions::{MAX_MANAGED_POLICY, documents, policy, statements};
+use platform::permissions::{MAX_MANAGED_POLICY, documents, policy, statements};
 
 /// Print the IAM policy required to deploy, update and destroy this environment.
 ///

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::service_version::{self, ServiceVersion};
 use crate::context::Session;
 use crate::error::Result;
-use crate::stacks::Plan;
+use platform::stacks::Plan;
 use ui::table::table;
 
 /// Show the stacks, the services with their tasks, targets and versions, and the URL.

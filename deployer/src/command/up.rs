@@ -18,11 +18,11 @@ use crate::capabilities::check_backing;
 use crate::context::Session;
 use crate::error::{Error, Result};
 use crate::estimate::{Durations, History, measure};
-use crate::lint;
-use crate::manifest::Manifest;
 use crate::operations;
 use crate::preflight::preflight;
-use crate::stacks::{self, Plan};
+use platform::lint;
+use platform::manifest::Manifest;
+use platform::stacks::{self, Plan};
 use ui::RunOutcome;
 
 /// Deploy or update the platform, wait until it is reachable, and print its URL.

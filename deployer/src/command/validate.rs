@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::context::Session;
 use crate::error::{Error, Result};
-use crate::lint;
 use crate::preflight::{self, crates};
-use crate::stacks::{self, Plan};
+use platform::lint;
+use platform::stacks::{self, Plan};
 
 /// Check deployer.toml and its templates: crates, network paths of links, references, types of properties.
 ///

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::context::Session;
-use crate::diff::compare;
 use crate::estimate::{Durations, Operation, within};
-use crate::stacks::{Plan, Stack};
 use aws::cloudformation;
+use cfn::diff::compare;
+use platform::stacks::{Plan, Stack};
 use ui::Event;
 use ui::PlannedStack;
 

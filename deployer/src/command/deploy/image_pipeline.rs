@@ -11,7 +11,7 @@ use crate::command::images::pack::pack;
 use crate::command::images::send::send;
 use crate::error::{Error, Result};
 use crate::image::{BuiltImage, Credentials, registry_credentials};
-use crate::stacks::Image;
+use platform::stacks::Image;
 use ui::{Event, Ui};
 
 /// The time limit of the compiler: a first build of everything on a slow machine.

@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Error, Result};
 use crate::estimate::Durations;
 use crate::operations;
-use crate::stacks::Plan;
 use aws::cloudformation;
 use image_pipeline::ImagePipeline;
+use platform::stacks::Plan;
 use removals::ResourceRef;
 use ui::Ui;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::image_pipeline::ImagePipeline;
 use crate::error::{ParameterError, Result};
-use crate::stacks::{Source, Stack};
 use aws::{cloudformation, kafka};
+use platform::stacks::{Source, Stack};
 
 /// The origin of image references.
 #[derive(Clone, Copy)]

@@ -10,11 +10,11 @@ use super::interrupt::Interrupts;
 use crate::command::confirm::Confirmation;
 use crate::command::destroy::{DeleteContext, DestroyPlan, delete, render};
 use crate::context::Session;
-use crate::diff::{Action, Change, compare};
 use crate::error::{Error, Protected, Result};
-use crate::schema::Recreation;
-use crate::stacks::Plan;
 use aws::cloudformation;
+use cfn::diff::{Action, Change, compare};
+use cfn::schema::Recreation;
+use platform::stacks::Plan;
 
 /// Types of resources with data, which another deployment does not bring back.
 pub const STATEFUL_TYPES: [&str; 6] = [

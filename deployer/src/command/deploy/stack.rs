@@ -6,12 +6,12 @@ use super::parameters::{ImageSource, resolve_parameters};
 use super::removals::{STATEFUL_TYPES, describe_loss};
 use super::{Deployment, StackOperation, StackOutcome};
 use crate::command::confirm::Confirmation;
-use crate::diff::Change;
 use crate::error::Result;
 use crate::estimate::within;
 use crate::operations;
-use crate::stacks::{Plan, Source, Stack};
 use aws::cloudformation::{self, ChangeSet, StackInput};
+use cfn::diff::Change;
+use platform::stacks::{Plan, Source, Stack};
 use ui::{Event, Sentiment};
 
 /// Creates or updates the stack at this position of the plan, unless it is up to date.

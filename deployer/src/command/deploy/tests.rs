@@ -14,7 +14,7 @@ use super::image_pipeline::ImagePipeline;
 use super::{Deployment, StackOutcome};
 use crate::error::Error;
 use crate::operations;
-use crate::stacks::{Ingress, Plan, Stack};
+use platform::stacks::{Ingress, Plan, Stack};
 use ui::{Event, Ui};
 
 const KAFKA: &str = "shop-dev-messaging";

@@ -24,9 +24,9 @@ use crate::error::Result;
 use crate::operations;
 use crate::orphans::retained::by_deletion_policy;
 use crate::orphans::{self, Scope};
-use crate::stacks::Plan;
 pub use delete::DeleteContext;
 pub use plan::{DestroyPlan, removed_stacks};
+use platform::stacks::Plan;
 use ui::RunOutcome;
 
 const UNCHANGED: &str = "nothing was deleted";

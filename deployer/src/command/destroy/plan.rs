@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::error::{ArgumentError, Result};
 use crate::orphans::{self, OrphanedResource, Scope};
-use crate::stacks::Plan;
+use platform::stacks::Plan;
 
 /// Everything that one `destroy` deletes.
 #[derive(Debug, Serialize)]

@@ -8,7 +8,7 @@ use super::plan::DestroyPlan;
 use crate::context::Session;
 use crate::orphans::retained::{self, Retained};
 use crate::orphans::{self, OrphanedResource, Scope};
-use crate::stacks::Plan;
+use platform::stacks::Plan;
 
 const SNAPSHOTS: &str = "final snapshots";
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::{ArgumentError, Error, Result};
-use crate::stacks::Plan;
+use platform::stacks::Plan;
 
 /// Reads the templates in a directory or in one file; returns them by the short names of their stacks.
 ///

@@ -13,9 +13,9 @@ use super::deploy::parameters::{ImageSource, resolve_parameters};
 use super::deploy::stack::{is_up_to_date, stack_input};
 use super::destroy::removed_stacks;
 use crate::context::Session;
-use crate::diff::{StackDifference, compare, merge_change_set, permission_changes, unsupported_updates};
 use crate::error::{Error, Result};
-use crate::stacks::{Plan, Stack};
+use cfn::diff::{StackDifference, compare, merge_change_set, permission_changes, unsupported_updates};
+use platform::stacks::{Plan, Stack};
 
 /// Show what `up` would change: properties with old and new value, replacements, data loss and permission changes.
 ///

@@ -1,7 +1,7 @@
 //! A difference as text.
 
-use crate::diff::{Action, Change, PropertyChange, StackDifference};
-use crate::schema::Recreation;
+use cfn::diff::{Action, Change, PropertyChange, StackDifference};
+use cfn::schema::Recreation;
 use ui::Style;
 
 /// The maximum number of characters of a value; longer ones are cut.
@@ -89,7 +89,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::diff::{compare, permission_changes};
+    use cfn::diff::{compare, permission_changes};
 
     #[test]
     fn a_difference_shows_values_replacement_data_loss_and_permissions() {

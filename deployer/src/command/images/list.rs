@@ -8,8 +8,8 @@ use super::megabytes;
 use crate::context::Session;
 use crate::error::Result;
 use crate::image::{self, BuiltImage};
-use crate::stacks::{Plan, Source};
 use aws::cloudformation;
+use platform::stacks::{Plan, Source};
 use ui::table::table;
 
 /// List the images of the services: their crates, the images built here, and the deployed ones.

@@ -9,7 +9,7 @@ pub mod send;
 
 use crate::context::Session;
 use crate::error::{ArgumentError, Named, Result};
-use crate::stacks::{Image, Plan};
+use platform::stacks::{Image, Plan};
 use ui::Event;
 
 /// Build the images of the services, push them to a registry, or load them into a Docker Engine; without a subcommand, list them.

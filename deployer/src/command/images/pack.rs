@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::image::{self, BuiltImage, CompileProgress};
-use crate::stacks::Image;
+use platform::stacks::Image;
 use ui::{Event, Ui};
 
 /// Builds the image of each service, in its OCI layout.

@@ -11,8 +11,8 @@ use super::{Services, tag};
 use crate::context::Session;
 use crate::error::{ArgumentError, Error, Result};
 use crate::image::{Credentials, credentials, registry_credentials};
-use crate::stacks::{Image, Source};
 use aws::cloudformation;
+use platform::stacks::{Image, Source};
 
 /// The number of parallel uploads.
 const PARALLEL_UPLOADS: usize = 4;

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use aws::signed_request::OPERATIONS;
 
-use crate::permissions::OWN_OPERATIONS;
+use platform::permissions::OWN_OPERATIONS;
 
 /// Collects every `aws.<client>.<operation>()` of the sources.
 fn calls(folder: &Path, into: &mut BTreeSet<(String, String)>) {

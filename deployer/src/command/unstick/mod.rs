@@ -16,8 +16,8 @@ use super::confirm::Confirmation;
 use crate::context::Session;
 use crate::error::{ArgumentError, Error, Result};
 use crate::operations;
-use crate::stacks::Plan;
 use diagnosis::StackDiagnosis;
+use platform::stacks::Plan;
 use remedy::Remedy;
 use ui::Ui;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{HOURS, Product};
-use crate::stacks::{Plan, Stack};
+use platform::stacks::{Plan, Stack};
 
 /// A resource or a property of one that is charged by time or size.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn production_is_counted_from_its_templates() {
         let manifest = crate::command::testing::manifest("prod");
-        let items = items(&crate::stacks::plan(&manifest));
+        let items = items(&platform::stacks::plan(&manifest));
         let quantity = |what: &str| {
             items
                 .iter()
