@@ -6,7 +6,9 @@ use crate::session::Session;
 /// The caller's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
+    /// The 12 digits of the account.
     pub account: String,
+    /// The ARN of the identity: a user, or an assumed role with its session.
     pub arn: String,
 }
 

@@ -36,6 +36,7 @@ impl Clock {
         self.now().saturating_sub(moment)
     }
 
+    /// Sleeps for a duration of this clock.
     pub async fn sleep(&self, length: Duration) {
         tokio::time::sleep(length / self.speed).await;
     }
@@ -62,7 +63,9 @@ const LATENESS: u32 = 10;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} did not finish within {seconds} s{}", last.as_ref().map(|last| format!("; last state: {last}")).unwrap_or_default())]
 pub struct TimedOut {
+    /// The thing that was waited for.
     pub what: String,
+    /// The time limit in seconds.
     pub seconds: u64,
     /// The last state that was seen, if any.
     pub last: Option<String>,
@@ -91,6 +94,7 @@ impl Wait {
         }
     }
 
+    /// Returns the time since the wait started.
     pub fn elapsed(&self) -> Duration {
         self.clock.since(self.start)
     }

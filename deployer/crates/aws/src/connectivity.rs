@@ -13,14 +13,32 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// A host that takes no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
+    /// The URL has no host.
     #[error("{url} is not a valid endpoint URL (example: http://127.0.0.1:4566)")]
-    InvalidUrl { url: String },
+    InvalidUrl {
+        /// The URL as configured.
+        url: String,
+    },
+    /// No answer came within the time limit.
     #[error("{address} does not answer")]
-    TimedOut { address: String },
+    TimedOut {
+        /// The host and port.
+        address: String,
+    },
+    /// Nothing listens on the port.
     #[error("nothing listens on {address}")]
-    Refused { address: String },
+    Refused {
+        /// The host and port.
+        address: String,
+    },
+    /// The connection failed otherwise.
     #[error("{address}: {source}")]
-    Io { address: String, source: std::io::Error },
+    Io {
+        /// The host and port.
+        address: String,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
 }
 
 /// Connects to the URL's host and port.

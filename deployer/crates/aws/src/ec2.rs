@@ -11,8 +11,11 @@ const MAX_FILTER_VALUES: usize = 200;
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkInterface {
+    /// The ID, `eni-…`.
     pub id: String,
+    /// `available` if nothing uses it, else `in-use`.
     pub status: String,
+    /// The description, which names the AWS service that made it.
     pub description: String,
 }
 
@@ -21,7 +24,9 @@ pub struct NetworkInterface {
 pub struct NetworkResource {
     /// Its CloudFormation type.
     pub resource_type: &'static str,
+    /// The ID, `sg-…`.
     pub id: String,
+    /// The description of the group.
     pub description: String,
     /// The stack in its tags, which may be another project's.
     pub stack: Option<String>,
@@ -30,10 +35,15 @@ pub struct NetworkResource {
 /// A rule of a security group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecurityGroupRule {
+    /// The ID, `sgr-…`.
     pub id: String,
+    /// The ID of the security group.
     pub group: String,
+    /// True for outgoing traffic.
     pub egress: bool,
+    /// The name or number of the protocol; `-1` means every protocol.
     pub protocol: String,
+    /// The first and the last port; -1 is every port.
     pub ports: (i64, i64),
     /// An address range, a group, or a prefix list.
     pub peer: String,

@@ -8,14 +8,18 @@ use crate::session::Session;
 /// A listener of a load balancer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
+    /// The ARN of the listener.
     pub arn: String,
+    /// The port on which it listens.
     pub port: i32,
 }
 
 /// A rule of a listener, except its default rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerRule {
+    /// The ARN of the rule.
     pub arn: String,
+    /// The priority, from 1; the lowest number is evaluated first.
     pub priority: String,
     /// The values of all its conditions.
     pub conditions: Vec<String>,

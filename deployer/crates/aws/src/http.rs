@@ -7,8 +7,14 @@ use std::time::Duration;
 /// A request without a response.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
+    /// The file with the authority cannot be used.
     #[error("cannot use the CA certificate {}: {reason}", path.display())]
-    CaFile { path: PathBuf, reason: String },
+    CaFile {
+        /// Its path.
+        path: PathBuf,
+        /// The fault.
+        reason: String,
+    },
     /// The innermost cause: "Connection refused" is more precise than "error sending request".
     #[error("{}", root_cause(.0))]
     Request(#[from] reqwest::Error),

@@ -6,8 +6,11 @@ use crate::session::Session;
 /// A Kafka cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaCluster {
+    /// The name, unique in the account and region.
     pub name: String,
+    /// The ARN.
     pub arn: String,
+    /// The state, such as `ACTIVE`.
     pub state: String,
 }
 

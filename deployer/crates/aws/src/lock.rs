@@ -18,22 +18,33 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 /// Pause before a lock that was taken over is checked: two processes may take it over at once.
 const SETTLE: Duration = Duration::from_millis(300);
 
+/// The result of an operation on a lock.
 pub type Result<T, E = LockError> = std::result::Result<T, E>;
 
 /// A lock that was not acquired.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
+    /// A request to SSM failed.
     #[error(transparent)]
     Request(#[from] crate::Error),
+    /// Another process holds it.
     #[error("another deployment is running: {holder} holds the lock since {since}; it expires at {expires}")]
     Held {
+        /// The user, host and PID of the process.
         holder: String,
+        /// The time of its start.
         since: String,
+        /// The time at which it expires without a heartbeat.
         expires: String,
+        /// The name of the SSM parameter.
         parameter: String,
     },
+    /// The parameter has another content.
     #[error("SSM parameter {parameter} is not a lock")]
-    NotALock { parameter: String },
+    NotALock {
+        /// Its name.
+        parameter: String,
+    },
 }
 
 /// An event of a lock that is held.
@@ -41,14 +52,20 @@ pub enum LockError {
 pub enum LockEvent {
     /// The process that held it has ended without releasing it.
     TakenOver {
+        /// The user, host and PID of the process.
         holder: String,
     },
+    /// A heartbeat could not be written.
     NotRenewed(crate::Error),
+    /// A heartbeat could not read the lock.
     NotReadable(LockError),
     /// Another deployment has taken it over.
     Lost,
+    /// The lock stays until it expires.
     NotReleased {
+        /// The name of the SSM parameter.
         parameter: String,
+        /// The cause.
         error: LockError,
     },
 }

@@ -10,6 +10,7 @@ use crate::session::Session;
 /// A log group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogGroup {
+    /// The name, such as `/ecs/shop-dev/api`.
     pub name: String,
     /// `None` if its lines never expire.
     pub retention_days: Option<i32>,
@@ -18,10 +19,13 @@ pub struct LogGroup {
 /// One line of a log.
 #[derive(Debug, Clone)]
 pub struct LogLine {
+    /// The ID, unique in the log group.
     pub id: String,
     /// Milliseconds since 1970.
     pub time: i64,
+    /// The name of the log stream.
     pub stream: String,
+    /// The line that was logged.
     pub message: String,
 }
 

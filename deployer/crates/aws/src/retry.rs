@@ -26,8 +26,18 @@ pub type OutageReport = Arc<dyn Fn(OutageEvent) + Send + Sync>;
 /// The start or the end of an outage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutageEvent {
-    Started { error: String, limit: Duration },
-    Ended { after: Duration },
+    /// A request failed for the first time.
+    Started {
+        /// The cause.
+        error: String,
+        /// The longest outage that is tolerated.
+        limit: Duration,
+    },
+    /// A request succeeded again.
+    Ended {
+        /// The duration of the outage.
+        after: Duration,
+    },
 }
 
 impl fmt::Display for OutageEvent {

@@ -14,7 +14,9 @@ const NAMESPACE: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
 /// A bucket, and the number of the account that must own it: S3 rejects every request if another account does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
+    /// The name, unique among all accounts of a partition.
     pub name: String,
+    /// The account that made it.
     pub owner: String,
 }
 

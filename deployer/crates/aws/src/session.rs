@@ -29,10 +29,13 @@ pub struct SessionOptions {
     pub local: bool,
     /// The URL of the endpoint; `None` is the region's own.
     pub endpoint_url: Option<String>,
+    /// The region; `None` takes it from the environment or the profile.
     pub region: Option<String>,
+    /// The profile; `None` takes it from the environment.
     pub profile: Option<String>,
     /// The product that answers there, if it has been probed; AWS otherwise.
     pub endpoint: Option<Endpoint>,
+    /// The clock, which tests replace.
     pub clock: Clock,
     /// Replaces the default credentials; the connection is not tested then.
     pub credentials: Option<CredentialsSource>,
@@ -41,20 +44,51 @@ pub struct SessionOptions {
 /// A session that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
+    /// Neither an option, the environment nor the profile names a region.
     #[error("no AWS region is configured: neither --region nor AWS_REGION nor the profile names one")]
     NoRegion,
+    /// The name is not that of a region.
     #[error("{region} is not an AWS region (examples: eu-central-1, us-gov-west-1)")]
-    InvalidRegion { region: String },
+    InvalidRegion {
+        /// The name as configured.
+        region: String,
+    },
+    /// The region has no CloudFormation.
     #[error("region {region} has no CloudFormation endpoint: {reason}")]
-    NoEndpointInRegion { region: String, reason: String },
+    NoEndpointInRegion {
+        /// The name of the region.
+        region: String,
+        /// The SDK's reason.
+        reason: String,
+    },
+    /// No configuration file has the profile.
     #[error("profile '{name}' does not exist in the files of the AWS CLI{}", suggestion.as_ref().map(|name| format!("; did you mean '{name}'?")).unwrap_or_default())]
-    UnknownProfile { name: String, suggestion: Option<String> },
+    UnknownProfile {
+        /// The name as configured.
+        name: String,
+        /// A similar name that exists.
+        suggestion: Option<String>,
+    },
+    /// Nothing answers at the endpoint.
     #[error("{url} is unreachable: {source}")]
-    Unreachable { url: String, source: ConnectError },
+    Unreachable {
+        /// Its URL.
+        url: String,
+        /// The cause.
+        source: ConnectError,
+    },
+    /// The endpoint does not speak HTTP.
     #[error("{url} does not answer over HTTP: {source}")]
-    NotHttp { url: String, source: http::HttpError },
+    NotHttp {
+        /// Its URL.
+        url: String,
+        /// The cause.
+        source: http::HttpError,
+    },
+    /// The configured URL of the endpoint is not valid.
     #[error(transparent)]
     InvalidUrl(ConnectError),
+    /// A request failed while the session was opened.
     #[error(transparent)]
     Request(#[from] Error),
 }
@@ -199,10 +233,12 @@ impl Session {
         &self.identity.endpoint
     }
 
+    /// Returns the region of the session.
     pub fn region(&self) -> &str {
         &self.identity.region
     }
 
+    /// Returns the clock of the session.
     pub fn clock(&self) -> Clock {
         self.identity.clock
     }

@@ -27,6 +27,7 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 pub struct Operation {
     /// The signing name, which is also the first part of the host name.
     pub service: &'static str,
+    /// The name of the action, as in `Action` or `X-Amz-Target`.
     pub name: &'static str,
     protocol: Protocol,
 }
@@ -39,21 +40,25 @@ enum Protocol {
     Json(&'static str),
 }
 
+/// `DescribeDBSnapshots` of RDS.
 pub const DESCRIBE_DB_SNAPSHOTS: Operation = Operation {
     service: "rds",
     name: "DescribeDBSnapshots",
     protocol: Protocol::Query("2014-10-31"),
 };
+/// `ListSecrets` of Secrets Manager.
 pub const LIST_SECRETS: Operation = Operation {
     service: "secretsmanager",
     name: "ListSecrets",
     protocol: Protocol::Json("secretsmanager"),
 };
+/// `DescribeKey` of KMS.
 pub const DESCRIBE_KEY: Operation = Operation {
     service: "kms",
     name: "DescribeKey",
     protocol: Protocol::Json("TrentService"),
 };
+/// `DescribeCertificate` of ACM.
 pub const DESCRIBE_CERTIFICATE: Operation = Operation {
     service: "acm",
     name: "DescribeCertificate",

@@ -20,20 +20,26 @@ const TIMEOUT: Duration = Duration::from_mins(5);
 /// The desired state of a stack.
 #[derive(Debug, Clone)]
 pub struct StackInput {
+    /// The name of the stack.
     pub name: String,
     /// Minified JSON.
     pub template: String,
+    /// The values of the template's parameters.
     pub parameters: BTreeMap<String, String>,
+    /// The tags of the stack, which CloudFormation copies to its resources.
     pub tags: BTreeMap<String, String>,
 }
 
 /// A change set that can be executed or deleted.
 #[derive(Debug, Clone)]
 pub struct ChangeSet {
+    /// The ARN of the change set.
     pub id: String,
+    /// The ARN of the stack, which exists in `REVIEW_IN_PROGRESS` for a first creation.
     pub stack_id: String,
     /// True if it creates the stack.
     pub creates: bool,
+    /// The changes that CloudFormation computed, without those that it reports as unmodified.
     pub changes: Vec<Change>,
 }
 

@@ -14,9 +14,12 @@ const TIMEOUT: Duration = Duration::from_mins(10);
 /// A resource that was changed or deleted outside of CloudFormation.
 #[derive(Debug, Clone, Serialize)]
 pub struct Drift {
+    /// The name of the stack.
     pub stack: String,
+    /// The logical ID of the resource.
     #[serde(rename = "resource")]
     pub logical_id: String,
+    /// The CloudFormation type of the resource.
     #[serde(rename = "kind")]
     pub resource_type: String,
     /// `MODIFIED` or `DELETED`.

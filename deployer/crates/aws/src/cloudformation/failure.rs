@@ -9,12 +9,16 @@ use super::stack_events::StackEvent;
 /// A stack operation that failed and was rolled back.
 #[derive(Debug, Clone, Serialize)]
 pub struct StackFailure {
+    /// The name of the stack.
     pub stack: String,
+    /// The status of the stack at the end of the operation.
     pub status: String,
     /// The logical ID of the first resource that failed.
     pub resource: Option<String>,
+    /// The CloudFormation type of that resource.
     #[serde(rename = "kind")]
     pub resource_type: Option<String>,
+    /// The reason that CloudFormation gives for it.
     pub reason: Option<String>,
     /// Number of other resources that were cancelled as a consequence.
     pub cancelled: usize,

@@ -11,8 +11,10 @@ use crate::session::Session;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EverCompleted {
+    /// An event says that it was complete.
     #[serde(rename = "complete")]
     Yes,
+    /// All events are known, and none says so.
     #[serde(rename = "never")]
     No,
     /// Its events do not reach back to its creation; CloudFormation keeps them for 90 days.

@@ -53,11 +53,15 @@ pub struct Progress {
 /// A resource that still exists although its stack is deleted, by its `DeletionPolicy` or by `RetainResources`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RetainedResource {
+    /// The name of the stack that had it.
     pub stack: String,
+    /// The logical ID in that stack.
     #[serde(rename = "resource")]
     pub logical_id: String,
+    /// The CloudFormation type.
     #[serde(rename = "kind")]
     pub resource_type: String,
+    /// The physical ID, by which the service finds it.
     #[serde(rename = "physical")]
     pub physical_id: String,
 }
@@ -175,6 +179,7 @@ impl StackOperation {
         own.any(|event| event.status.contains("ROLLBACK"))
     }
 
+    /// Returns the time since the operation was started or attached.
     pub fn elapsed(&self) -> Duration {
         self.wait.elapsed()
     }

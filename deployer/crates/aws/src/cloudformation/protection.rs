@@ -25,12 +25,15 @@ const PROPERTIES: [(&str, &str); 3] = [
 /// A protection that is on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Protection {
+    /// The name of the stack.
     pub stack: String,
     /// The logical ID of the resource; `None` for the stack itself.
     #[serde(rename = "resource")]
     pub logical_id: Option<String>,
+    /// The CloudFormation type; `AWS::CloudFormation::Stack` for the stack itself.
     #[serde(rename = "kind")]
     pub resource_type: String,
+    /// The physical ID of the resource, or the ARN of the stack.
     #[serde(rename = "physical")]
     pub physical_id: String,
     /// True if the stack's template declares it; otherwise it was set outside the template.
@@ -58,6 +61,7 @@ impl fmt::Display for Protection {
 }
 
 impl Protection {
+    /// Returns whether Elastic Load Balancing enforces it.
     pub fn is_load_balancer(&self) -> bool {
         self.resource_type == LOAD_BALANCER
     }

@@ -13,6 +13,7 @@ use crate::session::Session;
 pub enum NextStep {
     /// It does not exist.
     Create,
+    /// Create a change set for the existing stack.
     Update(Stack),
     /// Wait for its operation in progress, then look again.
     Wait(Stack),

@@ -8,16 +8,21 @@ use super::stack::StackResource;
 /// A resource that holds data, or that its stack's deletion retains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DataResource {
+    /// The logical ID in its stack.
     #[serde(rename = "resource")]
     pub logical_id: String,
+    /// The CloudFormation type.
     #[serde(rename = "kind")]
     pub resource_type: String,
+    /// The physical ID.
     #[serde(rename = "physical")]
     pub physical_id: String,
     /// Such as `database patient (20 GiB)`.
     #[serde(rename = "what")]
     pub description: String,
+    /// Details that matter to whoever decides about the data, such as a snapshot that is made.
     pub note: Option<String>,
+    /// The effect of the deletion on the data.
     pub outcome: DeletionOutcome,
 }
 
@@ -29,6 +34,7 @@ pub enum DeletionOutcome {
     Deleted,
     /// It is deleted after a final snapshot.
     Snapshotted,
+    /// The resource and its data remain, without a stack.
     Retained,
 }
 

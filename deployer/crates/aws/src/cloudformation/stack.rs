@@ -11,12 +11,19 @@ use crate::session::Session;
 /// An existing stack.
 #[derive(Debug, Clone)]
 pub struct Stack {
+    /// The name, unique in the account and region.
     pub name: String,
+    /// The ARN, by which a deleted stack is found, too.
     pub id: String,
+    /// The status code of the last operation, such as `UPDATE_COMPLETE`.
     pub status: String,
+    /// The reason of the status, if CloudFormation gives one.
     pub reason: Option<String>,
+    /// The values of its parameters.
     pub parameters: BTreeMap<String, String>,
+    /// The values of its outputs.
     pub outputs: BTreeMap<String, String>,
+    /// The tags of the stack.
     pub tags: BTreeMap<String, String>,
     /// Time of the last change in seconds since 1970.
     pub changed: i64,
@@ -85,9 +92,13 @@ impl From<aws_sdk_cloudformation::types::Stack> for Stack {
 /// A resource of a stack.
 #[derive(Debug, Clone)]
 pub struct StackResource {
+    /// The logical ID in the template.
     pub logical_id: String,
+    /// The physical ID, empty until the service has made the resource.
     pub physical_id: String,
+    /// The CloudFormation type.
     pub resource_type: String,
+    /// The status code of the last operation on it.
     pub status: String,
 }
 

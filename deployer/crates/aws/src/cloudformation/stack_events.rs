@@ -9,11 +9,17 @@ use crate::session::Session;
 /// An event of a stack or of one of its resources.
 #[derive(Debug, Clone)]
 pub struct StackEvent {
+    /// The ID of the event, unique in the stack.
     pub id: String,
+    /// The logical ID of the resource; for the stack itself its name.
     pub logical_id: String,
+    /// The physical ID of the resource, empty until it is known.
     pub physical_id: String,
+    /// The CloudFormation type of the resource.
     pub resource_type: String,
+    /// The status of the resource, such as `CREATE_IN_PROGRESS`.
     pub status: String,
+    /// The reason of the status, if CloudFormation gives one.
     pub reason: Option<String>,
     /// True if it is an event of the stack itself.
     pub is_stack: bool,

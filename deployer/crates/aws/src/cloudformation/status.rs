@@ -6,19 +6,24 @@
 pub enum StackCondition {
     /// It can be updated and deleted.
     Stable,
+    /// An operation is running.
     InProgress,
     /// An empty stack, or the remainder of a failed creation.
     FailedCreate,
     /// It needs another operation before it can be updated.
     Blocked,
+    /// CloudFormation keeps its description for 90 days.
     Deleted,
 }
 
 /// A status with its condition and description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusDescription {
+    /// The status code of the API.
     pub status: &'static str,
+    /// The operations that the status permits.
     pub condition: StackCondition,
+    /// A clause about the stack that ends a sentence.
     pub description: &'static str,
 }
 

@@ -23,12 +23,15 @@ const MAX_POLLS: u32 = 10;
 pub struct TemplateKey<'a> {
     /// `<project>-<env>`.
     pub platform: &'a str,
+    /// The name of the stack.
     pub stack: &'a str,
 }
 
 /// A template as a request names it: either `body` or `url` is set.
 pub struct UploadedTemplate {
+    /// The template itself, if it fits into a request.
     pub body: Option<String>,
+    /// The URL of the template in S3 otherwise.
     pub url: Option<String>,
     stored: Option<(Bucket, String)>,
 }

@@ -38,15 +38,27 @@ pub struct Diagnosis {
 #[derive(Debug, Clone)]
 pub enum EcsEvent {
     /// The rollout has changed; `resource` is the service's logical ID.
-    Rollout { resource: String, rollout: Rollout },
+    Rollout {
+        /// The logical ID of the service.
+        resource: String,
+        /// Its counts of tasks.
+        rollout: Rollout,
+    },
     /// A task has stopped; `times` tasks of its revision have stopped in this way so far.
-    TaskStopped { task: StoppedTask, times: u32 },
+    TaskStopped {
+        /// The last one.
+        task: StoppedTask,
+        /// The number of tasks that stopped for this reason.
+        times: u32,
+    },
 }
 
 /// The news of one poll.
 #[derive(Debug, Default)]
 pub struct DiagnosisProgress {
+    /// The news since the last poll, oldest first.
     pub events: Vec<EcsEvent>,
+    /// A service that cannot start, if one was found.
     pub crash_loop: Option<CrashLoop>,
 }
 
@@ -55,8 +67,11 @@ pub struct DiagnosisProgress {
 pub struct CrashLoop {
     /// The service's logical ID.
     pub resource: String,
+    /// The number of its tasks that stopped for the same reason.
     pub times: u32,
+    /// The last one of them.
     pub task: StoppedTask,
+    /// The circuit breaker of its deployment, if it is enabled.
     pub breaker: Option<CircuitBreaker>,
 }
 

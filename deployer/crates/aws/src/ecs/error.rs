@@ -3,26 +3,64 @@
 use crate::TimedOut;
 use crate::error::from_sdk_error;
 
+/// The result of an operation on services.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// An operation on services that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A request to an AWS service failed.
     #[error(transparent)]
     Request(#[from] crate::Error),
+    /// The rollout or the wait did not end in time.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+    /// ECS has no active service of this name.
     #[error("service {service} is not running in cluster {cluster}")]
-    NoService { service: String, cluster: String },
+    NoService {
+        /// The name of the service.
+        service: String,
+        /// The name of the cluster.
+        cluster: String,
+    },
+    /// ECS does not return the task definition that the service names.
     #[error("task definition {task_definition} of {service} does not exist")]
-    NoTaskDefinition { service: String, task_definition: String },
+    NoTaskDefinition {
+        /// The name of the service.
+        service: String,
+        /// Its ARN.
+        task_definition: String,
+    },
+    /// The running task definition has other containers than the plan.
     #[error("task definition {task_definition} has no container {container}; a complete `up` is required")]
-    NoContainer { task_definition: String, container: String },
+    NoContainer {
+        /// Its ARN.
+        task_definition: String,
+        /// The name of the container.
+        container: String,
+    },
+    /// The deployment circuit breaker stopped the rollout.
     #[error("the new code of {service} did not become healthy: ECS has rolled it back to {task_definition}")]
-    RolledBack { service: String, task_definition: String },
+    RolledBack {
+        /// The name of the service.
+        service: String,
+        /// The ARN of the former one.
+        task_definition: String,
+    },
+    /// The record of a hotswap cannot be read.
     #[error("SSM parameter {parameter} was not written by deployer ({reason}); delete it")]
-    InvalidHotswapState { parameter: String, reason: String },
+    InvalidHotswapState {
+        /// The name of the parameter.
+        parameter: String,
+        /// The fault in its value.
+        reason: String,
+    },
+    /// The stack of the load balancer does not publish its address.
     #[error("stack {stack} has no output LoadBalancerDnsName")]
-    NoLoadBalancerOutput { stack: String },
+    NoLoadBalancerOutput {
+        /// The name of the stack.
+        stack: String,
+    },
 }
 
 from_sdk_error!(Error);

@@ -12,7 +12,10 @@ pub enum HotswapOutcome {
     /// The service runs this image already.
     Unchanged,
     /// The service rolls out another task definition, by ARN.
-    RollingOut { task_definition: String },
+    RollingOut {
+        /// The ARN of the new one.
+        task_definition: String,
+    },
 }
 
 /// Returns the task definition that a service runs now, by ARN.

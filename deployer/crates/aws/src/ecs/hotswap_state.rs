@@ -18,6 +18,7 @@ pub struct HotswapState {
 /// One hotswap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HotswapEntry {
+    /// The reference of the image that the stack deploys.
     pub image: String,
     /// ARN of the task definition that was registered.
     pub task_definition: String,

@@ -11,7 +11,9 @@ const MAX_TASKS: usize = 100;
 /// A running task that belongs to no service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandaloneTask {
+    /// The ARN of the task.
     pub arn: String,
+    /// The deployment, such as `ecs-svc/…`, or the caller that started it.
     pub started_by: Option<String>,
 }
 

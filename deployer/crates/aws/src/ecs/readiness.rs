@@ -22,13 +22,19 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The status of one ECS service.
 #[derive(Debug, Clone, Serialize)]
 pub struct ServiceStatus {
+    /// The name of the service.
     pub service: String,
+    /// Tasks in the status `RUNNING`.
     pub running: i32,
+    /// Tasks that ECS is to run.
     pub desired: i32,
+    /// Tasks that are being started.
     pub pending: i32,
+    /// The state of the newest deployment, such as `COMPLETED`.
     pub rollout: String,
     /// Health states of its targets behind the load balancer.
     pub targets: Vec<String>,
+    /// The message of the newest service event.
     pub last_event: Option<String>,
     /// ARN of the task definition of the newest deployment.
     pub task_definition: Option<String>,
@@ -232,6 +238,7 @@ impl Readiness {
         Ok(Self { services, endpoint })
     }
 
+    /// Returns the URL, without a path.
     pub fn url(&self) -> &str {
         &self.endpoint.url
     }

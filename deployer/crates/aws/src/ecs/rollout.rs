@@ -5,7 +5,9 @@ use aws_sdk_ecs::types::{Deployment, Service};
 /// A service with its deployments, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
+    /// The name of the service.
     pub service: String,
+    /// Its deployments that have tasks, newest first.
     pub revisions: Vec<Revision>,
     /// `None` if the deployment circuit breaker is off.
     pub breaker: Option<CircuitBreaker>,
@@ -22,9 +24,13 @@ pub struct Revision {
     pub status: String,
     /// `IN_PROGRESS`, COMPLETED or FAILED.
     pub rollout: String,
+    /// Tasks that ECS is to run.
     pub desired: i32,
+    /// Tasks in the status `RUNNING`.
     pub running: i32,
+    /// Tasks that are being started.
     pub pending: i32,
+    /// Tasks that stopped before they were healthy.
     pub failed: i32,
 }
 

@@ -8,11 +8,15 @@ use serde::Serialize;
 /// A task that failed while its service was deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoppedTask {
+    /// The name of the service.
     pub service: String,
     /// The last part of its ARN.
     pub task: String,
+    /// The reason of ECS or of the container.
     pub reason: String,
+    /// The exit code of the container, if it ran.
     pub exit_code: Option<i32>,
+    /// The last lines of its log.
     pub log: Vec<String>,
 }
 

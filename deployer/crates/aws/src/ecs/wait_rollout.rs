@@ -22,7 +22,9 @@ pub struct ServiceRollout {
     pub stack: String,
     /// Its logical ID.
     pub resource: String,
+    /// The name of the service.
     pub service: String,
+    /// The ARN of the task definition that is rolled out.
     pub arn: String,
     /// ARN of the task definition that is rolled out.
     pub task_definition: String,
@@ -31,7 +33,9 @@ pub struct ServiceRollout {
 /// The state of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutState {
+    /// Tasks of the former deployment still run.
     InProgress,
+    /// Only tasks of the new deployment run.
     Completed,
     /// The service runs this task definition again.
     RolledBack(String),
@@ -40,7 +44,9 @@ pub enum RolloutState {
 /// The news of one poll.
 #[derive(Debug)]
 pub struct RolloutProgress {
+    /// The news since the last poll, oldest first.
     pub events: Vec<EcsEvent>,
+    /// The state at this poll.
     pub state: RolloutState,
 }
 
@@ -57,6 +63,7 @@ pub struct RolloutWait {
 }
 
 impl RolloutWait {
+    /// Starts to follow a rollout.
     pub fn start(aws: &Session, rollout: ServiceRollout, timeout: Duration) -> Self {
         let event = StackEvent {
             id: String::new(),
@@ -79,6 +86,7 @@ impl RolloutWait {
         }
     }
 
+    /// Returns the time since the wait started.
     pub fn elapsed(&self) -> Duration {
         self.wait.elapsed()
     }

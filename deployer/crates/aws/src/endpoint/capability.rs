@@ -13,19 +13,33 @@ use super::{Endpoint, EndpointKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capability {
+    /// Outputs of stacks that are created through change sets.
     Outputs,
+    /// Events by operation, `DescribeEvents`.
     OperationEvents,
+    /// `CancelUpdateStack`.
     CancelUpdate,
+    /// `ContinueUpdateRollback`.
     ContinueRollback,
+    /// `DetectStackDrift`.
     Drift,
+    /// An error for a resource type that the endpoint does not implement.
     RejectsUnknownTypes,
+    /// `UPDATE_ROLLBACK_COMPLETE` after a failed update.
     UpdateRollbackStatus,
+    /// ECS tasks and databases that really run.
     RunsTasks,
+    /// A registry at the URI that ECR returns.
     RegistryAtUri,
+    /// A load balancer that listens on its listener's port.
     LoadBalancerPort,
+    /// `ManageMasterUserPassword` of RDS.
     ManagedDatabasePasswords,
+    /// Kafka brokers with TLS and IAM.
     BrokersWithIam,
+    /// The account of the credentials, not a fixed one.
     OwnAccount,
+    /// Templates in S3.
     LargeTemplates,
 }
 
@@ -33,10 +47,13 @@ pub enum Capability {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "standing", content = "condition", rename_all = "snake_case")]
 pub enum Support {
+    /// The product has it.
     #[serde(rename = "has")]
     Yes,
+    /// The product lacks it.
     #[serde(rename = "lacks")]
     No,
+    /// The product has it under this condition.
     #[serde(rename = "when")]
     Conditional(&'static str),
     /// It was not tried.
@@ -46,7 +63,9 @@ pub enum Support {
 /// One row of the table.
 #[derive(Debug)]
 pub struct CapabilityRow {
+    /// The feature of this row.
     pub capability: Capability,
+    /// A noun phrase for the table of `deployer doctor`.
     pub description: &'static str,
     localstack: Support,
     ministack: Support,
@@ -57,6 +76,7 @@ pub struct CapabilityRow {
 
 use Support::{Conditional, No, Unverified, Yes};
 
+/// The table, in the order in which it is shown.
 pub const CAPABILITIES: [CapabilityRow; 14] = [
     CapabilityRow {
         capability: Capability::Outputs,
@@ -185,6 +205,7 @@ impl CapabilityRow {
 }
 
 impl Endpoint {
+    /// Returns the support of one product.
     pub fn support(&self, capability: Capability) -> Support {
         let row = CAPABILITIES.iter().find(|row| row.capability == capability);
         row.map_or(Unverified, |row| self.row_support(row))

@@ -18,10 +18,15 @@ pub use probe::{Probe, probe};
 /// Products that speak the AWS API, as far as their differences are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndpointKind {
+    /// AWS itself.
     Aws,
+    /// This project's own endpoint.
     Embedded,
+    /// LocalStack, Community or paid.
     LocalStack,
+    /// A free imitation of LocalStack.
     Ministack,
+    /// Moto's server.
     Moto,
     /// It has LocalStack's health document and is none of the above.
     Other,
@@ -30,11 +35,13 @@ pub enum EndpointKind {
 /// An endpoint as its health document describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
+    /// The product.
     pub kind: EndpointKind,
     /// The product's name, if it reports one.
     product: Option<String>,
     /// `community`, `pro`, `light` and so on, as each product spells it.
     pub edition: Option<String>,
+    /// The version that the product reports.
     pub version: Option<String>,
     /// Its URL without a slash at the end; empty for AWS.
     pub url: String,

@@ -21,12 +21,14 @@ const IDENTITY_TIMEOUT: Duration = Duration::from_millis(500);
 pub enum Probe {
     /// An AWS endpoint, with its health document.
     Endpoint(Value),
+    /// The connection failed.
     Nothing(ConnectError),
     /// Something else, with a description of its response.
     Other(String),
 }
 
 impl Probe {
+    /// Returns whether this project's own endpoint answered.
     pub fn is_embedded(&self) -> bool {
         matches!(self, Self::Endpoint(health) if health["edition"] == "embedded")
     }

@@ -7,6 +7,7 @@ mod tests;
 
 pub(crate) use sdk::{ExpiredCredentials, find_cause, from_sdk_error, root_cause};
 
+/// The result of a request.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A request that failed. `operation` is service and operation, such as `cloudformation DescribeStacks`.
@@ -14,32 +15,62 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The service rejected the credentials, or they lack a permission.
     #[error("{operation} was denied: {message}")]
-    Denied { operation: String, message: String },
+    Denied {
+        /// The service and its operation.
+        operation: String,
+        /// The service's message.
+        message: String,
+    },
+    /// The credentials have expired, and their source has no new ones.
     #[error("{operation} was denied: the credentials have expired, and there are no new ones")]
-    Expired { operation: String },
+    Expired {
+        /// The service and its operation.
+        operation: String,
+    },
     /// The endpoint lacks the operation, the service, or a license for it.
     #[error("{operation} is not supported by this endpoint: {message}")]
-    Unsupported { operation: String, message: String },
+    Unsupported {
+        /// The service and its operation.
+        operation: String,
+        /// The endpoint's message.
+        message: String,
+    },
     /// The service answered with another error.
     #[error("{operation}: {message}")]
     Service {
+        /// The service and its operation.
         operation: String,
+        /// The service's error code.
         code: String,
+        /// The service's message.
         message: String,
     },
     /// The connection failed, or closed before the response was complete.
     #[error("{operation}: no response from the endpoint: {reason}")]
-    NoResponse { operation: String, reason: String },
+    NoResponse {
+        /// The service and its operation.
+        operation: String,
+        /// The cause of the failed connection.
+        reason: String,
+    },
     /// The response is not one of an AWS service: a page, an empty body, or another protocol.
     #[error("{operation}: unexpected response: {response}")]
     InvalidResponse {
+        /// The service and its operation.
         operation: String,
+        /// The HTTP status.
         status: u16,
+        /// A description of the body.
         response: String,
     },
     /// The request could not be built or signed.
     #[error("{operation}: invalid request: {reason}")]
-    InvalidRequest { operation: String, reason: String },
+    InvalidRequest {
+        /// The service and its operation.
+        operation: String,
+        /// The fault of the request.
+        reason: String,
+    },
 }
 
 /// Codes of a service that is overloaded or failed for a moment ("Common error types" of the API references), and of S3, where a

@@ -11,9 +11,13 @@ use super::{Call, FakeAws, Response, error_response, query_response};
 /// A fake stack.
 #[derive(Debug, Clone)]
 pub struct FakeStack {
+    /// The full name.
     pub name: String,
+    /// The status code.
     pub status: &'static str,
+    /// True if it has termination protection.
     pub protected: bool,
+    /// The template as deployed.
     pub template: Value,
     /// Statuses of the stack itself (resource `""`) and of resources, with reasons; oldest first.
     pub events: Vec<(&'static str, &'static str, &'static str)>,
@@ -22,6 +26,7 @@ pub struct FakeStack {
 }
 
 impl FakeStack {
+    /// Creates a stack without a template.
     pub fn new(name: &str, status: &'static str) -> Self {
         Self {
             name: name.into(),
@@ -45,6 +50,7 @@ impl FakeStack {
 
 /// The state of the account, shared with its endpoint.
 pub struct FakeAccount {
+    /// The stacks that exist.
     pub stacks: Mutex<Vec<FakeStack>>,
     /// Operations that the endpoint does not support.
     unsupported: Vec<&'static str>,
@@ -58,6 +64,7 @@ pub struct FakeAccount {
 }
 
 impl FakeAccount {
+    /// Creates an account with these stacks.
     pub fn new(stacks: Vec<FakeStack>) -> Arc<Self> {
         Self::without(stacks, &[])
     }

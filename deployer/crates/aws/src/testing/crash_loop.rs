@@ -27,9 +27,11 @@ struct State {
 }
 
 impl FakeCrashLoop {
+    /// The name of its only stack.
     pub const STACK: &str = "shop-dev-app";
     const STACK_ID: &str = "arn:aws:cloudformation:us-east-1:000000000000:stack/shop-dev-app/1";
 
+    /// Creates the scenario; `breaker` enables the circuit breaker.
     pub fn new(breaker: bool) -> Arc<Self> {
         Arc::new(Self {
             breaker,
@@ -37,6 +39,7 @@ impl FakeCrashLoop {
         })
     }
 
+    /// Starts a server that answers for it.
     pub async fn start(self: &Arc<Self>) -> FakeAws {
         self.start_with(|_, _| None).await
     }

@@ -28,7 +28,9 @@ const HEALTH: &str = r#"{"services":{},"edition":"embedded"}"#;
 pub struct Call {
     /// Such as `DescribeStacks`.
     pub operation: String,
+    /// The HTTP method.
     pub method: String,
+    /// The body, in the protocol of the service.
     pub body: String,
     /// Path and query, such as `/v2/NAME/manifests/TAG`.
     pub path: String,
@@ -121,6 +123,7 @@ impl FakeAws {
         }
     }
 
+    /// Returns the URL of the server.
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -24,6 +24,7 @@ pub const SPEED: u32 = 500;
 
 /// The state of the endpoint, and the events of its next operations.
 pub struct Scenario {
+    /// The clock of the sessions, which runs faster than the machine's.
     pub clock: Clock,
     operations: Mutex<BTreeMap<String, VecDeque<Vec<Event>>>>,
     stacks: Mutex<BTreeMap<String, FakeStack>>,
@@ -84,6 +85,7 @@ impl Scenario {
         self
     }
 
+    /// Starts a server that answers for it.
     pub async fn start(self: &Arc<Self>) -> FakeAws {
         self.start_with(|_, _| None).await
     }
