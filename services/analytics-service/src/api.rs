@@ -1,9 +1,10 @@
 //! The routes and their OpenAPI document.
 
 use axum::{Router, routing::get};
+use kit::AppState;
 use utoipa::OpenApi;
 
-use crate::{patient_events, state::AppState, summary, timeline};
+use crate::{patient_events, summary, timeline};
 
 /// Returns all routes; the gateway exposes them under `/api`.
 pub fn router(state: AppState) -> Router {

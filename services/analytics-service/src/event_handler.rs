@@ -9,6 +9,7 @@ use crate::journal;
 
 /// Records patient events in the journal.
 pub struct PatientEventHandler {
+    /// The database with the journal.
     pub pool: PgPool,
 }
 

@@ -1,19 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
-pub mod state;
 
-pub mod api;
+mod api;
 pub mod event_handler;
 pub mod journal;
 
-pub mod patient_events;
+mod patient_events;
 pub mod summary;
-pub mod timeline;
+mod timeline;
 
 pub use api::{openapi, router};
 pub use config::Config;
-pub use state::AppState;
+pub use kit::AppState;
 
 /// Migrations of the service's database.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

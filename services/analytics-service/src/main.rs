@@ -20,7 +20,7 @@ async fn main() -> anyhow::Result<()> {
     let pool = database::connect(&config.database).await?;
     database::migrate(&pool, &MIGRATIONS).await?;
 
-    let state = AppState::new(&config, pool.clone())?;
+    let state = AppState::new(&config.token, pool.clone())?;
     let verifier = state.verifier.clone();
 
     Server::new(CLI.name, &config.serve)

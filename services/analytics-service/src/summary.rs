@@ -14,6 +14,7 @@ const DAYS: i32 = 30;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
+    /// Numbers over all time.
     pub totals: Totals,
     /// The last 30 days (UTC), oldest first, including days without events.
     pub by_day: Vec<Day>,
@@ -26,19 +27,26 @@ pub struct Summary {
 pub struct Totals {
     /// Patients that are not deleted.
     pub patients: i64,
+    /// Creations.
     pub created: i64,
+    /// Changes.
     pub updated: i64,
+    /// Deletions.
     pub deleted: i64,
 }
 
 /// Numbers of the events of one day.
 #[derive(Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 pub struct Day {
+    /// The day in UTC.
     #[serde(serialize_with = "iso_date")]
     #[schema(value_type = String, format = Date)]
     pub day: Date,
+    /// Creations.
     pub created: i64,
+    /// Changes.
     pub updated: i64,
+    /// Deletions.
     pub deleted: i64,
 }
 
@@ -47,6 +55,7 @@ pub struct Day {
 pub struct AgeBand {
     /// `0-17`, `18-39`, `40-64`, `65+` or `unknown`; derived from the year of birth alone, so inexact by up to one year.
     pub band: String,
+    /// Patients that are not deleted.
     pub patients: i64,
 }
 
@@ -59,7 +68,7 @@ pub struct AgeBand {
     responses((status = 200, description = "The summary", body = Summary)),
     security(("bearer" = ["ADMIN"]))
 )]
-pub async fn summary(State(pool): State<PgPool>, _: Admin) -> Result<Json<Summary>> {
+pub(crate) async fn summary(State(pool): State<PgPool>, _: Admin) -> Result<Json<Summary>> {
     Ok(Json(summarise(&pool, OffsetDateTime::now_utc()).await?))
 }
 
@@ -125,6 +134,7 @@ pub async fn summarise(pool: &PgPool, now: OffsetDateTime) -> sqlx::Result<Summa
     })
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn iso_date<S: serde::Serializer>(date: &Date, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_str(date)
 }

@@ -1,7 +1,7 @@
 //! Admission of a request: token, role, rate and concurrency.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
@@ -117,7 +117,8 @@ impl AppState {
         taken.map(|()| key).map_err(|wait| {
             metrics::counter!("gateway_rate_limited_total").increment(1);
             Rejection::TooManyRequests {
-                retry_after: wait.as_secs_f64().ceil().max(1.0) as u64,
+                // Rounded up, so that a client that waits for it is not too early.
+                retry_after: (wait + Duration::from_nanos(999_999_999)).as_secs().max(1),
             }
         })
     }

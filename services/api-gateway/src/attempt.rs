@@ -25,7 +25,7 @@ impl Attempt {
         span.set("http.request.method", method.to_string());
         span.set("peer.service", backend.name());
         if number > 0 {
-            span.set("http.request.resend_count", number as i64);
+            span.set("http.request.resend_count", i64::try_from(number).unwrap_or(i64::MAX));
         }
         Self {
             backend,
@@ -54,7 +54,7 @@ impl Attempt {
     /// Ends the attempt without a response: `unreachable` if nothing was sent, otherwise `broken`.
     pub fn fail(mut self, connected: bool) {
         let outcome = if connected { "broken" } else { "unreachable" };
-        self.outcome = outcome.to_owned();
+        outcome.clone_into(&mut self.outcome);
         self.span.fail(outcome);
     }
 }

@@ -7,10 +7,15 @@ use http::{Uri, uri};
 /// A service that receives requests from the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
+    /// Users and sessions.
     Auth,
+    /// Patients and families.
     Patient,
+    /// Billing accounts.
     Billing,
+    /// Statistics.
     Analytics,
+    /// Notifications of patients.
     Notification,
 }
 

@@ -35,7 +35,9 @@ impl BodyMemoryBudget {
     /// Grows the permit to the size of a body of `bytes` bytes.
     fn grow(&self, permit: &mut BudgetPermit, bytes: usize) -> Result<(), ReadError> {
         let held = permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = bytes.div_ceil(1024).saturating_sub(held) as u32;
+        let missing = bytes.div_ceil(1024).saturating_sub(held);
+        // A semaphore has fewer permits than `u32` can count.
+        let missing = u32::try_from(missing).map_err(|_| ReadError::BudgetExhausted)?;
         let missing = self
             .0
             .clone()

@@ -18,7 +18,7 @@ impl CallerKey {
     pub fn address(address: Option<IpAddr>) -> Self {
         Self::Address(address.map(|address| match address.to_canonical() {
             IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-            v4 => v4,
+            v4 @ IpAddr::V4(_) => v4,
         }))
     }
 }

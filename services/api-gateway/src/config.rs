@@ -23,8 +23,10 @@ const TIME_TO_SEND: Duration = Duration::from_secs(15);
 /// Settings of the gateway; each is an option and an environment variable.
 #[derive(Debug, Args)]
 pub struct Config {
+    /// Address, limits and shutdown.
     #[command(flatten)]
     pub serve: ServeArgs,
+    /// Verification of access tokens.
     #[command(flatten)]
     pub token: TokenArgs,
     /// Port of /metrics and /health/ready; a separate port, because they are not public

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -105,7 +106,7 @@ pub async fn document(
         method: Method::GET,
         path: PathAndQuery::from_static("/v3/api-docs"),
         headers: forwarded_headers::to_service(HeaderMap::new(), prefix, state.client_address(&parts)),
-        body: Default::default(),
+        body: Bytes::default(),
         is_repeatable: true,
     };
     let mut document = parse(backend, state.upstream.send(backend, outgoing).await?).await?;

@@ -1,24 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
-pub mod state;
+mod state;
 
-pub mod admission;
-pub mod api;
-pub mod docs;
-pub mod proxy;
-pub mod route;
-pub mod swagger_ui;
+mod admission;
+mod api;
+mod docs;
+mod proxy;
+mod route;
+mod swagger_ui;
 
 pub mod body;
-pub mod caller;
+mod caller;
 pub mod concurrency_limit;
 pub mod cors;
 pub mod rate_limit;
 
-pub mod attempt;
+mod attempt;
 pub mod backend;
-pub mod forwarded_headers;
+mod forwarded_headers;
 pub mod upstream;
 
 pub use api::{openapi, router};

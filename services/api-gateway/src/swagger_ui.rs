@@ -60,7 +60,10 @@ mod tests {
         let page = std::str::from_utf8(asset("index.html").unwrap().bytes).unwrap();
         let referenced: Vec<&str> = page
             .split('"')
-            .filter(|word| word.ends_with(".js") || word.ends_with(".css") || word.ends_with(".png"))
+            .filter(|word| {
+                let extension = std::path::Path::new(word).extension().and_then(|text| text.to_str());
+                matches!(extension, Some("js" | "css" | "png"))
+            })
             .map(|word| word.trim_start_matches("./"))
             .collect();
         assert!(referenced.len() >= 7, "{referenced:?}");

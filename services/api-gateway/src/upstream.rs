@@ -48,9 +48,13 @@ pub struct Upstream {
 /// A request to a service, complete, so that it can be sent again.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
+    /// Method of the client's request.
     pub method: Method,
+    /// Path at the service, with the query.
     pub path: PathAndQuery,
+    /// End-to-end headers.
     pub headers: HeaderMap,
+    /// The complete body.
     pub body: Bytes,
     /// True if a second attempt is harmless even if the first one arrived.
     pub is_repeatable: bool,
@@ -141,7 +145,7 @@ impl Upstream {
             // Without a connection nothing was sent; otherwise it is unknown what the service has executed.
             let may_retry = error.is_connect() || outgoing.is_repeatable;
             if let Some(pause) = pauses.next().filter(|_| may_retry) {
-                sleep(pause).await
+                sleep(pause).await;
             } else {
                 let name = backend.name();
                 tracing::warn!(peer = name, error = with_causes(&error), "a service is unreachable");

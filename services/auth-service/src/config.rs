@@ -19,8 +19,10 @@ pub const CLI: Cli = Cli::new(
 /// Settings of the service; each is an option and an environment variable.
 #[derive(Debug, Args)]
 pub struct Config {
+    /// Address, limits and shutdown.
     #[command(flatten)]
     pub serve: ServeArgs,
+    /// The service's own database.
     #[command(flatten)]
     pub database: DatabaseArgs,
     /// Secret that encrypts the signing keys in the database; at least 32 random characters

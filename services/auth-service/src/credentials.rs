@@ -1,7 +1,5 @@
 //! Request bodies with an email address and a password.
 
-use std::collections::BTreeMap;
-
 use kit::Email;
 use kit::problem::{Problem, Result};
 use secrecy::SecretString;
@@ -48,9 +46,7 @@ impl Credentials {
             (email, error) => {
                 let email = email.err().map(|error| ("email".to_owned(), error.to_string()));
                 let password = error.map(|message| ("password".to_owned(), message));
-                Err(Problem::validation(BTreeMap::from_iter(
-                    email.into_iter().chain(password),
-                )))
+                Err(Problem::validation(email.into_iter().chain(password).collect()))
             }
         }
     }

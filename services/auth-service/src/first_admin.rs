@@ -16,7 +16,12 @@ pub enum FirstAdmin {
     /// The well-known account of the demo data.
     Demo,
     /// An account with a password that the platform generated.
-    Configured { email: String, password: SecretString },
+    Configured {
+        /// Email address, which is also the login.
+        email: String,
+        /// Password until the administrator changes it.
+        password: SecretString,
+    },
     /// None.
     NotConfigured,
 }
@@ -72,9 +77,9 @@ impl FirstAdmin {
             .map_err(|problem| anyhow::anyhow!("{}", problem.detail()))?;
         let inserted = user::insert(&state.pool, &email, &hash, Role::Admin, OffsetDateTime::now_utc()).await;
         if let Some(admin) = inserted.context("cannot create the first administrator")? {
-            tracing::info!(user.id = %admin.id, "created the first administrator")
+            tracing::info!(user.id = %admin.id, "created the first administrator");
         } else {
-            tracing::info!("the account of AUTH_ADMIN_EMAIL exists; it is not changed")
+            tracing::info!("the account of AUTH_ADMIN_EMAIL exists; it is not changed");
         }
         Ok(())
     }

@@ -42,6 +42,7 @@ struct UsableKey {
 /// Failure to load the keys, or to sign with them.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
+    /// The keys could not be read, sealed or created.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
     /// No stored key can be decrypted with the current or the previous secret.
@@ -54,8 +55,10 @@ pub enum KeyringError {
     /// The stored public key of this `kid` is malformed.
     #[error("the public key of signing key {0} is not an uncompressed P-256 point")]
     MalformedPublicKey(String),
+    /// The keys in memory do not form a document of RFC 7517.
     #[error("the published keys are not a JWK Set: {0}")]
     InvalidJwks(#[from] serde_json::Error),
+    /// The claims could not be encoded or signed.
     #[error("cannot sign an access token: {0}")]
     Sign(#[from] jsonwebtoken::errors::Error),
 }
@@ -105,7 +108,7 @@ impl Keyring {
             let Some(opened) = self.seal.open(&key.kid, &key.sealed_private_key) else {
                 // A replica with a newer secret has sealed it again: the copy in memory still signs.
                 if let Some(cached) = self.cached(&key.kid) {
-                    usable.push(cached)
+                    usable.push(cached);
                 } else {
                     tracing::warn!(
                         kid = key.kid,

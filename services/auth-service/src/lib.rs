@@ -1,24 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
-pub mod state;
+mod state;
 
-pub mod api;
+mod api;
 pub mod first_admin;
 pub mod maintenance;
 
-pub mod administrator;
-pub mod client_address;
-pub mod credentials;
+mod administrator;
+mod client_address;
+mod credentials;
 
 pub mod access_token;
 pub mod keyring;
 pub mod password;
 pub mod refresh_token;
 pub mod seal;
-pub mod session;
-pub mod signing_key;
-pub mod throttle;
+mod session;
+mod signing_key;
+mod throttle;
 pub mod user;
 
 pub use api::{openapi, router};

@@ -22,9 +22,17 @@ const FAMILY_LIFETIME: Duration = Duration::days(30);
 /// Result of presenting a token.
 pub enum Rotation {
     /// The token was valid; `token` is its successor.
-    Rotated { user: Uuid, token: String },
+    Rotated {
+        /// Owner of the token.
+        user: Uuid,
+        /// The successor.
+        token: String,
+    },
     /// The token was used before: its family is revoked.
-    Reused { user: Uuid },
+    Reused {
+        /// Owner of the family.
+        user: Uuid,
+    },
     /// The token is unknown or expired.
     Invalid,
 }

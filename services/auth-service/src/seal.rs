@@ -18,6 +18,7 @@ pub struct Seal {
 
 /// A decrypted value.
 pub struct Opened {
+    /// The value as it was sealed.
     pub plaintext: Vec<u8>,
     /// True if it was sealed with the previous secret, which will be removed: seal it again.
     pub is_outdated: bool,
@@ -28,7 +29,12 @@ pub struct Opened {
 pub enum SealError {
     /// The secret in this environment variable is too short.
     #[error("{variable} has {length} characters; at least {MIN_SECRET_BYTES} random ones are required")]
-    SecretTooShort { variable: &'static str, length: usize },
+    SecretTooShort {
+        /// Environment variable with the secret.
+        variable: &'static str,
+        /// Its length in bytes.
+        length: usize,
+    },
     /// The cryptographic library reports no details.
     #[error("the encryption of signing keys failed")]
     Crypto,

@@ -20,7 +20,7 @@ const PUBLISH_BEFORE_SIGNING: Duration = Duration::hours(1);
 const PUBLISH_AFTER_SIGNING: Duration = Duration::hours(1);
 const _: () = {
     // A replica reads the keys after one interval, and a verifier after its own; both twice, to allow for one failed attempt.
-    let propagation = 2 * (kit::token::REFRESH_INTERVAL.as_secs() + RELOAD_INTERVAL.as_secs()) as i64;
+    let propagation = 2 * (kit::token::REFRESH_INTERVAL.as_secs() + RELOAD_INTERVAL.as_secs()).cast_signed();
     assert!(PUBLISH_BEFORE_SIGNING.whole_seconds() > propagation);
     assert!(PUBLISH_AFTER_SIGNING.whole_seconds() > access_token::LIFETIME.whole_seconds() + propagation);
 };

@@ -9,10 +9,15 @@ use uuid::Uuid;
 /// A user without the password hash, which only [`find_login_candidate`] reads.
 #[derive(Debug, Clone)]
 pub struct User {
+    /// The `sub` of access tokens.
     pub id: Uuid,
+    /// Email address in lower case, which is also the login.
     pub email: String,
+    /// Permissions.
     pub role: Role,
+    /// Excluded from logins.
     pub disabled: bool,
+    /// Time of the registration.
     pub created_at: OffsetDateTime,
 }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 /// The billing account of a patient; each patient has one.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names in the API")]
 pub struct Account {
     #[sqlx(rename = "id")]
     pub account_id: Uuid,

@@ -1,16 +1,13 @@
 //! The HTTP routes, for administrators, and their OpenAPI document.
 
 use axum::{Router, extract::State, routing::get};
-use kit::{Admin, Json, Page, Pagination, Path, Problem, Query, Result};
+use kit::{Admin, AppState, Json, Page, Pagination, Path, Problem, Query, Result};
 use serde::Deserialize;
 use sqlx::PgPool;
 use utoipa::{IntoParams, OpenApi};
 use uuid::Uuid;
 
-use crate::{
-    account::{self, Account},
-    state::AppState,
-};
+use crate::account::{self, Account};
 
 /// Pages of 1000 accounts at most, 100 by default.
 type AccountPagination = Pagination<Uuid, 100, 1000>;

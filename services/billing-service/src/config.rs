@@ -11,10 +11,13 @@ pub const CLI: Cli = Cli::new("billing-service", "The billing accounts of patien
 /// Settings of the service; each is an option and an environment variable.
 #[derive(Debug, clap::Args)]
 pub struct Config {
+    /// Address, limits and shutdown.
     #[command(flatten)]
     pub serve: ServeArgs,
+    /// The service's own database.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// Verification of access tokens.
     #[command(flatten)]
     pub token: TokenArgs,
     /// Port for gRPC, on the same address as HTTP

@@ -93,7 +93,9 @@ impl BillingService for Billing {
             name: text("name", request.name)?,
             email: text("email", request.email)?,
         };
-        let account = account::open(&self.pool, &holder).await.map_err(to_status)?;
+        let account = account::open(&self.pool, &holder)
+            .await
+            .map_err(|error| to_status(&error))?;
         let status = account.status.as_str();
         tracing::info!(patient.id = %holder.patient_id, account.id = %account.account_id, status, "billing account requested");
         Ok(Response::new(BillingResponse {
@@ -107,7 +109,9 @@ impl BillingService for Billing {
         request: Request<CloseBillingAccountRequest>,
     ) -> Result<Response<CloseBillingAccountResponse>, Status> {
         let patient_id = patient_id(&request.into_inner().patient_id)?;
-        let account_id = account::close(&self.pool, patient_id).await.map_err(to_status)?;
+        let account_id = account::close(&self.pool, patient_id)
+            .await
+            .map_err(|error| to_status(&error))?;
         tracing::info!(patient.id = %patient_id, "billing account closed");
         Ok(Response::new(CloseBillingAccountResponse {
             account_id: account_id.map(|id| id.to_string()).unwrap_or_default(),
@@ -135,10 +139,10 @@ fn text(field: &str, value: String) -> Result<String, Status> {
 }
 
 /// Logs a database error, and returns the status that tells the client if a retry can help.
-fn to_status(error: sqlx::Error) -> Status {
-    database::record_error(&error);
-    tracing::error!(error = %database::describe(&error), "a billing call failed in the database");
-    if database::is_transient(&error) {
+fn to_status(error: &sqlx::Error) -> Status {
+    database::record_error(error);
+    tracing::error!(error = %database::describe(error), "a billing call failed in the database");
+    if database::is_transient(error) {
         Status::unavailable("the database is unavailable; retry")
     } else {
         Status::internal("the account could not be written")

@@ -1,17 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
-pub mod state;
 
-pub mod api;
+mod api;
 pub mod grpc;
 
-pub mod account;
+mod account;
 pub mod link_secret;
 
 pub use api::{openapi, router};
 pub use config::Config;
-pub use state::AppState;
+pub use kit::AppState;
 
 /// Migrations of the service's database.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

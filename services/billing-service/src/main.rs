@@ -13,7 +13,7 @@ async fn main() -> anyhow::Result<()> {
     let pool = database::connect(&config.database).await?;
     database::migrate(&pool, &MIGRATIONS).await?;
 
-    let state = AppState::new(&config, pool.clone())?;
+    let state = AppState::new(&config.token, pool.clone())?;
     let verifier = state.verifier.clone();
     let grpc_address = config.grpc_address();
     let interceptor = LinkSecretInterceptor::new(config.billing_link_secret)?;

@@ -18,6 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client of one base URL, with a token or without.
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Client {
     base: String,
     token: Option<String>,
@@ -73,22 +74,27 @@ impl Client {
         }
     }
 
+    /// Starts a GET.
     pub fn get(&self, path: &str) -> Request<'_> {
         self.request(Method::GET, path)
     }
 
+    /// Starts a POST.
     pub fn post(&self, path: &str) -> Request<'_> {
         self.request(Method::POST, path)
     }
 
+    /// Starts a PUT.
     pub fn put(&self, path: &str) -> Request<'_> {
         self.request(Method::PUT, path)
     }
 
+    /// Starts a PATCH.
     pub fn patch(&self, path: &str) -> Request<'_> {
         self.request(Method::PATCH, path)
     }
 
+    /// Starts a DELETE.
     pub fn delete(&self, path: &str) -> Request<'_> {
         self.request(Method::DELETE, path)
     }
@@ -96,6 +102,7 @@ impl Client {
 
 /// A request that is not sent yet.
 #[derive(Debug)]
+#[must_use]
 pub struct Request<'a> {
     client: &'a Client,
     builder: http::request::Builder,
@@ -103,12 +110,16 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.builder = self.builder.header(name, value);
         self
     }
 
     /// Sets a JSON body.
+    ///
+    /// # Panics
+    /// If the value cannot be JSON.
     pub fn json(mut self, body: &impl Serialize) -> Self {
         self.body = serde_json::to_vec(body).expect("JSON").into();
         self.header("content-type", "application/json")
@@ -171,8 +182,11 @@ pub enum RequestError {
 /// A response with its complete body.
 #[derive(Debug, Clone)]
 pub struct Response {
+    /// Status of the response.
     pub status: StatusCode,
+    /// Headers of the response.
     pub headers: HeaderMap,
+    /// The complete body.
     pub body: Bytes,
 }
 

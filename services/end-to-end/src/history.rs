@@ -24,6 +24,7 @@ pub struct History {
 /// The events of one patient, in the order of their first occurrence.
 #[derive(Debug, Default)]
 pub struct PatientHistory {
+    /// Without repetitions.
     pub events: Vec<PatientEvent>,
     partitions: BTreeSet<i32>,
 }

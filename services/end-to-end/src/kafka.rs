@@ -32,10 +32,15 @@ pub struct Kafka {
 /// A message of a topic.
 #[derive(Debug, Clone)]
 pub struct Record {
+    /// Partition, from 0.
     pub partition: i32,
+    /// Position in the partition.
     pub offset: i64,
+    /// Key, which selects the partition.
     pub key: Vec<u8>,
+    /// Value of the message.
     pub payload: Vec<u8>,
+    /// Headers in their order.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
@@ -140,6 +145,9 @@ impl Kafka {
     }
 
     /// Returns partition, committed offset (the beginning if there is none) and end offset of [`PATIENT`].
+    ///
+    /// # Panics
+    /// If the broker does not answer.
     pub async fn offsets(&self, group: &str) -> Vec<(i32, i64, i64)> {
         let (config, group) = (self.config(), group.to_owned());
         let offsets = spawn_blocking(move || {

@@ -33,6 +33,9 @@ impl Ledger {
     }
 
     /// Creates a patient with an idempotency key, so that the same call can be repeated after a failure.
+    ///
+    /// # Panics
+    /// If an acknowledged patient has no id.
     pub async fn create_as(&self, client: &Client, patient: &Value, key: &str) -> Option<Uuid> {
         let request = client.post("/api/patients").json(patient);
         let response = self.classify(request.header("idempotency-key", key).send().await, "create", &[409])?;
@@ -44,6 +47,9 @@ impl Ledger {
     }
 
     /// Changes a patient and returns whether that was acknowledged.
+    ///
+    /// # Panics
+    /// If the response to an acknowledged change has no version.
     pub async fn update(&self, client: &Client, id: Uuid) -> bool {
         let request = client.put(&format!("/api/patients/{id}")).json(&a_patient());
         let Some(response) = self.classify(request.send().await, "update", &[]) else {
@@ -109,9 +115,7 @@ impl Ledger {
 
     /// Returns the response to an acknowledged write, and counts any other.
     fn classify(&self, sent: Result<Response, RequestError>, what: &str, also: &[u16]) -> Option<Response> {
-        let response = if let Ok(response) = sent {
-            response
-        } else {
+        let Ok(response) = sent else {
             *self
                 .entries()
                 .failures

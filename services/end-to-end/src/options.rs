@@ -6,6 +6,7 @@ use crate::Service;
 
 /// The services of a system, their replicas and environment.
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Options {
     pub(crate) services: Vec<Service>,
     pub(crate) replicas: BTreeMap<Service, usize>,

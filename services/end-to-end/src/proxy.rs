@@ -239,7 +239,7 @@ async fn run(port: u16, servers: Arc<Servers>, state: watch::Sender<LinkState>, 
 
 async fn serve(client: TcpStream, servers: Arc<Servers>, state: watch::Receiver<LinkState>, no_server: Arc<Notify>) {
     if let Some(server) = servers.connect().await {
-        relay(client, server, state, &servers.holding).await
+        relay(client, server, state, &servers.holding).await;
     } else {
         let _ = client.set_zero_linger();
         drop(client);

@@ -3,11 +3,17 @@
 /// A service of the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
+    /// Users, sessions and signing keys.
     Auth,
+    /// Billing accounts.
     Billing,
+    /// Patients and families.
     Patient,
+    /// Statistics.
     Analytics,
+    /// Notifications of patients.
     Notification,
+    /// The public entry point.
     Gateway,
 }
 

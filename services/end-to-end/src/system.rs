@@ -292,6 +292,9 @@ impl System {
     }
 
     /// Returns the folder with the data and the logs.
+    ///
+    /// # Panics
+    /// Never: the folder exists until the system is dropped.
     pub fn folder(&self) -> &Path {
         self.folder.as_ref().expect("the folder is there until the end").path()
     }

@@ -71,6 +71,9 @@ impl TargetGroup {
     }
 
     /// Returns the public address.
+    ///
+    /// # Panics
+    /// Never: an address and a port form a URL.
     pub fn url(&self) -> Uri {
         let url = format!("http://{}", self.address);
         url.parse().expect("a valid URL")

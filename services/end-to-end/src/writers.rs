@@ -41,6 +41,9 @@ impl Writers {
     }
 
     /// Stops the tasks; writes in progress stay unacknowledged.
+    ///
+    /// # Panics
+    /// If a writer did.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         for task in self.tasks {

@@ -13,6 +13,7 @@ use crate::telemetry::{self, TelemetryArgs};
 
 /// Name, description and default ports of a service's binary.
 #[derive(Debug, Clone, Copy)]
+#[must_use]
 pub struct Cli {
     /// The service's name.
     pub name: &'static str,

@@ -68,20 +68,19 @@ pub enum Tls {
 
 impl DatabaseArgs {
     fn options(&self) -> anyhow::Result<PgConnectOptions> {
-        let options = match &self.database_url {
+        let options = if let Some(url) = &self.database_url {
             // The parser's error is dropped: it may quote the URL, which contains the password.
-            Some(url) => PgConnectOptions::from_str(url.expose_secret())
-                .map_err(|_| anyhow::anyhow!("DATABASE_URL is not a valid postgres:// address"))?,
-            None => {
-                let options = PgConnectOptions::new_without_pgpass()
-                    .host(&self.database_host)
-                    .port(self.database_port)
-                    .database(&self.database_name)
-                    .username(&self.database_username);
-                match &self.database_password {
-                    Some(password) => options.password(password.expose_secret()),
-                    None => options,
-                }
+            PgConnectOptions::from_str(url.expose_secret())
+                .map_err(|_| anyhow::anyhow!("DATABASE_URL is not a valid postgres:// address"))?
+        } else {
+            let options = PgConnectOptions::new_without_pgpass()
+                .host(&self.database_host)
+                .port(self.database_port)
+                .database(&self.database_name)
+                .username(&self.database_username);
+            match &self.database_password {
+                Some(password) => options.password(password.expose_secret()),
+                None => options,
             }
         };
         let options = options.ssl_mode(match self.database_tls {

@@ -142,8 +142,9 @@ impl<C: Cursor, const DEFAULT: u16, const MAX: u16> Pagination<C, DEFAULT, MAX> 
 
     /// Makes a page of the [`Pagination::rows`] that were read; `position` returns the cursor behind a row.
     pub fn page<T>(&self, mut rows: Vec<T>, position: impl FnOnce(&T) -> C) -> Page<T> {
-        let more = rows.len() as i64 > self.limit;
-        rows.truncate(self.limit as usize);
+        let limit = usize::try_from(self.limit).unwrap_or_default();
+        let more = rows.len() > limit;
+        rows.truncate(limit);
         let mut headers = HeaderMap::new();
         if let Some(last) = rows.last().filter(|_| more) {
             let mut query = form_urlencoded::Serializer::new(self.query.clone());

@@ -70,6 +70,9 @@ impl TestDatabase {
     }
 
     /// Drops the database, with its open connections.
+    ///
+    /// # Panics
+    /// If the server refuses.
     pub async fn drop(self) {
         self.pool.close().await;
         if let Ok(mut admin) = PgConnection::connect(&self.server).await {
@@ -115,6 +118,9 @@ impl Default for TestTokens {
 
 impl TestTokens {
     /// Generates a P-256 key.
+    ///
+    /// # Panics
+    /// If the system has no randomness.
     pub fn new() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key pair");
         let pkcs8 = pair.to_pkcs8v1().expect("PKCS#8");
@@ -125,6 +131,9 @@ impl TestTokens {
     }
 
     /// Returns the public key as auth-service would publish it.
+    ///
+    /// # Panics
+    /// Never: the key is valid.
     pub fn jwks(&self) -> JwkSet {
         let mut jwk = Jwk::from_encoding_key(&self.key, Algorithm::ES256).expect("a JWK");
         jwk.common.key_id = Some(self.id.clone());
@@ -153,6 +162,9 @@ impl TestTokens {
     }
 
     /// Signs any claims.
+    ///
+    /// # Panics
+    /// Never: the key is valid, and claims are JSON.
     pub fn sign(&self, claims: &Claims) -> String {
         let header = Header {
             kid: Some(self.id.clone()),

@@ -42,7 +42,7 @@ impl Handler for Recorder {
         if payload == "fails once" && !std::mem::replace(&mut *self.failed.lock(), true) {
             anyhow::bail!("not now");
         }
-        if payload == "poison" && !message.topic.ends_with(".dlq") {
+        if payload == "poison" && message.topic.strip_suffix(".dlq").is_none() {
             return Ok(Handled::Poison("it cannot be decoded".into()));
         }
         let key = String::from_utf8_lossy(message.key).into_owned();

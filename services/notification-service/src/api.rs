@@ -1,16 +1,13 @@
 //! The routes and their OpenAPI document.
 
 use axum::{Router, extract::State, routing::get};
-use kit::{Caller, Page, Pagination, Query, Result};
+use kit::{AppState, Caller, Page, Pagination, Query, Result};
 use serde::Deserialize;
 use sqlx::PgPool;
 use utoipa::{IntoParams, OpenApi};
 use uuid::Uuid;
 
-use crate::{
-    notification::{self, Notification},
-    state::AppState,
-};
+use crate::notification::{self, Notification};
 
 /// Pages of 1000 notifications at most, 100 by default.
 type NotificationPagination = Pagination<Uuid, 100, 1000>;

@@ -12,12 +12,16 @@ pub const CLI: Cli = Cli::new(
 /// Settings of the service; each is an option and an environment variable.
 #[derive(Debug, clap::Args)]
 pub struct Config {
+    /// Address, limits and shutdown.
     #[command(flatten)]
     pub serve: ServeArgs,
+    /// The service's own database.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// Verification of access tokens.
     #[command(flatten)]
     pub token: TokenArgs,
+    /// The Kafka brokers.
     #[command(flatten)]
     pub kafka: KafkaArgs,
 }

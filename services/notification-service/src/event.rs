@@ -7,6 +7,7 @@ use crate::notification::Kind;
 
 /// A valid patient event.
 #[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the names in the contract")]
 pub struct Event {
     pub event_id: Uuid,
     pub patient_id: Uuid,

@@ -15,6 +15,7 @@ use crate::{
 
 /// Queues a notification for each patient event, and wakes the sender.
 pub struct PatientEventHandler {
+    /// The database with the inbox.
     pub pool: PgPool,
     /// Notified after a notification was queued.
     pub queued: Arc<Notify>,

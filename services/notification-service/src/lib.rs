@@ -1,21 +1,20 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
-pub mod state;
 
-pub mod api;
+mod api;
 pub mod event_handler;
 pub mod sender;
 
-pub mod event;
-pub mod inbox;
+mod event;
+mod inbox;
 pub mod mailer;
 pub mod message;
-pub mod notification;
+mod notification;
 
 pub use api::{openapi, router};
 pub use config::Config;
-pub use state::AppState;
+pub use kit::AppState;
 
 /// Migrations of the service's database.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

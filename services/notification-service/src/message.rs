@@ -6,13 +6,19 @@ use crate::{event::Recipient, notification::Kind};
 
 /// An email message, ready to be sent; it has no `Debug`, because it contains personal data.
 pub struct EmailMessage {
+    /// Id of the notification, for logs.
     pub notification_id: Uuid,
+    /// Id of the patient, for logs.
     pub patient_id: Uuid,
+    /// Event of which it informs.
     pub kind: Kind,
     /// The same for each attempt, so that a mail server or reader drops a second copy (RFC 5322, section 3.6.4).
     pub message_id: String,
+    /// Email address of the recipient.
     pub to: String,
+    /// The `Subject` header.
     pub subject: &'static str,
+    /// Plain text.
     pub body: String,
 }
 

@@ -9,12 +9,16 @@ pub const CLI: Cli = Cli::new("patient-service", "Patients and their families.",
 /// Settings of the service; each is an option and an environment variable.
 #[derive(Debug, clap::Args)]
 pub struct Config {
+    /// Address, limits and shutdown.
     #[command(flatten)]
     pub serve: ServeArgs,
+    /// The service's own database.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// The Kafka brokers.
     #[command(flatten)]
     pub kafka: KafkaArgs,
+    /// Verification of access tokens.
     #[command(flatten)]
     pub token: TokenArgs,
     /// host:port of billing-service's gRPC, which opens and closes the patients' accounts

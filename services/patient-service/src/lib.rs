@@ -1,20 +1,20 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
-pub mod state;
+mod state;
 
-pub mod api;
+mod api;
 pub mod demo_data;
 pub mod maintenance;
 pub mod topics;
 
-pub mod family;
+mod family;
 pub mod patient;
 
 pub mod billing;
 pub mod calendar;
-pub mod idempotency;
-pub mod text;
+mod idempotency;
+mod text;
 
 pub use api::{openapi, router};
 pub use config::Config;

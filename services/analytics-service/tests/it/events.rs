@@ -97,11 +97,11 @@ async fn an_older_version_has_no_effect_and_a_tombstone_is_final() {
 
 #[tokio::test]
 async fn a_message_that_cannot_be_decoded_is_poison_and_its_reason_does_not_quote_it() {
+    type Change = fn(&mut PatientEvent);
     let out_of_range = prost_types::Timestamp {
         seconds: i64::MAX,
         nanos: 0,
     };
-    type Change = fn(&mut PatientEvent);
     let cases: [(Change, Unreadable); 5] = [
         (|event| event.event_id = "7".to_owned(), Unreadable::EventId),
         (|event| event.patient_id.clear(), Unreadable::PatientId),

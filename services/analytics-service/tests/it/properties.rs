@@ -39,6 +39,7 @@ fn any_order_with_any_repetition_ends_in_the_newest_state() {
             let (patient, start) = (Uuid::new_v4(), OffsetDateTime::now_utc());
             let messages: Vec<Vec<u8>> = (1..=events)
                 .map(|version| {
+                    let number = i32::try_from(version).expect("few events");
                     let event_type = match version {
                         1 => "PATIENT_CREATED",
                         last if deleted && last == events => "PATIENT_DELETED",
@@ -47,10 +48,10 @@ fn any_order_with_any_repetition_ends_in_the_newest_state() {
                     let mut event = event(
                         patient,
                         event_type,
-                        version as i64,
-                        start + Duration::seconds(version as i64),
+                        i64::from(number),
+                        start + Duration::seconds(number.into()),
                     );
-                    event.birth_year = 1950 + version as i32;
+                    event.birth_year = 1950 + number;
                     event.encode_to_vec()
                 })
                 .collect();
@@ -64,10 +65,8 @@ fn any_order_with_any_repetition_ends_in_the_newest_state() {
                     .await
                     .expect("the patient");
             let deleted = deleted && events > 1;
-            prop_assert_eq!(
-                state,
-                (events as i64, (!deleted).then_some(1950 + events as i32), deleted)
-            );
+            let last = i32::try_from(events).expect("few events");
+            prop_assert_eq!(state, (last.into(), (!deleted).then_some(1950 + last), deleted));
             let history = app.history(patient).await;
             prop_assert_eq!(
                 history.len(),

@@ -25,7 +25,7 @@ async fn recorder() -> (SocketAddr, Arc<Mutex<String>>) {
         while let Ok((mut stream, _)) = listener.accept().await {
             let recorded = recorded.clone();
             tokio::spawn(async move {
-                let mut buffer = [0; 65536];
+                let mut buffer = vec![0; 65536];
                 while let Ok(count @ 1..) = stream.read(&mut buffer).await {
                     recorded.lock().push_str(&String::from_utf8_lossy(&buffer[..count]));
                     let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

@@ -68,7 +68,8 @@ fn count(outcome: &'static str) {
 }
 
 fn too_many_failures(pause: Duration) -> Response {
-    let seconds = pause.as_seconds_f64().ceil().max(1.0) as u64;
+    // Rounded up, so that a client that waits for it is not too early.
+    let seconds = (pause + Duration::nanoseconds(999_999_999)).whole_seconds().max(1);
     let detail = format!("Too many failed logins; try again in {seconds} s");
     let mut response = Problem::too_many_requests(detail).into_response();
     response

@@ -46,7 +46,7 @@ async fn commit(pool: &PgPool, patients: usize) -> Instant {
     let (keys, payloads): (Vec<String>, Vec<Vec<u8>>) = (0..EVENTS)
         .map(|number| {
             let id = ids[number % patients].clone();
-            let version = (number / patients) as i64 + 1;
+            let version = i64::try_from(number / patients).expect("few versions") + 1;
             let payload = event(&id, version).encode_to_vec();
             (id, payload)
         })

@@ -62,9 +62,9 @@ async fn main() -> ExitCode {
     match load.run(Duration::from_secs(args.seconds), args.keep).await {
         Ok(report) => {
             if args.json {
-                println!("{}", report.json())
+                println!("{}", report.json());
             } else {
-                print!("{report}")
+                print!("{report}");
             }
             match report.failed() {
                 0 => ExitCode::SUCCESS,

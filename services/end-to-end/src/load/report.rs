@@ -61,6 +61,11 @@ impl Latencies {
 
     /// Returns the quantile of this part (0 to 1) of the requests; zero if there were none.
     pub fn quantile(&self, part: f64) -> Duration {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rank from 0 to the number of requests"
+        )]
         let rank = (part * self.0.len() as f64).ceil() as usize;
         self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default()
     }

@@ -117,7 +117,7 @@ pub async fn patients(gateway: SocketAddr, admin: &Session) -> (Uuid, Vec<Respon
             json!(canary(&"long".repeat(300))),
             json!({canary("key"): canary("value")}),
             json!([canary("list")]),
-            json!(19170329),
+            json!(19_170_329),
             json!(format!("{BORN}T{MARK}")),
             json!("2917-03-29"),
         ] {

@@ -68,11 +68,10 @@ async fn run(service: Service, env: &[(&str, &str)]) -> String {
     command.env_clear().envs(env.iter().copied()).env("RUST_LOG", "trace");
     command.env("HOST", "127.0.0.1").env("PORT", "0");
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let ended = timeout(TIMEOUT, command.output()).await;
-    let output = match ended {
-        Ok(output) => output.unwrap_or_else(|error| panic!("cannot run {}: {error}", service.name())),
-        Err(_) => panic!("{} accepts invalid settings", service.name()),
+    let Ok(output) = timeout(TIMEOUT, command.output()).await else {
+        panic!("{} accepts invalid settings", service.name());
     };
+    let output = output.unwrap_or_else(|error| panic!("cannot run {}: {error}", service.name()));
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     assert!(

@@ -141,7 +141,7 @@ async fn authenticate<S: AsyncRead + AsyncWriteExt + Unpin>(
                 let mechanism = b"OAUTHBEARER";
                 let mut response = id.to_vec();
                 response.extend([0, 0, 0, 0, 0, 1]);
-                response.extend((mechanism.len() as i16).to_be_bytes());
+                response.extend(11_i16.to_be_bytes());
                 response.extend(mechanism);
                 send(client, &response).await?;
             }
@@ -179,7 +179,9 @@ async fn frame<S: AsyncRead + Unpin>(stream: &mut S) -> std::io::Result<Vec<u8>>
 }
 
 async fn send<S: AsyncWriteExt + Unpin>(stream: &mut S, bytes: &[u8]) -> std::io::Result<()> {
-    stream.write_u32(bytes.len() as u32).await?;
+    stream
+        .write_u32(u32::try_from(bytes.len()).map_err(std::io::Error::other)?)
+        .await?;
     stream.write_all(bytes).await?;
     stream.flush().await
 }

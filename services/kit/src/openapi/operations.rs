@@ -46,6 +46,10 @@ pub(super) fn add(document: &mut Value, probes: bool) {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "every caller builds the value for this call"
+)]
 fn operation(id: &str, summary: &str, responses: Value) -> Value {
     json!({"operationId": id, "summary": summary, "tags": [TAG], "responses": responses})
 }

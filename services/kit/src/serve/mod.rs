@@ -76,6 +76,7 @@ type Listener = (
 /// `/health/live`, `/health/ready`, `/metrics` and `/v3/api-docs` are added to the service's own routes; unknown routes
 /// and methods are problems; the default limits are 1 MiB for bodies and 15 s for requests. It speaks HTTP/1.1 without
 /// upgrades, disconnects slow clients ([`Limits`]), and every response carries security and cache headers.
+#[must_use]
 pub struct Server {
     name: &'static str,
     args: ServeArgs,

@@ -48,6 +48,7 @@ fn handle() -> Option<&'static PrometheusHandle> {
 }
 
 /// Describes the metrics of this crate; a service describes its own at start.
+#[expect(clippy::too_many_lines, reason = "a list, one entry for each metric")]
 fn describe() {
     use metrics::{Unit, describe_counter as counter, describe_gauge as gauge, describe_histogram as histogram};
 

@@ -55,12 +55,12 @@ fn any_order_with_any_repetition_notifies_once_and_ends_in_the_newest_state() {
                 .fetch_one(&app.database.pool)
                 .await
                 .expect("the patient");
-            prop_assert_eq!(state, (events as i64, deleted));
+            prop_assert_eq!(state, (i64::try_from(events).expect("few events"), deleted));
             // An event causes a notification if it is newer than every event before it.
             let mut newest = 0;
             let expected: Vec<i64> = order
                 .iter()
-                .map(|index| *index as i64 + 1)
+                .map(|index| i64::try_from(*index).expect("few events") + 1)
                 .filter(|version| {
                     let is_newer = *version > newest;
                     newest = newest.max(*version);

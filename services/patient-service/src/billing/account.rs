@@ -33,7 +33,10 @@ impl AccountState {
 /// The patient for whom an account is opened.
 #[derive(Clone, Copy)]
 pub struct AccountHolder<'a> {
+    /// Id of the patient, which is also the key of the account.
     pub patient_id: Uuid,
+    /// Name of the patient.
     pub name: &'a str,
+    /// Email address of the patient.
     pub email: &'a str,
 }

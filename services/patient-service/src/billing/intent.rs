@@ -100,7 +100,7 @@ pub(super) async fn record_closed(pool: &PgPool, patient: Uuid) -> sqlx::Result<
 /// Leases up to `limit` intents that are due; with `probe`, the next one whether or not it is due.
 ///
 /// Each is due again after a pause that doubles up to about a minute.
-pub(super) async fn lease(pool: &PgPool, limit: usize, probe: bool) -> sqlx::Result<Vec<LeasedIntent>> {
+pub(super) async fn lease(pool: &PgPool, limit: i64, probe: bool) -> sqlx::Result<Vec<LeasedIntent>> {
     sqlx::query_as(
         "with due as (
              select patient_id from billing_intent where status = 'PENDING' and ($1 or next_attempt <= now())
@@ -115,7 +115,7 @@ pub(super) async fn lease(pool: &PgPool, limit: usize, probe: bool) -> sqlx::Res
          from leased l left join patient p on p.id = l.patient_id",
     )
     .bind(probe)
-    .bind(if probe { 1 } else { limit as i64 })
+    .bind(if probe { 1 } else { limit })
     .fetch_all(pool)
     .await
 }

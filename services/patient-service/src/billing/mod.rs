@@ -6,7 +6,7 @@
 mod account;
 mod circuit_breaker;
 mod client;
-pub mod intent;
+pub(crate) mod intent;
 mod metrics;
 mod reconciler;
 

@@ -20,7 +20,7 @@ use super::{
 /// Pause between two rounds, if the last one found no more due intents.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Number of intents that are leased at once.
-const BATCH_SIZE: usize = 50;
+const BATCH_SIZE: u8 = 50;
 /// Number of concurrent calls: after an outage of billing-service thousands of intents may be due.
 const CONCURRENCY: usize = 8;
 /// Timeout of one call; longer than that of a request, because no client waits.
@@ -60,8 +60,8 @@ async fn run_rounds(pool: &PgPool, client: &BillingClient, shutdown: &Cancellati
 async fn run_round(pool: &PgPool, client: &BillingClient) -> sqlx::Result<bool> {
     // While the circuit breaker is open, one intent, due or not, is the probe.
     let probe = !client.is_closed();
-    let leased = with_timeout(intent::lease(pool, BATCH_SIZE, probe)).await?;
-    let full = leased.len() == BATCH_SIZE;
+    let leased = with_timeout(intent::lease(pool, i64::from(BATCH_SIZE), probe)).await?;
+    let full = leased.len() == usize::from(BATCH_SIZE);
     stream::iter(leased.into_iter().map(Ok::<_, sqlx::Error>))
         .try_for_each_concurrent(CONCURRENCY, |intent| execute(pool, client, intent))
         .await?;

@@ -20,7 +20,7 @@ pub(super) async fn enqueue(transaction: &mut PgConnection, event_type: &str, pa
         event_id: Uuid::now_v7().to_string(),
         occurred_at: Some(prost_types::Timestamp {
             seconds: now.unix_timestamp(),
-            nanos: now.nanosecond() as i32,
+            nanos: now.nanosecond().cast_signed(),
         }),
         version: patient.version,
         birth_year: patient.date_of_birth.year(),

@@ -207,7 +207,7 @@ mod tests {
             ),
             (
                 "dateOfBirth",
-                json!(19900517),
+                json!(19_900_517),
                 "Date of birth must be a date (YYYY-MM-DD)",
             ),
             ("dateOfBirth", json!(" "), "Date of birth is required"),

@@ -20,7 +20,9 @@ const MAX_COUNTED: i64 = 1000;
 /// Parameters of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct ListParams<'a> {
+    /// Filter; all patients without one.
     pub search: Option<&'a Search>,
+    /// Order of the rows.
     pub sort: Sort,
     /// Rows of the page.
     pub limit: i64,
@@ -58,7 +60,7 @@ async fn read_matches(pool: &PgPool, params: ListParams<'_>, search: &Search) ->
         .persistent(false)
         .fetch_all(&mut *transaction)
         .await?;
-    let is_frequent = tried.len() as i64 == params.rows();
+    let is_frequent = i64::try_from(tried.len()) == Ok(params.rows());
     let patients = if is_frequent {
         // A frequent search reaches the maximum count within few rows, in any order.
         disable_plan_type(&mut transaction, "enable_bitmapscan").await?;

@@ -1,12 +1,12 @@
 //! Patients: validation, storage, lists, events and routes.
 
-pub mod etag;
-pub mod input;
+mod etag;
+pub(crate) mod input;
 pub mod list;
-pub mod routes;
+pub(crate) mod routes;
 pub mod search;
 pub mod sort;
-pub mod store;
+pub(crate) mod store;
 
 mod event;
 

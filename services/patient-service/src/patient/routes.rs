@@ -215,8 +215,9 @@ fn with_etag(patient: Patient) -> Response {
 }
 
 fn created(prefix: &Prefix, patient: Patient) -> Response {
-    let mut response = (StatusCode::CREATED, with_etag(patient.clone())).into_response();
-    if let Ok(location) = HeaderValue::from_str(&prefix.join(&format!("/patients/{}", patient.id))) {
+    let location = prefix.join(&format!("/patients/{}", patient.id));
+    let mut response = (StatusCode::CREATED, with_etag(patient)).into_response();
+    if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response

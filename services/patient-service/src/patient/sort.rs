@@ -11,13 +11,17 @@ use super::{Patient, input::parse_date};
 /// The order of a list; the id orders patients of equal keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ToSchema)]
 pub enum Sort {
+    /// By name, from A.
     #[default]
     #[schema(rename = "name")]
     Name,
+    /// By name, from Z.
     #[schema(rename = "-name")]
     NameDescending,
+    /// By date of birth, the oldest patient first.
     #[schema(rename = "dateOfBirth")]
     DateOfBirth,
+    /// By date of registration, the earliest first.
     #[schema(rename = "registeredDate")]
     RegisteredDate,
 }

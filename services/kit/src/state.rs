@@ -1,10 +1,9 @@
-//! State shared by the handlers.
+//! State of a service with a database and no other dependency.
 
 use axum::extract::FromRef;
-use kit::Verifier;
 use sqlx::PgPool;
 
-use crate::config::Config;
+use crate::token::{TokenArgs, Verifier};
 
 /// State shared by the handlers; cheap to clone.
 #[derive(Clone, FromRef)]
@@ -16,14 +15,14 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Builds the state from the configuration.
+    /// Builds the state from the settings of the tokens.
     ///
     /// # Errors
-    /// Fails if a setting is invalid.
-    pub fn new(config: &Config, pool: PgPool) -> anyhow::Result<Self> {
+    /// If a setting is invalid.
+    pub fn new(token: &TokenArgs, pool: PgPool) -> anyhow::Result<Self> {
         Ok(Self {
             pool,
-            verifier: config.token.verifier()?,
+            verifier: token.verifier()?,
         })
     }
 }
