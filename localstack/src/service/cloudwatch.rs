@@ -204,7 +204,7 @@ fn alarms(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut found = ALARMS.list(cx)?;
     found.retain(|a| (names.is_empty() || names.contains(&a.id)) && a.id.starts_with(&prefix));
     found.retain(|_| state.as_deref().is_none_or(|state| state == "INSUFFICIENT_DATA"));
-    let limit = call.integer("MaxRecords").unwrap_or(50).clamp(1, 100) as usize;
+    let limit = call.limit("MaxRecords", 50, 1..=100);
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
     let shown: Vec<Value> = found.iter().map(|alarm| description(cx, alarm)).collect();
     let mut response = json!({"MetricAlarms": shown, "CompositeAlarms": []});

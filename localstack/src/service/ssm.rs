@@ -15,6 +15,7 @@ use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service}
 const PARAMETERS: Records = Records("ssm.parameters");
 const TYPES: [&str; 3] = ["String", "StringList", "SecureString"];
 
+/// Returns the service, signing name `ssm`.
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Ssm)
 }
@@ -184,7 +185,7 @@ fn by_path(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         p.id.strip_prefix(&path)
             .is_some_and(|rest| recursive || !rest.contains('/'))
     });
-    let limit = call.integer("MaxResults").unwrap_or(10).clamp(1, 10) as usize;
+    let limit = call.limit("MaxResults", 10, 1..=10);
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
     let found = found
         .iter()
@@ -214,8 +215,7 @@ fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             .unwrap_or(if key == "Path" { "OneLevel" } else { "Equals" });
         let values = texts(filter.get("Values"));
         let value_of = |p: &Record| match key.as_str() {
-            "Name" => Some(p.id.clone()),
-            "Path" => Some(p.id.clone()),
+            "Name" | "Path" => Some(p.id.clone()),
             "Type" | "Tier" | "DataType" | "KeyId" => p.text(&key),
             _ => key.strip_prefix("tag:").and_then(|tag| p.tags.get(tag).cloned()),
         };
@@ -237,7 +237,7 @@ fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         };
         found.retain(|p| value_of(p).is_some_and(|text| values.is_empty() || values.iter().any(|v| matches(&text, v))));
     }
-    let limit = call.integer("MaxResults").unwrap_or(10).clamp(1, 50) as usize;
+    let limit = call.limit("MaxResults", 10, 1..=50);
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
     let shown = |p: &Record| {
         json!({

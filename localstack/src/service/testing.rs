@@ -43,7 +43,7 @@ pub fn desired(logical_id: &str, properties: Value) -> Desired {
         logical_id: logical_id.into(),
         properties,
         tags: vec![("team".into(), "blue".into())],
-        initiated: Default::default(),
+        initiated: crate::Initiated::default(),
         cancel: CancellationToken::new(),
     }
 }
@@ -61,8 +61,10 @@ pub async fn create(
         .await
 }
 
-/// Returns the AWS error code that a failure's reason ends with: `message (code)`.
+/// Returns the code of the service's error behind a failure.
 pub fn error_code(failure: &Failure) -> Option<&str> {
-    let (_, code) = failure.0.strip_suffix(')')?.rsplit_once(" (")?;
-    Some(code)
+    match failure {
+        Failure::Api(error) => Some(&error.code),
+        _ => None,
+    }
 }

@@ -101,6 +101,7 @@ impl TestEndpoint {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write `json!` in place")]
 fn template(resources: Value) -> Value {
     json!({"Resources": resources})
 }

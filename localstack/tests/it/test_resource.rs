@@ -34,7 +34,7 @@ impl TestService {
     async fn put(&self, id: &str, desired: &Desired) -> Result<Resource, Failure> {
         let properties = &desired.properties;
         if let Some(reason) = properties["Fail"].as_str() {
-            return Err(Failure::new(reason));
+            return Err(Failure::new(reason.to_owned()));
         }
         if properties["Slow"] == true {
             tokio::select! {
@@ -127,7 +127,8 @@ impl ResourceType for WithSnapshots {
 /// Returns a resource for a template.
 pub fn resource(name: &str, more: Value) -> Value {
     let mut properties = json!({"Name": name});
-    let more = more.as_object().cloned().unwrap_or_default();
-    properties.as_object_mut().unwrap().extend(more);
+    if let Value::Object(more) = more {
+        properties.as_object_mut().unwrap().extend(more);
+    }
     json!({"Type": "Test::Service::Resource", "Properties": properties})
 }

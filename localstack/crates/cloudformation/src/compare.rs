@@ -71,6 +71,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers write `json!` in place")]
     fn paths(before: Value, after: Value) -> Vec<String> {
         let of = |v: &Value| v.as_object().unwrap().clone();
         differences(&of(&before), &of(&after))

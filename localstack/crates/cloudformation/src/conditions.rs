@@ -11,7 +11,7 @@ impl Scope {
     /// # Errors
     /// The first condition that has no value.
     pub fn evaluate_conditions(&mut self, template: &Template) -> Result<(), EvaluationError> {
-        self.mappings = template.mappings.clone();
+        self.mappings.clone_from(&template.mappings);
         for name in template.conditions.keys() {
             self.evaluate_condition(template, name, &mut Vec::new())?;
         }

@@ -27,7 +27,7 @@ pub async fn delete_stack(operation: &StackOperation, retain: &[String]) -> anyh
         return operation.set_status("DELETE_FAILED", Some(failed_reason(&failed)));
     }
     let stack = operation.edit(|stack| {
-        stack.status = "DELETE_COMPLETE".to_owned();
+        stack.status = "DELETE_COMPLETE".into();
         stack.reason = None;
         stack.deleted = Some(stack::now());
         stack.previous = None;
@@ -115,7 +115,7 @@ async fn delete_resources(
         if is_deleted? {
             remaining.remove(&i);
         } else {
-            failed.push(id)
+            failed.push(id);
         }
     }
     Ok(failed)
@@ -157,7 +157,9 @@ async fn delete_resource(
     };
     match deleted {
         Ok(()) => set_status(operation, &mut resource, "DELETE_COMPLETE", None).map(|()| true),
-        Err(failure) => set_status(operation, &mut resource, "DELETE_FAILED", Some(failure.0)).map(|()| false),
+        Err(failure) => {
+            set_status(operation, &mut resource, "DELETE_FAILED", Some(failure.to_string())).map(|()| false)
+        }
     }
 }
 
@@ -197,7 +199,7 @@ fn set_status(
     status: &str,
     reason: Option<String>,
 ) -> anyhow::Result<()> {
-    resource.status = status.to_owned();
+    resource.status = status.into();
     resource.reason = reason;
     resource.updated = stack::now();
     let stack = operation.edit(|stack| {

@@ -14,6 +14,7 @@ const DETECTIONS: &str = "cloudformation.drift-detections";
 /// One run of `DetectStackDrift`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "the members have AWS's names")]
 pub struct Detection {
     pub stack_id: String,
     pub stack_drift_detection_id: String,
@@ -44,12 +45,12 @@ pub fn start(cx: &Context, stack_id: &str, only: Vec<String>) -> anyhow::Result<
     tokio::spawn(async move {
         match detect(&cx, &detection.stack_id, &only).await {
             Ok(drifted) => {
-                detection.detection_status = "DETECTION_COMPLETE".to_owned();
+                detection.detection_status = "DETECTION_COMPLETE".into();
                 detection.drifted_stack_resource_count = Some(drifted);
                 detection.stack_drift_status = Some(if drifted > 0 { "DRIFTED" } else { "IN_SYNC" }.to_owned());
             }
             Err(error) => {
-                detection.detection_status = "DETECTION_FAILED".to_owned();
+                detection.detection_status = "DETECTION_FAILED".into();
                 detection.detection_status_reason = Some(format!("{error:#}"));
             }
         }
@@ -119,7 +120,7 @@ pub async fn resource_drift(cx: &Context, stack_id: &str, resource: &StackResour
     match current {
         Err(failure) => {
             drift["StackResourceDriftStatus"] = "NOT_CHECKED".into();
-            drift["DriftStatusReason"] = failure.0.into();
+            drift["DriftStatusReason"] = failure.to_string().into();
         }
         Ok(None) => {
             drift["StackResourceDriftStatus"] = "DELETED".into();

@@ -107,7 +107,7 @@ impl StackOperation {
 /// When the state cannot be read or written.
 pub fn set_status(cx: &Context, stack_id: &str, status: &str, reason: Option<String>) -> anyhow::Result<()> {
     let stack = stack::edit(cx, stack_id, |stack| {
-        stack.status = status.to_owned();
+        stack.status = status.into();
         stack.reason = reason;
         stack.clone()
     })?;

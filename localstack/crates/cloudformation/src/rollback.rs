@@ -7,7 +7,7 @@ use crate::delete;
 use crate::graph::{Graph, order};
 use crate::operation::StackOperation;
 use crate::stack::StackResource;
-use endpoint_core::Desired;
+use endpoint_core::{Desired, Initiated};
 
 /// Deletes the resources of a failed creation.
 ///
@@ -73,7 +73,7 @@ async fn restore(operation: &StackOperation, before: &StackResource) -> anyhow::
     }
     let set_status = |status: &str, reason: Option<String>| {
         operation.edit_resource(id, |resource| {
-            resource.status = status.to_owned();
+            resource.status = status.into();
             resource.reason = reason;
         })
     };
@@ -86,7 +86,7 @@ async fn restore(operation: &StackOperation, before: &StackResource) -> anyhow::
             }
             stack.resources.insert(id.to_owned(), before.clone());
         })?;
-        operation.edit_resource(id, |resource| resource.status = "UPDATE_COMPLETE".to_owned())?;
+        operation.edit_resource(id, |resource| resource.status = "UPDATE_COMPLETE".into())?;
         return Ok(true);
     }
     if differences(&now.properties, &before.properties).is_empty() && now.tags == before.tags {
@@ -107,7 +107,7 @@ async fn restore(operation: &StackOperation, before: &StackResource) -> anyhow::
         logical_id: id.to_owned(),
         properties,
         tags: before.tags.clone(),
-        initiated: Default::default(),
+        initiated: Initiated::default(),
         cancel: operation.rollback_cancel(),
     };
     let properties = &before.properties;
@@ -118,13 +118,13 @@ async fn restore(operation: &StackOperation, before: &StackResource) -> anyhow::
                 *resource = before.clone();
                 resource.physical_id = Some(restored.physical_id);
                 resource.attributes = restored.attributes;
-                resource.status = "UPDATE_COMPLETE".to_owned();
+                resource.status = "UPDATE_COMPLETE".into();
                 resource.reason = None;
             })?;
             Ok(true)
         }
         Err(failure) => {
-            set_status("UPDATE_FAILED", Some(failure.0))?;
+            set_status("UPDATE_FAILED", Some(failure.to_string()))?;
             Ok(false)
         }
     }

@@ -115,7 +115,7 @@ impl Template {
                 .collect::<Result<_, AwsError>>()?,
             outputs: section(&sections, "Outputs")?
                 .into_iter()
-                .map(|(id, v)| Ok((id.clone(), output(&id, v)?)))
+                .map(|(id, v)| Ok((id.clone(), output(&id, &v)?)))
                 .collect::<Result<_, AwsError>>()?,
         })
     }
@@ -190,7 +190,7 @@ fn resource(id: &str, value: Value) -> Result<TemplateResource, AwsError> {
     })
 }
 
-fn output(id: &str, value: Value) -> Result<TemplateOutput, AwsError> {
+fn output(id: &str, value: &Value) -> Result<TemplateOutput, AwsError> {
     let found = value.get("Value").cloned();
     let value_of = found.ok_or_else(|| malformed(&format!("Output {id} must have a Value.")))?;
     let export = match value.get("Export") {

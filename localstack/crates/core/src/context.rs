@@ -20,6 +20,7 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The second octet of the loopback addresses that this endpoint assigns: 127.OCTET.0.0/16.
     pub loopback_octet: u8,
+    /// The AWS region that ARNs and names contain, such as `us-east-1`.
     pub region: String,
     /// `kafka` or `nisshi`; `None` for the one that is installed.
     pub broker: Option<String>,
@@ -47,8 +48,8 @@ impl LoopbackBlock {
 
     /// Returns the address of an ECS task: 127.x.16.1 to 127.x.255.254.
     pub fn task(self, n: u16) -> Ipv4Addr {
-        let n = n % (240 * 254);
-        Ipv4Addr::new(127, self.0, 16 + (n / 254) as u8, 1 + (n % 254) as u8)
+        let [third, last] = (n % (240 * 254) / 254 * 256 + n % 254 + (16 << 8) + 1).to_be_bytes();
+        Ipv4Addr::new(127, self.0, third, last)
     }
 }
 
@@ -66,6 +67,7 @@ struct Inner {
 }
 
 impl Context {
+    /// Creates the context of one endpoint, with no services registered yet.
     pub fn new(config: Config, store: Store) -> Self {
         Self(Arc::new(Inner {
             config,
@@ -75,18 +77,22 @@ impl Context {
         }))
     }
 
+    /// Returns the configuration that the endpoint was started with.
     pub fn config(&self) -> &Config {
         &self.0.config
     }
 
+    /// Returns the folder of everything that the endpoint stores; absolute.
     pub fn state_dir(&self) -> &Path {
         &self.0.config.state_dir
     }
 
+    /// Returns the loopback addresses that belong to this endpoint.
     pub fn loopback(&self) -> LoopbackBlock {
         LoopbackBlock(self.0.config.loopback_octet)
     }
 
+    /// Returns the only region of this endpoint.
     pub fn region(&self) -> &str {
         &self.0.config.region
     }
@@ -96,6 +102,7 @@ impl Context {
         "000000000000"
     }
 
+    /// Returns the state that survives a restart.
     pub fn store(&self) -> &Store {
         &self.0.store
     }
@@ -112,6 +119,9 @@ impl Context {
 
     /// Returns the value of type `T` that lives as long as the endpoint (a scheduler, a table of proxies), created at first
     /// use.
+    ///
+    /// # Panics
+    /// Never: the key is the type of the value.
     pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         let key = TypeId::of::<T>();
         let found = self.0.extensions.read().get(&key).cloned();

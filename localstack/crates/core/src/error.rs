@@ -1,11 +1,15 @@
 //! The errors that AWS clients and stack events show.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 /// An API error as the protocols carry it: a code, a message, and an HTTP status.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct AwsError {
     /// The code that the API reference of the service names, such as `ResourceNotFoundException`.
     pub code: String,
+    /// Text for people; clients decide by the code.
     pub message: String,
     /// 400 for errors of the caller, except where the API reference names another status.
     pub status: u16,
@@ -37,6 +41,8 @@ impl AwsError {
         Self::new("NotImplemented", message).with_status(501)
     }
 
+    /// Replaces the HTTP status.
+    #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;
         self
@@ -49,25 +55,29 @@ impl From<anyhow::Error> for AwsError {
     }
 }
 
-/// The reason why a resource could not be created, updated or deleted, as stack events show it.
+/// The reason why a resource could not be created, updated or deleted; stack events show it as text.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct Failure(pub String);
-
-impl Failure {
-    pub fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
-    }
+pub enum Failure {
+    /// The service rejected the operation.
+    #[error("{} ({})", .0.message, .0.code)]
+    Api(#[from] AwsError),
+    /// The resource type itself refuses the change, or the resource did not become stable.
+    #[error("{0}")]
+    Refused(Cow<'static, str>),
+    /// This endpoint failed, for example at its state file.
+    #[error("{0:#}")]
+    Internal(Arc<anyhow::Error>),
 }
 
-impl From<AwsError> for Failure {
-    fn from(error: AwsError) -> Self {
-        Self(format!("{} ({})", error.message, error.code))
+impl Failure {
+    /// Creates the failure of a resource type, with its reason in words.
+    pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::Refused(reason.into())
     }
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self(format!("{error:#}"))
+        Self::Internal(Arc::new(error))
     }
 }

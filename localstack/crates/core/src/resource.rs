@@ -13,6 +13,7 @@ use crate::error::Failure;
 pub struct Schema {
     /// Every top-level property that a template may set.
     pub properties: &'static [&'static str],
+    /// Properties that a template must set.
     pub required: &'static [&'static str],
     /// Properties whose change replaces the resource (`createOnlyProperties`); paths such as `A/B` reach into objects.
     pub create_only: &'static [&'static str],
@@ -25,9 +26,13 @@ pub struct Schema {
 /// The desired state of one resource of a stack; intrinsics and dynamic references are resolved.
 #[derive(Debug, Clone)]
 pub struct Desired {
+    /// Name of the stack, the first part of generated names.
     pub stack_name: String,
+    /// ARN of the stack.
     pub stack_id: String,
+    /// The key of the resource in the template.
     pub logical_id: String,
+    /// A JSON object; empty if the template has no `Properties`.
     pub properties: Value,
     /// The stack's tags. Types with tags merge them under the resource's own.
     pub tags: Vec<(String, String)>,
@@ -71,12 +76,14 @@ impl Desired {
 /// A resource that exists: its physical id (the value of `Ref`) and its attributes (the values of `Fn::GetAtt`).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resource {
+    /// The value of `Ref`.
     pub physical_id: String,
     /// Attribute names may contain dots, such as `Endpoint.Address`.
     pub attributes: Map<String, Value>,
 }
 
 impl Resource {
+    /// Creates a resource without attributes.
     pub fn new(physical_id: impl Into<String>) -> Self {
         Self {
             physical_id: physical_id.into(),
@@ -84,6 +91,8 @@ impl Resource {
         }
     }
 
+    /// Adds an attribute for `Fn::GetAtt`.
+    #[must_use]
     pub fn with(mut self, attribute: &str, value: impl Into<Value>) -> Self {
         self.attributes.insert(attribute.to_owned(), value.into());
         self
@@ -96,6 +105,7 @@ pub trait ResourceType: Send + Sync {
     /// Returns the type's name, such as `AWS::Logs::LogGroup`.
     fn name(&self) -> &'static str;
 
+    /// Returns the properties and attributes of the type.
     fn schema(&self) -> Schema;
 
     /// Creates the resource and waits until it is stable.

@@ -1,5 +1,6 @@
 //! The trait of an AWS service and the calls that it serves.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,8 +17,11 @@ use crate::resource::ResourceType;
 /// service returns it, so its member names are those of the wire too.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
+    /// HTTP method in upper case.
     pub method: &'static str,
+    /// Path template without the query string.
     pub path: &'static str,
+    /// Operation of the API reference, such as `CreateClusterV2`.
     pub operation: &'static str,
 }
 
@@ -29,6 +33,7 @@ pub struct Call {
     /// A JSON object with the API's own member names. The query protocols deliver all scalars as strings (`"true"`, `"7"`)
     /// and lists as arrays; blobs are base64 text.
     pub input: Value,
+    /// The region of the request's signature.
     pub region: String,
 }
 
@@ -47,10 +52,19 @@ impl Call {
             .ok_or_else(|| AwsError::validation(format!("The parameter {member} is required.")))
     }
 
+    /// Returns an integer member, which the query protocols deliver as text.
     pub fn integer(&self, member: &str) -> Option<i64> {
         self.text(member)?.parse().ok()
     }
 
+    /// Returns the size of a page: an integer member within `range`, `default` where it is missing.
+    pub fn limit(&self, member: &str, default: u16, range: RangeInclusive<u16>) -> usize {
+        let limit = self.integer(member).unwrap_or(default.into());
+        let limit = limit.clamp((*range.start()).into(), (*range.end()).into());
+        usize::try_from(limit).unwrap_or_default()
+    }
+
+    /// Returns a boolean member, which the query protocols deliver as text.
     pub fn boolean(&self, member: &str) -> Option<bool> {
         self.text(member)?.parse().ok()
     }

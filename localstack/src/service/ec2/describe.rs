@@ -65,9 +65,10 @@ pub fn response(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Res
                 .any(|text| values.iter().any(|v| wildcard::matches(v, text))),
         });
     }
-    let limit = call
-        .integer("MaxResults")
-        .map_or(usize::MAX / 2, |n| n.clamp(1, 1000) as usize);
+    let limit = match call.integer("MaxResults") {
+        Some(_) => call.limit("MaxResults", 1000, 1..=1000),
+        None => usize::MAX / 2,
+    };
     let (items, next) = page(items, limit, call.text("NextToken").as_deref())?;
     let mut response = Map::new();
     response.insert(list.to_owned(), items.into());

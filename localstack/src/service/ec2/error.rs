@@ -3,8 +3,8 @@
 use crate::AwsError;
 use crate::records::Record;
 
-pub fn invalid_parameter(message: impl ToString) -> AwsError {
-    AwsError::new("InvalidParameterValue", message.to_string())
+pub fn invalid_parameter(message: impl Into<String>) -> AwsError {
+    AwsError::new("InvalidParameterValue", message)
 }
 
 pub fn dependency_violation(message: impl Into<String>) -> AwsError {

@@ -79,7 +79,7 @@ pub fn address(cx: &Context, allocation: &str) -> Result<Record, AwsError> {
 
 /// Returns the address block of a VPC or a subnet.
 pub fn block(record: &Record) -> Result<Ipv4Net, AwsError> {
-    cidr::parse(&required(record, "CidrBlock")?).map_err(invalid_parameter)
+    cidr::parse(&required(record, "CidrBlock")?).map_err(|error| invalid_parameter(error.to_string()))
 }
 
 fn find(cx: &Context, records: Records, code: &str, object: &str, id: &str) -> Result<Record, AwsError> {

@@ -114,7 +114,7 @@ impl RecordType for NatGateway {
             record.computed.insert("PublicIp".into(), address.id.into());
         }
         let block = model::block(&subnet)?;
-        let offset = 4 + NAT_GATEWAYS.list(cx)?.len() as u32 % 8;
+        let offset = 4 + u32::try_from(NAT_GATEWAYS.list(cx)?.len() % 8).unwrap_or_default();
         let private = record
             .text("PrivateIpAddress")
             .unwrap_or_else(|| cidr::address_at(block, offset));

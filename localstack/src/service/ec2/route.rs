@@ -101,7 +101,8 @@ impl RecordType for Route {
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         let table = model::route_table(cx, &required(&record, "RouteTableId")?)?;
-        let destination = cidr::parse(&required(&record, "DestinationCidrBlock")?).map_err(invalid_parameter)?;
+        let destination = cidr::parse(&required(&record, "DestinationCidrBlock")?)
+            .map_err(|error| invalid_parameter(error.to_string()))?;
         check_target(cx, &record, &required(&table, "VpcId")?)?;
         record.id = format!("{}|{destination}", table.id);
         if ROUTES.get(cx, &record.id)?.is_some() {

@@ -39,8 +39,8 @@ impl Blobs {
     /// Creates an empty upload.
     pub fn start_upload(&self) -> Result<Uuid, AwsError> {
         let id = Uuid::new_v4();
-        fs::create_dir_all(self.0.join("uploads")).map_err(write_error)?;
-        fs::File::create(self.upload(id)).map_err(write_error)?;
+        fs::create_dir_all(self.0.join("uploads")).map_err(|error| write_error(&error))?;
+        fs::File::create(self.upload(id)).map_err(|error| write_error(&error))?;
         Ok(id)
     }
 
@@ -64,7 +64,7 @@ impl Blobs {
         let written = written.await;
         written.map_err(|error| {
             let _ = fs::remove_file(&path);
-            write_error(error)
+            write_error(&error)
         })
     }
 
@@ -77,7 +77,7 @@ impl Blobs {
         let blobs = self.0.join("blobs");
         let expected = digest.to_owned();
         let work = tokio::task::spawn_blocking(move || {
-            let computed = digest_of(&upload).map_err(write_error)?;
+            let computed = digest_of(&upload).map_err(|error| write_error(&error))?;
             if computed != expected {
                 let _ = fs::remove_file(&upload);
                 return Err(invalid_digest(&expected));
@@ -85,7 +85,7 @@ impl Blobs {
             fs::create_dir_all(&blobs)
                 .and_then(|()| fs::File::open(&upload)?.sync_all())
                 .and_then(|()| fs::rename(&upload, &target))
-                .map_err(write_error)
+                .map_err(|error| write_error(&error))
         });
         work.await.map_err(|error| AwsError::internal(error.to_string()))?
     }
@@ -105,7 +105,7 @@ impl Blobs {
             .and_then(|()| fs::rename(&upload, &target))
             .map_err(|error| {
                 let _ = fs::remove_file(&upload);
-                write_error(error)
+                write_error(&error)
             })?;
         Ok(digest)
     }
@@ -147,7 +147,7 @@ fn invalid_digest(digest: &str) -> AwsError {
 }
 
 /// Maps a full disk to 507, so that a client can distinguish it from an error in its request.
-fn write_error(error: std::io::Error) -> AwsError {
+fn write_error(error: &std::io::Error) -> AwsError {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => AwsError::new(
             "UNKNOWN",

@@ -193,7 +193,7 @@ fn id_text(id: &Value) -> String {
 }
 
 fn paged<T>(call: &Call, items: Vec<T>) -> Result<(Vec<T>, Option<String>), AwsError> {
-    let limit = call.integer("maxResults").unwrap_or(100).clamp(1, 1000) as usize;
+    let limit = call.limit("maxResults", 100, 1..=1000);
     page(items, limit, call.text("nextToken").as_deref())
 }
 

@@ -98,7 +98,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (mut clusters, mut failures) = (Vec::new(), Vec::new());
     for name in names {
         if let Ok(record) = model::cluster(cx, Some(&name)) {
-            clusters.push(description(cx, &record)?)
+            clusters.push(description(cx, &record)?);
         } else {
             let arn = if name.starts_with("arn:") {
                 name
@@ -117,7 +117,7 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .iter()
         .map(|record| cluster_arn(cx, &record.id))
         .collect();
-    let limit = call.integer("maxResults").unwrap_or(100).clamp(1, 100) as usize;
+    let limit = call.limit("maxResults", 100, 1..=100);
     let (arns, next) = page(arns, limit, call.text("nextToken").as_deref())?;
     Ok(with_next_token(json!({"clusterArns": arns}), next))
 }

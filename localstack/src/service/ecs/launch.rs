@@ -127,13 +127,16 @@ pub async fn prepare(
         working_dir: text(container, "workingDirectory").map_or(config.working_dir, str::to_owned),
         init: boolean(container.pointer("/linuxParameters/initProcessEnabled")).unwrap_or(false),
     };
-    let stop_timeout = integer(container.get("stopTimeout")).unwrap_or(30).clamp(0, 120);
+    let stop_timeout = integer(container.get("stopTimeout"))
+        .unwrap_or(30)
+        .clamp(0, 120)
+        .unsigned_abs();
     Ok(PreparedContainer {
         essential: container.get("essential").and_then(Value::as_bool).unwrap_or(true),
         health_check: health_check(&unpacked.rootfs, container)?,
         rootfs: unpacked.rootfs,
         command,
-        stop_timeout: Duration::from_secs(stop_timeout as u64),
+        stop_timeout: Duration::from_secs(stop_timeout),
         log,
         name,
     })
@@ -202,12 +205,12 @@ fn health_check(rootfs: &Path, container: &Value) -> anyhow::Result<Option<Healt
         bail!("CannotStartContainerError: the health check has no command");
     }
     let number = |member: &str, default: i64| integer(definition.get(member)).unwrap_or(default);
-    let seconds = |member: &str, default: i64| Duration::from_secs(number(member, default).max(0) as u64);
+    let seconds = |member: &str, default: i64| Duration::from_secs(number(member, default).max(0).unsigned_abs());
     Ok(Some(HealthCheck {
         argv,
         interval: seconds("interval", 30),
         timeout: seconds("timeout", 5),
-        retries: number("retries", 3).max(1) as u32,
+        retries: u32::try_from(number("retries", 3).max(1)).unwrap_or(u32::MAX),
         start_period: seconds("startPeriod", 0),
     }))
 }

@@ -36,6 +36,10 @@ fn lower_first(name: &str) -> String {
 }
 
 /// Returns an integer, written as a number or as text.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "`as` saturates, and no number of a definition comes near the limits"
+)]
 pub fn integer(value: Option<&Value>) -> Option<i64> {
     match value? {
         Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|n| n as i64)),

@@ -40,16 +40,16 @@ pub fn plan(service: &Service, tasks: &[TaskView], now: i64) -> RollingUpdate {
         .partition(|t| t.deployment == primary.id);
     let max_tasks = (desired * primary.spec.maximum_percent / 100).max(u32::from(desired > 0));
     let min_healthy = (desired * primary.spec.minimum_percent).div_ceil(100);
-    let healthy = |list: &[&TaskView]| list.iter().filter(|t| t.healthy).count() as u32;
+    let healthy = |list: &[&TaskView]| count(list.iter().filter(|t| t.healthy));
     let mut next = RollingUpdate::default();
 
-    let live = new.len() as u32;
+    let live = count(new.iter());
     if primary.rollout_state == RolloutState::Failed {
         next.stop = ids(new.iter().copied());
         return next;
     }
     let missing = desired.saturating_sub(live);
-    let free = max_tasks.saturating_sub(live + old.len() as u32);
+    let free = max_tasks.saturating_sub(live + count(old.iter()));
     if now >= primary.retry_after {
         next.start = missing.min(free);
     }
@@ -64,10 +64,10 @@ pub fn plan(service: &Service, tasks: &[TaskView], now: i64) -> RollingUpdate {
     let healthy_new = healthy(&new).min(desired);
     let surplus = (healthy_new + healthy(&old)).saturating_sub(min_healthy);
     let blocked = if missing > 0 && free == 0 { missing } else { 0 };
-    let due = (healthy_new + old.len() as u32).saturating_sub(desired).max(blocked);
+    let due = (healthy_new + count(old.iter())).saturating_sub(desired).max(blocked);
     let (serving, unhealthy): (Vec<&TaskView>, Vec<&TaskView>) = old.iter().copied().partition(|t| t.healthy);
     let unhealthy = ids(unhealthy.into_iter().take(due as usize));
-    let rest = due.saturating_sub(unhealthy.len() as u32).min(surplus);
+    let rest = due.saturating_sub(count(unhealthy.iter())).min(surplus);
     next.stop.extend(unhealthy);
     next.stop.extend(ids(serving.into_iter().take(rest as usize)));
     next.steady = healthy_new == desired && live == desired && old.is_empty();
@@ -87,6 +87,11 @@ pub fn retry_delay_ms(consecutive_failures: u32) -> i64 {
         0 => 0,
         n => 300_i64.saturating_mul(1 << n.min(10).saturating_sub(1)).min(60_000),
     }
+}
+
+/// Counts tasks in the type of desired counts; there are far fewer than 2^32.
+fn count<T>(tasks: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(tasks.count()).unwrap_or(u32::MAX)
 }
 
 fn ids<'a>(tasks: impl Iterator<Item = &'a TaskView>) -> Vec<String> {
@@ -127,7 +132,7 @@ pub(super) mod tests {
             desired,
             deployments: vec![deployment],
             events: vec![],
-            tags: Default::default(),
+            tags: indexmap::IndexMap::default(),
             inherited: vec![],
             properties: json!(null),
             created: 0,

@@ -40,7 +40,7 @@ pub fn read(cx: &Context, input: &Value, before: Option<&ServiceSpec>) -> Result
         if text(&definition, "status") != Some("ACTIVE") {
             return Err(AwsError::new("ClientException", "TaskDefinition is inactive"));
         }
-        spec.task_definition = text(&definition, "taskDefinitionArn").unwrap_or_default().to_owned();
+        spec.task_definition = text(&definition, "taskDefinitionArn").unwrap_or_default().into();
     }
     if spec.task_definition.is_empty() {
         return Err(invalid_parameter("TaskDefinition can not be blank."));
@@ -72,7 +72,7 @@ pub fn read(cx: &Context, input: &Value, before: Option<&ServiceSpec>) -> Result
         spec.grace_seconds = seconds;
     }
     if let Some(kind) = text(input, "launchType") {
-        spec.launch_type = kind.to_owned();
+        spec.launch_type = kind.into();
         spec.capacity_strategy = Value::Null;
     }
     if let Some(strategy) = capacity::strategy(cx, input)? {
@@ -82,7 +82,7 @@ pub fn read(cx: &Context, input: &Value, before: Option<&ServiceSpec>) -> Result
         spec.enable_execute_command = enable;
     }
     if let Some(from) = text(input, "propagateTags") {
-        spec.propagate_tags = from.to_owned();
+        spec.propagate_tags = from.into();
     }
     check(cx, &spec)?;
     Ok(spec)

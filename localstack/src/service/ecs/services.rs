@@ -135,7 +135,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in call.texts("services") {
         if let Some(service) = model::service(cx, &cluster, name.rsplit('/').next().unwrap_or(&name))? {
-            found.push(description(cx, &service, &tasks))
+            found.push(description(cx, &service, &tasks));
         } else {
             let arn = if name.starts_with("arn:") {
                 name
@@ -156,7 +156,7 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .filter(|s| s.cluster == cluster && s.status != "INACTIVE")
         .map(|s| s.arn)
         .collect();
-    let limit = call.integer("maxResults").unwrap_or(10).clamp(1, 100) as usize;
+    let limit = call.limit("maxResults", 10, 1..=100);
     let (arns, next) = page(arns, limit, call.text("nextToken").as_deref())?;
     Ok(with_next_token(json!({"serviceArns": arns}), next))
 }

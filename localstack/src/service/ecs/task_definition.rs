@@ -133,8 +133,8 @@ pub fn register_call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         logical_id: String::new(),
         properties: json!({"Tags": call.input.get("tags").cloned().unwrap_or_default()}),
         tags: Vec::new(),
-        initiated: Default::default(),
-        cancel: Default::default(),
+        initiated: crate::Initiated::default(),
+        cancel: tokio_util::sync::CancellationToken::default(),
     };
     let registered = register(cx, &call.input, &desired)?;
     Ok(json!({"taskDefinition": description(&registered), "tags": registered["tags"]}))
@@ -282,7 +282,7 @@ pub fn list_arns(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         found.reverse();
     }
     let arns: Vec<Value> = found.iter().map(|d| d["taskDefinitionArn"].clone()).collect();
-    let limit = call.integer("maxResults").unwrap_or(100).clamp(1, 100) as usize;
+    let limit = call.limit("maxResults", 100, 1..=100);
     let (arns, next) = page(arns, limit, call.text("nextToken").as_deref())?;
     Ok(with_next_token(json!({"taskDefinitionArns": arns}), next))
 }

@@ -92,7 +92,7 @@ pub fn start(
         tags: if spec.propagate_tags == "SERVICE" {
             tags.clone()
         } else {
-            Default::default()
+            indexmap::IndexMap::default()
         },
     };
     adjust(&mut task);

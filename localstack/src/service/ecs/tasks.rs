@@ -26,7 +26,7 @@ pub fn run(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         let task = task_lifecycle::start(cx, &cluster, &spec, None, &tags, |task| {
             task.started_by = call.text("startedBy");
             task.overrides = call.input.get("overrides").cloned().unwrap_or_else(|| json!({}));
-            task.tags = tags.clone();
+            task.tags.clone_from(&tags);
         })?;
         tasks.push(description(cx, &task)?);
     }
@@ -63,7 +63,7 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     });
     found.sort_by_key(|t| std::cmp::Reverse(t.created));
     let arns: Vec<String> = found.iter().map(|t| t.arn(cx)).collect();
-    let limit = call.integer("maxResults").unwrap_or(100).clamp(1, 100) as usize;
+    let limit = call.limit("maxResults", 100, 1..=100);
     let (arns, next) = page(arns, limit, call.text("nextToken").as_deref())?;
     Ok(with_next_token(json!({"taskArns": arns}), next))
 }
@@ -73,7 +73,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in call.texts("tasks") {
         if let Some(task) = named(cx, &cluster, &name)? {
-            found.push(description(cx, &task)?)
+            found.push(description(cx, &task)?);
         } else {
             let arn = if name.starts_with("arn:") {
                 name

@@ -65,7 +65,12 @@ pub fn apply(cx: &Context) -> Result<(), AwsError> {
 
 fn settings(record: &Record) -> TargetGroupSettings {
     let seconds = |property: &str, default: i64| {
-        Duration::from_secs(integer(record, property).unwrap_or(default).clamp(1, 300) as u64)
+        Duration::from_secs(
+            integer(record, property)
+                .unwrap_or(default)
+                .clamp(1, 300)
+                .unsigned_abs(),
+        )
     };
     let count = |property: &str, default: u32| {
         integer(record, property)

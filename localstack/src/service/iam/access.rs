@@ -136,6 +136,7 @@ mod tests {
     const CLUSTER: &str = "arn:aws:kafka:us-east-1:0:cluster/events/1-2-3";
     const CONNECT: &str = "kafka-cluster:Connect";
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers write `json!` in place")]
     fn document(effect: &str, action: Value, resource: &str) -> Value {
         json!({"Version": "2012-10-17", "Statement": [{"Effect": effect, "Action": action, "Resource": resource}]})
     }

@@ -78,6 +78,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers write `json!` in place")]
     fn ports(authentication: Value, transit: &str) -> (bool, u16, bool) {
         let cluster = Record::from_properties(
             "c",

@@ -180,7 +180,7 @@ fn configs(record: &Record) -> Result<BTreeMap<String, String>, Failure> {
         }
     }
     if let Some(count) = configs.get_mut(MIN_INSYNC_REPLICAS) {
-        *count = "1".to_owned();
+        *count = "1".into();
     }
     Ok(configs)
 }

@@ -147,7 +147,7 @@ pub fn filter(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         if found.len() == limit || cursor.ready[0].message.len() > remaining_bytes {
             let offsets: BTreeMap<&str, u64> = cursors.iter().map(|c| (c.name.as_str(), c.offset())).collect();
             let token = BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&offsets).map_err(anyhow::Error::from)?);
-            return Ok(search_result(found, Some(token)));
+            return Ok(search_result(&found, Some(token)));
         }
         let Some(event) = cursor.ready.pop_front() else { break };
         cursor.from = event.end;
@@ -157,7 +157,7 @@ pub fn filter(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             "eventId": event_id(&cursor.name, &event), "message": event.message,
         }));
     }
-    Ok(search_result(found, None))
+    Ok(search_result(&found, None))
 }
 
 /// The position of a search in one stream.
@@ -190,7 +190,7 @@ impl Cursor {
     }
 }
 
-fn search_result(events: Vec<Value>, token: Option<String>) -> Value {
+fn search_result(events: &[Value], token: Option<String>) -> Value {
     with_token(json!({"events": events, "searchedLogStreams": []}), token)
 }
 
@@ -237,7 +237,7 @@ fn time_range(call: &Call, group: &Record) -> (i64, i64) {
 }
 
 fn limit(call: &Call) -> usize {
-    call.integer("limit").unwrap_or(10_000).clamp(1, 10_000) as usize
+    call.limit("limit", 10_000, 1..=10_000)
 }
 
 /// Returns a stable ID of an event, from its time, stream and offset; 56 digits like AWS's.

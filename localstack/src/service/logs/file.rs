@@ -178,7 +178,7 @@ impl StreamFile {
             .unwrap_or_default();
         let mut file = File::open(self.path(segment))?;
         file.seek(SeekFrom::Start(block.start - segment))?;
-        let mut bytes = vec![0; (block.end - block.start) as usize];
+        let mut bytes = vec![0; usize::try_from(block.end - block.start)?];
         file.read_exact(&mut bytes)?;
         let mut offset = block.start;
         let mut events = Vec::new();

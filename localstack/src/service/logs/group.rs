@@ -92,7 +92,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let pattern = call.text("logGroupNamePattern").unwrap_or_default();
     let mut found = GROUPS.list(cx)?;
     found.retain(|g| g.id.starts_with(&prefix) && g.id.contains(&pattern));
-    let limit = call.integer("limit").unwrap_or(50).clamp(1, 50) as usize;
+    let limit = call.limit("limit", 50, 1..=50);
     let (found, next) = page(found, limit, call.text("nextToken").as_deref())?;
     let groups: Vec<Value> = found.iter().map(|group| description(cx, group)).collect();
     Ok(with_token(json!({"logGroups": groups}), next))

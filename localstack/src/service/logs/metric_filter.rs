@@ -85,7 +85,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     );
     let mut found = FILTERS.list(cx)?;
     found.retain(|f| f.id.starts_with(&prefix) && group.as_ref().is_none_or(|g| f.has("LogGroupName", g)));
-    let limit = call.integer("limit").unwrap_or(50).clamp(1, 50) as usize;
+    let limit = call.limit("limit", 50, 1..=50);
     let (found, next) = page(found, limit, call.text("nextToken").as_deref())?;
     let shown: Vec<Value> = found.iter().map(description).collect();
     Ok(with_token(json!({"metricFilters": shown}), next))

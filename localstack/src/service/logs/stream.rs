@@ -59,7 +59,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if call.boolean("descending") == Some(true) {
         streams.reverse();
     }
-    let limit = call.integer("limit").unwrap_or(50).clamp(1, 50) as usize;
+    let limit = call.limit("limit", 50, 1..=50);
     let (streams, next) = page(streams, limit, call.text("nextToken").as_deref())?;
     Ok(with_token(json!({"logStreams": streams}), next))
 }

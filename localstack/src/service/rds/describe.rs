@@ -15,7 +15,7 @@ pub async fn instances(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         }
         None => INSTANCES.list(cx)?,
     };
-    let limit = call.integer("MaxRecords").unwrap_or(100).clamp(20, 100) as usize;
+    let limit = call.limit("MaxRecords", 100, 20..=100);
     let (found, next) = page(found, limit, call.text("Marker").as_deref())?;
     let mut instances = Vec::new();
     for record in &found {

@@ -23,6 +23,7 @@ use crate::{AwsError, Call, Context, Desired, ResourceType, Service};
 
 pub use snapshot::retained as retained_snapshots;
 
+/// Returns the service, signing name `rds`.
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Rds)
 }
@@ -84,7 +85,7 @@ async fn create(cx: &Context, call: Call) -> Result<Value, AwsError> {
         logical_id: id.clone(),
         properties,
         tags: Vec::new(),
-        initiated: Default::default(),
+        initiated: crate::Initiated::default(),
         cancel: cx.shutdown().child_token(),
     };
     let record = lifecycle::create(cx, &desired).await?;

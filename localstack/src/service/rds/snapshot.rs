@@ -64,7 +64,7 @@ pub fn begin(cx: &Context, instance: &Record, name: &str) -> Result<Record, AwsE
     let user = model::master_user(instance);
     record.properties.insert("MasterUsername".to_owned(), user.into());
     if instance.has("CopyTagsToSnapshot", "true") {
-        record.tags = instance.tags.clone();
+        record.tags.clone_from(&instance.tags);
     }
     record.computed.insert(STATUS.into(), "creating".into());
     record
@@ -198,7 +198,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         }
         found.retain(|one| value(one).is_some_and(|value| values.contains(&value)));
     }
-    let limit = call.integer("MaxRecords").unwrap_or(100).clamp(20, 100) as usize;
+    let limit = call.limit("MaxRecords", 100, 20..=100);
     let (found, next) = page(found, limit, call.text("Marker").as_deref())?;
     let mut response = json!({"DBSnapshots": found.iter().map(|one| description(cx, one)).collect::<Vec<_>>()});
     if let Some(next) = next {

@@ -89,25 +89,25 @@ pub fn operation(method: &Method, subject: Subject, has: impl Fn(&str) -> bool, 
 mod tests {
     use super::*;
 
-    fn named(method: Method, subject: Subject, query: &[&str]) -> String {
-        operation(&method, subject, |name| query.contains(&name), false)
+    fn named(method: &Method, subject: Subject, query: &[&str]) -> String {
+        operation(method, subject, |name| query.contains(&name), false)
     }
 
     #[test]
     fn a_request_has_the_name_of_the_api_reference() {
         use Subject::{Bucket, Object, Service};
-        assert_eq!(named(Method::GET, Service, &[]), "ListBuckets");
-        assert_eq!(named(Method::PUT, Bucket, &[]), "CreateBucket");
-        assert_eq!(named(Method::GET, Bucket, &["list-type", "prefix"]), "ListObjectsV2");
+        assert_eq!(named(&Method::GET, Service, &[]), "ListBuckets");
+        assert_eq!(named(&Method::PUT, Bucket, &[]), "CreateBucket");
+        assert_eq!(named(&Method::GET, Bucket, &["list-type", "prefix"]), "ListObjectsV2");
         assert_eq!(
-            named(Method::PUT, Bucket, &["publicAccessBlock"]),
+            named(&Method::PUT, Bucket, &["publicAccessBlock"]),
             "PutPublicAccessBlock"
         );
-        assert_eq!(named(Method::DELETE, Bucket, &["tagging"]), "DeleteBucketTagging");
-        assert_eq!(named(Method::PUT, Object, &["tagging"]), "PutObjectTagging");
-        assert_eq!(named(Method::HEAD, Object, &[]), "HeadObject");
-        assert_eq!(named(Method::POST, Object, &["uploads"]), "CreateMultipartUpload");
-        assert_eq!(named(Method::PUT, Object, &["uploadId", "partNumber"]), "UploadPart");
+        assert_eq!(named(&Method::DELETE, Bucket, &["tagging"]), "DeleteBucketTagging");
+        assert_eq!(named(&Method::PUT, Object, &["tagging"]), "PutObjectTagging");
+        assert_eq!(named(&Method::HEAD, Object, &[]), "HeadObject");
+        assert_eq!(named(&Method::POST, Object, &["uploads"]), "CreateMultipartUpload");
+        assert_eq!(named(&Method::PUT, Object, &["uploadId", "partNumber"]), "UploadPart");
         assert_eq!(operation(&Method::PUT, Object, |_| false, true), "CopyObject");
     }
 }

@@ -92,7 +92,7 @@ fn merge(cx: &Context, secret: &str, fields: Map<String, Value>) -> Result<Strin
         .collect();
     after.extend(fields);
     if after != before {
-        secret.put(cx, None, SecretValue::Text(Value::Object(after).to_string()), &[])?;
+        secret.put(cx, None, &SecretValue::Text(Value::Object(after).to_string()), &[])?;
         secret.store(cx)?;
     }
     Ok(secret.arn)
@@ -139,8 +139,9 @@ async fn connection_details(cx: &Context, target_type: &str, id: &str) -> Result
             .and_then(|port| port.parse::<u16>().ok())
             .map_or(port.clone(), Value::from),
     );
-    name.into_iter()
-        .for_each(|name| drop(fields.insert("dbname".into(), name.clone())));
+    if let Some(name) = name {
+        fields.insert("dbname".into(), name.clone());
+    }
     fields.insert(identifier.into(), database[member].clone());
     Ok(fields)
 }

@@ -14,7 +14,7 @@ pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     secret.tags = tags_of(&call.input["Tags"]);
     let mut response = json!({"ARN": secret.arn, "Name": secret.name});
     if let Some(value) = value_of(call)? {
-        response["VersionId"] = secret.put(cx, call.text("ClientRequestToken"), value, &[])?.into();
+        response["VersionId"] = secret.put(cx, call.text("ClientRequestToken"), &value, &[])?.into();
     }
     secret.store(cx)?;
     Ok(response)
@@ -56,7 +56,7 @@ pub fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     secret.kms_key = call.text("KmsKeyId").or(secret.kms_key);
     let mut response = json!({"ARN": secret.arn, "Name": secret.name});
     if let Some(value) = value_of(call)? {
-        response["VersionId"] = secret.put(cx, call.text("ClientRequestToken"), value, &[])?.into();
+        response["VersionId"] = secret.put(cx, call.text("ClientRequestToken"), &value, &[])?.into();
     }
     secret.store(cx)?;
     Ok(response)
@@ -71,7 +71,12 @@ pub fn put_value(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         )
     };
     let value = value_of(call)?.ok_or_else(missing)?;
-    let id = secret.put(cx, call.text("ClientRequestToken"), value, &call.texts("VersionStages"))?;
+    let id = secret.put(
+        cx,
+        call.text("ClientRequestToken"),
+        &value,
+        &call.texts("VersionStages"),
+    )?;
     secret.store(cx)?;
     let stages = secret.version(Some(&id), None)?.stages.clone();
     Ok(json!({"ARN": secret.arn, "Name": secret.name, "VersionId": id, "VersionStages": stages}))
@@ -110,7 +115,7 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut found = filtered(cx, call)?;
     let include_deleted = call.boolean("IncludePlannedDeletion") == Some(true);
     found.retain(|secret| include_deleted || secret.deleted.is_none());
-    let limit = call.integer("MaxResults").unwrap_or(100).clamp(1, 100) as usize;
+    let limit = call.limit("MaxResults", 100, 1..=100);
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
     let shown = |secret: &Secret| {
         let mut item = description(secret);
@@ -209,7 +214,9 @@ fn description(secret: &Secret) -> Value {
     });
     let optional = [("Description", &secret.description), ("KmsKeyId", &secret.kms_key)];
     for (member, text) in optional {
-        text.iter().for_each(|text| response[member] = text.clone().into());
+        if let Some(text) = text {
+            response[member] = text.clone().into();
+        }
     }
     if let Some(deleted) = secret.deleted {
         response["DeletedDate"] = seconds(deleted);

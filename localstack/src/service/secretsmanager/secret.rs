@@ -34,6 +34,9 @@ pub struct Secret {
     pub replaced_generator: Option<serde_json::Value>,
 }
 
+/// Characters of the suffix of ARNs.
+const SUFFIX_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
 /// A value and its stages (staging labels).
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Version {
@@ -82,9 +85,8 @@ impl Secret {
                 ),
             });
         }
-        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         let suffix: String = (0..6)
-            .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
+            .map(|_| SUFFIX_ALPHABET[rand::random_range(0..SUFFIX_ALPHABET.len())] as char)
             .collect();
         let arn = cx.arn("secretsmanager", &format!("secret:{name}-{suffix}"));
         Ok(Self {
@@ -105,11 +107,11 @@ impl Secret {
         &mut self,
         cx: &Context,
         id: Option<String>,
-        value: SecretValue,
+        value: &SecretValue,
         stages: &[String],
     ) -> Result<String, AwsError> {
         let id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
-        let (text, binary) = match &value {
+        let (text, binary) = match value {
             SecretValue::Text(text) => (text, false),
             SecretValue::Binary(text) => (text, true),
         };

@@ -40,7 +40,7 @@ impl ResourceType for SecretType {
         let text = |property: &str| desired.properties.get(property).and_then(scalar);
         let mut secret = Secret::new(cx, &text("Name").unwrap_or_else(|| desired.generated_name(64)))?;
         if let Some(value) = desired_value(desired)? {
-            secret.put(cx, None, SecretValue::Text(value), &[])?;
+            secret.put(cx, None, &SecretValue::Text(value), &[])?;
         }
         describe(&mut secret, desired);
         secret.store(cx)?;
@@ -62,7 +62,7 @@ impl ResourceType for SecretType {
                 None => desired_value(desired)?.map(SecretValue::Text),
             };
             if let Some(value) = value {
-                secret.put(cx, None, value, &[])?;
+                secret.put(cx, None, &value, &[])?;
             }
             secret.replaced_generator = previous.get("GenerateSecretString").cloned();
         }
@@ -89,9 +89,9 @@ impl ResourceType for SecretType {
         let mut live = Map::new();
         live.insert("Name".into(), secret.name.into());
         for (property, value) in [("Description", secret.description), ("KmsKeyId", secret.kms_key)] {
-            value
-                .into_iter()
-                .for_each(|value| drop(live.insert(property.into(), value.into())));
+            if let Some(value) = value {
+                live.insert(property.into(), value.into());
+            }
         }
         let own = secret.tags.iter().filter(|(key, _)| !secret.inherited.contains(key));
         let own: Vec<Value> = own.map(|(key, value)| json!({"Key": key, "Value": value})).collect();

@@ -64,8 +64,8 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         definition,
     };
     let fail = |set: &mut ChangeSet, reason: String| {
-        set.status = "FAILED".to_owned();
-        set.execution_status = "UNAVAILABLE".to_owned();
+        set.status = "FAILED".into();
+        set.execution_status = "UNAVAILABLE".into();
         set.reason = Some(reason);
     };
     match change_set_preview::preview(cx, &stack, &template, &set.definition).await {
@@ -75,7 +75,7 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         Err(error) => fail(&mut set, error.message),
     }
     if is_new {
-        stack.status = "REVIEW_IN_PROGRESS".to_owned();
+        stack.status = "REVIEW_IN_PROGRESS".into();
         stack.reason = Some("User Initiated".to_owned());
         stack::insert(cx, &stack)?;
         stack.record_event(cx, None)?;
@@ -164,15 +164,15 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .into_iter()
         .filter(|o| o.id != set.id)
     {
-        other.execution_status = "OBSOLETE".to_owned();
+        other.execution_status = "OBSOLETE".into();
         change_set::put(cx, &other)?;
     }
-    set.execution_status = "EXECUTE_COMPLETE".to_owned();
+    set.execution_status = "EXECUTE_COMPLETE".into();
     change_set::put(cx, &set)?;
     if set.is_create {
-        engine::create(cx, &stack.id)?
+        engine::create(cx, &stack.id)?;
     } else {
-        engine::update(cx, &stack.id, set.definition)?
+        engine::update(cx, &stack.id, set.definition)?;
     }
     Ok(json!({}))
 }

@@ -111,7 +111,7 @@ impl Deployment {
                     let resource = stack.resources.entry(id.to_owned()).or_default();
                     resource.resource_type.clone_from(&declared.resource_type);
                 })?;
-                return Err(self.fail(id, action, reason.0));
+                return Err(self.fail(id, action, reason.to_string()));
             }
         };
         let change = change(existing, resource_type.as_ref(), &properties, &stack);
@@ -132,7 +132,7 @@ impl Deployment {
             logical_id: id.to_owned(),
             properties,
             tags: stack.definition.tags.clone(),
-            initiated: Default::default(),
+            initiated: Initiated::default(),
             cancel: self.cancel.clone(),
         };
         match change {
@@ -243,7 +243,7 @@ impl Deployment {
             Err(_) if self.cancel.is_cancelled() => {
                 return Err(self.fail(id, action, action.cancelled_reason().to_owned()));
             }
-            Err(failure) => return Err(self.fail(id, action, failure.0)),
+            Err(failure) => return Err(self.fail(id, action, failure.to_string())),
         };
         let current = self.operation.stack()?.resources.get(id).cloned();
         let is_initiated = current.is_some_and(|r| r.reason.as_deref() == Some(INITIATED));
@@ -276,7 +276,7 @@ impl Deployment {
 
     fn set_resource_status(&self, id: &str, status: &str, reason: Option<String>) -> anyhow::Result<()> {
         self.operation.edit_resource(id, |resource| {
-            resource.status = status.to_owned();
+            resource.status = status.into();
             resource.reason = reason;
         })
     }

@@ -16,15 +16,25 @@ const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct StackEvent {
+    /// Unique; contains the logical id for resources.
     pub event_id: String,
+    /// ARN of the stack.
     pub stack_id: String,
+    /// Name of the stack.
     pub stack_name: String,
+    /// Key in the template; the name of the stack for the stack itself.
     pub logical_resource_id: String,
+    /// Unknown until the creation is initiated.
     pub physical_resource_id: Option<String>,
+    /// Such as `AWS::ECS::Service`.
     pub resource_type: String,
+    /// RFC 3339, UTC.
     pub timestamp: String,
+    /// Such as `CREATE_FAILED`.
     pub resource_status: String,
+    /// Text for people; the first failure has the cause.
     pub resource_status_reason: Option<String>,
+    /// The token of the operation.
     pub client_request_token: Option<String>,
 }
 

@@ -18,6 +18,7 @@ pub struct Record {
     pub id: String,
     /// The properties in the form of a template, without `Tags`.
     pub properties: Map<String, Value>,
+    /// The resource's own tags and those of its stack.
     pub tags: IndexMap<String, String>,
     /// The keys of tags that come from the stack and not from the resource; they are not drift.
     pub inherited: Vec<String>,
@@ -28,6 +29,7 @@ pub struct Record {
 }
 
 impl Record {
+    /// Creates the record of a resource that a template declares.
     pub fn new(id: impl Into<String>, desired: &Desired) -> Self {
         let mut record = Self {
             id: id.into(),
@@ -40,7 +42,10 @@ impl Record {
 
     /// Creates a record that no template declares.
     pub fn from_properties(id: impl Into<String>, properties: Value) -> Self {
-        let properties = properties.as_object().cloned().unwrap_or_default();
+        let properties = match properties {
+            Value::Object(properties) => properties,
+            _ => Map::new(),
+        };
         Self {
             id: id.into(),
             properties,
@@ -73,6 +78,7 @@ impl Record {
         self.computed.get(name).and_then(scalar)
     }
 
+    /// Returns true if a scalar property has this value as text.
     pub fn has(&self, property: &str, value: &str) -> bool {
         self.text(property).as_deref() == Some(value)
     }

@@ -14,9 +14,12 @@ use crate::resource::{Desired, Resource, ResourceType, Schema};
 
 /// The rules of one type of record; [`record_type`] adds storing and reading. All functions run under the [`WriteLock`].
 pub trait RecordType: Send + Sync + 'static {
+    /// Name of the resource type, such as `AWS::EC2::VPC`.
     const TYPE: &'static str;
+    /// The collection in the store.
     const RECORDS: Records;
 
+    /// Returns the properties and attributes of the type.
     fn schema() -> Schema;
 
     /// Validates the desired state and returns the record, after creating what belongs to it.
@@ -112,6 +115,7 @@ impl<K: RecordType> ResourceType for Type<K> {
 pub struct WriteLock(Mutex<()>);
 
 impl WriteLock {
+    /// Waits for the lock. Not to be held across an `await`.
     pub fn lock(&self) -> MutexGuard<'_, ()> {
         self.0.lock()
     }

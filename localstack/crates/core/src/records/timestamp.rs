@@ -6,7 +6,8 @@ use time::format_description::well_known::Rfc3339;
 
 /// Returns the current time in milliseconds since 1970.
 pub fn now() -> i64 {
-    (OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000) as i64
+    let now = OffsetDateTime::now_utc();
+    now.unix_timestamp() * 1000 + i64::from(now.millisecond())
 }
 
 /// Formats milliseconds since 1970 as the XML protocols do: RFC 3339.

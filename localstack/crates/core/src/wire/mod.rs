@@ -30,9 +30,7 @@ const MAX_REQUEST: usize = 16 << 20;
 pub async fn handle(cx: &Context, request: Request<Body>) -> Response<Body> {
     let id = uuid::Uuid::new_v4().to_string();
     let (parts, body) = request.into_parts();
-    let body = if let Ok(body) = to_bytes(body, MAX_REQUEST).await {
-        body
-    } else {
+    let Ok(body) = to_bytes(body, MAX_REQUEST).await else {
         let message = format!("The request is larger than {MAX_REQUEST} bytes, or the connection was closed.");
         let error = AwsError::new("RequestEntityTooLarge", message).with_status(413);
         return render::error(&Protocol::guess(&parts), "", &id, &error);

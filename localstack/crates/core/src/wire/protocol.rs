@@ -5,11 +5,15 @@ use http::request::Parts;
 /// One of the AWS protocols.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protocol {
+    /// awsQuery: a form as the request, XML as the response.
     Query,
+    /// ec2Query: as awsQuery, with its own form of lists and errors.
     Ec2,
     /// awsJson; the response has the content type of the request (`application/x-amz-json-1.0` or `-1.1`).
     Json(String),
+    /// restJson or restXml, by the service.
     Rest,
+    /// rpcv2Cbor.
     Cbor,
 }
 

@@ -36,9 +36,13 @@ const ALTER_CONFIGS_VERSION: i16 = 0;
 /// A topic as the broker describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
+    /// Name of the topic.
     pub name: String,
+    /// True for topics of Kafka itself, such as `__consumer_offsets`.
     pub internal: bool,
+    /// Number of partitions.
     pub partitions: usize,
+    /// Replicas of the first partition.
     pub replicas: usize,
     /// True if each partition has a leader.
     pub ready: bool,
@@ -47,7 +51,9 @@ pub struct Topic {
 /// A client of one broker; each request opens a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
+    /// Loopback address of the broker.
     pub address: Ipv4Addr,
+    /// Port of the plaintext listener.
     pub port: u16,
 }
 

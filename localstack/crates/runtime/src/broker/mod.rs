@@ -21,7 +21,9 @@ use tokio::process::Command;
 pub struct Settings {
     /// Holds everything that the broker stores.
     pub folder: PathBuf,
+    /// Loopback address that all listeners share.
     pub address: Ipv4Addr,
+    /// Ports, and those that clients may use.
     pub listeners: Listeners,
     /// Sixteen bytes in URL-safe base64, Kafka's form.
     pub cluster_id: String,
@@ -34,6 +36,7 @@ pub struct Listeners {
     pub plaintext: u16,
     /// True if the plaintext listener is advertised to clients.
     pub plaintext_advertised: bool,
+    /// The SASL listener, if the cluster has IAM authentication.
     pub proxied: Option<ProxiedListener>,
 }
 

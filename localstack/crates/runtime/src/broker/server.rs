@@ -18,12 +18,14 @@ const START_TIMEOUT: Duration = Duration::from_secs(90);
 /// A broker's settings and its program.
 #[derive(Debug, Clone)]
 pub struct Server {
+    /// Folder, address and listeners.
     pub settings: Settings,
     /// The program that wrote the data; `None` for the one that is installed.
     pub broker: Option<String>,
 }
 
 impl Server {
+    /// Returns a client of the plaintext listener.
     pub fn client(&self) -> Client {
         Client {
             address: self.settings.address,
@@ -94,6 +96,7 @@ impl Server {
         }
     }
 
+    /// Asks the broker to end, and kills it after 20 s.
     pub async fn stop(&self) {
         if let Some(process) = self.running() {
             daemon::stop(process, Signal::TERM, Duration::from_secs(20)).await;

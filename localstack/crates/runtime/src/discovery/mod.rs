@@ -14,7 +14,9 @@ use endpoint_core::Context;
 /// One name's ports, and the addresses of its tasks that are running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiscoveryEntry {
+    /// Container ports of the tasks.
     pub ports: Vec<u16>,
+    /// Loopback addresses of the tasks.
     pub backends: Vec<IpAddr>,
 }
 
@@ -24,7 +26,9 @@ pub struct Proxies(Mutex<HashMap<SocketAddr, Proxy>>);
 
 struct Proxy {
     backends: Arc<proxy::Backends>,
-    _stop: DropGuard,
+    /// Stops the proxy when dropped.
+    #[expect(dead_code, reason = "held to be dropped")]
+    stop: DropGuard,
 }
 
 /// Starts and stops proxies, so that there is one for each port of each name that has a backend. Without a backend nothing
@@ -49,8 +53,8 @@ pub fn apply(cx: &Context, entries: BTreeMap<Ipv4Addr, DiscoveryEntry>) {
         let backends = Arc::new(proxy::Backends::new(backends));
         match proxy::listen(address, backends.clone(), stop.clone()) {
             Ok(()) => {
-                let _stop = stop.drop_guard();
-                running.insert(address, Proxy { backends, _stop });
+                let stop = stop.drop_guard();
+                running.insert(address, Proxy { backends, stop });
             }
             Err(error) => {
                 tracing::warn!(%address, %error, "cannot listen on the address of a service name; retrying");

@@ -68,8 +68,8 @@ pub fn open(cx: &Context, port: u16, config: ListenerConfig) -> Result<Listener,
     let config = Arc::new(config);
     let active = Arc::new(RwLock::new(ActiveConfig { config, acceptor }));
     let mut sockets = vec![bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port)?];
-    if let Ok(_) = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
-        sockets.push(bind(IpAddr::V6(Ipv6Addr::LOCALHOST), port)?)
+    if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+        sockets.push(bind(IpAddr::V6(Ipv6Addr::LOCALHOST), port)?);
     } else {
         tracing::info!(
             port,

@@ -39,14 +39,19 @@ pub struct ProxyConfig {
 
 /// One listener. The rules are tried in order; the last one matches everything.
 pub struct ListenerConfig {
+    /// By priority; the default actions are the last rule.
     pub rules: Vec<Rule>,
+    /// The attribute `idle_timeout.timeout_seconds`.
     pub idle_timeout: Duration,
     /// `None` for plain HTTP.
     pub tls: Option<Tls>,
 }
 
+/// The desired state of one target group.
 pub struct TargetGroupConfig {
+    /// Health checks and draining.
     pub settings: TargetGroupSettings,
+    /// Registered targets.
     pub targets: Vec<SocketAddr>,
 }
 

@@ -7,44 +7,65 @@ use ipnet::IpNet;
 
 use super::pattern::matches;
 
+/// A listener rule.
 #[derive(Debug, Clone)]
 pub struct Rule {
     /// All of them must match.
     pub conditions: Vec<Condition>,
+    /// Handles the requests that match.
     pub action: Action,
 }
 
+/// A rule condition: one of its patterns must match. Patterns contain `*` and `?`.
 #[derive(Debug, Clone)]
 pub enum Condition {
+    /// `path-pattern`; case-sensitive.
     Path(Vec<String>),
+    /// `host-header`.
     Host(Vec<String>),
+    /// `http-header`: a header and patterns of its value.
     Header(String, Vec<String>),
+    /// `http-request-method`; exact.
     Method(Vec<String>),
     /// Patterns of key and value; `None` matches any key.
     Query(Vec<(Option<String>, String)>),
+    /// `source-ip`: blocks that contain the client.
     SourceIp(Vec<IpNet>),
 }
 
+/// A rule action.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Target group ARNs with their weights.
     Forward(Vec<(String, u32)>),
+    /// A redirection; the parts may contain `#{host}` and the like.
     Redirect {
+        /// `HTTP`, `HTTPS` or `#{protocol}`.
         protocol: String,
+        /// Host name without a port.
         host: String,
+        /// Port number as text.
         port: String,
+        /// Absolute path.
         path: String,
+        /// Query string without the question mark.
         query: String,
+        /// 301 or 302.
         status: u16,
     },
+    /// A response without a target.
     FixedResponse {
+        /// HTTP status.
         status: u16,
+        /// Such as `text/plain`.
         content_type: String,
+        /// At most 1024 bytes.
         body: String,
     },
 }
 
 impl Rule {
+    /// Returns true if all conditions match a request from `peer`.
     pub fn matches<B>(&self, request: &Request<B>, peer: IpAddr) -> bool {
         self.conditions.iter().all(|condition| condition.matches(request, peer))
     }

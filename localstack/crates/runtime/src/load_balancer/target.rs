@@ -11,27 +11,38 @@ use tokio_util::sync::CancellationToken;
 /// A target group's settings for health checks and draining.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetGroupSettings {
+    /// Path of the health check, with its query string.
     pub path: String,
     /// The port to check; `None` for the traffic port.
     pub port: Option<u16>,
+    /// From one health check to the next.
     pub interval: Duration,
+    /// Limit of one health check.
     pub timeout: Duration,
+    /// Consecutive successes that make a target healthy.
     pub healthy_threshold: u32,
+    /// Consecutive failures that make a target unhealthy.
     pub unhealthy_threshold: u32,
     /// Status codes that count as success, as inclusive ranges.
     pub matcher: Vec<(u16, u16)>,
+    /// Limit of draining.
     pub deregistration_delay: Duration,
 }
 
 /// A target's health, as `DescribeTargetHealth` returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetHealth {
+    /// `initial`, `healthy`, `unhealthy` or `draining`.
     pub state: &'static str,
+    /// Code such as `Target.FailedHealthChecks`.
     pub reason: Option<&'static str>,
+    /// The reason in words.
     pub description: Option<String>,
 }
 
+/// A registered target.
 pub struct Target {
+    /// Loopback address of the task, and its port.
     pub address: SocketAddr,
     health: Mutex<TargetHealth>,
     in_flight: AtomicUsize,
@@ -63,10 +74,12 @@ impl Target {
         }
     }
 
+    /// Returns the result of the last health checks.
     pub fn health(&self) -> TargetHealth {
         self.health.lock().clone()
     }
 
+    /// Returns true if the target is deregistered and receives no new request.
     pub fn is_draining(&self) -> bool {
         self.health.lock().state == "draining"
     }
@@ -79,6 +92,7 @@ impl Target {
         }
     }
 
+    /// Counts a request until the returned value is dropped.
     pub fn start_request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self.clone())

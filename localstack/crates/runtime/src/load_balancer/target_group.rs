@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::health;
 use super::target::{Target, TargetGroupSettings, TargetHealth};
 
+/// A target group that serves.
 pub struct TargetGroup {
     settings: RwLock<TargetGroupSettings>,
     targets: RwLock<Vec<Arc<Target>>>,
@@ -17,6 +18,7 @@ pub struct TargetGroup {
 }
 
 impl TargetGroup {
+    /// Creates a group without targets.
     pub fn new(settings: TargetGroupSettings) -> Self {
         Self {
             settings: RwLock::new(settings),
@@ -25,10 +27,12 @@ impl TargetGroup {
         }
     }
 
+    /// Returns the current settings.
     pub fn settings(&self) -> TargetGroupSettings {
         self.settings.read().clone()
     }
 
+    /// Returns the registered targets and those that drain.
     pub fn targets(&self) -> Vec<Arc<Target>> {
         self.targets.read().clone()
     }
@@ -79,6 +83,7 @@ impl TargetGroup {
         }
     }
 
+    /// Removes all targets at once, without draining.
     pub fn close(&self) {
         for target in self.targets.write().drain(..) {
             target.stop.cancel();

@@ -14,6 +14,7 @@ use endpoint_core::{AwsError, Context};
 /// TLS settings of a listener. The ciphers are rustls' defaults, all with forward secrecy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
+    /// Those of the listener's security policy.
     pub versions: Versions,
     /// True if HTTP/2 is offered besides HTTP/1.1.
     pub http2: bool,
@@ -22,8 +23,11 @@ pub struct Tls {
 /// The TLS versions of a security policy; versions before 1.2 are not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Versions {
+    /// TLS 1.2.
     Only12,
+    /// TLS 1.2 and 1.3.
     From12,
+    /// TLS 1.3.
     Only13,
 }
 

@@ -26,11 +26,15 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// A server's folder and address. The folder holds `data`, `admin` (the admin's password) and `server.log`.
 #[derive(Debug, Clone)]
 pub struct Cluster {
+    /// Absolute path.
     pub folder: PathBuf,
+    /// Loopback address of the instance.
     pub address: Ipv4Addr,
+    /// TCP port; 5432 unless the template sets another.
     pub port: u16,
     /// The CA of its certificate.
     pub authority: CertificateAuthority,
+    /// The parameter group.
     pub parameters: Parameters,
     /// True if connections without TLS are rejected.
     pub forces_tls: bool,

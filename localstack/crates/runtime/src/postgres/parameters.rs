@@ -81,9 +81,10 @@ impl Parameters {
             let formula = value.contains('{');
             !formula && !WITHOUT_EFFECT.contains(&name.as_str()) && is_known(name)
         });
-        effective
-            .map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")))
-            .collect()
+        effective.fold(String::new(), |mut lines, (name, value)| {
+            lines.push_str(&format!("{name} = '{}'\n", value.replace('\'', "''")));
+            lines
+        })
     }
 }
 
@@ -112,6 +113,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers write `json!` in place")]
     fn group(parameters: Value) -> Parameters {
         Parameters::from_property(Some(&parameters))
     }

@@ -5,7 +5,9 @@ pub const ADMIN: &str = "rdsadmin";
 
 /// The master user and the first database of an instance.
 pub struct Master<'a> {
+    /// Name of the role, unquoted.
     pub user: &'a str,
+    /// Plain text.
     pub password: &'a str,
     /// The database that the user owns; `None` for `postgres`.
     pub database: Option<&'a str>,
@@ -28,7 +30,7 @@ pub fn setup(admin: &str, master: &Master<'_>) -> String {
         }
         _ => statements.push(format!("alter database postgres owner to {user}")),
     }
-    statements.iter().map(|statement| format!("{statement};\n\n")).collect()
+    statements.join(";\n\n") + ";\n\n"
 }
 
 /// Quotes an identifier.

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 /// A pid and the start time of that process, in clock ticks since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
+    /// Process id.
     pub pid: u32,
+    /// Field 22 of `/proc/PID/stat`.
     pub started: u64,
 }
 
@@ -25,6 +27,7 @@ impl Identity {
         })
     }
 
+    /// Returns true if the process runs and is not a zombie.
     pub fn is_alive(self) -> bool {
         Self::of(self.pid) == Some(self)
     }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 /// A request; never passed as an argument, where other users could read the secrets in the environment.
 #[derive(Serialize, Deserialize)]
 pub enum LaunchRequest {
+    /// Starts a container.
     Run(Run),
+    /// Runs a command in a container.
     Exec(Exec),
 }
 
@@ -18,6 +20,7 @@ pub struct Run {
     pub rootfs: PathBuf,
     /// The container's own folder: `hosts`, `resolv.conf`, `root` (an empty folder to mount on), `pid`, `exit_status`.
     pub folder: PathBuf,
+    /// Its first process.
     pub command: Command,
     /// True if the container has a user namespace; the supervisor sets it.
     #[serde(default)]
@@ -31,17 +34,22 @@ pub struct Exec {
     pub pid: u32,
     /// The container's supervisor, which is in the user namespace that owns the container's mounts.
     pub supervisor: u32,
+    /// The unpacked layers of the image.
     pub rootfs: PathBuf,
+    /// Shares the namespaces of the container.
     pub command: Command,
 }
 
+/// A command and its environment.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Command {
+    /// Program and arguments; never empty.
     pub argv: Vec<String>,
     /// The complete environment: nothing is inherited from the endpoint.
     pub env: Vec<(String, String)>,
     /// In the form of the image: empty, `name`, `uid`, `name:group` or `uid:gid`.
     pub user: String,
+    /// Absolute path in the container; empty for `/`.
     pub working_dir: String,
     /// True if the command runs under an init process (`linuxParameters.initProcessEnabled`).
     #[serde(default)]

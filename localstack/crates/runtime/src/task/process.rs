@@ -93,6 +93,7 @@ impl Container {
         read(&self.folder.join("pid"))
     }
 
+    /// Sends a signal to the first process; a SIGKILL before it has started ends the supervisor.
     pub fn signal(&self, signal: Signal) {
         if let Some(process) = self.process() {
             process.signal(signal);

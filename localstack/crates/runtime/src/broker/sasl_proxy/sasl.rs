@@ -88,7 +88,7 @@ impl Header {
             .with_error_code(error_code)
             .with_mechanisms(vec![StrBytes::from_static_str(MECHANISM)]);
         // Version 1 differs from version 0 in what follows, not in its form.
-        self.encode(response, self.version)
+        self.encode(&response, self.version)
     }
 
     /// Encodes the response to `SaslAuthenticate`: success, or a failure with a message. The session does not expire.
@@ -104,10 +104,10 @@ impl Header {
         let response = SaslAuthenticateResponse::default()
             .with_error_code(code)
             .with_error_message(failure.map(|message| StrBytes::from_string(message.to_owned())));
-        self.encode(response, self.version)
+        self.encode(&response, self.version)
     }
 
-    fn encode<R: Encodable + HeaderVersion>(self, response: R, version: i16) -> anyhow::Result<BytesMut> {
+    fn encode<R: Encodable + HeaderVersion>(self, response: &R, version: i16) -> anyhow::Result<BytesMut> {
         let mut bytes = BytesMut::new();
         let header = ResponseHeader::default().with_correlation_id(self.correlation_id);
         header.encode(&mut bytes, R::header_version(version))?;
@@ -162,14 +162,14 @@ mod tests {
         let expected = SaslRequest::Authenticate(Bytes::from_static(MESSAGE));
         for version in 0..=1 {
             let mut request = start(version);
-            request.put_i32(MESSAGE.len() as i32);
+            request.put_i32(i32::try_from(MESSAGE.len()).unwrap());
             request.put_slice(MESSAGE);
             assert_eq!(decode(request.into()).unwrap().1, expected);
         }
         let mut request = start(2);
         // One tagged field, of two bytes.
         request.put_slice(&[1, 0, 2, 9, 9]);
-        request.put_u8(MESSAGE.len() as u8 + 1);
+        request.put_u8(u8::try_from(MESSAGE.len()).unwrap() + 1);
         request.put_slice(MESSAGE);
         request.put_u8(0);
         assert_eq!(decode(request.into()).unwrap().1, expected);
