@@ -186,6 +186,8 @@ pub struct Service {
     /// Fargate Spot: cheaper, and interrupted with two minutes' notice.
     pub spot: Option<bool>,
     pub health_path: Option<String>,
+    /// The named port that the load balancer's health check requests; default: `http`.
+    pub health_port: Option<String>,
     pub health_command: Option<Vec<String>>,
     pub database: Option<String>,
     pub publishes: Option<Vec<String>>,

@@ -179,6 +179,8 @@ pub struct Service {
     pub spot: bool,
     /// The path that the load balancer's health check requests.
     pub health_path: String,
+    /// The port that the load balancer's health check requests, if it is not the port of the requests.
+    pub health_port: Option<u16>,
     /// The health check inside the container: arguments for the package's binary, or the complete command of an image.
     pub health_command: Option<Vec<String>>,
     /// The key of its database.

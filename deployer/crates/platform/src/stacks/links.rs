@@ -126,9 +126,19 @@ pub fn paths(manifest: &Manifest) -> Vec<Path> {
             paths.push(path);
         }
     };
-    if let Some(http) = manifest.service(&manifest.ingress.service).and_then(Service::http_port) {
-        let to = Group::Service(manifest.ingress.service.clone());
-        path(Group::LoadBalancer, to, http.number, texts::PUBLIC_LISTENER.into());
+    if let Some(public) = manifest.service(&manifest.ingress.service) {
+        let to = || Group::Service(public.name.clone());
+        if let Some(http) = public.http_port() {
+            path(Group::LoadBalancer, to(), http.number, texts::PUBLIC_LISTENER.into());
+        }
+        if let Some(port) = public.health_port {
+            path(
+                Group::LoadBalancer,
+                to(),
+                port,
+                "health checks of the load balancer".into(),
+            );
+        }
     }
     for service in &manifest.services {
         let from = Group::Service(service.name.clone());
@@ -227,7 +237,8 @@ fn secret_id(service: &str, variable: &str) -> String {
     logical_id(&[service, &variable.to_lowercase(), "Secret"])
 }
 
-/// Returns the services, called ones before their callers if possible. The order is not required: services wait for peers.
+/// Returns the services, called ones before their callers if possible, and the public one after all that it calls. Only the latter
+/// order is required: services wait for peers.
 pub fn start_order(manifest: &Manifest) -> Vec<&Service> {
     let mut ordered: Vec<&Service> = Vec::new();
     let mut waiting: Vec<&Service> = manifest.services.iter().collect();
@@ -239,7 +250,10 @@ pub fn start_order(manifest: &Manifest) -> Vec<&Service> {
                 .all(|call| ordered.iter().any(|done| done.name == call.service))
         };
         // Services that call each other in a circle start in the order of their names.
-        let next = waiting.iter().position(ready).unwrap_or(0);
+        let next = waiting.iter().position(ready).unwrap_or_else(|| {
+            let is_inner = |service: &&Service| service.name != manifest.ingress.service;
+            waiting.iter().position(is_inner).unwrap_or(0)
+        });
         ordered.push(waiting.remove(next));
     }
     ordered

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::links::{Group, paths};
 use super::*;
-use crate::manifest::Bootstrap;
+use crate::manifest::{Bootstrap, Call};
 use crate::testing::plan_of;
 
 #[test]
@@ -124,4 +124,69 @@ fn brokers_of_another_operator_replace_the_cluster() {
         source: Source::Literal("broker.example:9094".into()),
     };
     assert!(plan.stack("orders").unwrap().parameters.contains(&expected));
+}
+
+#[test]
+fn a_health_check_on_another_port_is_reachable_from_the_load_balancer() {
+    let (mut manifest, _) = plan_of("dev");
+    let name = manifest.ingress.service.clone();
+    let public = manifest.services.iter_mut().find(|service| service.name == name);
+    public.expect("the public service").health_port = Some(9000);
+    let plan = plan(&manifest);
+    let service = plan.stack(&name).expect("a stack");
+    assert_eq!(
+        service.template["Resources"]["TargetGroup"]["Properties"]["HealthCheckPort"],
+        "9000"
+    );
+    let from_load_balancer = |path: &&super::links::Path| path.from == Group::LoadBalancer;
+    let ports: Vec<u16> = paths(&manifest)
+        .iter()
+        .filter(from_load_balancer)
+        .map(|path| path.port)
+        .collect();
+    assert_eq!(ports, [8000, 9000]);
+    assert_eq!(crate::lint::check(&manifest, &plan), []);
+}
+
+#[test]
+fn the_public_service_is_created_after_the_services_that_it_calls() {
+    let (mut manifest, _) = plan_of("dev");
+    let public = manifest.ingress.service.clone();
+    let callees: Vec<String> = manifest
+        .service(&public)
+        .expect("a service")
+        .calls
+        .iter()
+        .map(|call| call.service.clone())
+        .collect();
+    assert!(!callees.is_empty());
+    // a callee that calls the public service must not turn the order around
+    let call = manifest.service(&public).expect("a service").calls[0].clone();
+    let back = Call {
+        service: public.clone(),
+        ..call
+    };
+    manifest
+        .services
+        .iter_mut()
+        .find(|service| service.name == callees[0])
+        .expect("a service")
+        .calls
+        .push(back);
+    let plan = plan(&manifest);
+    let position = |name: &str| {
+        plan.stacks
+            .iter()
+            .position(|stack| stack.short_name == name)
+            .expect("a stack")
+    };
+    for callee in &callees {
+        assert!(position(callee) < position(&public));
+        assert!(
+            plan.stack(&public)
+                .expect("a stack")
+                .depends_on
+                .contains(&name_of(&manifest, callee))
+        );
+    }
 }

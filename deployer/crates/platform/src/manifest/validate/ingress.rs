@@ -33,7 +33,11 @@ pub fn ingress(context: &ErrorContext, settings: &Settings, services: &[Service]
     let readiness_path = written
         .readiness_path
         .clone()
-        .unwrap_or_else(|| service.health_path.clone());
+        .unwrap_or_else(|| match service.health_port {
+            None => service.health_path.clone(),
+            // the load balancer does not forward requests to that port
+            Some(_) => "/".to_owned(),
+        });
     context.path(&["ingress", "readiness_path"], &readiness_path)?;
     if let Some(host) = written.host.as_ref().filter(|host| !is_host(host)) {
         return context.reject(&["ingress", "host"], Problem::HostName(host.clone()));

@@ -102,10 +102,12 @@ pub fn service(
     if let Some(wrong) = secrets.iter().find(|variable| !is_variable(variable)) {
         return context.reject(&at("secrets"), Problem::VariableName(wrong.clone()));
     }
+    let ports = ports(context, name, written)?;
     Ok(Service {
         package: written.package.clone().unwrap_or_else(|| name.to_owned()),
         image: image(context, name, written)?,
-        ports: ports(context, name, written)?,
+        health_port: health_port(context, name, written, &ports)?,
+        ports,
         name: name.to_owned(),
         cpu,
         memory,
@@ -253,6 +255,20 @@ fn ports(context: &ErrorContext, name: &str, written: &file::Service) -> Validat
         }
     }
     Ok(ports)
+}
+
+/// Returns the number of the port for the load balancer's health check; `None` for the port of the requests.
+fn health_port(context: &ErrorContext, name: &str, written: &file::Service, ports: &[Port]) -> Validated<Option<u16>> {
+    let Some(label) = written.health_port.as_deref().filter(|label| *label != "http") else {
+        return Ok(None);
+    };
+    match ports.iter().find(|port| port.name == label) {
+        Some(port) => Ok(Some(port.number)),
+        None => context.reject(
+            &["services", name, "health_port"],
+            Problem::NoSuchPort(label.to_owned()),
+        ),
+    }
 }
 
 fn variable_of(written: &file::Service, label: &str) -> String {

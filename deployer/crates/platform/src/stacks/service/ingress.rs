@@ -27,6 +27,7 @@ pub fn target(builder: &mut Builder) -> Target {
             .with("Port", port)
             .with("VpcId", vpc)
             .with("HealthCheckPath", service.health_path.clone())
+            .with_some("HealthCheckPort", service.health_port.map(|port| port.to_string()))
             .with("HealthCheckIntervalSeconds", 10)
             .with("HealthCheckTimeoutSeconds", 5)
             .with("HealthyThresholdCount", 2)

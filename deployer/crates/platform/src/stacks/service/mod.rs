@@ -63,7 +63,15 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
     );
     let registry = builder.registry();
     let network = builder.network();
-    let public = (manifest.ingress.service == service.name).then(|| ingress::target(&mut builder));
+    let is_public = manifest.ingress.service == service.name;
+    if is_public {
+        // A task that fails the load balancer's health checks counts for the circuit breaker (Amazon ECS: deployment circuit
+        // breaker), so that a service that is ready only with its peers is created after them.
+        for call in &service.calls {
+            builder.inputs.depend_on(name_of(manifest, &call.service));
+        }
+    }
+    let public = is_public.then(|| ingress::target(&mut builder));
     let mut resource = Resource::new("AWS::ECS::Service")
         .with("ServiceName", service.name.clone())
         .with("Cluster", cluster.clone())
