@@ -53,6 +53,12 @@ pub struct BuiltImage {
 const RECORD: &str = "built.json";
 
 impl BuiltImage {
+    /// Returns the tag that every image has. It is derived from the digest, so that it never moves, and some registries delete
+    /// images without a tag.
+    pub fn digest_tag(&self) -> &str {
+        &self.digest.trim_start_matches("sha256:")[..16]
+    }
+
     /// Returns the last image that was built for a service, if all its blobs exist.
     pub fn load(spec: &ImageSpec) -> Option<Self> {
         let folder = folder(spec);

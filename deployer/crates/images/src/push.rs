@@ -45,8 +45,7 @@ pub async fn push(
     progress: Progress,
 ) -> Result<String, PushError> {
     let destination = Destination::new(repository_uri, credentials).await?;
-    // A tag derived from the digest: it never moves, and some registries delete images without a tag.
-    let digest_tag = &built.digest.trim_start_matches("sha256:")[..16];
+    let digest_tag = built.digest_tag();
     if destination.digest_of(digest_tag).await?.as_deref() != Some(&built.digest) {
         destination.send_blobs(built, progress).await?;
         destination.tag(built, digest_tag).await?;

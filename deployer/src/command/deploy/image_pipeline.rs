@@ -11,7 +11,7 @@ use crate::command::images::pack::pack;
 use crate::command::images::send::send;
 use crate::error::{Error, Result};
 use crate::image::{BuiltImage, Credentials, registry_credentials};
-use platform::stacks::Image;
+use platform::stacks::{DEPLOYED_TAG, Image};
 use ui::{Event, Ui};
 
 /// The time limit of the compiler: a first build of everything on a slow machine.
@@ -88,10 +88,12 @@ impl ImagePipeline {
             .get_or_try_init(|| registry_credentials(&self.aws))
             .await?;
         let what = format!("pushing the image of {service}");
+        // The registry's lifecycle policy retains images with this tag.
+        let tag = format!("{DEPLOYED_TAG}{}", built.digest_tag());
         let digest = with_timeout(
             PUSH_TIMEOUT,
             &what,
-            send(&self.ui, built, &address, None, Some(credentials)),
+            send(&self.ui, built, &address, Some(&tag), Some(credentials)),
         )
         .await??;
         Ok(format!("{repository}@{digest}"))

@@ -15,12 +15,12 @@ mod service;
 
 mod iam;
 mod inputs;
-mod texts;
 
 use crate::manifest::Manifest;
 
 pub use links::{HTTPS, paths, public_ports};
 pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack};
+pub use registry::DEPLOYED_TAG;
 
 /// Returns everything that one `up` applies.
 pub fn plan(manifest: &Manifest) -> Plan {
