@@ -10,6 +10,9 @@ use super::fallback::{Fallback, fallback};
 use super::unsupported_types::unsupported_types;
 use super::{Error, Result, database_passwords};
 
+/// Properties without which a resource works: alarms that roll a deployment back.
+const OPTIONAL_PROPERTIES: [(&str, &[&str]); 1] = [("AWS::ECS::Service", &["DeploymentConfiguration", "Alarms"])];
+
 /// A type that an endpoint does not support and the platform needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsupportedType {
@@ -143,6 +146,7 @@ fn remove_types(
         return Ok(());
     };
     loop {
+        remove_optional_properties(resources, &removed);
         let type_of = |resource: &Value| resource["Type"].as_str().unwrap_or_default().to_owned();
         let hit =
             |resource: &Value| unsupported.contains(&type_of(resource)) || refers_to(&resource["Properties"], &removed);
@@ -186,6 +190,25 @@ fn remove_types(
         });
     }
     Ok(())
+}
+
+/// Removes optional properties that refer to removed resources.
+fn remove_optional_properties(resources: &mut serde_json::Map<String, Value>, removed: &BTreeSet<String>) {
+    for resource in resources.values_mut() {
+        for (resource_type, path) in OPTIONAL_PROPERTIES {
+            let Some((name, parents)) = path.split_last().filter(|_| resource["Type"] == resource_type) else {
+                continue;
+            };
+            let parent = parents
+                .iter()
+                .try_fold(&mut resource["Properties"], |value, name| value.get_mut(name));
+            if let Some(parent) = parent.and_then(Value::as_object_mut)
+                && parent.get(*name).is_some_and(|value| refers_to(value, removed))
+            {
+                parent.remove(*name);
+            }
+        }
+    }
 }
 
 /// Returns a section of a template, if it has one.

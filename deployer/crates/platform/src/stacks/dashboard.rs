@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::inputs::Inputs;
-use super::{Stack, data, links, name_of, texts};
+use super::{Stack, data, links, name_of};
 use crate::manifest::Manifest;
-use cfn::template::{Resource, Template};
+use cfn::template::{Resource, Template, sub};
 
 const STACK: &str = "dashboard";
 /// Width of a widget: half of the dashboard's 24 columns.
@@ -31,7 +31,11 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
     template.add(
         "Dashboard",
         Resource::new("AWS::CloudWatch::Dashboard")
-            .with("DashboardName", manifest.prefix())
+            // Dashboards belong to the account, not to a region (AWS::CloudWatch::Dashboard).
+            .with(
+                "DashboardName",
+                sub(&format!("{}-${{AWS::Region}}", manifest.prefix()), []),
+            )
             .with("DashboardBody", json!({ "Fn::Sub": [body, dashboard.values] })),
     );
     Some(Stack {
@@ -79,9 +83,9 @@ impl Dashboard<'_> {
             of("HTTPCode_Target_5XX_Count", json!({ "label": "5xx" })),
             of("HTTPCode_ELB_5XX_Count", json!({ "label": "5xx of the load balancer" })),
         ];
-        self.graph(texts::RESPONSES, "Sum", &responses);
+        self.graph("Load balancer: responses per minute", "Sum", &responses);
         let times = ["p50", "p90", "p99"].map(|stat| of("TargetResponseTime", json!({ "stat": stat, "label": stat })));
-        self.graph(texts::RESPONSE_TIMES, "p99", &times);
+        self.graph("Load balancer: response time, seconds", "p99", &times);
     }
 
     fn services(&mut self) {
@@ -96,7 +100,7 @@ impl Dashboard<'_> {
         let running = each("ECS/ContainerInsights", "RunningTaskCount");
         self.graph("Services: CPU, %", "Average", &cpu);
         self.graph("Services: memory, %", "Average", &memory);
-        self.graph("Services: tasks that run", "Average", &running);
+        self.graph("Services: running tasks", "Average", &running);
     }
 
     /// The name of an instance in metrics is the first label of its host name.
@@ -104,7 +108,7 @@ impl Dashboard<'_> {
         let mut names = Vec::new();
         for database in &self.manifest.databases {
             let [host, ..] = data::outputs(&database.key);
-            let parameter = (host.as_str(), "String", "Where the database listens");
+            let parameter = (host.as_str(), "String", "Host name of the database");
             let address = self.inputs.output(self.manifest, &mut self.template, parameter, "data");
             let value = format!("{}Name", host.trim_end_matches("Host"));
             let name = json!({ "Fn::Select": [0, { "Fn::Split": [".", address] }] });
@@ -145,7 +149,7 @@ impl Dashboard<'_> {
         };
         let mut waiting = of(super::service::OUTBOX_AGE, "oldest event, seconds");
         waiting.extend(of(super::service::CONSUMER_LAG, "messages"));
-        self.graph("Messages that wait", "Maximum", &waiting);
+        self.graph("Waiting messages", "Maximum", &waiting);
         if let Some(kafka) = manifest.kafka.as_ref().filter(|_| links::has_cluster(manifest)) {
             let cluster = manifest.prefix();
             let disks: Vec<Value> = (1..=kafka.brokers)

@@ -15,7 +15,7 @@ pub fn add(template: &mut Template, database: &Database, instance: &Handle, topi
     let mut alarms = vec![
         (
             "Storage",
-            format!("{key}: less than 15 % of the storage is free; it grows by itself only where that is allowed"),
+            format!("{key}: less than 15 % of the initial storage is free"),
             "FreeStorageSpace",
             f64::from(database.storage_gib) * GIB * 0.15,
             Comparison::Below,
@@ -29,7 +29,7 @@ pub fn add(template: &mut Template, database: &Database, instance: &Handle, topi
         ),
     ];
     if let Some(max) = max_connections(&database.instance_class) {
-        let description = format!("{key}: more than 80 % of the connections that the instance takes are open");
+        let description = format!("{key}: more than 80 % of max_connections are open");
         alarms.push((
             "Connections",
             description,
@@ -39,8 +39,16 @@ pub fn add(template: &mut Template, database: &Database, instance: &Handle, topi
         ));
     }
     if is_burstable(&database.instance_class) {
-        let description = format!("{key}: the CPU credits are used up; from here on it is slow, or costs more");
-        alarms.push(("Credits", description, "CPUCreditBalance", 20.0, Comparison::Below));
+        // RDS runs T3 and T4g classes in unlimited mode: a new instance starts with a balance of 0, and an instance without
+        // credits is charged rather than slowed down (Amazon RDS User Guide: "DB instance class types").
+        let description = format!("{key}: surplus CPU credits are charged; a larger class costs less under this load");
+        alarms.push((
+            "Credits",
+            description,
+            "CPUSurplusCreditsCharged",
+            0.0,
+            Comparison::Above,
+        ));
     }
     for (id, description, metric, threshold, comparison) in alarms {
         let alarm = Alarm {

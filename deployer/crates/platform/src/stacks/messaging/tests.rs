@@ -27,7 +27,11 @@ fn a_role_names_the_topics_and_groups_of_its_links() {
         let role = &plan.stack(service).unwrap().template["Resources"]["TaskRole"]["Properties"];
         let statements = role["Policies"][0]["PolicyDocument"]["Statement"].as_array();
         let mut found = BTreeMap::new();
-        for statement in statements.into_iter().flatten() {
+        let is_of_kafka = |statement: &&Value| {
+            let action = statement["Action"][0].as_str();
+            action.is_some_and(|action| action.starts_with("kafka-cluster:"))
+        };
+        for statement in statements.into_iter().flatten().filter(is_of_kafka) {
             let resources = match &statement["Resource"] {
                 Value::Array(several) => several.clone(),
                 one => vec![one.clone()],

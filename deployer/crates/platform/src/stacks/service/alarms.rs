@@ -6,6 +6,7 @@ use super::Builder;
 use super::ingress::Target;
 use crate::manifest::Service;
 use crate::stacks::alarms::{Alarm, Comparison, on_expression};
+use crate::stacks::links;
 use cfn::template::{Handle, Resource};
 
 /// Returns the namespace of the metrics from a service's log: `<project>-<env>/<service>`.
@@ -29,21 +30,24 @@ pub const CONSUMER_LAG: &str = "KafkaConsumerLag";
 const OUTBOX: LogMetric = LogMetric {
     field: "outbox_oldest_age_seconds",
     metric: OUTBOX_AGE,
-    description: "An event has waited to be published for more than 5 minutes: is Kafka there?",
+    description: "The oldest event of the outbox has waited for more than 5 minutes; check the brokers",
     threshold: 300.0,
 };
 const LAG: LogMetric = LogMetric {
     field: "kafka_consumer_lag",
     metric: CONSUMER_LAG,
-    description: "More than 1000 messages wait to be handled by one task: is it stuck, or are there too few?",
+    description: "More than 1000 messages wait for one task; check its log, or run more tasks",
     threshold: 1000.0,
 };
 
 /// Adds metric filters, which are free without log lines, and alarms if the service has them.
 pub fn add(builder: &mut Builder, logs: &Handle, service: &Handle, cluster: &Value, public: Option<&Target>) {
     let topic = builder.alarm_topic();
+    // The messaging stack has an alarm on the lag that MSK measures, which a consumer that is dead cannot silence.
+    let measured_by_msk = links::has_cluster(builder.manifest).then_some(CONSUMER_LAG);
     for metric in metrics(builder.service) {
-        from_log(builder, logs, metric, topic.as_ref());
+        let topic = topic.as_ref().filter(|_| measured_by_msk != Some(metric.metric));
+        from_log(builder, logs, metric, topic);
     }
     let Some(topic) = topic else { return };
     tasks(builder, service, cluster, &topic);
@@ -128,21 +132,41 @@ fn tasks(builder: &mut Builder, service: &Handle, cluster: &Value, topic: &Value
         count("desired", "DesiredTaskCount"),
         count("running", "RunningTaskCount"),
     ]);
-    let description = "Fewer tasks have run than should for 10 minutes: `deployer status` tells why they stop";
+    let description = "Fewer tasks than desired have run for 10 minutes; `deployer status` shows why they stop";
     builder
         .template
         .add("MissingTasksAlarm", on_expression(description, metrics, 10, topic));
 }
 
-/// Adds alarms on what the load balancer measures of the service.
-fn load_balancer(builder: &mut Builder, public: &Target, topic: &Value) {
-    let balancer = builder.load_balancer_name();
-    let of_balancer = json!([{ "Name": "LoadBalancer", "Value": balancer }]);
-    let of_group = json!([
-        { "Name": "LoadBalancer", "Value": balancer },
+/// Adds the alarm on errors of the service behind the load balancer, on which a rollout is rolled back; `None` without alarms.
+pub fn server_errors(builder: &mut Builder, public: &Target) -> Option<Handle> {
+    let topic = builder.alarm_topic()?;
+    let errors = of_load_balancer(
+        "More than 10 responses of 5xx in 5 minutes",
+        "HTTPCode_Target_5XX_Count",
+        &dimensions_of_group(builder, public),
+        ("Sum", 10.0),
+        (300, 1),
+    );
+    Some(builder.template.add("ServerErrorAlarm", errors.resource(&topic)))
+}
+
+fn dimensions_of_group(builder: &mut Builder, public: &Target) -> Value {
+    json!([
+        { "Name": "LoadBalancer", "Value": builder.load_balancer_name() },
         { "Name": "TargetGroup", "Value": public.group.attribute("TargetGroupFullName") },
-    ]);
-    let alarm = |description: &str, metric, dimensions: &Value, statistic, threshold, (period, periods)| Alarm {
+    ])
+}
+
+/// Returns an alarm on a metric of the load balancer.
+fn of_load_balancer(
+    description: &str,
+    metric: &'static str,
+    dimensions: &Value,
+    (statistic, threshold): (&'static str, f64),
+    (period, periods): (u32, u32),
+) -> Alarm {
+    Alarm {
         description: description.into(),
         namespace: "AWS/ApplicationELB".into(),
         metric,
@@ -152,49 +176,41 @@ fn load_balancer(builder: &mut Builder, public: &Target, topic: &Value) {
         comparison: Comparison::Above,
         period,
         periods,
-    };
+    }
+}
+
+/// Adds alarms on what the load balancer measures of the service, besides its errors.
+fn load_balancer(builder: &mut Builder, public: &Target, topic: &Value) {
+    let of_balancer = json!([{ "Name": "LoadBalancer", "Value": builder.load_balancer_name() }]);
+    let of_group = dimensions_of_group(builder, public);
     let alarms = [
         (
-            "ServerErrorAlarm",
-            alarm(
-                "More than 10 answers of 5xx in 5 minutes",
-                "HTTPCode_Target_5XX_Count",
-                &of_group,
-                "Sum",
-                10.0,
-                (300, 1),
-            ),
-        ),
-        (
             "UnansweredAlarm",
-            alarm(
-                "The load balancer itself answered 5xx more than 10 times in 5 minutes: no target took the request",
+            of_load_balancer(
+                "The load balancer itself returned 5xx more than 10 times in 5 minutes; no target accepted the request",
                 "HTTPCode_ELB_5XX_Count",
                 &of_balancer,
-                "Sum",
-                10.0,
+                ("Sum", 10.0),
                 (300, 1),
             ),
         ),
         (
             "LatencyAlarm",
-            alarm(
+            of_load_balancer(
                 "One request in a hundred has taken more than 2 seconds for 15 minutes",
                 "TargetResponseTime",
                 &of_group,
-                "p99",
-                2.0,
+                ("p99", 2.0),
                 (300, 3),
             ),
         ),
         (
             "UnhealthyTargetAlarm",
-            alarm(
+            of_load_balancer(
                 "A target has been unhealthy for 5 minutes",
                 "UnHealthyHostCount",
                 &of_group,
-                "Maximum",
-                0.0,
+                ("Maximum", 0.0),
                 (60, 5),
             ),
         ),

@@ -72,20 +72,26 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
         }
     }
     let public = is_public.then(|| ingress::target(&mut builder));
+    let mut deployment = json!({
+        "MinimumHealthyPercent": 100,
+        "MaximumPercent": 200,
+        "DeploymentCircuitBreaker": { "Enable": true, "Rollback": true },
+    });
+    // A version whose tasks are healthy and whose responses are errors is rolled back too (Amazon ECS: "How CloudWatch alarms
+    // detect Amazon ECS deployment failures").
+    if let Some(errors) = public
+        .as_ref()
+        .and_then(|public| alarms::server_errors(&mut builder, public))
+    {
+        deployment["Alarms"] = json!({ "AlarmNames": [errors.reference()], "Enable": true, "Rollback": true });
+    }
     let mut resource = Resource::new("AWS::ECS::Service")
         .with("ServiceName", service.name.clone())
         .with("Cluster", cluster.clone())
         .with("TaskDefinition", task.reference())
         .with("CapacityProviderStrategy", capacity(service))
         .with_some("DesiredCount", service.scaling.is_none().then_some(service.count))
-        .with(
-            "DeploymentConfiguration",
-            json!({
-                "MinimumHealthyPercent": 100,
-                "MaximumPercent": 200,
-                "DeploymentCircuitBreaker": { "Enable": true, "Rollback": true },
-            }),
-        )
+        .with("DeploymentConfiguration", deployment)
         .with("NetworkConfiguration", network)
         .with(
             "ServiceRegistries",
@@ -169,7 +175,7 @@ impl Builder<'_> {
             name: "Image".into(),
             source,
         };
-        self.input(parameter, "The image with its digest", stack)
+        self.input(parameter, "URI of the image with its digest", stack)
     }
 
     /// Returns the addresses of the brokers; `None` for a service without topics.
@@ -196,7 +202,7 @@ impl Builder<'_> {
     fn secrets(&mut self) -> Vec<(String, Value)> {
         let secrets = links::secrets(self.manifest, self.service);
         let inputs = secrets.into_iter().map(|(variable, id)| {
-            let description = format!("The secret behind {variable}");
+            let description = format!("ARN of the secret for {variable}");
             let arn = self.output_of(&format!("{id}Arn"), "String", &description, "data");
             (variable, arn)
         });
@@ -209,9 +215,14 @@ impl Builder<'_> {
         let database = self.manifest.databases.iter().find(|database| database.key == key)?;
         let [host, port, secret] = data::outputs(&key);
         let values = [
-            self.output_of(&host, "String", "Where the database listens", "data"),
-            self.output_of(&port, "String", "On which port", "data"),
-            self.output_of(&secret, "String", "The credentials of the database", "data"),
+            self.output_of(&host, "String", "Host name of the database", "data"),
+            self.output_of(&port, "String", "Port of the database", "data"),
+            self.output_of(
+                &secret,
+                "String",
+                "ARN of the secret with the user name and password of the database",
+                "data",
+            ),
         ];
         Some((values, database.name.clone()))
     }
@@ -227,7 +238,7 @@ impl Builder<'_> {
                 .with(
                     "DnsConfig",
                     json!({ "NamespaceId": namespace, "RoutingPolicy": "MULTIVALUE",
-                            "DnsRecords": [{ "Type": "A", "TTL": 10 }] }),
+                            "DnsRecords": [{ "Type": "A", "TTL": links::RECORD_TTL }] }),
                 )
                 .with("HealthCheckCustomConfig", json!({ "FailureThreshold": 1 })),
         )
@@ -244,7 +255,7 @@ impl Builder<'_> {
         let security = self.output_of(
             &group,
             "AWS::EC2::SecurityGroup::Id",
-            "Whom the tasks may reach",
+            "The security group of the tasks",
             "network",
         );
         json!({ "AwsvpcConfiguration": {
