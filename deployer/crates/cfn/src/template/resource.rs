@@ -10,7 +10,8 @@ pub struct Resource {
     resource_type: &'static str,
     properties: Map<String, Value>,
     depends_on: Vec<String>,
-    deletion_policy: Option<&'static str>,
+    /// `DeletionPolicy` and `UpdateReplacePolicy`.
+    policies: Option<(&'static str, &'static str)>,
     skipped_checks: Vec<(&'static str, &'static str)>,
 }
 
@@ -21,7 +22,7 @@ impl Resource {
             resource_type,
             properties: Map::new(),
             depends_on: Vec::new(),
-            deletion_policy: None,
+            policies: None,
             skipped_checks: Vec::new(),
         }
     }
@@ -52,21 +53,28 @@ impl Resource {
         self
     }
 
-    /// Retains the resource when the stack is deleted or a change replaces it.
+    /// Retains the resource when the stack is deleted or a change replaces it, even if its creation is rolled back.
     pub fn retained(mut self) -> Self {
-        self.deletion_policy = Some("Retain");
+        self.policies = Some(("Retain", "Retain"));
+        self
+    }
+
+    /// Retains the resource once the operation that creates it has succeeded; a rollback of that operation deletes it (AWS
+    /// CloudFormation: `DeletionPolicy` attribute, `RetainExceptOnCreate`).
+    pub fn retained_once_created(mut self) -> Self {
+        self.policies = Some(("RetainExceptOnCreate", "Retain"));
         self
     }
 
     /// Takes a final snapshot before the resource is deleted or replaced.
     pub fn snapshotted(mut self) -> Self {
-        self.deletion_policy = Some("Snapshot");
+        self.policies = Some(("Snapshot", "Snapshot"));
         self
     }
 
     /// Deletes the resource with the stack. Explicit, because databases default to a snapshot.
     pub fn deleted(mut self) -> Self {
-        self.deletion_policy = Some("Delete");
+        self.policies = Some(("Delete", "Delete"));
         self
     }
 
@@ -83,9 +91,9 @@ impl Resource {
             [one] => drop(body.insert("DependsOn".into(), one.clone().into())),
             many => drop(body.insert("DependsOn".into(), json!(many))),
         }
-        if let Some(policy) = self.deletion_policy {
-            body.insert("DeletionPolicy".into(), policy.into());
-            body.insert("UpdateReplacePolicy".into(), policy.into());
+        if let Some((deletion, replacement)) = self.policies {
+            body.insert("DeletionPolicy".into(), deletion.into());
+            body.insert("UpdateReplacePolicy".into(), replacement.into());
         }
         if !self.skipped_checks.is_empty() {
             let skip: Vec<Value> = self

@@ -257,6 +257,8 @@ pub enum Problem {
 pub enum Meaning {
     /// One of its ports.
     Port(String),
+    /// The time for which a service that others call accepts requests while it stops.
+    ShutdownDelay,
     /// A setting of its database.
     Database(String),
     /// A secret of its database.
@@ -282,6 +284,7 @@ impl fmt::Display for Meaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Port(name) => write!(f, "the port '{name}'"),
+            Self::ShutdownDelay => f.write_str("the shutdown delay of a service that others call"),
             Self::Database(key) => write!(f, "a setting of the database '{key}'"),
             Self::DatabaseSecret(key) => write!(f, "a secret of the database '{key}'"),
             Self::Brokers => f.write_str("a setting of the brokers"),

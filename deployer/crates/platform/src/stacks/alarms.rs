@@ -13,7 +13,7 @@ const OUTPUT: &str = "AlarmTopicArn";
 /// Returns the stack of the topic that alarms publish to; `None` without alarms.
 pub fn stack(manifest: &Manifest) -> Option<Stack> {
     let alarms = manifest.alarms.as_ref()?;
-    let mut template = Template::new(format!("{}: where alarms go", manifest.prefix()));
+    let mut template = Template::new(format!("{}: the topic of alarms", manifest.prefix()));
     let mut inputs = Inputs::default();
     let key = kms::arn(manifest, &mut template, &mut inputs);
     let topic = Resource::new("AWS::SNS::Topic")
@@ -23,7 +23,7 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
         Some(_) => topic,
         None => topic.skip_check(
             "CKV_AWS_26",
-            "CloudWatch cannot publish to a topic under AWS's own key; environments with customer_key encrypt it",
+            "CloudWatch cannot publish to a topic under an AWS managed key; environments with customer_key encrypt it",
         ),
     };
     let topic = template.add("AlarmTopic", topic);
@@ -42,7 +42,7 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
                 .with("Endpoint", address.clone()),
         );
     }
-    template.output(OUTPUT, "The topic of all alarms", topic.reference());
+    template.output(OUTPUT, "ARN of the topic of alarms", topic.reference());
     Some(Stack {
         name: name_of(manifest, STACK),
         short_name: STACK.into(),
@@ -70,7 +70,7 @@ fn policy(topic: &Value) -> Value {
                 "Condition": { "ArnLike": { "aws:SourceArn": alarms } },
             },
             {
-                "Sid": "NothingInTheClear",
+                "Sid": "DenyWithoutTls",
                 "Effect": "Deny",
                 "Principal": { "AWS": "*" },
                 "Action": "sns:Publish",
@@ -83,7 +83,7 @@ fn policy(topic: &Value) -> Value {
 
 /// Returns the topic's ARN as a parameter of another stack; `None` without alarms.
 pub fn topic(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs) -> Option<Value> {
-    let parameter = (OUTPUT, "String", "The topic of all alarms");
+    let parameter = (OUTPUT, "String", "ARN of the topic of alarms");
     manifest
         .alarms
         .is_some()

@@ -29,13 +29,18 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
             .with(
                 "GenerateSecretString",
                 json!({ "PasswordLength": 48, "ExcludePunctuation": true }),
-            )
-            .deleted();
+            );
+        // A database that is restored from a snapshot holds what its service encrypted with the secret.
+        let secret = if manifest.protected {
+            secret.retained_once_created()
+        } else {
+            secret.deleted()
+        };
         let secret = kms::encrypting(secret, "KmsKeyId", key.clone(), "CKV_AWS_149");
         let secret = template.add(id.clone(), secret);
         template.output(
             &format!("{id}Arn"),
-            &format!("The secret behind {variable}"),
+            &format!("ARN of the secret for {variable}"),
             secret.reference(),
         );
     }
@@ -52,7 +57,7 @@ fn databases(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs, 
     let subnets = (
         "IsolatedSubnetIds",
         "List<AWS::EC2::Subnet::Id>",
-        "Subnets without a way out",
+        "Subnets without a route to the internet",
     );
     let subnets = inputs.output(manifest, template, subnets, "network");
     let topic = super::alarms::topic(manifest, template, inputs);
@@ -71,7 +76,7 @@ fn databases(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs, 
         let parameter = (
             security.as_str(),
             "AWS::EC2::SecurityGroup::Id",
-            "Who may reach the database",
+            "The security group of the database",
         );
         let security = inputs.output(manifest, template, parameter, "network");
         let placement = database::Placement {

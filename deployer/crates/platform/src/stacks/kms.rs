@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::inputs::Inputs;
-use super::{Stack, name_of, texts};
+use super::{Stack, name_of};
 use crate::manifest::Manifest;
 use cfn::template::{Resource, Template, sub};
 
@@ -11,12 +11,16 @@ use cfn::template::{Resource, Template, sub};
 const STACK: &str = "keys";
 /// The output with the key's ARN.
 const OUTPUT: &str = "KeyArn";
+/// Reason why an AWS managed key encrypts.
+const NO_CUSTOMER_KEY: &str =
+    "encrypted with an AWS managed key; environments with customer_key have a customer managed one";
+
 /// Returns the stack of the key; `None` if AWS's own keys encrypt.
 pub fn stack(manifest: &Manifest) -> Option<Stack> {
     if !manifest.customer_key {
         return None;
     }
-    let mut template = Template::new(format!("{}: the key that encrypts what is kept", manifest.prefix()));
+    let mut template = Template::new(format!("{}: the KMS key of stored data", manifest.prefix()));
     let key = Resource::new("AWS::KMS::Key")
         .with(
             "Description",
@@ -29,12 +33,12 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
     let key = template.add(
         "Key",
         if manifest.protected {
-            key.retained()
+            key.retained_once_created()
         } else {
             key.deleted()
         },
     );
-    template.output(OUTPUT, "The key", key.attribute("Arn"));
+    template.output(OUTPUT, "ARN of the KMS key", key.attribute("Arn"));
     Some(Stack {
         name: name_of(manifest, STACK),
         short_name: STACK.into(),
@@ -46,7 +50,7 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
 
 /// Returns the key's ARN as a parameter of another stack; `None` if AWS's own keys encrypt.
 pub fn arn(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs) -> Option<Value> {
-    let parameter = (OUTPUT, "String", "The key that encrypts what is kept");
+    let parameter = (OUTPUT, "String", "ARN of the KMS key");
     manifest
         .customer_key
         .then(|| inputs.output(manifest, template, parameter, STACK))
@@ -56,7 +60,7 @@ pub fn arn(manifest: &Manifest, template: &mut Template, inputs: &mut Inputs) ->
 pub fn encrypting(resource: Resource, property: &str, key: Option<Value>, check: &'static str) -> Resource {
     match key {
         Some(key) => resource.with(property, key),
-        None => resource.skip_check(check, texts::NO_CUSTOMER_KEY),
+        None => resource.skip_check(check, NO_CUSTOMER_KEY),
     }
 }
 
@@ -70,7 +74,7 @@ fn policy() -> Value {
         "Version": "2012-10-17",
         "Statement": [
             {
-                "Sid": "TheAccountByItsIamPolicies",
+                "Sid": "AccountByIamPolicies",
                 "Effect": "Allow",
                 "Principal": { "AWS": sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root", []) },
                 "Action": "kms:*",
@@ -85,7 +89,7 @@ fn policy() -> Value {
                 "Condition": { "ArnLike": { "kms:EncryptionContext:aws:logs:arn": logs } },
             },
             {
-                "Sid": "AlarmsToTheEncryptedTopic",
+                "Sid": "AlarmsToEncryptedTopic",
                 "Effect": "Allow",
                 "Principal": { "Service": "cloudwatch.amazonaws.com" },
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],

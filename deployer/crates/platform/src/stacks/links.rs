@@ -5,8 +5,6 @@ use std::fmt;
 use crate::manifest::{Bootstrap, Call, Egress, KafkaSecurity, Manifest, Nat, Service};
 use cfn::template::logical_id;
 
-use super::texts;
-
 /// A path of traffic from one security group to another, on a TCP port. No other path is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
@@ -73,6 +71,12 @@ pub const HTTP: u16 = 80;
 /// The port of HTTPS, and of AWS's APIs.
 pub const HTTPS: u16 = 443;
 
+/// Seconds for which a resolver caches the address of a task (the TTL of the Cloud Map record).
+pub const RECORD_TTL: u32 = 10;
+/// Seconds that a stopping task still accepts requests for. ECS stops a task without waiting until callers have forgotten its
+/// address (aws/containers-roadmap, issue 343), which takes the TTL and the spread of Route 53's resolvers.
+pub const SHUTDOWN_DELAY: u32 = RECORD_TTL + 15;
+
 /// Returns the port of the brokers for this authentication (Amazon MSK: port information).
 pub fn kafka_port(security: KafkaSecurity) -> u16 {
     match security {
@@ -129,7 +133,8 @@ pub fn paths(manifest: &Manifest) -> Vec<Path> {
     if let Some(public) = manifest.service(&manifest.ingress.service) {
         let to = || Group::Service(public.name.clone());
         if let Some(http) = public.http_port() {
-            path(Group::LoadBalancer, to(), http.number, texts::PUBLIC_LISTENER.into());
+            let reason = format!("the load balancer forwards to {}", public.name);
+            path(Group::LoadBalancer, to(), http.number, reason);
         }
         if let Some(port) = public.health_port {
             path(
@@ -190,6 +195,12 @@ pub fn egress(manifest: &Manifest, service: &str) -> Vec<Egress> {
 /// Returns the host name of a service inside the VPC.
 pub fn host(manifest: &Manifest, service: &str) -> String {
     format!("{service}.{}", namespace(manifest))
+}
+
+/// Returns true if other services find this one by its name.
+pub fn is_called(manifest: &Manifest, service: &str) -> bool {
+    let calls = manifest.services.iter().flat_map(|caller| &caller.calls);
+    calls.into_iter().any(|call| call.service == service)
 }
 
 /// Returns the private DNS namespace.

@@ -27,7 +27,7 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
             .with("PartitionCount", topic.partitions)
             .with("ReplicationFactor", topic.replication_factor);
         let resource = if manifest.protected {
-            resource.retained()
+            resource.retained_once_created()
         } else {
             resource.deleted()
         };
@@ -39,7 +39,7 @@ pub fn stack(manifest: &Manifest) -> Option<Stack> {
     if let Some(topic) = super::alarms::topic(manifest, &mut template, &mut inputs) {
         alarms::add(&mut template, manifest, kafka, &topic);
     }
-    template.output(CLUSTER, "The cluster", cluster.reference());
+    template.output(CLUSTER, "ARN of the Kafka cluster", cluster.reference());
     Some(Stack {
         name: name_of(manifest, "messaging"),
         short_name: "messaging".into(),
@@ -60,7 +60,7 @@ fn cluster(manifest: &Manifest, kafka: &Kafka, template: &mut Template, inputs: 
     let security = (
         security.as_str(),
         "AWS::EC2::SecurityGroup::Id",
-        "Who may reach the brokers",
+        "The security group of the brokers",
     );
     let security = inputs.output(manifest, template, security, "network");
     let key = kms::arn(manifest, template, inputs);
@@ -70,7 +70,7 @@ fn cluster(manifest: &Manifest, kafka: &Kafka, template: &mut Template, inputs: 
             .with("Name", manifest.prefix())
             .with(
                 "Description",
-                "No topic by accident; a write is acknowledged by a majority",
+                "Topics are created explicitly; a write is acknowledged by all in-sync replicas",
             )
             .with("ServerProperties", base64(&settings::server(kafka.brokers))),
     );

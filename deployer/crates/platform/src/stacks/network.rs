@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::inputs::Inputs;
 use super::links::{self, Group};
-use super::{Stack, iam, kms, name_of, texts};
+use super::{Stack, iam, kms, name_of};
 use crate::manifest::{Manifest, Nat};
 use cfn::template::{Handle, Resource, Template, az, join, pseudo, sub};
 
@@ -192,12 +192,15 @@ fn security_group(manifest: &Manifest, vpc: &Handle, group: &Group) -> Resource 
         Group::LoadBalancer => {
             let rule = |port: &u16| {
                 json!({ "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": "0.0.0.0/0",
-                        "Description": texts::PUBLIC_LISTENER })
+                        "Description": "requests from the internet" })
             };
             let ports = links::public_ports(manifest);
             let resource = resource.with("SecurityGroupIngress", ports.iter().map(rule).collect::<Value>());
             if ports.contains(&80) {
-                resource.skip_check("CKV_AWS_260", texts::PUBLIC_HTTP)
+                resource.skip_check(
+                    "CKV_AWS_260",
+                    "port 80 is public: it redirects to HTTPS once ingress.certificate is set",
+                )
             } else {
                 resource
             }
@@ -206,7 +209,7 @@ fn security_group(manifest: &Manifest, vpc: &Handle, group: &Group) -> Resource 
     };
     // Without NAT this rule opens the gateway endpoint alone, whose addresses a template cannot name.
     let destination = match manifest.network.nat {
-        Nat::None => "S3 through its endpoint: the layers of images",
+        Nat::None => "S3 through its gateway endpoint: layers of images",
         Nat::Single | Nat::PerZone => "AWS APIs: images, secrets, logs",
     };
     // A group without an egress rule may send anywhere, so each has at least this one.
@@ -224,7 +227,7 @@ fn security_group(manifest: &Manifest, vpc: &Handle, group: &Group) -> Resource 
             iter::once(apis).chain(outside).collect()
         }
         _ => json!([{ "IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32",
-                      "Description": "nothing: this address and type do not exist" }]),
+                      "Description": "no egress: this address and type do not exist" }]),
     };
     resource.with("SecurityGroupEgress", egress).named(format!(
         "{}-{}",
@@ -263,6 +266,10 @@ fn flow_logs(template: &mut Template, manifest: &Manifest, vpc: &Handle, key: Op
             .with("DeliverLogsPermissionArn", role.attribute("Arn"))
             .named(sub(&format!("{}-${{AWS::Region}}", manifest.prefix()), [])),
     );
-    template.output("FlowLogGroupName", "Where the VPC's flow logs are", group.reference());
+    template.output(
+        "FlowLogGroupName",
+        "Log group of the VPC's flow logs",
+        group.reference(),
+    );
     template.output("Region", "The region", pseudo("Region"));
 }

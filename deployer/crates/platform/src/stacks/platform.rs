@@ -10,6 +10,10 @@ use super::{Stack, from_output, name_of};
 use crate::manifest::Manifest;
 use cfn::template::{Handle, Resource, Template};
 
+/// Seconds for which a resolver caches that a name does not exist (AWS Cloud Map API: SOA). A service that asks for a peer
+/// before the peer has registered finds it after this time; the default of a private hosted zone is longer.
+const NEGATIVE_TTL: u32 = 10;
+
 /// Returns the stack of the shared resources.
 pub fn stack(manifest: &Manifest) -> Stack {
     let mut template = Template::new(format!("{}: cluster, namespace and load balancer", manifest.prefix()));
@@ -23,28 +27,33 @@ pub fn stack(manifest: &Manifest) -> Stack {
     let security = template.parameter(
         &security_name,
         "AWS::EC2::SecurityGroup::Id",
-        "Who may reach the load balancer",
+        "The security group of the load balancer",
     );
     let cluster = template.add("Cluster", cluster(manifest));
     let namespace = template.add(
         "Namespace",
         Resource::new("AWS::ServiceDiscovery::PrivateDnsNamespace")
             .with("Name", links::namespace(manifest))
+            .with("Description", format!("{}: service discovery", manifest.prefix()))
+            .with("Vpc", vpc.reference())
             .with(
-                "Description",
-                format!("{}: how services find each other", manifest.prefix()),
-            )
-            .with("Vpc", vpc.reference()),
+                "Properties",
+                json!({ "DnsProperties": { "SOA": { "TTL": NEGATIVE_TTL } } }),
+            ),
     );
     let balancer = balancer(&mut template, manifest, public.reference(), security.reference());
     let listener = listener::add(&mut template, manifest, &balancer);
     template.output("ClusterName", "The ECS cluster", cluster.reference());
     template.output("NamespaceId", "The private DNS namespace", namespace.reference());
     template.output("ListenerArn", "The public listener", listener.reference());
-    template.output("LoadBalancerDnsName", "The public name", balancer.attribute("DNSName"));
+    template.output(
+        "LoadBalancerDnsName",
+        "Host name of the load balancer",
+        balancer.attribute("DNSName"),
+    );
     template.output(
         "LoadBalancerFullName",
-        "Its name in metrics",
+        "The load balancer's name in metrics",
         balancer.attribute("LoadBalancerFullName"),
     );
     Stack {
@@ -74,7 +83,10 @@ fn cluster(manifest: &Manifest) -> Resource {
     if watched {
         cluster
     } else {
-        cluster.skip_check("CKV_AWS_65", "nothing is watched here, and each metric costs")
+        cluster.skip_check(
+            "CKV_AWS_65",
+            "Container Insights cost per metric; protected environments and alarms enable them",
+        )
     }
 }
 
@@ -102,14 +114,17 @@ fn balancer(template: &mut Template, manifest: &Manifest, subnets: Value, securi
         attributes.extend(access_logs::attributes(&bucket));
         resource.depends_on(&policy)
     } else {
-        resource.skip_check("CKV_AWS_91", "a disposable environment: ingress.access_logs keeps them")
+        resource.skip_check(
+            "CKV_AWS_91",
+            "a disposable environment; ingress.access_logs stores them",
+        )
     };
     let resource = if manifest.protected {
         resource
     } else {
         resource.skip_check(
             "CKV_AWS_150",
-            "a disposable environment is meant to be deleted: `protected` protects it",
+            "a disposable environment; protected environments have deletion protection",
         )
     };
     template.add("LoadBalancer", resource.with("LoadBalancerAttributes", attributes))

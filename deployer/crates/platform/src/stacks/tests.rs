@@ -1,3 +1,7 @@
+mod connections;
+mod monitoring;
+mod retention;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;

@@ -199,8 +199,8 @@ fn targets(plan: &Plan, stack: &Stack) -> Vec<(String, u16)> {
     for (_, service) in of_type(&stack.template, "AWS::ECS::Service") {
         for registered in service["LoadBalancers"].as_array().into_iter().flatten() {
             let group = resources(plan, stack, &registered["TargetGroupArn"]).unwrap_or_default();
-            let target = &stack.template["Resources"][group.first().map_or("", String::as_str)]["Properties"];
-            let port = number(&registered["ContainerPort"]).filter(|port| number(&target["Port"]) == Some(*port));
+            // ECS registers a task with this port, in place of the target group's (Amazon ECS API: LoadBalancer).
+            let port = number(&registered["ContainerPort"]);
             if let Some(port) = port.filter(|_| group.iter().any(|group| groups.contains(group))) {
                 found.push((Group::Service(stack.short_name.clone()).logical_id(), port));
             }

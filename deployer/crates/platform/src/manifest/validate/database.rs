@@ -40,7 +40,9 @@ pub fn database(
         .engine_version
         .clone()
         .or(common.engine_version.clone())
-        .unwrap_or_else(|| "17.9".into());
+        // The major version alone matches every minor one, to which RDS upgrades the instance by itself
+        // (AutoMinorVersionUpgrade); a full version would be reported as drift after such an upgrade.
+        .unwrap_or_else(|| "17".into());
     if engine_version.split('.').count() > 2 || !engine_version.split('.').all(|part| part.parse::<u8>().is_ok()) {
         return context.reject(&at("engine_version"), Problem::EngineVersion(engine_version));
     }

@@ -10,10 +10,11 @@ use super::super::problem::{Meaning, Problem};
 use super::{ErrorContext, Validated};
 
 /// Variables of a service's database, and those that are secrets.
-const DATABASE: [&str; 5] = [
+const DATABASE: [&str; 6] = [
     "DATABASE_HOST",
     "DATABASE_PORT",
     "DATABASE_NAME",
+    "DATABASE_SECRET_ARN",
     "DATABASE_TLS",
     "DATABASE_CA_FILE",
 ];
@@ -47,7 +48,7 @@ pub fn one_meaning_each(context: &ErrorContext, services: &[Service]) -> Validat
 fn is_derived(meaning: &Meaning) -> bool {
     matches!(
         meaning,
-        Meaning::Port(_) | Meaning::Database(_) | Meaning::Brokers | Meaning::Address { .. }
+        Meaning::Port(_) | Meaning::ShutdownDelay | Meaning::Database(_) | Meaning::Brokers | Meaning::Address { .. }
     )
 }
 
@@ -57,6 +58,10 @@ fn meanings(service: &Service, services: &[Service]) -> Vec<(String, Meaning)> {
     let mut add = |variable: &str, meaning: Meaning| all.push((variable.to_owned(), meaning));
     for port in &service.ports {
         add(&port.variable, Meaning::Port(port.name.clone()));
+    }
+    let mut calls = services.iter().flat_map(|caller| &caller.calls);
+    if calls.any(|call| call.service == service.name) {
+        add("SHUTDOWN_DELAY", Meaning::ShutdownDelay);
     }
     if let Some(key) = &service.database {
         for variable in DATABASE {

@@ -41,6 +41,8 @@ pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, pl
     let instance = Resource::new("AWS::RDS::DBInstance")
         .with("Engine", "postgres")
         .with("EngineVersion", database.engine_version.clone())
+        // RDS rejects another major version without it (AWS::RDS::DBInstance: AllowMajorVersionUpgrade); alone it upgrades nothing.
+        .with("AllowMajorVersionUpgrade", true)
         .with("DBInstanceClass", database.instance_class.clone());
     let instance = match &database.snapshot {
         // The snapshot holds database and owner; RDS rejects the first and ignores the second.
@@ -72,19 +74,22 @@ pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, pl
         .with("DeletionProtection", manifest.protected);
     let instance = encrypted(instance, placement.key, manifest.protected).skip_check(
         "CKV_AWS_161",
-        "services log in with the password that RDS makes, keeps in Secrets Manager and changes every seven days",
+        "services authenticate with a password that RDS generates, stores in Secrets Manager and rotates every seven days",
     );
     let instance = if database.multi_az {
         instance
     } else {
         instance.skip_check(
             "CKV_AWS_157",
-            "one zone is enough for a disposable environment (multi_az)",
+            "a disposable environment; multi_az adds a standby in a second zone",
         )
     };
     let instance = match placement.monitoring {
         None => instance
-            .skip_check("CKV_AWS_118", "a disposable environment is not watched (protected)")
+            .skip_check(
+                "CKV_AWS_118",
+                "a disposable environment; protected environments have enhanced monitoring",
+            )
             .deleted(),
         Some(role) => instance
             .with(
@@ -100,11 +105,11 @@ pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, pl
     };
     let handle = template.add(logical_id(&[&database.key, "Database"]), instance);
     let [host, port, secret] = outputs(&database.key);
-    template.output(&host, "Where it listens", handle.attribute("Endpoint.Address"));
-    template.output(&port, "On which port", handle.attribute("Endpoint.Port"));
+    template.output(&host, "Host name of the database", handle.attribute("Endpoint.Address"));
+    template.output(&port, "Port of the database", handle.attribute("Endpoint.Port"));
     template.output(
         &secret,
-        "Its owner's name and password",
+        "ARN of the secret with the master user's name and password",
         handle.attribute("MasterUserSecret.SecretArn"),
     );
     handle

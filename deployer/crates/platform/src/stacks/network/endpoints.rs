@@ -19,13 +19,15 @@ const APIS: [(&str, &str); 4] = [
 /// Adds the endpoint of S3, which is free and serves the layers of images; without NAT, those of the other APIs too.
 pub fn add(template: &mut Template, manifest: &Manifest, vpc: &Handle, private: &Tier, groups: &[(Group, Handle)]) {
     let tables: Vec<Value> = private.tables.iter().map(Handle::reference).collect();
+    // With NAT the same buckets are reachable through the internet: a policy here would only break services that use S3.
+    let isolated = manifest.network.nat == Nat::None;
     template.add(
         "S3Endpoint",
         endpoint(vpc, "s3", "Gateway")
             .with("RouteTableIds", tables)
-            .with("PolicyDocument", layers_only()),
+            .with_some("PolicyDocument", isolated.then(layers_only)),
     );
-    if manifest.network.nat != Nat::None {
+    if !isolated {
         return;
     }
     let subnets: Vec<Value> = private.subnets.iter().map(Handle::reference).collect();

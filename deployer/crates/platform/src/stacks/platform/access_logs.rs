@@ -39,7 +39,7 @@ pub fn add(template: &mut Template) -> (Handle, Handle) {
             )
             .skip_check(
                 "CKV_AWS_18",
-                "a bucket of access logs that logged its own accesses into itself would never end",
+                "the bucket of access logs; its own access logs would need another bucket",
             )
             // Access logs must survive the platform's deletion.
             .retained(),
@@ -78,7 +78,7 @@ fn policy(bucket: &Handle) -> Value {
                 "Condition": { "ArnLike": { "aws:SourceArn": sub(balancers, []) } },
             },
             {
-                "Sid": "NothingInTheClear",
+                "Sid": "DenyWithoutTls",
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": "s3:*",

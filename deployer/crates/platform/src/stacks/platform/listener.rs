@@ -27,7 +27,7 @@ fn public(manifest: &Manifest, balancer: &Handle) -> Resource {
     let listener = on(balancer, manifest.ingress.port).with(
         "DefaultActions",
         json!([{ "Type": "fixed-response", "FixedResponseConfig": {
-            "StatusCode": "404", "ContentType": "text/plain", "MessageBody": "nothing is served here" } }]),
+            "StatusCode": "404", "ContentType": "text/plain", "MessageBody": "no rule matches this request" } }]),
     );
     if let Some(arn) = &manifest.ingress.certificate {
         listener
@@ -40,7 +40,7 @@ fn public(manifest: &Manifest, balancer: &Handle) -> Resource {
                  "Value": STRICT_TRANSPORT }]),
             )
     } else {
-        const NONE: &str = "ingress.certificate names no certificate yet: with it this is HTTPS, and port 80 redirects";
+        const NONE: &str = "ingress.certificate is not set; with it the listener accepts HTTPS, and port 80 redirects";
         listener
             .with("Protocol", "HTTP")
             .skip_check("CKV_AWS_2", NONE)

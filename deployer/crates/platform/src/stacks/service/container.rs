@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Builder;
-use crate::manifest::Service;
 use crate::stacks::links;
 use crate::stacks::plan::DATABASE_CA_BUNDLE;
 use cfn::template::{Handle, pseudo, sub};
 
 /// Seconds between the last accepted request and the end of a service: 25 to drain, and some to flush.
 const DRAIN: u32 = 32;
+/// The variable with the seconds for which a stopping service still accepts requests.
+const DELAY_VARIABLE: &str = "SHUTDOWN_DELAY";
 /// Maximum of Fargate (Amazon ECS: container definition parameters, `stopTimeout`).
 const MAX_STOP_TIMEOUT: u32 = 120;
 
@@ -21,6 +22,7 @@ pub fn definition(builder: &mut Builder, image: &Value, logs: &Handle, generated
     let variables = variables(builder);
     let mut secrets: BTreeMap<String, Value> = generated.iter().cloned().collect();
     if let Some(([_, _, credentials], _)) = builder.database() {
+        // RDS rotates the password while the task runs; ECS resolves secrets at the task's start alone.
         for (variable, key) in [("DATABASE_USERNAME", "username"), ("DATABASE_PASSWORD", "password")] {
             let arn = sub(&format!("${{Arn}}:{key}::"), [("Arn", credentials.clone())]);
             secrets.insert(variable.into(), arn);
@@ -38,7 +40,7 @@ pub fn definition(builder: &mut Builder, image: &Value, logs: &Handle, generated
         "User": "10001",
         "ReadonlyRootFilesystem": true,
         "LinuxParameters": { "InitProcessEnabled": true, "Capabilities": { "Drop": ["ALL"] } },
-        "StopTimeout": stop_timeout(service),
+        "StopTimeout": stop_timeout(&variables),
         "PortMappings": ports,
         "Environment": variables.into_iter().map(|(name, value)| json!({ "Name": name, "Value": value })).collect::<Vec<_>>(),
         "LogConfiguration": { "LogDriver": "awslogs", "Options": {
@@ -63,10 +65,10 @@ pub fn definition(builder: &mut Builder, image: &Value, logs: &Handle, generated
     container
 }
 
-/// Returns the seconds between SIGTERM and SIGKILL: the load balancer notices the end (`SHUTDOWN_DELAY`, default 3), then the
-/// service drains.
-fn stop_timeout(service: &Service) -> u32 {
-    let configured = service.environment.get("SHUTDOWN_DELAY");
+/// Returns the seconds between SIGTERM and SIGKILL: the service still accepts requests (`SHUTDOWN_DELAY`, by default 3), then
+/// it drains.
+fn stop_timeout(variables: &BTreeMap<String, Value>) -> u32 {
+    let configured = variables.get(DELAY_VARIABLE).and_then(Value::as_str);
     let delay = configured.and_then(|seconds| seconds.parse().ok()).unwrap_or(3);
     DRAIN.saturating_add(delay).min(MAX_STOP_TIMEOUT)
 }
@@ -78,10 +80,14 @@ fn variables(builder: &mut Builder) -> BTreeMap<String, Value> {
     for port in &service.ports {
         variables.insert(port.variable.clone(), port.number.to_string().into());
     }
-    if let Some(([host, port, _], name)) = builder.database() {
+    if links::is_called(manifest, &service.name) {
+        variables.insert(DELAY_VARIABLE.into(), links::SHUTDOWN_DELAY.to_string().into());
+    }
+    if let Some(([host, port, credentials], name)) = builder.database() {
         variables.insert("DATABASE_HOST".into(), host);
         variables.insert("DATABASE_PORT".into(), port);
         variables.insert("DATABASE_NAME".into(), name.into());
+        variables.insert("DATABASE_SECRET_ARN".into(), credentials);
         // RDS rejects connections without TLS (rds.force_ssl); the client must verify the server itself.
         variables.insert("DATABASE_TLS".into(), "verify-full".into());
         variables.insert("DATABASE_CA_FILE".into(), DATABASE_CA_BUNDLE.into());

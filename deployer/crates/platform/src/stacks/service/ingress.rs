@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 use super::Builder;
 use cfn::template::{Handle, Resource};
 
+/// The port of targets that are registered without one. ECS registers each task with its container's port, so that this one is
+/// never used; it is constant because another value replaces the target group (Elastic Load Balancing API: CreateTargetGroup,
+/// "used unless you specify a port override when registering the target").
+const DEFAULT_PORT: u16 = 80;
+
 /// The service's place behind the load balancer.
 pub struct Target {
     pub rule: Handle,
@@ -24,7 +29,7 @@ pub fn target(builder: &mut Builder) -> Target {
         Resource::new("AWS::ElasticLoadBalancingV2::TargetGroup")
             .with("TargetType", "ip")
             .with("Protocol", "HTTP")
-            .with("Port", port)
+            .with("Port", DEFAULT_PORT)
             .with("VpcId", vpc)
             .with("HealthCheckPath", service.health_path.clone())
             .with_some("HealthCheckPort", service.health_port.map(|port| port.to_string()))

@@ -7,16 +7,28 @@ use crate::manifest::KafkaSecurity;
 use crate::stacks::{iam, links, messaging};
 use cfn::template::{Handle, Resource, sub};
 
-/// Adds the task role: the permissions that the service's links require, which without IAM authentication are none.
+/// Adds the task role: the permissions that the service's links require.
 pub fn task(builder: &mut Builder) -> Handle {
     let role = Resource::new("AWS::IAM::Role").with("AssumeRolePolicyDocument", iam::trust("ecs-tasks.amazonaws.com"));
-    let statements = kafka_statements(builder);
+    let mut statements = kafka_statements(builder);
+    statements.extend(database_statements(builder));
     let role = if statements.is_empty() {
         role
     } else {
         role.with("Policies", json!([iam::policy("links", &statements)]))
     };
     builder.template.add("TaskRole", role)
+}
+
+/// Returns the statements to read the secret of the service's database: RDS rotates the password every seven days, and a
+/// running task reads the new one (Amazon RDS User Guide: "Password management with Amazon RDS and AWS Secrets Manager").
+fn database_statements(builder: &mut Builder) -> Vec<Value> {
+    let Some(([_, _, credentials], _)) = builder.database() else {
+        return Vec::new();
+    };
+    let key = builder.key().map(|key| iam::decrypt(&key, "secretsmanager"));
+    let read = iam::allow(&["secretsmanager:GetSecretValue"], &credentials);
+    std::iter::once(read).chain(key).collect()
 }
 
 /// Adds the execution role: pull this image, write this log, read these secrets.
