@@ -2,7 +2,16 @@
 
 use aws::{Error, Result, Session, ecr};
 pub use images::*;
+use platform::manifest;
 use platform::stacks::Image;
+
+/// Returns an architecture of the manifest in the terms of images.
+pub fn architecture(declared: manifest::Architecture) -> Architecture {
+    match declared {
+        manifest::Architecture::X86_64 => Architecture::Amd64,
+        manifest::Architecture::Arm64 => Architecture::Arm64,
+    }
+}
 
 /// Returns what to build for an image of the plan.
 pub fn spec(image: &Image) -> ImageSpec {
@@ -11,6 +20,7 @@ pub fn spec(image: &Image) -> ImageSpec {
         package: image.package.clone(),
         workspace: image.workspace.clone(),
         ports: image.ports.clone(),
+        architecture: architecture(image.architecture),
     }
 }
 

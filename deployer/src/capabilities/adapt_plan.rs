@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws::{Capability, Session};
+use aws::{Capability, EndpointKind, Session};
 use platform::stacks::{Plan, Source, Stack};
 use serde_json::Value;
 
 use super::fallback::{Fallback, fallback};
 use super::unsupported_types::unsupported_types;
-use super::{Error, Result, database_passwords};
+use super::{Error, Result, database_passwords, this_machine};
 
 /// Properties without which a resource works: alarms that roll a deployment back.
 const OPTIONAL_PROPERTIES: [(&str, &[&str]); 1] = [("AWS::ECS::Service", &["DeploymentConfiguration", "Alarms"])];
@@ -38,6 +38,9 @@ pub struct AdaptedPlan {
 pub async fn adapt_plan(aws: &Session, mut plan: Plan) -> Result<AdaptedPlan> {
     let endpoint = aws.endpoint();
     let mut warnings = Vec::new();
+    if endpoint.kind == EndpointKind::Embedded {
+        warnings.extend(this_machine::run_tasks_here(&mut plan));
+    }
     if !endpoint.is_foreign() {
         return Ok(AdaptedPlan { plan, warnings });
     }

@@ -22,6 +22,7 @@ impl Error {
             Self::Capabilities(error) => return error.hint(),
             Self::Argument(error) => return error.hint(),
             Self::Manifest(error) => return error.hint(),
+            Self::Compile(error) => return error.hint(),
             Self::NotConfirmed(error) => return error.hint(),
             Self::Protected(error) => return error.hint(),
             Self::Registry { registry, .. } if registry.ends_with(".amazonaws.com") => {

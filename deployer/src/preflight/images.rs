@@ -12,12 +12,11 @@ use oci_client::manifest::{
 };
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
-use platform::manifest::Manifest;
+use platform::manifest::{Manifest, Service};
 use serde_json::Value;
 
-use super::problem::PLATFORM;
 use super::{PreflightFinding, Problem, fatal, warning};
-use crate::image;
+use crate::image::{self, Architecture};
 
 /// The time limit of a registry.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,13 +32,20 @@ pub async fn check(aws: &Session, manifest: &Manifest) -> Vec<PreflightFinding> 
     let named = manifest
         .services
         .iter()
-        .filter_map(|service| Some((service.name.as_str(), service.image.as_deref()?)));
-    join_all(named.map(|(service, image)| check_image(aws, service, image)))
+        .filter_map(|service| Some((service, service.image.as_deref()?)));
+    join_all(named.map(|(service, image)| check_image(aws, &service.name, image, architecture(aws, service))))
         .await
         .concat()
 }
 
-async fn check_image(aws: &Session, service: &str, image: &str) -> Vec<PreflightFinding> {
+/// Returns the architecture of a service's tasks; on the embedded endpoint, this machine's.
+fn architecture(aws: &Session, service: &Service) -> Architecture {
+    let here = Architecture::of_this_machine().filter(|_| aws.endpoint().kind == EndpointKind::Embedded);
+    here.unwrap_or_else(|| image::architecture(service.architecture))
+}
+
+async fn check_image(aws: &Session, service: &str, image: &str, architecture: Architecture) -> Vec<PreflightFinding> {
+    let expected = format!("linux/{architecture}");
     let Ok(reference) = image.parse::<Reference>() else {
         return Vec::new();
     };
@@ -54,8 +60,13 @@ async fn check_image(aws: &Session, service: &str, image: &str) -> Vec<Preflight
     }
     let (service, image) = names();
     match tokio::time::timeout(TIMEOUT, platforms(aws, &reference)).await {
-        Ok(Ok(found)) if found.is_empty() || found.iter().any(|platform| platform == PLATFORM) => {}
-        Ok(Ok(found)) => findings.push(fatal(Problem::ImagePlatform { service, image, found })),
+        Ok(Ok(found)) if found.is_empty() || found.contains(&expected) => {}
+        Ok(Ok(found)) => findings.push(fatal(Problem::ImagePlatform {
+            service,
+            image,
+            expected,
+            found,
+        })),
         Ok(Err(error)) if is_missing(&error) => findings.push(fatal(Problem::ImageMissing { service, image })),
         Ok(Err(error)) => {
             let reason = error.to_string();
@@ -181,11 +192,12 @@ mod tests {
             warning(Problem::ImageByTag { service, image })
         };
         let service = || "orders".to_owned();
-        let check = async |name: &str| check_image(&aws, "orders", &image(name)).await;
+        let check = async |name: &str| check_image(&aws, "orders", &image(name), Architecture::Amd64).await;
         assert_eq!(check("both").await, [by_tag("both")]);
         let platform = Problem::ImagePlatform {
             service: service(),
             image: image("arm"),
+            expected: "linux/amd64".into(),
             found: vec!["linux/arm64".into()],
         };
         assert_eq!(check("arm").await, [by_tag("arm"), fatal(platform)]);
@@ -215,7 +227,7 @@ mod tests {
     async fn the_embedded_endpoint_pulls_from_its_own_registry_only() {
         let endpoint = FakeAws::start(|call| Some(registry(&call.path))).await;
         let aws = endpoint.session().await;
-        let other = check_image(&aws, "orders", "ghcr.io/shop/orders:1").await;
+        let other = check_image(&aws, "orders", "ghcr.io/shop/orders:1", Architecture::Amd64).await;
         assert!(
             matches!(
                 other.as_slice(),
@@ -224,7 +236,13 @@ mod tests {
             ),
             "{other:?}"
         );
-        let own = check_image(&aws, "orders", &format!("{}/shop/both:1", endpoint.address())).await;
+        let own = check_image(
+            &aws,
+            "orders",
+            &format!("{}/shop/both:1", endpoint.address()),
+            Architecture::Amd64,
+        )
+        .await;
         assert!(own.iter().all(|found| !found.fatal), "{own:?}");
     }
 }

@@ -8,9 +8,6 @@ use time::Date;
 use cfn::diff::UnsupportedUpdate;
 use platform::suggest::closest_or_all;
 
-/// The platform of every task definition's `RuntimePlatform`.
-pub const PLATFORM: &str = "linux/amd64";
-
 /// The service whose names are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedResource {
@@ -70,10 +67,11 @@ pub enum Problem {
     PortInUse { environment: String, port: u16, by: String },
     #[error("{service} runs {image}: a tag can be moved, and then new tasks run another image")]
     ImageByTag { service: String, image: String },
-    #[error("{image} of {service} is built for {}, and tasks run on {PLATFORM}", .found.join(", "))]
+    #[error("{image} of {service} is built for {}, and its tasks run on {expected}", .found.join(", "))]
     ImagePlatform {
         service: String,
         image: String,
+        expected: String,
         found: Vec<String>,
     },
     #[error("{image} of {service} is not in its registry")]
@@ -166,8 +164,8 @@ impl Problem {
                 format!("stop that program, or set another ingress.port for {environment}")
             }
             Self::ImageByTag { .. } => "use its digest: `…@sha256:…`".into(),
-            Self::ImagePlatform { .. } => {
-                format!("build it with `docker buildx build --platform {PLATFORM}`, and push it")
+            Self::ImagePlatform { expected, .. } => {
+                format!("build it with `docker buildx build --platform {expected}`, and push it; or change the service's `architecture`")
             }
             Self::ImageMissing { .. } => "push it, or correct the service's `image`".into(),
             Self::ImageUnchecked { .. } => "the tasks may still be able to pull it".into(),
@@ -285,6 +283,7 @@ mod tests {
             Problem::ImagePlatform {
                 service: service.clone(),
                 image: image.clone(),
+                expected: text("linux/amd64"),
                 found: vec![text("linux/arm64")],
             },
             Problem::ImageMissing {

@@ -97,6 +97,7 @@ mod tests {
             package: "true".into(),
             workspace: folder.path().into(),
             ports: vec![4000],
+            architecture: crate::Architecture::of_this_machine().unwrap(),
         };
         let built = build(&spec, Path::new("/bin/true"), &Provenance::default()).unwrap();
         let mut bytes = Vec::new();

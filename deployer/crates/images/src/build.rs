@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::architecture::Architecture;
 use crate::ca_bundle::{self, CERTIFICATES, DATABASE_CA_BUNDLE};
 use crate::error::ImageError;
 use crate::layer::{Entry, Layer};
@@ -28,6 +29,8 @@ pub struct ImageSpec {
     pub workspace: PathBuf,
     /// The ports on which the service listens.
     pub ports: Vec<u16>,
+    /// The architecture of the tasks that run the image.
+    pub architecture: Architecture,
 }
 
 /// An image in its OCI layout under `target/oci/SERVICE`.
@@ -85,10 +88,17 @@ impl BuiltImage {
 /// Builds the image of a binary and everything that it requires. Blocks; if nothing has changed, it reads and compares alone.
 ///
 /// # Errors
-/// The binary is not an ELF file or requires a library that is not installed, this machine has no CA certificates, or a file
+/// The binary is not an ELF file, is for another architecture, or requires a library that is not installed, this machine has no CA certificates, or a file
 /// cannot be read or written.
 pub fn build(spec: &ImageSpec, binary: &Path, provenance: &Provenance) -> Result<BuiltImage, ImageError> {
     let libraries = shared_libraries(binary)?;
+    if libraries.architecture != spec.architecture {
+        return Err(ImageError::Architecture {
+            path: binary.to_owned(),
+            found: libraries.architecture,
+            expected: spec.architecture,
+        });
+    }
     let layer = contents(spec, binary, &libraries)?;
     let config = config(spec, &libraries, provenance);
     let fingerprint = format!("{}-{}", layer.fingerprint()?, digest_of(&config));
@@ -229,7 +239,32 @@ mod tests {
             package: "true".into(),
             workspace: workspace.into(),
             ports: vec![4000],
+            architecture: Architecture::of_this_machine().unwrap(),
         }
+    }
+
+    #[test]
+    fn a_binary_for_another_architecture_is_rejected() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spec = image(folder.path());
+        let found = spec.architecture;
+        let expected = if found == Architecture::Amd64 {
+            Architecture::Arm64
+        } else {
+            Architecture::Amd64
+        };
+        spec.architecture = expected;
+        let error = build(&spec, Path::new("/bin/true"), &Provenance::default()).unwrap_err();
+        let ImageError::Architecture {
+            found: one,
+            expected: other,
+            ..
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!((one, other), (found, expected));
+        assert!(BuiltImage::load(&spec).is_none());
     }
 
     #[test]

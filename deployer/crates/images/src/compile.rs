@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use crate::architecture::Architecture;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -29,9 +30,31 @@ pub enum CompileError {
         /// Cargo's output from the first error on, at most 40 lines.
         excerpt: String,
     },
+    /// Rust's standard library for the architecture is not installed.
+    #[error("{} cannot be built for linux/{architecture} here: Rust's standard library for {} is not installed", packages.join(", "), architecture.target())]
+    NoTarget {
+        /// The packages.
+        packages: Vec<String>,
+        /// Their architecture, which is not this machine's.
+        architecture: Architecture,
+    },
     /// A package has no binary of its name.
     #[error("the package {0} has no binary of its name, and an image is made of one")]
     NoBinary(String),
+}
+
+impl CompileError {
+    /// Returns what to do next, if the message does not say it already.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoTarget { architecture, .. } => Some(format!(
+                "`rustup target add {}`, with a linker and libraries for it (Debian: crossbuild-essential-{architecture}); \
+                 or build on a machine of that architecture; or push an image and name it with `image`",
+                architecture.target()
+            )),
+            Self::Cargo { .. } | Self::Failed { .. } | Self::NoBinary(_) => None,
+        }
+    }
 }
 
 /// Maximum length of [`CompileError::Failed`]'s excerpt.
@@ -51,15 +74,16 @@ pub enum CompileProgress<'a> {
     },
 }
 
-/// Compiles `packages` of a workspace in release mode and returns the path of each package's binary.
+/// Compiles `packages` of a workspace in release mode for an architecture, and returns the path of each package's binary.
 ///
 /// `on_progress` receives cargo's output, line by line, and the number of crates.
 ///
 /// # Errors
-/// Cargo cannot be run or reports an error, or a package has no binary of its name.
+/// Cargo cannot be run or reports an error, Rust cannot compile for the architecture here, or a package has no binary of its name.
 pub async fn compile(
     workspace: &Path,
     packages: &[&str],
+    architecture: Architecture,
     mut on_progress: impl FnMut(CompileProgress<'_>),
 ) -> Result<BTreeMap<String, PathBuf>, CompileError> {
     if packages.is_empty() {
@@ -76,6 +100,16 @@ pub async fn compile(
     ]);
     for package in packages {
         command.args(["--bin", package]);
+    }
+    // Without `--target` the build shares cargo's artifacts with the builds of this machine's user.
+    if Architecture::of_this_machine() != Some(architecture) {
+        if !has_standard_library(workspace, architecture).await {
+            let packages = packages.iter().map(|&package| package.to_owned()).collect();
+            return Err(CompileError::NoTarget { packages, architecture });
+        }
+        command
+            .args(["--target", architecture.target()])
+            .envs(architecture.linker());
     }
     command
         .current_dir(workspace)
@@ -133,6 +167,22 @@ pub async fn compile(
 /// Returns cargo's path: the variable `CARGO`, or the program on PATH.
 pub fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Returns whether the toolchain of the workspace can compile for an architecture.
+async fn has_standard_library(workspace: &Path, architecture: Architecture) -> bool {
+    let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    command.args(["--print", "target-libdir", "--target", architecture.target()]);
+    let output = command
+        .current_dir(workspace)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await;
+    output.is_ok_and(|output| {
+        let folder = String::from_utf8_lossy(&output.stdout);
+        output.status.success() && Path::new(folder.trim()).is_dir()
+    })
 }
 
 fn binary_of(package: &str, artifacts: &[(String, PathBuf)]) -> Result<(String, PathBuf), CompileError> {
@@ -237,6 +287,32 @@ impl CompilerOutput {
 mod tests {
     use super::*;
 
+    fn here() -> Architecture {
+        Architecture::of_this_machine().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_target_that_is_not_installed_is_reported_before_cargo_runs() {
+        let folder = workspace("fn main() {}");
+        let other = if here() == Architecture::Amd64 {
+            Architecture::Arm64
+        } else {
+            Architecture::Amd64
+        };
+        if has_standard_library(folder.path(), other).await {
+            let found = compile(folder.path(), &["tiny"], other, |_| {}).await.unwrap();
+            assert!(found["tiny"].to_string_lossy().contains(other.target()));
+            return;
+        }
+        let error = compile(folder.path(), &["tiny"], other, |_| {}).await.unwrap_err();
+        assert!(
+            matches!(&error, CompileError::NoTarget { architecture, .. } if *architecture == other),
+            "{error}"
+        );
+        assert!(error.hint().is_some());
+        assert!(!folder.path().join("target").exists());
+    }
+
     fn workspace(main: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("src")).unwrap();
@@ -251,7 +327,7 @@ mod tests {
     #[tokio::test]
     async fn a_package_that_does_not_compile_is_reported_with_the_compilers_message() {
         let folder = workspace("fn main() { let x: u8 = \"no\"; }");
-        let error = compile(folder.path(), &["tiny"], |_| {}).await.unwrap_err();
+        let error = compile(folder.path(), &["tiny"], here(), |_| {}).await.unwrap_err();
         let CompileError::Failed { package, excerpt } = error else {
             panic!("{error}");
         };
@@ -268,9 +344,13 @@ mod tests {
                 crates.push(finished);
             }
         };
-        let found = compile(folder.path(), &["tiny"], &mut on_progress).await.unwrap();
+        let found = compile(folder.path(), &["tiny"], here(), &mut on_progress)
+            .await
+            .unwrap();
         assert!(found["tiny"].is_file());
-        let again = compile(folder.path(), &["tiny"], &mut on_progress).await.unwrap();
+        let again = compile(folder.path(), &["tiny"], here(), &mut on_progress)
+            .await
+            .unwrap();
         assert_eq!(again, found);
         assert_eq!(crates, [1], "the second build compiles nothing");
         assert_eq!(count_crates(folder.path(), &["tiny"]).await, Some(1));

@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::str::Utf8Error;
 
+use crate::architecture::Architecture;
+
 /// An image that cannot be built or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
@@ -48,6 +50,16 @@ pub enum ImageError {
         /// The number of the machine (`e_machine`).
         machine: u16,
     },
+    /// The binary is for another architecture than the tasks of its service.
+    #[error("{} is built for linux/{found}, and the service's tasks run on linux/{expected}", path.display())]
+    Architecture {
+        /// The binary.
+        path: PathBuf,
+        /// The binary's architecture.
+        found: Architecture,
+        /// The tasks' architecture.
+        expected: Architecture,
+    },
     /// A shared library is not installed.
     #[error("{} requires the library {library}, which is not on this machine", path.display())]
     Library {
@@ -79,6 +91,9 @@ impl ImageError {
                 "`apt-get install ca-certificates` (they are expected at /etc/ssl/certs/ca-certificates.crt)".into(),
             ),
             Self::Incomplete { .. } => Some("build it again".into()),
+            Self::Architecture { found, .. } => Some(format!(
+                "check `build.target` in cargo's configuration, or set `architecture` of the service to that of {found}"
+            )),
             Self::Read { .. } | Self::Write { .. } | Self::Archive(_) | Self::Elf { .. } | Self::Machine { .. } => None,
         }
     }

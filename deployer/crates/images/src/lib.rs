@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod architecture;
 mod compile;
 mod metadata;
 mod provenance;
@@ -19,6 +20,7 @@ mod registry_error;
 
 mod error;
 
+pub use architecture::Architecture;
 pub use archive::archive;
 pub use build::{BuiltImage, ImageSpec, build};
 pub use ca_bundle::DATABASE_CA_BUNDLE;

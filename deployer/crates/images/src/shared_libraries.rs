@@ -9,13 +9,14 @@ use object::Endianness;
 use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, EM_AARCH64, EM_X86_64, FileHeader64, Machine};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
+use crate::architecture::Architecture;
 use crate::error::{ElfError, ImageError};
 
 /// The shared libraries of one binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedLibraries {
-    /// The architecture in OCI's terms: `amd64` or `arm64`.
-    pub architecture: &'static str,
+    /// The architecture of the binary.
+    pub architecture: Architecture,
     /// The path at which the loader finds a library, and the file that a link there points to.
     pub files: BTreeMap<PathBuf, PathBuf>,
     /// Directories that the loader knows from this machine's `/etc/ld.so.conf` alone.
@@ -39,8 +40,8 @@ pub fn shared_libraries(binary: &Path) -> Result<SharedLibraries, ImageError> {
     let first = dependencies(binary)?;
     let machine = first.machine;
     let architecture = match machine {
-        EM_X86_64 => "amd64",
-        EM_AARCH64 => "arm64",
+        EM_X86_64 => Architecture::Amd64,
+        EM_AARCH64 => Architecture::Arm64,
         Machine(machine) => {
             let path = binary.to_owned();
             return Err(ImageError::Machine { path, machine });
@@ -154,12 +155,8 @@ fn real(path: &Path) -> Result<PathBuf, ImageError> {
 }
 
 /// Returns the directories of glibc's loader without any configuration, in Debian's layout and the common one.
-fn default_folders(architecture: &str) -> Vec<PathBuf> {
-    let triple = if architecture == "arm64" {
-        "aarch64-linux-gnu"
-    } else {
-        "x86_64-linux-gnu"
-    };
+fn default_folders(architecture: Architecture) -> Vec<PathBuf> {
+    let triple = architecture.gnu();
     [
         format!("/lib/{triple}"),
         format!("/usr/lib/{triple}"),

@@ -181,6 +181,7 @@ pub struct Service {
     pub port_variables: BTreeMap<String, String>,
     pub cpu: Option<u32>,
     pub memory: Option<u32>,
+    pub architecture: Option<Architecture>,
     pub count: Option<u32>,
     pub scaling: Option<Scaling>,
     /// Fargate Spot: cheaper, and interrupted with two minutes' notice.
@@ -223,6 +224,28 @@ pub struct Egress {
 
 fn http() -> String {
     "http".to_owned()
+}
+
+/// The processor architecture of tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// 64-bit x86.
+    #[default]
+    #[serde(rename = "x86_64")]
+    X86_64,
+    /// AWS Graviton.
+    Arm64,
+}
+
+impl Architecture {
+    /// Returns ECS's `CpuArchitecture`.
+    pub fn cpu_architecture(self) -> &'static str {
+        match self {
+            Self::X86_64 => "X86_64",
+            Self::Arm64 => "ARM64",
+        }
+    }
 }
 
 /// Limits and targets of automatic scaling.

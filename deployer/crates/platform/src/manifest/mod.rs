@@ -23,7 +23,7 @@ use ipnet::Ipv4Net;
 pub use bootstrap::Bootstrap;
 pub use egress::Egress;
 pub use error::ManifestError;
-pub use file::{KafkaSecurity, Nat, Scaling};
+pub use file::{Architecture, KafkaSecurity, Nat, Scaling};
 pub use problem::{Meaning, Problem};
 pub use toml_error::TomlProblem;
 
@@ -171,6 +171,8 @@ pub struct Service {
     pub cpu: u32,
     /// Memory in MiB.
     pub memory: u32,
+    /// The processor architecture of its tasks.
+    pub architecture: Architecture,
     /// The number of tasks without scaling.
     pub count: u32,
     /// Limits of automatic scaling.

@@ -44,6 +44,7 @@ pub fn plan(manifest: &Manifest) -> Plan {
         package: service.package.clone(),
         workspace: manifest.workspace.clone(),
         ports: service.ports.iter().map(|port| port.number).collect(),
+        architecture: service.architecture,
     });
     Plan {
         project: manifest.project.clone(),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::manifest::Architecture;
+
 /// Path of the CA bundle of Amazon RDS in every image; no system trusts these CAs by default. At this path the
 /// embedded endpoint shows the CA of its databases to its tasks.
 pub const DATABASE_CA_BUNDLE: &str = "/etc/ssl/certs/rds-global-bundle.pem";
@@ -118,6 +120,8 @@ pub struct Image {
     pub workspace: PathBuf,
     /// The ports on which the service listens.
     pub ports: Vec<u16>,
+    /// The processor architecture of the tasks.
+    pub architecture: Architecture,
 }
 
 /// The entry from outside.

@@ -111,6 +111,7 @@ pub fn service(
         name: name.to_owned(),
         cpu,
         memory,
+        architecture: written.architecture.or(common.architecture).unwrap_or_default(),
         count,
         scaling,
         spot: written.spot.or(common.spot).unwrap_or(false),

@@ -55,7 +55,7 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
             .with("RequiresCompatibilities", json!(["FARGATE"]))
             .with(
                 "RuntimePlatform",
-                json!({ "CpuArchitecture": "X86_64", "OperatingSystemFamily": "LINUX" }),
+                json!({ "CpuArchitecture": service.architecture.cpu_architecture(), "OperatingSystemFamily": "LINUX" }),
             )
             .with("ExecutionRoleArn", execution_role.attribute("Arn"))
             .with("TaskRoleArn", task_role.attribute("Arn"))
