@@ -29,13 +29,16 @@ use crate::command;
 `deployer COMMAND --help` has examples and exit codes of each command."
 )]
 pub struct Cli {
+    /// The options that every command has.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
+    /// The command and its own options.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// Options of every command.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {

@@ -16,5 +16,3 @@ mod unmanaged;
 pub use cli::Cli;
 pub use command::run;
 pub use embedded::run_task;
-
-use error::{Error, Result};

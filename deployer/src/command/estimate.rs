@@ -1,9 +1,12 @@
 //! `deployer estimate`: the duration of `up`, and the cost of a month.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::context::Session;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::estimate::price::{self, CostEstimate};
 use crate::estimate::{DurationSource, Durations, Estimate, History, estimate};
 use aws::cloudformation;
@@ -37,11 +40,11 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let aws = if from_scratch {
         None
     } else {
-        Some(session.connect().await.map_err(|error| error.to_string()))
+        Some(session.connect().await.map_err(|error| Arc::new(Error::from(error))))
     };
     if let Some(aws) = &aws {
         let found = match aws {
-            Ok(aws) => deployed(aws, &plan.stacks).await.map_err(|error| error.to_string()),
+            Ok(aws) => deployed(aws, &plan.stacks).await.map_err(Arc::new),
             Err(error) => Err(error.clone()),
         };
         match found {
@@ -87,13 +90,13 @@ enum CostUnknown {
     #[error("--from-scratch asks no endpoint")]
     FromScratch,
     #[error("the AWS Price List API was not asked: {0}")]
-    NotAsked(String),
+    NotAsked(#[source] Arc<Error>),
 }
 
 /// Asks AWS for the cost of a month of the complete plan.
 async fn cost(
     session: &Session,
-    aws: Option<Result<aws::Session, String>>,
+    aws: Option<Result<aws::Session, Arc<Error>>>,
     plan: &Plan,
 ) -> Result<CostEstimate, CostUnknown> {
     if session.is_local() {
@@ -103,7 +106,7 @@ async fn cost(
         None => Err(CostUnknown::FromScratch),
         Some(Ok(aws)) => price::ask(&aws, plan)
             .await
-            .map_err(|error| CostUnknown::NotAsked(error.to_string())),
+            .map_err(|error| CostUnknown::NotAsked(Arc::new(error.into()))),
         Some(Err(error)) => Err(CostUnknown::NotAsked(error)),
     }
 }
@@ -181,7 +184,7 @@ fn resources(count: usize) -> String {
 
 /// Formats seconds with their largest units.
 fn duration(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
+    let seconds = Duration::try_from_secs_f64(seconds.round()).map_or(0, |whole| whole.as_secs());
     match (seconds / 60, seconds % 60) {
         (0, seconds) => format!("{seconds} s"),
         (minutes, 0) => format!("{minutes} min"),

@@ -1,5 +1,7 @@
 //! `deployer events`: the events of the stacks, in order.
 
+use std::time::Duration;
+
 use aws::cloudformation;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -74,8 +76,9 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
 }
 
 fn rfc3339(seconds: f64) -> String {
-    OffsetDateTime::from_unix_timestamp(seconds as i64)
-        .ok()
+    let since = Duration::try_from_secs_f64(seconds.trunc()).ok();
+    since
+        .and_then(|since| OffsetDateTime::UNIX_EPOCH.checked_add(since.try_into().ok()?))
         .and_then(|time| time.format(&Rfc3339).ok())
         .unwrap_or_default()
 }

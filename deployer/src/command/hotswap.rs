@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aws::cloudformation;
 use aws::ecs::{self, HotswapEntry, HotswapOutcome, HotswapState, ServiceRollout, service_of};
-use aws::lock::Lock;
+use aws::lock::{Lease, Lock};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -45,7 +45,7 @@ pub async fn run(session: &Session, only: &[String], timeout: Duration) -> Resul
     )
     .await?;
     let aws = operations::tolerating_outages(&aws, &session.ui);
-    let result = replace_images(session, &aws, &plan, only, timeout).await;
+    let result = replace_images(session, &aws, &lock.lease(), &plan, only, timeout).await;
     lock.release().await;
     let replaced = result?;
     let seconds = start.elapsed().as_secs_f32();
@@ -64,6 +64,7 @@ pub async fn run(session: &Session, only: &[String], timeout: Duration) -> Resul
 async fn replace_images(
     session: &Session,
     aws: &aws::Session,
+    lease: &Lease,
     plan: &Plan,
     only: &[String],
     timeout: Duration,
@@ -81,7 +82,7 @@ async fn replace_images(
     let mut rollouts = Vec::new();
     for target in &targets {
         let (registry, output) = &target.repository;
-        let missing = || ParameterError::NoOutput {
+        let missing = || ParameterError::Output {
             stack: target.stack.name.clone(),
             output: output.clone(),
             from: registry.clone(),
@@ -91,6 +92,7 @@ async fn replace_images(
             .and_then(|stack| stack.outputs.get(output))
             .ok_or_else(missing)?;
         let image = images.reference(&target.service, uri).await?;
+        lease.require().await?;
         let (cluster, name) = service_of(&target.arn).unwrap_or(("default", &target.arn));
         let outcome = ecs::hotswap(aws, cluster, name, &target.service, &image).await?;
         if let HotswapOutcome::RollingOut { task_definition } = outcome {

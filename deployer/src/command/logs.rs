@@ -158,8 +158,17 @@ fn show(session: &Session, palette: &Palette, service: &str, line: LogLine) {
     }
 }
 
+/// A text that is not the age of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum InvalidAge {
+    #[error("expected a number with s, m, h or d, such as 10m")]
+    Unit,
+    #[error("expected a number with s, m, h or d, such as 10m, of at most ten years")]
+    Number,
+}
+
 /// Parses a number with a unit (s, m, h or d) to seconds.
-fn seconds(text: &str) -> std::result::Result<i64, String> {
+fn seconds(text: &str) -> Result<i64, InvalidAge> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let factor = match unit {
@@ -167,14 +176,14 @@ fn seconds(text: &str) -> std::result::Result<i64, String> {
         "m" => 60,
         "h" => 3600,
         "d" => 86_400,
-        _ => return Err("expected a number with s, m, h or d, such as 10m".into()),
+        _ => return Err(InvalidAge::Unit),
     };
     number
         .parse::<i64>()
         .ok()
         .and_then(|n| n.checked_mul(factor))
         .filter(|seconds| *seconds <= MAX_AGE)
-        .ok_or_else(|| "expected a number with s, m, h or d, such as 10m, of at most ten years".into())
+        .ok_or(InvalidAge::Number)
 }
 
 #[cfg(test)]
@@ -184,6 +193,8 @@ mod tests {
     #[test]
     fn an_age_is_a_number_with_a_unit() {
         assert_eq!(seconds("2h"), Ok(7200));
-        assert!(seconds("soon").is_err() && seconds("99999999999999999d").is_err() && seconds("20000d").is_err());
+        assert_eq!(seconds("soon"), Err(InvalidAge::Unit));
+        assert_eq!(seconds("99999999999999999d"), Err(InvalidAge::Number));
+        assert_eq!(seconds("20000d"), Err(InvalidAge::Number));
     }
 }

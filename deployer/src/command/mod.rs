@@ -53,7 +53,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<()> {
         Command::Up(args) => up::run(args, session).await,
         Command::Diff(args) => diff::run(args, session).await,
         Command::Destroy(args) => destroy::run(args, session).await,
-        Command::Synth(args) => synth::run(args, session),
+        Command::Synth(args) => synth::run(&args, session),
         Command::Validate(args) => validate::run(args, session).await,
         Command::Status(args) => status::run(args, session).await,
         Command::Outputs(args) => outputs::run(args, session).await,
@@ -66,7 +66,10 @@ async fn dispatch(command: Command, session: &Session) -> Result<()> {
         Command::Permissions(args) => permissions::run(args, session),
         Command::Doctor(args) => doctor::run(args, session).await,
         Command::Endpoint(args) => endpoint::run(args, session).await,
-        Command::Completions(args) => completions::run(args),
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(())
+        }
     }
 }
 

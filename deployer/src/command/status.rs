@@ -1,31 +1,39 @@
 //! `deployer status`: the state of stacks and services.
 
+mod environments;
+
 use std::collections::BTreeMap;
 
 use aws::cloudformation;
-use aws::ecs::{EcsServices, ServiceStatus, StoppedTask, last_failure, public_url};
+use aws::ecs::{EcsServices, OutdatedSecrets, ServiceStatus, StoppedTask, last_failure, public_url};
 use serde_json::json;
 use time::OffsetDateTime;
 
 use super::service_version::{self, ServiceVersion};
 use crate::context::Session;
 use crate::error::Result;
+use crate::operations;
 use platform::stacks::Plan;
 use ui::table::table;
 
 /// Show the stacks, the services with their tasks, targets and versions, and the URL.
 ///
 /// IMAGE is the digest of the running image. VERSION compares it with the image that the service's stack declares, and with the one
-/// built last on this machine. If tasks are missing, the reason and the last log lines of the last failed task are shown. Read-only.
+/// built last on this machine. A service whose tasks have an older value of a secret is named. If tasks are missing, the reason and the last log lines of the last failed task are shown. Read-only.
 /// Exits with 0 whatever the state of the services.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer status
   deployer status --env prod --target aws
+  deployer status --all --target aws --region eu-central-1
   deployer status --json | jq '.value.services[] | select(.running < .desired)'
 
 Exit codes: 0 shown; 1 error, or no endpoint; 3 credentials or permission.")]
-pub struct Args {}
+pub struct Args {
+    /// List every environment that exists in the account and region, of any project. Needs no manifest.
+    #[arg(long)]
+    all: bool,
+}
 
 /// The state that is shown.
 struct StatusReport {
@@ -33,13 +41,17 @@ struct StatusReport {
     services: Vec<ServiceStatus>,
     versions: Vec<ServiceVersion>,
     failures: Vec<StoppedTask>,
+    outdated: Vec<OutdatedSecrets>,
     url: Option<String>,
 }
 
-pub async fn run(_: Args, session: &Session) -> Result<()> {
+pub async fn run(args: Args, session: &Session) -> Result<()> {
+    if args.all {
+        return environments::run(session).await;
+    }
     let plan = session.plan()?;
     let aws = session.connect().await?;
-    let report = inspect(&aws, &plan).await?;
+    let report = inspect(session, &aws, &plan).await?;
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let stack_value = |name: &str, removed: bool| {
         let existing = report.existing.get(name);
@@ -51,7 +63,8 @@ pub async fn run(_: Args, session: &Session) -> Result<()> {
     let removed = report.removed(&plan).map(|(name, _)| stack_value(name, true));
     let stacks: Vec<_> = planned.chain(removed).collect();
     let value = json!({
-        "stacks": stacks, "services": report.services, "versions": report.versions, "stopped": report.failures, "url": report.url,
+        "stacks": stacks, "services": report.services, "versions": report.versions, "stopped": report.failures,
+        "outdated_secrets": report.outdated, "url": report.url,
     });
     session.ui.data("status", value, &render(&plan, &report, now));
     Ok(())
@@ -64,7 +77,7 @@ impl StatusReport {
     }
 }
 
-async fn inspect(aws: &aws::Session, plan: &Plan) -> Result<StatusReport> {
+async fn inspect(session: &Session, aws: &aws::Session, plan: &Plan) -> Result<StatusReport> {
     let prefix = format!("{}-{}-", plan.project, plan.environment);
     let (existing, ecs_services, url) = tokio::try_join!(
         async { Ok(cloudformation::list_stacks(aws, &prefix).await?) },
@@ -77,12 +90,15 @@ async fn inspect(aws: &aws::Session, plan: &Plan) -> Result<StatusReport> {
     let failures = arns.map(async |arn| Ok(last_failure(aws, arn).await?));
     let failures = futures::future::try_join_all(failures);
     let versions = service_version::service_versions(aws, plan, &existing, &services);
-    let (failures, versions) = tokio::try_join!(failures, versions)?;
+    let outdated = operations::outdated_secrets(aws, &session.ui, &ecs_services);
+    let outdated = async { Ok(outdated.await) };
+    let (failures, versions, outdated) = tokio::try_join!(failures, versions, outdated)?;
     Ok(StatusReport {
         existing,
         services,
         versions,
         failures: failures.into_iter().flatten().collect(),
+        outdated,
         url,
     })
 }
@@ -119,6 +135,9 @@ fn render(plan: &Plan, report: &StatusReport, now: i64) -> String {
         }));
         text.push('\n');
         text.push_str(&table(&rows));
+    }
+    for outdated in &report.outdated {
+        text.push_str(&format!("\n{outdated}; `deployer up` starts new tasks\n"));
     }
     for failure in &report.failures {
         text.push_str(&format!("\n{failure}\n"));
@@ -215,6 +234,12 @@ mod tests {
                 exit_code: Some(1),
                 log: vec!["DATABASE_HOST is not set".into()],
             }],
+            outdated: vec![OutdatedSecrets {
+                service: "web".into(),
+                arn: "arn".into(),
+                tasks: 1,
+                secrets: vec!["shop-dev-token".into()],
+            }],
             url: Some("http://localhost:8080".into()),
         };
         insta::assert_snapshot!(render(&plan, &report, 1_000_000), @"
@@ -228,6 +253,8 @@ mod tests {
         SERVICE  TASKS  ROLLOUT    TARGETS  SINCE           IMAGE         VERSION
         orders   0/1    COMPLETED  -        1 min ago       aaaaaaaaaaaa  replaced by `up --code` at 2026-01-02T03:04:05Z; its stack has bbbbbbbbbbbb
         web      1/1    COMPLETED  healthy  2 h 46 min ago  cccccccccccc  as declared
+
+        web: the value of shop-dev-token changed after 1 running task started; `deployer up` starts new tasks
 
           the last stopped task of orders: Essential container in task exited (exit code 1); its last log lines:
             DATABASE_HOST is not set

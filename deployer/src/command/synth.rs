@@ -26,7 +26,7 @@ pub struct Args {
     stack: Option<String>,
 }
 
-pub fn run(args: Args, session: &Session) -> Result<()> {
+pub fn run(args: &Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
     if let Some(name) = &args.stack {
         let stack = super::stack_named(&plan, name)?;

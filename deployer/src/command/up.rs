@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::cloudformation;
-use aws::lock::Lock;
+use aws::lock::{Lease, Lock};
 use serde_json::json;
 
 use super::curl;
@@ -27,7 +27,8 @@ use ui::RunOutcome;
 
 /// Deploy or update the platform, wait until it is reachable, and print its URL.
 ///
-/// Stacks without changes are not touched. Only the final output is written to stdout.
+/// Stacks without changes are not touched. A service whose tasks started before the value of one of its secrets changed gets new
+/// tasks. Only the final output is written to stdout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   deployer up                                  to this machine; starts the embedded endpoint if no endpoint is running
@@ -78,7 +79,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         plan,
         timeouts,
     };
-    let result = up.apply(&mut interrupts).await;
+    let result = up.apply(lock.lease(), &mut interrupts).await;
     lock.release().await;
     up.print(&result?);
     Ok(())
@@ -140,10 +141,12 @@ struct Applied {
     /// `None` if the command does not wait until the system is reachable.
     url: Option<String>,
     changed: usize,
+    /// Services whose tasks had an older value of a secret.
+    restarted: Vec<String>,
 }
 
 impl Up<'_> {
-    async fn apply(&mut self, interrupts: &mut Interrupts) -> Result<Applied> {
+    async fn apply(&mut self, lease: Lease, interrupts: &mut Interrupts) -> Result<Applied> {
         let state = tokio::select! {
             state = self.inspect() => state?,
             () = interrupts.next() => return Err(Error::Interrupted { hint: "nothing was changed".into() }),
@@ -163,7 +166,7 @@ impl Up<'_> {
             confirmed_losses,
         } = state;
         removals
-            .delete_stacks(&self.aws, self.session, self.timeouts.stack, interrupts)
+            .delete_stacks(&self.aws, self.session, lease.clone(), self.timeouts.stack, interrupts)
             .await?;
         let deployment = Deployment::new(
             self.aws.clone(),
@@ -175,14 +178,22 @@ impl Up<'_> {
             durations,
         );
         let outcomes = self
-            .deploy(deployment.with_confirmed_losses(confirmed_losses), interrupts)
+            .deploy(
+                deployment.with_confirmed_losses(confirmed_losses).with_lease(lease),
+                interrupts,
+            )
             .await?;
         self.record_durations(&outcomes).await;
         hotswap::reconcile(self.session, &self.aws, &self.plan).await?;
+        let restarted = self.restart_outdated(interrupts).await?;
         let url = self.wait_until_reachable(interrupts).await?;
         drop(animation);
         let changed = outcomes.values().filter(|outcome| outcome.is_change()).count();
-        Ok(Applied { url, changed })
+        Ok(Applied {
+            url,
+            changed,
+            restarted,
+        })
     }
 
     /// Reads the deployed state, runs the preflight checks, and asks for confirmation of removals; changes nothing.
@@ -256,6 +267,18 @@ impl Up<'_> {
         History::record(&self.session.endpoint_name(), &measured);
     }
 
+    /// Starts new tasks of the services whose secrets changed, unless the command does not wait for tasks.
+    async fn restart_outdated(&self, interrupts: &mut Interrupts) -> Result<Vec<String>> {
+        let Self { session, aws, plan, .. } = self;
+        if self.timeouts.reachable.is_none() {
+            return Ok(Vec::new());
+        }
+        tokio::select! {
+            restarted = operations::restart_outdated(aws, &session.ui, plan, self.timeouts.rollout) => Ok(restarted?),
+            () = interrupts.next() => Err(interrupt::detached()),
+        }
+    }
+
     /// Waits until the system is reachable, and returns its URL; `None` with `--stacks-only`.
     async fn wait_until_reachable(&self, interrupts: &mut Interrupts) -> Result<Option<String>> {
         let Self { session, aws, plan, .. } = self;
@@ -276,15 +299,23 @@ impl Up<'_> {
     /// Prints the URL, and commands that work when they are pasted.
     fn print(&self, applied: &Applied) {
         let ui = &self.session.ui;
-        let changed = applied.changed;
+        let Applied { changed, restarted, .. } = applied;
         let Some(url) = &applied.url else {
             ui.summarize(RunOutcome::Complete);
-            ui.data("up", json!({ "url": null, "changed": changed }), "");
+            ui.data(
+                "up",
+                json!({ "url": null, "changed": changed, "restarted": restarted }),
+                "",
+            );
             return;
         };
         ui.summarize(RunOutcome::Serves);
         let curl = curl::commands(&self.plan.ingress.curl, url, self.aws.endpoint().ca_file.as_deref());
         let text = format!("{url}\n\n{}\n", curl.join("\n"));
-        ui.data("up", json!({ "url": url, "curl": curl, "changed": changed }), &text);
+        ui.data(
+            "up",
+            json!({ "url": url, "curl": curl, "changed": changed, "restarted": restarted }),
+            &text,
+        );
     }
 }

@@ -4,7 +4,7 @@ use aws::cloudformation::{TemplateKey, upload_template, validate_template};
 use serde_json::{Value, json};
 
 use crate::context::Session;
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::preflight::{self, crates};
 use platform::lint;
 use platform::stacks::{self, Plan};
@@ -43,7 +43,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let text = if findings.is_empty() {
         format!("{manifest} is valid: {stacks} stacks, {resources} resources, {images} images")
     } else {
-        findings.iter().map(|one| format!("{one}\n")).collect()
+        error::lines("", "\n", &findings)
     };
     session.ui.data("validate", value, &text);
     if findings.is_empty() {

@@ -24,7 +24,7 @@ impl Error {
             Self::Manifest(error) => return error.hint(),
             Self::Compile(error) => return error.hint(),
             Self::NotConfirmed(error) => return error.hint(),
-            Self::Protected(error) => return error.hint(),
+            Self::Protected(error) => error.hint(),
             Self::Registry { registry, .. } if registry.ends_with(".amazonaws.com") => {
                 "check --profile, AWS_PROFILE and the identity's ecr: permissions; for --registry, `aws ecr get-login-password | docker login`".into()
             }
@@ -39,6 +39,7 @@ impl Error {
             Self::Lock(LockError::Held { parameter, .. }) => {
                 format!("wait until it ends; if its process no longer runs, the lock expires by itself, or delete the SSM parameter {parameter}")
             }
+            Self::Lock(LockError::Lost) => "wait until the other deployment ends, then run the command again: it continues from there".into(),
             Self::Lock(LockError::NotALock { .. }) => "delete the parameter if nothing else uses it".into(),
             Self::TimedOut(_) => {
                 "nothing was cancelled: `deployer status` and `deployer events` show the progress, `deployer up` continues".into()

@@ -6,6 +6,7 @@ mod not_confirmed;
 mod parameter;
 mod protected;
 
+use std::fmt;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -101,12 +102,21 @@ pub enum Error {
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
     /// Failures of several stacks; the first decides the exit code, unless another one is stuck.
-    #[error("{first}{}", others.iter().map(|error| format!("\nalso: {error}")).collect::<String>())]
+    #[error("{first}{}", lines("\nalso: ", "", others))]
     Several { first: Box<Error>, others: Vec<Error> },
     #[error("{0}")]
     Shared(Arc<Error>),
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
+}
+
+/// Formats each item between `before` and `after`.
+pub fn lines<T: fmt::Display>(before: &str, after: &str, items: &[T]) -> String {
+    let mut text = String::new();
+    for item in items {
+        text.push_str(&format!("{before}{item}{after}"));
+    }
+    text
 }
 
 impl Error {
@@ -194,7 +204,10 @@ impl Error {
         use cloudformation::Error as CloudFormation;
         use context::Error as Context;
         match self.decisive() {
-            Self::Argument(_) => "invalid_argument",
+            Self::Argument(_)
+            | Self::Context(Context::Session(SessionError::InvalidRegion { .. } | SessionError::InvalidUrl(_))) => {
+                "invalid_argument"
+            }
             Self::Manifest(_) | Self::Context(Context::Manifest(_)) => "manifest",
             Self::Parameter(_) => "missing_value",
             Self::Lint(_) => "lint",
@@ -210,30 +223,30 @@ impl Error {
                 | Context::Session(SessionError::Unreachable { .. } | SessionError::NotHttp { .. }),
             ) => "unreachable",
             Self::Context(Context::Session(SessionError::NoRegion)) => "no_region",
-            Self::Context(Context::Session(SessionError::InvalidRegion { .. } | SessionError::InvalidUrl(_))) => {
-                "invalid_argument"
-            }
-            Self::Context(Context::Session(SessionError::NoEndpointInRegion { .. })) => "aws",
             Self::Context(Context::Session(SessionError::UnknownProfile { .. })) => "denied",
             Self::Context(Context::Session(SessionError::Request(error))) | Self::Request(error) => {
                 request_identifier(error)
             }
             Self::Context(Context::PortInUse { .. }) => "port_taken",
             Self::Context(Context::Embedded(error)) | Self::Embedded(error) => embedded_identifier(error),
-            Self::RemedyUnsupported { .. } => "unsupported",
+            Self::RemedyUnsupported { .. }
+            | Self::CloudFormation(CloudFormation::NoTemplateStorage { .. })
+            | Self::Capabilities(capabilities::Error::NoOutputs { .. }) => "unsupported",
             Self::TimedOut(_) => "timed_out",
             Self::CloudFormation(CloudFormation::TemplateTooLarge { .. }) => "template_too_large",
-            Self::CloudFormation(CloudFormation::NoTemplateStorage { .. }) => "unsupported",
             Self::CloudFormation(CloudFormation::Failed(_)) | Self::Operation(operations::Error::Failed { .. }) => {
                 "stack_failed"
             }
             Self::CloudFormation(CloudFormation::Stuck { .. }) => "stack_stuck",
             Self::Ecs(ecs::Error::RolledBack { .. }) => "rolled_back",
             Self::Operation(operations::Error::CrashLoop { .. }) => "crash_loop",
-            Self::Lock(LockError::Held { .. }) => "locked",
-            Self::CloudFormation(_) | Self::Ecs(_) | Self::Lock(_) | Self::Operation(_) => "aws",
+            Self::Lock(LockError::Held { .. } | LockError::Lost) => "locked",
+            Self::Context(Context::Session(SessionError::NoEndpointInRegion { .. }))
+            | Self::CloudFormation(_)
+            | Self::Ecs(_)
+            | Self::Lock(_)
+            | Self::Operation(_) => "aws",
             Self::Capabilities(capabilities::Error::Unbacked { .. }) => "nothing_runs",
-            Self::Capabilities(capabilities::Error::NoOutputs { .. }) => "unsupported",
             Self::Capabilities(_) => "unsupported_types",
             Self::Preflight(_) => "preflight",
             Self::MoreThanCode { .. } => "more_than_code",

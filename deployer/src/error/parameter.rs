@@ -4,13 +4,13 @@
 #[derive(Debug, thiserror::Error)]
 pub enum ParameterError {
     #[error("stack {stack} needs the output {output} of stack {from}, which does not exist")]
-    NoOutput {
+    Output {
         stack: String,
         output: String,
         from: String,
     },
     #[error("no image of {service} is deployed yet")]
-    NoImage { service: String },
+    Image { service: String },
     #[error("the Kafka cluster {cluster} has no {listener} brokers")]
-    NoBrokers { cluster: String, listener: &'static str },
+    Brokers { cluster: String, listener: &'static str },
 }

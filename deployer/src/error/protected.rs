@@ -2,9 +2,11 @@
 
 use aws::cloudformation::Protection;
 
+use super::lines;
+
 /// A deletion that protections prevent.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing was deleted: {environment} is protected{}", .protections.iter().map(|one| format!("\n  {one}")).collect::<String>())]
+#[error("nothing was deleted: {environment} is protected{}", lines("\n  ", "", .protections))]
 pub struct Protected {
     pub environment: String,
     pub protections: Vec<Protection>,
@@ -14,7 +16,7 @@ pub struct Protected {
 
 impl Protected {
     /// Returns how to disable the protections.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> String {
         let environment = &self.environment;
         let mut command = "`deployer destroy".to_owned();
         if self.removed {
@@ -23,12 +25,6 @@ impl Protected {
         if !self.protections.is_empty() {
             command.push_str(" --disable-protection");
         }
-        let mut hint = format!("{command}` deletes it once {environment} is confirmed");
-        let by_hand: Vec<String> = self.protections.iter().filter_map(Protection::manual_command).collect();
-        if !by_hand.is_empty() {
-            hint.push_str("; first disable the protection that no template sets: ");
-            hint.push_str(&by_hand.join(", "));
-        }
-        Some(hint)
+        format!("{command}` deletes it once {environment} is confirmed")
     }
 }

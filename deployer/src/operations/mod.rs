@@ -8,6 +8,7 @@ mod readiness;
 mod recover;
 mod report;
 mod rollout;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -23,10 +24,11 @@ use ui::Ui;
 
 pub use apply::apply;
 pub use delete::delete;
-pub use protection::disable_protections;
+pub use protection::{disable_protections, resource_protections};
 pub use readiness::wait_until_ready;
 pub use recover::ensure_updatable;
 pub use rollout::wait_for_rollouts;
+pub use secrets::{outdated_secrets, restart_outdated};
 pub use wait::wait_for_operation;
 
 /// Longest outage of the endpoint that an operation tolerates.
@@ -53,14 +55,6 @@ pub enum Error {
         stack: String,
         evidence: String,
         task: Box<StoppedTask>,
-    },
-    #[error(
-        "the deletion protection in {stack} cannot be disabled by an update, because that would also change {resource} ({resource_type}); nothing was deleted"
-    )]
-    ProtectionUpdate {
-        stack: String,
-        resource: String,
-        resource_type: String,
     },
 }
 
@@ -91,9 +85,9 @@ pub fn lock_report(ui: &Ui) -> LockReport {
     let ui = ui.clone();
     Arc::new(move |event| {
         if event.is_warning() {
-            ui.warn(event.to_string())
+            ui.warn(event.to_string());
         } else {
-            ui.info(event.to_string())
+            ui.info(event.to_string());
         }
     })
 }

@@ -1,67 +1,36 @@
 //! Disables what protects a stack against its deletion.
 
-use std::time::Duration;
-
 use aws::Session;
-use aws::cloudformation::protection::{disable_load_balancer_protection, is_protection_change, unprotected_input};
-use aws::cloudformation::{Protection, Stack, create_change_set, delete_change_set, set_termination_protection};
-use serde_json::Value;
+use aws::cloudformation::protection::{disable_protection, find_protections};
+use aws::cloudformation::{Protection, Stack, stack_resources, stack_template};
 use ui::Ui;
 
-use super::{Error, Result, apply};
+use super::Result;
 
-/// Disables the protections of one stack: those of its resources first, so that its own goes last.
+/// Disables protections of one stack, in any status: those of its resources first, so that its own goes last.
 ///
 /// # Errors
-/// A request or the update fails, or the update would change more than protections.
-pub async fn disable_protections(
-    aws: &Session,
-    ui: &Ui,
-    stack: &Stack,
-    protections: &[Protection],
-    template: Option<&Value>,
-    timeout: Duration,
-) -> Result<()> {
-    for protection in protections.iter().filter(|one| one.is_load_balancer()) {
-        disable_load_balancer_protection(aws, &protection.physical_id).await?;
-    }
-    let declared: Vec<&str> = protections
-        .iter()
-        .filter(|one| !one.is_load_balancer())
-        .filter_map(|one| one.logical_id.as_deref())
-        .collect();
-    if let Some(template) = template.filter(|_| !declared.is_empty()) {
-        update(aws, ui, stack, template, &declared, timeout).await?;
-    }
-    if protections.iter().any(|one| one.logical_id.is_none()) {
-        set_termination_protection(aws, &stack.id, false).await?;
-    }
-    for protection in protections {
+/// A request fails, or a database does not accept the change in time.
+pub async fn disable_protections(aws: &Session, ui: &Ui, protections: &[Protection]) -> Result<()> {
+    let (own, resources): (Vec<_>, Vec<_>) = protections.iter().partition(|one| one.logical_id.is_none());
+    for protection in resources.into_iter().chain(own) {
+        disable_protection(aws, protection).await?;
         ui.info(format!("disabled {}", protection.noun()));
     }
     Ok(())
 }
 
-async fn update(
-    aws: &Session,
-    ui: &Ui,
-    stack: &Stack,
-    template: &Value,
-    resources: &[&str],
-    timeout: Duration,
-) -> Result<()> {
-    let input = unprotected_input(stack, template, resources);
-    let Some(set) = create_change_set(aws, &input, false).await? else {
-        return Ok(());
-    };
-    if let Some(other) = set.changes.iter().find(|change| !is_protection_change(change)) {
-        delete_change_set(aws, &set.id, &set.stack_id).await?;
-        return Err(Error::ProtectionUpdate {
-            stack: stack.name.clone(),
-            resource: other.logical_id.clone(),
-            resource_type: other.resource_type.clone(),
-        });
+/// Returns the protections of the resources of a stack, without its own termination protection.
+///
+/// # Errors
+/// A request fails.
+pub async fn resource_protections(aws: &Session, stack: &Stack) -> Result<Vec<Protection>> {
+    let resources = stack_resources(aws, &stack.id).await?;
+    if resources.is_empty() {
+        return Ok(Vec::new());
     }
-    apply(aws, ui, &stack.name, &set, None, timeout).await?;
-    Ok(())
+    let template = stack_template(aws, &stack.id).await?;
+    let mut found = find_protections(aws, stack, &resources, template.as_ref()).await;
+    found.retain(|one| one.logical_id.is_some());
+    Ok(found)
 }

@@ -6,7 +6,7 @@ use aws::Session;
 use aws::cloudformation::{NextStep, Stack, find_stack, next_step, wait_until_final};
 use ui::{Event, Ui};
 
-use super::{Result, delete};
+use super::{Result, delete, disable_protections, resource_protections};
 
 /// Waits for an operation in progress and deletes what a failed first creation left, never a stack that was ever complete. Returns
 /// the stack to update; `None` if it is to be created.
@@ -37,6 +37,9 @@ pub async fn ensure_updatable(
                     let status = &stack.status;
                     ui.info(format!("{name}: deleting what a failed creation left ({status})"));
                 }
+                // Nothing of it was ever in use, so its databases are as disposable as the stack.
+                let protections = resource_protections(aws, &stack).await?;
+                disable_protections(aws, ui, &protections).await?;
                 delete(aws, ui, &stack, &[], timeout).await?;
             }
         }

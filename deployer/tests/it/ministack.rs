@@ -139,12 +139,12 @@ fn a_platform_is_deployed_changed_and_destroyed_on_ministack() {
     ministack.applies_everything();
 
     // a template that is too large for a request is uploaded to ministack's own S3
-    let variables: String = (0..500)
+    let variables: Vec<String> = (0..500)
         .map(|n| format!("SETTING_{n:03} = \"{}\", ", "x".repeat(70)))
         .collect();
     ministack.edit(
         "environment = { TOKEN_AUDIENCE",
-        &format!("environment = {{ {variables} TOKEN_AUDIENCE"),
+        &format!("environment = {{ {} TOKEN_AUDIENCE", variables.concat()),
     );
     assert_eq!(ministack.run(&["up", "--yes", "--stacks-only"]).code, 0);
     ministack.applies_everything();

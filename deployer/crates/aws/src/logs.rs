@@ -1,6 +1,7 @@
 //! CloudWatch Logs: log groups and their lines.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 
@@ -83,7 +84,7 @@ pub async fn new_lines(
     aws: &Session,
     group: &str,
     start: i64,
-    known: &mut HashMap<String, i64>,
+    known: &mut HashMap<String, i64, impl BuildHasher>,
 ) -> Result<Vec<LogLine>> {
     let request = aws.logs.filter_log_events().log_group_name(group).start_time(start);
     let mut pages = request.into_paginator().send();

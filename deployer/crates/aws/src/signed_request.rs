@@ -40,6 +40,18 @@ enum Protocol {
     Json(&'static str),
 }
 
+/// `DescribeDBInstances` of RDS.
+pub const DESCRIBE_DB_INSTANCES: Operation = Operation {
+    service: "rds",
+    name: "DescribeDBInstances",
+    protocol: Protocol::Query("2014-10-31"),
+};
+/// `ModifyDBInstance` of RDS.
+pub const MODIFY_DB_INSTANCE: Operation = Operation {
+    service: "rds",
+    name: "ModifyDBInstance",
+    protocol: Protocol::Query("2014-10-31"),
+};
 /// `DescribeDBSnapshots` of RDS.
 pub const DESCRIBE_DB_SNAPSHOTS: Operation = Operation {
     service: "rds",
@@ -50,6 +62,18 @@ pub const DESCRIBE_DB_SNAPSHOTS: Operation = Operation {
 pub const LIST_SECRETS: Operation = Operation {
     service: "secretsmanager",
     name: "ListSecrets",
+    protocol: Protocol::Json("secretsmanager"),
+};
+/// `DescribeSecret` of Secrets Manager.
+pub const DESCRIBE_SECRET: Operation = Operation {
+    service: "secretsmanager",
+    name: "DescribeSecret",
+    protocol: Protocol::Json("secretsmanager"),
+};
+/// `ListSecretVersionIds` of Secrets Manager.
+pub const LIST_SECRET_VERSION_IDS: Operation = Operation {
+    service: "secretsmanager",
+    name: "ListSecretVersionIds",
     protocol: Protocol::Json("secretsmanager"),
 };
 /// `DescribeKey` of KMS.
@@ -66,7 +90,16 @@ pub const DESCRIBE_CERTIFICATE: Operation = Operation {
 };
 
 /// All operations that are called; the deployer's own permissions are derived from them.
-pub const OPERATIONS: [Operation; 4] = [DESCRIBE_DB_SNAPSHOTS, LIST_SECRETS, DESCRIBE_KEY, DESCRIBE_CERTIFICATE];
+pub const OPERATIONS: [Operation; 8] = [
+    DESCRIBE_DB_INSTANCES,
+    MODIFY_DB_INSTANCE,
+    DESCRIBE_DB_SNAPSHOTS,
+    LIST_SECRETS,
+    DESCRIBE_SECRET,
+    LIST_SECRET_VERSION_IDS,
+    DESCRIBE_KEY,
+    DESCRIBE_CERTIFICATE,
+];
 
 /// Sends them with the identity and the retry policy of the SDK's clients.
 #[derive(Clone)]

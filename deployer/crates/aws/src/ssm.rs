@@ -5,20 +5,46 @@ use aws_sdk_ssm::types::ParameterType;
 use crate::error::{Error, Result};
 use crate::session::Session;
 
+/// A parameter that exists.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Parameter {
+    /// Its newest value.
+    pub value: String,
+    /// The time at which the value was written, in seconds since 1970, by the clock of SSM.
+    pub modified: f64,
+}
+
 /// Returns the value of a parameter; `None` if it does not exist.
 ///
 /// # Errors
 /// The request fails.
 pub async fn get(aws: &Session, name: &str) -> Result<Option<String>> {
+    Ok(find(aws, name).await?.map(|found| found.value))
+}
+
+/// Returns a parameter; `None` if it does not exist.
+pub(crate) async fn find(aws: &Session, name: &str) -> Result<Option<Parameter>> {
     let request = aws.ssm.get_parameter().name(name);
     match request.send().await.map_err(Error::from) {
         Ok(response) => {
-            let value = response.parameter().and_then(|parameter| parameter.value());
-            Ok(Some(value.unwrap_or_default().to_owned()))
+            let parameter = response.parameter();
+            let modified = parameter.and_then(|parameter| parameter.last_modified_date());
+            Ok(Some(Parameter {
+                value: parameter.and_then(|one| one.value()).unwrap_or_default().to_owned(),
+                modified: modified.map_or(0.0, aws_sdk_ssm::primitives::DateTime::as_secs_f64),
+            }))
         }
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Returns the time in seconds since 1970 by the clock of SSM, which a parameter of this name is written for.
+pub(crate) async fn current_time(aws: &Session, name: &str) -> Result<f64> {
+    put(aws, name, "time", true).await?;
+    let found = find(aws, name).await?;
+    delete(aws, name).await?;
+    Ok(found.map_or(0.0, |found| found.modified))
 }
 
 /// Writes a parameter. Returns false if it exists and `overwrite` is false.

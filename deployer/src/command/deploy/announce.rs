@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::context::Session;
 use crate::estimate::{Durations, Operation, within};
@@ -52,5 +53,11 @@ pub fn announce(
 
 fn creation_seconds(stack: &Stack, durations: &Durations) -> Option<u32> {
     let seconds = within(stack, &compare(None, &stack.template), durations).seconds;
-    (seconds >= 1.0).then_some(seconds.round() as u32)
+    rounded(seconds).filter(|seconds| *seconds > 0)
+}
+
+/// Returns whole seconds; `None` for a duration that `u32` cannot hold.
+pub fn rounded(seconds: f64) -> Option<u32> {
+    let whole = Duration::try_from_secs_f64(seconds.round()).ok()?;
+    u32::try_from(whole.as_secs()).ok()
 }

@@ -8,6 +8,8 @@ pub mod removals;
 pub mod stack;
 
 #[cfg(test)]
+mod first_creation;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::estimate::Durations;
 use crate::operations;
 use aws::cloudformation;
+use aws::lock::{Lease, LockError};
 use image_pipeline::ImagePipeline;
 use platform::stacks::Plan;
 use removals::ResourceRef;
@@ -58,6 +61,8 @@ pub struct Deployment {
     pub stop: CancellationToken,
     /// Resources with data whose removal or replacement is already confirmed.
     pub confirmed_losses: BTreeSet<ResourceRef>,
+    /// The lock that must be held when an operation starts; `None` in tests.
+    lease: Option<Lease>,
     existing: RwLock<BTreeMap<String, cloudformation::Stack>>,
     running: Mutex<HashMap<String, StackOperation>>,
 }
@@ -89,6 +94,7 @@ impl Deployment {
             durations,
             stop: CancellationToken::new(),
             confirmed_losses: BTreeSet::new(),
+            lease: None,
             existing,
             running,
         }
@@ -100,6 +106,27 @@ impl Deployment {
             confirmed_losses,
             ..self
         }
+    }
+
+    /// Sets the lock that must be held when an operation starts.
+    pub fn with_lease(self, lease: Lease) -> Self {
+        Self {
+            lease: Some(lease),
+            ..self
+        }
+    }
+
+    /// Requires that the lock is held.
+    ///
+    /// # Errors
+    /// Another deployment has taken it over; then no further operation starts.
+    pub async fn require_lock(&self) -> Result<()> {
+        let Some(lease) = &self.lease else { return Ok(()) };
+        let held = lease.require().await;
+        if held.is_err() {
+            self.stop.cancel();
+        }
+        Ok(held?)
     }
 
     /// Returns a stack as it was read last.
@@ -166,6 +193,7 @@ impl Deployment {
                 // Several stacks wait for the same images, or were rejected for the same credentials: one error is enough.
                 Err(Error::Shared(_)) if failures.iter().any(|known| matches!(known, Error::Shared(_))) => {}
                 Err(error) if is_expired(&error) && failures.iter().any(is_expired) => {}
+                Err(error) if is_lost(&error) && failures.iter().any(is_lost) => {}
                 Err(error) => failures.push(error),
             }
         }
@@ -197,6 +225,10 @@ impl Deployment {
 
 fn is_expired(error: &Error) -> bool {
     matches!(error, Error::Request(aws::Error::Expired { .. }))
+}
+
+fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::Lock(LockError::Lost))
 }
 
 /// Returns the failure that came first, with the others behind it: they may be its consequences.

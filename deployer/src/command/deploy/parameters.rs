@@ -29,7 +29,7 @@ pub async fn resolve_parameters(
 ) -> Result<BTreeMap<String, String>> {
     let output_of = |from: &str, output: &str| {
         let found = existing(from).and_then(|stack| stack.outputs.get(output).cloned());
-        found.ok_or_else(|| ParameterError::NoOutput {
+        found.ok_or_else(|| ParameterError::Output {
             stack: stack.name.clone(),
             output: output.to_owned(),
             from: from.to_owned(),
@@ -50,7 +50,7 @@ pub async fn resolve_parameters(
                 output,
             } => match images {
                 ImageSource::Built(pipeline) => pipeline.reference(service, &output_of(repository, output)?).await?,
-                ImageSource::Deployed => before.cloned().ok_or_else(|| ParameterError::NoImage {
+                ImageSource::Deployed => before.cloned().ok_or_else(|| ParameterError::Image {
                     service: service.clone(),
                 })?,
             },
@@ -62,7 +62,7 @@ pub async fn resolve_parameters(
 
 async fn brokers(aws: &aws::Session, cluster: &str, iam: bool, before: Option<&str>) -> Result<String> {
     let found = kafka::bootstrap_brokers(aws, cluster, iam).await?;
-    let found = found.ok_or_else(|| ParameterError::NoBrokers {
+    let found = found.ok_or_else(|| ParameterError::Brokers {
         cluster: cluster.to_owned(),
         listener: if iam { "SASL/IAM" } else { "plaintext" },
     })?;

@@ -12,6 +12,7 @@ use crate::command::destroy::{DeleteContext, DestroyPlan, delete, render};
 use crate::context::Session;
 use crate::error::{Error, Protected, Result};
 use aws::cloudformation;
+use aws::lock::Lease;
 use cfn::diff::{Action, Change, compare};
 use cfn::schema::Recreation;
 use platform::stacks::Plan;
@@ -111,6 +112,7 @@ impl PlannedRemovals {
         &self,
         aws: &aws::Session,
         session: &Session,
+        lease: Lease,
         timeout: Duration,
         interrupts: &mut Interrupts,
     ) -> Result<()> {
@@ -122,6 +124,7 @@ impl PlannedRemovals {
             ui: session.ui.clone(),
             timeout,
             stop: CancellationToken::new(),
+            lease,
         };
         let hint = "CloudFormation continues the deletions that it has started; `deployer up` continues from there";
         delete::delete_interruptibly(&context, &self.stacks, interrupts, hint)

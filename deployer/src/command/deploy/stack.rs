@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use super::parameters::{ImageSource, resolve_parameters};
 use super::removals::{STATEFUL_TYPES, describe_loss};
-use super::{Deployment, StackOperation, StackOutcome};
+use super::{Deployment, StackOperation, StackOutcome, announce};
 use crate::command::confirm::Confirmation;
 use crate::error::Result;
 use crate::estimate::within;
 use crate::operations;
+use aws::cloudformation::protection::unprotected_template;
 use aws::cloudformation::{self, ChangeSet, StackInput};
 use cfn::diff::Change;
 use platform::stacks::{Plan, Source, Stack};
+use serde_json::Value;
 use ui::{Event, Sentiment};
 
 /// Creates or updates the stack at this position of the plan, unless it is up to date.
@@ -23,6 +25,7 @@ pub async fn deploy_stack(deployment: &Deployment, index: usize) -> Result<Stack
         aws, ui, plan, timeout, ..
     } = deployment;
     let planned = &plan.stacks[index];
+    deployment.require_lock().await?;
     let known = deployment.existing(&planned.name);
     let mut former = operations::ensure_updatable(aws, ui, &planned.name, known, *timeout).await?;
     if deployment.images.is_building()
@@ -44,7 +47,7 @@ pub async fn deploy_stack(deployment: &Deployment, index: usize) -> Result<Stack
         parameters = resolved => parameters?,
         () = deployment.stop.cancelled() => return Ok(StackOutcome::Skipped),
     };
-    let input = stack_input(plan, planned, parameters);
+    let mut input = stack_input(plan, planned, parameters);
     if let Some(known) = &former {
         match cloudformation::stack_template(aws, &known.name).await? {
             template if is_up_to_date(known, &input, template.as_ref(), planned) => {
@@ -68,6 +71,10 @@ pub async fn deploy_stack(deployment: &Deployment, index: usize) -> Result<Stack
         return Ok(StackOutcome::Skipped);
     }
     let creates = former.is_none();
+    // What a first creation makes is protected once the stack is complete, so that the rollback of a failed one can delete it.
+    let unprotected = unprotected_template(&planned.template).filter(|_| creates);
+    let protected = std::mem::take(&mut input.template);
+    input.template = unprotected.as_ref().map_or_else(|| protected.clone(), Value::to_string);
     let set = match cloudformation::create_change_set(aws, &input, creates).await {
         Ok(Some(set)) => set,
         Ok(None) => {
@@ -87,15 +94,13 @@ pub async fn deploy_stack(deployment: &Deployment, index: usize) -> Result<Stack
         cloudformation::delete_change_set(aws, &set.id, &set.stack_id).await?;
         return Err(error);
     }
-    deployment.running().insert(
-        planned.name.clone(),
-        StackOperation {
-            id: set.stack_id.clone(),
-            creates,
-        },
-    );
-    let expected = expected_seconds(deployment, planned, &set);
-    operations::apply(aws, ui, &planned.name, &set, expected, *timeout).await?;
+    execute(deployment, planned, &set).await?;
+    if unprotected.is_some() && !deployment.stop.is_cancelled() {
+        input.template = protected;
+        if let Some(set) = cloudformation::create_change_set(aws, &input, false).await? {
+            execute(deployment, planned, &set).await?;
+        }
+    }
     if let Some(now) = cloudformation::find_stack(aws, &planned.name).await? {
         deployment.update_existing(enable_termination_protection(deployment, now).await);
     }
@@ -104,6 +109,22 @@ pub async fn deploy_stack(deployment: &Deployment, index: usize) -> Result<Stack
     } else {
         StackOutcome::Updated
     })
+}
+
+/// Executes a change set and waits for its end.
+async fn execute(deployment: &Deployment, planned: &Stack, set: &ChangeSet) -> Result<()> {
+    let Deployment { aws, ui, timeout, .. } = deployment;
+    deployment.require_lock().await?;
+    deployment.running().insert(
+        planned.name.clone(),
+        StackOperation {
+            id: set.stack_id.clone(),
+            creates: set.creates,
+        },
+    );
+    let expected = expected_seconds(deployment, planned, set);
+    operations::apply(aws, ui, &planned.name, set, expected, *timeout).await?;
+    Ok(())
 }
 
 /// Enables the termination protection of a stack in a protected environment. Warns where the endpoint cannot.
@@ -126,7 +147,7 @@ async fn enable_termination_protection(
 /// Returns the expected seconds of this operation: of its longest chain of resources, as far as their types were measured.
 fn expected_seconds(deployment: &Deployment, planned: &Stack, set: &ChangeSet) -> Option<u32> {
     let seconds = within(planned, &set.changes, &deployment.durations).seconds;
-    (seconds > 0.0).then_some(seconds.round() as u32)
+    announce::rounded(seconds).filter(|_| seconds > 0.0)
 }
 
 /// Returns the input of CloudFormation for a stack.
@@ -151,7 +172,7 @@ pub fn stack_input(plan: &Plan, stack: &Stack, parameters: BTreeMap<String, Stri
 pub fn is_up_to_date(
     former: &cloudformation::Stack,
     input: &StackInput,
-    template: Option<&serde_json::Value>,
+    template: Option<&Value>,
     planned: &Stack,
 ) -> bool {
     former.is_complete()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::cloudformation::{self, RetainedResource};
+use aws::lock::Lease;
 use aws::{ec2, ecr};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,6 +26,8 @@ pub struct DeleteContext {
     pub timeout: Duration,
     /// Cancelled when no further deletion is to start.
     pub stop: CancellationToken,
+    /// The lock that must be held when a deletion starts.
+    pub lease: Lease,
 }
 
 /// Disables every protection, then deletes the stacks. Returns the resources that CloudFormation retained. After a first Ctrl-C no
@@ -38,18 +41,10 @@ pub async fn delete_interruptibly(
     interrupts: &mut Interrupts,
     hint: &str,
 ) -> Result<Vec<RetainedResource>> {
-    let DeleteContext { aws, ui, timeout, .. } = context;
+    let DeleteContext { aws, ui, .. } = context;
     let work = async {
         for one in plan.stacks.iter().filter(|one| !one.protections.is_empty()) {
-            operations::disable_protections(
-                aws,
-                ui,
-                &one.existing,
-                &one.protections,
-                one.template.as_ref(),
-                *timeout,
-            )
-            .await?;
+            operations::disable_protections(aws, ui, &one.protections).await?;
         }
         delete_stacks(context, plan).await
     };
@@ -126,6 +121,7 @@ async fn delete_stacks(context: &DeleteContext, plan: &DestroyPlan) -> Result<Ve
 /// Deletes one stack, and before it the images and network interfaces that would prevent its deletion.
 async fn delete_stack(context: &DeleteContext, deletion: &StackDeletion) -> Result<Vec<RetainedResource>> {
     let DeleteContext { aws, ui, timeout, .. } = context;
+    context.lease.require().await?;
     let mut existing = deletion.existing.clone();
     if existing.is_in_progress() {
         ui.info(format!(

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use aws::cloudformation::{self, RetainedResource};
 use aws::endpoint::Probe;
-use aws::lock::Lock;
+use aws::lock::{Lease, Lock};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,7 @@ const UNCHANGED: &str = "nothing was deleted";
 
 Exit codes: 0 deleted, or nothing to do; 1 error, or not confirmed; 3 credentials or permission; 5 a deletion failed;
 6 timed out; 130 interrupted.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// Show the plan, and change nothing.
     #[arg(long)]
@@ -86,7 +87,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         confirmation.ask(ui, UNCHANGED).await?;
         let lock = Lock::acquire(&aws, &plan.project, &plan.environment, operations::lock_report(ui)).await?;
         let aws = operations::tolerating_outages(&aws, ui);
-        let result = delete_everything(session, &aws, &plan, &deletion, args.removed).await;
+        let result = delete_everything(session, &aws, lock.lease(), &plan, &deletion, args.removed).await;
         lock.release().await;
         skipped = result?;
         ui.summarize(RunOutcome::Deleted);
@@ -133,9 +134,9 @@ fn show(session: &Session, deletion: &DestroyPlan, args: &Args) {
     if !deletion.is_empty() {
         let text = render::plan(deletion);
         if ui.is_json() || args.dry_run {
-            ui.data("destroy_plan", json!(deletion), &text)
+            ui.data("destroy_plan", json!(deletion), &text);
         } else {
-            ui.info(text)
+            ui.info(text);
         }
     } else if args.removed {
         ui.info(format!(
@@ -151,6 +152,7 @@ fn show(session: &Session, deletion: &DestroyPlan, args: &Args) {
 async fn delete_everything(
     session: &Session,
     aws: &aws::Session,
+    lease: Lease,
     plan: &Plan,
     deletion: &DestroyPlan,
     stacks_only: bool,
@@ -161,6 +163,7 @@ async fn delete_everything(
         ui: session.ui.clone(),
         timeout: Duration::from_secs(60 * minutes),
         stop: CancellationToken::new(),
+        lease,
     };
     let hint = "CloudFormation continues the deletions that it has started; `deployer destroy` deletes the rest";
     let animation = session.ui.animate();

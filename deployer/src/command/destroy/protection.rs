@@ -9,15 +9,14 @@ use crate::error::Protected;
 /// Returns the confirmation that the deletion needs: a yes, or the name of a protected environment.
 ///
 /// # Errors
-/// Something is protected, and either `disable` is not set or only a person can disable the protection.
+/// Something is protected, and `disable` is not set.
 pub fn required_confirmation<'a>(
     deletion: &'a DestroyPlan,
     disable: bool,
     confirm: Option<&'a str>,
 ) -> Result<Confirmation<'a>, Protected> {
     let protections: Vec<Protection> = deletion.protections().cloned().collect();
-    let manual = protections.iter().any(|one| one.manual_command().is_some());
-    if manual || !(disable || protections.is_empty()) {
+    if !(disable || protections.is_empty()) {
         return Err(Protected {
             environment: deletion.name.clone(),
             protections,

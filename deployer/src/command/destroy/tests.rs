@@ -105,6 +105,33 @@ async fn with_the_name_confirmed_every_protection_is_disabled_before_the_first_d
 }
 
 #[tokio::test]
+async fn a_protected_database_is_deleted_in_any_status_of_its_stack() {
+    for status in ["CREATE_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"] {
+        let mut data = FakeStack::new("shop-prod-data", status);
+        let properties = json!({ "DeletionProtection": true });
+        data.template = json!({ "Resources": { "Db": { "Type": "AWS::RDS::DBInstance", "Properties": properties } } });
+        let account = FakeAccount::new(vec![data]);
+        let (ui, _) = Ui::recording_yes();
+        let (_endpoint, session) = testing::context(&account, "prod", &ui).await;
+        let error = run(confirmed(), &session).await.expect_err("it is protected");
+        assert!(
+            matches!(&error, Error::Protected(protected) if protected.protections.len() == 1),
+            "{error:?}"
+        );
+        let args = Args {
+            disable_protection: true,
+            ..confirmed()
+        };
+        run(args, &session).await.expect(status);
+        assert_eq!(
+            changes(&account),
+            ["ModifyDBInstance", "DeleteStack shop-prod-data"],
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn yes_is_not_sufficient_in_a_protected_environment() {
     let account = FakeAccount::new(vec![FakeStack::new(NETWORK, "CREATE_COMPLETE")]);
     let (ui, _) = Ui::recording_yes();

@@ -63,17 +63,19 @@ impl Services {
     }
 }
 
+/// A text that is not a tag (OCI Distribution Specification: Pull).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a tag has at most 128 characters of a-z, A-Z, 0-9, '_', '.' and '-', and does not begin with '.' or '-'")]
+struct InvalidTag;
+
 /// Parses a tag of an image.
-fn tag(text: &str) -> std::result::Result<String, String> {
+fn tag(text: &str) -> Result<String, InvalidTag> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     if starts && text.len() <= 128 && text.chars().all(allowed) {
         Ok(text.to_owned())
     } else {
-        Err(
-            "a tag has at most 128 characters of a-z, A-Z, 0-9, '_', '.' and '-', and does not begin with '.' or '-'"
-                .into(),
-        )
+        Err(InvalidTag)
     }
 }
 
@@ -98,7 +100,7 @@ mod tests {
     fn an_invalid_tag_is_rejected() {
         assert_eq!(tag("1.2.3-rc_1").as_deref(), Ok("1.2.3-rc_1"));
         for wrong in ["", "-x", "a/b", "a:b", "ä", &"x".repeat(129)] {
-            assert!(tag(wrong).is_err(), "{wrong}");
+            assert_eq!(tag(wrong), Err(InvalidTag), "{wrong}");
         }
     }
 }

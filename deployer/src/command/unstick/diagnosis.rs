@@ -1,14 +1,15 @@
 //! The diagnosis of one stack.
 
 use aws::cloudformation::{
-    self, DataResource, EverCompleted, StackCondition, StackFailure, data_resources, describe_status, last_operation,
-    rollback_failures,
+    self, DataResource, EverCompleted, Protection, StackCondition, StackFailure, data_resources, describe_status,
+    last_operation, rollback_failures,
 };
 use serde::Serialize;
 
 use super::remedy::Remedy;
 use crate::command::destroy::render;
 use crate::error::Result;
+use crate::operations;
 
 /// The state of a stack, its cause, and the remedy.
 #[derive(Debug, Serialize)]
@@ -26,6 +27,8 @@ pub struct StackDiagnosis {
     pub resources: usize,
     /// Resources with data that a deletion would delete or retain.
     pub data_resources: Vec<DataResource>,
+    /// Deletion protections of its resources, which its deletion disables first.
+    pub protections: Vec<Protection>,
     #[serde(flatten)]
     pub remedy: Remedy,
 }
@@ -49,12 +52,13 @@ impl StackDiagnosis {
             remedy => remedy,
         };
         let list = cloudformation::stack_resources(aws, &existing.id).await?;
-        let data_resources = match remedy {
+        let (data_resources, protections) = match remedy {
             Remedy::Delete { .. } => {
                 let template = cloudformation::stack_template(aws, &existing.id).await?;
-                data_resources(&list, template.as_ref(), snapshots)
+                let protections = operations::resource_protections(aws, existing).await?;
+                (data_resources(&list, template.as_ref(), snapshots), protections)
             }
-            _ => Vec::new(),
+            _ => (Vec::new(), Vec::new()),
         };
         let (condition, description) = describe_status(&existing.status);
         let failed = list.iter().filter(|resource| resource.status == "DELETE_FAILED");
@@ -73,6 +77,7 @@ impl StackDiagnosis {
             not_deleted: failed.map(|resource| resource.logical_id.clone()).collect(),
             resources: list.len(),
             data_resources,
+            protections,
             remedy,
         })
     }
@@ -110,6 +115,8 @@ impl StackDiagnosis {
             lines.push(format!("  the deletion deletes {} resources", self.resources));
             let data = self.data_resources.iter().map(render::data_resource);
             lines.extend(data.map(|line| format!("    {line}")));
+            let protections = self.protections.iter();
+            lines.extend(protections.map(|one| format!("  it disables {} first", one.noun())));
         }
         if !self.not_deleted.is_empty() {
             lines.push(format!(

@@ -79,7 +79,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let lock = Lock::acquire(&aws, &plan.project, &plan.environment, operations::lock_report(ui)).await?;
     let aws = operations::tolerating_outages(&aws, ui);
     let animation = ui.animate();
-    let result = repair(ui, &aws, &args, &existing, diagnosis.remedy).await;
+    let result = repair(ui, &aws, &args, &existing, &diagnosis).await;
     drop(animation);
     lock.release().await;
     result
@@ -149,11 +149,12 @@ async fn repair(
     aws: &aws::Session,
     args: &Args,
     existing: &cloudformation::Stack,
-    remedy: Remedy,
+    diagnosis: &StackDiagnosis,
 ) -> Result<()> {
-    let id = existing.id.as_str();
+    let (id, remedy) = (existing.id.as_str(), diagnosis.remedy);
     let started = match remedy {
         Remedy::Delete { .. } => {
+            operations::disable_protections(aws, ui, &diagnosis.protections).await?;
             for one in operations::delete(aws, ui, existing, &args.retain, TIMEOUT).await? {
                 let (resource_type, physical_id) = (one.resource_type, one.physical_id);
                 ui.info(format!("retained: {resource_type} {physical_id} ({})", one.logical_id));

@@ -33,8 +33,8 @@ impl Remedy {
             ("UPDATE_ROLLBACK_FAILED", _) => Self::Continue,
             ("UPDATE_FAILED", _) => Self::RollBack,
             ("UPDATE_IN_PROGRESS", _) => Self::Cancel,
-            ("CREATE_IN_PROGRESS" | "CREATE_FAILED" | "ROLLBACK_FAILED" | "DELETE_FAILED", _) => delete,
-            (_, StackCondition::FailedCreate) => delete,
+            ("CREATE_IN_PROGRESS" | "CREATE_FAILED" | "ROLLBACK_FAILED" | "DELETE_FAILED", _)
+            | (_, StackCondition::FailedCreate) => delete,
             (_, StackCondition::Stable | StackCondition::Deleted) => Self::Nothing,
             (_, StackCondition::InProgress) => Self::Wait,
             (_, StackCondition::Blocked) => Self::ByHand,

@@ -163,3 +163,34 @@ async fn a_deployment_updates_a_stack_that_was_complete_and_deletes_one_that_nev
         assert_eq!(changes(&account).len(), deleted);
     }
 }
+
+#[tokio::test]
+async fn a_protected_stack_is_unprotected_before_it_is_deleted_whether_or_not_it_was_ever_complete() {
+    for was_complete in [false, true] {
+        let mut stuck = rolled_back(was_complete);
+        stuck.status = if was_complete {
+            "DELETE_FAILED"
+        } else {
+            "ROLLBACK_FAILED"
+        };
+        let properties = json!({ "DeletionProtection": true });
+        stuck.template =
+            json!({ "Resources": { "Database": { "Type": "AWS::RDS::DBInstance", "Properties": properties } } });
+        let account = FakeAccount::new(vec![stuck]);
+        let (ui, _) = Ui::recording_yes();
+        let (_endpoint, session) = testing::context(&account, "dev", &ui).await;
+        if was_complete {
+            let error = run(of(DATA), &session).await.expect_err("its name is required");
+            assert!(matches!(error, Error::NotConfirmed(_)), "{error:?}");
+            assert_eq!(account.changes(), Vec::<String>::new());
+        }
+        let confirm = was_complete.then(|| DATA.to_owned());
+        run(Args { confirm, ..of(DATA) }, &session)
+            .await
+            .expect("it is deleted");
+        assert_eq!(
+            changes(&account),
+            ["ModifyDBInstance".to_owned(), format!("DeleteStack {DATA}")]
+        );
+    }
+}

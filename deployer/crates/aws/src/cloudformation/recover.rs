@@ -35,7 +35,8 @@ pub async fn next_step(aws: &Session, stack: Option<Stack>) -> Result<NextStep> 
     if stack.is_in_progress() {
         return Ok(NextStep::Wait(stack));
     }
-    if stack.is_failed_create() {
+    // A deletion that failed after a failed creation is continued.
+    if stack.is_failed_create() || stack.status == "DELETE_FAILED" {
         // Some endpoints end a failed *update* in this status: a stack that was complete is updated again, never deleted.
         match EverCompleted::inspect(aws, &stack).await?.0 {
             EverCompleted::No => return Ok(NextStep::DeleteFailedCreate(stack)),

@@ -206,6 +206,7 @@ async fn create(aws: &Session, bucket: &Bucket) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
 
     use parking_lot::Mutex;
@@ -235,7 +236,9 @@ mod tests {
     /// Returns method and path, without the random name of an object.
     fn line(call: &Call) -> String {
         let path = match call.path.rsplit_once('/') {
-            Some((folder, name)) if name.ends_with(".json") => format!("{folder}/*.json"),
+            Some((folder, name)) if Path::new(name).extension().is_some_and(|end| end == "json") => {
+                format!("{folder}/*.json")
+            }
             _ => call.path.clone(),
         };
         format!("{} {path}", call.method)

@@ -10,6 +10,7 @@ mod last_failure;
 mod logs;
 mod readiness;
 mod rollout;
+mod secrets;
 mod stopped_task;
 mod wait_rollout;
 
@@ -25,6 +26,7 @@ pub use inventory::{
 pub use last_failure::last_failure;
 pub use readiness::{EcsServices, Readiness, ServiceStatus, public_url};
 pub use rollout::{CircuitBreaker, Revision, Rollout};
+pub use secrets::{OutdatedSecrets, outdated_secrets, restart_service};
 pub use stopped_task::StoppedTask;
 pub use wait_rollout::{RolloutProgress, RolloutState, RolloutWait, ServiceRollout};
 

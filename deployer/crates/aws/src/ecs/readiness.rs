@@ -147,10 +147,23 @@ impl EcsServices {
         })
     }
 
+    /// Returns the ARNs of the services.
+    pub(super) fn arns(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().map(|(arn, _)| arn.as_str())
+    }
+
+    /// Returns services without target groups.
+    #[cfg(test)]
+    pub(super) fn of(arns: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            services: arns.into_iter().map(|arn| (arn, Vec::new())).collect(),
+        }
+    }
+
     /// Returns the ARN of the service of this name.
     pub fn arn(&self, service: &str) -> Option<&str> {
-        let mut arns = self.services.iter().map(|(arn, _)| arn.as_str());
-        arns.find(|arn| service_of(arn).is_some_and(|(_, name)| name == service))
+        self.arns()
+            .find(|arn| service_of(arn).is_some_and(|(_, name)| name == service))
     }
 
     /// Returns the status of each service.

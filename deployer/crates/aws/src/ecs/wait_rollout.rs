@@ -24,7 +24,7 @@ pub struct ServiceRollout {
     pub resource: String,
     /// The name of the service.
     pub service: String,
-    /// The ARN of the task definition that is rolled out.
+    /// The ARN of the service.
     pub arn: String,
     /// ARN of the task definition that is rolled out.
     pub task_definition: String,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "each caller makes it in place")]
 fn endpoint(health: Value) -> Endpoint {
     Endpoint::from_health(&health, "http://127.0.0.1:4651/")
 }

@@ -30,7 +30,6 @@ pub const OWN_OPERATIONS: &[(&str, &[&str])] = &[
             "DescribeStackResourceDrifts",
             "DescribeStacks",
             "DetectStackDrift",
-            "DetectStackResourceDrift",
             "ExecuteChangeSet",
             "GetTemplate",
             "ListStackResources",
@@ -96,8 +95,8 @@ pub const OWN_OPERATIONS: &[(&str, &[&str])] = &[
         &["DeleteLogGroup", "DescribeLogGroups", "FilterLogEvents", "GetLogEvents"],
     ),
     ("pricing", &["GetProducts"]),
-    ("rds", &["DescribeDBSnapshots"]),
-    ("secretsmanager", &["ListSecrets"]),
+    ("rds", &["DescribeDBInstances", "DescribeDBSnapshots", "ModifyDBInstance"]),
+    ("secretsmanager", &["DescribeSecret", "ListSecretVersionIds", "ListSecrets"]),
     (
         "s3",
         &[

@@ -1,16 +1,20 @@
-//! One deployment at a time: an SSM parameter that is written without overwrite, with an expiry and a heartbeat.
+//! One deployment at a time: an SSM parameter that is written without overwrite, and renewed by a heartbeat.
+//!
+//! A lock without a heartbeat expires by the clock of SSM alone: the parameter's `LastModifiedDate` is compared with that of another
+//! parameter that is written for the comparison. The clocks of the machines do not matter.
+
+mod holder;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-use uuid::Uuid;
 
 use crate::session::Session;
 use crate::ssm;
+use holder::{Holder, format_time};
 
 /// Lifetime of a lock without a heartbeat.
 const LIFETIME: Duration = Duration::from_secs(90);
@@ -45,6 +49,9 @@ pub enum LockError {
         /// Its name.
         parameter: String,
     },
+    /// It expired while this process did not renew it, and another deployment has taken it over.
+    #[error("another deployment has taken over the lock; nothing further was started")]
+    Lost,
 }
 
 /// An event of a lock that is held.
@@ -94,28 +101,40 @@ impl fmt::Display for LockEvent {
 /// Receives the events of a lock.
 pub type LockReport = Arc<dyn Fn(LockEvent) + Send + Sync>;
 
-/// The holder of a lock; the parameter's value in JSON.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Holder {
-    id: String,
-    user: String,
-    host: String,
-    pid: u32,
-    /// Start of the process in clock ticks since the machine booted: a PID may be reused, but not with the same start.
-    #[serde(default, rename = "born")]
-    process_start: Option<u64>,
-    /// Seconds since 1970.
-    started: i64,
-    expires: i64,
-}
-
 /// A held lock: renewed until it is released.
 pub struct Lock {
-    aws: Session,
+    lease: Lease,
     report: LockReport,
+    heartbeat: tokio::task::JoinHandle<()>,
+}
+
+/// The right to change an environment, for as long as its lock is held.
+#[derive(Clone)]
+pub struct Lease {
+    aws: Session,
     parameter: String,
     id: String,
-    heartbeat: tokio::task::JoinHandle<()>,
+    lost: Arc<AtomicBool>,
+}
+
+impl Lease {
+    /// Requires that the lock is still held. To be called before each operation: a machine that was suspended may have lost it.
+    ///
+    /// # Errors
+    /// Another deployment has taken it over. A request that fails is no error, because the heartbeat reports it.
+    pub async fn require(&self) -> Result<()> {
+        if !self.lost.load(Ordering::Relaxed)
+            && let Ok(found) = read(&self.aws, &self.parameter).await
+            && found.is_none_or(|found| found.holder.id != self.id)
+        {
+            self.lost.store(true, Ordering::Relaxed);
+        }
+        if self.lost.load(Ordering::Relaxed) {
+            Err(LockError::Lost)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl Lock {
@@ -130,35 +149,70 @@ impl Lock {
         if !put(aws, &parameter, &own, false).await? {
             match read(aws, &parameter).await? {
                 // The response to the first attempt was lost.
-                Some(holder) if holder.id == own.id => {}
-                holder => take_over(aws, &parameter, &own, holder, &report).await?,
+                Some(found) if found.holder.id == own.id => {}
+                found => take_over(aws, &parameter, &own, found, &report).await?,
             }
         }
-        let heartbeat = tokio::spawn(heartbeat(aws.clone(), report.clone(), parameter.clone(), own.clone()));
-        Ok(Self {
+        let lease = Lease {
             aws: aws.clone(),
-            report,
             parameter,
-            id: own.id,
+            id: own.id.clone(),
+            lost: Arc::default(),
+        };
+        let heartbeat = tokio::spawn(heartbeat(lease.clone(), report.clone(), own));
+        Ok(Self {
+            lease,
+            report,
             heartbeat,
         })
+    }
+
+    /// Returns the right that the lock gives.
+    pub fn lease(&self) -> Lease {
+        self.lease.clone()
     }
 
     /// Releases the lock, unless another deployment has taken it over.
     pub async fn release(self) {
         self.heartbeat.abort();
+        let Lease { aws, parameter, id, .. } = self.lease;
         let released = async {
-            match read(&self.aws, &self.parameter).await? {
-                Some(holder) if holder.id == self.id => Ok(ssm::delete(&self.aws, &self.parameter).await?),
+            match read(&aws, &parameter).await? {
+                Some(found) if found.holder.id == id => Ok(ssm::delete(&aws, &parameter).await?),
                 _ => Ok(()),
             }
         };
         if let Err(error) = released.await {
-            (self.report)(LockEvent::NotReleased {
-                parameter: self.parameter,
-                error,
-            });
+            (self.report)(LockEvent::NotReleased { parameter, error });
         }
+    }
+}
+
+/// A lock as it was read.
+struct Found {
+    holder: Holder,
+    /// Its last heartbeat in seconds since 1970, by the clock of SSM.
+    renewed: f64,
+}
+
+impl Found {
+    fn held(&self, parameter: &str) -> LockError {
+        let lifetime = i64::try_from(LIFETIME.as_secs()).unwrap_or(i64::MAX);
+        LockError::Held {
+            holder: self.holder.name(),
+            since: self.holder.since(),
+            expires: format_time(self.renewed, lifetime),
+            parameter: parameter.to_owned(),
+        }
+    }
+
+    /// Returns whether its process has ended, or has not renewed it for its lifetime.
+    async fn is_stale(&self, aws: &Session, parameter: &str) -> Result<bool> {
+        if self.holder.has_ended() {
+            return Ok(true);
+        }
+        let now = ssm::current_time(aws, &format!("{parameter}-time")).await?;
+        Ok(now - self.renewed > LIFETIME.as_secs_f64())
     }
 }
 
@@ -166,101 +220,49 @@ async fn take_over(
     aws: &Session,
     parameter: &str,
     own: &Holder,
-    holder: Option<Holder>,
+    found: Option<Found>,
     report: &LockReport,
 ) -> Result<()> {
-    if let Some(other) = holder {
-        if other.is_alive() {
+    if let Some(other) = found {
+        if !other.is_stale(aws, parameter).await? {
             return Err(other.held(parameter));
         }
-        report(LockEvent::TakenOver { holder: other.name() });
+        report(LockEvent::TakenOver {
+            holder: other.holder.name(),
+        });
         // Another process may have taken it over in the meantime: only the stale lock is deleted.
-        if read(aws, parameter).await?.is_some_and(|now| now.id == other.id) {
+        if let Some(now) = read(aws, parameter).await?
+            && now.holder.id == other.holder.id
+        {
+            if now.renewed > other.renewed {
+                return Err(now.held(parameter));
+            }
             ssm::delete(aws, parameter).await?;
         }
     }
     let written = put(aws, parameter, own, false).await?;
     aws.clock().sleep(SETTLE).await;
     match read(aws, parameter).await? {
-        Some(now) if written && now.id == own.id => Ok(()),
+        Some(now) if written && now.holder.id == own.id => Ok(()),
         Some(now) => Err(now.held(parameter)),
-        None => Err(own.held(parameter)),
+        None => Err(LockError::Lost),
     }
 }
 
-impl Holder {
-    fn new() -> Self {
-        let now = OffsetDateTime::now_utc().unix_timestamp();
-        Self {
-            id: Uuid::new_v4().to_string(),
-            user: std::env::var("USER")
-                .or_else(|_| std::env::var("LOGNAME"))
-                .unwrap_or_else(|_| "unknown".into()),
-            host: host_name(),
-            pid: std::process::id(),
-            process_start: process_start(std::process::id()),
-            started: now,
-            expires: now + LIFETIME.as_secs() as i64,
-        }
-    }
-
-    fn name(&self) -> String {
-        format!("{}@{} (pid {})", self.user, self.host, self.pid)
-    }
-
-    fn is_alive(&self) -> bool {
-        let ended = || {
-            i32::try_from(self.pid)
-                .ok()
-                .and_then(rustix::process::Pid::from_raw)
-                .is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
-        };
-        // Without /proc the PID alone decides.
-        let reused = || {
-            let start = self.process_start;
-            start.is_some_and(|start| process_start(self.pid).is_some_and(|now| now != start))
-        };
-        !(self.host == host_name() && (ended() || reused()))
-            && self.expires > OffsetDateTime::now_utc().unix_timestamp()
-    }
-
-    fn held(&self, parameter: &str) -> LockError {
-        LockError::Held {
-            holder: self.name(),
-            since: format_time(self.started),
-            expires: format_time(self.expires),
-            parameter: parameter.to_owned(),
-        }
-    }
-}
-
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// Returns the field `starttime` of /proc/PID/stat (`proc_pid_stat(5)`); `None` if there is no such file. A zombie counts as ended.
-fn process_start(pid: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may contain blanks and parentheses; the state and the numbers follow it.
-    let (_, rest) = text.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split(' ').collect();
-    if matches!(fields.first(), Some(&"Z" | &"X")) {
-        return Some(0);
-    }
-    fields.get(19)?.parse().ok()
-}
-
-async fn heartbeat(aws: Session, report: LockReport, parameter: String, mut own: Holder) {
+async fn heartbeat(lease: Lease, report: LockReport, own: Holder) {
+    let Lease {
+        aws, parameter, lost, ..
+    } = lease;
     loop {
         aws.clock().sleep(HEARTBEAT).await;
         match read(&aws, &parameter).await {
-            Ok(Some(now)) if now.id == own.id => {
-                own.expires = OffsetDateTime::now_utc().unix_timestamp() + LIFETIME.as_secs() as i64;
+            Ok(Some(now)) if now.holder.id == own.id => {
                 if let Err(error) = put(&aws, &parameter, &own, true).await {
                     report(LockEvent::NotRenewed(error));
                 }
             }
             Ok(_) => {
+                lost.store(true, Ordering::Relaxed);
                 report(LockEvent::Lost);
                 return;
             }
@@ -274,40 +276,15 @@ async fn put(aws: &Session, parameter: &str, holder: &Holder, overwrite: bool) -
     ssm::put(aws, parameter, &serde_json::json!(holder).to_string(), overwrite).await
 }
 
-async fn read(aws: &Session, parameter: &str) -> Result<Option<Holder>> {
-    let Some(value) = ssm::get(aws, parameter).await? else {
+async fn read(aws: &Session, parameter: &str) -> Result<Option<Found>> {
+    let Some(found) = ssm::find(aws, parameter).await? else {
         return Ok(None);
     };
-    let holder = serde_json::from_str(&value).map_err(|_| LockError::NotALock {
+    let holder = serde_json::from_str(&found.value).map_err(|_| LockError::NotALock {
         parameter: parameter.to_owned(),
     })?;
-    Ok(Some(holder))
-}
-
-fn format_time(seconds: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lock_is_stale_when_it_has_expired_or_its_process_on_this_machine_has_ended() {
-        let mut holder = Holder::new();
-        assert!(holder.is_alive());
-        holder.expires = 0;
-        assert!(!holder.is_alive());
-        let mut ended = Holder::new();
-        ended.pid = u32::MAX;
-        assert!(!ended.is_alive());
-        let mut reused = Holder::new();
-        reused.process_start = reused.process_start.map(|start| start - 1);
-        assert!(!reused.is_alive(), "another process has the same PID");
-        ended.host = "elsewhere".into();
-        assert!(ended.is_alive(), "processes on other machines cannot be checked");
-    }
+    Ok(Some(Found {
+        holder,
+        renewed: found.modified,
+    }))
 }
