@@ -44,8 +44,8 @@ pub struct Config {
     /// Base URL of notification-service
     #[arg(long, env, default_value = "http://127.0.0.1:4003")]
     pub notification_service_url: String,
-    /// Seconds until a service must respond; after that the client gets 504
-    #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    /// Seconds until a service must respond, with all retries; after that the client gets 503 or 504
+    #[arg(long, env, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
     pub upstream_timeout: u64,
     /// Requests per second that one user or address may make in the long run
     #[arg(long, env, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]

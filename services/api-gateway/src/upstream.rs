@@ -19,21 +19,29 @@ use crate::attempt::Attempt;
 use crate::backend::{Backend, Backends};
 use crate::forwarded_headers;
 
-/// Pauses between attempts, each randomized by 25 %; in total longer than a stopping replica stays in the service's DNS name.
-const RETRY_PAUSES: [Duration; 6] = [
+/// Pauses between attempts, each randomized by 25 %.
+///
+/// In total they are longer than the address of a task that has ended stays in the service's name: its TTL in Cloud Map,
+/// and the time that Route 53 takes to publish the change.
+const RETRY_PAUSES: [Duration; 11] = [
     Duration::from_millis(25),
     Duration::from_millis(75),
     Duration::from_millis(200),
     Duration::from_millis(400),
     Duration::from_millis(800),
-    Duration::from_millis(1500),
+    Duration::from_millis(1250),
+    Duration::from_millis(1750),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
 ];
 /// Timeout of a connection; the services are in the same network, so a slower one is down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time after which an unused connection is closed.
 ///
-/// It is shorter than the time in which a stopping service still takes requests (`SHUTDOWN_DELAY`, 3 s), in which each
-/// response closes its connection. So no request is sent into a connection that is just being closed, not even one that
+/// It is shorter than the time in which a stopping service still takes requests (`SHUTDOWN_DELAY`, at least 3 s), in which
+/// each response closes its connection. So no request is sent into a connection that is just being closed, not even one that
 /// must not be repeated.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -186,4 +194,18 @@ fn with_causes(error: &Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_last_longer_than_the_address_of_a_task_that_has_ended() {
+        let longest: Duration = RETRY_PAUSES.iter().sum();
+        assert_eq!(longest, Duration::from_millis(12_500));
+        // Records of Cloud Map have a TTL of 10 s; every pause may be 25 % shorter, and the average is not.
+        assert!(longest > Duration::from_secs(12));
+        assert!(RETRY_PAUSES.is_sorted());
+    }
 }

@@ -9,8 +9,8 @@ use contracts::{
         billing_service_server::{BillingService, BillingServiceServer},
     },
 };
+use kit::database::Pool;
 use kit::{database, grpc::TelemetryLayer};
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -38,14 +38,16 @@ const MAX_TEXT_BYTES: usize = 1000;
 
 /// Serves billing, health and reflection on `listener` until the shutdown, then completes the calls in progress.
 ///
+/// A connection that is older than `max_connection_age` is closed after its calls, and the client connects again.
 /// Health and reflection do not require the link's secret: a health check has none, and the contract is public.
 ///
 /// # Errors
 /// Fails if the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    pool: PgPool,
+    pool: Pool,
     interceptor: LinkSecretInterceptor,
+    max_connection_age: Duration,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -65,6 +67,7 @@ pub async fn serve(
         .layer(telemetry)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .max_concurrent_streams(Some(MAX_CONCURRENT_CALLS))
+        .max_connection_age(max_connection_age)
         .add_service(InterceptedService::new(billing, interceptor))
         .add_service(health_service)
         .add_service(reflection)
@@ -78,7 +81,7 @@ pub async fn serve(
 }
 
 struct Billing {
-    pool: PgPool,
+    pool: Pool,
 }
 
 #[tonic::async_trait]

@@ -3,7 +3,7 @@
 use billing_service::{
     AppState, Config, MIGRATIONS, config::CLI, grpc, link_secret::LinkSecretInterceptor, openapi, router,
 };
-use kit::{Server, database, telemetry};
+use kit::{Server, database, grpc::max_connection_age, telemetry};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -24,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
         .database(&pool)
         .tokens(&verifier)
         .grpc(grpc_address, |listener, shutdown| {
-            grpc::serve(listener, pool, interceptor, shutdown)
+            grpc::serve(listener, pool, interceptor, max_connection_age(), shutdown)
         })
         .run()
         .await

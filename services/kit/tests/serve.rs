@@ -239,6 +239,27 @@ async fn above_max_connections_a_connection_waits_until_another_closes() {
 }
 
 #[tokio::test]
+async fn an_old_connection_is_closed_after_its_response_so_that_the_client_finds_new_tasks() {
+    let young = start(hello(), 64, |server| server).await;
+    let aged = start(hello(), 64, |server| {
+        let age = Duration::ZERO;
+        server.limits(Limits {
+            age,
+            ..Limits::default()
+        })
+    })
+    .await;
+    let mut client = connect(young.address).await;
+    for _ in 0..2 {
+        client.write_all(HELLO.as_bytes()).await.expect("sent");
+        let head = response(&mut client, "hello").await;
+        assert!(!head.contains("connection: close"), "{head}");
+    }
+    let last = send(aged.address, HELLO).await;
+    assert!(last.contains("connection: close") && last.ends_with("hello"), "{last}");
+}
+
+#[tokio::test]
 async fn heads_are_bounded_and_other_protocols_are_rejected() {
     let running = start(hello(), 64, |server| server).await;
     let get =

@@ -8,8 +8,11 @@ use api_gateway::upstream::is_repeatable;
 use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt;
 use kit::Role;
+use kit::testing::{exposition, wait_until};
 use tokio::net::TcpListener;
+use tower::ServiceExt;
 
 use crate::support::{HIGH_RATE, TestApp, closed_port, start};
 
@@ -76,13 +79,29 @@ async fn a_service_that_restarts_in_time_loses_no_request() {
     let address = closed_port().await;
     let app = TestApp::in_front_of(address, HIGH_RATE);
     let token = app.tokens.token(Role::Admin);
+    let metrics = app.management.clone();
     // Nothing is sent to a closed port, so even a POST is retried.
-    let post = tokio::spawn(async move { app.request(Method::POST, "/api/families", Some(&token)).await.0 });
-    tokio::time::sleep(Duration::from_millis(150)).await;
-    assert!(!post.is_finished());
+    let post = tokio::spawn(async move { app.request(Method::POST, "/auth/users", Some(&token)).await.0 });
+    wait_until("a failed attempt", Duration::from_secs(10), async || {
+        failed_attempts(&metrics, "auth-service").await > 0
+    })
+    .await;
     let listener = TcpListener::bind(address).await.unwrap();
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(|| async { "ok" })).await });
     assert_eq!(post.await.unwrap(), StatusCode::OK);
+}
+
+/// Returns the number of attempts without a connection; the metrics are those of all tests in this process.
+async fn failed_attempts(management: &Router, peer: &str) -> usize {
+    let request = http::Request::get("/metrics").body(Body::empty()).unwrap();
+    let response = management.clone().oneshot(request).await.unwrap();
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    let samples = exposition::read(std::str::from_utf8(&text).unwrap()).unwrap();
+    samples
+        .iter()
+        .filter(|sample| sample.name == "gateway_upstream_requests_total")
+        .filter(|sample| sample.labels["peer"] == peer && sample.labels["outcome"] == "unreachable")
+        .count()
 }
 
 #[test]

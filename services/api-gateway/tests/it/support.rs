@@ -35,6 +35,8 @@ pub const HIGH_RATE: Rate = Rate {
 pub struct TestApp {
     pub tokens: TestTokens,
     pub router: Router,
+    /// The routes of `MANAGEMENT_PORT`.
+    pub management: Router,
 }
 
 impl TestApp {
@@ -55,8 +57,13 @@ impl TestApp {
             allowed_origins: origins.parse().unwrap(),
             ..state(&tokens, address, rate)
         };
-        let router = server(state).routers().0;
-        Self { tokens, router }
+        let (router, management) = server(state).routers();
+        let management = management.unwrap();
+        Self {
+            tokens,
+            router,
+            management,
+        }
     }
 
     pub async fn request(&self, method: Method, path: &str, token: Option<&str>) -> (StatusCode, HeaderMap, Value) {

@@ -1,7 +1,9 @@
 //! Accounts over gRPC and HTTP.
 
+use std::time::{Duration, Instant};
+
 use billing_service::link_secret::{EmptySecret, LinkSecretInterceptor};
-use futures::stream;
+use futures::{future::join_all, stream};
 use http::StatusCode;
 use kit::Role;
 use serde_json::Value;
@@ -45,6 +47,27 @@ async fn two_calls_for_one_patient_open_one_account() {
         .get(&format!("/billing/accounts/{}", first.0), Some(Role::Admin))
         .await;
     assert_eq!((status, &read), (StatusCode::OK, &listed[0]));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn connections_are_renewed_under_calls_without_a_failed_call() {
+    let age = Duration::from_millis(200);
+    let Some(app) = TestApp::with_max_connection_age(age).await else {
+        return;
+    };
+    let started = Instant::now();
+    let callers = (0..4).map(async |_| {
+        let mut calls = 0;
+        while started.elapsed() < 12 * age {
+            let called = app.create(&Uuid::new_v4().to_string(), SECRET).await;
+            assert!(called.is_ok(), "{called:?} after {calls} calls");
+            calls += 1;
+        }
+        calls
+    });
+    let calls: usize = join_all(callers).await.into_iter().sum();
+    assert!(calls > 50, "{calls} calls");
     app.stop().await;
 }
 

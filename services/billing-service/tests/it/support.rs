@@ -1,5 +1,7 @@
 //! The service with a database of the test.
 
+use std::time::Duration;
+
 use axum::{Router, body::Body};
 use billing_service::{AppState, MIGRATIONS, grpc, link_secret::LinkSecretInterceptor, router};
 use contracts::{
@@ -34,6 +36,11 @@ pub struct TestApp {
 impl TestApp {
     /// Starts the service; `None` without a database server for tests.
     pub async fn start() -> Option<Self> {
+        Self::with_max_connection_age(Duration::from_mins(1)).await
+    }
+
+    /// Starts the service, which closes connections at this age.
+    pub async fn with_max_connection_age(age: Duration) -> Option<Self> {
         let database = TestDatabase::create().await?;
         database::migrate(&database.pool, &MIGRATIONS)
             .await
@@ -42,7 +49,7 @@ impl TestApp {
         let address = listener.local_addr().expect("an address");
         let interceptor = LinkSecretInterceptor::new(SECRET.into()).expect("a secret");
         let shutdown = CancellationToken::new();
-        let server = grpc::serve(listener, database.pool.clone(), interceptor, shutdown.clone());
+        let server = grpc::serve(listener, database.pool.clone(), interceptor, age, shutdown.clone());
         let channel = Channel::from_shared(format!("http://{address}"))
             .expect("a URL")
             .connect_lazy();

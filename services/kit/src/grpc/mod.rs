@@ -2,6 +2,7 @@
 //!
 //! The names of the metrics are those of grpc-ecosystem's go-grpc-prometheus, with the labels `service`, `method` and `code`.
 
+mod age;
 mod client;
 mod server;
 
@@ -9,6 +10,7 @@ use std::time::Instant;
 
 use tonic::Code;
 
+pub use age::max_connection_age;
 pub use client::traced_call;
 pub use server::TelemetryLayer;
 

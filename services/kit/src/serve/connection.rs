@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo};
@@ -115,6 +115,8 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, context: Listener
         closing,
         ..
     } = context;
+    // Connections that were opened together must not be closed together.
+    let renewed_at = Instant::now() + limits.age.mul_f64(rand::random_range(0.8..=1.2));
     let phase = Arc::new(Phase::default());
     let io = TokioIo::new(TimedStream::new(stream, phase.clone(), limits));
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -124,7 +126,7 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, context: Listener
         let stopping = stopping.clone();
         async move {
             let mut response: Response<Body> = response.await?;
-            if stopping.load(Ordering::Relaxed) {
+            if stopping.load(Ordering::Relaxed) || Instant::now() >= renewed_at {
                 response
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -55,6 +55,8 @@ pub struct Limits {
     pub head: Duration,
     /// Timeout of a connection without a request.
     pub idle: Duration,
+    /// Age at which a connection is closed after its current response, so that clients find new tasks.
+    pub age: Duration,
     /// Timeout of a client that does not read its response.
     pub stall: Duration,
     /// Maximum size of a head in bytes, with its first line; a larger one is 431.

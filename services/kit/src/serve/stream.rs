@@ -163,6 +163,7 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             // Longer than a load balancer keeps an idle connection (60 s), which must not send into a closed one.
             idle: Duration::from_secs(75),
+            age: Duration::from_mins(1),
             stall: Duration::from_secs(30),
             head_bytes: 32 * 1024,
             headers: 100,

@@ -22,6 +22,9 @@ pub const REFRESH_INTERVAL: Duration = Duration::from_mins(5);
 /// Pause after the first failed fetch; each further failure doubles it, up to the maximum.
 const MIN_RETRY: Duration = Duration::from_secs(1);
 const MAX_RETRY: Duration = Duration::from_secs(30);
+/// Maximum pause until the first keys are loaded: requests wait for them. A name that was asked for before auth-service had
+/// registered does not exist for a resolver until its negative answer expires, after the SOA's TTL.
+const MAX_FIRST_RETRY: Duration = Duration::from_secs(2);
 /// Tolerated clock skew in seconds.
 const LEEWAY: u64 = 30;
 /// Maximum length of a token; auth-service issues shorter ones, and longer ones are not decoded.
@@ -149,7 +152,7 @@ impl Verifier {
                     } else {
                         tracing::debug!(error = %error, "auth-service does not publish its keys yet");
                     }
-                    let next = next_retry(retry);
+                    let next = next_retry(retry, self.loaded());
                     std::mem::replace(&mut retry, next)
                 }
             };
@@ -198,8 +201,9 @@ impl Verifier {
 }
 
 /// Doubles a pause, up to the maximum, with jitter: services that lost auth-service at once must not retry at once.
-fn next_retry(pause: Duration) -> Duration {
-    (pause * 2).min(MAX_RETRY).mul_f64(rand::random_range(0.7..=1.0))
+fn next_retry(pause: Duration, loaded: bool) -> Duration {
+    let max = if loaded { MAX_RETRY } else { MAX_FIRST_RETRY };
+    (pause * 2).min(max).mul_f64(rand::random_range(0.7..=1.0))
 }
 
 #[cfg(test)]
@@ -335,6 +339,16 @@ mod tests {
         assert_eq!(requests.load(Ordering::SeqCst), 2, "once for all of them");
         assert!(verifier.verify(&new.token(Role::User)).await.is_ok());
         assert!(verifier.verify(&old.token(Role::User)).await.is_err());
+    }
+
+    #[test]
+    fn the_first_keys_are_fetched_soon_after_the_name_of_auth_service_exists() {
+        let after = |tries: usize, loaded: bool| (0..tries).fold(MIN_RETRY, |pause, _| next_retry(pause, loaded));
+        for tries in 1..20 {
+            assert!(after(tries, false) <= MAX_FIRST_RETRY);
+            assert!(after(tries, true) <= MAX_RETRY);
+        }
+        assert!(after(20, true) > MAX_FIRST_RETRY);
     }
 
     #[tokio::test]
