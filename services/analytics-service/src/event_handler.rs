@@ -2,15 +2,15 @@
 
 use async_trait::async_trait;
 use contracts::events::{Event, Unreadable};
+use kit::database::Pool;
 use kit::kafka::EventHandler;
-use sqlx::PgPool;
 
 use crate::journal;
 
 /// Records patient events in the journal.
 pub struct PatientEventHandler {
     /// The database with the journal.
-    pub pool: PgPool,
+    pub pool: Pool,
 }
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! The journal of events, and the state of each patient that follows from it.
 
 use contracts::events::{Event, EventType};
-use sqlx::PgPool;
+use kit::database::Pool;
 
 /// Result of recording an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Recorded {
 ///
 /// # Errors
 /// Fails if the database fails; nothing is recorded then.
-pub async fn record(pool: &PgPool, event: &Event) -> sqlx::Result<Recorded> {
+pub async fn record(pool: &Pool, event: &Event) -> sqlx::Result<Recorded> {
     let mut transaction = pool.begin().await?;
     let journal = sqlx::query(
         "insert into events (event_id, patient_id, event_type, version, occurred_at) values ($1, $2, $3, $4, $5)

@@ -2,9 +2,10 @@
 
 use axum::extract::State;
 use contracts::events::EventType;
+use kit::database::Pool;
 use kit::{Admin, Page, Pagination, Query, Result};
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgExecutor, PgPool};
+use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -48,7 +49,7 @@ pub struct ListQuery {
     security(("bearer" = ["ADMIN"]))
 )]
 pub async fn list(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     _: Admin,
     pagination: EventPagination,
     Query(query): Query<ListQuery>,

@@ -1,9 +1,10 @@
 //! `GET /analytics/summary`: numbers of patients, by day and by age.
 
 use axum::extract::State;
+use kit::database::Pool;
 use kit::{Admin, Json, Result};
 use serde::Serialize;
-use sqlx::{FromRow, PgPool};
+use sqlx::FromRow;
 use time::{Date, OffsetDateTime};
 use utoipa::ToSchema;
 
@@ -68,7 +69,7 @@ pub struct AgeBand {
     responses((status = 200, description = "The summary", body = Summary)),
     security(("bearer" = ["ADMIN"]))
 )]
-pub(crate) async fn summary(State(pool): State<PgPool>, _: Admin) -> Result<Json<Summary>> {
+pub(crate) async fn summary(State(pool): State<Pool>, _: Admin) -> Result<Json<Summary>> {
     Ok(Json(summarise(&pool, OffsetDateTime::now_utc()).await?))
 }
 
@@ -76,7 +77,7 @@ pub(crate) async fn summary(State(pool): State<PgPool>, _: Admin) -> Result<Json
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn summarise(pool: &PgPool, now: OffsetDateTime) -> sqlx::Result<Summary> {
+pub async fn summarise(pool: &Pool, now: OffsetDateTime) -> sqlx::Result<Summary> {
     let today = now.to_offset(time::UtcOffset::UTC).date();
     let mut snapshot = pool
         .begin_with("begin isolation level repeatable read read only")

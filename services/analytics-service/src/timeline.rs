@@ -1,9 +1,10 @@
 //! `GET /analytics/timeline`: events counted by hour, day, week or month.
 
 use axum::extract::State;
+use kit::database::Pool;
 use kit::{Admin, Json, Problem, Query, Result};
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgPool};
+use sqlx::FromRow;
 use time::{
     Date, Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
 };
@@ -95,7 +96,7 @@ pub struct TimelineQuery {
     security(("bearer" = ["ADMIN"]))
 )]
 pub async fn timeline(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     _: Admin,
     Query(query): Query<TimelineQuery>,
 ) -> Result<Json<Vec<Point>>> {
@@ -136,7 +137,7 @@ impl Range {
     ///
     /// # Errors
     /// Fails if the database fails.
-    pub async fn points(&self, pool: &PgPool) -> sqlx::Result<Vec<Point>> {
+    pub async fn points(&self, pool: &Pool) -> sqlx::Result<Vec<Point>> {
         sqlx::query_as(
             "with counted as (
                  select date_trunc($3, occurred_at at time zone 'UTC') as bucket,

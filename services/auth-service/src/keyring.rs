@@ -6,10 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use kit::database::Pool;
 use kit::token::{Claims, Verifier};
 use parking_lot::RwLock;
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 
 use crate::seal::Seal;
@@ -17,7 +17,7 @@ use crate::signing_key::{self, SigningKey, SigningKeyError};
 
 /// Signs access tokens, and publishes the keys that verify them.
 pub struct Keyring {
-    pool: PgPool,
+    pool: Pool,
     seal: Seal,
     /// Time for which a key signs until its successor does.
     lifetime: Duration,
@@ -75,7 +75,7 @@ impl Keyring {
     /// # Errors
     /// Fails if the database fails, or no stored key can be decrypted.
     pub async fn open(
-        pool: PgPool,
+        pool: Pool,
         seal: Seal,
         lifetime: Duration,
         verifier: Verifier,

@@ -6,7 +6,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sqlx::{FromRow, PgExecutor, PgPool};
+use kit::database::Pool;
+use sqlx::{FromRow, PgExecutor};
 use time::{Duration, OffsetDateTime};
 
 use crate::access_token;
@@ -76,12 +77,7 @@ pub async fn list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SigningKey>> {
 ///
 /// # Errors
 /// Fails if the database or the generation of a key fails.
-pub async fn rotate(
-    pool: &PgPool,
-    seal: &Seal,
-    lifetime: Duration,
-    now: OffsetDateTime,
-) -> Result<(), SigningKeyError> {
+pub async fn rotate(pool: &Pool, seal: &Seal, lifetime: Duration, now: OffsetDateTime) -> Result<(), SigningKeyError> {
     let mut transaction = pool.begin().await?;
     sqlx::query("select pg_advisory_xact_lock($1)")
         .bind(ADVISORY_LOCK)

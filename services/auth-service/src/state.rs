@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use kit::Verifier;
-use sqlx::PgPool;
+use kit::database::Pool;
 use time::OffsetDateTime;
 
 use crate::config::Config;
@@ -16,7 +16,7 @@ use crate::seal::Seal;
 #[derive(Clone)]
 pub struct AppState {
     /// The service's own database.
-    pub pool: PgPool,
+    pub pool: Pool,
     /// Hashes and verifies passwords.
     pub passwords: Passwords,
     /// Signs access tokens.
@@ -32,7 +32,7 @@ impl AppState {
     ///
     /// # Errors
     /// Fails if a setting is invalid, the database fails, or the signing keys cannot be decrypted.
-    pub async fn new(config: &Config, pool: PgPool) -> anyhow::Result<Self> {
+    pub async fn new(config: &Config, pool: Pool) -> anyhow::Result<Self> {
         let seal = Seal::new(
             &config.auth_key_encryption_key,
             config.auth_key_encryption_key_previous.as_ref(),

@@ -7,7 +7,8 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use kit::Email;
-use sqlx::{PgExecutor, PgPool};
+use kit::database::Pool;
+use sqlx::PgExecutor;
 use time::{Duration, OffsetDateTime};
 
 use crate::client_address::ClientAddress;
@@ -64,7 +65,7 @@ fn key(text: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn remaining_pause(pool: &PgPool, attempt: &Attempt, now: OffsetDateTime) -> sqlx::Result<Duration> {
+pub async fn remaining_pause(pool: &Pool, attempt: &Attempt, now: OffsetDateTime) -> sqlx::Result<Duration> {
     let pair = remaining_pause_of(pool, &attempt.pair, &PAIR, now).await?;
     let Some(address) = &attempt.address else {
         return Ok(pair);
@@ -109,7 +110,7 @@ async fn has_logged_in(db: impl PgExecutor<'_>, attempt: &Attempt, now: OffsetDa
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn record_failure(pool: &PgPool, attempt: &Attempt, now: OffsetDateTime) -> sqlx::Result<()> {
+pub async fn record_failure(pool: &Pool, attempt: &Attempt, now: OffsetDateTime) -> sqlx::Result<()> {
     increment(pool, &attempt.pair, &PAIR, now).await?;
     if let Some(address) = &attempt.address {
         increment(pool, address, &ADDRESS, now).await?;
@@ -137,7 +138,7 @@ async fn increment(db: impl PgExecutor<'_>, key: &[u8], limits: &Limits, now: Of
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn record_success(pool: &PgPool, attempt: &Attempt, now: OffsetDateTime) -> sqlx::Result<()> {
+pub async fn record_success(pool: &Pool, attempt: &Attempt, now: OffsetDateTime) -> sqlx::Result<()> {
     sqlx::query("delete from login_failures where pair = $1")
         .bind(&attempt.pair)
         .execute(pool)
@@ -159,7 +160,7 @@ pub async fn record_success(pool: &PgPool, attempt: &Attempt, now: OffsetDateTim
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn delete_expired(pool: &PgPool, now: OffsetDateTime) -> sqlx::Result<()> {
+pub async fn delete_expired(pool: &Pool, now: OffsetDateTime) -> sqlx::Result<()> {
     sqlx::query("delete from login_failures where last_failed_at < $1")
         .bind(now - FAILURE_RETENTION)
         .execute(pool)

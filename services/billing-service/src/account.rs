@@ -1,7 +1,8 @@
 //! Billing accounts in the database.
 
+use kit::database::Pool;
 use serde::Serialize;
-use sqlx::{FromRow, PgExecutor, PgPool};
+use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -70,7 +71,7 @@ pub struct Holder {
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn open(pool: &PgPool, holder: &Holder) -> sqlx::Result<Account> {
+pub async fn open(pool: &Pool, holder: &Holder) -> sqlx::Result<Account> {
     let opened = sqlx::query_as(
         "insert into accounts (id, patient_id, holder_name, holder_email, opened_at) values ($1, $2, $3, $4, now())
          on conflict (patient_id) do update set opened_at = now() where accounts.opened_at is null

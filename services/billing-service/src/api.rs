@@ -1,9 +1,9 @@
 //! The HTTP routes, for administrators, and their OpenAPI document.
 
 use axum::{Router, extract::State, routing::get};
+use kit::database::Pool;
 use kit::{Admin, AppState, Json, Page, Pagination, Path, Problem, Query, Result};
 use serde::Deserialize;
-use sqlx::PgPool;
 use utoipa::{IntoParams, OpenApi};
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ struct ListQuery {
     security(("bearer" = ["ADMIN"]))
 )]
 async fn list(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     _: Admin,
     pagination: AccountPagination,
     Query(query): Query<ListQuery>,
@@ -75,7 +75,7 @@ async fn list(
     ),
     security(("bearer" = ["ADMIN"]))
 )]
-async fn read(State(pool): State<PgPool>, _: Admin, Path(id): Path<Uuid>) -> Result<Json<Account>> {
+async fn read(State(pool): State<Pool>, _: Admin, Path(id): Path<Uuid>) -> Result<Json<Account>> {
     let account = account::find(&pool, id).await?;
     account
         .map(Json)

@@ -7,9 +7,12 @@ use std::{
     time::Duration,
 };
 
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
-use crate::telemetry::{self, TelemetryArgs};
+use crate::{
+    aws::{self, IamArgs},
+    telemetry::{self, TelemetryArgs},
+};
 
 /// Name, description and default ports of a service's binary.
 #[derive(Debug, Clone, Copy)]
@@ -21,12 +24,12 @@ pub struct Cli {
     pub about: &'static str,
     /// The default of `PORT`.
     pub port: u16,
-    /// The environment variable that holds the port of `/health/ready`, and its default.
+    /// The environment variable that holds the port of `/health/live` and `/health/ready`, and its default.
     pub health_port: (&'static str, u16),
 }
 
 impl Cli {
-    /// Creates the command line of a service with `/health/ready` on its own port.
+    /// Creates the command line of a service with the health checks on its own port.
     pub const fn new(name: &'static str, about: &'static str, port: u16) -> Self {
         Self {
             name,
@@ -36,7 +39,7 @@ impl Cli {
         }
     }
 
-    /// Moves `/health/ready` to another port, which the variable `env` overrides.
+    /// Moves the health checks to another port, which the variable `env` overrides.
     pub const fn health_on(self, env: &'static str, port: u16) -> Self {
         Self {
             health_port: (env, port),
@@ -58,6 +61,9 @@ impl Cli {
             None => &matches,
         };
         telemetry::configure(TelemetryArgs::from_arg_matches(serve)?);
+        if uses_aws(&self.command::<A>()) {
+            aws::configure(IamArgs::from_arg_matches(serve)?);
+        }
         A::from_arg_matches(serve)
     }
 
@@ -66,9 +72,13 @@ impl Cli {
             let port = text(self.port);
             // The doc comment of the settings is for readers of the code; `--help` shows the service's description.
             let about = command.get_about().cloned().unwrap_or_default();
-            let command = TelemetryArgs::augment_args(A::augment_args(command))
-                .about(about)
-                .long_about(None);
+            let command = A::augment_args(command);
+            let command = if uses_aws(&command) {
+                IamArgs::augment_args(command)
+            } else {
+                command
+            };
+            let command = TelemetryArgs::augment_args(command).about(about).long_about(None);
             if command.get_arguments().any(|argument| argument.get_id() == "port") {
                 command.mut_arg("port", |argument| argument.default_value(port))
             } else {
@@ -77,7 +87,18 @@ impl Cli {
         };
         let (env, port) = self.health_port;
         let health = Command::new("health")
-            .about("Check whether the running service is ready; exit code 0 if it is, 1 otherwise")
+            .about("Check whether the running service responds; exit code 0 if it does, 1 otherwise")
+            .long_about(
+                "Check whether the running service responds (/health/live), as the container's health check does: a process \
+                 that waits for its database must not be replaced for that. With --ready, check whether it can serve \
+                 requests (/health/ready). The exit code is 0 if so, 1 otherwise.",
+            )
+            .arg(
+                Arg::new("ready")
+                    .long("ready")
+                    .action(ArgAction::SetTrue)
+                    .help("Check readiness: the service's own dependencies, such as its database, respond too"),
+            )
             .arg(
                 Arg::new("host")
                     .long("host")
@@ -92,7 +113,7 @@ impl Cli {
                     .env(env)
                     .default_value(text(port))
                     .value_parser(value_parser!(u16))
-                    .help("Port of /health/ready"),
+                    .help("Port of the health checks"),
             );
         serve(
             Command::new(self.name)
@@ -105,28 +126,44 @@ impl Cli {
     }
 }
 
+/// Returns whether the service has a database or a broker, which AWS may run.
+fn uses_aws(command: &Command) -> bool {
+    let mut ids = command.get_arguments().map(Arg::get_id);
+    ids.any(|id| id == "database_secret_arn" || id == "kafka_security")
+}
+
 /// Returns a number as clap's default value, which must live as long as the process.
 fn text(port: u16) -> &'static str {
     port.to_string().leak()
 }
 
-/// Requests `/health/ready` over HTTP/1.1 and returns the exit code.
+/// Requests the health check over HTTP/1.1 and returns the exit code.
 fn probe(matches: &ArgMatches) -> i32 {
     let host = matches
         .get_one::<IpAddr>("host")
         .copied()
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let port = matches.get_one::<u16>("port").copied().unwrap_or_default();
-    match is_ready(SocketAddr::new(reachable(host), port)) {
+    let path = path(matches);
+    match is_ok(SocketAddr::new(reachable(host), port), path) {
         Ok(true) => 0,
         Ok(false) => {
-            eprintln!("not ready");
+            eprintln!("{path} does not respond with 200");
             1
         }
         Err(error) => {
             eprintln!("no response from {host}:{port}: {error}");
             1
         }
+    }
+}
+
+/// Returns the path of the health check that was selected.
+fn path(matches: &ArgMatches) -> &'static str {
+    if matches.get_flag("ready") {
+        "/health/ready"
+    } else {
+        "/health/live"
     }
 }
 
@@ -139,14 +176,14 @@ fn reachable(host: IpAddr) -> IpAddr {
     }
 }
 
-fn is_ready(address: SocketAddr) -> std::io::Result<bool> {
+fn is_ok(address: SocketAddr, path: &str) -> std::io::Result<bool> {
     let timeout = Duration::from_secs(4);
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
     write!(
         stream,
-        "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
     let mut status = [0; 12];
     stream.read_exact(&mut status)?;
@@ -177,5 +214,34 @@ mod tests {
         assert_eq!(parse(&["a-service", "serve"]), 4000);
         assert_eq!(parse(&["a-service", "serve", "--port", "7"]), 7);
         assert_eq!(parse(&["a-service", "--port", "7"]), 7);
+    }
+
+    #[test]
+    fn health_asks_liveness_and_with_ready_readiness() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        // A process whose database is away.
+        let server = std::thread::spawn(move || {
+            for stream in listener.incoming().take(2) {
+                let mut stream = stream.expect("a connection");
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).expect("a request");
+                let status = if request[..length].starts_with(b"GET /health/live ") {
+                    "200 OK"
+                } else {
+                    "503 Service Unavailable"
+                };
+                write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").expect("a response");
+            }
+        });
+        let port = address.port().to_string();
+        let exit_code = |arguments: &[&str]| {
+            let arguments = [&["a-service", "health", "--port", &port], arguments].concat();
+            let command = Cli::new("a-service", "A service.", 4000).command::<Settings>();
+            let matches = command.try_get_matches_from(arguments).expect("valid arguments");
+            probe(matches.subcommand_matches("health").expect("the subcommand"))
+        };
+        assert_eq!((exit_code(&[]), exit_code(&["--ready"])), (0, 1));
+        server.join().expect("a server that does not panic");
     }
 }

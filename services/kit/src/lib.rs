@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod aws;
 pub mod cli;
 pub mod database;
 mod email;
@@ -19,6 +20,7 @@ pub mod testing;
 pub mod token;
 pub mod trace;
 
+pub use aws::IamArgs;
 pub use email::{Email, EmailError};
 pub use extract::{Json, Path, Query};
 pub use pagination::{Page, Pagination};

@@ -18,12 +18,12 @@ use rdkafka::{
     producer::{FutureRecord, Producer as _, PurgeConfig},
     types::RDKafkaErrorCode,
 };
-use sqlx::{Connection, PgConnection, PgPool, postgres::PgListener};
+use sqlx::{Connection, PgConnection};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    database,
+    database::{self, Pool},
     kafka::{self, KafkaArgs, Producer, producer_without_timeout},
     trace::{self, HEADER},
 };
@@ -88,7 +88,7 @@ pub async fn enqueue(connection: &mut PgConnection, topic: &str, key: &str, payl
 ///
 /// # Errors
 /// If the producer's settings are invalid; other failures are retried.
-pub async fn relay(pool: PgPool, kafka: KafkaArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn relay(pool: Pool, kafka: KafkaArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     drop(producer_without_timeout(&kafka)?);
     let relaying = async {
         while !shutdown.is_cancelled() {
@@ -109,7 +109,7 @@ pub async fn relay(pool: PgPool, kafka: KafkaArgs, shutdown: CancellationToken) 
 }
 
 /// Takes the lock if it is free, and relays for as long as it is held.
-async fn lead(pool: &PgPool, kafka: &KafkaArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+async fn lead(pool: &Pool, kafka: &KafkaArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     // The lock belongs to the session, so the connection is detached from the pool.
     let connection = pool.acquire().await.inspect_err(database::record_error)?;
     let mut leader = connection.detach();
@@ -136,9 +136,8 @@ async fn try_lock(leader: &mut PgConnection) -> sqlx::Result<bool> {
         .await
 }
 
-async fn send_all(pool: &PgPool, leader: &mut PgConnection, producer: &Producer) -> anyhow::Result<()> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen("outbox").await?;
+async fn send_all(pool: &Pool, leader: &mut PgConnection, producer: &Producer) -> anyhow::Result<()> {
+    let mut listener = pool.listen("outbox").await?;
     let mut blocked = BlockedKeys::default();
     loop {
         let batch = read_batch(leader, blocked.keys()).await?;

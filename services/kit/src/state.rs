@@ -1,15 +1,17 @@
 //! State of a service with a database and no other dependency.
 
 use axum::extract::FromRef;
-use sqlx::PgPool;
 
-use crate::token::{TokenArgs, Verifier};
+use crate::{
+    database::Pool,
+    token::{TokenArgs, Verifier},
+};
 
 /// State shared by the handlers; cheap to clone.
 #[derive(Clone, FromRef)]
 pub struct AppState {
     /// The service's own database.
-    pub pool: PgPool,
+    pub pool: Pool,
     /// Verifies access tokens.
     pub verifier: Verifier,
 }
@@ -19,7 +21,7 @@ impl AppState {
     ///
     /// # Errors
     /// If a setting is invalid.
-    pub fn new(token: &TokenArgs, pool: PgPool) -> anyhow::Result<Self> {
+    pub fn new(token: &TokenArgs, pool: Pool) -> anyhow::Result<Self> {
         Ok(Self {
             pool,
             verifier: token.verifier()?,

@@ -11,10 +11,11 @@ use jsonwebtoken::{
     Algorithm, EncodingKey, Header, encode,
     jwk::{Jwk, JwkSet},
 };
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, postgres::PgPoolOptions};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::database::Pool;
 use crate::token::{Claims, ISSUER, Role, Verifier};
 
 pub use collector::{CollectedSpan, Collector};
@@ -28,7 +29,7 @@ pub const AUDIENCE: &str = "patient-management";
 /// A database for one test, on the server of `TEST_DATABASE_URL` (a superuser's address).
 pub struct TestDatabase {
     /// Connections to the new, empty database.
-    pub pool: PgPool,
+    pub pool: Pool,
     /// Its address.
     pub url: String,
     server: String,
@@ -62,7 +63,7 @@ impl TestDatabase {
             .await
             .expect("the new database");
         Some(Self {
-            pool,
+            pool: pool.into(),
             url,
             server,
             name,

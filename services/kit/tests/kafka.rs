@@ -64,7 +64,7 @@ fn brokers(topics: &[&str]) -> (MockCluster<'static, DefaultProducerContext>, Ka
             security: Security::Plaintext,
             ca_file: None,
             create_topics: false,
-            iam: kit::kafka::IamArgs::default(),
+            iam: kit::IamArgs::default(),
         },
     )
 }

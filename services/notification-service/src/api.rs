@@ -1,9 +1,9 @@
 //! The routes and their OpenAPI document.
 
 use axum::{Router, extract::State, routing::get};
+use kit::database::Pool;
 use kit::{AppState, Caller, Page, Pagination, Query, Result};
 use serde::Deserialize;
-use sqlx::PgPool;
 use utoipa::{IntoParams, OpenApi};
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ struct ListQuery {
     security(("bearer" = []))
 )]
 async fn list(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     _: Caller,
     pagination: NotificationPagination,
     Query(query): Query<ListQuery>,

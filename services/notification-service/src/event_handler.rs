@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::events::Unreadable;
+use kit::database::Pool;
 use kit::kafka::EventHandler;
-use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 /// Queues a notification for each patient event, and wakes the sender.
 pub struct PatientEventHandler {
     /// The database with the inbox.
-    pub pool: PgPool,
+    pub pool: Pool,
     /// Notified after a notification was queued.
     pub queued: Arc<Notify>,
 }

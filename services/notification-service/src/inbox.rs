@@ -1,6 +1,7 @@
 //! The inbox: turns each event into at most one notification.
 
-use sqlx::{PgConnection, PgPool};
+use kit::database::Pool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
@@ -37,7 +38,7 @@ impl Received {
 ///
 /// # Errors
 /// Fails if the database fails; nothing is written then.
-pub async fn receive(pool: &PgPool, event: &Event) -> sqlx::Result<Received> {
+pub async fn receive(pool: &Pool, event: &Event) -> sqlx::Result<Received> {
     let mut transaction = pool.begin().await?;
     let handled = sqlx::query("insert into handled_events (event_id) values ($1) on conflict (event_id) do nothing")
         .bind(event.event_id)

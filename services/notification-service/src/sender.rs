@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use kit::database::Pool;
 use kit::database::{self, with_timeout};
-use sqlx::{FromRow, PgPool};
+use sqlx::FromRow;
 use tokio::{
     sync::Notify,
     time::{sleep, timeout},
@@ -31,14 +32,14 @@ const MAX_PAUSE_SECONDS: f64 = 1800.0;
 
 /// Sends notifications; several replicas may do so at the same time.
 pub struct Sender<M> {
-    pool: PgPool,
+    pool: Pool,
     mailer: M,
     queued: Arc<Notify>,
 }
 
 impl<M: Mailer> Sender<M> {
     /// Returns a sender; `queued` is notified after a notification was queued.
-    pub fn new(pool: PgPool, mailer: M, queued: Arc<Notify>) -> Self {
+    pub fn new(pool: Pool, mailer: M, queued: Arc<Notify>) -> Self {
         Self { pool, mailer, queued }
     }
 
@@ -122,7 +123,7 @@ impl DueNotification {
 }
 
 /// Leases the next due notification; a later notification of a patient waits for the earlier one.
-async fn lease(pool: &PgPool) -> sqlx::Result<Option<DueNotification>> {
+async fn lease(pool: &Pool) -> sqlx::Result<Option<DueNotification>> {
     sqlx::query_as(
         "update notifications
          set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $1)
@@ -143,7 +144,7 @@ async fn lease(pool: &PgPool) -> sqlx::Result<Option<DueNotification>> {
 }
 
 /// Records the final status, and deletes the recipient.
-async fn finish(pool: &PgPool, id: Uuid, status: Status) -> sqlx::Result<()> {
+async fn finish(pool: &Pool, id: Uuid, status: Status) -> sqlx::Result<()> {
     sqlx::query(
         "update notifications
          set status = $2, finished_at = now(), recipient_name = null, recipient_email = null
@@ -157,7 +158,7 @@ async fn finish(pool: &PgPool, id: Uuid, status: Status) -> sqlx::Result<()> {
 }
 
 /// Schedules the next attempt, after 2, 4, 8 … seconds.
-async fn postpone(pool: &PgPool, id: Uuid, attempts: i32) -> sqlx::Result<()> {
+async fn postpone(pool: &Pool, id: Uuid, attempts: i32) -> sqlx::Result<()> {
     sqlx::query("update notifications set next_attempt_at = now() + make_interval(secs => $2) where id = $1")
         .bind(id)
         .bind(f64::from(attempts.clamp(1, 20)).exp2().min(MAX_PAUSE_SECONDS))

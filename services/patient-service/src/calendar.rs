@@ -1,7 +1,8 @@
 //! The current date in the patients' time zone.
 
 use anyhow::Context;
-use sqlx::{PgExecutor, PgPool};
+use kit::database::Pool;
+use sqlx::PgExecutor;
 use time::{Date, OffsetDateTime};
 
 /// The calendar of a time zone.
@@ -23,7 +24,7 @@ impl Calendar {
     ///
     /// # Errors
     /// [`UnknownTimeZone`] if the database does not know the zone; otherwise fails if the database fails.
-    pub async fn new(zone: &str, pool: &PgPool) -> anyhow::Result<Self> {
+    pub async fn new(zone: &str, pool: &Pool) -> anyhow::Result<Self> {
         if zone == "UTC" {
             return Ok(Self::default());
         }

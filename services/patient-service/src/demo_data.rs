@@ -1,8 +1,8 @@
 //! Demo patients for development.
 
 use anyhow::{Context, anyhow};
+use kit::database::Pool;
 use kit::{Email, Problem};
-use sqlx::PgPool;
 use time::{Date, OffsetDateTime, macros::date};
 
 use crate::patient::{input::ValidPatient, store};
@@ -119,7 +119,7 @@ const PATIENTS: [(&str, &str, &str, Date, Date); 15] = [
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn insert(pool: &PgPool) -> anyhow::Result<()> {
+pub async fn insert(pool: &Pool) -> anyhow::Result<()> {
     let mut transaction = pool.begin().await?;
     let claim = "insert into demo_seed default values on conflict do nothing";
     if sqlx::query(claim).execute(&mut *transaction).await?.rows_affected() == 0 {

@@ -103,7 +103,7 @@ impl IdempotencyKey {
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn delete_expired(pool: &sqlx::PgPool) -> sqlx::Result<()> {
+pub async fn delete_expired(pool: &kit::database::Pool) -> sqlx::Result<()> {
     let delete = "delete from idempotency_key where created_at < now() - interval '24 hours'";
     sqlx::query(delete).execute(pool).await.map(drop)
 }

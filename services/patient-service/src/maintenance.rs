@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use kit::database::Pool;
 use kit::database::{self, with_timeout};
-use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_hours(1);
 ///
 /// # Errors
 /// Never; the signature is that of a background task.
-pub async fn run(pool: PgPool, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(pool: Pool, shutdown: CancellationToken) -> anyhow::Result<()> {
     loop {
         if let Err(error) = with_timeout(idempotency::delete_expired(&pool)).await {
             tracing::warn!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use kit::Verifier;
-use sqlx::PgPool;
+use kit::database::Pool;
 
 use crate::{billing::BillingClient, calendar::Calendar, config::Config};
 
@@ -12,7 +12,7 @@ use crate::{billing::BillingClient, calendar::Calendar, config::Config};
 #[derive(Clone, FromRef)]
 pub struct AppState {
     /// The service's own database.
-    pub pool: PgPool,
+    pub pool: Pool,
     /// Verifies access tokens.
     pub verifier: Verifier,
     /// The gRPC client of billing-service.
@@ -26,7 +26,7 @@ impl AppState {
     ///
     /// # Errors
     /// Fails if a setting is invalid or the database does not know the time zone.
-    pub async fn new(config: &Config, pool: PgPool) -> anyhow::Result<Self> {
+    pub async fn new(config: &Config, pool: Pool) -> anyhow::Result<Self> {
         let billing = BillingClient::new(&config.billing_service_address, config.billing_link_secret.as_ref())?;
         Ok(Self {
             verifier: config.token.verifier()?,

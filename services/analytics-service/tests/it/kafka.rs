@@ -39,7 +39,7 @@ async fn an_unreadable_message_becomes_a_dead_letter_and_the_others_are_recorded
         security: Security::Plaintext,
         ca_file: None,
         create_topics: false,
-        iam: kit::kafka::IamArgs::default(),
+        iam: kit::IamArgs::default(),
     };
     let patient = Uuid::new_v4();
     let now = OffsetDateTime::now_utc();

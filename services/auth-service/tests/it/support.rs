@@ -14,10 +14,10 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode};
 use kit::Verifier;
+use kit::database::Pool;
 use kit::testing::{AUDIENCE, TestDatabase};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 use tower::ServiceExt;
 
@@ -33,7 +33,7 @@ pub fn secret(character: &str) -> SecretString {
     character.repeat(40).into()
 }
 
-pub async fn keyring(pool: &PgPool, seal: Seal, now: OffsetDateTime) -> Result<Keyring, KeyringError> {
+pub async fn keyring(pool: &Pool, seal: Seal, now: OffsetDateTime) -> Result<Keyring, KeyringError> {
     Keyring::open(pool.clone(), seal, Duration::days(30), Verifier::local(AUDIENCE), now).await
 }
 
@@ -51,7 +51,7 @@ impl TestApp {
     /// Starts the service with demo data; `None` without a database server for tests.
     pub async fn start() -> Option<Self> {
         let database = TestDatabase::create().await?;
-        MIGRATIONS.run(&database.pool).await.unwrap();
+        kit::database::migrate(&database.pool, &MIGRATIONS).await.unwrap();
         let seal = Seal::new(&secret("a"), None).unwrap();
         let state = AppState {
             pool: database.pool.clone(),

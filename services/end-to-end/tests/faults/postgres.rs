@@ -18,6 +18,12 @@ async fn services_survive_a_kill_of_the_database_under_load() {
         !system.replica(Service::Patient).is_ready().await
     })
     .await;
+    // However long the database is away: a process that responds is not replaced.
+    for service in Service::ALL {
+        let response = system.replica(service).management().get("/health/live").send().await;
+        let live = response.is_ok_and(|response| response.status == 200);
+        assert!(live, "{} is not live without its database", service.name());
+    }
     system.postgres().restart().await;
     writers.acknowledged(60).await;
     writers.stop().await;
@@ -29,5 +35,8 @@ async fn services_survive_a_kill_of_the_database_under_load() {
         );
     }
     assert_eq!(before, pids(), "the services were not restarted");
+    for service in Service::ALL {
+        system.replica(service).wait_ready().await;
+    }
     ledger.verify(&system).await;
 }

@@ -10,7 +10,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use end_to_end::{Broker, Listener, free_port, wait_until};
-use kit::kafka::{self, Handled, Handler, IamArgs, KafkaArgs, Message, Security};
+use kit::IamArgs;
+use kit::kafka::{self, Handled, Handler, KafkaArgs, Message, Security};
 use parking_lot::Mutex;
 use rdkafka::producer::FutureRecord;
 use tokio_util::sync::CancellationToken;

@@ -16,12 +16,13 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use rdkafka::{ClientConfig, producer::Producer as _};
 
+use crate::aws::{self, IamArgs};
+
 pub use client_context::{KafkaClientContext, Producer};
 pub use consumer::{Handled, Handler, Message, consume};
 pub use dead_letters::dead_letter_topic;
 pub(crate) use event_handler::consume_events;
 pub use event_handler::{EventHandler, Subscription};
-pub use iam::IamArgs;
 pub(crate) use spans::{producer_span, record_delivery};
 pub use topics::{TopicSpec, ensure_topics};
 
@@ -45,8 +46,8 @@ pub struct KafkaArgs {
     /// Create the topics that this service uses, where the platform cannot
     #[arg(id = "kafka_create_topics", long = "kafka-create-topics", env = "KAFKA_CREATE_TOPICS", default_value_t = false, action = clap::ArgAction::Set)]
     pub create_topics: bool,
-    /// Identity of this service, for `msk-iam`.
-    #[command(flatten)]
+    /// Identity of this service, for `msk-iam`; that of the command line.
+    #[arg(skip = aws::identity())]
     pub iam: IamArgs,
 }
 

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::PgPool;
 use tokio::time::sleep;
 
-use crate::telemetry::LogThrottle;
+use crate::{database::Pool, telemetry::LogThrottle};
 
 /// Interval of the measurements.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -13,7 +12,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const MAX_COUNT: i64 = 100_000;
 
 /// Measures until it is dropped; while the database is unreachable, the metrics keep their last values.
-pub(super) async fn measure(pool: &PgPool) {
+pub(super) async fn measure(pool: &Pool) {
     metrics::describe_gauge!("outbox_backlog", "Events not published yet, counted up to 100000");
     metrics::describe_gauge!(
         "outbox_oldest_age_seconds",
@@ -39,7 +38,7 @@ pub(super) async fn measure(pool: &PgPool) {
 }
 
 /// Returns the number of rows, and the age of the first in seconds.
-async fn read(pool: &PgPool) -> sqlx::Result<(i64, f64)> {
+async fn read(pool: &Pool) -> sqlx::Result<(i64, f64)> {
     sqlx::query_as(
         "select (select count(*) from (select from outbox limit $1) counted),
                 coalesce((select extract(epoch from greatest(now() - created_at, interval '0'))

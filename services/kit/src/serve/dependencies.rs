@@ -1,17 +1,15 @@
 //! The usual dependencies of a service, as health checks and background tasks of its server.
 
-use sqlx::PgPool;
-
 use super::Server;
 use crate::{
-    database,
+    database::{self, Pool},
     kafka::{self, EventHandler, KafkaArgs, Subscription},
     token::Verifier,
 };
 
 impl Server {
     /// Adds a readiness check of the service's own database.
-    pub fn database(self, pool: &PgPool) -> Self {
+    pub fn database(self, pool: &Pool) -> Self {
         let pool = pool.clone();
         self.readiness_check("database", move || {
             let pool = pool.clone();

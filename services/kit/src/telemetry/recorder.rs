@@ -103,6 +103,10 @@ fn describe() {
         "database_errors_total",
         "Database errors that the client did not cause, by kind"
     );
+    counter!(
+        "database_password_renewals_total",
+        "Readings of the secret after a rejected password, by outcome: renewed or failed"
+    );
     gauge!("outbox_batch", "Events in the relay's last batch, 0 while it waits");
     counter!("outbox_sent_total", "Events of the outbox that the broker acknowledged");
     counter!("outbox_failures_total", "Failed attempts to publish an event");

@@ -1,6 +1,7 @@
 //! Intents in the database: the desired state of each patient's account, until billing-service has confirmed it.
 
-use sqlx::{FromRow, PgConnection, PgPool};
+use kit::database::Pool;
+use sqlx::{FromRow, PgConnection};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -78,7 +79,7 @@ pub async fn retry_now(transaction: &mut PgConnection, patient: Uuid) -> sqlx::R
 }
 
 /// Records an open account; does nothing if the patient was deleted in the meantime.
-pub(super) async fn record_opened(pool: &PgPool, patient: Uuid, account: &AccountState) -> sqlx::Result<()> {
+pub(super) async fn record_opened(pool: &Pool, patient: Uuid, account: &AccountState) -> sqlx::Result<()> {
     let update = "update billing_intent set status = $2, account_id = $3, rejection = null
                   where patient_id = $1 and desired_state = 'OPEN'";
     let status = if account.status == "CLOSED" { "CLOSED" } else { "ACTIVE" };
@@ -92,7 +93,7 @@ pub(super) async fn record_opened(pool: &PgPool, patient: Uuid, account: &Accoun
 }
 
 /// Deletes the intent of a deleted patient whose account is closed.
-pub(super) async fn record_closed(pool: &PgPool, patient: Uuid) -> sqlx::Result<()> {
+pub(super) async fn record_closed(pool: &Pool, patient: Uuid) -> sqlx::Result<()> {
     let delete = "delete from billing_intent where patient_id = $1 and desired_state = 'CLOSED'";
     sqlx::query(delete).bind(patient).execute(pool).await.map(drop)
 }
@@ -100,7 +101,7 @@ pub(super) async fn record_closed(pool: &PgPool, patient: Uuid) -> sqlx::Result<
 /// Leases up to `limit` intents that are due; with `probe`, the next one whether or not it is due.
 ///
 /// Each is due again after a pause that doubles up to about a minute.
-pub(super) async fn lease(pool: &PgPool, limit: i64, probe: bool) -> sqlx::Result<Vec<LeasedIntent>> {
+pub(super) async fn lease(pool: &Pool, limit: i64, probe: bool) -> sqlx::Result<Vec<LeasedIntent>> {
     sqlx::query_as(
         "with due as (
              select patient_id from billing_intent where status = 'PENDING' and ($1 or next_attempt <= now())
@@ -121,7 +122,7 @@ pub(super) async fn lease(pool: &PgPool, limit: i64, probe: bool) -> sqlx::Resul
 }
 
 /// Releases a lease without an attempt, which does not count.
-pub(super) async fn release(pool: &PgPool, patient: Uuid) -> sqlx::Result<()> {
+pub(super) async fn release(pool: &Pool, patient: Uuid) -> sqlx::Result<()> {
     let update = "update billing_intent set attempts = attempts - 1, next_attempt = now()
                   where patient_id = $1 and status = 'PENDING'";
     sqlx::query(update).bind(patient).execute(pool).await.map(drop)
@@ -131,7 +132,7 @@ pub(super) async fn release(pool: &PgPool, patient: Uuid) -> sqlx::Result<()> {
 ///
 /// Does nothing if the patient was changed in the meantime: the attempts then start again, and the rejection concerns the
 /// former version.
-pub(super) async fn record_rejection(pool: &PgPool, intent: &LeasedIntent, code: Code) -> sqlx::Result<()> {
+pub(super) async fn record_rejection(pool: &Pool, intent: &LeasedIntent, code: Code) -> sqlx::Result<()> {
     let update =
         "update billing_intent set rejection = $3, next_attempt = now() + interval '1 hour' * (0.75 + random() / 2)
          where patient_id = $1 and attempts = $2 and status = 'PENDING'";
@@ -145,7 +146,7 @@ pub(super) async fn record_rejection(pool: &PgPool, intent: &LeasedIntent, code:
 }
 
 /// Counts pending intents, up to [`MAX_COUNTED`].
-pub(super) async fn count(pool: &PgPool) -> sqlx::Result<PendingIntents> {
+pub(super) async fn count(pool: &Pool) -> sqlx::Result<PendingIntents> {
     sqlx::query_as(
         "select count(*) filter (where rejection is null) as pending, count(*) filter (where rejection is not null) as rejected
          from (select rejection from billing_intent where status = 'PENDING' limit $1) counted",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use kit::database::Pool;
 use tokio::time::sleep;
 
 use super::intent;
@@ -32,7 +32,7 @@ pub fn describe() {
 }
 
 /// Counts the intents periodically and without end; while the database is unavailable, the last values stay.
-pub(super) async fn measure(pool: &PgPool) {
+pub(super) async fn measure(pool: &Pool) {
     loop {
         if let Ok(intents) = intent::count(pool).await {
             metrics::gauge!("billing_intents", "state" => "pending").set(intents.pending as f64);

@@ -12,7 +12,7 @@ mod reconciler;
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use kit::database::Pool;
 use uuid::Uuid;
 
 pub use account::{AccountHolder, AccountState};
@@ -27,7 +27,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_millis(800);
 /// Opens the account while the client waits.
 ///
 /// Returns `None` if billing-service does not respond in time or its circuit breaker is open: the reconciler retries.
-pub async fn try_open(client: &BillingClient, pool: &PgPool, holder: AccountHolder<'_>) -> Option<AccountState> {
+pub async fn try_open(client: &BillingClient, pool: &Pool, holder: AccountHolder<'_>) -> Option<AccountState> {
     if !client.allows(CallSource::Request) {
         return None;
     }
@@ -46,7 +46,7 @@ pub async fn try_open(client: &BillingClient, pool: &PgPool, holder: AccountHold
 }
 
 /// Closes the account while the client waits; the reconciler retries if this fails.
-pub async fn try_close(client: &BillingClient, pool: &PgPool, patient: Uuid) {
+pub async fn try_close(client: &BillingClient, pool: &Pool, patient: Uuid) {
     if !client.allows(CallSource::Request) {
         return;
     }

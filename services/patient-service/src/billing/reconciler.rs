@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{TryStreamExt, stream};
+use kit::database::Pool;
 use kit::database::{self, with_timeout};
-use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -30,7 +30,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Never: a failure is retried; the signature is that of a background task.
-pub async fn run(pool: PgPool, client: Arc<BillingClient>, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(pool: Pool, client: Arc<BillingClient>, shutdown: CancellationToken) -> anyhow::Result<()> {
     tokio::select! {
         () = run_rounds(&pool, &client, &shutdown) => {}
         () = billing_metrics::measure(&pool) => {}
@@ -38,7 +38,7 @@ pub async fn run(pool: PgPool, client: Arc<BillingClient>, shutdown: Cancellatio
     Ok(())
 }
 
-async fn run_rounds(pool: &PgPool, client: &BillingClient, shutdown: &CancellationToken) {
+async fn run_rounds(pool: &Pool, client: &BillingClient, shutdown: &CancellationToken) {
     let mut pause = INTERVAL;
     while shutdown.run_until_cancelled(sleep(pause)).await.is_some() {
         pause = match run_round(pool, client).await {
@@ -57,7 +57,7 @@ async fn run_rounds(pool: &PgPool, client: &BillingClient, shutdown: &Cancellati
 }
 
 /// Executes the due intents, up to a batch; returns true if more may be due.
-async fn run_round(pool: &PgPool, client: &BillingClient) -> sqlx::Result<bool> {
+async fn run_round(pool: &Pool, client: &BillingClient) -> sqlx::Result<bool> {
     // While the circuit breaker is open, one intent, due or not, is the probe.
     let probe = !client.is_closed();
     let leased = with_timeout(intent::lease(pool, i64::from(BATCH_SIZE), probe)).await?;
@@ -68,7 +68,7 @@ async fn run_round(pool: &PgPool, client: &BillingClient) -> sqlx::Result<bool> 
     Ok((full || probe) && client.is_closed())
 }
 
-async fn execute(pool: &PgPool, client: &BillingClient, intent: LeasedIntent) -> sqlx::Result<()> {
+async fn execute(pool: &Pool, client: &BillingClient, intent: LeasedIntent) -> sqlx::Result<()> {
     let id = intent.patient_id;
     if !client.allows(CallSource::Reconciler) {
         return with_timeout(intent::release(pool, id)).await;

@@ -5,12 +5,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
+use kit::database::Pool;
 use kit::{
     Caller, Json, Path, Prefix, Problem, Result,
     pagination::{Page, Pagination, SortCursor, Total},
 };
 use serde::Deserialize;
-use sqlx::PgPool;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ pub struct FamilyBody {
     responses(
         (status = 200, description = "A page of families", body = Vec<Family>, headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link"))),
 ))]
-pub async fn list(State(pool): State<PgPool>, _: Caller, pagination: Pagination<SortCursor>) -> Result<Page<Family>> {
+pub async fn list(State(pool): State<Pool>, _: Caller, pagination: Pagination<SortCursor>) -> Result<Page<Family>> {
     if let Some(cursor) = &pagination.cursor {
         cursor.expect_sort(store::SORT)?;
     }
@@ -49,7 +49,7 @@ pub async fn list(State(pool): State<PgPool>, _: Caller, pagination: Pagination<
     responses((status = 201, description = "Created; Location is its URL", body = Family, headers(("Location"))),
 ))]
 pub async fn create(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     _: Caller,
     prefix: Prefix,
     Json(body): Json<FamilyBody>,
@@ -67,7 +67,7 @@ pub async fn create(
     (status = 200, description = "The family and its members", body = Family),
     (status = 404, description = "Family not found", body = Problem),
 ))]
-pub async fn read(State(pool): State<PgPool>, _: Caller, Path(id): Path<Uuid>) -> Result<Json<Family>> {
+pub async fn read(State(pool): State<Pool>, _: Caller, Path(id): Path<Uuid>) -> Result<Json<Family>> {
     store::find(&pool, id).await.map(Json)
 }
 
@@ -80,7 +80,7 @@ pub async fn read(State(pool): State<PgPool>, _: Caller, Path(id): Path<Uuid>) -
         (status = 404, description = "Family not found, or Patient not found", body = Problem),
 ))]
 pub async fn add_member(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     _: Caller,
     Path((family, patient)): Path<(Uuid, Uuid)>,
 ) -> Result<StatusCode> {
@@ -97,7 +97,7 @@ pub async fn add_member(
         (status = 404, description = "The patient is not a member of this family", body = Problem),
 ))]
 pub async fn remove_member(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     _: Caller,
     Path((family, patient)): Path<(Uuid, Uuid)>,
 ) -> Result<StatusCode> {

@@ -4,11 +4,12 @@
 //! at a million rows. So the frequent case is tried first: if the next rows of the order fill a page, that page is the
 //! result; otherwise the matches are rare, and the trigram index returns all of them.
 
+use kit::database::Pool;
 use kit::{
     Result,
     pagination::{SortCursor, Total},
 };
-use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::{Patient, search::Search, sort::Sort, store::SELECT};
 
@@ -41,7 +42,7 @@ impl ListParams<'_> {
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn read(pool: &PgPool, params: ListParams<'_>) -> Result<(Vec<Patient>, Total)> {
+pub async fn read(pool: &Pool, params: ListParams<'_>) -> Result<(Vec<Patient>, Total)> {
     if let Some(search) = params.search {
         return read_matches(pool, params, search).await;
     }
@@ -52,7 +53,7 @@ pub async fn read(pool: &PgPool, params: ListParams<'_>) -> Result<(Vec<Patient>
     Ok((patients, Total::Exactly(total)))
 }
 
-async fn read_matches(pool: &PgPool, params: ListParams<'_>, search: &Search) -> Result<(Vec<Patient>, Total)> {
+async fn read_matches(pool: &Pool, params: ListParams<'_>, search: &Search) -> Result<(Vec<Patient>, Total)> {
     let mut transaction = pool.begin().await?;
     // Statements that are not cached: a generic plan, or one without some plan type, would be used for all patterns.
     let tried: Vec<Patient> = in_order(params)

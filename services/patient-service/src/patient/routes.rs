@@ -7,12 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use kit::database::Pool;
 use kit::{
     Admin, Caller, Json, Path, Prefix, Problem, Query, Result,
     pagination::{Page, Pagination, SortCursor},
 };
 use serde::Deserialize;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use time::Date;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -52,7 +53,7 @@ pub struct ListQuery {
         (status = 200, description = "A page of patients", body = Vec<Patient>, headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link"))),
 ))]
 pub async fn list(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     _: Caller,
     pagination: Pagination<SortCursor>,
     Query(query): Query<ListQuery>,
@@ -82,7 +83,7 @@ pub async fn list(
         (status = 422, description = "This Idempotency-Key was used with another body", body = Problem),
 ))]
 pub async fn create(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     State(billing): State<Arc<BillingClient>>,
     State(calendar): State<Calendar>,
     Caller(caller): Caller,
@@ -156,7 +157,7 @@ async fn create_once(
     (status = 200, description = "The patient; the ETag is its version", body = Patient, headers(("ETag"))),
     (status = 404, description = "Patient not found", body = Problem),
 ))]
-pub async fn read(State(pool): State<PgPool>, _: Caller, Path(id): Path<Uuid>) -> Result<Response> {
+pub async fn read(State(pool): State<Pool>, _: Caller, Path(id): Path<Uuid>) -> Result<Response> {
     Ok(with_etag(store::find(&pool, id).await?))
 }
 
@@ -173,7 +174,7 @@ pub async fn read(State(pool): State<PgPool>, _: Caller, Path(id): Path<Uuid>) -
         (status = 412, description = "The patient was changed since", body = Problem),
 ))]
 pub async fn update(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     State(calendar): State<Calendar>,
     _: Caller,
     Path(id): Path<Uuid>,
@@ -197,7 +198,7 @@ pub async fn update(
         (status = 412, description = "The patient was changed since", body = Problem),
 ))]
 pub async fn delete(
-    State(pool): State<PgPool>,
+    State(pool): State<Pool>,
     State(billing): State<Arc<BillingClient>>,
     _: Admin,
     Path(id): Path<Uuid>,

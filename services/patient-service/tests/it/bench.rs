@@ -4,9 +4,10 @@
 use std::time::Instant;
 
 use http::Method;
+use kit::database::Pool;
 use kit::pagination::SortCursor;
 use patient_service::patient::{list, list::ListParams, search::Search, sort::Sort};
-use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
+use sqlx::{AssertSqlSafe, postgres::PgPoolOptions};
 use uuid::Uuid;
 
 use crate::{
@@ -108,24 +109,24 @@ async fn explain(url: &str) {
 }
 
 /// Opens a pool of one connection, so that the settings apply to every later statement.
-async fn connect(url: &str, settings: &'static str) -> PgPool {
+async fn connect(url: &str, settings: &'static str) -> Pool {
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect(url)
         .await
         .expect("a pool");
     sqlx::raw_sql(settings).execute(&pool).await.expect("settings");
-    pool
+    pool.into()
 }
 
-async fn execute(pool: &PgPool, statement: String) {
+async fn execute(pool: &Pool, statement: String) {
     sqlx::raw_sql(AssertSqlSafe(statement))
         .execute(pool)
         .await
         .expect("done");
 }
 
-async fn report(pool: &PgPool, level: &'static str) {
+async fn report(pool: &Pool, level: &'static str) {
     sqlx::query("select set_config('client_min_messages', $1, false)")
         .bind(level)
         .execute(pool)
@@ -133,7 +134,7 @@ async fn report(pool: &PgPool, level: &'static str) {
         .expect("a setting");
 }
 
-async fn page(pool: &PgPool, search: Option<&Search>, sort: Sort, after: Option<&SortCursor>) {
+async fn page(pool: &Pool, search: Option<&Search>, sort: Sort, after: Option<&SortCursor>) {
     let params = ListParams {
         search,
         sort,
@@ -144,7 +145,7 @@ async fn page(pool: &PgPool, search: Option<&Search>, sort: Sort, after: Option<
 }
 
 /// Returns the cursor behind the patient in the middle.
-async fn middle(pool: &PgPool, sort: Sort) -> Option<SortCursor> {
+async fn middle(pool: &Pool, sort: Sort) -> Option<SortCursor> {
     let half = match sort {
         Sort::Name | Sort::NameDescending => "select name, id from patient order by name, id offset $1 limit 1",
         Sort::DateOfBirth => "select date_of_birth::text, id from patient order by date_of_birth, id offset $1 limit 1",

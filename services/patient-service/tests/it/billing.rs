@@ -1,10 +1,10 @@
 //! Billing accounts, also while billing-service is unavailable.
 
 use http::{Method, StatusCode};
+use kit::database::Pool;
 use kit::testing::wait_until;
 use patient_service::demo_data;
 use serde_json::{Value, json};
-use sqlx::PgPool;
 
 use crate::support::{REJECTED, TIMEOUT, TestApp, path_of, patient};
 
@@ -89,7 +89,7 @@ async fn a_rejected_intent_is_postponed_until_the_patient_is_changed() {
     app.database.drop().await;
 }
 
-async fn is_postponed(pool: &PgPool) -> bool {
+async fn is_postponed(pool: &Pool) -> bool {
     let postponed =
         "select exists (select from billing_intent where status = 'PENDING' and rejection = 'InvalidArgument'
                      and attempts = 1 and next_attempt > now() + interval '30 minutes')";

@@ -1,9 +1,9 @@
 //! Lists use their indexes on a table that is too large for a sequential scan.
 
 use http::Method;
+use kit::database::Pool;
 use patient_service::patient::{list, list::ListParams, search::Search, sort::Sort};
 use serde_json::json;
-use sqlx::PgPool;
 
 use crate::support::{TestApp, path_of, patient};
 
@@ -11,7 +11,7 @@ use crate::support::{TestApp, path_of, patient};
 const ROWS: i32 = 50_000;
 
 /// Inserts patients whose names are hashes.
-pub async fn fill(pool: &PgPool, rows: i32) {
+pub async fn fill(pool: &Pool, rows: i32) {
     let insert = "insert into patient (id, name, email, address, date_of_birth, registered_date, version)
         select gen_random_uuid(), 'P' || translate(md5('n' || i), '0123456789', 'ghijklmnop'), md5('e' || i) || '@example.org',
             i || ' Main Street', date '1930-01-01' + i % 30000, date '2020-01-01' + i % 1500, 1
@@ -21,7 +21,7 @@ pub async fn fill(pool: &PgPool, rows: i32) {
 }
 
 /// Returns the number of sequential scans of the table, and of the rows that they read.
-async fn scans(pool: &PgPool) -> (i64, i64) {
+async fn scans(pool: &Pool) -> (i64, i64) {
     sqlx::query("select pg_stat_force_next_flush()")
         .execute(pool)
         .await
@@ -36,11 +36,12 @@ async fn scans(pool: &PgPool) -> (i64, i64) {
 async fn no_page_needs_a_sequential_scan() {
     let Some(app) = TestApp::start().await else { return };
     // One connection, so that it reports the statistics of all pages.
-    let pool = sqlx::postgres::PgPoolOptions::new()
+    let pool: Pool = sqlx::postgres::PgPoolOptions::new()
         .max_connections(1)
         .connect(&app.database.url)
         .await
-        .expect("a pool");
+        .expect("a pool")
+        .into();
     fill(&pool, ROWS).await;
     let rare = app.create("Zebulon Quixote").await;
     let (_, before) = scans(&pool).await;

@@ -2,10 +2,10 @@
 
 use contracts::patient::events::PatientEvent;
 use http::{Method, StatusCode};
+use kit::database::Pool;
 use kit::testing::wait_until;
 use prost::Message;
 use serde_json::{Value, json};
-use sqlx::PgPool;
 
 use crate::support::{TIMEOUT, TestApp, path_of, patient};
 
@@ -199,7 +199,7 @@ async fn several_if_match_header_lines_are_one_list() {
 }
 
 /// Returns true if a statement in the test's database waits for a lock.
-async fn is_blocked(pool: &PgPool) -> bool {
+async fn is_blocked(pool: &Pool) -> bool {
     let blocked =
         "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
     sqlx::query_scalar(blocked).fetch_one(pool).await.expect("a result")

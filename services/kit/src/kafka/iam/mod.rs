@@ -4,8 +4,6 @@
 //! The crate `aws-msk-iam-sasl-signer` is not used: it depends on `aws-config`, the SDK of STS and a second HTTP stack,
 //! which would double the size of every service for one HMAC and one small document.
 
-mod args;
-mod credentials;
 mod sign;
 
 use std::{thread, time::Duration};
@@ -15,8 +13,7 @@ use parking_lot::Mutex;
 use rdkafka::client::OAuthToken;
 use time::OffsetDateTime;
 
-pub use args::IamArgs;
-use credentials::{Credentials, Source};
+use crate::aws::{Credentials, IamArgs, Source};
 
 /// Credentials that expire sooner than this are fetched again; ECS renews them well before.
 const MIN_VALIDITY: time::Duration = time::Duration::minutes(5);
@@ -39,7 +36,7 @@ impl Iam {
         let region = args.region.clone().or_else(|| region_of(servers));
         Ok(Self {
             region: region.context("KAFKA_SECURITY=msk-iam requires a region: set AWS_REGION")?,
-            source: Source::from_args(args)?,
+            source: Source::from_args(args).context("KAFKA_SECURITY=msk-iam requires credentials")?,
             cached: Mutex::default(),
         })
     }
@@ -66,11 +63,7 @@ impl Iam {
         if let Some(credentials) = cached.as_ref().filter(|cached| cached.valid_at(valid_until)) {
             return Ok(credentials.clone());
         }
-        let fetched = match &self.source {
-            Source::Fixed(credentials) => Ok(credentials.clone()),
-            Source::Container(container) => blocking(container.fetch()),
-        };
-        match (fetched, cached.as_ref()) {
+        match (blocking(self.source.fetch()), cached.as_ref()) {
             (Ok(fresh), _) => Ok(cached.insert(fresh).clone()),
             // The provider is unreachable for a moment, and the cached credentials are still valid.
             (Err(_), Some(credentials)) if credentials.valid_at(now) => Ok(credentials.clone()),

@@ -1,22 +1,15 @@
-//! Signature of a token: a presigned URL in base64 (IAM User Guide, "Create a signed AWS API request").
+//! A token: a presigned URL in base64 (IAM User Guide, "Create a signed AWS API request").
 
-use aws_lc_rs::{digest, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret;
-use time::{OffsetDateTime, format_description::FormatItem, macros::format_description};
+use time::OffsetDateTime;
 
-use super::credentials::Credentials;
+use crate::aws::{Credentials, Scope, escape};
 
 /// Validity of a token in seconds, the maximum that MSK accepts.
 const VALIDITY_SECONDS: i64 = 900;
 const SERVICE: &str = "kafka-cluster";
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-/// All characters other than the unreserved ones of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const DATE: &[FormatItem<'_>] = format_description!("[year][month][day]");
-const TIMESTAMP: &[FormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
 pub(super) struct Token {
     pub(super) text: String,
@@ -39,13 +32,12 @@ pub(super) fn token(credentials: &Credentials, region: &str, now: OffsetDateTime
 
 fn presigned_url(credentials: &Credentials, region: &str, now: OffsetDateTime) -> String {
     let host = format!("kafka.{region}.amazonaws.com");
-    let (date, timestamp) = (format(now, DATE), format(now, TIMESTAMP));
-    let scope = format!("{date}/{region}/{SERVICE}/aws4_request");
+    let scope = Scope::new(region, SERVICE, now);
     let mut query = vec![
         ("Action", "kafka-cluster:Connect".to_owned()),
-        ("X-Amz-Algorithm", ALGORITHM.to_owned()),
+        ("X-Amz-Algorithm", Scope::ALGORITHM.to_owned()),
         ("X-Amz-Credential", format!("{}/{scope}", credentials.key_id)),
-        ("X-Amz-Date", timestamp.clone()),
+        ("X-Amz-Date", scope.timestamp().to_owned()),
         ("X-Amz-Expires", VALIDITY_SECONDS.to_string()),
     ];
     if let Some(session) = &credentials.session {
@@ -58,34 +50,8 @@ fn presigned_url(credentials: &Credentials, region: &str, now: OffsetDateTime) -
         .map(|(name, value)| format!("{name}={}", escape(value)))
         .collect();
     let query = query.join("&");
-    let request = format!("GET\n/\n{query}\nhost:{host}\n\nhost\n{}", sha256(""));
-    let to_sign = format!("{ALGORITHM}\n{timestamp}\n{scope}\n{}", sha256(&request));
-    let secret = format!("AWS4{}", credentials.secret.expose_secret());
-    let key = [date.as_str(), region, SERVICE, "aws4_request"]
-        .iter()
-        .fold(secret.into_bytes(), |key, part| hmac_sha256(&key, part));
-    format!(
-        "https://{host}/?{query}&X-Amz-Signature={}",
-        hex::encode(hmac_sha256(&key, &to_sign))
-    )
-}
-
-fn escape(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
-}
-
-fn format(timestamp: OffsetDateTime, description: &[FormatItem<'_>]) -> String {
-    timestamp.format(description).unwrap_or_default()
-}
-
-fn sha256(text: &str) -> String {
-    hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
-}
-
-fn hmac_sha256(key: &[u8], text: &str) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
-        .as_ref()
-        .to_vec()
+    let signature = scope.sign(credentials, "GET", &query, &[("host", &host)], "");
+    format!("https://{host}/?{query}&X-Amz-Signature={signature}")
 }
 
 #[cfg(test)]

@@ -1,25 +1,30 @@
-//! A database as on Amazon RDS: TLS only, with a private certificate authority, and a password that is rotated every week.
+//! A database as on Amazon RDS: TLS only, with a private certificate authority.
 
 use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use end_to_end::{Postgres, Replica, Service};
+use kit::{
+    IamArgs,
+    database::{DatabaseArgs, Tls},
+};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use sqlx::{Connection, Executor, PgConnection, raw_sql};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, raw_sql};
 
-struct Rds {
+/// The server, with the database `billing` of `billing_owner`.
+pub struct Rds {
     folder: tempfile::TempDir,
     postgres: Postgres,
-    authority: PathBuf,
+    pub authority: PathBuf,
 }
 
 impl Rds {
-    async fn start() -> Self {
+    /// Starts the server; the password is `the-first`.
+    pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
         let data = folder.path().join("postgres");
@@ -40,15 +45,45 @@ impl Rds {
         rds
     }
 
-    async fn sql(&self, text: &'static str) {
+    /// Executes statements as the superuser.
+    pub async fn sql(&self, text: &str) {
         let mut admin = PgConnection::connect(&self.postgres.url("postgres"))
             .await
             .expect("the server");
-        admin.execute(raw_sql(text)).await.expect(text);
+        admin.execute(raw_sql(AssertSqlSafe(text))).await.expect(text);
+    }
+
+    /// Sets the password of `billing_owner`.
+    pub async fn set_password(&self, password: &str) {
+        self.sql(&format!("alter role billing_owner password '{password}'"))
+            .await;
+    }
+
+    /// Ends every session of `billing_owner`, as after a failover or at the end of a connection's lifetime.
+    pub async fn end_sessions(&self) {
+        self.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'billing_owner'")
+            .await;
+    }
+
+    /// Returns the settings of a service, which reads the secret `arn` with this identity.
+    pub fn args(&self, password: &str, arn: &str, iam: IamArgs) -> DatabaseArgs {
+        DatabaseArgs {
+            database_url: None,
+            database_host: "127.0.0.1".into(),
+            database_port: self.postgres.port(),
+            database_name: "billing".into(),
+            database_username: "billing_owner".into(),
+            database_password: Some(password.into()),
+            database_secret_arn: Some(arn.into()),
+            iam,
+            database_tls: Tls::VerifyFull,
+            database_ca_file: Some(self.authority.clone()),
+            database_pool_size: 8,
+        }
     }
 
     /// Starts billing-service with the environment that ECS sets.
-    fn service(&self, password: &str, authority: Option<&Path>) -> Replica {
+    pub fn service(&self, password: &str, authority: Option<&Path>, secret: &[(&str, &str)]) -> Replica {
         let mut env = BTreeMap::new();
         let port = self.postgres.port().to_string();
         for (name, value) in [
@@ -66,10 +101,16 @@ impl Rds {
         if let Some(file) = authority {
             env.insert("DATABASE_CA_FILE".into(), file.display().to_string());
         }
+        env.extend(
+            secret
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         Replica::standalone(Service::Billing, env, &self.folder.path().join("service.log"))
     }
 
-    fn log(&self) -> String {
+    /// Returns what the services wrote.
+    pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("service.log")).unwrap_or_default()
     }
 }
@@ -94,42 +135,4 @@ fn issue_certificate(data: &Path) -> String {
         chown(&file, Some(owner.uid()), Some(owner.gid())).expect("the server's own file");
     }
     authority
-}
-
-#[tokio::test]
-#[ignore = "needs the services' binaries; scripts/test end-to-end runs it"]
-async fn a_rotated_password_ends_the_service_with_a_message_and_the_next_one_starts_with_the_new_password() {
-    let rds = Rds::start().await;
-    let service = rds.service("the-first", Some(&rds.authority));
-    service.wait_ready().await;
-    rds.sql("alter role billing_owner password 'the-second'").await;
-    assert!(service.is_ready().await, "open connections stay open");
-
-    // As after a failover, or at the end of a connection's lifetime.
-    rds.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'billing_owner'")
-        .await;
-    // The next query, here the health check, opens a new connection.
-    let _ = service.is_ready().await;
-    let ended = service.process().exited(Duration::from_secs(40)).await;
-    assert!(!ended.success(), "ECS replaces a task that failed: {ended}");
-    let log = rds.log();
-    assert!(log.contains("rejected the password (28P01): it was rotated"), "{log}");
-    assert!(!log.contains("the-first"), "a password in the log");
-
-    let next = rds.service("the-second", Some(&rds.authority));
-    next.wait_ready().await;
-}
-
-#[tokio::test]
-#[ignore = "needs the services' binaries; scripts/test end-to-end runs it"]
-async fn a_server_with_an_untrusted_certificate_gets_no_password() {
-    let rds = Rds::start().await;
-    let service = rds.service("the-first", None);
-    let ended = service.process().exited(Duration::from_secs(20)).await;
-    assert!(!ended.success());
-    let log = rds.log();
-    assert!(
-        log.contains("is not trusted") && log.contains("DATABASE_CA_FILE"),
-        "{log}"
-    );
 }

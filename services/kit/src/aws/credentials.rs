@@ -23,27 +23,27 @@ const MAX_BYTES: usize = 64 * 1024;
 
 /// An access key of IAM.
 #[derive(Clone)]
-pub(super) struct Credentials {
-    pub(super) key_id: String,
-    pub(super) secret: SecretString,
-    pub(super) session: Option<SecretString>,
-    pub(super) expires: Option<OffsetDateTime>,
+pub(crate) struct Credentials {
+    pub(crate) key_id: String,
+    pub(crate) secret: SecretString,
+    pub(crate) session: Option<SecretString>,
+    pub(crate) expires: Option<OffsetDateTime>,
 }
 
 impl Credentials {
-    pub(super) fn valid_at(&self, moment: OffsetDateTime) -> bool {
+    pub(crate) fn valid_at(&self, moment: OffsetDateTime) -> bool {
         self.expires.is_none_or(|expires| expires > moment)
     }
 }
 
 /// The source of credentials.
-pub(super) enum Source {
+pub(crate) enum Source {
     Fixed(Credentials),
     Container(Container),
 }
 
 /// A container credential provider.
-pub(super) struct Container {
+pub(crate) struct Container {
     uri: Uri,
     authorization: Option<SecretString>,
 }
@@ -60,11 +60,22 @@ struct Document {
 }
 
 impl Source {
+    /// Returns the credentials; those of a task role are fetched.
+    ///
+    /// # Errors
+    /// If the provider is unreachable, or its response has no credentials.
+    pub(crate) async fn fetch(&self) -> anyhow::Result<Credentials> {
+        match self {
+            Self::Fixed(credentials) => Ok(credentials.clone()),
+            Self::Container(container) => container.fetch().await,
+        }
+    }
+
     /// Selects the access key if there is one, otherwise the task role, in the order of the SDKs.
     ///
     /// # Errors
     /// If there is neither.
-    pub(super) fn from_args(args: &IamArgs) -> anyhow::Result<Self> {
+    pub(crate) fn from_args(args: &IamArgs) -> anyhow::Result<Self> {
         if let (Some(key_id), Some(secret)) = (&args.access_key_id, &args.secret_access_key) {
             return Ok(Self::Fixed(Credentials {
                 key_id: key_id.clone(),
@@ -76,7 +87,7 @@ impl Source {
         let relative = args.relative_uri.as_ref().map(|path| format!("{ECS_ENDPOINT}{path}"));
         let Some(address) = relative.or_else(|| args.full_uri.clone()) else {
             bail!(
-                "KAFKA_SECURITY=msk-iam requires credentials: set a task role in the task definition (ECS then sets \
+                "there are no AWS credentials: set a task role in the task definition (ECS then sets \
                  AWS_CONTAINER_CREDENTIALS_RELATIVE_URI), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             );
         };
@@ -103,7 +114,7 @@ impl Container {
     ///
     /// # Errors
     /// If the provider is unreachable, or its response has no credentials.
-    pub(super) async fn fetch(&self) -> anyhow::Result<Credentials> {
+    pub(crate) async fn fetch(&self) -> anyhow::Result<Credentials> {
         let Self { uri, authorization } = self;
         let mut request = Request::get(uri.clone());
         if let Some(token) = authorization {

@@ -4,7 +4,8 @@ use secrecy::SecretString;
 
 /// Identity of this process for IAM (AWS SDKs and Tools Reference Guide, "Settings reference").
 #[derive(Debug, Clone, Default, clap::Args)]
-#[group(skip)]
+#[group(id = "aws")]
+#[command(next_help_heading = "AWS")]
 pub struct IamArgs {
     /// Region of the brokers, for `msk-iam`; by default from their names
     #[arg(id = "aws_region", long = "aws-region", env = "AWS_REGION")]
@@ -31,7 +32,7 @@ pub struct IamArgs {
         hide_env_values = true
     )]
     pub authorization: Option<SecretString>,
-    /// Access key, for `msk-iam` outside a task; takes precedence over the task role
+    /// Access key, outside a task; takes precedence over the task role
     #[arg(id = "aws_access_key_id", long = "aws-access-key-id", env = "AWS_ACCESS_KEY_ID")]
     pub access_key_id: Option<String>,
     /// Secret of the access key
@@ -50,4 +51,14 @@ pub struct IamArgs {
         hide_env_values = true
     )]
     pub session_token: Option<SecretString>,
+    /// URL of the AWS services, such as of an endpoint for development; by default the public one of the region
+    #[arg(id = "aws_endpoint_url", long = "aws-endpoint-url", env = "AWS_ENDPOINT_URL")]
+    pub endpoint_url: Option<String>,
+    /// URL of Secrets Manager, such as of a VPC endpoint without private DNS; takes precedence over `AWS_ENDPOINT_URL`
+    #[arg(
+        id = "aws_endpoint_url_secrets_manager",
+        long = "aws-endpoint-url-secrets-manager",
+        env = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
+    )]
+    pub secrets_manager_url: Option<String>,
 }
