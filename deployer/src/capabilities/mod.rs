@@ -17,8 +17,8 @@ mod tests;
 
 use aws::cloudformation;
 
-pub use adapt_plan::{AdaptedPlan, UnsupportedType, adapt_plan};
-pub use unbacked::{UnbackedResource, check_backing, find_unbacked};
+pub use adapt_plan::{UnsupportedType, adapt_plan};
+pub use unbacked::{UnbackedResource, check_backing};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -34,7 +34,7 @@ pub enum Error {
         endpoint: String,
         types: Vec<UnsupportedType>,
     },
-    #[error("the stacks are complete on {endpoint}, but no service is running:{}", .resources.iter().map(|one| format!("\n  {one}")).collect::<String>())]
+    #[error("the stacks are complete on {endpoint}, but no service is running:\n  {}", .resources.iter().map(|one| one.to_string()).collect::<Vec<_>>().join("\n  "))]
     Unbacked {
         endpoint: String,
         resources: Vec<UnbackedResource>,

@@ -36,7 +36,7 @@ fn types(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn endpoint(edition: &str, services: Value) -> Endpoint {
+fn endpoint(edition: &str, services: &Value) -> Endpoint {
     Endpoint::from_health(
         &json!({ "services": services, "edition": edition }),
         "http://127.0.0.1:4566",
@@ -85,10 +85,9 @@ fn references(value: &Value) -> Vec<String> {
         Value::Object(map) => map
             .iter()
             .flat_map(|(key, inner)| match key.as_str() {
-                "Ref" => text(inner).into_iter().collect(),
                 "Fn::GetAtt" => text(&inner[0]).into_iter().collect(),
                 "DependsOn" if inner.is_array() => inner.as_array().into_iter().flatten().filter_map(text).collect(),
-                "DependsOn" => text(inner).into_iter().collect(),
+                "Ref" | "DependsOn" => text(inner).into_iter().collect(),
                 _ => references(inner),
             })
             .collect(),
@@ -158,15 +157,15 @@ fn localstacks_list_of_services_shows_what_its_license_lacks() {
         "ecs": "available", "elbv2": "available", "iam": "running", "kafka": "disabled", "logs": "available",
         "rds": "available", "secretsmanager": "available", "servicediscovery": "available",
     });
-    let unlisted = unlisted_types(&endpoint("pro", base), &plan);
+    let unlisted = unlisted_types(&endpoint("pro", &base), &plan);
     assert!(
         !unlisted.is_empty() && unlisted.iter().all(|name| name.starts_with("AWS::MSK::")),
         "{unlisted:?}"
     );
     let community = json!({ "cloudformation": "available", "ec2": "available", "s3": "available" });
-    assert!(unlisted_types(&endpoint("community", community), &plan).contains("AWS::ECS::Service"));
+    assert!(unlisted_types(&endpoint("community", &community), &plan).contains("AWS::ECS::Service"));
     assert!(
-        unlisted_types(&endpoint("pro", json!({})), &plan).is_empty(),
+        unlisted_types(&endpoint("pro", &json!({})), &plan).is_empty(),
         "an empty list shows nothing"
     );
 }

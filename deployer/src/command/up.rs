@@ -19,7 +19,8 @@ use crate::context::Session;
 use crate::error::{Error, Result};
 use crate::estimate::{Durations, History, measure};
 use crate::operations;
-use crate::preflight::preflight;
+use crate::orphans;
+use crate::preflight::{preflight, service_linked_roles};
 use platform::lint;
 use platform::manifest::Manifest;
 use platform::stacks::{self, Plan};
@@ -84,6 +85,9 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     up.print(&result?);
     Ok(())
 }
+
+/// The retention in days of logs that services write, in an environment without services.
+const DEFAULT_RETENTION: u32 = 30;
 
 /// Time limits.
 #[derive(Clone, Copy)]
@@ -155,6 +159,10 @@ impl Up<'_> {
             history: History::load(&self.session.endpoint_name()),
             on_aws: !self.session.is_local(),
         });
+        tokio::select! {
+            () = service_linked_roles::ensure(&self.aws, &self.session.ui, &self.plan) => {}
+            () = interrupts.next() => return Err(Error::Interrupted { hint: "no stack was changed".into() }),
+        }
         // Nothing is in progress before.
         self.aws = operations::tolerating_outages(&self.aws, &self.session.ui);
         announce::announce(self.session, &self.plan, &state.existing, &durations);
@@ -184,6 +192,19 @@ impl Up<'_> {
             )
             .await?;
         self.record_durations(&outcomes).await;
+        let days = self
+            .manifest
+            .services
+            .iter()
+            .map(|service| service.log_retention_days)
+            .max();
+        orphans::set_retention(
+            &self.aws,
+            &self.session.ui,
+            &self.plan,
+            days.unwrap_or(DEFAULT_RETENTION),
+        )
+        .await;
         hotswap::reconcile(self.session, &self.aws, &self.plan).await?;
         let restarted = self.restart_outdated(interrupts).await?;
         let url = self.wait_until_reachable(interrupts).await?;

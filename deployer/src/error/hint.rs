@@ -47,6 +47,9 @@ impl Error {
             Self::Ecs(ecs::Error::RolledBack { service, .. }) => {
                 format!("`deployer logs {service}` shows its output; correct it and run `deployer up --code` again")
             }
+            Self::Operation(operations::Error::Unplaced { .. }) | Self::Ecs(ecs::Error::Unplaced { .. }) => {
+                "request a higher Fargate quota (Service Quotas, L-3032A538 for On-Demand, L-36FBB829 for Spot), or stop other tasks; then run the same command again".into()
+            }
             Self::Preflight(preflight::Error::Findings(findings)) => {
                 findings.iter().map(|finding| finding.problem.hint()).collect::<Vec<_>>().join("\n      ")
             }

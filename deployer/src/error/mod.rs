@@ -240,6 +240,7 @@ impl Error {
             Self::CloudFormation(CloudFormation::Stuck { .. }) => "stack_stuck",
             Self::Ecs(ecs::Error::RolledBack { .. }) => "rolled_back",
             Self::Operation(operations::Error::CrashLoop { .. }) => "crash_loop",
+            Self::Operation(operations::Error::Unplaced { .. }) | Self::Ecs(ecs::Error::Unplaced { .. }) => "quota",
             Self::Lock(LockError::Held { .. } | LockError::Lost) => "locked",
             Self::Context(Context::Session(SessionError::NoEndpointInRegion { .. }))
             | Self::CloudFormation(_)
@@ -266,7 +267,7 @@ impl Error {
             "denied" | "expired_credentials" | "registry" => 3,
             "stack_failed" | "rolled_back" => 4,
             "stack_stuck" => 5,
-            "timed_out" | "crash_loop" | "nothing_runs" => 6,
+            "timed_out" | "crash_loop" | "quota" | "nothing_runs" => 6,
             "interrupted" => 130,
             _ => 1,
         }

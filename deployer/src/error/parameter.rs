@@ -9,6 +9,8 @@ pub enum ParameterError {
         output: String,
         from: String,
     },
+    #[error("{stack} needs {needed} availability zones that offer what it uses, and the region has fewer")]
+    NoZone { stack: String, needed: usize },
     #[error("no image of {service} is deployed yet")]
     Image { service: String },
     #[error("the Kafka cluster {cluster} has no {listener} brokers")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws::cloudformation::{ChangeSet, Error as StackError, StackOperation, cancel_update};
-use aws::ecs::{CircuitBreaker, CrashLoop, Diagnosis, DiagnosisProgress};
+use aws::ecs::{CircuitBreaker, CrashLoop, Diagnosis, DiagnosisProgress, Unplaced};
 use aws::{Capability, Session};
 use ui::{Event, Sentiment, Ui};
 
@@ -31,6 +31,7 @@ pub async fn apply(
     let mut operation = StackOperation::execute(aws, name, set, timeout).await?;
     let mut diagnosis = Diagnosis::default();
     let mut crash_loop = None;
+    let mut unplaced = None;
     let status = loop {
         let progress = operation.poll().await?;
         report::stack_events(ui, name, &progress.events);
@@ -46,6 +47,13 @@ pub async fn apply(
         }
         if !ecs.events.is_empty() {
             operation.changed();
+        }
+        if let Some(found) = ecs
+            .unplaced
+            .filter(|_| unplaced.is_none() && !operation.is_rolling_back())
+        {
+            abandon(aws, ui, name, set, &found).await?;
+            unplaced = Some(found);
         }
         let found = ecs.crash_loop;
         if let Some(found) = found.filter(|_| crash_loop.is_none() && !operation.is_rolling_back()) {
@@ -67,6 +75,10 @@ pub async fn apply(
         let reason = format!("{times} tasks stopped for the same reason, so the update was cancelled");
         failure.set_cause(&resource, "AWS::ECS::Service", reason);
     }
+    if let Some(Unplaced { resource, reason, .. }) = unplaced {
+        let reason = format!("ECS cannot place its tasks ({reason}), so the update was cancelled");
+        failure.set_cause(&resource, "AWS::ECS::Service", reason);
+    }
     Err(match operation.error(failure) {
         StackError::Failed(failure) => Error::Failed {
             failure,
@@ -74,6 +86,26 @@ pub async fn apply(
         },
         stuck => stuck.into(),
     })
+}
+
+/// Ends the wait for an operation whose service waits for a quota: an update is cancelled, a creation is left to the user.
+async fn abandon(aws: &Session, ui: &Ui, name: &str, set: &ChangeSet, unplaced: &Unplaced) -> Result<()> {
+    if set.creates {
+        return Err(Error::Unplaced {
+            stack: name.to_owned(),
+            unplaced: unplaced.clone(),
+        });
+    }
+    let Unplaced { service, reason, .. } = unplaced;
+    if aws.endpoint().lacks(Capability::CancelUpdate) {
+        ui.warn(format!("ECS cannot place tasks of {service}: {reason}"));
+        return Ok(());
+    }
+    ui.warn(format!(
+        "ECS cannot place tasks of {service}: {reason}; the update is cancelled"
+    ));
+    cancel_update(aws, &set.stack_id).await?;
+    Ok(())
 }
 
 /// Aborts an operation whose service cannot start, unless its circuit breaker does.

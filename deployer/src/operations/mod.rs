@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::cloudformation::{self, StackFailure};
-use aws::ecs::{self, StoppedTask};
+use aws::ecs::{self, StoppedTask, Unplaced};
 use aws::lock::LockReport;
 use aws::retry::OutageEvent;
 use ui::Ui;
@@ -56,6 +56,9 @@ pub enum Error {
         evidence: String,
         task: Box<StoppedTask>,
     },
+    /// The creation of a stack whose service waits for a quota of the account.
+    #[error("ECS cannot place tasks of {}: {}; stack {stack} is still being created, but deployer stopped waiting", .unplaced.service, .unplaced.reason)]
+    Unplaced { stack: String, unplaced: Unplaced },
 }
 
 impl From<aws::Error> for Error {

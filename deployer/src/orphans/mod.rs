@@ -4,6 +4,7 @@
 
 mod cleanup;
 pub mod retained;
+mod retention;
 mod scan;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use cleanup::delete;
+pub use retention::set_retention;
 pub use scan::{deletable, scan};
 
 /// A resource of an environment that is in no stack.

@@ -7,7 +7,6 @@ use aws::signed_request::{DESCRIBE_DB_SNAPSHOTS, DESCRIBE_KEY, LIST_SECRETS, ite
 use aws::{Result, Session};
 use serde::Serialize;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use super::Scope;
 
@@ -191,6 +190,5 @@ pub fn by_deletion_policy(aws: &Session, one: &RetainedResource) -> Retained {
 
 /// The date of a Unix timestamp in seconds.
 fn day(seconds: &Value) -> Option<String> {
-    let at = OffsetDateTime::from_unix_timestamp(seconds.as_f64()? as i64).ok()?;
-    Some(at.date().to_string())
+    Some(aws::unix_time(seconds)?.date().to_string())
 }

@@ -6,7 +6,8 @@ use platform::manifest::Manifest;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use super::{PreflightFinding, Problem, fatal, warning};
+use super::problem::CertificateProblem;
+use super::{PreflightFinding, fatal, warning};
 
 /// The remaining validity that is a warning, unless ACM renews the certificate.
 const EXPIRY_WARNING: Duration = Duration::days(30);
@@ -22,7 +23,7 @@ pub async fn check(aws: &Session, manifest: &Manifest) -> Result<Vec<PreflightFi
     let region = arn.split(':').nth(3).unwrap_or_default().to_owned();
     if region != aws.region() {
         let needed = aws.region().to_owned();
-        return Ok(vec![fatal(Problem::CertificateRegion { region, needed })]);
+        return Ok(vec![fatal(CertificateProblem::Region { region, needed })]);
     }
     let input = json!({ "CertificateArn": arn });
     match aws.signed.call(DESCRIBE_CERTIFICATE, &input).await {
@@ -32,7 +33,7 @@ pub async fn check(aws: &Session, manifest: &Manifest) -> Result<Vec<PreflightFi
         }
         Err(error) if error.is_not_found() => {
             let arn = arn.clone();
-            Ok(vec![fatal(Problem::NoSuchCertificate { arn, region })])
+            Ok(vec![fatal(CertificateProblem::Missing { arn, region })])
         }
         Err(error) => Err(error),
     }
@@ -43,20 +44,20 @@ fn assess(certificate: &Value, now: OffsetDateTime) -> Option<PreflightFinding> 
     let status = certificate["Status"].as_str().unwrap_or("in an unknown state");
     if status != "ISSUED" {
         let status = status.to_owned();
-        return Some(fatal(Problem::CertificateStatus { status }));
+        return Some(fatal(CertificateProblem::Status { status }));
     }
-    let expiry = certificate["NotAfter"].as_f64();
-    let expiry = expiry.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds as i64).ok())?;
+    let expiry = aws::unix_time(&certificate["NotAfter"])?;
     let date = expiry.date();
     if expiry <= now {
-        return Some(fatal(Problem::CertificateExpired { date }));
+        return Some(fatal(CertificateProblem::Expired { date }));
     }
     let renews = certificate["RenewalEligibility"] == "ELIGIBLE";
-    (expiry - now < EXPIRY_WARNING && !renews).then(|| warning(Problem::CertificateExpiresSoon { date }))
+    (expiry - now < EXPIRY_WARNING && !renews).then(|| warning(CertificateProblem::ExpiresSoon { date }))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Problem;
     use super::*;
     use crate::command::testing;
     use aws::testing::FakeAws;
@@ -101,7 +102,7 @@ mod tests {
             matches!(
                 soon.as_slice(),
                 [PreflightFinding {
-                    problem: Problem::CertificateExpiresSoon { .. },
+                    problem: Problem::Certificate(CertificateProblem::ExpiresSoon { .. }),
                     fatal: false
                 }]
             ),
@@ -112,14 +113,14 @@ mod tests {
             matches!(
                 expired.as_slice(),
                 [PreflightFinding {
-                    problem: Problem::CertificateExpired { .. },
+                    problem: Problem::Certificate(CertificateProblem::Expired { .. }),
                     fatal: true
                 }]
             ),
             "{expired:?}"
         );
         for status in ["EXPIRED", "PENDING_VALIDATION"] {
-            let problem = Problem::CertificateStatus { status: status.into() };
+            let problem = CertificateProblem::Status { status: status.into() };
             assert_eq!(
                 found(200, certificate(status, 300, "INELIGIBLE")).await,
                 [fatal(problem)]
@@ -131,7 +132,7 @@ mod tests {
             matches!(
                 missing.as_slice(),
                 [PreflightFinding {
-                    problem: Problem::NoSuchCertificate { .. },
+                    problem: Problem::Certificate(CertificateProblem::Missing { .. }),
                     fatal: true
                 }]
             ),
@@ -151,7 +152,7 @@ mod tests {
             .await
             .expect("no request");
         let (region, needed) = ("eu-west-1".to_owned(), "us-east-1".to_owned());
-        assert_eq!(elsewhere, [fatal(Problem::CertificateRegion { region, needed })]);
+        assert_eq!(elsewhere, [fatal(CertificateProblem::Region { region, needed })]);
         let denied = check(&aws, &manifest("arn:aws:acm:us-east-1:1:certificate/1")).await;
         assert!(matches!(denied, Err(aws::Error::Denied { .. })), "{denied:?}");
     }

@@ -14,5 +14,5 @@ pub fn check(plan: &Plan, templates: &BTreeMap<String, Value>) -> Vec<PreflightF
         let former = templates.get(&planned.name)?;
         Some(unsupported_updates(&compare(Some(former), &planned.template)))
     });
-    changed.flatten().map(|update| fatal(update.into())).collect()
+    changed.flatten().map(fatal).collect()
 }

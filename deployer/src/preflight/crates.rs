@@ -1,14 +1,12 @@
 //! The check of the crates from which the images are built.
 
 use std::path::Path;
-use std::process::Stdio;
 
-use serde_json::Value;
-use tokio::process::Command;
-
-use super::{PreflightFinding, Problem, fatal};
-use crate::image;
+use images::{MetadataError, metadata};
 use platform::manifest::Manifest;
+
+use super::problem::CrateProblem;
+use super::{PreflightFinding, fatal};
 
 /// Returns what would end a build before it compiles: nothing if every service runs an existing image. For a command that builds
 /// nothing (`builds` is false), a cargo that does not work is only a warning.
@@ -25,18 +23,21 @@ pub async fn check(manifest: &Manifest, builds: bool) -> Vec<PreflightFinding> {
     let workspace = &manifest.workspace;
     if !workspace.join("Cargo.toml").is_file() {
         let folder = workspace.clone();
-        return vec![fatal(Problem::NoWorkspace { folder })];
+        return vec![fatal(CrateProblem::NoWorkspace { folder })];
     }
     let metadata = match metadata(workspace).await {
         Ok(metadata) => metadata,
-        Err(problem) => return vec![PreflightFinding { problem, fatal: builds }],
+        Err(error) => {
+            let problem = unreadable(workspace, error).into();
+            return vec![PreflightFinding { problem, fatal: builds }];
+        }
     };
-    let binaries = binaries(&metadata);
+    let binaries: Vec<String> = metadata.binaries().map(str::to_owned).collect();
     let mut findings: Vec<PreflightFinding> = built
         .iter()
         .filter(|(_, package)| !binaries.iter().any(|name| name == package))
         .map(|(service, package)| {
-            fatal(Problem::NoBinary {
+            fatal(CrateProblem::NoBinary {
                 service: (*service).to_owned(),
                 package: (*package).to_owned(),
                 folder: workspace.clone(),
@@ -45,50 +46,31 @@ pub async fn check(manifest: &Manifest, builds: bool) -> Vec<PreflightFinding> {
         })
         .collect();
     // The lock file is in the workspace's root, which may be a parent folder.
-    let root = metadata["workspace_root"]
-        .as_str()
-        .map_or(workspace.as_path(), Path::new);
+    let root = &metadata.workspace_root;
     if findings.is_empty() && !root.join("Cargo.lock").is_file() {
-        let folder = root.to_owned();
-        findings.push(fatal(Problem::NoLockFile { folder }));
+        let folder = root.clone();
+        findings.push(fatal(CrateProblem::NoLockFile { folder }));
     }
     findings
 }
 
-/// Reads the metadata of a workspace, without a network.
-async fn metadata(workspace: &Path) -> Result<Value, Problem> {
-    let output = Command::new(image::cargo())
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
-        .current_dir(workspace)
-        .stdin(Stdio::null())
-        .output();
-    let output = output.await.map_err(|error| Problem::NoCargo {
-        reason: error.to_string(),
-    })?;
-    if !output.status.success() {
-        let message = String::from_utf8_lossy(&output.stderr);
-        // The rest is cargo's chain of causes.
-        let message = message.split("\n\n").next().unwrap_or_default().trim().to_owned();
-        let folder = workspace.to_owned();
-        return Err(Problem::CargoMetadata { folder, message });
+fn unreadable(workspace: &Path, error: MetadataError) -> CrateProblem {
+    let (reason, folder) = (error.to_string(), workspace.to_owned());
+    match error {
+        MetadataError::Cargo(source) => CrateProblem::NoCargo {
+            reason: source.to_string(),
+        },
+        MetadataError::Failed { message, .. } => CrateProblem::CargoMetadata { folder, message },
+        MetadataError::Output(_) => CrateProblem::CargoMetadata {
+            folder,
+            message: reason,
+        },
     }
-    Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
-}
-
-/// Returns the names of all binaries.
-fn binaries(metadata: &Value) -> Vec<String> {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let targets = list(&metadata["packages"])
-        .into_iter()
-        .flat_map(|package| list(&package["targets"]));
-    let programs = targets.filter(|target| list(&target["kind"]).iter().any(|kind| kind == "bin"));
-    programs
-        .filter_map(|target| target["name"].as_str().map(str::to_owned))
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Problem;
     use super::*;
 
     /// Creates a folder with a manifest of one service `web`, and these files.
@@ -121,25 +103,28 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_build_would_miss_is_found_before() {
-        assert!(matches!(problems(&[]).await.as_slice(), [Problem::NoWorkspace { .. }]));
+        assert!(matches!(
+            problems(&[]).await.as_slice(),
+            [Problem::Crate(CrateProblem::NoWorkspace { .. })]
+        ));
         let wbe = package("wbe");
         let web = package("web");
         let main = ("src/main.rs", "fn main() {}");
         let unknown = problems(&[("Cargo.toml", &wbe), main]).await;
         assert!(
-            matches!(unknown.as_slice(), [Problem::NoBinary { package, known, .. }] if package == "web" && *known == ["wbe"]),
+            matches!(unknown.as_slice(), [Problem::Crate(CrateProblem::NoBinary { package, known, .. })] if package == "web" && *known == ["wbe"]),
             "{unknown:?}"
         );
         let unlocked = problems(&[("Cargo.toml", &web), main]).await;
         assert!(
-            matches!(unlocked.as_slice(), [Problem::NoLockFile { .. }]),
+            matches!(unlocked.as_slice(), [Problem::Crate(CrateProblem::NoLockFile { .. })]),
             "{unlocked:?}"
         );
         let complete = problems(&[("Cargo.toml", &web), main, ("Cargo.lock", "version = 4\n")]).await;
         assert_eq!(complete, []);
         let broken = problems(&[("Cargo.toml", "[package]\nname = 7\n"), main]).await;
         assert!(
-            matches!(broken.as_slice(), [Problem::CargoMetadata { message, .. }] if message.starts_with("error: ")),
+            matches!(broken.as_slice(), [Problem::Crate(CrateProblem::CargoMetadata { message, .. })] if message.starts_with("error: ")),
             "{broken:?}"
         );
     }

@@ -1,17 +1,23 @@
 //! Checks before a deployment, which would otherwise fail after some time.
 
+mod broker_storage;
 mod certificate;
 mod changes;
 pub mod crates;
 mod images;
 mod ports;
 mod problem;
+mod programs;
+mod quotas;
+pub mod service_linked_roles;
+mod session_expiry;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use aws::endpoint::Support;
-use aws::{Capability, Endpoint, account, cloudformation, ec2, ecr, ecs, kafka, logs};
+use aws::{Capability, Endpoint, account, cloudformation, ecr, ecs, kafka, logs};
 use futures::future::try_join_all;
 use platform::manifest::{KafkaSecurity, Manifest};
 use platform::stacks::{Plan, Stack};
@@ -21,11 +27,8 @@ use crate::context::Session;
 
 pub use problem::{NamedResource, Problem};
 
-/// The default quota of VPCs in a region (Amazon VPC quotas).
-const VPC_QUOTA: usize = 5;
-
 /// The result of a check that found a problem.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PreflightFinding {
     pub problem: Problem,
     /// True if the deployment cannot succeed; otherwise it is a warning.
@@ -49,12 +52,18 @@ pub enum Error {
 
 type Findings = Result<Vec<PreflightFinding>, aws::Error>;
 
-fn fatal(problem: Problem) -> PreflightFinding {
-    PreflightFinding { problem, fatal: true }
+fn fatal(problem: impl Into<Problem>) -> PreflightFinding {
+    PreflightFinding {
+        problem: problem.into(),
+        fatal: true,
+    }
 }
 
-fn warning(problem: Problem) -> PreflightFinding {
-    PreflightFinding { problem, fatal: false }
+fn warning(problem: impl Into<Problem>) -> PreflightFinding {
+    PreflightFinding {
+        problem: problem.into(),
+        fatal: false,
+    }
 }
 
 /// Runs all checks and shows the warnings; changes nothing.
@@ -89,12 +98,13 @@ pub async fn preflight(
         })
         .copied()
         .collect();
-    let (identity, zones, quotas, names, clusters, images, crates, certificate) = tokio::join!(
+    let (identity, zones, quotas, names, clusters, storage, images, crates, certificate) = tokio::join!(
         account::identity(aws),
-        zones(aws, manifest, &new),
-        quotas(aws, &new),
+        zones::check(aws, &new),
+        quotas(session, aws, plan, &new),
         names(aws, &free),
         clusters(aws, &free),
+        broker_storage::check(aws, plan, templates),
         images::check(aws, manifest),
         crates::check(manifest, true),
         certificate(session, aws, manifest),
@@ -103,9 +113,11 @@ pub async fn preflight(
     let mut findings = settings(manifest, aws.endpoint(), session.is_local());
     findings.extend(images);
     findings.extend(ports::check(session, aws, manifest, plan, &new));
+    findings.extend(programs::check(session, aws, &new));
+    findings.extend(session_expiry::check(session, aws, plan, templates));
     findings.extend(crates);
     findings.extend(changes::check(plan, templates));
-    for found in [zones, quotas, names, clusters, certificate] {
+    for found in [zones, quotas, names, clusters, storage, certificate] {
         match found {
             Ok(found) => findings.extend(found),
             // Without the permission, or on an endpoint without the operation, the check is skipped.
@@ -184,35 +196,12 @@ fn settings(manifest: &Manifest, endpoint: &Endpoint, local: bool) -> Vec<Prefli
     findings
 }
 
-async fn zones(aws: &aws::Session, manifest: &Manifest, new: &[&Stack]) -> Findings {
-    if count(new, "AWS::EC2::Subnet") == 0 {
+/// Checks the account's quotas, on AWS only: an imitation has none.
+async fn quotas(session: &Session, aws: &aws::Session, plan: &Plan, new: &[&Stack]) -> Findings {
+    if session.is_local() {
         return Ok(Vec::new());
     }
-    let found = ec2::availability_zone_count(aws).await?;
-    let needed = usize::from(manifest.network.availability_zones);
-    let too_few = (found < needed).then_some(Problem::AvailabilityZones { found, needed });
-    Ok(too_few.into_iter().map(fatal).collect())
-}
-
-async fn quotas(aws: &aws::Session, new: &[&Stack]) -> Findings {
-    let (vpcs, addresses) = (count(new, "AWS::EC2::VPC"), count(new, "AWS::EC2::EIP"));
-    let mut findings = Vec::new();
-    if vpcs > 0 {
-        let existing = ec2::vpcs(aws, &[]).await?.len();
-        if existing + vpcs > VPC_QUOTA {
-            let quota = VPC_QUOTA;
-            findings.push(warning(Problem::VpcQuota { existing, quota }));
-        }
-    }
-    if addresses > 0 {
-        let used = ec2::addresses(aws, &[]).await?.len();
-        let quota = ec2::max_elastic_ips(aws).await?;
-        if let Some(quota) = quota.filter(|quota| used + addresses > *quota) {
-            let needed = addresses;
-            findings.push(fatal(Problem::ElasticIpQuota { needed, used, quota }));
-        }
-    }
-    Ok(findings)
+    quotas::check(aws, plan, new).await
 }
 
 /// Finds names of new resources that other resources have.
@@ -264,10 +253,6 @@ fn resources<'a>(stacks: &'a [&Stack], kind: &'a str) -> impl Iterator<Item = &'
         .filter_map(|stack| stack.template["Resources"].as_object());
     all.flat_map(|resources| resources.values())
         .filter(move |resource| resource["Type"] == kind)
-}
-
-fn count(stacks: &[&Stack], kind: &str) -> usize {
-    resources(stacks, kind).count()
 }
 
 /// Returns the literal names of the resources of a type. The value of an intrinsic function is not known before the deployment.

@@ -4,6 +4,7 @@
 //! stacks own. Resources that cannot be listed, because the endpoint has no such operation or the identity may not call it, are
 //! reported and are not an error.
 
+mod growth;
 mod network;
 mod rule;
 mod services;
@@ -18,6 +19,8 @@ use futures::future::try_join_all;
 use platform::stacks::Plan;
 use serde::Serialize;
 use serde_json::Value;
+
+pub use growth::without_growth;
 
 /// A resource that no stack declares.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,6 +1,8 @@
-//! EC2: networks, their resources and rules, and quotas.
+//! EC2: networks, their resources and rules.
 
-use aws_sdk_ec2::types::{AccountAttributeName, Filter, Tag};
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{Filter, Tag};
 
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -59,15 +61,6 @@ fn tag_filters(tags: &[(&str, &str)]) -> Vec<Filter> {
         .collect()
 }
 
-/// Returns the number of availability zones in the region.
-///
-/// # Errors
-/// The request fails.
-pub async fn availability_zone_count(aws: &Session) -> Result<usize> {
-    let response = aws.ec2.describe_availability_zones().send().await?;
-    Ok(response.availability_zones().len())
-}
-
 /// Returns the IDs of the VPCs with all of these tags; of all VPCs without any tag.
 ///
 /// # Errors
@@ -93,17 +86,35 @@ pub async fn addresses(aws: &Session, tags: &[(&str, &str)]) -> Result<Vec<Strin
     Ok(names.collect())
 }
 
-/// Returns the maximum number of Elastic IP addresses of the account, if it is reported.
+/// Returns the number of NAT gateways in each zone. The quota includes those that are being created or deleted ("Amazon VPC quotas").
 ///
 /// # Errors
-/// The request fails.
-pub async fn max_elastic_ips(aws: &Session) -> Result<Option<usize>> {
-    let request = aws.ec2.describe_account_attributes();
-    let request = request.attribute_names(AccountAttributeName::from("vpc-max-elastic-ips"));
-    let response = request.send().await?;
-    let attribute = response.account_attributes().first();
-    let value = attribute.and_then(|attribute| attribute.attribute_values().first());
-    Ok(value.and_then(|value| value.attribute_value()?.parse().ok()))
+/// A request fails.
+pub async fn nat_gateways_by_zone(aws: &Session) -> Result<BTreeMap<String, usize>> {
+    let gateways = aws.ec2.describe_nat_gateways().into_paginator().items().send();
+    let gateways = gateways.collect::<Result<Vec<_>, _>>().await?;
+    let existing = gateways.iter().filter(|gateway| {
+        let state = gateway.state().map(|state| state.as_str());
+        matches!(state, Some("pending" | "available" | "deleting"))
+    });
+    let subnets: Vec<String> = existing
+        .filter_map(|gateway| gateway.subnet_id())
+        .map(str::to_owned)
+        .collect();
+    if subnets.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut ids = subnets.clone();
+    ids.sort_unstable();
+    ids.dedup();
+    let response = aws.ec2.describe_subnets().set_subnet_ids(Some(ids)).send().await?;
+    let mut zones = BTreeMap::new();
+    for subnet in response.subnets() {
+        let here = subnets.iter().filter(|id| subnet.subnet_id() == Some(id.as_str()));
+        let zone = subnet.availability_zone().unwrap_or_default().to_owned();
+        *zones.entry(zone).or_default() += here.count();
+    }
+    Ok(zones)
 }
 
 /// Returns the network interfaces of a VPC, or only those that nothing uses.

@@ -36,6 +36,17 @@ pub async fn target_states(aws: &Session, group: &str) -> Result<Vec<String>> {
     Ok(response.target_health_descriptions().iter().filter_map(state).collect())
 }
 
+/// Returns the number of Application Load Balancers in the region.
+///
+/// # Errors
+/// The request fails.
+pub async fn application_load_balancers(aws: &Session) -> Result<usize> {
+    let pages = aws.elb.describe_load_balancers().into_paginator().items().send();
+    let all = pages.collect::<Result<Vec<_>, _>>().await?;
+    let kinds = all.iter().filter_map(|one| one.r#type());
+    Ok(kinds.filter(|kind| kind.as_str() == "application").count())
+}
+
 /// Returns the listeners of a load balancer.
 ///
 /// # Errors

@@ -36,6 +36,29 @@ pub async fn clusters(aws: &Session, name: &str) -> Result<Vec<KafkaCluster>> {
     Ok(found)
 }
 
+/// Returns the number of brokers of the account's provisioned clusters in the region.
+///
+/// # Errors
+/// The request fails.
+pub async fn broker_count(aws: &Session) -> Result<usize> {
+    let pages = aws.kafka.list_clusters_v2().into_paginator().items().send();
+    let clusters = pages.collect::<Result<Vec<_>, _>>().await?;
+    let provisioned = clusters.iter().filter_map(|cluster| cluster.provisioned());
+    let brokers = provisioned.filter_map(|cluster| cluster.number_of_broker_nodes());
+    Ok(brokers.filter_map(|brokers| usize::try_from(brokers).ok()).sum())
+}
+
+/// Returns the disk size of each broker of a cluster in GiB, which automatic scaling increases; `None` for a cluster without disks.
+///
+/// # Errors
+/// The request fails.
+pub async fn broker_storage(aws: &Session, cluster: &str) -> Result<Option<i32>> {
+    let response = aws.kafka.describe_cluster_v2().cluster_arn(cluster).send().await?;
+    let provisioned = response.cluster_info().and_then(|cluster| cluster.provisioned());
+    let storage = provisioned.and_then(|cluster| cluster.broker_node_group_info()?.storage_info());
+    Ok(storage.and_then(|storage| storage.ebs_storage_info()?.volume_size()))
+}
+
 /// Returns the names of the topics of a cluster.
 ///
 /// # Errors

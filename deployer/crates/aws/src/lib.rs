@@ -15,6 +15,7 @@ pub mod retry;
 pub mod s3;
 pub mod session;
 pub mod signed_request;
+mod timestamp;
 mod xml;
 
 pub mod account;
@@ -24,7 +25,10 @@ pub mod elb;
 pub mod kafka;
 pub mod logs;
 pub mod pricing;
+pub mod quotas;
+pub mod service_linked_role;
 pub mod ssm;
+pub mod zones;
 
 pub mod cloudformation;
 pub mod ecs;
@@ -37,3 +41,4 @@ pub use clock::{Clock, TimedOut, Wait};
 pub use endpoint::{Capability, Endpoint, EndpointKind};
 pub use error::{Error, Result};
 pub use session::{Session, SessionError, SessionOptions};
+pub use timestamp::unix_time;

@@ -65,6 +65,19 @@ pub async fn groups(aws: &Session, prefix: &str) -> Result<Vec<LogGroup>> {
     Ok(found)
 }
 
+/// Sets the days after which the lines of a log group expire.
+///
+/// # Errors
+/// The request fails.
+pub async fn set_retention(aws: &Session, name: &str, days: u32) -> Result<()> {
+    let request = aws.logs.put_retention_policy().log_group_name(name);
+    request
+        .retention_in_days(i32::try_from(days).unwrap_or(i32::MAX))
+        .send()
+        .await?;
+    Ok(())
+}
+
 /// Deletes a log group.
 ///
 /// # Errors

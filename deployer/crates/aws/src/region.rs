@@ -32,6 +32,17 @@ pub fn is_region(text: &str) -> bool {
     }
 }
 
+/// Returns the host of IAM, and the region with which its requests are signed ("AWS Identity and Access Management endpoints and
+/// quotas").
+pub fn iam(region: &str) -> (&'static str, &'static str) {
+    match region.split_once('-') {
+        Some(("us", rest)) if rest.starts_with("gov-") => ("iam.us-gov.amazonaws.com", "us-gov-west-1"),
+        Some(("cn", _)) => ("iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        Some(("eusc", _)) => ("iam.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+        _ => ("iam.amazonaws.com", "us-east-1"),
+    }
+}
+
 /// Returns the region of the nearest Price List endpoint ("Price List Service API endpoints").
 pub fn pricing_region(region: &str) -> &'static str {
     match region.split('-').next() {

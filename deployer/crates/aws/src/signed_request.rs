@@ -1,6 +1,8 @@
 //! Signed requests to services whose SDK is not linked: a few operations each. The SDK of RDS alone adds a minute to every clean
 //! build, and that of S3 needs features that would compile all the others again.
 
+mod operation;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -17,89 +19,12 @@ use crate::credentials::RefreshingCredentials;
 use crate::error::{Error, Result};
 use crate::http::{self, RequestOptions};
 use crate::retry::RetryPolicy;
-use crate::xml;
+use crate::{region, xml};
+
+pub use operation::*;
 
 /// Timeout of one attempt.
 const TIMEOUT: Duration = Duration::from_mins(1);
-
-/// An operation of a service, and its protocol.
-#[derive(Debug, Clone, Copy)]
-pub struct Operation {
-    /// The signing name, which is also the first part of the host name.
-    pub service: &'static str,
-    /// The name of the action, as in `Action` or `X-Amz-Target`.
-    pub name: &'static str,
-    protocol: Protocol,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Protocol {
-    /// AWS query protocol, with the version of the API.
-    Query(&'static str),
-    /// AWS JSON 1.1, with the prefix of the operation in `X-Amz-Target`.
-    Json(&'static str),
-}
-
-/// `DescribeDBInstances` of RDS.
-pub const DESCRIBE_DB_INSTANCES: Operation = Operation {
-    service: "rds",
-    name: "DescribeDBInstances",
-    protocol: Protocol::Query("2014-10-31"),
-};
-/// `ModifyDBInstance` of RDS.
-pub const MODIFY_DB_INSTANCE: Operation = Operation {
-    service: "rds",
-    name: "ModifyDBInstance",
-    protocol: Protocol::Query("2014-10-31"),
-};
-/// `DescribeDBSnapshots` of RDS.
-pub const DESCRIBE_DB_SNAPSHOTS: Operation = Operation {
-    service: "rds",
-    name: "DescribeDBSnapshots",
-    protocol: Protocol::Query("2014-10-31"),
-};
-/// `ListSecrets` of Secrets Manager.
-pub const LIST_SECRETS: Operation = Operation {
-    service: "secretsmanager",
-    name: "ListSecrets",
-    protocol: Protocol::Json("secretsmanager"),
-};
-/// `DescribeSecret` of Secrets Manager.
-pub const DESCRIBE_SECRET: Operation = Operation {
-    service: "secretsmanager",
-    name: "DescribeSecret",
-    protocol: Protocol::Json("secretsmanager"),
-};
-/// `ListSecretVersionIds` of Secrets Manager.
-pub const LIST_SECRET_VERSION_IDS: Operation = Operation {
-    service: "secretsmanager",
-    name: "ListSecretVersionIds",
-    protocol: Protocol::Json("secretsmanager"),
-};
-/// `DescribeKey` of KMS.
-pub const DESCRIBE_KEY: Operation = Operation {
-    service: "kms",
-    name: "DescribeKey",
-    protocol: Protocol::Json("TrentService"),
-};
-/// `DescribeCertificate` of ACM.
-pub const DESCRIBE_CERTIFICATE: Operation = Operation {
-    service: "acm",
-    name: "DescribeCertificate",
-    protocol: Protocol::Json("CertificateManager"),
-};
-
-/// All operations that are called; the deployer's own permissions are derived from them.
-pub const OPERATIONS: [Operation; 8] = [
-    DESCRIBE_DB_INSTANCES,
-    MODIFY_DB_INSTANCE,
-    DESCRIBE_DB_SNAPSHOTS,
-    LIST_SECRETS,
-    DESCRIBE_SECRET,
-    LIST_SECRET_VERSION_IDS,
-    DESCRIBE_KEY,
-    DESCRIBE_CERTIFICATE,
-];
 
 /// Sends them with the identity and the retry policy of the SDK's clients.
 #[derive(Clone)]
@@ -175,7 +100,7 @@ impl SignedClient {
             service,
             operation: name,
             method: Method::POST,
-            url: self.0.base.replacen("//cloudformation.", &format!("//{service}."), 1) + "/",
+            url: self.url(service),
             headers,
             body,
         };
@@ -185,6 +110,16 @@ impl SignedClient {
             Protocol::Json(_) => serde_json::from_str(&text).ok(),
         };
         result.ok_or_else(|| Error::from_response(request.name(), 200, "", Some(text.as_bytes())))
+    }
+
+    /// Returns the URL of a service: IAM's is the same in all regions of a partition.
+    fn url(&self, service: &str) -> String {
+        let base = &self.0.base;
+        if service == "iam" && base.contains("//cloudformation.") {
+            let (host, _) = region::iam(self.region());
+            return format!("https://{host}/");
+        }
+        base.replacen("//cloudformation.", &format!("//{service}."), 1) + "/"
     }
 
     /// Sends a request by the retry policy and returns the body of the response. A request that is rejected for its expired
@@ -268,7 +203,10 @@ impl SignedClient {
         }
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
-            .region(region)
+            .region(match request.service {
+                "iam" => region::iam(region).1,
+                _ => region,
+            })
             .name(request.service)
             .time(SystemTime::now())
             .settings(settings)

@@ -6,6 +6,7 @@ pub mod interrupt;
 pub mod parameters;
 pub mod removals;
 pub mod stack;
+mod zones;
 
 #[cfg(test)]
 mod first_creation;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::image_pipeline::ImagePipeline;
+use super::zones;
 use crate::error::{ParameterError, Result};
 use aws::{cloudformation, kafka};
 use platform::stacks::{Source, Stack};
@@ -35,11 +36,13 @@ pub async fn resolve_parameters(
             from: from.to_owned(),
         })
     };
+    let zones = zones::resolve(aws, stack, former).await?;
     let mut values = BTreeMap::new();
     for parameter in &stack.parameters {
         let before = former.and_then(|former| former.parameters.get(&parameter.name));
         let value = match &parameter.source {
             Source::Literal(value) => value.clone(),
+            Source::AvailabilityZone { index, .. } => zones.get(*index).cloned().unwrap_or_default(),
             Source::Output { stack, output } => output_of(stack, output)?,
             Source::BootstrapBrokers { stack, output, iam } => {
                 brokers(aws, &output_of(stack, output)?, *iam, before.map(String::as_str)).await?

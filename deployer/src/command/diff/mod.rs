@@ -14,6 +14,7 @@ use super::deploy::stack::{is_up_to_date, stack_input};
 use super::destroy::removed_stacks;
 use crate::context::Session;
 use crate::error::{Error, Result};
+use crate::preflight::service_linked_roles;
 use cfn::diff::{StackDifference, compare, merge_change_set, permission_changes, unsupported_updates};
 use platform::stacks::{Plan, Stack};
 
@@ -84,6 +85,14 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         ),
     };
     let style = session.ui.style();
+    if let Some(aws) = connected.as_ref().filter(|_| !session.is_local()) {
+        for role in service_linked_roles::missing(aws, &plan, true).await {
+            session.ui.info(format!(
+                "`up` creates the service-linked role {} in the account",
+                role.name
+            ));
+        }
+    }
     let text: Vec<String> = found
         .iter()
         .map(|difference| render::render(difference, style))

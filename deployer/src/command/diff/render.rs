@@ -52,9 +52,24 @@ fn resource(change: &Change, style: Style) -> String {
         text.push_str(&format!("      {} {loss}\n", style.red("LOST:")));
     }
     for property in &change.properties {
-        text.push_str(&format!("      {}\n", property_line(property)));
+        let restarts = restarts(change, property).unwrap_or_default();
+        text.push_str(&format!(
+            "      {}{}\n",
+            property_line(property),
+            style.yellow(restarts)
+        ));
     }
     text
+}
+
+/// Returns the interruption by a changed property. Without `ApplyImmediately` CloudFormation modifies a database at once, and not in its
+/// maintenance window (AWS::RDS::DBInstance, `ApplyImmediately`; Amazon RDS User Guide, "Settings for DB instances": "Downtime occurs
+/// during this change").
+fn restarts(change: &Change, property: &PropertyChange) -> Option<&'static str> {
+    let restarts = change.action == Action::Modify
+        && change.resource_type == "AWS::RDS::DBInstance"
+        && matches!(property.name.as_str(), "DBInstanceClass" | "EngineVersion");
+    restarts.then_some("  (applied at once: the database restarts)")
 }
 
 fn property_line(property: &PropertyChange) -> String {
@@ -95,7 +110,7 @@ mod tests {
     fn a_difference_shows_values_replacement_data_loss_and_permissions() {
         let template = |size: u32, encrypted: bool, port: u16| {
             json!({"Resources": {
-                "Database": {"Type": "AWS::RDS::DBInstance", "Properties": {"AllocatedStorage": size, "StorageEncrypted": encrypted}},
+                "Database": {"Type": "AWS::RDS::DBInstance", "Properties": {"AllocatedStorage": size, "StorageEncrypted": encrypted, "DBInstanceClass": format!("db.t4g.{size}")}},
                 "Rule": {"Type": "AWS::EC2::SecurityGroupIngress", "Properties": {
                     "GroupId": "sg-1", "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": "10.0.0.0/8"}},
             }})
@@ -113,6 +128,7 @@ mod tests {
           ~ Database  AWS::RDS::DBInstance  replace
               LOST: the database with all its data
               AllocatedStorage: 20 -> 30
+              DBInstanceClass: db.t4g.20 -> db.t4g.30  (applied at once: the database restarts)
               StorageEncrypted: false -> true  (replaces the resource)
           ~ Rule  AWS::EC2::SecurityGroupIngress  replace
               FromPort: 5432 -> 5433  (replaces the resource)

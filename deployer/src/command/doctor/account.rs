@@ -1,6 +1,7 @@
 //! The checks of an AWS account: credentials and their expiry, availability zones, the clock.
 
-use aws::{account, ec2};
+use aws::{account, zones};
+use platform::stacks::ZoneNeeds;
 
 use super::check::Check;
 use super::clock_skew;
@@ -13,12 +14,12 @@ const EXPIRY_WARNING: i64 = 45 * 60;
 pub async fn checks(session: &Session) -> Vec<Check> {
     let aws = match session.connect().await {
         Ok(aws) => aws,
-        Err(error) => return vec![failed("credentials and region", error.into())],
+        Err(error) => return vec![failed("credentials and region", &error.into())],
     };
     let url = session
         .endpoint_url()
         .unwrap_or_else(|| "https://sts.amazonaws.com".into());
-    let (identity, zones, clock) = tokio::join!(identity(&aws), zones(&aws), clock_skew::check(&url));
+    let (identity, zones, clock) = tokio::join!(identity(&aws), region(&aws), clock_skew::check(&url));
     let mut checks = vec![identity, expiry(&aws), zones];
     checks.extend(clock);
     checks
@@ -27,7 +28,7 @@ pub async fn checks(session: &Session) -> Vec<Check> {
 async fn identity(aws: &aws::Session) -> Check {
     match account::identity(aws).await {
         Ok(identity) => Check::ok("credentials", identity.arn),
-        Err(error) => failed("credentials", error.into()),
+        Err(error) => failed("credentials", &error.into()),
     }
 }
 
@@ -44,19 +45,23 @@ fn expiry(aws: &aws::Session) -> Check {
     }
 }
 
-async fn zones(aws: &aws::Session) -> Check {
-    match ec2::availability_zone_count(aws).await {
+async fn region(aws: &aws::Session) -> Check {
+    let anything = ZoneNeeds {
+        kafka: false,
+        database_classes: Vec::new(),
+    };
+    match zones::survey(aws, &anything).await.map(|zones| zones.len()) {
         Ok(count) if count < 2 => Check::fail(
             "region",
             format!("{count} availability zones; the network needs two"),
             "choose another region with --region",
         ),
         Ok(count) => Check::ok("region", format!("{count} availability zones")),
-        Err(error) => failed("region", error.into()),
+        Err(error) => failed("region", &error.into()),
     }
 }
 
-fn failed(name: &'static str, error: Error) -> Check {
+fn failed(name: &'static str, error: &Error) -> Check {
     let fix = error
         .hint()
         .unwrap_or_else(|| "try `aws sts get-caller-identity`".into());

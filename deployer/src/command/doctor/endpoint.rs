@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use aws::endpoint::Probe;
 use aws::{Endpoint, EndpointKind};
+use platform::stacks::Plan;
 use serde_json::Value;
 
 use super::check::Check;
@@ -42,10 +43,25 @@ pub async fn checks(session: &Session) -> Result<Vec<Check>> {
         checks.push(ingress_port(session));
         checks.push(addresses(session));
         checks.push(namespaces());
-        checks.push(postgresql());
-        checks.push(kafka(session));
+        let plan = session.plan().ok();
+        let uses = |kind: &str| plan.as_ref().is_none_or(|plan| has(plan, kind));
+        if uses("AWS::RDS::DBInstance") {
+            checks.push(postgresql());
+        }
+        if uses("AWS::MSK::Cluster") {
+            checks.push(kafka(session));
+        }
     }
     Ok(checks)
+}
+
+fn has(plan: &Plan, kind: &str) -> bool {
+    let mut resources = plan
+        .stacks
+        .iter()
+        .filter_map(|stack| stack.template["Resources"].as_object())
+        .flat_map(|resources| resources.values());
+    resources.any(|resource| resource["Type"] == kind)
 }
 
 fn endpoint(session: &Session, probe: &Probe, url: &str) -> Check {
@@ -210,6 +226,20 @@ mod tests {
 
     use super::super::check::Level;
     use super::*;
+
+    #[test]
+    fn only_the_programs_of_the_manifest_are_needed() {
+        let mut manifest = crate::command::testing::manifest("dev");
+        let uses =
+            |manifest: &platform::manifest::Manifest| has(&platform::stacks::plan(manifest), "AWS::MSK::Cluster");
+        assert!(uses(&manifest));
+        manifest.topics.clear();
+        for service in &mut manifest.services {
+            service.publishes.clear();
+            service.consumes.clear();
+        }
+        assert!(!uses(&manifest));
+    }
 
     #[test]
     fn missing_services_of_an_endpoint_are_a_warning() {

@@ -46,9 +46,7 @@ fn what_deployer_calls_itself_is_listed() {
         });
         format!("{service}:{}", words.collect::<String>())
     };
-    let signed = OPERATIONS
-        .iter()
-        .map(|operation| format!("{}:{}", operation.service, operation.name));
+    let signed = OPERATIONS.iter().map(aws::signed_request::Operation::action);
     let called: BTreeSet<String> = found.iter().map(action).chain(signed).collect();
     let listed: BTreeSet<String> = OWN_OPERATIONS
         .iter()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_ecs::types::{DesiredStatus, HealthStatus, Task};
 
 use super::crash_loop::CrashLoopDetector;
+use super::placement::{PlacementDetector, Unplaced};
 use super::rollout::{CircuitBreaker, Rollout};
 use super::stopped_task::{self, StoppedTask};
 use super::{logs, service_of};
@@ -30,6 +31,7 @@ pub struct Diagnosis {
     reported: HashSet<String>,
     rollouts: HashMap<String, Rollout>,
     detector: CrashLoopDetector,
+    placement: PlacementDetector,
     last: Option<StoppedTask>,
     polled: Option<Duration>,
 }
@@ -60,6 +62,8 @@ pub struct DiagnosisProgress {
     pub events: Vec<EcsEvent>,
     /// A service that cannot start, if one was found.
     pub crash_loop: Option<CrashLoop>,
+    /// A service that waits for a quota, if one was found.
+    pub unplaced: Option<Unplaced>,
 }
 
 /// A service whose tasks end in the same way again and again.
@@ -130,6 +134,14 @@ impl Diagnosis {
         let Some(service) = response.services().first() else {
             return Ok(());
         };
+        let name = service.service_name().unwrap_or(arn);
+        if let Some(reason) = self.placement.observe(service, aws.clock().now()) {
+            progress.unplaced.get_or_insert(Unplaced {
+                resource: resource.to_owned(),
+                service: name.to_owned(),
+                reason,
+            });
+        }
         let mut targets = Vec::new();
         for group in service.load_balancers().iter().filter_map(|b| b.target_group_arn()) {
             targets.extend(elb::target_states(aws, group).await.unwrap_or_default());
@@ -144,7 +156,6 @@ impl Diagnosis {
             });
             self.rollouts.insert(arn.to_owned(), rollout);
         }
-        let name = service.service_name().unwrap_or(arn);
         for task in tasks(aws, cluster, name, DesiredStatus::Running, &HashSet::new()).await? {
             if is_healthy(&task) {
                 self.detector

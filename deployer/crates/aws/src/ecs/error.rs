@@ -47,6 +47,16 @@ pub enum Error {
         /// The ARN of the former one.
         task_definition: String,
     },
+    /// A quota of the account has no room for the service's tasks.
+    #[error(
+        "ECS cannot place tasks of {service}: {reason}; the rollout is still in progress, but deployer stopped waiting"
+    )]
+    Unplaced {
+        /// The name of the service.
+        service: String,
+        /// ECS's reason.
+        reason: String,
+    },
     /// The record of a hotswap cannot be read.
     #[error("SSM parameter {parameter} was not written by deployer ({reason}); delete it")]
     InvalidHotswapState {

@@ -8,6 +8,7 @@ mod hotswap_state;
 mod inventory;
 mod last_failure;
 mod logs;
+mod placement;
 mod readiness;
 mod rollout;
 mod secrets;
@@ -24,6 +25,7 @@ pub use inventory::{
     task_definitions,
 };
 pub use last_failure::last_failure;
+pub use placement::Unplaced;
 pub use readiness::{EcsServices, Readiness, ServiceStatus, public_url};
 pub use rollout::{CircuitBreaker, Revision, Rollout};
 pub use secrets::{OutdatedSecrets, outdated_secrets, restart_service};

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::diagnose::{Diagnosis, EcsEvent};
 use super::error::{Error, Result};
+use super::placement::Unplaced;
 use super::service_of;
 use crate::clock::Wait;
 use crate::cloudformation::StackEvent;
@@ -103,7 +104,11 @@ impl RolloutWait {
                 .check(|| format!("the rollout of {}", self.rollout.service), || last)?;
             self.wait.pause().await;
         }
-        let mut news = self.diagnosis.poll(aws, events).await.events;
+        let progress = self.diagnosis.poll(aws, events).await;
+        if let Some(Unplaced { service, reason, .. }) = progress.unplaced {
+            return Err(Error::Unplaced { service, reason });
+        }
+        let mut news = progress.events;
         let (state, last) = state(aws, &self.rollout).await?;
         if state != RolloutState::InProgress {
             news.extend(self.diagnosis.poll_now(aws, events).await.events);

@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 pub use resource::{Handle, Resource};
-pub use value::{az, base64, join, pseudo, sub};
+pub use value::{base64, join, pseudo, sub};
 
 /// Maximum size of a template that a request may carry, in bytes (AWS CloudFormation User Guide: "Understand CloudFormation
 /// quotas").

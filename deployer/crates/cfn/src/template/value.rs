@@ -24,11 +24,6 @@ pub fn pseudo(name: &str) -> Value {
     json!({ "Ref": format!("AWS::{name}") })
 }
 
-/// Returns the region's `n`th availability zone, from 0.
-pub fn az(n: usize) -> Value {
-    json!({ "Fn::Select": [n, { "Fn::GetAZs": "" }] })
-}
-
 /// Returns an `Fn::Base64`.
 pub fn base64(text: &str) -> Value {
     json!({ "Fn::Base64": text })

@@ -38,11 +38,11 @@ pub const OWN_OPERATIONS: &[(&str, &[&str])] = &[
             "ValidateTemplate",
         ],
     ),
+    ("cloudwatch", &["GetMetricStatistics"]),
     (
         "ec2",
         &[
             "DeleteNetworkInterface",
-            "DescribeAccountAttributes",
             "DescribeAddresses",
             "DescribeAvailabilityZones",
             "DescribeNatGateways",
@@ -83,20 +83,49 @@ pub const OWN_OPERATIONS: &[(&str, &[&str])] = &[
         &[
             "DescribeListeners",
             "DescribeLoadBalancerAttributes",
+            "DescribeLoadBalancers",
             "DescribeRules",
             "DescribeTargetHealth",
             "ModifyLoadBalancerAttributes",
         ],
     ),
-    ("kafka", &["GetBootstrapBrokers", "ListClustersV2", "ListTopics"]),
+    ("iam", &["CreateServiceLinkedRole", "GetRole"]),
+    (
+        "kafka",
+        &[
+            "DescribeClusterV2",
+            "GetBootstrapBrokers",
+            "ListClustersV2",
+            "ListTopics",
+        ],
+    ),
     ("kms", &["DescribeKey"]),
     (
         "logs",
-        &["DeleteLogGroup", "DescribeLogGroups", "FilterLogEvents", "GetLogEvents"],
+        &[
+            "DeleteLogGroup",
+            "DescribeLogGroups",
+            "FilterLogEvents",
+            "GetLogEvents",
+            "PutRetentionPolicy",
+        ],
     ),
     ("pricing", &["GetProducts"]),
-    ("rds", &["DescribeDBInstances", "DescribeDBSnapshots", "ModifyDBInstance"]),
-    ("secretsmanager", &["DescribeSecret", "ListSecretVersionIds", "ListSecrets"]),
+    (
+        "rds",
+        &[
+            "DescribeAccountAttributes",
+            "DescribeDBInstances",
+            "DescribeDBSnapshots",
+            "DescribeOrderableDBInstanceOptions",
+            "ModifyDBInstance",
+        ],
+    ),
+    (
+        "secretsmanager",
+        &["DescribeSecret", "ListSecretVersionIds", "ListSecrets"],
+    ),
+    ("servicequotas", &["GetAWSDefaultServiceQuota", "GetServiceQuota"]),
     (
         "s3",
         &[

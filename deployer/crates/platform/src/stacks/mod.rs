@@ -19,7 +19,7 @@ mod inputs;
 use crate::manifest::Manifest;
 
 pub use links::{HTTPS, paths, public_ports};
-pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack};
+pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack, ZoneNeeds};
 pub use registry::DEPLOYED_TAG;
 
 /// Returns everything that one `up` applies.

@@ -1,6 +1,7 @@
 //! VPC, subnets, NAT gateways, and all security groups with their rules.
 
 mod endpoints;
+mod zones;
 
 use std::iter;
 
@@ -11,7 +12,7 @@ use super::inputs::Inputs;
 use super::links::{self, Group};
 use super::{Stack, iam, kms, name_of};
 use crate::manifest::{Manifest, Nat};
-use cfn::template::{Handle, Resource, Template, az, join, pseudo, sub};
+use cfn::template::{Handle, Resource, Template, join, pseudo, sub};
 
 /// Subnets of one tier, one in each zone.
 struct Tier {
@@ -32,7 +33,8 @@ pub fn stack(manifest: &Manifest) -> Stack {
     );
     template.output("VpcId", "The VPC", vpc.reference());
     let mut inputs = Inputs::default();
-    let tiers = subnets(&mut template, manifest, &vpc);
+    let zones = zones::parameters(&mut template, manifest, &mut inputs);
+    let tiers = subnets(&mut template, manifest, &vpc, &zones);
     let groups = security_groups(&mut template, manifest, &vpc);
     endpoints::add(&mut template, manifest, &vpc, &tiers[1], &groups);
     if manifest.network.flow_logs {
@@ -53,7 +55,7 @@ pub fn stack(manifest: &Manifest) -> Stack {
 }
 
 /// Public subnets route to the internet, private ones through NAT, isolated ones nowhere.
-fn subnets(template: &mut Template, manifest: &Manifest, vpc: &Handle) -> [Tier; 3] {
+fn subnets(template: &mut Template, manifest: &Manifest, vpc: &Handle, zones: &[Value]) -> [Tier; 3] {
     let gateway = template.add(
         "InternetGateway",
         Resource::new("AWS::EC2::InternetGateway").named(manifest.prefix()),
@@ -64,8 +66,7 @@ fn subnets(template: &mut Template, manifest: &Manifest, vpc: &Handle) -> [Tier;
             .with("VpcId", vpc.reference())
             .with("InternetGatewayId", gateway.reference()),
     );
-    let zones = manifest.network.availability_zones;
-    let public = tier(template, manifest, vpc, "Public", 0, 1);
+    let public = tier(template, manifest, vpc, zones, "Public", 0, 1);
     template.add(
         "PublicDefaultRoute",
         Resource::new("AWS::EC2::Route")
@@ -76,10 +77,10 @@ fn subnets(template: &mut Template, manifest: &Manifest, vpc: &Handle) -> [Tier;
     );
     let gateways = match manifest.network.nat {
         Nat::Single => 1,
-        Nat::PerZone => zones,
+        Nat::PerZone => manifest.network.availability_zones,
         Nat::None => 0,
     };
-    let private = tier(template, manifest, vpc, "Private", 3, gateways.max(1));
+    let private = tier(template, manifest, vpc, zones, "Private", 3, gateways.max(1));
     for (n, table) in private.tables.iter().enumerate().take(gateways.into()) {
         let address = template.add(
             format!("NatAddress{}", n + 1),
@@ -102,12 +103,20 @@ fn subnets(template: &mut Template, manifest: &Manifest, vpc: &Handle) -> [Tier;
                 .with("NatGatewayId", nat.reference()),
         );
     }
-    let isolated = tier(template, manifest, vpc, "Isolated", 6, 1);
+    let isolated = tier(template, manifest, vpc, zones, "Isolated", 6, 1);
     [public, private, isolated]
 }
 
 /// A subnet in each zone, on `tables` route tables.
-fn tier(template: &mut Template, manifest: &Manifest, vpc: &Handle, name: &str, first: u8, tables: u8) -> Tier {
+fn tier(
+    template: &mut Template,
+    manifest: &Manifest,
+    vpc: &Handle,
+    zones: &[Value],
+    name: &str,
+    first: u8,
+    tables: u8,
+) -> Tier {
     let tables: Vec<Handle> = (1..=tables)
         .map(|n| {
             let table = Resource::new("AWS::EC2::RouteTable").with("VpcId", vpc.reference());
@@ -116,13 +125,14 @@ fn tier(template: &mut Template, manifest: &Manifest, vpc: &Handle, name: &str, 
         })
         .collect();
     let subnets = (0..manifest.network.availability_zones)
-        .map(|n| {
+        .zip(zones)
+        .map(|(n, zone)| {
             let subnet = template.add(
                 format!("{name}Subnet{}", n + 1),
                 Resource::new("AWS::EC2::Subnet")
                     .with("VpcId", vpc.reference())
                     .with("CidrBlock", manifest.network.subnet(first + n).to_string())
-                    .with("AvailabilityZone", az(n.into()))
+                    .with("AvailabilityZone", zone.clone())
                     .named(format!("{}-{}-{}", manifest.prefix(), name.to_lowercase(), n + 1)),
             );
             template.add(

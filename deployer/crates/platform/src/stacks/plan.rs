@@ -105,8 +105,25 @@ pub enum Source {
         /// The output with the repository's URI.
         output: String,
     },
+    /// An availability zone of the region: chosen when the stack is created, and never changed afterwards, because another zone
+    /// would replace the subnet with everything in it.
+    AvailabilityZone {
+        /// Its position among the stack's zones, from 0.
+        index: usize,
+        /// The services that must be available in it.
+        needs: ZoneNeeds,
+    },
     /// The value itself.
     Literal(String),
+}
+
+/// The services that an availability zone must offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneNeeds {
+    /// MSK brokers.
+    pub kafka: bool,
+    /// Instance classes of databases, without duplicates.
+    pub database_classes: Vec<String>,
 }
 
 /// An image that is built from a package of the workspace.

@@ -1,0 +1,188 @@
+//! The wording of each problem.
+
+use aws::quotas::Quota;
+use time::macros::date;
+
+use super::*;
+
+#[test]
+fn each_problem_says_what_is_wrong_and_how_to_solve_it() {
+    let problems = [settings(), images()].concat();
+    let messages: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{problem}\n    hint: {}", problem.hint()))
+        .collect();
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn settings() -> Vec<Problem> {
+    vec![
+        Problem::PlainHttp {
+            environment: text("shop-prod"),
+            port: 80,
+        },
+        Problem::CertificateWithoutHost,
+        Problem::DemoData {
+            environment: text("dev"),
+        },
+        Problem::BrokersWithoutIam {
+            environment: text("shop-prod"),
+            endpoint: text("moto 5.2"),
+        },
+        Problem::NotACertificateArn {
+            arn: text("my-certificate"),
+        },
+        CertificateProblem::Region {
+            region: text("eu-west-1"),
+            needed: text("eu-central-1"),
+        }
+        .into(),
+        CertificateProblem::Missing {
+            arn: text("arn:aws:acm:eu-west-1:1:certificate/1"),
+            region: text("eu-west-1"),
+        }
+        .into(),
+        CertificateProblem::Status {
+            status: text("PENDING_VALIDATION"),
+        }
+        .into(),
+        CertificateProblem::Status { status: text("FAILED") }.into(),
+        CertificateProblem::Expired {
+            date: date!(2026 - 01 - 02),
+        }
+        .into(),
+        CertificateProblem::ExpiresSoon {
+            date: date!(2026 - 01 - 02),
+        }
+        .into(),
+        Problem::AvailabilityZones {
+            found: 2,
+            needed: 3,
+            excluded: vec![(text("us-east-1e"), vec![text("MSK"), text("db.t4g.micro")])],
+        },
+        Problem::KafkaZones {
+            region: text("us-west-1"),
+            needed: 3,
+        },
+        QuotaProblem::Exceeded {
+            quota: Quota {
+                service: "vpc",
+                code: "L-F678F1CE",
+            },
+            name: "VPCs per Region",
+            needed: 1,
+            used: 5,
+            value: 5.0,
+            region: text("eu-central-1"),
+        }
+        .into(),
+        QuotaProblem::Fargate {
+            quota: Quota {
+                service: "fargate",
+                code: "L-3032A538",
+            },
+            name: "Fargate On-Demand vCPU resource count",
+            start: 6.0,
+            rollout: 12.0,
+            maximum: 24.0,
+            others: 0.5,
+            value: 6.0,
+            region: text("eu-central-1"),
+        }
+        .into(),
+        Problem::NoPostgres {
+            reason: text("no PostgreSQL is installed"),
+        },
+        Problem::NoBroker {
+            reason: text("no broker is installed"),
+        },
+        Problem::SessionExpires {
+            minutes: 30,
+            needed: 46.0,
+        },
+        Problem::BrokerStorage {
+            planned_gib: 150,
+            actual: 200,
+            least: 210,
+            former: 100,
+        },
+        Problem::NameTaken {
+            resource: NamedResource::LogGroup,
+            name: text("/ecs/shop-dev/web"),
+        },
+        Problem::NameTaken {
+            resource: NamedResource::Repository,
+            name: text("shop-dev/web"),
+        },
+        Problem::NameTaken {
+            resource: NamedResource::MskCluster,
+            name: text("shop-dev"),
+        },
+        Problem::NameTaken {
+            resource: NamedResource::EcsCluster,
+            name: text("shop-dev"),
+        },
+        Problem::PortNeedsRoot {
+            environment: text("prod"),
+            port: 80,
+        },
+        Problem::PortInUse {
+            environment: text("dev"),
+            port: 8080,
+            by: text("pid 7, nginx"),
+        },
+    ]
+}
+
+fn images() -> Vec<Problem> {
+    let (service, image) = (text("orders"), text("ghcr.io/shop/orders:1"));
+    vec![
+        Problem::ImageByTag {
+            service: service.clone(),
+            image: image.clone(),
+        },
+        Problem::ImagePlatform {
+            service: service.clone(),
+            image: image.clone(),
+            expected: text("linux/amd64"),
+            found: vec![text("linux/arm64")],
+        },
+        Problem::ImageMissing {
+            service: service.clone(),
+            image: image.clone(),
+        },
+        Problem::ImageUnchecked {
+            service: service.clone(),
+            image: image.clone(),
+            reason: text("timeout"),
+        },
+        Problem::ImageElsewhere {
+            service,
+            image,
+            repository: text("shop/orders"),
+            url: text("http://127.0.0.1:4566"),
+        },
+        CrateProblem::NoWorkspace { folder: "/shop".into() }.into(),
+        CrateProblem::NoCargo {
+            reason: text("not found"),
+        }
+        .into(),
+        CrateProblem::CargoMetadata {
+            folder: "/shop".into(),
+            message: text("error: invalid type"),
+        }
+        .into(),
+        CrateProblem::NoBinary {
+            service: text("web"),
+            package: text("web"),
+            folder: "/shop".into(),
+            known: vec![text("wbe")],
+        }
+        .into(),
+        CrateProblem::NoLockFile { folder: "/shop".into() }.into(),
+    ]
+}
