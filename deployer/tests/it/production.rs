@@ -1,6 +1,7 @@
-//! The repository's `prod` environment on this machine: over HTTPS, from the first `up` to a confirmed `destroy`.
+//! The repository's `prod` environment on this machine, on an endpoint that is as slow as AWS where that matters: over HTTPS, from
+//! the first `up` over a rotated password and a database that is away to a confirmed `destroy`.
 //!
-//! It takes two minutes and needs PostgreSQL and a broker, so it is ignored by default: `scripts/test system` runs it.
+//! It takes three minutes and needs PostgreSQL and a broker, so it is ignored by default: `scripts/test system` runs it.
 
 use std::net::TcpStream;
 use std::process::Command;
@@ -11,10 +12,15 @@ use crate::support::documents::{blocks, paste};
 use crate::support::{Project, Run, eventually};
 
 const PROJECT: &str = "pms-prod";
+/// AWS's conditions, scaled: databases take longer than containers, a reboot outlasts every retry, names lag by their TTL.
+const LIKE_AWS: [(&str, &str); 2] = [("DEPLOYER_SLOW", "rds=20s,rds-reboot=15s"), ("DEPLOYER_DNS", "cached")];
+/// Logs in as the first administrator: `url` and `token` are set.
+const LOGIN: &str = "export CURL_CA_BUNDLE=$(scripts/deployer outputs --env prod ca-file)\n";
 
 /// The repository's manifest with a certificate, and a load balancer on a free port.
 fn production() -> Project {
-    let project = Project::from_repository(PROJECT);
+    let mut project = Project::from_repository(PROJECT);
+    project.environment = LIKE_AWS.to_vec();
     let edit = |from: &str, to: &str| project.edit("deployer.toml", from, to);
     edit("port = 80  ", &format!("port = {}", project.ingress));
     edit(
@@ -34,8 +40,10 @@ fn production_serves_over_https_a_second_up_changes_nothing_and_destroy_needs_a_
     let up = system.run(&["up", "--env", "prod", "--yes"]);
     assert_eq!(up.code, 0, "up failed");
     its_printed_lines_work(&up, &url);
+    no_stack_of_a_caller_waited_in_vain(&system);
     the_first_administrator_works_with_it(&system);
     two_tasks_of_each_service_run(&system);
+    a_rotated_password_and_a_reboot_of_the_database_replace_no_task(&system);
     a_second_up_changes_nothing(&system);
     it_is_destroyed_after_a_confirmation_only(&system);
 }
@@ -66,7 +74,7 @@ fn the_first_administrator_works_with_it(system: &Project) {
     let blocks = blocks("docs/targets.md", "Production, on this machine");
     let login = blocks.last().unwrap();
     let script = format!(
-        "export CURL_CA_BUNDLE=$(scripts/deployer outputs --env prod ca-file)\n{login}\n\
+        "{LOGIN}{login}\n\
          echo\n\
          made=$(curl -s -X POST $url/api/patients -H \"Authorization: Bearer $token\" -H 'Content-Type: application/json' \
          -d '{{\"name\":\"Ada Lovelace\",\"email\":\"ada@example.org\",\"address\":\"12 St James Square\",\"dateOfBirth\":\"1990-12-10\"}}')\n\
@@ -89,6 +97,73 @@ fn the_first_administrator_works_with_it(system: &Project) {
     for word in ["Ada Lovelace", "PATIENT_CREATED"] {
         assert!(run.out.contains(word), "the responses contain {word}");
     }
+}
+
+/// The public service is created after the services that it calls, whose databases take their time.
+fn no_stack_of_a_caller_waited_in_vain(system: &Project) {
+    let events = system.stack_events(&["--env", "prod"]);
+    let events = events.as_array().unwrap();
+    let position = |stack: &str, status: &str| {
+        let is_stack = |event: &Value| event["type"] == "AWS::CloudFormation::Stack" && event["status"] == status;
+        let fits = |event: &Value| event["stack"] == stack && is_stack(event);
+        events
+            .iter()
+            .position(fits)
+            .unwrap_or_else(|| panic!("{stack} has no {status}"))
+    };
+    let gateway = position("api-gateway", "CREATE_IN_PROGRESS");
+    for callee in ["auth-service", "patient-service", "billing-service"] {
+        assert!(
+            position(callee, "CREATE_COMPLETE") < gateway,
+            "{callee} is complete before its caller starts"
+        );
+    }
+}
+
+/// RDS rotates passwords weekly, and a failover or an upgrade takes a database away. The first must fail no request; in the second,
+/// tasks wait for the database instead of being replaced.
+fn a_rotated_password_and_a_reboot_of_the_database_replace_no_task(system: &Project) {
+    let login = blocks("docs/targets.md", "Production, on this machine").pop().unwrap();
+    let before = service_processes(system);
+    assert!(before.len() >= 12, "{before:?}");
+    let script = format!(
+        "{LOGIN}{login}\n\
+         id=$(aws rds describe-db-instances --output text \
+              --query \"DBInstances[?contains(DBInstanceIdentifier, 'patient')].DBInstanceIdentifier\" | head -n1)\n\
+         request() {{ curl -s -o /dev/null -w '%{{http_code}}\\n' --max-time 20 \"$url/api/patients\" -H \"Authorization: Bearer $token\"; }}\n\
+         aws rds modify-db-instance --db-instance-identifier \"$id\" --rotate-master-user-password --apply-immediately > rotated.json\n\
+         for number in $(seq 40); do request; done | sort | uniq -c > during-rotation.txt\n\
+         aws rds reboot-db-instance --db-instance-identifier \"$id\" > rebooted.json\n\
+         sleep 5\n\
+         request > during-reboot.txt\n\
+         for second in $(seq 60); do [ \"$(request)\" = 200 ] && break; sleep 1; done\n\
+         for number in $(seq 20); do request; done | sort | uniq -c > after-reboot.txt"
+    );
+    assert_eq!(paste(system, PROJECT, &script).code, 0);
+    let read = |file: &str| std::fs::read_to_string(system.path().join(file)).unwrap();
+    let counts = |file: &str| read(file).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(
+        counts("during-rotation.txt"),
+        ["40", "200"],
+        "a rotated password fails no request"
+    );
+    assert_ne!(read("during-reboot.txt").trim(), "200", "the database is away");
+    assert_eq!(
+        counts("after-reboot.txt"),
+        ["20", "200"],
+        "the tasks connect with the new password"
+    );
+    assert_eq!(service_processes(system), before, "no task was replaced");
+}
+
+/// The process IDs of the tasks of services.
+fn service_processes(system: &Project) -> Vec<String> {
+    let processes = system.processes().into_iter();
+    let mut tasks: Vec<String> = processes
+        .filter(|process| process.contains("/usr/local/bin/"))
+        .collect();
+    tasks.sort();
+    tasks
 }
 
 fn two_tasks_of_each_service_run(system: &Project) {

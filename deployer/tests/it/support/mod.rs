@@ -24,6 +24,8 @@ pub struct Project {
     pub folder: tempfile::TempDir,
     pub endpoint: u16,
     pub ingress: u16,
+    /// Variables of the CLI and of the endpoint that it starts.
+    pub environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Project {
@@ -33,6 +35,7 @@ impl Project {
             folder,
             endpoint: endpoint_port(),
             ingress: free_port(),
+            environment: Vec::new(),
         }
     }
 
@@ -80,6 +83,7 @@ impl Project {
         command
             .env_remove("DEPLOYER_PORT")
             .env_remove("DEPLOYER_STATE_DIR")
+            .envs(self.environment.iter().copied())
             .stdin(Stdio::null());
         command
     }
