@@ -6,7 +6,7 @@ mod quota;
 
 use std::fmt;
 
-use cfn::diff::UnsupportedUpdate;
+use cfn::diff::{UnsupportedUpdate, UpdateWarning};
 
 pub use certificate::CertificateProblem;
 pub use crates::CrateProblem;
@@ -117,6 +117,8 @@ pub enum Problem {
     },
     #[error(transparent)]
     UnsupportedUpdate(#[from] UnsupportedUpdate),
+    #[error(transparent)]
+    UpdateWarning(#[from] UpdateWarning),
 }
 
 fn without(excluded: &[(String, Vec<String>)]) -> String {
@@ -130,7 +132,9 @@ impl Problem {
     /// Returns how to solve it.
     pub fn hint(&self) -> String {
         match self {
-            Self::PlainHttp { .. } => "set ingress.certificate to the ARN of an ACM certificate".into(),
+            Self::PlainHttp { .. } => {
+                "set ingress.certificate to the ARN of an ACM certificate, or ingress.plaintext to the reason why it needs none".into()
+            }
             Self::CertificateWithoutHost => "set ingress.host, for example to patients.example.org".into(),
             Self::DemoData { environment } => {
                 format!("set demo_data = false under [environments.{environment}] to deploy it to AWS")
@@ -194,6 +198,7 @@ impl Problem {
                 format!("set it to {former}, which leaves the disks as they are, or to {least} or more")
             }
             Self::UnsupportedUpdate(update) => update.hint().into(),
+            Self::UpdateWarning(update) => update.hint().into(),
         }
     }
 }
