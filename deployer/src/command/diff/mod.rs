@@ -185,7 +185,7 @@ async fn with_deployed(
         .filter(|(stack, _)| chosen.iter().any(|one| one.name == stack.name));
     let compared = chosen.map(|(stack, changes)| {
         let deployed = templates.get(&stack.name);
-        difference(aws, plan, (stack, changes.as_slice()), deployed, &existing)
+        difference(aws, plan, (*stack, changes.as_slice()), deployed, &existing)
     });
     let found = futures::future::try_join_all(compared).await?;
     let mut found: Vec<StackDifference> = found.into_iter().flatten().collect();
@@ -208,7 +208,7 @@ async fn deployed_templates(
     let deployed = plan.stacks.iter().filter_map(|planned| existing.get(&planned.name));
     let read = deployed
         .filter(|deployed| !deployed.is_failed_create())
-        .map(|deployed| async {
+        .map(|deployed| async move {
             (
                 deployed.name.clone(),
                 cloudformation::stack_template(aws, &deployed.name).await,

@@ -18,10 +18,9 @@ fn a_database_names_the_major_version_alone_and_may_be_upgraded_to_another() {
         (&json!("17"), &json!(true))
     );
 
-    manifest
-        .databases
-        .iter_mut()
-        .for_each(|one| one.engine_version = "18.1".into());
+    for database in &mut manifest.databases {
+        database.engine_version = "18.1".into();
+    }
     let after = plan(&manifest);
     assert_eq!(
         database(&after)["Properties"]["EngineVersion"],

@@ -63,7 +63,9 @@ fn a_key_cannot_be_added_to_resources_that_have_a_name() {
 fn an_ordinary_change_is_not_rejected() {
     let (mut manifest, before) = plan_of("prod");
     assert_eq!(rejected(&before, &manifest), []);
-    manifest.services.iter_mut().for_each(|service| service.cpu = 1024);
+    for service in &mut manifest.services {
+        service.cpu = 1024;
+    }
     manifest.kafka.as_mut().expect("brokers").storage_gib = 200;
     assert_eq!(rejected(&before, &manifest), []);
 }
