@@ -205,9 +205,11 @@ impl Error {
         use context::Error as Context;
         match self.decisive() {
             Self::Argument(_)
-            | Self::Context(Context::Session(SessionError::InvalidRegion { .. } | SessionError::InvalidUrl(_))) => {
-                "invalid_argument"
-            }
+            | Self::Context(Context::Session(
+                SessionError::InvalidRegion { .. }
+                | SessionError::UnsupportedPartition { .. }
+                | SessionError::InvalidUrl(_),
+            )) => "invalid_argument",
             Self::Manifest(_) | Self::Context(Context::Manifest(_)) => "manifest",
             Self::Parameter(_) => "missing_value",
             Self::Lint(_) => "lint",

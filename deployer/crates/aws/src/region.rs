@@ -20,18 +20,6 @@ pub async fn find(profile: Option<&str>) -> Option<Region> {
     chain.region().await
 }
 
-/// Returns whether a text has the format of a region's name: a partition or continent, a direction, and a number.
-pub fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let word = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());
-    match parts.as_slice() {
-        [words @ .., number] => {
-            (2..=3).contains(&words.len()) && words.iter().all(word) && number.parse::<u32>().is_ok()
-        }
-        [] => false,
-    }
-}
-
 /// Returns the host of IAM, and the region with which its requests are signed ("AWS Identity and Access Management endpoints and
 /// quotas").
 pub fn iam(region: &str) -> (&'static str, &'static str) {
@@ -61,33 +49,4 @@ pub fn instance_metadata() -> imds::Client {
         .connect_timeout(Duration::from_millis(400))
         .read_timeout(Duration::from_millis(600))
         .build()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_region;
-
-    #[test]
-    fn a_region_has_the_format_of_a_region() {
-        for right in [
-            "eu-central-1",
-            "us-gov-west-1",
-            "ap-southeast-5",
-            "us-iso-east-1",
-            "eusc-de-east-1",
-        ] {
-            assert!(is_region(right), "{right}");
-        }
-        for wrong in [
-            "",
-            "nonsense",
-            "Frankfurt",
-            "eu-central",
-            "eu-central-1a",
-            "eu_central_1",
-            "1-2-3",
-        ] {
-            assert!(!is_region(wrong), "{wrong}");
-        }
-    }
 }

@@ -8,6 +8,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::config::IdentityCache;
 use aws_sdk_cloudformation::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sdk_cloudformation::config::retry::{RetryPartition, TokenBucket};
+use platform::manifest::{Partition, is_region};
 use platform::suggest;
 
 use crate::connectivity::{self, ConnectError, RESPONSE_TIMEOUT};
@@ -48,10 +49,22 @@ pub enum SessionError {
     #[error("no AWS region is configured: neither --region nor AWS_REGION nor the profile names one")]
     NoRegion,
     /// The name is not that of a region.
-    #[error("{region} is not an AWS region (examples: eu-central-1, us-gov-west-1)")]
+    #[error("{region} is not an AWS region, such as eu-central-1")]
     InvalidRegion {
         /// The name as configured.
         region: String,
+    },
+    /// The region is of a partition for which the templates are not built.
+    #[error(
+        "{region} is in {}, where endpoints, services and certificates differ; the templates are not built for it. Use a commercial \
+         region",
+        partition.name()
+    )]
+    UnsupportedPartition {
+        /// The name of the region.
+        region: String,
+        /// Its partition.
+        partition: Partition,
     },
     /// The region has no CloudFormation.
     #[error("region {region} has no CloudFormation endpoint: {reason}")]
@@ -149,12 +162,16 @@ impl Session {
         let region = match (options.region, local) {
             (Some(region), true) => Region::new(region),
             (None, true) => Region::new(LOCAL_REGION),
-            (Some(region), false) if region::is_region(&region) => Region::new(region),
+            (Some(region), false) if is_region(&region) => Region::new(region),
             (Some(region), false) => return Err(SessionError::InvalidRegion { region }),
             (None, false) => region::find(options.profile.as_deref())
                 .await
                 .ok_or(SessionError::NoRegion)?,
         };
+        if let Some(partition) = Partition::unsupported(region.as_ref()).filter(|_| !local) {
+            let region = region.to_string();
+            return Err(SessionError::UnsupportedPartition { region, partition });
+        }
         let source = source.unwrap_or_else(|| {
             if local {
                 credentials::fixed("test", "test")

@@ -14,6 +14,7 @@ use super::image_pipeline::ImagePipeline;
 use super::{Deployment, StackOutcome};
 use crate::error::Error;
 use crate::operations;
+use platform::manifest::Account;
 use platform::stacks::{Ingress, Plan, Stack};
 use ui::{Event, Ui};
 
@@ -73,6 +74,7 @@ fn plan(messaging: bool) -> Arc<Plan> {
         project: "shop".into(),
         environment: "dev".into(),
         protected: false,
+        account: Account::default(),
         stacks,
         images: Vec::new(),
         ingress: Ingress {

@@ -4,9 +4,12 @@
 //! types, so an unknown key is an error with its line in both.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 
 /// The complete file. What is only read through [`Settings`] starts with an underscore.
 #[derive(Debug, Deserialize)]
@@ -18,6 +21,8 @@ pub struct File {
     pub _network: Network,
     #[serde(default, rename = "ingress")]
     pub _ingress: Ingress,
+    #[serde(default, rename = "cloudformation")]
+    pub _cloudformation: CloudFormation,
     #[serde(default, rename = "alarms")]
     pub _alarms: Alarms,
     #[serde(default, rename = "kafka")]
@@ -43,6 +48,13 @@ pub struct Settings {
     pub demo_data: bool,
     pub protected: bool,
     pub customer_key: bool,
+    /// The account ID of the only account to deploy to.
+    pub account: Option<String>,
+    /// The only region to deploy to.
+    pub region: Option<String>,
+    /// The ARN of the managed policy that bounds every role.
+    pub permissions_boundary: Option<String>,
+    pub cloudformation: CloudFormation,
     pub project: Option<Project>,
     pub network: Network,
     pub ingress: Ingress,
@@ -77,6 +89,13 @@ pub struct Network {
     pub flow_logs: Option<bool>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CloudFormation {
+    /// The service role with which CloudFormation works.
+    pub role_arn: Option<String>,
+}
+
 /// Internet access of private subnets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -100,8 +119,6 @@ pub struct Ingress {
     pub host: Option<String>,
     pub readiness_path: Option<String>,
     pub curl: Option<Vec<String>>,
-    /// The reason why a protected environment serves plain HTTP on AWS.
-    pub plaintext: Option<String>,
     /// Stores the load balancer's access logs in a bucket.
     pub access_logs: Option<bool>,
 }
@@ -161,6 +178,8 @@ pub struct Database {
     /// The DB snapshot that the database is restored from. It must remain set: without it CloudFormation replaces the database
     /// by an empty one.
     pub snapshot: Option<String>,
+    /// A PEM file with the authorities of all databases, relative to the manifest.
+    pub ca_bundle: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -199,7 +218,9 @@ pub struct Service {
     /// Destinations outside the platform, besides HTTPS: a mail server, a collector of traces.
     pub egress: Option<Vec<Egress>>,
     pub environment: BTreeMap<String, String>,
-    pub secrets: Option<Vec<String>>,
+    pub secrets: Option<Vec<Secret>>,
+    /// Statements of the task role besides those of the links.
+    pub permissions: Option<Vec<Permission>>,
     pub alarms: Option<bool>,
     pub log_retention_days: Option<u32>,
 }
@@ -222,6 +243,58 @@ pub struct Egress {
     /// A TCP port.
     pub port: u16,
     pub reason: String,
+}
+
+/// A secret of a service: the variable of a generated one, or an existing one.
+#[derive(Debug, Clone)]
+pub enum Secret {
+    Generated(String),
+    Existing(ExistingSecret),
+}
+
+/// Read by hand: an error inside the table of an untagged enum would lose its reason.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SecretVisitor;
+        impl<'de> Visitor<'de> for SecretVisitor {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a variable, or a table { name, arn } or { name, parameter }")
+            }
+
+            fn visit_str<E>(self, variable: &str) -> Result<Secret, E> {
+                Ok(Secret::Generated(variable.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Secret, A::Error> {
+                ExistingSecret::deserialize(MapAccessDeserializer::new(map)).map(Secret::Existing)
+            }
+        }
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+/// A secret of Secrets Manager or a parameter of Systems Manager.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExistingSecret {
+    /// The variable.
+    pub name: String,
+    pub arn: Option<String>,
+    pub parameter: Option<String>,
+    /// A key of the secret's JSON object.
+    pub json_key: Option<String>,
+    /// The customer managed key that encrypts it.
+    pub kms_key: Option<String>,
+}
+
+/// Actions that the service's code calls.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Permission {
+    pub actions: Vec<String>,
+    pub resources: Vec<String>,
 }
 
 fn http() -> String {

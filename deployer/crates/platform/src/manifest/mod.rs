@@ -12,19 +12,25 @@ mod merge;
 mod source;
 mod validate;
 
+mod account;
 mod bootstrap;
 mod egress;
+mod permission;
+mod region;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ipnet::Ipv4Net;
 
+pub use account::Account;
 pub use bootstrap::Bootstrap;
 pub use egress::Egress;
 pub use error::ManifestError;
 pub use file::{Architecture, KafkaSecurity, Nat, Scaling};
+pub use permission::{ExistingSecret, Permission, SecretSource};
 pub use problem::{Meaning, Problem};
+pub use region::{Partition, is_region};
 pub use toml_error::TomlProblem;
 
 /// One environment of a manifest, validated: every name in it is of something that it declares.
@@ -44,6 +50,10 @@ pub struct Manifest {
     pub protected: bool,
     /// A customer managed KMS key of the platform encrypts stored data, instead of AWS's default keys.
     pub customer_key: bool,
+    /// The account, the region, and the rights with which it is deployed.
+    pub account: Account,
+    /// A PEM file with the authorities of the databases, in place of AWS's bundle; an absolute path.
+    pub ca_bundle: Option<PathBuf>,
     /// The VPC.
     pub network: Network,
     /// The entry from outside.
@@ -92,8 +102,6 @@ pub struct Ingress {
     pub certificate: Option<String>,
     /// The public host name; `None` on local endpoints and for the load balancer's own name.
     pub host: Option<String>,
-    /// The reason why a protected environment may serve plain HTTP on AWS.
-    pub plaintext: Option<String>,
     /// The path that `up` requests to check that the system serves.
     pub readiness_path: String,
     /// Commands that `up` prints, with `{url}` for the base URL.
@@ -201,6 +209,10 @@ pub struct Service {
     pub environment: BTreeMap<String, String>,
     /// Variables whose values are generated for this service alone.
     pub secrets: Vec<String>,
+    /// Secrets that exist already.
+    pub existing_secrets: Vec<ExistingSecret>,
+    /// Statements of the task role besides those of its links.
+    pub permissions: Vec<Permission>,
     /// The service has alarms.
     pub alarms: bool,
     /// Days for which CloudWatch Logs retains the log.
@@ -252,7 +264,7 @@ impl Manifest {
         validate::manifest(
             source,
             environment,
-            settings,
+            &settings,
             file.environments.keys().cloned().collect(),
         )
     }

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use ipnet::Ipv4Net;
 use oci_spec::distribution::ParseError;
 
+use super::region::Partition;
 use crate::suggest::closest_or_all;
 
 /// Characters that EC2 accepts in the description of a security group rule, besides letters and digits.
@@ -116,6 +117,64 @@ pub enum Problem {
         owner: String,
     },
 
+    /// A text that is not an account ID.
+    #[error("'{0}' is not the ID of an AWS account: 12 digits, in quotes")]
+    Account(String),
+    /// A text that is not the name of a region.
+    #[error("'{0}' is not a region, such as eu-central-1")]
+    Region(String),
+    /// A region of a partition in which names and services differ.
+    #[error(
+        "'{region}' is in {}, where endpoints, services and certificates differ; the templates are not built for it. Use a \
+         commercial region",
+        partition.name()
+    )]
+    Partition {
+        /// The region.
+        region: String,
+        /// Its partition.
+        partition: Partition,
+    },
+    /// A text that is not the ARN of a role or policy.
+    #[error("'{arn}' is not the ARN of a {kind}, such as arn:aws:iam::111122223333:{kind}/NAME")]
+    IamArn {
+        /// The text.
+        arn: String,
+        /// `role` or `policy`.
+        kind: &'static str,
+    },
+
+    /// A permission without actions or resources.
+    #[error("a permission has at least one action and one resource")]
+    EmptyPermission,
+    /// A text that is not an IAM action, or is every action of a service.
+    #[error("'{0}' is not an action, such as s3:GetObject or s3:Get*; every action of a service is not accepted")]
+    Action(String),
+    /// A text that is not an ARN.
+    #[error(
+        "'{0}' is not an ARN; it may reference ${{AWS::Partition}}, ${{AWS::Region}} and ${{AWS::AccountId}}. `*` is accepted for \
+         actions without resources"
+    )]
+    Resource(String),
+    /// An existing secret without a source, or with two.
+    #[error("the secret {0} needs either `arn` (with `json_key`, if its value is JSON) or `parameter`")]
+    SecretSource(String),
+    /// A text that is not the full ARN of a secret.
+    #[error(
+        "'{0}' is not the ARN of a secret with its suffix, such as \
+         arn:aws:secretsmanager:eu-central-1:111122223333:secret:NAME-a1B2c3; `aws secretsmanager describe-secret` prints it"
+    )]
+    SecretArn(String),
+    /// A text that is not the name of a parameter.
+    #[error("'{0}' is not the name of a parameter, such as /team/token")]
+    ParameterName(String),
+    /// A text that is not the ARN of a KMS key.
+    #[error("'{0}' is not the ARN of a KMS key, such as arn:aws:kms:eu-central-1:111122223333:key/ID")]
+    KeyArn(String),
+    /// Authorities of one database.
+    #[error("all databases share one file of authorities: set it under database_defaults")]
+    CaBundleOfOne,
+
     /// A text that is not an e-mail address.
     #[error("'{0}' is not an e-mail address")]
     Email(String),
@@ -134,13 +193,6 @@ pub enum Problem {
     /// A text that is not a host name.
     #[error("'{0}' is not a host name, such as patients.example.org, without scheme, port and path")]
     HostName(String),
-
-    /// Plain HTTP without a reason.
-    #[error("is empty; say why plain HTTP is acceptable, such as \"TLS ends at the CDN\"")]
-    NoReason,
-    /// Plain HTTP and a certificate.
-    #[error("is a reason for plain HTTP, and ingress.certificate is set; remove one of them")]
-    PlaintextWithCertificate,
 
     /// The manifest declares no service.
     #[error("declares no service; add a table [services.NAME]")]
@@ -283,6 +335,8 @@ pub enum Meaning {
     LinkSecret(String),
     /// A secret of the service alone.
     OwnSecret(String),
+    /// A secret that exists already.
+    ExistingSecret,
     /// A value of `environment`.
     Environment,
 }
@@ -298,6 +352,7 @@ impl fmt::Display for Meaning {
             Self::Address { service, port } => write!(f, "the address of '{service}', port '{port}'"),
             Self::LinkSecret(service) => write!(f, "the secret of the calls to '{service}'"),
             Self::OwnSecret(service) => write!(f, "a secret of '{service}' itself"),
+            Self::ExistingSecret => f.write_str("an existing secret"),
             Self::Environment => f.write_str("a value of `environment`"),
         }
     }

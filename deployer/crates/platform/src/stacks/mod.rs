@@ -3,8 +3,6 @@
 pub mod links;
 pub mod plan;
 
-mod updates;
-
 mod alarms;
 mod dashboard;
 mod data;
@@ -18,12 +16,13 @@ mod service;
 mod iam;
 mod inputs;
 
+use serde_json::Value;
+
 use crate::manifest::Manifest;
 
 pub use links::{HTTPS, paths, public_ports};
 pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack, ZoneNeeds};
 pub use registry::DEPLOYED_TAG;
-pub use updates::changes;
 
 /// Returns everything that one `up` applies.
 pub fn plan(manifest: &Manifest) -> Plan {
@@ -41,6 +40,11 @@ pub fn plan(manifest: &Manifest) -> Plan {
             .map(|one| service::stack(manifest, one)),
     );
     stacks.extend(dashboard::stack(manifest));
+    if let Some(boundary) = &manifest.account.permissions_boundary {
+        for stack in &mut stacks {
+            bound(&mut stack.template, boundary);
+        }
+    }
     let built = manifest.services.iter().filter(|service| service.image.is_none());
     let images = built.map(|service| Image {
         service: service.name.clone(),
@@ -48,11 +52,13 @@ pub fn plan(manifest: &Manifest) -> Plan {
         workspace: manifest.workspace.clone(),
         ports: service.ports.iter().map(|port| port.number).collect(),
         architecture: service.architecture,
+        ca_bundle: manifest.ca_bundle.clone(),
     });
     Plan {
         project: manifest.project.clone(),
         environment: manifest.environment.clone(),
         protected: manifest.protected,
+        account: manifest.account.clone(),
         images: images.collect(),
         ingress: Ingress {
             stack: name_of(manifest, "platform"),
@@ -63,6 +69,16 @@ pub fn plan(manifest: &Manifest) -> Plan {
             curl: manifest.ingress.curl.clone(),
         },
         stacks,
+    }
+}
+
+/// Sets the permissions boundary of every role.
+fn bound(template: &mut Value, boundary: &str) {
+    let resources = template["Resources"].as_object_mut();
+    for resource in resources.into_iter().flat_map(|all| all.values_mut()) {
+        if resource["Type"] == "AWS::IAM::Role" {
+            resource["Properties"]["PermissionsBoundary"] = boundary.into();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::manifest::Architecture;
+use crate::manifest::{Account, Architecture};
 
 /// Path of the CA bundle of Amazon RDS in every image; no system trusts these CAs by default. At this path the
 /// embedded endpoint shows the CA of its databases to its tasks.
@@ -19,6 +19,8 @@ pub struct Plan {
     pub environment: String,
     /// `protected` in deployer.toml: deletion protection for everything that the plan creates.
     pub protected: bool,
+    /// The account, the region, and the rights with which it is deployed.
+    pub account: Account,
     /// The stacks; each comes after all stacks on which it depends.
     pub stacks: Vec<Stack>,
     /// The images to build.
@@ -139,6 +141,8 @@ pub struct Image {
     pub ports: Vec<u16>,
     /// The processor architecture of the tasks.
     pub architecture: Architecture,
+    /// A PEM file with the authorities of the databases, in place of AWS's bundle.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// The entry from outside.

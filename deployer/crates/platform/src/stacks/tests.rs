@@ -1,7 +1,6 @@
 mod connections;
 mod monitoring;
 mod retention;
-mod updates;
 
 use std::collections::BTreeSet;
 

@@ -60,6 +60,9 @@ pub fn database(
     if common.snapshot.is_some() {
         return context.reject(&["database_defaults", "snapshot"], Problem::SharedSnapshot);
     }
+    if written.ca_bundle.is_some() {
+        return context.reject(&at("ca_bundle"), Problem::CaBundleOfOne);
+    }
     Ok(Database {
         key: key.to_owned(),
         name,

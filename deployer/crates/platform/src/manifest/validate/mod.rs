@@ -14,7 +14,7 @@ use super::error::ManifestError;
 use super::file::{self, Nat, Settings};
 use super::problem::Problem;
 use super::source::SourceText;
-use super::{Alarms, Database, Manifest, Network, Service};
+use super::{Account, Alarms, Database, Manifest, Network, Service};
 
 type Validated<T> = Result<T, ManifestError>;
 
@@ -68,7 +68,7 @@ impl ErrorContext<'_> {
 pub fn manifest(
     source: &SourceText,
     environment: &str,
-    settings: Settings,
+    settings: &Settings,
     environments: Vec<String>,
 ) -> Validated<Manifest> {
     let context = ErrorContext { source, environment };
@@ -77,13 +77,17 @@ pub fn manifest(
     };
     context.name(&["project", "name"], &project.name, 26)?;
     context.name(&["environments", environment], environment, 12)?;
+    let (account, problem) = Account::parse(settings);
+    if let Some((key, problem)) = problem {
+        return context.reject(key, problem);
+    }
     let network = network(&context, &settings.network)?;
     let databases = settings
         .databases
         .iter()
-        .map(|(key, written)| database::database(&context, key, written, &settings))
+        .map(|(key, written)| database::database(&context, key, written, settings))
         .collect::<Validated<Vec<_>>>()?;
-    let kafka = kafka::kafka(&context, &settings, network.availability_zones)?;
+    let kafka = kafka::kafka(&context, settings, network.availability_zones)?;
     let topics = settings
         .topics
         .iter()
@@ -92,14 +96,14 @@ pub fn manifest(
     let services = settings
         .services
         .iter()
-        .map(|(name, written)| service::service(&context, name, written, &settings, network.cidr))
+        .map(|(name, written)| service::service(&context, name, written, settings, network.cidr))
         .collect::<Validated<Vec<_>>>()?;
     if services.is_empty() {
         return context.reject(&["services"], Problem::NoServices);
     }
     one_owner_each(&context, &databases, &services)?;
     variables::one_meaning_each(&context, &services)?;
-    let alarms = alarms(&context, &settings, &services)?;
+    let alarms = alarms(&context, settings, &services)?;
     Ok(Manifest {
         workspace: workspace(source, &project.workspace),
         project: project.name,
@@ -108,7 +112,9 @@ pub fn manifest(
         demo_data: settings.demo_data,
         protected: settings.protected,
         customer_key: settings.customer_key,
-        ingress: ingress::ingress(&context, &settings, &services)?,
+        account,
+        ca_bundle: ca_bundle(source, settings),
+        ingress: ingress::ingress(&context, settings, &services)?,
         alarms,
         network,
         kafka,
@@ -122,6 +128,14 @@ fn workspace(source: &SourceText, relative: &str) -> PathBuf {
     let directory = source.path.parent().unwrap_or_else(|| Path::new("."));
     let joined = directory.join(relative);
     joined.canonicalize().unwrap_or(joined)
+}
+
+/// Returns the absolute path of the file with the databases' authorities.
+fn ca_bundle(source: &SourceText, settings: &Settings) -> Option<PathBuf> {
+    let written = settings.database_defaults.ca_bundle.as_ref()?;
+    let directory = source.path.parent().unwrap_or_else(|| Path::new("."));
+    let joined = directory.join(written);
+    Some(std::path::absolute(&joined).unwrap_or(joined))
 }
 
 fn network(context: &ErrorContext, written: &file::Network) -> Validated<Network> {

@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 
 use super::super::file::{self, Nat, Scaling, Settings};
 use super::super::problem::Problem;
-use super::super::{Call, Egress, Port, Service};
+use super::super::{Call, Egress, ExistingSecret, Permission, Port, Service};
 use super::{ErrorContext, Validated, is_variable};
 
 /// CPU units with the minimum and maximum memory that Fargate has for them, in MiB (Amazon ECS: task size).
@@ -98,10 +98,7 @@ pub fn service(
     }
     // The common command is for packages: an existing image has another binary.
     let common_command = common.health_command.clone().filter(|_| written.image.is_none());
-    let secrets = written.secrets.clone().unwrap_or_default();
-    if let Some(wrong) = secrets.iter().find(|variable| !is_variable(variable)) {
-        return context.reject(&at("secrets"), Problem::VariableName(wrong.clone()));
-    }
+    let (secrets, existing_secrets) = secrets(context, name, written)?;
     let ports = ports(context, name, written)?;
     Ok(Service {
         package: written.package.clone().unwrap_or_else(|| name.to_owned()),
@@ -124,6 +121,8 @@ pub fn service(
         egress: egress(context, name, written, settings, platform)?,
         environment: environment(context, name, written, common)?,
         secrets,
+        existing_secrets,
+        permissions: permissions(context, name, written)?,
         alarms: written
             .alarms
             .or(common.alarms)
@@ -209,6 +208,38 @@ fn environment(
             Problem::EnvironmentName(wrong.clone()),
         ),
     }
+}
+
+/// Returns the variables of generated secrets, and the existing ones.
+fn secrets(
+    context: &ErrorContext,
+    name: &str,
+    written: &file::Service,
+) -> Validated<(Vec<String>, Vec<ExistingSecret>)> {
+    let at = ["services", name, "secrets"];
+    let (mut generated, mut existing) = (Vec::new(), Vec::new());
+    for secret in written.secrets.iter().flatten() {
+        let variable = match secret {
+            file::Secret::Generated(variable) => {
+                generated.push(variable.clone());
+                variable
+            }
+            file::Secret::Existing(written) => {
+                existing.push(ExistingSecret::parse(written).or_else(|problem| context.reject(&at, problem))?);
+                &written.name
+            }
+        };
+        if !is_variable(variable) {
+            return context.reject(&at, Problem::VariableName(variable.clone()));
+        }
+    }
+    Ok((generated, existing))
+}
+
+fn permissions(context: &ErrorContext, name: &str, written: &file::Service) -> Validated<Vec<Permission>> {
+    let at = ["services", name, "permissions"];
+    let parse = |one| Permission::parse(one).or_else(|problem| context.reject(&at, problem));
+    written.permissions.iter().flatten().map(parse).collect()
 }
 
 fn egress(

@@ -83,6 +83,9 @@ fn meanings(service: &Service, services: &[Service]) -> Vec<(String, Meaning)> {
     for variable in &service.secrets {
         add(variable, own_secret(service, services, variable));
     }
+    for secret in &service.existing_secrets {
+        add(&secret.variable, Meaning::ExistingSecret);
+    }
     // All callers of a service share the secret of its calls.
     for call in &service.calls {
         if let Some(variable) = &call.secret {

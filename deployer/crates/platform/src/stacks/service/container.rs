@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Builder;
+use super::{Builder, roles};
+use crate::manifest::SecretSource;
 use crate::stacks::links;
 use crate::stacks::plan::DATABASE_CA_BUNDLE;
 use cfn::template::{Handle, pseudo, sub};
@@ -27,6 +28,17 @@ pub fn definition(builder: &mut Builder, image: &Value, logs: &Handle, generated
             let arn = sub(&format!("${{Arn}}:{key}::"), [("Arn", credentials.clone())]);
             secrets.insert(variable.into(), arn);
         }
+    }
+    for secret in &service.existing_secrets {
+        let from = match &secret.source {
+            SecretSource::SecretsManager { arn, json_key: None } => arn.clone().into(),
+            SecretSource::SecretsManager {
+                arn,
+                json_key: Some(key),
+            } => format!("{arn}:{key}::").into(),
+            SecretSource::Parameter { name } => roles::parameter_arn(name),
+        };
+        secrets.insert(secret.variable.clone(), from);
     }
     let ports: Vec<Value> = service
         .ports
