@@ -21,6 +21,7 @@ pub fn spec(image: &Image) -> ImageSpec {
         workspace: image.workspace.clone(),
         ports: image.ports.clone(),
         architecture: architecture(image.architecture),
+        ca_bundle: image.ca_bundle.clone(),
     }
 }
 

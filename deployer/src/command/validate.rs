@@ -29,6 +29,8 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let manifest = session.load()?;
     let plan = stacks::plan(&manifest);
     preflight::reject_fatal(session, crates::check(&manifest, false).await)?;
+    let region = session.common.region.as_deref().or(manifest.account.region.as_deref());
+    preflight::reject_fatal(session, preflight::authorities::check(&manifest, region))?;
     let findings = lint::check(&manifest, &plan);
     if args.online && findings.is_empty() {
         let aws = session.connect().await?;

@@ -1,5 +1,6 @@
 //! Checks before a deployment, which would otherwise fail after some time.
 
+pub mod authorities;
 mod broker_storage;
 mod certificate;
 mod changes;
@@ -112,6 +113,10 @@ pub async fn preflight(
     identity?;
     let mut findings = settings(manifest, aws.endpoint(), session.is_local());
     findings.extend(images);
+    findings.extend(authorities::check(
+        manifest,
+        (!session.is_local()).then(|| aws.region()),
+    ));
     findings.extend(ports::check(session, aws, manifest, plan, &new));
     findings.extend(programs::check(session, aws, &new));
     findings.extend(session_expiry::check(session, aws, plan, templates));
@@ -163,9 +168,8 @@ fn is_of_acm(manifest: &Manifest) -> bool {
 /// Checks the settings of the manifest.
 fn settings(manifest: &Manifest, endpoint: &Endpoint, local: bool) -> Vec<PreflightFinding> {
     let mut findings = Vec::new();
-    let ingress = &manifest.ingress;
-    if manifest.protected && ingress.certificate.is_none() && ingress.plaintext.is_none() && !local {
-        findings.push(fatal(Problem::PlainHttp {
+    if manifest.protected && manifest.ingress.certificate.is_none() && !local {
+        findings.push(warning(Problem::PlainHttp {
             environment: manifest.prefix(),
             port: manifest.ingress.port,
         }));
@@ -277,20 +281,17 @@ mod tests {
     }
 
     fn plain_http() -> PreflightFinding {
-        fatal(Problem::PlainHttp {
+        warning(Problem::PlainHttp {
             environment: "shop-prod".into(),
             port: 80,
         })
     }
 
     #[test]
-    fn production_without_a_certificate_is_rejected_on_aws_without_a_reason() {
+    fn production_without_a_certificate_is_a_warning_on_aws_only() {
         let mut manifest = manifest("prod");
         assert_eq!(settings(&manifest, &Endpoint::aws(), false), [plain_http()]);
         assert_eq!(settings(&manifest, &embedded(), true), []);
-        manifest.ingress.plaintext = Some("TLS ends at the CDN".into());
-        assert_eq!(settings(&manifest, &Endpoint::aws(), false), []);
-        manifest.ingress.plaintext = None;
         manifest.ingress.certificate = Some("my-certificate".into());
         let arn = "my-certificate".to_owned();
         let problems = [

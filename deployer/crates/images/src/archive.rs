@@ -98,6 +98,7 @@ mod tests {
             workspace: folder.path().into(),
             ports: vec![4000],
             architecture: crate::Architecture::of_this_machine().unwrap(),
+            ca_bundle: None,
         };
         let built = build(&spec, Path::new("/bin/true"), &Provenance::default()).unwrap();
         let mut bytes = Vec::new();

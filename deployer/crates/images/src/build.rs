@@ -31,6 +31,8 @@ pub struct ImageSpec {
     pub ports: Vec<u16>,
     /// The architecture of the tasks that run the image.
     pub architecture: Architecture,
+    /// A PEM file with the authorities of the databases, in place of AWS's bundle.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// An image in its OCI layout under `target/oci/SERVICE`.
@@ -162,7 +164,8 @@ fn contents(spec: &ImageSpec, binary: &Path, libraries: &SharedLibraries) -> Res
     layer.add(entrypoint(spec), Entry::File { source, mode });
     let (source, mode) = (ca_bundle::certificates()?, 0o644);
     layer.add(CERTIFICATES, Entry::File { source, mode });
-    layer.text(DATABASE_CA_BUNDLE, ca_bundle::RDS);
+    let authorities = ca_bundle::database_authorities(spec.ca_bundle.as_deref())?;
+    layer.text(DATABASE_CA_BUNDLE, authorities);
     let user = format!("app:x:{USER}:{USER}:app:/:/nonexistent\n");
     layer.text("etc/passwd", format!("root:x:0:0:root:/:/nonexistent\n{user}"));
     layer.text("etc/group", format!("root:x:0:\napp:x:{USER}:\n"));
@@ -240,6 +243,7 @@ mod tests {
             workspace: workspace.into(),
             ports: vec![4000],
             architecture: Architecture::of_this_machine().unwrap(),
+            ca_bundle: None,
         }
     }
 

@@ -71,6 +71,12 @@ pub enum ImageError {
     /// The machine has no CA certificates.
     #[error("this machine has no CA certificates to copy into the image")]
     NoCertificates,
+    /// The file of `database_defaults.ca_bundle` is not PEM.
+    #[error("there is no certificate in {}", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
     /// A blob of the image does not exist any more.
     #[error("the image of {service} is not complete in target/oci")]
     Incomplete {
@@ -89,6 +95,10 @@ impl ImageError {
             )),
             Self::NoCertificates => Some(
                 "`apt-get install ca-certificates` (they are expected at /etc/ssl/certs/ca-certificates.crt)".into(),
+            ),
+            Self::NoCertificate { .. } => Some(
+                "database_defaults.ca_bundle names a PEM file, such as https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
+                    .into(),
             ),
             Self::Incomplete { .. } => Some("build it again".into()),
             Self::Architecture { found, .. } => Some(format!(

@@ -23,7 +23,7 @@ mod error;
 pub use architecture::Architecture;
 pub use archive::archive;
 pub use build::{BuiltImage, ImageSpec, build};
-pub use ca_bundle::DATABASE_CA_BUNDLE;
+pub use ca_bundle::{DATABASE_CA_BUNDLE, database_authorities, database_regions};
 pub use compile::{CompileError, CompileProgress, cargo, compile};
 pub use engine::{EngineError, load};
 pub use error::{ElfError, ImageError};

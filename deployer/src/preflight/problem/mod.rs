@@ -6,7 +6,9 @@ mod quota;
 
 use std::fmt;
 
-use cfn::diff::{UnsupportedUpdate, UpdateWarning};
+use cfn::diff::UnsupportedUpdate;
+
+use super::authorities::AuthorityProblem;
 
 pub use certificate::CertificateProblem;
 pub use crates::CrateProblem;
@@ -116,9 +118,9 @@ pub enum Problem {
         former: i64,
     },
     #[error(transparent)]
-    UnsupportedUpdate(#[from] UnsupportedUpdate),
+    Authority(#[from] AuthorityProblem),
     #[error(transparent)]
-    UpdateWarning(#[from] UpdateWarning),
+    UnsupportedUpdate(#[from] UnsupportedUpdate),
 }
 
 fn without(excluded: &[(String, Vec<String>)]) -> String {
@@ -132,9 +134,7 @@ impl Problem {
     /// Returns how to solve it.
     pub fn hint(&self) -> String {
         match self {
-            Self::PlainHttp { .. } => {
-                "set ingress.certificate to the ARN of an ACM certificate, or ingress.plaintext to the reason why it needs none".into()
-            }
+            Self::PlainHttp { .. } => "set ingress.certificate to the ARN of an ACM certificate".into(),
             Self::CertificateWithoutHost => "set ingress.host, for example to patients.example.org".into(),
             Self::DemoData { environment } => {
                 format!("set demo_data = false under [environments.{environment}] to deploy it to AWS")
@@ -197,8 +197,8 @@ impl Problem {
             Self::BrokerStorage { former, least, .. } => {
                 format!("set it to {former}, which leaves the disks as they are, or to {least} or more")
             }
+            Self::Authority(problem) => problem.hint(),
             Self::UnsupportedUpdate(update) => update.hint().into(),
-            Self::UpdateWarning(update) => update.hint().into(),
         }
     }
 }
