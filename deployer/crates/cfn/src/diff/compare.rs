@@ -1,7 +1,5 @@
 //! Comparison of two templates.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 
 use super::canonical::{canonical, name_of_items};
@@ -13,11 +11,6 @@ use crate::schema::{self, Recreation, Schema};
 
 /// Returns the changes between the resources of two templates, with the replacements that they cause in others.
 pub fn compare(old: Option<&Value>, new: &Value) -> Vec<Change> {
-    compare_with(old, new, &BTreeSet::new())
-}
-
-/// Returns the changes between the resources of two templates, with those that follow from other values of these parameters.
-pub fn compare_with(old: Option<&Value>, new: &Value, parameters: &BTreeSet<String>) -> Vec<Change> {
     let empty = Map::new();
     let before = old
         .and_then(|template| template["Resources"].as_object())
@@ -30,7 +23,7 @@ pub fn compare_with(old: Option<&Value>, new: &Value, parameters: &BTreeSet<Stri
             Some(former) => modified(name, former, resource),
         })
         .collect();
-    replacement::propagate(&mut changes, before, after, parameters);
+    replacement::propagate(&mut changes, before, after);
     changes.extend(
         before
             .iter()
