@@ -78,6 +78,17 @@ fn types_that_an_imitation_does_not_need_are_omitted_with_all_references() {
     }
 }
 
+#[test]
+fn a_service_works_without_the_alarms_that_would_roll_it_back() {
+    let plan = plan_with(Some("broker:9092"), "prod");
+    let (plan, omitted) = without(plan, &types(&["AWS::CloudWatch::Alarm"])).expect("an adapted plan");
+    assert!(omitted.contains_key("AWS::CloudWatch::Alarm"), "{omitted:?}");
+    let service = &plan.stack("web").expect("the stack").template["Resources"]["Service"]["Properties"];
+    let deployment = &service["DeploymentConfiguration"];
+    assert_eq!(deployment.get("Alarms"), None);
+    assert_eq!(deployment["DeploymentCircuitBreaker"]["Enable"], true);
+}
+
 /// Returns the logical IDs to which a template refers with `Ref`, `Fn::GetAtt` and `DependsOn`.
 fn references(value: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);

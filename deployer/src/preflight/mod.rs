@@ -168,8 +168,9 @@ fn is_of_acm(manifest: &Manifest) -> bool {
 /// Checks the settings of the manifest.
 fn settings(manifest: &Manifest, endpoint: &Endpoint, local: bool) -> Vec<PreflightFinding> {
     let mut findings = Vec::new();
-    if manifest.protected && manifest.ingress.certificate.is_none() && !local {
-        findings.push(warning(Problem::PlainHttp {
+    let ingress = &manifest.ingress;
+    if manifest.protected && ingress.certificate.is_none() && ingress.plaintext.is_none() && !local {
+        findings.push(fatal(Problem::PlainHttp {
             environment: manifest.prefix(),
             port: manifest.ingress.port,
         }));
@@ -281,17 +282,20 @@ mod tests {
     }
 
     fn plain_http() -> PreflightFinding {
-        warning(Problem::PlainHttp {
+        fatal(Problem::PlainHttp {
             environment: "shop-prod".into(),
             port: 80,
         })
     }
 
     #[test]
-    fn production_without_a_certificate_is_a_warning_on_aws_only() {
+    fn production_without_a_certificate_is_rejected_on_aws_without_a_reason() {
         let mut manifest = manifest("prod");
         assert_eq!(settings(&manifest, &Endpoint::aws(), false), [plain_http()]);
         assert_eq!(settings(&manifest, &embedded(), true), []);
+        manifest.ingress.plaintext = Some("TLS ends at the CDN".into());
+        assert_eq!(settings(&manifest, &Endpoint::aws(), false), []);
+        manifest.ingress.plaintext = None;
         manifest.ingress.certificate = Some("my-certificate".into());
         let arn = "my-certificate".to_owned();
         let problems = [

@@ -15,8 +15,11 @@ use super::destroy::removed_stacks;
 use crate::context::Session;
 use crate::error::{Error, Result};
 use crate::preflight::service_linked_roles;
-use cfn::diff::{StackDifference, compare, merge_change_set, permission_changes, unsupported_updates};
-use platform::stacks::{Plan, Stack};
+use cfn::diff::{
+    Change, StackDifference, UpdateWarning, compare, merge_change_set, permission_changes, unsupported_updates,
+    update_warnings,
+};
+use platform::stacks::{self, Plan, Stack};
 
 /// Show what `up` would change: properties with old and new value, replacements, data loss and permission changes.
 ///
@@ -118,12 +121,14 @@ fn with_files(
         .iter()
         .map(|planned| {
             let old = former.get(&planned.short_name);
+            let changes = compare(old, &planned.template);
+            let notes: Vec<String> = update_warnings(&changes).iter().map(UpdateWarning::to_string).collect();
             StackDifference {
                 stack: planned.name.clone(),
                 action: if old.is_some() { "update" } else { "create" },
-                changes: compare(old, &planned.template),
+                changes,
                 security: permission_changes(old, &planned.template),
-                note: None,
+                note: (!notes.is_empty()).then(|| notes.join("; ")),
             }
         })
         .filter(|difference| !difference.changes.is_empty() || !difference.security.is_empty())
@@ -173,7 +178,15 @@ async fn with_deployed(
     complete: bool,
 ) -> Result<Vec<StackDifference>> {
     let existing = cloudformation::list_stacks(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
-    let compared = chosen.iter().map(|stack| difference(aws, plan, stack, &existing));
+    let templates = deployed_templates(aws, plan, &existing).await?;
+    let changes = stacks::changes(plan, &templates);
+    let chosen = changes
+        .iter()
+        .filter(|(stack, _)| chosen.iter().any(|one| one.name == stack.name));
+    let compared = chosen.map(|(stack, changes)| {
+        let deployed = templates.get(&stack.name);
+        difference(aws, plan, (*stack, changes.as_slice()), deployed, &existing)
+    });
     let found = futures::future::try_join_all(compared).await?;
     let mut found: Vec<StackDifference> = found.into_iter().flatten().collect();
     if complete {
@@ -186,29 +199,54 @@ async fn with_deployed(
     Ok(found)
 }
 
+/// Returns the deployed templates of the plan's stacks, by their full names.
+async fn deployed_templates(
+    aws: &aws::Session,
+    plan: &Plan,
+    existing: &BTreeMap<String, cloudformation::Stack>,
+) -> Result<BTreeMap<String, Value>> {
+    let deployed = plan.stacks.iter().filter_map(|planned| existing.get(&planned.name));
+    let read = deployed
+        .filter(|deployed| !deployed.is_failed_create())
+        .map(|deployed| async move {
+            (
+                deployed.name.clone(),
+                cloudformation::stack_template(aws, &deployed.name).await,
+            )
+        });
+    let mut templates = BTreeMap::new();
+    for (name, template) in futures::future::join_all(read).await {
+        if let Some(template) = template? {
+            templates.insert(name, template);
+        }
+    }
+    Ok(templates)
+}
+
 /// Compares one stack with what is deployed; returns `None` without a difference.
 async fn difference(
     aws: &aws::Session,
     plan: &Plan,
-    planned: &Stack,
+    (planned, changes): (&Stack, &[Change]),
+    deployed: Option<&Value>,
     existing: &BTreeMap<String, cloudformation::Stack>,
 ) -> Result<Option<StackDifference>> {
     let former = existing.get(&planned.name).filter(|former| !former.is_failed_create());
-    let deployed = match former {
-        Some(former) => cloudformation::stack_template(aws, &former.name).await?,
-        None => None,
-    };
     let mut difference = StackDifference {
         stack: planned.name.clone(),
         action: if former.is_some() { "update" } else { "create" },
-        changes: compare(deployed.as_ref(), &planned.template),
-        security: permission_changes(deployed.as_ref(), &planned.template),
+        changes: changes.to_vec(),
+        security: permission_changes(deployed, &planned.template),
         note: None,
     };
     // A change set for a stack that does not exist would create an empty one, in REVIEW_IN_PROGRESS.
     let Some(former) = former else {
         return Ok(Some(difference));
     };
+    if let Some(rejected) = unsupported_updates(&difference.changes, &planned.template).first() {
+        difference.note = Some(format!("`up` rejects this: {rejected}"));
+        return Ok(Some(difference));
+    }
     if !former.is_complete() {
         difference.note = Some(format!(
             "from the templates only, without a change set: the stack is in {}",
@@ -226,21 +264,20 @@ async fn difference(
         Err(error) => return Err(error),
     };
     let input = stack_input(plan, planned, parameters);
-    if is_up_to_date(former, &input, deployed.as_ref(), planned) {
+    if is_up_to_date(former, &input, deployed, planned) {
         return Ok(None);
-    }
-    if let Some(rejected) = unsupported_updates(&difference.changes).first() {
-        difference.note = Some(format!("`up` rejects this: {rejected}"));
-        return Ok(Some(difference));
     }
     let Some(set) = cloudformation::create_change_set(aws, &input, false).await? else {
         return Ok(None);
     };
     cloudformation::delete_change_set(aws, &set.id, &set.stack_id).await?;
-    difference.note = set
-        .changes
-        .is_empty()
-        .then(|| "only outputs, tags or metadata change".to_owned());
-    difference.changes = merge_change_set(set.changes, &difference.changes, deployed.as_ref());
+    let warnings = update_warnings(&difference.changes);
+    let notes: Vec<String> = if set.changes.is_empty() {
+        vec!["only outputs, tags or metadata change".to_owned()]
+    } else {
+        warnings.iter().map(UpdateWarning::to_string).collect()
+    };
+    difference.note = (!notes.is_empty()).then(|| notes.join("; "));
+    difference.changes = merge_change_set(set.changes, &difference.changes, deployed);
     Ok(Some(difference))
 }

@@ -6,7 +6,7 @@ mod quota;
 
 use std::fmt;
 
-use cfn::diff::UnsupportedUpdate;
+use cfn::diff::{UnsupportedUpdate, UpdateWarning};
 
 use super::authorities::AuthorityProblem;
 
@@ -121,6 +121,8 @@ pub enum Problem {
     Authority(#[from] AuthorityProblem),
     #[error(transparent)]
     UnsupportedUpdate(#[from] UnsupportedUpdate),
+    #[error(transparent)]
+    UpdateWarning(#[from] UpdateWarning),
 }
 
 fn without(excluded: &[(String, Vec<String>)]) -> String {
@@ -134,7 +136,9 @@ impl Problem {
     /// Returns how to solve it.
     pub fn hint(&self) -> String {
         match self {
-            Self::PlainHttp { .. } => "set ingress.certificate to the ARN of an ACM certificate".into(),
+            Self::PlainHttp { .. } => {
+                "set ingress.certificate to the ARN of an ACM certificate, or ingress.plaintext to the reason why it needs none".into()
+            }
             Self::CertificateWithoutHost => "set ingress.host, for example to patients.example.org".into(),
             Self::DemoData { environment } => {
                 format!("set demo_data = false under [environments.{environment}] to deploy it to AWS")
@@ -199,6 +203,7 @@ impl Problem {
             }
             Self::Authority(problem) => problem.hint(),
             Self::UnsupportedUpdate(update) => update.hint().into(),
+            Self::UpdateWarning(update) => update.hint().into(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Comparison of two templates.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::canonical::{canonical, name_of_items};
@@ -11,6 +13,11 @@ use crate::schema::{self, Recreation, Schema};
 
 /// Returns the changes between the resources of two templates, with the replacements that they cause in others.
 pub fn compare(old: Option<&Value>, new: &Value) -> Vec<Change> {
+    compare_with(old, new, &BTreeSet::new())
+}
+
+/// Returns the changes between the resources of two templates, with those that follow from other values of these parameters.
+pub fn compare_with(old: Option<&Value>, new: &Value, parameters: &BTreeSet<String>) -> Vec<Change> {
     let empty = Map::new();
     let before = old
         .and_then(|template| template["Resources"].as_object())
@@ -23,7 +30,7 @@ pub fn compare(old: Option<&Value>, new: &Value) -> Vec<Change> {
             Some(former) => modified(name, former, resource),
         })
         .collect();
-    replacement::propagate(&mut changes, before, after);
+    replacement::propagate(&mut changes, before, after, parameters);
     changes.extend(
         before
             .iter()

@@ -29,7 +29,7 @@ pub fn data_loss(change: &Change, former: &Value) -> Option<String> {
     let (attribute, certainty) = match (change.action, change.replacement) {
         (Action::Remove, _) => ("DeletionPolicy", ""),
         (_, Recreation::Always) => ("UpdateReplacePolicy", ""),
-        (_, Recreation::Conditionally) => ("UpdateReplacePolicy", "perhaps "),
+        (_, Recreation::Conditionally) if may_replace(change) => ("UpdateReplacePolicy", "perhaps "),
         _ => return None,
     };
     match former[attribute].as_str() {
@@ -41,6 +41,30 @@ pub fn data_loss(change: &Change, former: &Value) -> Option<String> {
         }
         _ => Some(format!("{certainty}{contents}")),
     }
+}
+
+/// Properties of a DB instance that change in place, although the schema lists them as conditionally create-only: the resource
+/// provider replaces an instance for none of them (aws-cloudformation-resource-providers-rds: `ImmutabilityHelper`).
+const CHANGED_IN_PLACE: [&str; 5] = [
+    "AutoMinorVersionUpgrade",
+    "BackupRetentionPeriod",
+    "DBParameterGroupName",
+    "MultiAZ",
+    "PreferredMaintenanceWindow",
+];
+
+/// Returns false if every property that could replace the resource is known to change in place.
+fn may_replace(change: &Change) -> bool {
+    let in_place: &[&str] = match change.resource_type.as_str() {
+        "AWS::RDS::DBInstance" => &CHANGED_IN_PLACE,
+        _ => &[],
+    };
+    let mut causes = change
+        .properties
+        .iter()
+        .filter(|property| property.recreation == Recreation::Conditionally)
+        .peekable();
+    causes.peek().is_none() || causes.any(|property| !in_place.contains(&property.name.as_str()))
 }
 
 /// RDS' types have `Snapshot` as their default `DeletionPolicy`, except for instances of a cluster.
@@ -86,6 +110,23 @@ mod tests {
         assert_eq!(
             loss("AWS::EC2::Subnet", Action::Remove, Recreation::Never, &json!({})),
             None
+        );
+    }
+
+    #[test]
+    fn a_database_that_changes_in_place_loses_nothing() {
+        let loss = |before: serde_json::Value, after: serde_json::Value| {
+            let template =
+                |properties| json!({"Resources": {"It": {"Type": "AWS::RDS::DBInstance", "Properties": properties}}});
+            crate::diff::compare(Some(&template(before)), &template(after))[0]
+                .loss
+                .clone()
+        };
+        assert_eq!(loss(json!({"MultiAZ": false}), json!({"MultiAZ": true})), None);
+        let snapshot = |name: &str| json!({"DBSnapshotIdentifier": name});
+        assert_eq!(
+            loss(snapshot("a"), snapshot("b")).as_deref(),
+            Some("perhaps the database with all its data")
         );
     }
 }

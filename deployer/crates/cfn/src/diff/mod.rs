@@ -12,15 +12,20 @@ mod text;
 
 mod data_loss;
 mod merge_change_set;
+mod named_replacement;
+mod outputs;
 mod permission_changes;
 mod unsupported_updates;
+mod update_warnings;
 
 pub use change::{Action, Change, PropertyChange};
-pub use compare::compare;
+pub use compare::{compare, compare_with};
 pub use data_loss::data_loss;
 pub use merge_change_set::merge_change_set;
+pub use outputs::changed_outputs;
 pub use permission_changes::{PermissionChange, permission_changes};
 pub use unsupported_updates::{UnsupportedUpdate, unsupported_updates};
+pub use update_warnings::{UpdateWarning, update_warnings};
 
 use serde::Serialize;
 

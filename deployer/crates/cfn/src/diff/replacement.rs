@@ -5,10 +5,20 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::change::{Action, Change, PropertyChange, resource_type};
+use super::text::is_function;
 use crate::schema::{self, Recreation};
 
-/// Adds to `changes` what the replacements among them change in other resources, until nothing follows any more.
-pub fn propagate(changes: &mut Vec<Change>, before: &Map<String, Value>, after: &Map<String, Value>) {
+/// Adds to `changes` what other values of `parameters`, and the replacements among the changes, change in other resources, until
+/// nothing follows any more.
+pub fn propagate(
+    changes: &mut Vec<Change>,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    parameters: &BTreeSet<String>,
+) {
+    for parameter in parameters {
+        follow(changes, before, after, parameter);
+    }
     let mut seen = BTreeSet::new();
     loop {
         let next = changes
@@ -16,19 +26,49 @@ pub fn propagate(changes: &mut Vec<Change>, before: &Map<String, Value>, after: 
             .find(|change| change.replacement == Recreation::Always && !seen.contains(&change.logical_id))
             .map(|change| change.logical_id.clone());
         let Some(replaced) = next else { return };
-        seen.insert(replaced.clone());
-        for (name, resource) in after
-            .iter()
-            .filter(|(name, _)| before.contains_key(*name) && **name != replaced)
-        {
-            let resource_type = resource_type(resource);
-            let schema = schema::of(&resource_type);
-            let users = resource["Properties"].as_object().into_iter().flatten();
-            for (property, _) in users.filter(|(_, value)| refers(value, &replaced)) {
-                let recreation = schema.map_or(Recreation::Unknown, |schema| schema.recreation(&[property]));
-                add(changes, name, &resource_type, property, recreation, &replaced);
+        follow(changes, before, after, &replaced);
+        seen.insert(replaced);
+    }
+}
+
+/// Adds the properties that refer to a parameter or resource whose value is another one.
+fn follow(changes: &mut Vec<Change>, before: &Map<String, Value>, after: &Map<String, Value>, cause: &str) {
+    let existing = after
+        .iter()
+        .filter(|(name, _)| before.contains_key(*name) && *name != cause);
+    for (name, resource) in existing {
+        let resource_type = resource_type(resource);
+        let schema = schema::of(&resource_type);
+        let mut paths = Vec::new();
+        references_to(&resource["Properties"], cause, &mut Vec::new(), &mut paths);
+        for path in paths {
+            let recreation = schema.map_or(Recreation::Unknown, |schema| schema.recreation(&path));
+            add(changes, name, &resource_type, &path.join("."), recreation, cause);
+        }
+    }
+}
+
+/// Collects the paths of the properties that refer to a resource or parameter; the steps into lists are left out.
+fn references_to<'a>(value: &'a Value, name: &str, path: &mut Vec<&'a str>, found: &mut Vec<Vec<&'a str>>) {
+    match value {
+        Value::Object(object) if is_function(object) => {
+            if refers(value, name) && !found.contains(path) {
+                found.push(path.clone());
             }
         }
+        Value::Object(object) => {
+            for (key, inner) in object {
+                path.push(key);
+                references_to(inner, name, path, found);
+                path.pop();
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                references_to(item, name, path, found);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -102,7 +142,33 @@ fn in_text(text: &str, resource: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use crate::diff::compare;
+    use crate::diff::{compare, compare_with};
+
+    #[test]
+    fn another_value_of_a_parameter_changes_what_refers_to_it() {
+        let template = json!({"Resources": {
+            "Kafka": {"Type": "AWS::MSK::Cluster", "Properties": {"ClusterName": "shop", "BrokerNodeGroupInfo": {
+                "ClientSubnets": {"Ref": "SubnetIds"}, "InstanceType": {"Ref": "InstanceType"}}}},
+            "Group": {"Type": "AWS::RDS::DBSubnetGroup", "Properties": {"SubnetIds": {"Ref": "SubnetIds"}}},
+        }});
+        let changes = compare_with(Some(&template), &template, &["SubnetIds".to_owned()].into());
+        let changes: Vec<String> = changes
+            .iter()
+            .map(|change| {
+                format!(
+                    "{} {} {:?}",
+                    change.logical_id, change.properties[0].name, change.replacement
+                )
+            })
+            .collect();
+        assert_eq!(
+            changes,
+            [
+                "Kafka BrokerNodeGroupInfo.ClientSubnets Always",
+                "Group SubnetIds Never"
+            ]
+        );
+    }
 
     #[test]
     fn a_resource_that_refers_to_a_replaced_one_changes_and_is_replaced_if_its_type_says_so() {

@@ -1,6 +1,9 @@
 //! Updates of existing resources that AWS rejects.
 
+use serde_json::Value;
+
 use super::change::{Action, Change};
+use super::named_replacement::replaced_name;
 use crate::schema::Recreation;
 
 /// An update that AWS rejects: it would end in a rollback.
@@ -44,6 +47,20 @@ pub enum UnsupportedUpdate {
         /// The size in the manifest in GiB.
         after: String,
     },
+    /// AWS CloudFormation User Guide: "Name type".
+    #[error(
+        "a change of {property} replaces {logical_id} ({resource_type}), and the new one cannot have the same name {name}"
+    )]
+    NamedReplacement {
+        /// The resource's logical ID.
+        logical_id: String,
+        /// Its type.
+        resource_type: String,
+        /// The name that the template sets.
+        name: String,
+        /// The property that replaces it.
+        property: String,
+    },
 }
 
 impl UnsupportedUpdate {
@@ -60,13 +77,27 @@ impl UnsupportedUpdate {
                 "set engine_version back; for an older version, create a new database and move the data"
             }
             Self::BrokerStorage { .. } => "set kafka.storage_gib back",
+            Self::NamedReplacement { .. } => {
+                "set it back, or deploy another environment with it and move the data: CloudFormation creates the new resource before it deletes the old one"
+            }
         }
     }
 }
 
-/// Returns those of the changes that AWS rejects.
-pub fn unsupported_updates(changes: &[Change]) -> Vec<UnsupportedUpdate> {
-    changes.iter().filter_map(unsupported).collect()
+/// Returns those of the changes that AWS rejects; `new` is the template that they lead to.
+pub fn unsupported_updates(changes: &[Change], new: &Value) -> Vec<UnsupportedUpdate> {
+    let found = |change: &Change| unsupported(change).or_else(|| named_replacement(change, new));
+    changes.iter().filter_map(found).collect()
+}
+
+fn named_replacement(change: &Change, new: &Value) -> Option<UnsupportedUpdate> {
+    let (name, property) = replaced_name(change, new)?;
+    Some(UnsupportedUpdate::NamedReplacement {
+        logical_id: change.logical_id.clone(),
+        resource_type: change.resource_type.clone(),
+        name,
+        property,
+    })
 }
 
 fn unsupported(change: &Change) -> Option<UnsupportedUpdate> {
@@ -129,7 +160,7 @@ fn is_less(one: &str, other: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::diff::compare;
@@ -137,7 +168,8 @@ mod tests {
     fn found(resource_type: &str, before: Value, after: Value) -> Vec<UnsupportedUpdate> {
         let template =
             |properties: Value| json!({ "Resources": { "It": { "Type": resource_type, "Properties": properties } } });
-        unsupported_updates(&compare(Some(&template(before)), &template(after)))
+        let new = template(after);
+        unsupported_updates(&compare(Some(&template(before)), &new), &new)
     }
 
     #[test]
@@ -203,6 +235,12 @@ mod tests {
                 after: "16.3".into(),
             },
             UnsupportedUpdate::BrokerStorage { before, after },
+            UnsupportedUpdate::NamedReplacement {
+                logical_id: "KafkaCluster".into(),
+                resource_type: "AWS::MSK::Cluster".into(),
+                name: "shop-prod".into(),
+                property: "BrokerNodeGroupInfo.ClientSubnets".into(),
+            },
         ];
         let all = all.map(|update| format!("{update}\n  {}", update.hint()));
         insta::assert_snapshot!(all.join("\n"), @"
@@ -214,6 +252,8 @@ mod tests {
           set engine_version back; for an older version, create a new database and move the data
         the brokers have 30 GiB each, and 20 in the manifest: MSK cannot shrink a broker's volume
           set kafka.storage_gib back
+        a change of BrokerNodeGroupInfo.ClientSubnets replaces KafkaCluster (AWS::MSK::Cluster), and the new one cannot have the same name shop-prod
+          set it back, or deploy another environment with it and move the data: CloudFormation creates the new resource before it deletes the old one
         ");
     }
 }

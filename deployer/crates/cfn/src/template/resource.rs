@@ -13,6 +13,7 @@ pub struct Resource {
     /// `DeletionPolicy` and `UpdateReplacePolicy`.
     policies: Option<(&'static str, &'static str)>,
     skipped_checks: Vec<(&'static str, &'static str)>,
+    ignored_rules: Vec<&'static str>,
 }
 
 impl Resource {
@@ -24,6 +25,7 @@ impl Resource {
             depends_on: Vec::new(),
             policies: None,
             skipped_checks: Vec::new(),
+            ignored_rules: Vec::new(),
         }
     }
 
@@ -50,6 +52,12 @@ impl Resource {
     /// Skips a check of checkov, with the reason, in the resource's `Metadata`.
     pub fn skip_check(mut self, check: &'static str, reason: &'static str) -> Self {
         self.skipped_checks.push((check, reason));
+        self
+    }
+
+    /// Ignores a rule of cfn-lint in the resource's `Metadata`.
+    pub fn ignore_rule(mut self, rule: &'static str) -> Self {
+        self.ignored_rules.push(rule);
         self
     }
 
@@ -95,13 +103,21 @@ impl Resource {
             body.insert("DeletionPolicy".into(), deletion.into());
             body.insert("UpdateReplacePolicy".into(), replacement.into());
         }
+        let mut metadata = Map::new();
         if !self.skipped_checks.is_empty() {
             let skip: Vec<Value> = self
                 .skipped_checks
                 .iter()
                 .map(|(id, comment)| json!({ "id": id, "comment": comment }))
                 .collect();
-            body.insert("Metadata".into(), json!({ "checkov": { "skip": skip } }));
+            metadata.insert("checkov".into(), json!({ "skip": skip }));
+        }
+        if !self.ignored_rules.is_empty() {
+            let config = json!({ "config": { "ignore_checks": self.ignored_rules } });
+            metadata.insert("cfn-lint".into(), config);
+        }
+        if !metadata.is_empty() {
+            body.insert("Metadata".into(), metadata.into());
         }
         if !self.properties.is_empty() {
             body.insert("Properties".into(), self.properties.clone().into());

@@ -119,6 +119,8 @@ pub struct Ingress {
     pub host: Option<String>,
     pub readiness_path: Option<String>,
     pub curl: Option<Vec<String>>,
+    /// The reason why a protected environment serves plain HTTP on AWS.
+    pub plaintext: Option<String>,
     /// Stores the load balancer's access logs in a bucket.
     pub access_logs: Option<bool>,
 }

@@ -102,6 +102,8 @@ pub struct Ingress {
     pub certificate: Option<String>,
     /// The public host name; `None` on local endpoints and for the load balancer's own name.
     pub host: Option<String>,
+    /// The reason why a protected environment may serve plain HTTP on AWS.
+    pub plaintext: Option<String>,
     /// The path that `up` requests to check that the system serves.
     pub readiness_path: String,
     /// Commands that `up` prints, with `{url}` for the base URL.

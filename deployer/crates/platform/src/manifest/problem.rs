@@ -194,6 +194,13 @@ pub enum Problem {
     #[error("'{0}' is not a host name, such as patients.example.org, without scheme, port and path")]
     HostName(String),
 
+    /// Plain HTTP without a reason.
+    #[error("is empty; say why plain HTTP is acceptable, such as \"TLS ends at the CDN\"")]
+    NoReason,
+    /// Plain HTTP and a certificate.
+    #[error("is a reason for plain HTTP, and ingress.certificate is set; remove one of them")]
+    PlaintextWithCertificate,
+
     /// The manifest declares no service.
     #[error("declares no service; add a table [services.NAME]")]
     NoServices,

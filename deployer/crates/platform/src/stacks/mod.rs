@@ -3,6 +3,8 @@
 pub mod links;
 pub mod plan;
 
+mod updates;
+
 mod alarms;
 mod dashboard;
 mod data;
@@ -23,6 +25,7 @@ use crate::manifest::Manifest;
 pub use links::{HTTPS, paths, public_ports};
 pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack, ZoneNeeds};
 pub use registry::DEPLOYED_TAG;
+pub use updates::changes;
 
 /// Returns everything that one `up` applies.
 pub fn plan(manifest: &Manifest) -> Plan {

@@ -42,6 +42,14 @@ pub fn ingress(context: &ErrorContext, settings: &Settings, services: &[Service]
     if let Some(host) = written.host.as_ref().filter(|host| !is_host(host)) {
         return context.reject(&["ingress", "host"], Problem::HostName(host.clone()));
     }
+    if let Some(reason) = &written.plaintext {
+        if reason.trim().is_empty() {
+            return context.reject(&["ingress", "plaintext"], Problem::NoReason);
+        }
+        if written.certificate.is_some() {
+            return context.reject(&["ingress", "plaintext"], Problem::PlaintextWithCertificate);
+        }
+    }
     let curl = written
         .curl
         .clone()
@@ -52,6 +60,7 @@ pub fn ingress(context: &ErrorContext, settings: &Settings, services: &[Service]
         access_logs: written.access_logs.unwrap_or(settings.protected),
         certificate: written.certificate.clone(),
         host: written.host.clone(),
+        plaintext: written.plaintext.clone(),
         readiness_path,
         curl,
     })

@@ -44,6 +44,13 @@ pub fn add(template: &mut Template, manifest: &Manifest, database: &Database, pl
         // RDS rejects another major version without it (AWS::RDS::DBInstance: AllowMajorVersionUpgrade); alone it upgrades nothing.
         .with("AllowMajorVersionUpgrade", true)
         .with("DBInstanceClass", database.instance_class.clone());
+    // cfn-lint knows full versions alone; RDS takes the default minor version of a major one (AWS CDK: PostgresEngineVersion,
+    // "only a major version, without a specific minor version").
+    let instance = if database.engine_version.contains('.') {
+        instance
+    } else {
+        instance.ignore_rule("W3691")
+    };
     let instance = match &database.snapshot {
         // The snapshot holds database and owner; RDS rejects the first and ignores the second.
         Some(snapshot) => instance.with("DBSnapshotIdentifier", snapshot.clone()),

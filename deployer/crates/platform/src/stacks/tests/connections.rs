@@ -98,7 +98,9 @@ fn another_port_of_the_public_service_replaces_nothing() {
         .iter_mut()
         .find(|service| service.name == "web")
         .expect("the service");
-    web.ports.iter_mut().for_each(|port| port.number += 1);
+    for port in &mut web.ports {
+        port.number += 1;
+    }
     let after = plan(&manifest);
     let group = |plan| properties(plan, "web", "TargetGroup").clone();
     assert_eq!(group(&before), group(&after));
