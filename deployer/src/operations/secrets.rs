@@ -9,8 +9,8 @@ use ui::Ui;
 
 use super::{Result, wait_for_rollouts};
 
-/// Returns the services whose tasks have an older value of a secret; none where the endpoint or a missing permission prevents the
-/// comparison, which is reported.
+/// Returns the services whose tasks have an older value of a secret. A comparison that fails, for example for a missing permission, is
+/// reported and finds no service.
 pub async fn outdated_secrets(aws: &Session, ui: &Ui, services: &EcsServices) -> Vec<OutdatedSecrets> {
     match ecs::outdated_secrets(aws, services).await {
         Ok(found) => found,

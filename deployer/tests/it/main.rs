@@ -15,6 +15,7 @@ mod destroy;
 mod hotswap;
 mod interrupt;
 mod large_template;
+mod lifecycle;
 mod operate;
 
 // this repository's own platform

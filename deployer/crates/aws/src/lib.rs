@@ -32,6 +32,7 @@ pub mod zones;
 
 pub mod cloudformation;
 pub mod ecs;
+pub mod location;
 pub mod lock;
 
 #[cfg(any(test, feature = "testing"))]

@@ -140,6 +140,8 @@ struct Identity {
     endpoint_url: Option<String>,
     /// URL of CloudFormation's endpoint.
     base: String,
+    /// ARN of the role with which CloudFormation works.
+    cloudformation_role: Option<String>,
 }
 
 impl Session {
@@ -222,6 +224,7 @@ impl Session {
             credentials,
             endpoint_url,
             base,
+            cloudformation_role: None,
         };
         Ok(identity.session(retry))
     }
@@ -240,6 +243,20 @@ impl Session {
     pub fn with_endpoint(mut self, endpoint: Endpoint) -> Self {
         self.identity.endpoint = Arc::new(endpoint);
         self
+    }
+
+    /// Returns the same session with a role, by ARN, with which CloudFormation works in place of the caller's session.
+    ///
+    /// CloudFormation keeps the role for later operations on the stack (AWS CloudFormation User Guide: CloudFormation service role).
+    /// It does not expire with the caller's session.
+    #[must_use]
+    pub fn with_cloudformation_role(mut self, role: Option<String>) -> Self {
+        self.identity.cloudformation_role = role;
+        self
+    }
+
+    pub(crate) fn cloudformation_role(&self) -> Option<String> {
+        self.identity.cloudformation_role.clone()
     }
 
     /// Starts to wait for something that may take as long as `timeout`.

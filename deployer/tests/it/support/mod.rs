@@ -114,6 +114,35 @@ impl Project {
         run.result()
     }
 
+    /// Calls AWS in the JSON protocol, without deployer; returns the answer.
+    pub fn call(&self, operation: &str, body: &Value) -> Value {
+        let service = match operation.split_once('.') {
+            Some(("secretsmanager", _)) => "secretsmanager",
+            Some((prefix, _)) if prefix.starts_with("Logs") => "logs",
+            Some((prefix, _)) if prefix.starts_with("AmazonEC2ContainerService") => "ecs",
+            _ => "ecr",
+        };
+        let scope = format!(
+            "authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let answer = curl(&[
+            "-w",
+            "\n%{http_code}",
+            "-H",
+            &format!("x-amz-target: {operation}"),
+            "-H",
+            "content-type: application/x-amz-json-1.1",
+            "-H",
+            &scope,
+            "-d",
+            &body.to_string(),
+            &format!("http://127.0.0.1:{}/", self.endpoint),
+        ]);
+        let (body, status) = answer.rsplit_once('\n').unwrap_or_default();
+        assert_eq!(status, "200", "{operation}: {answer}");
+        serde_json::from_str(body).unwrap_or_default()
+    }
+
     /// The events of the stacks until now.
     pub fn stack_events(&self, arguments: &[&str]) -> Value {
         self.result(&[&["events", "-n", "100000"], arguments].concat())

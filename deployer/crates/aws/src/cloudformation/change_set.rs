@@ -86,6 +86,7 @@ async fn create(
         .set_parameters(Some(input.parameters.iter().map(parameter).collect()))
         .set_tags(Some(input.tags.iter().map(tag).collect()))
         .capabilities(Capability::CapabilityNamedIam)
+        .set_role_arn(aws.cloudformation_role())
         .send()
         .await
         .map_err(crate::Error::from);

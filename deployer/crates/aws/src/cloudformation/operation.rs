@@ -86,7 +86,8 @@ impl StackOperation {
         let operation = Self::prepare(aws, &stack.id, &stack.name, Kind::Delete, timeout).await?;
         let retain = (!retain.is_empty()).then(|| retain.to_vec());
         let request = aws.cloudformation.delete_stack().stack_name(&stack.id);
-        request.set_retain_resources(retain).send().await?;
+        let request = request.set_retain_resources(retain);
+        request.set_role_arn(aws.cloudformation_role()).send().await?;
         Ok(operation)
     }
 

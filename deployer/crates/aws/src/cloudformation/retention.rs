@@ -20,7 +20,7 @@ pub struct DataResource {
     /// Such as `database patient (20 GiB)`.
     #[serde(rename = "what")]
     pub description: String,
-    /// Details that matter to whoever decides about the data, such as a snapshot that is made.
+    /// Details for the decision about the data, such as a snapshot that is made.
     pub note: Option<String>,
     /// The effect of the deletion on the data.
     pub outcome: DeletionOutcome,

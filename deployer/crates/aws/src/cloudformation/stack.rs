@@ -198,7 +198,8 @@ pub async fn set_termination_protection(aws: &Session, id: &str, protected: bool
 /// # Errors
 /// The request fails.
 pub async fn delete_stack(aws: &Session, id: &str) -> Result<()> {
-    aws.cloudformation.delete_stack().stack_name(id).send().await?;
+    let request = aws.cloudformation.delete_stack().stack_name(id);
+    request.set_role_arn(aws.cloudformation_role()).send().await?;
     Ok(())
 }
 
@@ -221,7 +222,8 @@ pub async fn cancel_update(aws: &Session, id: &str) -> Result<bool> {
 /// # Errors
 /// The request fails.
 pub async fn rollback_stack(aws: &Session, id: &str) -> Result<()> {
-    aws.cloudformation.rollback_stack().stack_name(id).send().await?;
+    let request = aws.cloudformation.rollback_stack().stack_name(id);
+    request.set_role_arn(aws.cloudformation_role()).send().await?;
     Ok(())
 }
 
@@ -232,6 +234,54 @@ pub async fn rollback_stack(aws: &Session, id: &str) -> Result<()> {
 pub async fn continue_update_rollback(aws: &Session, id: &str, skip: &[String]) -> Result<()> {
     let skip = (!skip.is_empty()).then(|| skip.to_vec());
     let request = aws.cloudformation.continue_update_rollback().stack_name(id);
-    request.set_resources_to_skip(skip).send().await?;
+    let request = request.set_resources_to_skip(skip);
+    request.set_role_arn(aws.cloudformation_role()).send().await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::cloudformation::{StackInput, create_change_set};
+    use crate::testing::{FakeAws, query_response};
+
+    #[tokio::test]
+    async fn cloudformation_works_with_the_role_in_every_operation_that_takes_one() {
+        let roles: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+        let recorded = roles.clone();
+        let endpoint = FakeAws::start(move |call| {
+            if call.operation != "DescribeChangeSet" {
+                let role = call.field("RoleARN");
+                recorded.lock().push((call.operation.clone(), role));
+            }
+            query_response(&call.operation, "<Status>CREATE_COMPLETE</Status>")
+        })
+        .await;
+        let role = "arn:aws:iam::111122223333:role/cloudformation".to_owned();
+        let aws = endpoint.session().await.with_cloudformation_role(Some(role.clone()));
+        let input = StackInput {
+            name: "shop-dev-app".into(),
+            template: "{}".into(),
+            parameters: BTreeMap::new(),
+            tags: BTreeMap::new(),
+        };
+        create_change_set(&aws, &input, false).await.expect("a change set");
+        delete_stack(&aws, "id").await.expect("an answer");
+        rollback_stack(&aws, "id").await.expect("an answer");
+        continue_update_rollback(&aws, "id", &[]).await.expect("an answer");
+        let expected = [
+            "CreateChangeSet",
+            "DeleteStack",
+            "RollbackStack",
+            "ContinueUpdateRollback",
+        ];
+        assert_eq!(
+            *roles.lock(),
+            expected.map(|operation| (operation.to_owned(), role.clone()))
+        );
+    }
 }

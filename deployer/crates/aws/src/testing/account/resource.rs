@@ -31,7 +31,7 @@ impl FakeAccount {
                 self.unprotected.lock().insert(call.field("DBInstanceIdentifier"));
                 result("")
             }
-            "PutParameter" | "GetParameter" | "DeleteParameter" => self.respond_for_parameters(call),
+            "PutParameter" | "GetParameter" | "DeleteParameter" => Some(self.respond_for_parameters(call)),
             "DeregisterTaskDefinition" => json(json!({})),
             "GetParametersByPath" => json(json!({ "Parameters": [] })),
             "ListTaskDefinitions" => json(json!({ "taskDefinitionArns": [] })),
@@ -67,13 +67,13 @@ impl FakeAccount {
         }
     }
 
-    fn respond_for_parameters(&self, call: &Call) -> Response {
+    fn respond_for_parameters(&self, call: &Call) -> (u16, String) {
         let request = call.json();
         let name = request["Name"].as_str().unwrap_or_default();
         let known = self.parameters.lock().get(name).cloned();
         let text = match (call.operation.as_str(), known) {
             ("PutParameter", Some(_)) if request["Overwrite"] != true => {
-                return Some(json_error("ParameterAlreadyExists"));
+                return json_error("ParameterAlreadyExists");
             }
             ("PutParameter", _) => {
                 self.set_parameter(name, request["Value"].as_str().unwrap_or_default());
@@ -86,9 +86,9 @@ impl FakeAccount {
                 self.parameters.lock().remove(name);
                 json!({})
             }
-            _ => return Some(json_error("ParameterNotFound")),
+            _ => return json_error("ParameterNotFound"),
         };
-        Some((200, text.to_string()))
+        (200, text.to_string())
     }
 }
 
