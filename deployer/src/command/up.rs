@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::cloudformation;
+use aws::ecs::{self, EcsServices};
 use aws::lock::{Lease, Lock};
 use serde_json::json;
 
@@ -227,6 +228,7 @@ impl Up<'_> {
             ..
         } = self;
         let mut existing = cloudformation::list_stacks(aws, &format!("{}-{}-", plan.project, plan.environment)).await?;
+        self.require_services(&existing).await?;
         let templates = deployed_templates(aws, plan, &existing).await?;
         preflight(session, aws, manifest, plan, &existing, &templates).await?;
         let removals = PlannedRemovals::inspect(session, aws, plan, &existing, &templates).await?;
@@ -237,6 +239,32 @@ impl Up<'_> {
             removals,
             confirmed_losses,
         })
+    }
+
+    /// Requires that ECS has the services of all complete stacks. An update of a stack does not create a service that was deleted
+    /// outside CloudFormation, and without the service the system never becomes reachable.
+    async fn require_services(&self, existing: &BTreeMap<String, cloudformation::Stack>) -> Result<()> {
+        let Self { aws, plan, .. } = self;
+        // Where no task runs, no service is needed.
+        if aws.endpoint().is_foreign() || self.timeouts.reachable.is_none() {
+            return Ok(());
+        }
+        let deleted = match EcsServices::find(aws, plan).await?.deleted(aws).await {
+            // The cluster was deleted, too: its stack says so in the update.
+            Err(ecs::Error::Request(error)) if error.is_not_found() => Vec::new(),
+            deleted => deleted?,
+        };
+        let is_complete = |name: &String| existing.get(name).is_some_and(cloudformation::Stack::is_complete);
+        let stacks = plan.stacks.iter().filter(|stack| deleted.contains(&stack.short_name));
+        let (services, stacks): (Vec<_>, Vec<_>) = stacks
+            .map(|stack| (stack.short_name.clone(), stack.name.clone()))
+            .filter(|(_, name)| is_complete(name))
+            .unzip();
+        if services.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::DeletedServices { services, stacks })
+        }
     }
 
     /// Deploys the stacks. The first interrupt offers a rollback, the second one ends the command.

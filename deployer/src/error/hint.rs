@@ -53,6 +53,11 @@ impl Error {
             Self::Preflight(preflight::Error::Findings(findings)) => {
                 findings.iter().map(|finding| finding.problem.hint()).collect::<Vec<_>>().join("\n      ")
             }
+            Self::DeletedServices { stacks, .. } => {
+                let commands = stacks.iter().map(|stack| format!("`aws cloudformation delete-stack --stack-name {stack}`"));
+                let commands: Vec<String> = commands.collect();
+                format!("an update does not create them again: delete their stacks with {}, then `deployer up` creates both", commands.join(", "))
+            }
             Self::Interrupted { hint } => hint.clone(),
             Self::TerminationProtection { stack } => {
                 format!("disable it with `aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {stack}`")
@@ -225,6 +230,11 @@ mod tests {
                 parameter: "/deployer/shop-dev/lock".into(),
             }
             .into(),
+            Error::DeletedServices {
+                services: vec!["app".into()],
+                stacks: vec!["shop-dev-app".into()],
+            },
+            LockError::Lost.into(),
             TimedOut {
                 what: "shop-dev-app".into(),
                 seconds: 900,

@@ -84,6 +84,13 @@ pub enum Error {
     Preflight(preflight::Error),
     #[error("{stack} differs in more than its image: {what}")]
     MoreThanCode { stack: String, what: String },
+    /// Services whose stacks are complete, and that ECS does not have.
+    #[error("these ECS services were deleted outside CloudFormation: {}", services.join(", "))]
+    DeletedServices {
+        services: Vec<String>,
+        /// The full names of their stacks.
+        stacks: Vec<String>,
+    },
     #[error("differences were found")]
     Differences,
     #[error("interrupted")]
@@ -253,6 +260,7 @@ impl Error {
             Self::Capabilities(_) => "unsupported_types",
             Self::Preflight(_) => "preflight",
             Self::MoreThanCode { .. } => "more_than_code",
+            Self::DeletedServices { .. } => "deleted_service",
             Self::Differences => "differences",
             Self::Interrupted { .. } => "interrupted",
             Self::NotConfirmed(_) => "not_confirmed",

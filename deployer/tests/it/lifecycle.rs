@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::hello::hello;
 use crate::support::{Project, text};
 
-const CLUSTER: &str = "AmazonEC2ContainerServiceV20141113";
+const DATABASE: &str = "AWS::RDS::DBInstance";
 const BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
 
 fn status_of(project: &Project, stack: &str) -> String {
@@ -24,33 +24,28 @@ fn a_first_creation_of_a_protected_environment_that_fails_is_rolled_back_and_the
     project.edit(
         "deployer.toml",
         "[environments.dev]\n",
-        "[environments.dev]\nprotected = true\n",
-    );
-    assert_eq!(project.run(&["endpoint", "start"]).code, 0);
-    // The stack with the load balancer cannot create its cluster, because there is one of its name.
-    project.call(
-        &format!("{CLUSTER}.CreateCluster"),
-        &json!({ "clusterName": "hello-dev" }),
+        "[databases.first]\n\n[databases.second]\nsnapshot = \"missing\"\n\n[environments.dev]\nprotected = true\n",
     );
     project.json(&["up", "--yes"]).fails(4, "stack_failed");
-    assert_eq!(status_of(&project, "hello-dev-platform"), "ROLLBACK_COMPLETE");
-    project.call(&format!("{CLUSTER}.DeleteCluster"), &json!({ "cluster": "hello-dev" }));
+    assert_eq!(status_of(&project, "hello-dev-data"), "ROLLBACK_COMPLETE");
 
+    project.edit("deployer.toml", "snapshot = \"missing\"\n", "");
     let up = project.json(&["up", "--yes"]);
     assert_eq!(up.code, 0, "{}", up.all());
     assert_eq!(
-        status_of(&project, "hello-dev-platform"),
+        status_of(&project, "hello-dev-data"),
         "UPDATE_COMPLETE",
         "created, then protected"
     );
     assert_eq!(project.run(&["diff", "--exit-code"]).code, 0, "as declared");
     let plan = project.result(&["destroy", "--dry-run"]);
-    let protections = plan["stacks"].as_array().unwrap().iter();
-    let kinds: Vec<&Value> = protections
-        .flat_map(|stack| stack["protections"].as_array().unwrap())
-        .map(|protection| &protection["kind"])
-        .collect();
-    assert!(kinds.contains(&&json!(BALANCER)), "{plan}");
+    let stacks = plan["stacks"].as_array().unwrap().iter();
+    let protections = stacks.flat_map(|stack| stack["protections"].as_array().unwrap());
+    let kinds: Vec<&Value> = protections.map(|protection| &protection["kind"]).collect();
+    for (kind, count) in [(DATABASE, 2), (BALANCER, 1)] {
+        let found = kinds.iter().filter(|found| **found == kind).count();
+        assert_eq!(found, count, "{kind}: {plan}");
+    }
     let destroy = ["destroy", "--disable-protection", "--confirm", "hello-dev"];
     assert_eq!(project.run(&destroy).code, 0, "destroy failed");
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::cloudformation;
+use aws::cloudformation::protection::unprotected_template;
 use aws::testing::{FakeAccount, FakeStack};
 use serde_json::{Value, json};
 
@@ -59,6 +60,38 @@ fn changes(account: &FakeAccount) -> Vec<String> {
     let mut changes = account.changes();
     changes.retain(|call| !call.starts_with("CreateChangeSet"));
     changes
+}
+
+#[test]
+fn no_first_creation_of_a_protected_environment_has_a_deletion_protection() {
+    /// Returns whether a value enables what its name, or the name in an attribute's key, says.
+    fn is_protected(value: &Value) -> bool {
+        let on = |value: &Value| *value == json!(true) || *value == json!("true");
+        let named = |name: &str| name.to_lowercase().replace('_', "").contains("deletionprotection");
+        match value {
+            Value::Array(all) => all.iter().any(is_protected),
+            Value::Object(all) => {
+                let key = all.get("Key").and_then(Value::as_str);
+                key.is_some_and(named) && all.get("Value").is_some_and(on)
+                    || all
+                        .iter()
+                        .any(|(name, value)| named(name) && on(value) || is_protected(value))
+            }
+            _ => false,
+        }
+    }
+    let plan = testing::plan("prod");
+    let protected: Vec<&Stack> = plan
+        .stacks
+        .iter()
+        .filter(|stack| is_protected(&stack.template))
+        .collect();
+    let names: Vec<&str> = protected.iter().map(|stack| stack.short_name.as_str()).collect();
+    assert_eq!(names, ["data", "platform"]);
+    for stack in protected {
+        let first = unprotected_template(&stack.template).expect("another template");
+        assert!(!is_protected(&first), "{}", stack.name);
+    }
 }
 
 #[tokio::test]

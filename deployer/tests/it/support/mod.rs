@@ -119,7 +119,6 @@ impl Project {
         let service = match operation.split_once('.') {
             Some(("secretsmanager", _)) => "secretsmanager",
             Some((prefix, _)) if prefix.starts_with("Logs") => "logs",
-            Some((prefix, _)) if prefix.starts_with("AmazonEC2ContainerService") => "ecs",
             _ => "ecr",
         };
         let scope = format!(

@@ -19,6 +19,9 @@ use crate::session::Session;
 /// Timeout of the GET through the load balancer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The state of a service that does not exist.
+const MISSING: &str = "MISSING";
+
 /// The status of one ECS service.
 #[derive(Debug, Clone, Serialize)]
 pub struct ServiceStatus {
@@ -55,13 +58,17 @@ impl ServiceStatus {
                 .all(|t| t == "healthy" || t == "draining" || t == "unused")
     }
 
+    fn is_missing(&self) -> bool {
+        self.rollout == MISSING
+    }
+
     fn missing(service: &str) -> Self {
         Self {
             service: service.to_owned(),
             running: 0,
             desired: 0,
             pending: 0,
-            rollout: "MISSING".into(),
+            rollout: MISSING.into(),
             targets: Vec::new(),
             last_event: None,
             task_definition: None,
@@ -166,6 +173,15 @@ impl EcsServices {
             .find(|arn| service_of(arn).is_some_and(|(_, name)| name == service))
     }
 
+    /// Returns the names of the services that do not exist any more, although their stacks have them.
+    ///
+    /// # Errors
+    /// A request fails.
+    pub async fn deleted(&self, aws: &Session) -> Result<Vec<String>> {
+        let all = self.status(aws).await?.into_iter();
+        Ok(all.filter(ServiceStatus::is_missing).map(|one| one.service).collect())
+    }
+
     /// Returns the status of each service.
     ///
     /// # Errors
@@ -177,7 +193,12 @@ impl EcsServices {
             let response = request.send().await?;
             let targets = try_join_all(groups.iter().map(|group| elb::target_states(aws, group)));
             let targets = targets.await?.concat();
-            Ok(match response.services().first() {
+            // A deleted service is described as INACTIVE for a while (Amazon ECS API Reference: DeleteService).
+            let existing = response
+                .services()
+                .iter()
+                .find(|found| found.status() != Some("INACTIVE"));
+            Ok(match existing {
                 Some(service) => ServiceStatus::new(service, targets),
                 None => ServiceStatus::missing(name),
             })
@@ -301,7 +322,29 @@ impl Readiness {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::testing::FakeAws;
+
+    #[tokio::test]
+    async fn a_service_that_was_deleted_outside_its_stack_is_found() {
+        let endpoint = FakeAws::start(|call| {
+            let arn = call.json()["services"][0].as_str().unwrap_or_default().to_owned();
+            let (_, name) = service_of(&arn).expect("an ARN");
+            let services = match name {
+                "gone" => json!([]),
+                "deleted" => json!([{ "serviceName": name, "status": "INACTIVE" }]),
+                _ => json!([{ "serviceName": name, "status": "ACTIVE" }]),
+            };
+            Some((200, json!({ "services": services }).to_string()))
+        })
+        .await;
+        let arn = |name: &str| format!("arn:aws:ecs:us-east-1:111122223333:service/shop-dev/{name}");
+        let services = EcsServices::of(["web", "gone", "deleted"].map(arn));
+        let deleted = services.deleted(&endpoint.session().await).await.expect("an answer");
+        assert_eq!(deleted, ["gone", "deleted"]);
+    }
 
     #[test]
     fn a_service_with_an_unhealthy_target_is_not_steady() {
