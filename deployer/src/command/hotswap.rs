@@ -36,7 +36,7 @@ struct HotswapTarget<'a> {
 pub async fn run(session: &Session, only: &[String], timeout: Duration) -> Result<()> {
     let start = Instant::now();
     let plan = session.plan()?;
-    let aws = session.connect().await?;
+    let aws = super::bind(session.connect().await?, &plan).await?;
     let lock = Lock::acquire(
         &aws,
         &plan.project,

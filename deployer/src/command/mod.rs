@@ -26,6 +26,9 @@ pub mod validate;
 #[cfg(test)]
 pub mod testing;
 
+use aws::EndpointKind;
+use aws::location::require_location;
+
 use crate::capabilities;
 use crate::cli::{Cli, Command};
 use crate::context::Session;
@@ -71,6 +74,20 @@ async fn dispatch(command: Command, session: &Session) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Returns the session with which an environment is changed or compared: on AWS only in its account and region, and CloudFormation works
+/// with its role.
+///
+/// # Errors
+/// The session is in another account or region, or its identity cannot be read.
+async fn bind(aws: aws::Session, plan: &Plan) -> Result<aws::Session> {
+    if aws.endpoint().kind != EndpointKind::Aws {
+        return Ok(aws);
+    }
+    let account = &plan.account;
+    require_location(&aws, account.id.as_deref(), account.region.as_deref()).await?;
+    Ok(aws.with_cloudformation_role(account.cloudformation_role.clone()))
 }
 
 /// Returns the plan that the endpoint can deploy, and shows what it replaces or leaves out.

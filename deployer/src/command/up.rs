@@ -65,7 +65,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let manifest = session.load()?;
     let plan = linted_plan(&manifest)?;
     let mut interrupts = Interrupts::new()?;
-    let aws = session.connect_or_start().await?;
+    let aws = super::bind(session.connect_or_start().await?, &plan).await?;
     let plan = Arc::new(super::adapted_plan(session, &aws, plan).await?);
     let lock = Lock::acquire(
         &aws,

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use aws::cloudformation::StackFailure;
+use aws::location::LocationError;
 use aws::lock::LockError;
 use aws::{cloudformation, ecs};
 
@@ -36,6 +37,10 @@ impl Error {
             Self::Engine(EngineError::Absent { .. }) => {
                 "start Docker or set DOCKER_HOST=unix://SOCKET; `deployer images load --output FILE` writes the archive without it".into()
             }
+            Self::Location(LocationError::Region { expected, .. }) => {
+                format!("pass --region {expected}, or correct `region` in deployer.toml")
+            }
+            Self::Location(_) => "use credentials of that account (--profile, AWS_PROFILE), or correct `account` in deployer.toml".into(),
             Self::Lock(LockError::Held { parameter, .. }) => {
                 format!("wait until it ends; if its process no longer runs, the lock expires by itself, or delete the SSM parameter {parameter}")
             }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
+use aws::location::LocationError;
 use aws::lock::LockError;
 use aws::{TimedOut, cloudformation, ecs};
 use platform::lint::LintFinding;
@@ -76,6 +77,8 @@ pub enum Error {
     Ecs(ecs::Error),
     #[error(transparent)]
     Lock(LockError),
+    #[error(transparent)]
+    Location(LocationError),
     #[error(transparent)]
     Capabilities(capabilities::Error),
     #[error(transparent)]
@@ -258,6 +261,7 @@ impl Error {
             | Self::Operation(_) => "aws",
             Self::Capabilities(capabilities::Error::Unbacked { .. }) => "nothing_runs",
             Self::Capabilities(_) => "unsupported_types",
+            Self::Location(_) => "wrong_location",
             Self::Preflight(_) => "preflight",
             Self::MoreThanCode { .. } => "more_than_code",
             Self::DeletedServices { .. } => "deleted_service",
@@ -322,6 +326,15 @@ impl From<context::Error> for Error {
             context::Error::Embedded(error) => error.into(),
             context::Error::Session(aws::SessionError::Request(error)) => error.into(),
             other => Self::Context(other),
+        }
+    }
+}
+
+impl From<LocationError> for Error {
+    fn from(error: LocationError) -> Self {
+        match error {
+            LocationError::Request(error) => error.into(),
+            other => Self::Location(other),
         }
     }
 }

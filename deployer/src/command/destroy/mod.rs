@@ -75,6 +75,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let Some(aws) = connect(session).await? else {
         return embedded_endpoint::remove_stopped(session, args.dry_run).await;
     };
+    let aws = super::bind(aws, &plan).await?;
     let deletion = inspect(session, &aws, &plan, &args).await?;
     show(session, &deletion, &args);
     if args.dry_run {

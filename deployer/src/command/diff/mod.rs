@@ -51,7 +51,11 @@ pub struct Args {
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
     let offline = args.offline || args.against.is_some();
-    let connected = if offline { None } else { Some(connect(session).await?) };
+    let connected = if offline {
+        None
+    } else {
+        Some(super::bind(connect(session).await?, &plan).await?)
+    };
     let plan = match &connected {
         Some(aws) => super::adapted_plan(session, aws, plan).await?,
         None => plan,

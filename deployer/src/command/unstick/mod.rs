@@ -59,7 +59,7 @@ pub struct Args {
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = session.plan()?;
-    let aws = session.connect().await?;
+    let aws = super::bind(session.connect().await?, &plan).await?;
     let snapshots = !aws.endpoint().is_foreign();
     let Some(name) = &args.stack else {
         return list(session, &aws, &plan, snapshots).await;
