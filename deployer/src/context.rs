@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use aws::connectivity::ConnectError;
 use aws::endpoint::{Probe, probe};
+use aws::location::{LocationError, require_location};
 use aws::{Endpoint, SessionError, SessionOptions};
-use platform::manifest::{Manifest, ManifestError};
+use platform::manifest::{Account, Manifest, ManifestError};
 use platform::stacks::{self, Plan};
 use serde_json::Value;
 use ui::Ui;
@@ -29,6 +30,8 @@ pub enum Error {
     Manifest(#[from] ManifestError),
     #[error(transparent)]
     Session(#[from] SessionError),
+    #[error(transparent)]
+    Location(#[from] LocationError),
     #[error(transparent)]
     Embedded(#[from] embedded::Error),
     #[error("no AWS endpoint is reachable at {url}: {source}")]
@@ -194,16 +197,28 @@ impl Session {
         Endpoint::from_health(health, &self.endpoint_url().unwrap_or_default())
     }
 
+    /// Returns the account of the environment. It does not apply to a local endpoint, nor to a command without a manifest.
+    fn account(&self) -> Account {
+        if self.is_local() {
+            return Account::default();
+        }
+        self.load().map(|manifest| manifest.account).unwrap_or_default()
+    }
+
+    /// Opens a session in the account and region of the environment, with its role for CloudFormation.
     async fn open(&self, endpoint: Option<Endpoint>) -> Result<aws::Session, Error> {
+        let account = self.account();
         let options = SessionOptions {
             local: self.is_local(),
             endpoint_url: self.endpoint_url(),
-            region: self.common.region.clone(),
+            region: self.common.region.clone().or_else(|| account.region.clone()),
             profile: self.common.profile.clone(),
             endpoint,
             ..SessionOptions::default()
         };
-        Ok(aws::Session::open(options).await?)
+        let aws = aws::Session::open(options).await?;
+        require_location(&aws, account.id.as_deref(), account.region.as_deref()).await?;
+        Ok(aws.with_cloudformation_role(account.cloudformation_role))
     }
 }
 
@@ -226,8 +241,14 @@ impl Error {
             Self::Session(SessionError::UnknownProfile { .. }) => {
                 "check --profile, AWS_PROFILE and the permissions of the identity (`aws sts get-caller-identity`)"
             }
+            Self::Location(LocationError::Account { .. }) => {
+                "use the credentials of that account (--profile, AWS_PROFILE), or select another environment with --env"
+            }
+            Self::Location(LocationError::Region { .. }) => {
+                "leave --region out, or select another environment with --env"
+            }
             Self::PortInUse { .. } => "stop what listens there, or choose another port with --port",
-            Self::Session(_) => return None,
+            Self::Session(_) | Self::Location(LocationError::Request(_)) => return None,
         };
         Some(hint.to_owned())
     }

@@ -211,6 +211,7 @@ impl Error {
     /// Returns the stable identifier of the error, for programs: the field `code` of the event `error`.
     pub fn identifier(&self) -> &'static str {
         use aws::SessionError;
+        use aws::location::LocationError;
         use cloudformation::Error as CloudFormation;
         use context::Error as Context;
         match self.decisive() {
@@ -236,9 +237,11 @@ impl Error {
             ) => "unreachable",
             Self::Context(Context::Session(SessionError::NoRegion)) => "no_region",
             Self::Context(Context::Session(SessionError::UnknownProfile { .. })) => "denied",
-            Self::Context(Context::Session(SessionError::Request(error))) | Self::Request(error) => {
-                request_identifier(error)
-            }
+            Self::Context(
+                Context::Session(SessionError::Request(error)) | Context::Location(LocationError::Request(error)),
+            )
+            | Self::Request(error) => request_identifier(error),
+            Self::Context(Context::Location(_)) => "other_location",
             Self::Context(Context::PortInUse { .. }) => "port_taken",
             Self::Context(Context::Embedded(error)) | Self::Embedded(error) => embedded_identifier(error),
             Self::RemedyUnsupported { .. }
