@@ -1,4 +1,4 @@
-//! What happens to a deployed environment outside a deployment, and a first deployment that fails half-way.
+//! Changes of a deployed environment outside a deployment, and a first deployment that fails half-way.
 //!
 //! It deploys small systems, so it is ignored by default: `scripts/test system` runs it.
 
