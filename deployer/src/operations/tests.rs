@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aws::testing::{FakeAws, FakeCrashLoop};
+use aws::Clock;
+use aws::credentials::fixed;
+use aws::testing::{Call, FakeAws, FakeCrashLoop, Response};
+use serde_json::json;
 use ui::{Event, Ui};
 
 use super::*;
@@ -66,4 +69,44 @@ async fn an_operation_continues_after_an_outage_of_its_endpoint() {
     );
     let note = |event: &Event| matches!(event, Event::Note { text } if text.starts_with("the endpoint responds again"));
     assert!(events.iter().any(note), "{events:#?}");
+}
+
+/// Lets ECS answer that a quota keeps the tasks of the service from being placed.
+fn out_of_quota(call: &Call, _started: bool) -> Option<Response> {
+    let quota = "(service app) was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run \
+                 concurrently. For more information, see the Troubleshooting section.";
+    let answer = match call.operation.as_str() {
+        "DescribeServices" => json!({ "services": [{
+            "serviceArn": "arn:aws:ecs:us-east-1:000000000000:service/shop-dev/app", "serviceName": "app", "status": "ACTIVE",
+            "deployments": [{ "status": "PRIMARY", "desiredCount": 2, "runningCount": 0, "rolloutState": "IN_PROGRESS" }],
+            "events": [{ "id": "1", "createdAt": 4_000_000_000_u64, "message": quota }],
+        }] }),
+        "ListTasks" => json!({ "taskArns": [] }),
+        _ => return None,
+    };
+    Some(Some((200, answer.to_string())))
+}
+
+#[tokio::test]
+async fn tasks_that_a_quota_keeps_from_being_placed_end_the_wait() {
+    for creates in [false, true] {
+        let fake = FakeCrashLoop::new(true);
+        let endpoint = fake.start_with(out_of_quota).await;
+        let aws = endpoint.aws_session(Clock::at_speed(600), fixed("key", "secret")).await;
+        let (ui, _) = Ui::recording();
+        let set = FakeCrashLoop::change_set(creates);
+        let timeout = Duration::from_hours(1);
+        let error = apply(&aws, &ui, FakeCrashLoop::STACK, &set, None, timeout).await;
+        let error = error.expect_err("no task runs");
+        assert_eq!(
+            fake.calls("CancelUpdateStack"),
+            usize::from(!creates),
+            "a creation cannot be cancelled"
+        );
+        match error {
+            Error::Unplaced { unplaced, .. } => assert!(creates && unplaced.service == "app", "{unplaced:?}"),
+            Error::Failed { .. } => assert!(!creates),
+            other => panic!("{other:?}"),
+        }
+    }
 }
