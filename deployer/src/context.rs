@@ -12,7 +12,7 @@ use serde_json::Value;
 use ui::Ui;
 
 use crate::cli::{Common, TargetName};
-use crate::embedded::{self, EmbeddedOptions};
+use crate::embedded::{self, Behavior, EmbeddedOptions};
 
 /// The context of every command.
 #[derive(Clone)]
@@ -86,6 +86,8 @@ impl Session {
             loopback_octet: self.common.loopback_octet(),
             region: self.common.region.clone(),
             broker: self.common.broker.clone(),
+            // The process reads the variables itself.
+            behavior: Behavior::default(),
         }
     }
 
@@ -164,7 +166,16 @@ impl Session {
     /// # Errors
     /// It does not start.
     pub async fn start_embedded(&self) -> Result<(), embedded::Error> {
-        let options = self.embedded_options();
+        self.start_embedded_with(Behavior::default()).await
+    }
+
+    /// Starts the embedded endpoint with delays and limits that it imitates.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn start_embedded_with(&self, behavior: Behavior) -> Result<(), embedded::Error> {
+        let mut options = self.embedded_options();
+        options.behavior = behavior;
         let starting = embedded::start(&options)?;
         self.ui.info(format!(
             "nothing listens on port {}: started the embedded endpoint (pid {}, state in {})",

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use embedded_endpoint::behavior::{Behavior, Dns, QuotaValue, Slow};
 use embedded_endpoint::runtime::task;
 use embedded_endpoint::{Config, server};
 
@@ -23,6 +24,15 @@ struct Args {
     /// `kafka` or `nisshi`; default: the one that is installed.
     #[arg(long)]
     broker: Option<String>,
+    /// `OPERATION=DURATION` of operations that take long: rds, msk, rds-reboot.
+    #[arg(long, env = "DEPLOYER_SLOW", value_delimiter = ',')]
+    slow: Vec<Slow>,
+    /// `immediate`, or `cached`: names lag by the TTL of their records.
+    #[arg(long, env = "DEPLOYER_DNS", default_value_t)]
+    dns: Dns,
+    /// `CODE=VALUE` of Service Quotas.
+    #[arg(long, env = "DEPLOYER_QUOTA", value_delimiter = ',')]
+    quota: Vec<QuotaValue>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -47,6 +57,11 @@ async fn serve() -> anyhow::Result<()> {
         loopback_octet: args.loopback_octet,
         region: args.region,
         broker: args.broker,
+        behavior: Behavior {
+            slow: args.slow,
+            dns: args.dns,
+            quotas: args.quota,
+        },
     })
     .await
 }

@@ -4,7 +4,7 @@ use aws::endpoint::Probe;
 use serde_json::json;
 
 use crate::context::Session;
-use crate::embedded;
+use crate::embedded::{self, Behavior, Dns, QuotaValue, Slow};
 use crate::error::{ArgumentError, Error, Result};
 
 /// Start or stop the embedded AWS endpoint, or show its status.
@@ -30,11 +30,42 @@ enum Action {
         /// Start a new session, so that it does not end with the terminal.
         #[arg(long, hide = true, requires = "foreground")]
         detached: bool,
+        #[command(flatten)]
+        behavior: BehaviorArgs,
     },
     /// Stop it and all its processes, and keep its state.
     Stop,
     /// Show whether it is running.
     Status,
+}
+
+/// Delays and limits of AWS that the endpoint imitates.
+#[derive(Debug, clap::Args)]
+struct BehaviorArgs {
+    /// Make operations take as long as on AWS: `rds=600s`, `msk=30m` (creations), `rds-reboot=90s`.
+    #[arg(
+        long,
+        env = "DEPLOYER_SLOW",
+        value_name = "OPERATION=DURATION",
+        value_delimiter = ','
+    )]
+    slow: Vec<Slow>,
+    /// Age of answers for service names: `immediate`, or `cached` for the TTL of their records.
+    #[arg(long, env = "DEPLOYER_DNS", value_name = "AGE", default_value_t)]
+    dns: Dns,
+    /// Set values of Service Quotas: `L-3032A538=6` limits the vCPUs of Fargate tasks.
+    #[arg(long, env = "DEPLOYER_QUOTA", value_name = "CODE=VALUE", value_delimiter = ',')]
+    quota: Vec<QuotaValue>,
+}
+
+impl From<BehaviorArgs> for Behavior {
+    fn from(args: BehaviorArgs) -> Self {
+        Self {
+            slow: args.slow,
+            dns: args.dns,
+            quotas: args.quota,
+        }
+    }
 }
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
@@ -45,16 +76,17 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
         Action::Start {
             foreground: true,
             detached,
-        } => foreground(session, detached).await,
-        Action::Start { .. } => start(session).await,
+            behavior,
+        } => foreground(session, detached, behavior.into()).await,
+        Action::Start { behavior, .. } => start(session, behavior.into()).await,
         Action::Stop => stop(session).await,
         Action::Status => status(session).await,
     }
 }
 
-async fn start(session: &Session) -> Result<()> {
+async fn start(session: &Session, behavior: Behavior) -> Result<()> {
     match session.probe().await? {
-        Probe::Nothing(_) => session.start_embedded().await?,
+        Probe::Nothing(_) => session.start_embedded_with(behavior).await?,
         probe => {
             let embedded = probe.is_embedded();
             session.require_endpoint(probe)?;
@@ -70,7 +102,7 @@ async fn start(session: &Session) -> Result<()> {
     Ok(())
 }
 
-async fn foreground(session: &Session, detached: bool) -> Result<()> {
+async fn foreground(session: &Session, detached: bool, behavior: Behavior) -> Result<()> {
     if detached {
         rustix::process::setsid().map_err(|error| Error::io("cannot start a new session")(error.into()))?;
     }
@@ -80,7 +112,9 @@ async fn foreground(session: &Session, detached: bool) -> Result<()> {
         .with_ansi(false)
         .with_writer(std::io::stderr)
         .try_init();
-    embedded::serve(session.embedded_options()).await?;
+    let mut options = session.embedded_options();
+    options.behavior = behavior;
+    embedded::serve(options).await?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+pub use embedded_endpoint::behavior::{Behavior, Dns, QuotaValue, Slow};
 use embedded_endpoint::runtime::{broker as brokers, postgres, task};
 use embedded_endpoint::service::rds;
 
@@ -27,6 +28,7 @@ pub async fn serve(options: EmbeddedOptions) -> Result<(), Error> {
         loopback_octet: options.loopback_octet,
         region: options.region.unwrap_or_else(|| REGION.to_owned()),
         broker: options.broker,
+        behavior: options.behavior,
     };
     let served = embedded_endpoint::server::run(config).await;
     served.map_err(|error| Error::Start {

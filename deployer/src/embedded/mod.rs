@@ -15,7 +15,7 @@ use aws::endpoint::{Probe, probe};
 use aws::{TimedOut, http};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-pub use link::{broker, postgres_version, retained_snapshots, run_task, serve};
+pub use link::{Behavior, Dns, QuotaValue, Slow, broker, postgres_version, retained_snapshots, run_task, serve};
 
 /// Timeout of the start.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -33,6 +33,8 @@ pub struct EmbeddedOptions {
     pub region: Option<String>,
     /// Kafka broker; the installed one by default.
     pub broker: Option<String>,
+    /// Delays and limits of AWS that it imitates.
+    pub behavior: Behavior,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +136,15 @@ pub fn start(options: &EmbeddedOptions) -> Result<Starting, Error> {
     }
     if let Some(broker) = &options.broker {
         command.args(["--broker", broker]);
+    }
+    for slow in &options.behavior.slow {
+        command.args(["--slow", &slow.to_string()]);
+    }
+    for quota in &options.behavior.quotas {
+        command.args(["--quota", &quota.to_string()]);
+    }
+    if options.behavior.dns != Dns::default() {
+        command.args(["--dns", &options.behavior.dns.to_string()]);
     }
     command
         .current_dir(state_dir)

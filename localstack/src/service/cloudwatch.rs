@@ -1,11 +1,12 @@
-//! Amazon CloudWatch: alarms and dashboards are stored only. The endpoint has no metrics, so alarms never change state.
+//! Amazon CloudWatch: alarms and dashboards are stored only. The only metric is the usage of Fargate, so alarms never change state.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::records::{Record, RecordType, Records, iso, page, record_type, scalar, texts};
+use super::ecs::fargate::{Class, running_vcpus};
+use crate::records::{Record, RecordType, Records, iso, now, page, record_type, scalar, texts};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
 
@@ -42,6 +43,7 @@ impl Service for CloudWatch {
                     "DashboardName": name, "DashboardArn": dashboard_arn(cx, &name), "DashboardBody": body(&found),
                 }))
             }
+            "GetMetricStatistics" => usage(cx, &call),
             "ListTagsForResource" => {
                 let arn = call.required("ResourceARN")?;
                 let alarm = arn
@@ -55,6 +57,38 @@ impl Service for CloudWatch {
             other => Err(AwsError::not_implemented("monitoring", other)),
         }
     }
+}
+
+/// Returns the vCPUs of Fargate as the only datapoint, if any task runs ("AWS Fargate usage metrics").
+///
+/// # Errors
+/// `NotImplemented` for any other metric.
+fn usage(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let dimension = |name: &str| {
+        let dimensions = call.list("Dimensions");
+        let found = dimensions.iter().find(|one| one["Name"] == name);
+        found.and_then(|one| one["Value"].as_str().map(str::to_owned))
+    };
+    let (namespace, metric) = (call.required("Namespace")?, call.required("MetricName")?);
+    let subject = ["Service", "Resource", "Class"].map(|name| dimension(name).unwrap_or_default());
+    let class = match [namespace.as_str(), &metric, &subject[0], &subject[1], &subject[2]] {
+        ["AWS/Usage", "ResourceCount", "Fargate", "vCPU", "Standard/OnDemand"] => Class::OnDemand,
+        ["AWS/Usage", "ResourceCount", "Fargate", "vCPU", "Standard/Spot"] => Class::Spot,
+        _ => {
+            let operation = format!("GetMetricStatistics for {namespace} {metric} {}", subject.join(" "));
+            return Err(AwsError::not_implemented("monitoring", operation.trim_end()));
+        }
+    };
+    let vcpus = running_vcpus(cx, class)?;
+    let mut datapoints = Vec::new();
+    if vcpus > 0.0 {
+        let mut datapoint = json!({"Timestamp": iso(now()), "Unit": "None"});
+        for statistic in texts(call.input.get("Statistics")) {
+            datapoint[statistic.as_str()] = if statistic == "SampleCount" { 1.0 } else { vcpus }.into();
+        }
+        datapoints.push(datapoint);
+    }
+    Ok(json!({"Label": metric, "Datapoints": datapoints}))
 }
 
 struct Alarm;

@@ -21,6 +21,7 @@ pub mod rds;
 pub(crate) mod s3;
 mod secretsmanager;
 mod servicediscovery;
+mod servicequotas;
 mod sns;
 pub mod ssm;
 mod sts;
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Arc<dyn Service>> {
         sts::service(),
         ssm::service(),
         kms::service(),
+        servicequotas::service(),
         s3::service(),
         sns::service(),
         secretsmanager::service(),

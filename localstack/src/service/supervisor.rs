@@ -21,6 +21,11 @@ pub trait Supervised: Send + Sync + 'static {
     /// Returns true between the end of the creation and the start of the deletion.
     fn is_active(record: &Record) -> bool;
 
+    /// Returns true if the record is deleted at the start of the endpoint, because its creation or deletion was interrupted.
+    fn is_unfinished(record: &Record) -> bool {
+        !Self::is_active(record)
+    }
+
     /// Starts the server unless it runs with its current settings. Failures are logged and tried again.
     async fn ensure_running(cx: &Context, record: &Record);
 
@@ -50,7 +55,7 @@ impl<T> LifecycleLock<T> {
 /// for them repeats its operation.
 pub async fn delete_unfinished<T: Supervised>(cx: &Context) -> Result<(), AwsError> {
     for record in T::RECORDS.list(cx)? {
-        if !T::is_active(&record) {
+        if T::is_unfinished(&record) {
             T::delete(cx, &record.id).await?;
         }
     }

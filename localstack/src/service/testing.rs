@@ -25,6 +25,7 @@ pub fn context_on(octet: u8) -> (Context, TempDir) {
         loopback_octet: octet,
         region: "us-east-1".into(),
         broker: None,
+        behavior: crate::Behavior::default(),
     };
     (Context::new(config, store), folder)
 }

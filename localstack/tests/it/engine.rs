@@ -27,6 +27,7 @@ fn test_endpoint() -> TestEndpoint {
         loopback_octet: 77,
         region: "us-east-1".into(),
         broker: None,
+        behavior: embedded_endpoint::Behavior::default(),
     };
     let (cx, service) = (Context::new(config, store), TestService::default());
     let resources = service.0.clone();

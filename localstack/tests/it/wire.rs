@@ -16,6 +16,7 @@ fn endpoint() -> (Router, TempDir) {
         loopback_octet: 78,
         region: "us-east-1".into(),
         broker: None,
+        behavior: embedded_endpoint::Behavior::default(),
     };
     (server::router(server::assemble(config).unwrap()), folder)
 }

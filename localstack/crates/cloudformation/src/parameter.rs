@@ -91,9 +91,36 @@ pub async fn values(
             true => value.split(',').map(|part| Value::from(part.trim())).collect(),
             false => Value::from(value),
         };
+        if ZONE_TYPES.contains(&parameter_type.as_str()) {
+            check_zones(cx, name, &value).await?;
+        }
         values.insert(name.clone(), value);
     }
     Ok(values)
+}
+
+/// The types whose values are names of Availability Zones ("AWS-specific parameter types").
+const ZONE_TYPES: [&str; 2] = [
+    "AWS::EC2::AvailabilityZone::Name",
+    "List<AWS::EC2::AvailabilityZone::Name>",
+];
+
+/// Checks that zones exist, as CloudFormation does before it begins.
+async fn check_zones(cx: &Context, name: &str, value: &Value) -> Result<(), AwsError> {
+    let response = cx.call("ec2", "DescribeAvailabilityZones", json!({})).await?;
+    let zones = response["AvailabilityZones"].as_array().cloned().unwrap_or_default();
+    let exists = |zone: &Value| zones.iter().any(|known| known["ZoneName"] == *zone);
+    let given = match value {
+        Value::Array(list) => list.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    match given.iter().find(|zone| !exists(zone)) {
+        Some(missing) => Err(AwsError::validation(format!(
+            "Parameter validation failed: parameter value {} for parameter name {name} does not exist.",
+            text(missing).unwrap_or_default()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Returns the values of `NoEcho` parameters, which must not be shown.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
+use crate::behavior::Behavior;
 use crate::store::Store;
 
 /// Configuration of one endpoint. Several can run side by side when port, state directory and loopback octet differ.
@@ -24,6 +25,8 @@ pub struct Config {
     pub region: String,
     /// `kafka` or `nisshi`; `None` for the one that is installed.
     pub broker: Option<String>,
+    /// Delays and limits of AWS that are imitated.
+    pub behavior: Behavior,
 }
 
 /// The loopback addresses of one endpoint, 127.x.0.0/16, divided by purpose.

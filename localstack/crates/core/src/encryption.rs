@@ -106,6 +106,7 @@ mod tests {
             loopback_octet: 77,
             region: "us-east-1".into(),
             broker: None,
+            behavior: crate::Behavior::default(),
         };
         (Context::new(config, store), folder)
     }

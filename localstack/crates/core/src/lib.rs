@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod behavior;
 pub mod context;
 pub mod error;
 pub mod resource;
@@ -13,6 +14,7 @@ pub mod store;
 
 pub mod wire;
 
+pub use behavior::Behavior;
 pub use context::{Config, Context, LoopbackBlock};
 pub use error::{AwsError, Failure};
 pub use resource::{Desired, Initiated, Resource, ResourceType, Schema};

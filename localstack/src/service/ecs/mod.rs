@@ -5,6 +5,7 @@ mod cluster;
 mod container_monitor;
 pub(crate) mod credentials;
 mod error;
+pub mod fargate;
 mod launch;
 mod members;
 mod model;

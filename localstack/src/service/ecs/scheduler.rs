@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::model::{self, Deployment, RolloutState, Service, ServiceSpec, Status, Task};
 use super::rolling_update::{self, TaskView};
 use super::state::EcsState;
-use super::{service_discovery, task_definition, task_lifecycle};
+use super::{fargate, service_discovery, task_definition, task_lifecycle};
 use crate::records::now;
 use crate::runtime::load_balancer::LoadBalancers;
 use crate::{AwsError, Context};
@@ -89,6 +89,17 @@ fn reconcile(cx: &Context, service: &mut Service, tasks: Vec<&Task>) -> Result<(
     }
     for _ in 0..next.start {
         let primary = service.deployments[0].clone();
+        if fargate::exceeds_quota(cx, &primary.spec)? {
+            let message = format!("was unable to place a task. Reason: {}", fargate::QUOTA_REACHED);
+            let repeated = service
+                .events
+                .first()
+                .is_some_and(|event| event.message.ends_with(&message));
+            if !repeated {
+                service.add_event(now(), message);
+            }
+            break;
+        }
         let owner = Some((service.name.as_str(), primary.id.as_str()));
         let task = task_lifecycle::start(cx, &service.cluster, &primary.spec, owner, &service.tags, |_| {})?;
         service.add_event(now(), format_args!("has started 1 tasks: (task {}).", task.id));

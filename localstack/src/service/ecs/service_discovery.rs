@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::members::{list, text};
 use super::model::{self, Service, Status, Task};
 use super::task_definition;
+use crate::behavior::Dns;
 use crate::records::now;
 use crate::runtime::discovery;
 use crate::service::ec2::reachability::{self, ConnectionDenied};
@@ -102,8 +103,12 @@ pub fn refresh(cx: &Context) -> Result<(), AwsError> {
             .filter(|i| serves(&i.id))
             .filter_map(|i| i.address)
             .map(IpAddr::V4);
-        let backends = backends.collect();
-        entries.insert(name.address, discovery::DiscoveryEntry { ports, backends });
+        let entry = discovery::DiscoveryEntry {
+            ports,
+            backends: backends.collect(),
+            ttl: (cx.config().behavior.dns == Dns::Cached).then_some(name.ttl),
+        };
+        entries.insert(name.address, entry);
     }
     discovery::apply(cx, entries);
     let written = cx.extension::<Written>();

@@ -6,7 +6,7 @@ use super::error::invalid_parameter;
 use super::members::{self, tag_list, with_next_token};
 use super::model::{self, Task};
 use super::state::EcsState;
-use super::{capacity, service_spec, task_definition, task_lifecycle};
+use super::{capacity, fargate, service_spec, task_definition, task_lifecycle};
 use crate::records::{page, seconds, tags_of};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -23,6 +23,9 @@ pub fn run(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let tags = tags_of(&call.input["tags"]);
     let mut tasks = Vec::new();
     for _ in 0..count {
+        if fargate::exceeds_quota(cx, &spec)? {
+            return Err(AwsError::new("ClientException", fargate::QUOTA_REACHED));
+        }
         let task = task_lifecycle::start(cx, &cluster, &spec, None, &tags, |task| {
             task.started_by = call.text("startedBy");
             task.overrides = call.input.get("overrides").cloned().unwrap_or_else(|| json!({}));

@@ -60,6 +60,7 @@ impl Service for Elb {
             "DescribeTargetHealth" => targets::health(cx, &call),
             "RegisterTargets" => targets::register(cx, &call),
             "DeregisterTargets" => targets::deregister(cx, &call),
+            "DeleteLoadBalancer" => modify::delete_load_balancer(cx, &call),
             "ModifyTargetGroup" => modify::target_group(cx, &call),
             "ModifyTargetGroupAttributes" => modify::attributes(cx, &call, "TargetGroup"),
             "ModifyLoadBalancerAttributes" => modify::attributes(cx, &call, "LoadBalancer"),

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::load_balancer::LoadBalancer;
 use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS, text};
 use super::{describe, listener, rule, sync};
-use crate::records::{Record, WriteLock};
+use crate::records::{Record, RecordType, WriteLock};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
@@ -61,6 +62,30 @@ pub fn attributes(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsErr
     }
     sync::apply(cx)?;
     describe::attributes(cx, call, kind)
+}
+
+/// Deletes a load balancer with its listeners and their rules. Succeeds if it does not exist.
+///
+/// # Errors
+/// `OperationNotPermitted` while deletion protection is enabled.
+pub fn delete_load_balancer(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let arn = call.required("LoadBalancerArn")?;
+    {
+        let lock = cx.extension::<WriteLock>();
+        let _guard = lock.lock();
+        if let Some(record) = LOAD_BALANCERS.get(cx, &arn)? {
+            LoadBalancer::delete(cx, &record)?;
+        }
+        for listener in LISTENERS.list(cx)?.iter().filter(|l| l.has("LoadBalancerArn", &arn)) {
+            for rule in RULES.list(cx)?.iter().filter(|r| r.has("ListenerArn", &listener.id)) {
+                RULES.delete(cx, &rule.id)?;
+            }
+            LISTENERS.delete(cx, &listener.id)?;
+        }
+        LOAD_BALANCERS.delete(cx, &arn)?;
+    }
+    sync::apply(cx)?;
+    Ok(json!({}))
 }
 
 /// Sets the members of a call as properties of a record, except the one that names the record.

@@ -5,6 +5,7 @@ mod document;
 mod model;
 mod policy;
 mod role;
+mod service_linked_role;
 
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ impl Service for Iam {
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
             record_type::<role::Role>(),
-            record_type::<role::ServiceLinkedRole>(),
+            record_type::<service_linked_role::ServiceLinkedRole>(),
             record_type::<policy::Policy>(),
             record_type::<policy::ManagedPolicy>(),
         ]
@@ -40,6 +41,7 @@ impl Service for Iam {
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
+            "CreateServiceLinkedRole" => service_linked_role::create(cx, &call),
             "GetRole" => role::get(cx, &call),
             "ListRoles" => role::list(cx, &call),
             "ListRolePolicies" => {

@@ -1,4 +1,4 @@
-//! `AWS::IAM::Role`, `AWS::IAM::ServiceLinkedRole` and the operations on roles.
+//! `AWS::IAM::Role` and the operations on roles.
 
 use serde_json::{Value, json};
 
@@ -69,49 +69,6 @@ impl RecordType for Role {
     }
 }
 
-pub struct ServiceLinkedRole;
-
-impl RecordType for ServiceLinkedRole {
-    const TYPE: &'static str = "AWS::IAM::ServiceLinkedRole";
-    const RECORDS: Records = ROLES;
-
-    fn schema() -> Schema {
-        Schema {
-            properties: &["AWSServiceName", "CustomSuffix", "Description"],
-            create_only: &["AWSServiceName", "CustomSuffix"],
-            attributes: &["RoleName"],
-            ..Schema::default()
-        }
-    }
-
-    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let mut record = Record::new("", desired);
-        let required = || AwsError::validation("AWSServiceName is required.");
-        let service = record.text("AWSServiceName").ok_or_else(required)?;
-        let stem: String = service
-            .split('.')
-            .next()
-            .unwrap_or(&service)
-            .split('-')
-            .map(capitalized)
-            .collect();
-        let suffix = record
-            .text("CustomSuffix")
-            .map(|suffix| format!("_{suffix}"))
-            .unwrap_or_default();
-        record.id = new_name(cx, format!("AWSServiceRoleFor{stem}{suffix}"))?;
-        record.computed.insert("RoleId".into(), generate_id("AROA").into());
-        record
-            .computed
-            .insert("Path".into(), format!("/aws-service-role/{service}/").into());
-        Ok(record)
-    }
-
-    fn resource(_cx: &Context, record: &Record) -> Resource {
-        Resource::new(&record.id).with("RoleName", record.id.clone())
-    }
-}
-
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("RoleName")?;
     Ok(json!({"Role": description(cx, &model::role(cx, &name)?)}))
@@ -156,7 +113,7 @@ fn check(record: &Record) -> Result<(), AwsError> {
     Ok(())
 }
 
-fn description(cx: &Context, role: &Record) -> Value {
+pub fn description(cx: &Context, role: &Record) -> Value {
     let max_duration = role
         .text("MaxSessionDuration")
         .and_then(|seconds| seconds.parse::<i64>().ok())
@@ -167,10 +124,4 @@ fn description(cx: &Context, role: &Record) -> Value {
         "AssumeRolePolicyDocument": document::encoded(role.properties.get("AssumeRolePolicyDocument")),
         "MaxSessionDuration": max_duration, "Tags": role.tag_list(),
     })
-}
-
-fn capitalized(word: &str) -> String {
-    let mut chars = word.chars();
-    let first = chars.next().map(|c| c.to_ascii_uppercase());
-    first.into_iter().chain(chars).collect()
 }

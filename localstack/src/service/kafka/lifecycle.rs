@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::broker::{self, server};
 use super::model::{self, ACTIVE, CLUSTERS, Clusters, STATE, TOPICS};
 use super::sasl_proxy::{ensure_sasl_proxy, stop_sasl_proxy};
+use crate::behavior::SlowOperation;
 use crate::records::{Record, texts};
 use crate::service::supervisor::LifecycleLock;
 use crate::{AwsError, Context, Desired};
@@ -40,8 +41,13 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
     check(&record)?;
     reserve(cx, &mut record).await?;
     let server = server(cx, &record)?;
+    let delay = cx.config().behavior.delay(SlowOperation::CreateCluster);
+    let started = async {
+        tokio::time::sleep(delay).await;
+        server.start().await.map_err(AwsError::from)
+    };
     let started = tokio::select! {
-        started = server.start() => started.map_err(AwsError::from),
+        started = started => started,
         () = desired.cancel.cancelled() => Err(AwsError::new("Cancelled", "Resource creation cancelled")),
     };
     let listening = started.and_then(|broker| {

@@ -2,10 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::model::{self, INSTANCES, PARAMETER_GROUPS, SNAPSHOTS, STATUS, SUBNET_GROUPS};
+use super::model::{
+    self, INSTANCES, PARAMETER_GROUPS, PENDING, REBOOTING_UNTIL, ROTATING, SNAPSHOTS, STATUS, SUBNET_GROUPS,
+};
 use crate::records::{Record, iso, page, texts};
 use crate::runtime::postgres::Installation;
 use crate::{AwsError, Call, Context};
+
+/// The number of addresses for instances.
+const MAX_INSTANCES: u32 = 254;
 
 pub async fn instances(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let found = match call.text("DBInstanceIdentifier") {
@@ -38,6 +43,11 @@ pub async fn instance(cx: &Context, record: &Record) -> Result<Value, AwsError> 
         .into_iter()
         .map(|id| json!({"VpcSecurityGroupId": id, "Status": "active"}))
         .collect();
+    let status = if record.computed.contains_key(REBOOTING_UNTIL) {
+        "rebooting".to_owned()
+    } else {
+        computed(STATUS)
+    };
     let mut description = json!({
         "DBInstanceIdentifier": record.id,
         "DBInstanceArn": model::instance_arn(cx, &record.id),
@@ -45,13 +55,8 @@ pub async fn instance(cx: &Context, record: &Record) -> Result<Value, AwsError> 
         "DBInstanceClass": text("DBInstanceClass", "db.t4g.micro"),
         "Engine": "postgres",
         "EngineVersion": version,
-        "DBInstanceStatus": computed(STATUS),
+        "DBInstanceStatus": status,
         "MasterUsername": model::master_user(record),
-        "Endpoint": {
-            "Address": computed("address"),
-            "Port": computed("port").parse::<u16>().unwrap_or(5432),
-            "HostedZoneId": "Z2R2ITUGPM61AM",
-        },
         "AllocatedStorage": text("AllocatedStorage", "20").parse::<u32>().unwrap_or(20),
         "InstanceCreateTime": iso(record.created),
         "BackupRetentionPeriod": text("BackupRetentionPeriod", "1").parse::<u32>().unwrap_or(1),
@@ -73,8 +78,24 @@ pub async fn instance(cx: &Context, record: &Record) -> Result<Value, AwsError> 
         let group = json!({"DBParameterGroupName": name, "ParameterApplyStatus": "in-sync"});
         description["DBParameterGroups"] = json!([group]);
     }
+    // An instance that is being created has no endpoint yet.
+    if computed(STATUS) != "creating" {
+        description["Endpoint"] = json!({
+            "Address": computed("address"),
+            "Port": computed("port").parse::<u16>().unwrap_or(5432),
+            "HostedZoneId": "Z2R2ITUGPM61AM",
+        });
+    }
     if let Some(secret) = record.computed("secret") {
-        description["MasterUserSecret"] = json!({"SecretArn": secret, "SecretStatus": "active"});
+        let status = if record.computed.contains_key(ROTATING) {
+            "rotating"
+        } else {
+            "active"
+        };
+        description["MasterUserSecret"] = json!({"SecretArn": secret, "SecretStatus": status});
+    }
+    if let Some(pending) = record.computed.get(PENDING) {
+        description["PendingModifiedValues"] = pending.clone();
     }
     if let Some(name) = record.text("DBSubnetGroupName")
         && let Some(group) = SUBNET_GROUPS.get(cx, &name.to_lowercase())?
@@ -160,6 +181,13 @@ pub fn parameter_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         })
         .collect();
     Ok(json!({"DBParameterGroups": groups}))
+}
+
+/// Describes the use of RDS's own quotas, of which the endpoint counts the instances.
+pub fn account(cx: &Context) -> Result<Value, AwsError> {
+    let used = INSTANCES.list(cx)?.len();
+    let quota = json!({"AccountQuotaName": "DBInstances", "Used": used, "Max": MAX_INSTANCES});
+    Ok(json!({"AccountQuotas": [quota]}))
 }
 
 /// Describes the installed version, the only one that instances can have.

@@ -1,32 +1,171 @@
 //! Creation, password changes and deletion of an instance.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::model::{self, AVAILABLE, INSTANCES, Instances, PARAMETER_GROUPS, STATUS, master_user, setting};
+use super::model::{
+    self, AVAILABLE, AVAILABLE_AT, INSTANCES, Instances, PARAMETER_GROUPS, STATUS, master_user, setting,
+};
 use super::server::cluster;
 use super::{snapshot, validation};
-use crate::records::Record;
+use crate::behavior::SlowOperation;
+use crate::records::{Record, now};
 use crate::runtime::postgres::{Installation, Master};
 use crate::service::supervisor::LifecycleLock;
 use crate::{AwsError, Context, Desired};
 
 /// The computed value with the name of the final snapshot of an instance that is being deleted.
 const FINAL_SNAPSHOT: &str = "final_snapshot";
+/// The computed value with the stack of an instance that is being created.
+const STACK: &str = "stack";
+
+/// An instance whose data exists, and which is not available yet.
+pub struct Creation {
+    pub record: Record,
+    /// The password with which the master user's login is checked, if it is known.
+    password: Option<String>,
+}
+
+impl Creation {
+    /// Returns true if the instance becomes available later than its server could.
+    pub fn is_delayed(&self) -> bool {
+        self.record.computed.contains_key(AVAILABLE_AT)
+    }
+}
 
 /// Creates an instance and returns when the master user's queries work. A failed creation leaves nothing behind.
 pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+    let creation = prepare(cx, desired).await?;
+    finish(cx, creation, &desired.cancel).await
+}
+
+/// Reserves the instance and creates its secret and its data. A failure leaves nothing behind.
+pub async fn prepare(cx: &Context, desired: &Desired) -> Result<Creation, AwsError> {
     let mut record = check(cx, desired)?;
     let source = restored_from(cx, &mut record)?;
-    let user = master_user(&record);
+    let password = password(&mut record, source.is_some())?;
+    reserve(cx, &mut record).await?;
+    let created = async {
+        let user = master_user(&record);
+        if let Some(password) = password
+            .as_ref()
+            .filter(|_| record.has("ManageMasterUserPassword", "true"))
+        {
+            let secret = create_secret(cx, &record, &user, password).await?;
+            record.computed.insert("secret".into(), secret.into());
+            INSTANCES.put(cx, &record)?;
+        }
+        create_data(cx, &record, source.as_deref(), &user, password.as_deref()).await?;
+        let delay = cx.config().behavior.delay(SlowOperation::CreateDatabase);
+        if !delay.is_zero() {
+            let at = record
+                .created
+                .saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
+            record.computed.insert(AVAILABLE_AT.into(), at.into());
+            if !desired.stack_id.is_empty() {
+                record.computed.insert(STACK.into(), desired.stack_id.clone().into());
+            }
+            INSTANCES.put(cx, &record)?;
+        }
+        Ok(())
+    };
+    match cancellable(created, &desired.cancel).await {
+        Ok(()) => Ok(Creation { record, password }),
+        Err(error) => Err(undo(cx, &record.id, error).await),
+    }
+}
+
+/// Starts the server of a prepared instance when its time has come. A failure leaves nothing behind.
+pub async fn finish(cx: &Context, creation: Creation, cancel: &CancellationToken) -> Result<Record, AwsError> {
+    let Creation { mut record, password } = creation;
+    let served = async {
+        let at = record
+            .computed
+            .get(AVAILABLE_AT)
+            .and_then(Value::as_i64)
+            .unwrap_or_default();
+        tokio::time::sleep(Duration::from_millis(u64::try_from(at - now()).unwrap_or_default())).await;
+        start_server(cx, &record, password.as_deref()).await
+    };
+    if let Err(error) = cancellable(served, cancel).await {
+        return Err(undo(cx, &record.id, error).await);
+    }
+    record.computed.shift_remove(AVAILABLE_AT);
+    record.computed.shift_remove(STACK);
+    record.computed.insert(STATUS.into(), AVAILABLE.into());
+    INSTANCES.put(cx, &record)?;
+    Ok(record)
+}
+
+/// Finishes a creation that no caller waits for. When the endpoint stops, the next start continues it.
+pub async fn finish_in_background(cx: Context, creation: Creation) {
+    let deleted = CancellationToken::new();
+    let id = creation.record.id.clone();
+    let watch = async {
+        while INSTANCES
+            .get(&cx, &id)
+            .is_ok_and(|found| found.is_some_and(|one| one.computed.contains_key(AVAILABLE_AT)))
+        {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        finished = finish(&cx, creation, &deleted) => if let Err(error) = finished {
+            tracing::warn!(instance = %id, %error, "an instance could not be created");
+        },
+        () = watch => {}
+        () = cx.shutdown().cancelled() => {}
+    }
+}
+
+/// Continues the creations that the last run of the endpoint interrupted, with the time that remains. Those of a stack are not
+/// continued: the stack rolls back.
+pub fn resume_unfinished(cx: &Context) -> Result<(), AwsError> {
+    for record in INSTANCES.list(cx)? {
+        if is_resumable(&record) {
+            let creation = Creation { record, password: None };
+            tokio::spawn(finish_in_background(cx.clone(), creation));
+        }
+    }
+    Ok(())
+}
+
+/// Returns true if a creation can be continued after a restart of the endpoint.
+pub fn is_resumable(record: &Record) -> bool {
+    record.computed.contains_key(AVAILABLE_AT)
+        && !record.computed.contains_key(STACK)
+        && record.computed(STATUS).as_deref() == Some("creating")
+}
+
+async fn cancellable<T>(
+    work: impl Future<Output = Result<T, AwsError>>,
+    cancel: &CancellationToken,
+) -> Result<T, AwsError> {
+    tokio::select! {
+        done = work => done,
+        () = cancel.cancelled() => Err(AwsError::new("Cancelled", "Resource creation cancelled")),
+    }
+}
+
+/// Deletes an instance whose creation failed, and returns the error of the creation.
+async fn undo(cx: &Context, id: &str, error: AwsError) -> AwsError {
+    if let Err(deletion) = delete(cx, id, None).await {
+        tracing::warn!(instance = %id, error = %deletion, "a failed instance was not deleted completely");
+    }
+    error
+}
+
+/// Takes the master user's password out of the properties, or generates it. A restored instance may have none.
+fn password(record: &mut Record, is_restored: bool) -> Result<Option<String>, AwsError> {
     let given = record
         .properties
         .shift_remove("MasterUserPassword")
         .and_then(|p| p.as_str().map(str::to_owned));
-    let managed = record.has("ManageMasterUserPassword", "true");
-    let password = match (given, managed) {
+    let password = match (given, record.has("ManageMasterUserPassword", "true")) {
         (Some(_), true) => {
             return Err(validation::invalid(
                 "You can't specify MasterUserPassword and ManageMasterUserPassword together.",
@@ -35,7 +174,7 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
         (Some(given), false) => Some(given),
         (None, true) => Some(generate_password()),
         // The snapshot's data has the password.
-        (None, false) if source.is_some() => None,
+        (None, false) if is_restored => None,
         (None, false) => {
             return Err(validation::invalid(
                 "The parameter MasterUserPassword must be provided.",
@@ -45,28 +184,7 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
     if let Some(password) = &password {
         validation::password(password)?;
     }
-    reserve(cx, &mut record).await?;
-    let created = async {
-        if let Some(password) = password.as_ref().filter(|_| managed) {
-            let secret = create_secret(cx, &record, &user, password).await?;
-            record.computed.insert("secret".into(), secret.into());
-            INSTANCES.put(cx, &record)?;
-        }
-        start_server(cx, &record, source.as_deref(), &user, password.as_deref()).await
-    };
-    let created = tokio::select! {
-        created = created => created,
-        () = desired.cancel.cancelled() => Err(AwsError::new("Cancelled", "Resource creation cancelled")),
-    };
-    if let Err(error) = created {
-        if let Err(deletion) = delete(cx, &record.id, None).await {
-            tracing::warn!(instance = %record.id, error = %deletion, "a failed instance was not deleted completely");
-        }
-        return Err(error);
-    }
-    record.computed.insert(STATUS.into(), AVAILABLE.into());
-    INSTANCES.put(cx, &record)?;
-    Ok(record)
+    Ok(password)
 }
 
 /// Returns the folder of the snapshot that the template names, and copies the inherited settings into the record.
@@ -172,8 +290,8 @@ async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
     INSTANCES.put(cx, record)
 }
 
-/// Creates the data, new or as a copy of the snapshot in the folder `source`, and starts the server.
-async fn start_server(
+/// Creates the data, new or as a copy of the snapshot in the folder `source`.
+async fn create_data(
     cx: &Context,
     record: &Record,
     source: Option<&Path>,
@@ -198,9 +316,21 @@ async fn start_server(
         }
         (None, None) => return Err(AwsError::internal("a new instance has no password")),
     }
+    Ok(())
+}
+
+/// Starts the server, and checks that the master user can log in.
+async fn start_server(cx: &Context, record: &Record, password: Option<&str>) -> Result<(), AwsError> {
+    let cluster = cluster(cx, record)?;
     cluster.start().await?;
-    if let Some(master) = &master {
-        cluster.check_login(master).await?;
+    if let Some(password) = password {
+        let (user, database) = (master_user(record), setting(record, "DBName"));
+        let master = Master {
+            user: &user,
+            password,
+            database: database.as_deref(),
+        };
+        cluster.check_login(&master).await?;
     }
     Ok(())
 }
@@ -258,6 +388,11 @@ async fn create_secret(cx: &Context, record: &Record, user: &str, password: &str
         "Name": format!("rds!db-{}", Uuid::new_v4()),
         "Description": format!("The secret associated with the primary RDS DB instance: {arn}"),
         "SecretString": json!({"username": user, "password": password}).to_string(),
+        // The tags of a managed secret ("Secrets managed by other AWS services").
+        "Tags": [
+            {"Key": "aws:secretsmanager:owningService", "Value": "rds"},
+            {"Key": "aws:rds:primaryDBInstanceArn", "Value": arn},
+        ],
     });
     let created = cx.call("secretsmanager", "CreateSecret", input).await?;
     let secret = created.get("ARN").and_then(Value::as_str);
@@ -266,7 +401,7 @@ async fn create_secret(cx: &Context, record: &Record, user: &str, password: &str
         .ok_or_else(|| AwsError::internal("CreateSecret returned no ARN"))
 }
 
-fn generate_password() -> String {
+pub fn generate_password() -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     (0..32)
         .map(|_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())]))

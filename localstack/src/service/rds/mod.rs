@@ -5,6 +5,8 @@ mod groups;
 mod instance;
 mod lifecycle;
 mod model;
+mod modify;
+mod rotation;
 mod server;
 mod snapshot;
 mod supervisor;
@@ -49,11 +51,13 @@ impl Service for Rds {
             "DescribeDBInstances" => describe::instances(cx, &call).await,
             "DescribeDBSubnetGroups" => describe::subnet_groups(cx, &call).await,
             "DescribeDBParameterGroups" => describe::parameter_groups(cx, &call),
+            "DescribeAccountAttributes" => describe::account(cx),
             "DescribeDBEngineVersions" => describe::engine_versions(&call),
             "ListTagsForResource" => describe::tags(cx, &call),
             "CreateDBInstance" => create(cx, call).await,
             "RestoreDBInstanceFromDBSnapshot" => restore(cx, call).await,
-            "ModifyDBInstance" => modify(cx, call).await,
+            "ModifyDBInstance" => modify::modify(cx, &call).await,
+            "RebootDBInstance" => modify::reboot(cx, &call).await,
             "DeleteDBInstance" => delete(cx, call).await,
             "CreateDBSnapshot" => snapshot::create(cx, &call).await,
             "DescribeDBSnapshots" => snapshot::describe(cx, &call),
@@ -88,33 +92,20 @@ async fn create(cx: &Context, call: Call) -> Result<Value, AwsError> {
         initiated: crate::Initiated::default(),
         cancel: cx.shutdown().child_token(),
     };
-    let record = lifecycle::create(cx, &desired).await?;
+    let creation = lifecycle::prepare(cx, &desired).await?;
+    let record = if creation.is_delayed() {
+        let record = creation.record.clone();
+        tokio::spawn(lifecycle::finish_in_background(cx.clone(), creation));
+        record
+    } else {
+        lifecycle::finish(cx, creation, &desired.cancel).await?
+    };
     Ok(json!({"DBInstance": describe::instance(cx, &record).await?}))
 }
 
 async fn restore(cx: &Context, call: Call) -> Result<Value, AwsError> {
     call.required("DBSnapshotIdentifier")?;
     create(cx, call).await
-}
-
-async fn modify(cx: &Context, call: Call) -> Result<Value, AwsError> {
-    let mut record = model::instance(cx, &call.required("DBInstanceIdentifier")?)?;
-    for member in [
-        "BackupRetentionPeriod",
-        "DeletionProtection",
-        "MultiAZ",
-        "AllocatedStorage",
-        "DBInstanceClass",
-    ] {
-        if let Some(value) = call.text(member) {
-            record.properties.insert(member.to_owned(), value.into());
-        }
-    }
-    if let Some(password) = call.text("MasterUserPassword") {
-        lifecycle::change_password(cx, &record, &password).await?;
-    }
-    model::INSTANCES.put(cx, &record)?;
-    Ok(json!({"DBInstance": describe::instance(cx, &record).await?}))
 }
 
 async fn delete(cx: &Context, call: Call) -> Result<Value, AwsError> {

@@ -11,6 +11,14 @@ pub const PARAMETER_GROUPS: Records = Records("rds.parameter-groups");
 /// The computed value with the status of an instance or of a snapshot.
 pub const STATUS: &str = "status";
 pub const AVAILABLE: &str = "available";
+/// The computed value with the time at which an instance that is being created becomes available.
+pub const AVAILABLE_AT: &str = "available_at";
+/// The computed value with the end of a reboot, in milliseconds since 1970.
+pub const REBOOTING_UNTIL: &str = "rebooting_until";
+/// The computed value that marks a rotation of the password that has not ended.
+pub const ROTATING: &str = "rotating";
+/// The computed value with the changes that wait for the maintenance window.
+pub const PENDING: &str = "pending";
 
 /// The kind of record that the supervisor and the lifecycle lock are for.
 pub struct Instances;
@@ -49,7 +57,7 @@ pub fn subnet_group(cx: &Context, name: &str) -> Result<Record, AwsError> {
 }
 
 pub fn require_available(instance: &Record) -> Result<(), AwsError> {
-    if is_available(instance) {
+    if is_available(instance) && !instance.computed.contains_key(REBOOTING_UNTIL) {
         return Ok(());
     }
     Err(AwsError::new(

@@ -1,11 +1,12 @@
 //! Supervision of the PostgreSQL servers behind instances.
 
 use async_trait::async_trait;
+use serde_json::Value;
 
-use super::model::{self, INSTANCES, Instances};
+use super::model::{self, INSTANCES, Instances, REBOOTING_UNTIL};
 use super::server::cluster;
-use super::{lifecycle, snapshot};
-use crate::records::{Record, Records};
+use super::{lifecycle, rotation, snapshot};
+use crate::records::{Record, Records, now};
 use crate::service::supervisor::{self, Supervised};
 use crate::{AwsError, Context};
 
@@ -17,15 +18,26 @@ impl Supervised for Instances {
         model::is_available(record)
     }
 
+    fn is_unfinished(record: &Record) -> bool {
+        !model::is_available(record) && !lifecycle::is_resumable(record)
+    }
+
     async fn ensure_running(cx: &Context, record: &Record) {
         let Ok(cluster) = cluster(cx, record) else { return };
-        if cluster.running().is_some() {
+        let rebooting_until = record.computed.get(REBOOTING_UNTIL).and_then(Value::as_i64);
+        if cluster.running().is_some() || rebooting_until.is_some_and(|until| now() < until) {
             return;
         }
         tracing::info!(instance = %record.id, "starting the database of an instance");
         if let Err(error) = cluster.start().await {
             let error = format!("{error:#}");
             tracing::error!(instance = %record.id, error, "cannot start the database of an instance");
+        } else if rebooting_until.is_some() {
+            let mut record = record.clone();
+            record.computed.shift_remove(REBOOTING_UNTIL);
+            if let Err(error) = INSTANCES.put(cx, &record) {
+                tracing::error!(instance = %record.id, %error, "cannot store the end of a reboot");
+            }
         }
     }
 
@@ -46,5 +58,7 @@ impl Supervised for Instances {
 pub async fn recover(cx: &Context) -> anyhow::Result<()> {
     supervisor::delete_unfinished::<Instances>(cx).await?;
     snapshot::discard_unfinished(cx)?;
-    Ok(supervisor::start::<Instances>(cx).await?)
+    supervisor::start::<Instances>(cx).await?;
+    lifecycle::resume_unfinished(cx)?;
+    Ok(rotation::complete_unfinished(cx).await?)
 }

@@ -37,6 +37,9 @@ impl Service for SecretsManager {
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        if call.operation == "RotateSecret" {
+            return rotation::rotate(cx, &call).await;
+        }
         let lock = cx.extension::<WriteLock>();
         let _guard = lock.lock();
         match call.operation.as_str() {
@@ -52,7 +55,6 @@ impl Service for SecretsManager {
             "ListSecretVersionIds" => operations::versions(cx, &call),
             "TagResource" | "UntagResource" => operations::tag(cx, &call),
             "GetRandomPassword" => Ok(json!({"RandomPassword": generate::password(&call.input)?})),
-            "RotateSecret" => Err(AwsError::new("InvalidRequestException", rotation::UNSUPPORTED)),
             other => Err(AwsError::not_implemented("secretsmanager", other)),
         }
     }

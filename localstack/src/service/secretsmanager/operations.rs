@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::rotation;
 use super::secret::{Secret, SecretValue, Version, all, get, get_active};
 use crate::records::{now, page, seconds, tag_list, tags_of, texts};
 use crate::service::Call;
@@ -217,6 +218,12 @@ fn description(secret: &Secret) -> Value {
         if let Some(text) = text {
             response[member] = text.clone().into();
         }
+    }
+    // RDS rotates the secrets that it manages every seven days by default ("Password management with RDS and Secrets Manager").
+    if let Some(owner) = rotation::owner(secret) {
+        response["OwningService"] = owner.into();
+        response["RotationEnabled"] = true.into();
+        response["RotationRules"] = json!({"AutomaticallyAfterDays": 7});
     }
     if let Some(deleted) = secret.deleted {
         response["DeletedDate"] = seconds(deleted);

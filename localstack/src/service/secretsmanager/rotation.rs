@@ -1,12 +1,53 @@
-//! `AWS::SecretsManager::RotationSchedule`, which is rejected because rotation needs a Lambda function.
+//! Rotation: of the secrets that RDS manages. Any other needs a Lambda function and is rejected.
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use crate::{Context, Desired, Failure, Resource, ResourceType, Schema};
+use super::secret::{Secret, get_active};
+use crate::service::Call;
+use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
 
-pub const UNSUPPORTED: &str = "The embedded endpoint does not support rotation, since it has no Lambda functions. Omit the \
+/// The tags of a secret that RDS manages.
+const OWNING_SERVICE: &str = "aws:secretsmanager:owningService";
+const DB_INSTANCE: &str = "aws:rds:primaryDBInstanceArn";
+
+const UNSUPPORTED: &str = "The embedded endpoint does not support rotation, since it has no Lambda functions. Omit the \
                                rotation schedule for this endpoint, or change the value with PutSecretValue.";
+
+/// Returns the service that manages a secret, such as `rds`.
+pub fn owner(secret: &Secret) -> Option<&str> {
+    secret.tags.get(OWNING_SERVICE).map(String::as_str)
+}
+
+/// Rotates a secret that RDS manages, and returns when its new value is current.
+///
+/// # Errors
+/// `InvalidRequestException` for a secret that RDS does not manage, and for members other than those that such a secret takes.
+pub async fn rotate(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let id = call.required("SecretId")?;
+    let secret = get_active(cx, &id)?;
+    let members = call.input.as_object().into_iter().flat_map(Map::keys);
+    let mut others =
+        members.filter(|member| !["SecretId", "ClientRequestToken", "RotateImmediately"].contains(&member.as_str()));
+    let instance = secret.tags.get(DB_INSTANCE).and_then(|arn| arn.rsplit(':').next());
+    let (Some("rds"), Some(instance)) = (owner(&secret), instance) else {
+        return Err(AwsError::new("InvalidRequestException", UNSUPPORTED));
+    };
+    if let Some(other) = others.next() {
+        return Err(AwsError::not_implemented(
+            "secretsmanager",
+            &format!("RotateSecret with {other}"),
+        ));
+    }
+    if call.boolean("RotateImmediately") != Some(false) {
+        let input =
+            json!({"DBInstanceIdentifier": instance, "RotateMasterUserPassword": "true", "ApplyImmediately": "true"});
+        cx.call("rds", "ModifyDBInstance", input).await?;
+    }
+    let secret = get_active(cx, &id)?;
+    let version = secret.version(None, None)?.id.clone();
+    Ok(json!({"ARN": secret.arn, "Name": secret.name, "VersionId": version}))
+}
 
 pub struct RotationSchedule;
 

@@ -1,13 +1,20 @@
 //! Instances of Cloud Map services, and the DNS names that resolve to them.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::model::{self, InstanceRecord, NAMESPACES, SERVICES, instances, namespace_of, new_id};
-use crate::records::tags_of;
+use crate::records::{Record, scalar, tags_of};
+use crate::runtime::discovery::DnsTtl;
 use crate::service::Call;
 use crate::{AwsError, Context};
+
+/// The TTL of the SOA record of a namespace that sets none, in seconds (aws-app-mesh-roadmap, issue 221).
+const DEFAULT_SOA_TTL: u64 = 300;
+/// The TTL of a record without one, in seconds: the console's default.
+const DEFAULT_RECORD_TTL: u64 = 60;
 
 /// One instance behind a name.
 #[derive(Debug, Clone)]
@@ -23,6 +30,8 @@ pub struct Name {
     pub fqdn: String,
     pub address: Ipv4Addr,
     pub service_arn: String,
+    /// The time for which a resolver keeps the name's answers.
+    pub ttl: DnsTtl,
     pub instances: Vec<Instance>,
 }
 
@@ -35,6 +44,7 @@ pub fn names(cx: &Context) -> Result<Vec<Name>, AwsError> {
     let mut found = Vec::new();
     for record in SERVICES.list(cx)? {
         let namespace = namespaces.iter().find(|n| n.id == namespace_of(&record));
+        let soa_ttl = namespace.map_or(DEFAULT_SOA_TTL, soa_ttl);
         let (Some(namespace), Some(address)) = (
             namespace.and_then(|n| n.text("Name")),
             record.computed("Address").and_then(|a| a.parse().ok()),
@@ -56,10 +66,30 @@ pub fn names(cx: &Context) -> Result<Vec<Name>, AwsError> {
             fqdn: format!("{}.{namespace}", record.text("Name").unwrap_or_default()),
             address,
             service_arn: model::service_arn(cx, &record.id),
+            ttl: DnsTtl {
+                positive: Duration::from_secs(record_ttl(&record)),
+                negative: Duration::from_secs(soa_ttl),
+            },
             instances: instances.collect(),
         });
     }
     Ok(found)
+}
+
+/// Returns the TTL of a namespace's SOA record, in seconds.
+pub fn soa_ttl(namespace: &Record) -> u64 {
+    let properties = namespace.properties.get("Properties");
+    seconds(properties.and_then(|properties| properties.pointer("/DnsProperties/SOA/TTL"))).unwrap_or(DEFAULT_SOA_TTL)
+}
+
+/// Returns the TTL of a service's DNS records, in seconds.
+fn record_ttl(service: &Record) -> u64 {
+    let config = service.properties.get("DnsConfig");
+    seconds(config.and_then(|config| config.pointer("/DnsRecords/0/TTL"))).unwrap_or(DEFAULT_RECORD_TTL)
+}
+
+fn seconds(value: Option<&Value>) -> Option<u64> {
+    value.and_then(scalar)?.parse().ok()
 }
 
 pub fn register(cx: &Context, call: &Call) -> Result<Value, AwsError> {

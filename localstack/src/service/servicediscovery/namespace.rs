@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::instance::soa_ttl;
 use super::model::{NAMESPACES, SERVICES, namespace_of, new_id};
 use crate::records::{Record, RecordType, Records, seconds, texts};
 use crate::service::Call;
@@ -103,6 +104,10 @@ fn description(cx: &Context, record: &Record) -> Value {
     json!({
         "Id": record.id, "Arn": arn(cx, &record.id), "Name": record.text("Name"), "Type": "DNS_PRIVATE",
         "Description": record.text("Description").unwrap_or_default(), "ServiceCount": count,
-        "Properties": {"HttpProperties": {"HttpName": record.text("Name")}}, "CreateDate": seconds(record.created),
+        "Properties": {
+            "DnsProperties": {"SOA": {"TTL": soa_ttl(record)}},
+            "HttpProperties": {"HttpName": record.text("Name")},
+        },
+        "CreateDate": seconds(record.created),
     })
 }

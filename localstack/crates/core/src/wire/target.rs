@@ -24,6 +24,7 @@ const TARGETS: &[(&str, &str)] = &[
     ("Logs_20140328", "logs"),
     ("AmazonSSM", "ssm"),
     ("secretsmanager", "secretsmanager"),
+    ("ServiceQuotasV20190624", "servicequotas"),
     ("TrentService", "kms"),
     ("AnyScaleFrontendService", "application-autoscaling"),
     ("AmazonEC2ContainerServiceV20141113", "ecs"),

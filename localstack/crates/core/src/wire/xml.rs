@@ -20,6 +20,7 @@ const NAMESPACES: &[(&str, &str)] = &[
 
 /// The element names of RDS's lists; any other list has `member`.
 const RDS_ELEMENTS: &[(&str, &str)] = &[
+    ("AccountQuotas", "AccountQuota"),
     ("DBInstances", "DBInstance"),
     ("DBSecurityGroups", "DBSecurityGroup"),
     ("VpcSecurityGroups", "VpcSecurityGroupMembership"),

@@ -1,8 +1,9 @@
 //! Service names with a stable address: a TCP proxy from each name's loopback address to its tasks.
 
 mod proxy;
+mod resolver;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -11,6 +12,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use endpoint_core::Context;
 
+use resolver::Resolver;
+
+pub use resolver::DnsTtl;
+
 /// One name's ports, and the addresses of its tasks that are running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiscoveryEntry {
@@ -18,43 +23,49 @@ pub struct DiscoveryEntry {
     pub ports: Vec<u16>,
     /// Loopback addresses of the tasks.
     pub backends: Vec<IpAddr>,
+    /// The time for which answers are kept; `None` if each one is as new as the registrations.
+    pub ttl: Option<DnsTtl>,
 }
 
-/// The running proxies, by the address and port on which they listen.
+/// The running proxies.
 #[derive(Default)]
-pub struct Proxies(Mutex<HashMap<SocketAddr, Proxy>>);
+pub struct Proxies(Mutex<Running>);
 
-struct Proxy {
-    backends: Arc<proxy::Backends>,
-    /// Stops the proxy when dropped.
-    #[expect(dead_code, reason = "held to be dropped")]
-    stop: DropGuard,
+#[derive(Default)]
+struct Running {
+    /// By the address of the name.
+    resolvers: HashMap<Ipv4Addr, Arc<Resolver>>,
+    /// By the address and port on which they listen. A proxy stops when its guard is dropped.
+    proxies: HashMap<SocketAddr, DropGuard>,
 }
 
 /// Starts and stops proxies, so that there is one for each port of each name that has a backend. Without a backend nothing
-/// listens, and connections are refused at once.
+/// listens, and connections are refused at once; but where answers are kept, the question must be noticed.
 pub fn apply(cx: &Context, entries: BTreeMap<Ipv4Addr, DiscoveryEntry>) {
-    let mut desired: HashMap<SocketAddr, Vec<SocketAddr>> = HashMap::new();
-    for (address, entry) in entries.into_iter().filter(|(_, entry)| !entry.backends.is_empty()) {
-        for port in entry.ports {
-            let backends = entry.backends.iter().map(|backend| SocketAddr::new(*backend, port));
-            desired.insert(SocketAddr::from((address, port)), backends.collect());
-        }
-    }
     let proxies = cx.extension::<Proxies>();
     let mut running = proxies.0.lock();
-    running.retain(|address, _| desired.contains_key(address));
-    for (address, backends) in desired {
-        if let Some(proxy) = running.get(&address) {
-            proxy.backends.set(backends);
+    running.resolvers.retain(|address, _| entries.contains_key(address));
+    let mut desired = HashSet::new();
+    for (address, entry) in entries {
+        if !entry.backends.is_empty() || entry.ttl.is_some() {
+            desired.extend(entry.ports.iter().map(|port| SocketAddr::from((address, *port))));
+        }
+        let resolver = running.resolvers.entry(address).or_default();
+        resolver.set(entry.backends, entry.ttl);
+    }
+    running.proxies.retain(|address, _| desired.contains(address));
+    for address in desired {
+        let SocketAddr::V4(name) = address else { continue };
+        let Some(resolver) = running.resolvers.get(name.ip()).cloned() else {
+            continue;
+        };
+        if running.proxies.contains_key(&address) {
             continue;
         }
         let stop: CancellationToken = cx.shutdown().child_token();
-        let backends = Arc::new(proxy::Backends::new(backends));
-        match proxy::listen(address, backends.clone(), stop.clone()) {
+        match proxy::listen(address, resolver, stop.clone()) {
             Ok(()) => {
-                let stop = stop.drop_guard();
-                running.insert(address, Proxy { backends, stop });
+                running.proxies.insert(address, stop.drop_guard());
             }
             Err(error) => {
                 tracing::warn!(%address, %error, "cannot listen on the address of a service name; retrying");

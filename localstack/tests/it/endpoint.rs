@@ -1,0 +1,131 @@
+//! An endpoint with all services in this process, called over its HTTP interface.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use embedded_endpoint::{Behavior, Config, Context, server};
+use http::{Request, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+pub struct Endpoint {
+    pub cx: Context,
+    router: Router,
+}
+
+/// A response: `Ok` for a success, `Err` with the code of an error.
+pub type Answer = Result<String, String>;
+
+impl Endpoint {
+    /// Starts an endpoint on 127.`octet`.0.0/16 with the state in `folder`, waiting for an earlier one to release it.
+    pub async fn start(folder: &TempDir, octet: u8, behavior: Behavior) -> Self {
+        let config = Config {
+            port: 0,
+            state_dir: folder.path().join("state"),
+            loopback_octet: octet,
+            region: "us-east-1".into(),
+            broker: None,
+            behavior,
+        };
+        let mut attempts = 0;
+        let cx = loop {
+            match server::assemble(config.clone()) {
+                Ok(cx) => break cx,
+                Err(error) => assert!(attempts < 100, "{error:#}"),
+            }
+            attempts += 1;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        server::start(&cx).await.unwrap();
+        let router = server::router(cx.clone());
+        Self { cx, router }
+    }
+
+    /// Stops the processes and keeps the state.
+    pub async fn stop(self) {
+        self.cx.shutdown().cancel();
+        server::stop_services(&self.cx).await;
+    }
+
+    /// Sends a request of the query protocol.
+    pub async fn query(&self, service: &str, version: &str, parameters: &[(&str, &str)]) -> Answer {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Version", version).extend_pairs(parameters);
+        let request = Request::post("/")
+            .header("host", "localhost:4566")
+            .header("authorization", authorization(service))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form.finish()))
+            .unwrap();
+        let (status, body) = self.send(request).await;
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(element(&body, "Code").unwrap_or_default().to_owned())
+    }
+
+    pub async fn rds(&self, parameters: &[(&str, &str)]) -> Answer {
+        self.query("rds", "2014-10-31", parameters).await
+    }
+
+    pub async fn cloudformation(&self, parameters: &[(&str, &str)]) -> Answer {
+        self.query("cloudformation", "2010-05-15", parameters).await
+    }
+
+    /// Sends a request of awsJson 1.1 and returns the response, or the code of the error.
+    pub async fn json(&self, service: &str, target: &str, input: Value) -> Result<Value, String> {
+        let request = Request::post("/")
+            .header("host", "localhost:4566")
+            .header("authorization", authorization(service))
+            .header("x-amz-target", target)
+            .header("content-type", "application/x-amz-json-1.1")
+            .body(Body::from(input.to_string()))
+            .unwrap();
+        let (status, body) = self.send(request).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        if status.is_success() {
+            return Ok(body);
+        }
+        let code = body["__type"].as_str().unwrap_or_default();
+        Err(code.rsplit('#').next().unwrap_or_default().to_owned())
+    }
+
+    async fn send(&self, request: Request<Body>) -> (StatusCode, String) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Waits until no operation runs on a stack, and returns its status.
+    pub async fn stack_status(&self, stack: &str) -> String {
+        for _ in 0..600 {
+            let Ok(body) = self
+                .cloudformation(&[("Action", "DescribeStacks"), ("StackName", stack)])
+                .await
+            else {
+                return "DELETED".into();
+            };
+            let status = element(&body, "StackStatus").unwrap();
+            if !status.ends_with("_IN_PROGRESS") {
+                return status.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the stack {stack} did not become stable");
+    }
+}
+
+fn authorization(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
+}
+
+/// Returns the text of the first element with this name.
+pub fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    Some(rest.split_once('<')?.0)
+}
