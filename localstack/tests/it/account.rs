@@ -1,4 +1,4 @@
-//! What an account has and allows: service-linked roles, quotas, zones.
+//! Service-linked roles, quotas and zones of the account.
 
 use std::time::Duration;
 

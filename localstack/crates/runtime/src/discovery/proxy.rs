@@ -15,8 +15,8 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// Listens on `address` until `stop` is cancelled.
 ///
-/// Where answers are kept, a name whose answer has no address that accepts connections is not listened on until the answer
-/// expires: clients are refused, as they are by a stopped task.
+/// If a resolver keeps answers and no address of the current one accepts connections, nothing listens until it expires: clients
+/// are refused, as they are by a stopped task.
 ///
 /// # Errors
 /// When the address is in use.
