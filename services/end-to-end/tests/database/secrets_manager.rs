@@ -7,6 +7,7 @@ use std::sync::{
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -65,7 +66,9 @@ impl SecretsManager {
 }
 
 /// Responds to `GetSecretValue` if the request is signed for this service in this region.
-async fn read(State(secret): State<Secret>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+async fn read(State(secret): State<Secret>, headers: HeaderMap, body: Bytes) -> Response {
+    // Not axum's `Json`, which rejects the content type of AWS's JSON protocol.
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let header = |name: &str| {
         headers
             .get(name)
