@@ -19,7 +19,11 @@ pub fn check(
     plan: &Plan,
     templates: &BTreeMap<String, Value>,
 ) -> Option<PreflightFinding> {
-    let expiry = aws.credentials_expiry().filter(|_| !session.is_local())?;
+    // A configured role does not expire with the session, and an imitation of AWS checks no expiry.
+    if session.is_local() || aws.cloudformation_role().is_some() {
+        return None;
+    }
+    let expiry = aws.credentials_expiry()?;
     let durations = Durations {
         history: History::load(&session.endpoint_name()),
         on_aws: true,

@@ -255,7 +255,8 @@ impl Session {
         self
     }
 
-    pub(crate) fn cloudformation_role(&self) -> Option<String> {
+    /// Returns the ARN of the role with which CloudFormation works; `None` if it works with the caller's session.
+    pub fn cloudformation_role(&self) -> Option<String> {
         self.identity.cloudformation_role.clone()
     }
 

@@ -101,8 +101,8 @@ async fn list(aws: &Session) -> Result<Vec<Zone>> {
         Ok(response) => response,
         // An imitation of AWS that does not list its zones accepts the names of the first three, which every region has.
         Err(error) if error.is_unsupported() => {
-            let zones = ["a", "b", "c"].map(|letter| Zone {
-                name: format!("{}{letter}", aws.region()),
+            let zones = ["a", "b", "c"].map(|suffix| Zone {
+                name: format!("{}{suffix}", aws.region()),
                 id: String::new(),
                 lacks: Vec::new(),
             });

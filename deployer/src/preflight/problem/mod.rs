@@ -195,8 +195,8 @@ impl Problem {
                 "run scripts/install-broker; Apache Kafka needs Java (`apt-get install openjdk-17-jre-headless`)".into()
             }
             Self::SessionExpires { needed, .. } => format!(
-                "use credentials that last longer: a permission set or `duration_seconds` of more than {needed} min, without role chaining, \
-                 which is limited to an hour"
+                "set `role_arn` under [cloudformation] for the environment, or use credentials that last longer than {needed} min: a permission \
+                 set or `duration_seconds`, without role chaining, which is limited to an hour"
             ),
             Self::BrokerStorage { former, least, .. } => {
                 format!("set it to {former}, which leaves the disks as they are, or to {least} or more")
