@@ -30,7 +30,8 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     let plan = stacks::plan(&manifest);
     preflight::reject_fatal(session, crates::check(&manifest, false).await)?;
     let region = session.common.region.as_deref().or(manifest.account.region.as_deref());
-    preflight::reject_fatal(session, preflight::authorities::check(&manifest, region))?;
+    let untrusted = preflight::authorities::check(&manifest, region).err();
+    preflight::reject_fatal(session, untrusted.map(preflight::fatal).into_iter().collect())?;
     let findings = lint::check(&manifest, &plan);
     if args.online && findings.is_empty() {
         let aws = session.connect().await?;

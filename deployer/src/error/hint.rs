@@ -11,6 +11,9 @@ use super::Error;
 use crate::image::EngineError;
 use crate::{operations, preflight};
 
+/// The remedy for an exhausted quota of Fargate.
+const FARGATE_QUOTA: &str = "request a higher Fargate quota (Service Quotas, L-3032A538 for On-Demand, L-36FBB829 for Spot), or stop other tasks; then run the same command again";
+
 impl Error {
     /// Returns what to do next, if there is something.
     pub fn hint(&self) -> Option<String> {
@@ -52,9 +55,7 @@ impl Error {
             Self::Ecs(ecs::Error::RolledBack { service, .. }) => {
                 format!("`deployer logs {service}` shows its output; correct it and run `deployer up --code` again")
             }
-            Self::Operation(operations::Error::Unplaced { .. }) | Self::Ecs(ecs::Error::Unplaced { .. }) => {
-                "request a higher Fargate quota (Service Quotas, L-3032A538 for On-Demand, L-36FBB829 for Spot), or stop other tasks; then run the same command again".into()
-            }
+            Self::Ecs(ecs::Error::Unplaced { .. }) => FARGATE_QUOTA.into(),
             Self::Preflight(preflight::Error::Findings(findings)) => {
                 findings.iter().map(|finding| finding.problem.hint()).collect::<Vec<_>>().join("\n      ")
             }
@@ -139,6 +140,7 @@ fn failure(failure: &StackFailure) -> String {
 fn operation(error: &operations::Error) -> Option<String> {
     Some(match error {
         operations::Error::Failed { failure, .. } => self::failure(failure),
+        operations::Error::Unplaced { .. } => FARGATE_QUOTA.into(),
         operations::Error::CrashLoop { stack, .. } => format!(
             "CloudFormation waits for hours, because the service has no circuit breaker: `aws cloudformation delete-stack --stack-name {stack}` ends it; correct the cause, then run `deployer up`"
         ),

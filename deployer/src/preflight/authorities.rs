@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use platform::manifest::Manifest;
 
-use super::{PreflightFinding, fatal};
 use crate::image::{database_authorities, database_regions};
 
 /// A database that no service would trust.
@@ -30,52 +29,49 @@ impl AuthorityProblem {
 }
 
 /// Checks that images carry an authority of the databases in a region; without a region, only the file of the manifest.
-pub fn check(manifest: &Manifest, region: Option<&str>) -> Vec<PreflightFinding> {
+///
+/// # Errors
+/// The databases whose certificates no service would trust.
+pub fn check(manifest: &Manifest, region: Option<&str>) -> Result<(), AuthorityProblem> {
     if manifest.databases.is_empty() {
-        return Vec::new();
+        return Ok(());
     }
-    let problem = match (&manifest.ca_bundle, region) {
+    match (&manifest.ca_bundle, region) {
         (Some(path), _) => database_authorities(Some(path))
-            .err()
-            .map(|error| AuthorityProblem::Unusable {
+            .map(drop)
+            .map_err(|error| AuthorityProblem::Unusable {
                 path: path.clone(),
                 reason: error.to_string(),
             }),
-        (None, Some(region)) if !database_regions().contains(region) => Some(AuthorityProblem::NoRoot {
+        (None, Some(region)) if !database_regions().contains(region) => Err(AuthorityProblem::NoRoot {
             region: region.to_owned(),
         }),
-        (None, _) => None,
-    };
-    problem.into_iter().map(|problem| fatal(problem.into())).collect()
+        (None, _) => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::super::Problem;
     use super::*;
 
     #[test]
     fn a_region_without_an_authority_is_rejected_unless_the_manifest_names_a_file() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/shop/deployer.toml");
         let mut manifest = Manifest::load(&path, "dev").expect("the fixture manifest");
-        let found = |manifest: &Manifest, region: Option<&str>| -> Vec<Problem> {
-            let findings = check(manifest, region).into_iter();
-            findings.map(|finding| finding.problem).collect()
-        };
-        assert_eq!(found(&manifest, Some("eu-central-1")), []);
-        assert_eq!(found(&manifest, Some("il-central-1")), []);
+        assert_eq!(check(&manifest, Some("eu-central-1")), Ok(()));
+        assert_eq!(check(&manifest, Some("il-central-1")), Ok(()));
         let region = "mx-central-1".to_owned();
         assert_eq!(
-            found(&manifest, Some(&region)),
-            [Problem::from(AuthorityProblem::NoRoot { region })]
+            check(&manifest, Some(&region)),
+            Err(AuthorityProblem::NoRoot { region })
         );
-        assert_eq!(found(&manifest, None), []);
+        assert_eq!(check(&manifest, None), Ok(()));
         manifest.ca_bundle = Some(path);
         assert!(matches!(
-            found(&manifest, Some("mx-central-1"))[..],
-            [Problem::Authority(AuthorityProblem::Unusable { .. })]
+            check(&manifest, Some("mx-central-1")),
+            Err(AuthorityProblem::Unusable { .. })
         ));
     }
 }

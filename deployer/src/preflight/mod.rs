@@ -53,7 +53,7 @@ pub enum Error {
 
 type Findings = Result<Vec<PreflightFinding>, aws::Error>;
 
-fn fatal(problem: impl Into<Problem>) -> PreflightFinding {
+pub fn fatal(problem: impl Into<Problem>) -> PreflightFinding {
     PreflightFinding {
         problem: problem.into(),
         fatal: true,
@@ -113,10 +113,8 @@ pub async fn preflight(
     identity?;
     let mut findings = settings(manifest, aws.endpoint(), session.is_local());
     findings.extend(images);
-    findings.extend(authorities::check(
-        manifest,
-        (!session.is_local()).then(|| aws.region()),
-    ));
+    let region = (!session.is_local()).then(|| aws.region());
+    findings.extend(authorities::check(manifest, region).err().map(fatal));
     findings.extend(ports::check(session, aws, manifest, plan, &new));
     findings.extend(programs::check(session, aws, &new));
     findings.extend(session_expiry::check(session, aws, plan, templates));

@@ -111,8 +111,13 @@ fn a_database_without_postgresql_is_reported_with_the_package_to_install() {
     if run.err.contains("unshare failed") || run.err.contains("mount:") {
         return skip("this user may not create a mount namespace");
     }
-    run.fails(4, "stack_failed");
+    run.fails(1, "preflight");
     assert!(run.out.contains("apt-get install postgresql"));
+    assert_eq!(
+        project.stacks(),
+        [""; 0],
+        "it is known before the first stack is created"
+    );
     destroy(&project);
 }
 

@@ -224,9 +224,13 @@ mod tests {
         let server = std::thread::spawn(move || {
             for stream in listener.incoming().take(2) {
                 let mut stream = stream.expect("a connection");
-                let mut request = [0; 1024];
-                let length = stream.read(&mut request).expect("a request");
-                let status = if request[..length].starts_with(b"GET /health/live ") {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).expect("a request");
+                    request.extend(byte);
+                }
+                let status = if request.starts_with(b"GET /health/live ") {
                     "200 OK"
                 } else {
                     "503 Service Unavailable"

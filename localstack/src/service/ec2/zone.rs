@@ -9,13 +9,17 @@ pub fn names(cx: &Context) -> Vec<String> {
     ["a", "b", "c"].map(|zone| format!("{}{zone}", cx.region())).into()
 }
 
-/// Returns a zone's ID: `use1-az1` for `us-east-1a`.
+/// Returns a zone's ID: `use1-az1` for `us-east-1a`. Accounts differ in the zone that they call by a name; in this one, `us-east-1c` is
+/// not the zone without MSK brokers, `use1-az3`.
 pub fn id(cx: &Context, zone: &str) -> String {
     let mut short = String::new();
     for (at, word) in cx.region().split('-').enumerate() {
         short.push_str(if at == 0 { word } else { &word[..word.len().min(1)] });
     }
-    let number = zone.bytes().last().map_or(1, |suffix| suffix.saturating_sub(b'a') + 1);
+    let number = match zone.bytes().last() {
+        Some(b'c') if cx.region() == "us-east-1" => 4,
+        suffix => suffix.map_or(1, |suffix| suffix.saturating_sub(b'a') + 1),
+    };
     format!("{short}-az{number}")
 }
 

@@ -76,6 +76,7 @@ async fn a_broken_connection_is_retried_only_where_that_is_harmless() {
 
 #[tokio::test]
 async fn a_service_that_restarts_in_time_loses_no_request() {
+    api_gateway::describe_metrics();
     let address = closed_port().await;
     let app = TestApp::in_front_of(address, HIGH_RATE);
     let token = app.tokens.token(Role::Admin);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use billing_service::link_secret::{EmptySecret, LinkSecretInterceptor};
 use futures::{future::join_all, stream};
 use http::StatusCode;
-use kit::Role;
+use kit::{Role, grpc::repeat_if_cancelled};
 use serde_json::Value;
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -60,7 +60,9 @@ async fn connections_are_renewed_under_calls_without_a_failed_call() {
     let callers = (0..4).map(async |_| {
         let mut calls = 0;
         while started.elapsed() < 12 * age {
-            let called = app.create(&Uuid::new_v4().to_string(), SECRET).await;
+            let patient = Uuid::new_v4().to_string();
+            // as patient-service calls it
+            let called = repeat_if_cancelled(|| app.call_create(&patient, SECRET)).await;
             assert!(called.is_ok(), "{called:?} after {calls} calls");
             calls += 1;
         }

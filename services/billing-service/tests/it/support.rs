@@ -16,7 +16,7 @@ use kit::{
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -70,6 +70,12 @@ impl TestApp {
 
     /// Opens an account, and returns its id and status.
     pub async fn create(&self, patient_id: &str, secret: &str) -> Result<(String, String), Code> {
+        let created = self.call_create(patient_id, secret).await;
+        created.map_err(|status| status.code())
+    }
+
+    /// Opens an account, and returns its id and status.
+    pub async fn call_create(&self, patient_id: &str, secret: &str) -> Result<(String, String), Status> {
         let request = BillingRequest {
             patient_id: patient_id.to_owned(),
             name: "Ada Example".to_owned(),
@@ -81,7 +87,6 @@ impl TestApp {
         response
             .map(tonic::Response::into_inner)
             .map(|account| (account.account_id, account.status))
-            .map_err(|status| status.code())
     }
 
     /// Closes an account, and returns its id and status.

@@ -7,6 +7,21 @@ use tonic::{Code, Status};
 use super::{Call, Side};
 use crate::trace::{Kind, Span};
 
+/// Repeats a call once that ended with its connection, as at the connection's maximum age; the next one is opened for it. Only for
+/// calls with the same effect twice: the peer may have received the first.
+///
+/// # Errors
+/// Those of the call.
+pub async fn repeat_if_cancelled<T, F>(mut call: impl FnMut() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    match call().await {
+        Err(status) if status.code() == Code::Cancelled => call().await,
+        result => result,
+    }
+}
+
 /// Runs `work`, one call of `service`/`method`, in a client span and counts its outcome.
 ///
 /// `work` also builds the request, so that [`crate::trace::traceparent`] is the trace to send to the peer.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use tonic::Code;
 
 pub use age::max_connection_age;
-pub use client::traced_call;
+pub use client::{repeat_if_cancelled, traced_call};
 pub use server::TelemetryLayer;
 
 use crate::trace::Span;

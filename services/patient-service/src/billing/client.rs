@@ -14,7 +14,7 @@ use contracts::{
     },
 };
 use kit::{
-    grpc::traced_call,
+    grpc::{repeat_if_cancelled, traced_call},
     trace::{HEADER, traceparent},
 };
 use parking_lot::Mutex;
@@ -118,10 +118,13 @@ impl BillingClient {
             name: holder.name.to_owned(),
             email: holder.email.to_owned(),
         };
-        let mut client = self.client.clone();
+        // idempotent: an account belongs to its patient
         let call = traced_call(SERVICE, "CreateBillingAccount", async {
-            let request = self.request(message, limit);
-            with_deadline(limit, client.create_billing_account(request)).await
+            let create = async || {
+                let request = self.request(message.clone(), limit);
+                self.client.clone().create_billing_account(request).await
+            };
+            with_deadline(limit, repeat_if_cancelled(create)).await
         });
         let account = self.record(call.await)?;
         Ok(AccountState {
@@ -138,10 +141,12 @@ impl BillingClient {
         let message = CloseBillingAccountRequest {
             patient_id: patient.to_string(),
         };
-        let mut client = self.client.clone();
         let call = traced_call(SERVICE, "CloseBillingAccount", async {
-            let request = self.request(message, limit);
-            with_deadline(limit, client.close_billing_account(request)).await
+            let close = async || {
+                let request = self.request(message.clone(), limit);
+                self.client.clone().close_billing_account(request).await
+            };
+            with_deadline(limit, repeat_if_cancelled(close)).await
         });
         self.record(call.await).map(drop)
     }

@@ -248,4 +248,19 @@ mod tests {
             (Action::Add, Recreation::Never)
         );
     }
+
+    #[test]
+    fn a_database_that_changes_in_place_loses_nothing() {
+        let loss = |before: serde_json::Value, after: serde_json::Value| {
+            let template =
+                |properties| json!({"Resources": {"It": {"Type": "AWS::RDS::DBInstance", "Properties": properties}}});
+            compare(Some(&template(before)), &template(after))[0].loss.clone()
+        };
+        assert_eq!(loss(json!({"MultiAZ": false}), json!({"MultiAZ": true})), None);
+        let snapshot = |name: &str| json!({"DBSnapshotIdentifier": name});
+        assert_eq!(
+            loss(snapshot("a"), snapshot("b")).as_deref(),
+            Some("perhaps the database with all its data")
+        );
+    }
 }

@@ -6,7 +6,7 @@ use super::Builder;
 use cfn::template::{Handle, Resource};
 
 /// The port of targets that are registered without one. ECS registers each task with its container's port, so that this one is
-/// never used; it is constant because another value replaces the target group (Elastic Load Balancing API: CreateTargetGroup,
+/// never used; it is constant because another value replaces the target group (Elastic Load Balancing API: `CreateTargetGroup`,
 /// "used unless you specify a port override when registering the target").
 const DEFAULT_PORT: u16 = 80;
 
