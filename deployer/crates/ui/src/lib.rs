@@ -38,6 +38,7 @@ const TICK: Duration = Duration::from_millis(120);
 
 /// Options of the output.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct UiOptions {
     /// Write NDJSON on stdout instead of text.
     pub json: bool,
@@ -98,6 +99,7 @@ impl Ui {
         }))
     }
 
+    /// Returns true with `--json`.
     pub fn is_json(&self) -> bool {
         self.0.json
     }
@@ -109,6 +111,8 @@ impl Ui {
         }
     }
 
+    /// Reports an event.
+    #[expect(clippy::needless_pass_by_value, reason = "callers build the event in the call")]
     pub fn emit(&self, event: Event) {
         self.with(|screen, now| screen.event(&event, now));
     }
@@ -132,6 +136,7 @@ impl Ui {
         self.emit(Event::Note { text: text.into() });
     }
 
+    /// Reports a problem that does not end the command.
     pub fn warn(&self, text: impl Into<String>) {
         self.emit(Event::Warning { text: text.into() });
     }

@@ -184,14 +184,13 @@ pub fn lines(event: &Event, style: Style) -> Vec<String> {
         }
         Event::Image { service, step, detail } if detail.is_empty() => vec![format!("image {service}: {step}")],
         Event::Image { service, step, detail } => vec![format!("image {service}: {step} {detail}")],
-        // Only the live tree shows them; cargo's own lines name each crate.
-        Event::Upload { .. } | Event::Compiling { .. } => Vec::new(),
+        // Only the live tree shows the progress, since cargo's own lines name each crate; a result is on stdout.
+        Event::Upload { .. } | Event::Compiling { .. } | Event::Result { .. } => Vec::new(),
         Event::Compiler { line } => vec![style.dim(&clean(line))],
         Event::Rollout { stack, rollout, .. } => vec![format!("{stack}: {}", rollout_line(rollout))],
         Event::Serving { state } => vec![format!("waiting until ready: {state}")],
         Event::TaskStopped { .. } => task_stopped_lines(event, style),
         Event::Log { service, message, .. } => vec![format!("{service} | {message}")],
-        Event::Result { .. } => Vec::new(),
         Event::Error { message, hint, .. } => {
             let mut lines = vec![format!("{} {message}", style.red("error:"))];
             lines.extend(hint.iter().map(|hint| format!("{} {hint}", style.bold("hint:"))));

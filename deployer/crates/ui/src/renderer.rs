@@ -31,7 +31,9 @@ pub fn no_estimates() -> DurationEstimator {
 /// A moment, passed in by the caller: the time since the run began, and the time of day.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
+    /// Since the run began.
     pub run: Duration,
+    /// UTC.
     pub wall: OffsetDateTime,
 }
 

@@ -4,10 +4,13 @@ use serde::Serialize;
 
 /// A service with its deployments, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Rollout {
+    /// The service's name.
     pub service: String,
+    /// The deployments.
     pub revisions: Vec<Revision>,
-    /// `None` if the deployment circuit breaker is off.
+    /// Null if the deployment circuit breaker is off.
     pub breaker: Option<CircuitBreaker>,
     /// Health states of its targets behind the load balancer.
     pub targets: Vec<String>,
@@ -15,6 +18,7 @@ pub struct Rollout {
 
 /// One deployment of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Revision {
     /// `family:N` of its task definition.
     pub name: String,
@@ -22,14 +26,19 @@ pub struct Revision {
     pub status: String,
     /// `IN_PROGRESS`, COMPLETED or FAILED.
     pub rollout: String,
+    /// Tasks that ECS is to run.
     pub desired: i32,
+    /// Tasks that run.
     pub running: i32,
+    /// Tasks that are being started.
     pub pending: i32,
+    /// Tasks that stopped or did not start.
     pub failed: i32,
 }
 
 /// State of the ECS deployment circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct CircuitBreaker {
     /// Failed tasks of the deployment in progress, or of the one that failed last.
     pub failed: i32,
@@ -38,7 +47,7 @@ pub struct CircuitBreaker {
 }
 
 impl Rollout {
-    /// Returns whether a deployment is in progress.
+    /// Returns true if a deployment is in progress.
     pub fn is_in_progress(&self) -> bool {
         self.revisions.len() > 1 || self.revisions.iter().any(|revision| revision.rollout != "COMPLETED")
     }

@@ -2,28 +2,35 @@
 
 use super::Sentiment;
 
+/// Colours, or none: one value for all texts of an output.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
+    /// Paint texts (SGR, ECMA-48).
     pub color: bool,
 }
 
 impl Style {
+    /// Paints headings.
     pub fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
+    /// Paints secondary text in grey.
     pub fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
 
+    /// Paints failures.
     pub fn red(self, text: &str) -> String {
         self.paint("31", text)
     }
 
+    /// Paints success.
     pub fn green(self, text: &str) -> String {
         self.paint("32", text)
     }
 
+    /// Paints what is in progress.
     pub fn yellow(self, text: &str) -> String {
         self.paint("33", text)
     }
@@ -33,6 +40,7 @@ impl Style {
         self.paint(code, text)
     }
 
+    /// Paints in the colour of a sentiment.
     pub fn sentiment(self, sentiment: Sentiment, text: &str) -> String {
         match sentiment {
             Sentiment::Good => self.green(text),

@@ -43,6 +43,7 @@ impl Ui {
 }
 
 /// Returns the lines that a pipe shows of these events. Durations vary from run to run and are replaced.
+#[expect(clippy::missing_panics_doc, reason = "the pattern is a constant")]
 pub fn piped(events: &[Event]) -> String {
     let now = Now {
         run: Duration::ZERO,

@@ -18,12 +18,13 @@ use super::{Now, Style, ndjson};
 use scenarios::Step;
 
 /// 2026-01-02T03:04:05Z
-const START: i64 = 1_767_323_045;
+const START: u64 = 1_767_323_045;
 
 fn at(second: u64) -> Now {
+    let start = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(START);
     Now {
         run: Duration::from_secs(second),
-        wall: OffsetDateTime::from_unix_timestamp(START + second as i64).expect("a valid time"),
+        wall: start + Duration::from_secs(second),
     }
 }
 

@@ -16,6 +16,21 @@ pub enum Step {
 
 use Step::{Emit, End, Screenshot};
 
+/// Returns all scenarios.
+pub fn all() -> Vec<Vec<Step>> {
+    vec![
+        first_deployment(),
+        nothing_to_do(),
+        update(),
+        replacement(),
+        failing_service(),
+        rollback(),
+        interrupted(),
+        locked(),
+        other_events(),
+    ]
+}
+
 const RDS: &str = "AWS::RDS::DBInstance";
 const SERVICE: &str = "AWS::ECS::Service";
 const TASKS: &str = "AWS::ECS::TaskDefinition";

@@ -1,203 +1,160 @@
-//! Checks every line of the scenarios against the committed schema.
+//! The schema of the lines: generated from the types, and valid for every line of the scenarios.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
 
-use super::super::event::Event;
 use super::RenderHarness;
 use super::scenarios::{self, Step};
+use crate::event::Event;
 
-const SCHEMA: &str = include_str!("../../schema/events.v1.json");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/events.v1.json");
 
-/// Checks a value by the keywords of JSON Schema 2020-12 that the schema uses. An unknown keyword is an error: it would be ignored.
-fn check(value: &Value, schema: &Value, root: &Value, place: &str) -> Result<(), String> {
-    let Some(keywords) = schema.as_object() else {
-        return if schema == &Value::Bool(true) {
-            Ok(())
-        } else {
-            Err(format!("{place}: nothing may be here"))
-        };
-    };
-    let fail = |what: String| Err(format!("{place}: {what}: {value}"));
-    for (keyword, argument) in keywords {
-        match keyword.as_str() {
-            "$schema" | "$id" | "$defs" | "title" | "description" => {}
-            "$ref" => {
-                let pointer = argument.as_str().and_then(|text| text.strip_prefix('#')).unwrap_or("?");
-                let target = root.pointer(pointer).ok_or(format!("no {argument} in the schema"))?;
-                check(value, target, root, place)?;
-            }
-            "type" => {
-                let names: Vec<&str> = match argument {
-                    Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-                    one => one.as_str().into_iter().collect(),
-                };
-                if !names.iter().any(|name| is(value, name)) {
-                    return fail(format!("is not of type {argument}"));
-                }
-            }
-            "const" if value != argument => return fail(format!("is not {argument}")),
-            "enum" if !argument.as_array().is_some_and(|all| all.contains(value)) => {
-                return fail(format!("is not one of {argument}"));
-            }
-            "minimum"
-                if value
-                    .as_f64()
-                    .zip(argument.as_f64())
-                    .is_some_and(|(value, least)| value < least) =>
-            {
-                return fail(format!("is below {argument}"));
-            }
-            "const" | "enum" | "minimum" => {}
-            "required" => {
-                for name in argument.as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    if value.get(name).is_none() {
-                        return fail(format!("has no {name}"));
-                    }
-                }
-            }
-            "properties" => {
-                for (name, part) in argument.as_object().into_iter().flatten() {
-                    if let Some(inner) = value.get(name) {
-                        check(inner, part, root, &format!("{place}/{name}"))?;
-                    }
-                }
-            }
-            "unevaluatedProperties" | "additionalProperties" => {
-                assert_eq!(argument, &Value::Bool(false));
-                let known: BTreeSet<&str> = known_properties(schema, root);
-                if let Some(other) = value
-                    .as_object()
-                    .and_then(|all| all.keys().find(|key| !known.contains(key.as_str())))
-                {
-                    return fail(format!("{other} is not in the schema"));
-                }
-            }
-            "items" => {
-                for (index, inner) in value.as_array().into_iter().flatten().enumerate() {
-                    check(inner, argument, root, &format!("{place}/{index}"))?;
-                }
-            }
-            "allOf" => {
-                for part in argument.as_array().into_iter().flatten() {
-                    check(value, part, root, place)?;
-                }
-            }
-            "oneOf" => {
-                let options = argument.as_array().into_iter().flatten();
-                let results: Vec<_> = options.map(|option| check(value, option, root, place)).collect();
-                let fits = results.iter().filter(|result| result.is_ok()).count();
-                if fits != 1 {
-                    return Err(format!(
-                        "{place}: fits {fits} of the options, not one: {value}: {results:#?}"
-                    ));
-                }
-            }
-            other => return Err(format!("the test does not know the keyword {other}")),
-        }
-    }
-    Ok(())
+/// Returns every event of the scenarios.
+fn events() -> Vec<Event> {
+    let steps = scenarios::all().into_iter().flatten();
+    steps
+        .filter_map(|step| match step {
+            Step::Emit(_, event) => Some(event),
+            Step::End(..) | Step::Screenshot(_) => None,
+        })
+        .collect()
 }
 
-fn known_properties<'a>(schema: &'a Value, root: &'a Value) -> BTreeSet<&'a str> {
-    let mut known: BTreeSet<&str> = schema["properties"]
-        .as_object()
+/// Returns every line that the scenarios write.
+fn lines() -> Vec<Value> {
+    let lines = scenarios::all()
         .into_iter()
-        .flatten()
-        .map(|(name, _)| name.as_str())
-        .collect();
-    if let Some(target) = schema["$ref"]
-        .as_str()
-        .and_then(|text| root.pointer(text.strip_prefix('#')?))
-    {
-        known.extend(known_properties(target, root));
-    }
-    known
+        .flat_map(|scenario| RenderHarness::new(80, 24).run(&scenario).lines);
+    lines
+        .map(|line| serde_json::from_str(&line).expect("a line is JSON"))
+        .collect()
 }
 
-fn is(value: &Value, name: &str) -> bool {
-    match name {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        "null" => value.is_null(),
-        _ => false,
+/// Returns the values of `type` by event, as [`Event::class`] returns them.
+fn classes() -> BTreeMap<String, BTreeSet<&'static str>> {
+    let mut classes: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+    let summary = Event::Summary(crate::event::Summary::default());
+    for event in events().into_iter().chain([summary]) {
+        let fields = serde_json::to_value(&event).expect("an event is JSON");
+        let name = fields["event"].as_str().expect("its name").to_owned();
+        classes.entry(name).or_default().insert(event.class());
+    }
+    classes
+}
+
+/// Returns the schema of a line: the types' schema, with the fields that each line begins with.
+fn generated() -> Value {
+    // `for_serialize`: a field that is always written is required, null or not.
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let mut root = Value::from(generator.into_root_schema_for::<Event>());
+    let mut definitions = root["$defs"].take();
+    let classes = classes();
+    let mut options = Vec::new();
+    for mut event in root["oneOf"].as_array().expect("an enum is oneOf").clone() {
+        // `Summary` is a struct of its own: its fields become those of the line.
+        if let Some(name) = event["$ref"].as_str().and_then(|to| to.strip_prefix("#/$defs/")) {
+            let inner = definitions
+                .as_object_mut()
+                .and_then(|all| all.remove(name))
+                .expect("it");
+            complete(&mut event, &inner);
+        }
+        let name = event["properties"]["event"]["const"]
+            .as_str()
+            .expect("a name")
+            .to_owned();
+        let head = json!({
+            "version": { "const": 1 },
+            "time": { "type": "string", "description": "Time of the event, RFC 3339, UTC." },
+            "type": { "enum": classes.get(&name).unwrap_or_else(|| panic!("no scenario has {name}")) },
+        });
+        let properties = event["properties"].as_object_mut().expect("properties");
+        for (key, value) in head.as_object().into_iter().flatten() {
+            properties.insert(key.clone(), value.clone());
+        }
+        let required = event["required"].as_array_mut().expect("required fields");
+        // A line of a log has its own time in place of the event's.
+        for key in ["version", "time", "type"] {
+            if !required.iter().any(|known| known == key) {
+                required.push(key.into());
+            }
+        }
+        event["additionalProperties"] = false.into();
+        options.push(json!({ "$ref": format!("#/$defs/{name}") }));
+        definitions[&name] = event;
+    }
+    json!({
+        "$schema": root["$schema"],
+        "title": "deployer --json, version 1",
+        "description": "One line of the NDJSON that `deployer --json` writes on stdout. Fields may be added without a new \
+                        version; a removed or changed field makes a new version.",
+        "oneOf": options,
+        "$defs": definitions,
+    })
+}
+
+/// Adds the properties and required fields of `inner` to `event`.
+fn complete(event: &mut Value, inner: &Value) {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in [inner, &*event] {
+        properties.extend(part["properties"].as_object().into_iter().flatten().map(owned));
+        required.extend(part["required"].as_array().into_iter().flatten().cloned());
+    }
+    if let Some(event) = event.as_object_mut() {
+        event.remove("$ref");
+        event.insert("properties".into(), properties.into());
+        event.insert("required".into(), required.into());
     }
 }
 
-/// Returns the name of an event on its line. The compiler asks for a new variant here; the test then asks for it in the scenarios
-/// and the schema.
-fn name(event: &Event) -> &'static str {
-    match event {
-        Event::Note { .. } => "note",
-        Event::Warning { .. } => "warning",
-        Event::Plan { .. } => "plan",
-        Event::Stack { .. } => "stack",
-        Event::StackWaiting { .. } => "stack_waiting",
-        Event::StackRollingBack { .. } => "stack_rolling_back",
-        Event::StackCleaningUp { .. } => "stack_cleaning_up",
-        Event::Resource { .. } => "resource",
-        Event::StackEnded { .. } => "stack_ended",
-        Event::Image { .. } => "image",
-        Event::Upload { .. } => "upload",
-        Event::Compiler { .. } => "compiler",
-        Event::Compiling { .. } => "compiling",
-        Event::Rollout { .. } => "rollout",
-        Event::Serving { .. } => "serving",
-        Event::TaskStopped { .. } => "task_stopped",
-        Event::Log { .. } => "log",
-        Event::Result { .. } => "result",
-        Event::Error { .. } => "error",
-        Event::Summary(_) => "summary",
-    }
+fn owned((key, value): (&String, &Value)) -> (String, Value) {
+    (key.clone(), value.clone())
+}
+
+fn committed() -> Value {
+    serde_json::from_str(&std::fs::read_to_string(FILE).expect("the schema is committed")).expect("it is JSON")
 }
 
 #[test]
-fn every_line_fits_the_schema_and_every_event_of_the_schema_occurs() {
-    let root: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
-    let scenarios = [
-        scenarios::first_deployment(),
-        scenarios::nothing_to_do(),
-        scenarios::update(),
-        scenarios::replacement(),
-        scenarios::failing_service(),
-        scenarios::rollback(),
-        scenarios::interrupted(),
-        scenarios::locked(),
-        scenarios::other_events(),
-    ];
-    let mut seen = BTreeSet::new();
-    for scenario in &scenarios {
-        for step in scenario {
-            if let Step::Emit(_, event) = step {
-                seen.insert(name(event).to_owned());
-            }
-        }
-        for line in RenderHarness::new(80, 24).run(scenario).lines {
-            let line: Value = serde_json::from_str(&line).expect("a line is JSON");
-            check(&line, &root, &root, "").unwrap_or_else(|error| panic!("{error}"));
-            seen.insert(line["event"].as_str().unwrap_or_default().to_owned());
-        }
+fn the_committed_schema_is_that_of_the_types() {
+    let generated = generated();
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(FILE, format!("{generated:#}\n")).expect("the schema can be written");
     }
-    let options = root["oneOf"].as_array().expect("the events are options");
+    assert!(
+        committed() == generated,
+        "stale: UPDATE_SCHEMA=1 cargo test -p ui schema"
+    );
+}
+
+#[test]
+fn every_line_is_valid_and_every_event_of_the_schema_occurs() {
+    let schema = committed();
+    let validator = jsonschema::validator_for(&schema).expect("a schema of the 2020-12 dialect");
+    let mut found = BTreeSet::new();
+    for line in lines() {
+        if let Err(error) = validator.validate(&line) {
+            panic!("{error}: {line}");
+        }
+        found.insert(line["event"].as_str().unwrap_or_default().to_owned());
+    }
+    let options = schema["oneOf"].as_array().expect("the events are options");
     let named: BTreeSet<String> = options
         .iter()
         .filter_map(|option| Some(option["$ref"].as_str()?.rsplit('/').next()?.to_owned()))
         .collect();
-    assert_eq!(seen, named);
+    assert_eq!(found, named);
 }
 
 #[test]
 fn a_line_with_a_missing_field_an_unknown_one_or_a_wrong_type_is_rejected() {
-    let root: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
-    let good = serde_json::json!({
+    let validator = jsonschema::validator_for(&committed()).expect("a schema of the 2020-12 dialect");
+    let good = json!({
         "version": 1, "time": "2026-01-02T03:04:05Z", "type": "progress", "event": "note", "text": "hello"
     });
-    assert_eq!(check(&good, &root, &root, ""), Ok(()));
+    assert!(validator.is_valid(&good));
     for (field, value) in [
         ("text", Some(Value::Null)),
         ("version", Some(2.into())),
@@ -210,6 +167,53 @@ fn a_line_with_a_missing_field_an_unknown_one_or_a_wrong_type_is_rejected() {
             Some(value) => bad[field] = value,
             None => drop(bad.as_object_mut().and_then(|all| all.remove(field))),
         }
-        assert!(check(&bad, &root, &root, "").is_err(), "{bad}");
+        assert!(!validator.is_valid(&bad), "{bad}");
     }
+}
+
+/// The contract: a consumer of version 1 reads these fields. Fields may be added.
+#[test]
+fn the_fields_of_version_1_remain() {
+    let schema = committed();
+    let fields = |name: &str| {
+        let required = schema["$defs"][name]["required"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let mut names: Vec<String> = required
+            .iter()
+            .filter_map(|field| Some(field.as_str()?.to_owned()))
+            .filter(|field| !["version", "time", "type", "event"].contains(&field.as_str()))
+            .collect();
+        names.sort_unstable();
+        names.join(" ")
+    };
+    let options = schema["oneOf"].as_array().into_iter().flatten();
+    let mut names: Vec<&str> = options
+        .filter_map(|option| option["$ref"].as_str()?.rsplit('/').next())
+        .collect();
+    names.sort_unstable();
+    let all: Vec<String> = names.iter().map(|name| format!("{name}: {}", fields(name))).collect();
+    insta::assert_snapshot!(all.join("\n"), @r"
+    compiler: line
+    compiling: finished total
+    error: code exit_code hint message
+    image: detail service step
+    log: message service stream
+    note: text
+    plan: endpoint environment orphaned_stacks project stacks
+    resource: cancelled kind reason resource stack status
+    result: kind value
+    rollout: resource rollout stack
+    serving: state
+    stack: action expected_seconds resources stack
+    stack_cleaning_up: stack status
+    stack_ended: seconds sentiment stack status
+    stack_rolling_back: reason stack status
+    stack_waiting: on stack
+    summary: cancelled created deleted failed first_failure in_progress outcome seconds skipped unchanged updated
+    task_stopped: exit_code log reason service task times
+    upload: sent service total
+    warning: text
+    ");
 }

@@ -253,9 +253,10 @@ fn action(status: &str) -> &'static str {
 
 /// Returns a progress bar, `━━━━━━────── 5.1 of 10.2 MB`.
 fn bar(sent: u64, total: u64) -> String {
-    const WIDTH: u64 = 20;
-    let full = (sent.min(total) * WIDTH).checked_div(total).unwrap_or(WIDTH);
-    let repeat = |text: &str, count: u64| text.repeat(count as usize);
+    const WIDTH: usize = 20;
+    let full = (sent.min(total) * WIDTH as u64).checked_div(total);
+    let full = full.and_then(|full| usize::try_from(full).ok()).unwrap_or(WIDTH);
+    let repeat = |text: &str, count: usize| text.repeat(count);
     format!(
         "{}{} {:.1} of {:.1} MB",
         repeat("━", full),
