@@ -30,14 +30,15 @@ use crate::command;
 )]
 pub struct Cli {
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Common {
     /// Target. `localstack`: an endpoint already listening on the port, otherwise the embedded one.
     #[arg(long, global = true, env = "DEPLOYER_TARGET", default_value = "localstack")]

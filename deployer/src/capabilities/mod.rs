@@ -16,8 +16,8 @@ mod tests;
 
 use aws::cloudformation;
 
-pub use adapt_plan::{AdaptedPlan, UnsupportedType, adapt_plan};
-pub use unbacked::{UnbackedResource, check_backing, find_unbacked};
+pub use adapt_plan::{UnsupportedType, adapt_plan};
+pub use unbacked::{UnbackedResource, check_backing};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

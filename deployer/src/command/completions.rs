@@ -4,7 +4,6 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::cli::Cli;
-use crate::error::Result;
 
 /// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
@@ -18,10 +17,9 @@ pub struct Args {
     shell: Shell,
 }
 
-pub fn run(args: Args) -> Result<()> {
+pub fn run(args: Args) {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "deployer", &mut script);
     // A reader that has ended (`| head`) is not an error.
     let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
-    Ok(())
 }

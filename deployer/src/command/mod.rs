@@ -66,7 +66,10 @@ async fn dispatch(command: Command, session: &Session) -> Result<()> {
         Command::Permissions(args) => permissions::run(args, session),
         Command::Doctor(args) => doctor::run(args, session).await,
         Command::Endpoint(args) => endpoint::run(args, session).await,
-        Command::Completions(args) => completions::run(args),
+        Command::Completions(args) => {
+            completions::run(args);
+            Ok(())
+        }
     }
 }
 

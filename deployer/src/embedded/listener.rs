@@ -64,7 +64,7 @@ mod tests {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         let found = listener(port).expect("a listener");
-        assert_eq!(found.pid, std::process::id() as i32);
+        assert_eq!(found.pid, std::process::id().cast_signed());
         assert!(!found.name.is_empty());
         drop(socket);
         assert_eq!(listener(port), None);

@@ -23,7 +23,7 @@ impl Error {
             Self::Argument(error) => return error.hint(),
             Self::Manifest(error) => return error.hint(),
             Self::NotConfirmed(error) => return error.hint(),
-            Self::Protected(error) => return error.hint(),
+            Self::Protected(error) => error.hint(),
             Self::Registry { registry, .. } if registry.ends_with(".amazonaws.com") => {
                 "check --profile, AWS_PROFILE and the identity's ecr: permissions; for --registry, `aws ecr get-login-password | docker login`".into()
             }

@@ -14,7 +14,7 @@ pub struct Protected {
 
 impl Protected {
     /// Returns how to disable the protections.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> String {
         let environment = &self.environment;
         let mut command = "`deployer destroy".to_owned();
         if self.removed {
@@ -29,6 +29,6 @@ impl Protected {
             hint.push_str("; first disable the protection that no template sets: ");
             hint.push_str(&by_hand.join(", "));
         }
-        Some(hint)
+        hint
     }
 }

@@ -8,9 +8,9 @@ pub mod price;
 mod table;
 
 use cfn::diff::Change;
-pub use history::{History, Measured, measure};
+pub use history::{History, measure};
 use platform::critical_path;
-pub use platform::critical_path::{DurationSource, Estimate, Expected, Operation, StackEstimate, Step};
+pub use platform::critical_path::{DurationSource, Estimate, Expected, Operation, StackEstimate};
 use platform::stacks::Stack;
 
 /// Returns the duration of a deployment that makes these changes; stacks in the plan's order.

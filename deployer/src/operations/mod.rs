@@ -91,9 +91,9 @@ pub fn lock_report(ui: &Ui) -> LockReport {
     let ui = ui.clone();
     Arc::new(move |event| {
         if event.is_warning() {
-            ui.warn(event.to_string())
+            ui.warn(event.to_string());
         } else {
-            ui.info(event.to_string())
+            ui.info(event.to_string());
         }
     })
 }

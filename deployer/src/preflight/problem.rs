@@ -209,6 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a value of each problem")]
     fn each_problem_says_what_is_wrong_and_how_to_solve_it() {
         let text = |text: &str| text.to_owned();
         let (service, image) = (text("orders"), text("ghcr.io/shop/orders:1"));

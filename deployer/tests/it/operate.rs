@@ -178,7 +178,7 @@ fn write_log(project: &Project, stream: &str, message: &str) {
         .expect("a clock")
         .as_millis();
     let mut events = names;
-    events["logEvents"] = json!([{"timestamp": now as u64, "message": message}]);
+    events["logEvents"] = json!([{"timestamp": u64::try_from(now).unwrap(), "message": message}]);
     call(project, "Logs_20140328.PutLogEvents", &events);
 }
 

@@ -55,7 +55,7 @@ fn project() -> TempDir {
     let manifest = std::fs::read_to_string(FIXTURE).unwrap();
     let manifest = manifest.replace(
         "name = \"shop\"\n",
-        &format!("name = \"shop\"\nworkspace = {fixture:?}\n"),
+        &format!("name = \"shop\"\nworkspace = \"{}\"\n", fixture.display()),
     );
     std::fs::write(dir.path().join("deployer.toml"), manifest).unwrap();
     let synth = run(&dir, &["synth"], &[]);

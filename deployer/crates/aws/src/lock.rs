@@ -200,7 +200,7 @@ impl Holder {
             pid: std::process::id(),
             process_start: process_start(std::process::id()),
             started: now,
-            expires: now + LIFETIME.as_secs() as i64,
+            expires: now + LIFETIME.as_secs().cast_signed(),
         }
     }
 
@@ -255,7 +255,7 @@ async fn heartbeat(aws: Session, report: LockReport, parameter: String, mut own:
         aws.clock().sleep(HEARTBEAT).await;
         match read(&aws, &parameter).await {
             Ok(Some(now)) if now.id == own.id => {
-                own.expires = OffsetDateTime::now_utc().unix_timestamp() + LIFETIME.as_secs() as i64;
+                own.expires = OffsetDateTime::now_utc().unix_timestamp() + LIFETIME.as_secs().cast_signed();
                 if let Err(error) = put(&aws, &parameter, &own, true).await {
                     report(LockEvent::NotRenewed(error));
                 }

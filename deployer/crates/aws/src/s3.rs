@@ -138,7 +138,7 @@ impl Request<'_> {
 
     /// Sets the key of the object: characters that need no encoding in a URL.
     pub fn key(mut self, key: &str) -> Self {
-        self.key = key.to_owned();
+        key.clone_into(&mut self.key);
         self
     }
 

@@ -210,6 +210,7 @@ impl Session {
     }
 
     /// Returns the same session with clients that retry for up to `limit` while nothing answers or the services are overloaded.
+    #[must_use]
     pub fn tolerating_outages(&self, limit: Duration, report: OutageReport) -> Self {
         self.identity
             .clone()
@@ -218,6 +219,7 @@ impl Session {
 
     /// Replaces the product that answers, for tests of other endpoints' behaviour.
     #[cfg(any(test, feature = "testing"))]
+    #[must_use]
     pub fn with_endpoint(mut self, endpoint: Endpoint) -> Self {
         self.identity.endpoint = Arc::new(endpoint);
         self

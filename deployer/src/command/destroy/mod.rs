@@ -47,6 +47,7 @@ const UNCHANGED: &str = "nothing was deleted";
 
 Exit codes: 0 deleted, or nothing to do; 1 error, or not confirmed; 3 credentials or permission; 5 a deletion failed;
 6 timed out; 130 interrupted.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Args {
     /// Show the plan, and change nothing.
     #[arg(long)]
@@ -133,9 +134,9 @@ fn show(session: &Session, deletion: &DestroyPlan, args: &Args) {
     if !deletion.is_empty() {
         let text = render::plan(deletion);
         if ui.is_json() || args.dry_run {
-            ui.data("destroy_plan", json!(deletion), &text)
+            ui.data("destroy_plan", json!(deletion), &text);
         } else {
-            ui.info(text)
+            ui.info(text);
         }
     } else if args.removed {
         ui.info(format!(

@@ -43,7 +43,7 @@ impl Project {
         std::fs::copy(root.join("deployer.toml"), project.manifest()).unwrap();
         let edit = |from: &str, to: &str| project.edit("deployer.toml", from, to);
         edit("name = \"patient-management\"", &format!("name = \"{name}\""));
-        edit("workspace = \".\"", &format!("workspace = {root:?}"));
+        edit("workspace = \".\"", &format!("workspace = \"{}\"", root.display()));
         project
     }
 

@@ -235,7 +235,13 @@ mod tests {
     /// Returns method and path, without the random name of an object.
     fn line(call: &Call) -> String {
         let path = match call.path.rsplit_once('/') {
-            Some((folder, name)) if name.ends_with(".json") => format!("{folder}/*.json"),
+            Some((folder, name))
+                if std::path::Path::new(name)
+                    .extension()
+                    .is_some_and(|extension| extension == "json") =>
+            {
+                format!("{folder}/*.json")
+            }
             _ => call.path.clone(),
         };
         format!("{} {path}", call.method)

@@ -134,6 +134,9 @@ impl FakeAws {
     }
 
     /// Opens a session as with a local endpoint.
+    ///
+    /// # Panics
+    /// The session cannot be opened.
     pub async fn session(&self) -> Session {
         let health = json!({ "services": {}, "edition": "embedded" });
         let options = SessionOptions {
@@ -147,6 +150,9 @@ impl FakeAws {
 
     /// Opens a session as with AWS, with this clock and these credentials. Each has its own region, because the SDK limits the rate of
     /// all clients of a service and region together.
+    ///
+    /// # Panics
+    /// The session cannot be opened.
     pub async fn aws_session(&self, clock: Clock, credentials: CredentialsSource) -> Session {
         let port = self.url.rsplit(':').next().unwrap_or_default();
         let options = SessionOptions {

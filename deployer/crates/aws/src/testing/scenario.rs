@@ -63,6 +63,7 @@ impl Default for Scenario {
 
 impl Scenario {
     /// Adds the events of the next operation on a stack.
+    #[must_use]
     pub fn operation(self, stack: &str, events: &str) -> Self {
         let events = events.lines().filter(|line| !line.trim().is_empty()).map(Event::parse);
         let events = events.collect();
@@ -75,6 +76,7 @@ impl Scenario {
     }
 
     /// Adds a stack that is complete at the start.
+    #[must_use]
     pub fn stack(self, name: &str, template: &str) -> Self {
         let stack = FakeStack {
             template: template.to_owned(),
@@ -147,7 +149,7 @@ impl Scenario {
                     let field = |name: &str| call.field(&format!("Tags.member.{number}.{name}"));
                     (field("Key"), field("Value"))
                 };
-                stack.tags = (1..).map(tag).take_while(|(key, _)| !key.is_empty()).collect();
+                stack.tags = (1..=50).map(tag).take_while(|(key, _)| !key.is_empty()).collect();
                 format!("<Id>set-{name}</Id><StackId>{}</StackId>", id(&name))
             }
             operation => {

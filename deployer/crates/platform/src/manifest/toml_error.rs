@@ -89,7 +89,7 @@ impl FromStr for TomlProblem {
     }
 }
 
-/// Reads `unknown field `x`, expected one of `a`, `b``, or the same of a variant.
+/// Reads serde's message about an unknown field or variant, with the known ones.
 fn unknown(message: &str) -> Option<TomlProblem> {
     let read = |start: &str| {
         let (given, known) = message.strip_prefix(start)?.split_once('`')?;
@@ -124,7 +124,7 @@ fn wrong_type(message: &str) -> Option<TomlProblem> {
     Some(TomlProblem::WrongType { found, expected })
 }
 
-/// Reads `missing field `project``.
+/// Reads serde's message about a missing field.
 fn missing(message: &str) -> Option<TomlProblem> {
     let name = message.strip_prefix("missing field `")?.strip_suffix('`')?;
     Some(TomlProblem::MissingKey(name.to_owned()))
