@@ -11,7 +11,7 @@ use crate::{AwsError, Call, Context, Service};
 
 struct CloudFormation;
 
-/// Returns the service; its engine is a crate of its own.
+/// Returns the service; its engine is a separate crate.
 pub fn service() -> Arc<dyn Service> {
     Arc::new(CloudFormation)
 }

@@ -70,7 +70,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Creates the failure of a resource type, with its reason in words.
+    /// Creates the failure of a resource type, with its reason as text.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Refused(reason.into())
     }

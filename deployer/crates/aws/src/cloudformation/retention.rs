@@ -20,7 +20,7 @@ pub struct DataResource {
     /// Such as `database patient (20 GiB)`.
     #[serde(rename = "what")]
     pub description: String,
-    /// Details that matter to whoever decides about the data, such as a snapshot that is made.
+    /// Details that matter to a person who decides about the data, such as a snapshot that is made.
     pub note: Option<String>,
     /// The effect of the deletion on the data.
     pub outcome: DeletionOutcome,

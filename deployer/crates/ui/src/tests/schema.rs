@@ -53,7 +53,7 @@ fn generated() -> Value {
     let classes = classes();
     let mut options = Vec::new();
     for mut event in root["oneOf"].as_array().expect("an enum is oneOf").clone() {
-        // `Summary` is a struct of its own: its fields become those of the line.
+        // `Summary` is a separate struct: its fields become those of the line.
         if let Some(name) = event["$ref"].as_str().and_then(|to| to.strip_prefix("#/$defs/")) {
             let inner = definitions
                 .as_object_mut()

@@ -36,7 +36,7 @@ pub struct TargetHealth {
     pub state: &'static str,
     /// Code such as `Target.FailedHealthChecks`.
     pub reason: Option<&'static str>,
-    /// The reason in words.
+    /// The reason as text.
     pub description: Option<String>,
 }
 
