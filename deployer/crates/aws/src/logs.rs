@@ -93,6 +93,7 @@ pub async fn delete_group(aws: &Session, name: &str) -> Result<()> {
 ///
 /// # Errors
 /// The request fails.
+#[expect(clippy::implicit_hasher, reason = "a caller has no reason for another hasher")]
 pub async fn new_lines(
     aws: &Session,
     group: &str,

@@ -104,6 +104,7 @@ impl FakeAccount {
             .collect()
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of operations")]
     fn respond(&self, call: &Call) -> Response {
         let operation = call.operation.as_str();
         let name = call.field("StackName");
