@@ -1,11 +1,5 @@
 //! `deployer`: the platform declared in `deployer.toml`, deployed with CloudFormation.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "seconds, which CloudFormation returns as floating-point numbers, and percentages of them"
-)]
-
 mod capabilities;
 mod cli;
 mod command;

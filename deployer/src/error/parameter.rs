@@ -2,10 +2,6 @@
 
 /// A parameter that has no value.
 #[derive(Debug, thiserror::Error)]
-#[expect(
-    clippy::enum_variant_names,
-    reason = "each is something without which there is no value"
-)]
 pub enum ParameterError {
     #[error("stack {stack} needs the output {output} of stack {from}, which does not exist")]
     Output {

@@ -93,7 +93,6 @@ pub async fn delete_group(aws: &Session, name: &str) -> Result<()> {
 ///
 /// # Errors
 /// The request fails.
-#[expect(clippy::implicit_hasher, reason = "a caller has no reason for another hasher")]
 pub async fn new_lines(
     aws: &Session,
     group: &str,

@@ -63,7 +63,7 @@ fn resource(change: &Change, style: Style) -> String {
 }
 
 /// Returns the interruption by a changed property. Without `ApplyImmediately` CloudFormation modifies a database at once, and not in its
-/// maintenance window (AWS::RDS::DBInstance, `ApplyImmediately`; Amazon RDS User Guide, "Settings for DB instances": "Downtime occurs
+/// maintenance window (`AWS::RDS::DBInstance`, `ApplyImmediately`; Amazon RDS User Guide, "Settings for DB instances": "Downtime occurs
 /// during this change").
 fn restarts(change: &Change, property: &PropertyChange) -> Option<&'static str> {
     let restarts = change.action == Action::Modify

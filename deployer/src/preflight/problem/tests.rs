@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn each_problem_says_what_is_wrong_and_how_to_solve_it() {
-    let problems = [settings(), images()].concat();
+    let problems = [settings(), account(), images()].concat();
     let messages: Vec<String> = problems
         .iter()
         .map(|problem| format!("{problem}\n    hint: {}", problem.hint()))
@@ -36,29 +36,6 @@ fn settings() -> Vec<Problem> {
         Problem::NotACertificateArn {
             arn: text("my-certificate"),
         },
-        CertificateProblem::Region {
-            region: text("eu-west-1"),
-            needed: text("eu-central-1"),
-        }
-        .into(),
-        CertificateProblem::Missing {
-            arn: text("arn:aws:acm:eu-west-1:1:certificate/1"),
-            region: text("eu-west-1"),
-        }
-        .into(),
-        CertificateProblem::Status {
-            status: text("PENDING_VALIDATION"),
-        }
-        .into(),
-        CertificateProblem::Status { status: text("FAILED") }.into(),
-        CertificateProblem::Expired {
-            date: date!(2026 - 01 - 02),
-        }
-        .into(),
-        CertificateProblem::ExpiresSoon {
-            date: date!(2026 - 01 - 02),
-        }
-        .into(),
         Problem::AvailabilityZones {
             found: 2,
             needed: 3,
@@ -68,32 +45,6 @@ fn settings() -> Vec<Problem> {
             region: text("us-west-1"),
             needed: 3,
         },
-        QuotaProblem::Exceeded {
-            quota: Quota {
-                service: "vpc",
-                code: "L-F678F1CE",
-            },
-            name: "VPCs per Region",
-            needed: 1,
-            used: 5,
-            value: 5.0,
-            region: text("eu-central-1"),
-        }
-        .into(),
-        QuotaProblem::Fargate {
-            quota: Quota {
-                service: "fargate",
-                code: "L-3032A538",
-            },
-            name: "Fargate On-Demand vCPU resource count",
-            start: 6.0,
-            rollout: 12.0,
-            maximum: 24.0,
-            others: 0.5,
-            value: 6.0,
-            region: text("eu-central-1"),
-        }
-        .into(),
         Problem::NoPostgres {
             reason: text("no PostgreSQL is installed"),
         },
@@ -135,6 +86,60 @@ fn settings() -> Vec<Problem> {
             port: 8080,
             by: text("pid 7, nginx"),
         },
+    ]
+}
+
+fn account() -> Vec<Problem> {
+    vec![
+        CertificateProblem::Region {
+            region: text("eu-west-1"),
+            needed: text("eu-central-1"),
+        }
+        .into(),
+        CertificateProblem::Missing {
+            arn: text("arn:aws:acm:eu-west-1:1:certificate/1"),
+            region: text("eu-west-1"),
+        }
+        .into(),
+        CertificateProblem::Status {
+            status: text("PENDING_VALIDATION"),
+        }
+        .into(),
+        CertificateProblem::Status { status: text("FAILED") }.into(),
+        CertificateProblem::Expired {
+            date: date!(2026 - 01 - 02),
+        }
+        .into(),
+        CertificateProblem::ExpiresSoon {
+            date: date!(2026 - 01 - 02),
+        }
+        .into(),
+        QuotaProblem::Exceeded {
+            quota: Quota {
+                service: "vpc",
+                code: "L-F678F1CE",
+            },
+            name: "VPCs per Region",
+            needed: 1,
+            used: 5,
+            value: 5.0,
+            region: text("eu-central-1"),
+        }
+        .into(),
+        QuotaProblem::Fargate {
+            quota: Quota {
+                service: "fargate",
+                code: "L-3032A538",
+            },
+            name: "Fargate On-Demand vCPU resource count",
+            start: 6.0,
+            rollout: 12.0,
+            maximum: 24.0,
+            others: 0.5,
+            value: 6.0,
+            region: text("eu-central-1"),
+        }
+        .into(),
     ]
 }
 

@@ -104,7 +104,6 @@ impl FakeAccount {
             .collect()
     }
 
-    #[expect(clippy::too_many_lines, reason = "a table of operations")]
     fn respond(&self, call: &Call) -> Response {
         let operation = call.operation.as_str();
         let name = call.field("StackName");

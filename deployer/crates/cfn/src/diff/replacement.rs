@@ -52,9 +52,8 @@ fn follow(changes: &mut Vec<Change>, before: &Map<String, Value>, after: &Map<St
 fn references_to<'a>(value: &'a Value, name: &str, path: &mut Vec<&'a str>, found: &mut Vec<Vec<&'a str>>) {
     match value {
         Value::Object(object) if is_function(object) => {
-            if refers(value, name) && !found.contains(path) {
-                found.push(path.clone());
-            }
+            let new = refers(value, name) && !found.contains(path);
+            found.extend(new.then(|| path.clone()));
         }
         Value::Object(object) => {
             for (key, inner) in object {

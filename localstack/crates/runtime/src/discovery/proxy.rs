@@ -146,7 +146,7 @@ mod tests {
         let _task = task(3, port).await;
         let resolver = Arc::new(Resolver::default());
         let ttl = DnsTtl {
-            positive: Duration::from_secs(60),
+            positive: Duration::from_mins(1),
             negative: Duration::from_millis(700),
         };
         resolver.set(vec![], Some(ttl));
@@ -168,7 +168,7 @@ mod tests {
         let resolver = Arc::new(Resolver::default());
         let ttl = DnsTtl {
             positive: Duration::from_millis(700),
-            negative: Duration::from_secs(60),
+            negative: Duration::from_mins(1),
         };
         resolver.set(vec![address(4)], Some(ttl));
         let name = SocketAddr::new(address(104), port);
