@@ -211,13 +211,14 @@ mod tests {
             on_aws: true,
         };
         insta::assert_snapshot!(render(&estimate(&changes, &durations), true), @"
-        a first deployment takes about 36 min
+        a first deployment takes about 38 min
 
         critical path:
             2 min 2 s  keys/Key  AWS::KMS::Key  (average of rain)
            1 min 46 s  network/NatGateway1  AWS::EC2::NatGateway  (average of rain)
                30 min  messaging/KafkaCluster  AWS::MSK::Cluster  (average of rain)
-           1 min 59 s  mailer/Service  AWS::ECS::Service  (average of rain)
+           1 min 59 s  orders/Service  AWS::ECS::Service  (average of rain)
+           1 min 59 s  web/Service  AWS::ECS::Service  (average of rain)
 
         by stack:
             2 min 2 s  shop-prod-keys  (1 resource)
@@ -225,9 +226,9 @@ mod tests {
            1 min 46 s  shop-prod-network  (59 resources)
                   0 s  shop-prod-registry  (3 resources)
            9 min 55 s  shop-prod-data  (15 resources)
-               30 min  shop-prod-messaging  (10 resources)
+               30 min  shop-prod-messaging  (12 resources)
            1 min 56 s  shop-prod-platform  (6 resources)
-           1 min 59 s  shop-prod-mailer  (13 resources)
+           1 min 59 s  shop-prod-mailer  (12 resources)
            1 min 59 s  shop-prod-orders  (13 resources)
            1 min 59 s  shop-prod-web  (18 resources)
                   0 s  shop-prod-dashboard  (1 resource)
