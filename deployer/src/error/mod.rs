@@ -1,6 +1,7 @@
 //! The error of a command: the sum of the modules' errors, with their identifiers, exit codes and hints.
 
 mod argument;
+mod conversion;
 mod hint;
 mod not_confirmed;
 mod parameter;
@@ -313,98 +314,6 @@ fn embedded_identifier(error: &embedded::Error) -> &'static str {
         Embedded::RemoveState { .. } | Embedded::Program(_) => "io",
         Embedded::TimedOut(_) => "timed_out",
         _ => "invalid_argument",
-    }
-}
-
-impl From<Arc<Error>> for Error {
-    fn from(error: Arc<Error>) -> Self {
-        Arc::try_unwrap(error).unwrap_or_else(Self::Shared)
-    }
-}
-
-impl From<context::Error> for Error {
-    fn from(error: context::Error) -> Self {
-        match error {
-            context::Error::Manifest(error) => error.into(),
-            context::Error::Embedded(error) => error.into(),
-            context::Error::Session(aws::SessionError::Request(error)) => error.into(),
-            other => Self::Context(other),
-        }
-    }
-}
-
-impl From<LocationError> for Error {
-    fn from(error: LocationError) -> Self {
-        match error {
-            LocationError::Request(error) => error.into(),
-            other => Self::Location(other),
-        }
-    }
-}
-
-impl From<embedded::Error> for Error {
-    fn from(error: embedded::Error) -> Self {
-        match error {
-            embedded::Error::TimedOut(error) => error.into(),
-            other => Self::Embedded(other),
-        }
-    }
-}
-
-impl From<cloudformation::Error> for Error {
-    fn from(error: cloudformation::Error) -> Self {
-        match error {
-            cloudformation::Error::Request(error) => error.into(),
-            cloudformation::Error::TimedOut(error) => error.into(),
-            other => Self::CloudFormation(other),
-        }
-    }
-}
-
-impl From<ecs::Error> for Error {
-    fn from(error: ecs::Error) -> Self {
-        match error {
-            ecs::Error::Request(error) => error.into(),
-            ecs::Error::TimedOut(error) => error.into(),
-            other => Self::Ecs(other),
-        }
-    }
-}
-
-impl From<LockError> for Error {
-    fn from(error: LockError) -> Self {
-        match error {
-            LockError::Request(error) => error.into(),
-            other => Self::Lock(other),
-        }
-    }
-}
-
-impl From<capabilities::Error> for Error {
-    fn from(error: capabilities::Error) -> Self {
-        match error {
-            capabilities::Error::CloudFormation(error) => error.into(),
-            other => Self::Capabilities(other),
-        }
-    }
-}
-
-impl From<operations::Error> for Error {
-    fn from(error: operations::Error) -> Self {
-        match error {
-            operations::Error::CloudFormation(error) => error.into(),
-            operations::Error::Ecs(error) => error.into(),
-            other => Self::Operation(other),
-        }
-    }
-}
-
-impl From<preflight::Error> for Error {
-    fn from(error: preflight::Error) -> Self {
-        match error {
-            preflight::Error::Request(error) => error.into(),
-            findings @ preflight::Error::Findings(_) => Self::Preflight(findings),
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureRecord, Producer as _, PurgeConfig},
@@ -88,24 +88,26 @@ pub async fn enqueue(connection: &mut PgConnection, topic: &str, key: &str, payl
 ///
 /// # Errors
 /// If the producer's settings are invalid; other failures are retried.
-pub async fn relay(pool: Pool, kafka: KafkaArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
-    drop(producer_without_timeout(&kafka)?);
-    let relaying = async {
-        while !shutdown.is_cancelled() {
-            if let Err(error) = lead(&pool, &kafka, &shutdown).await {
-                tracing::warn!(error = format!("{error:#}"), "the outbox relay failed and restarts");
+pub fn relay(pool: Pool, kafka: KafkaArgs, shutdown: CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> {
+    Box::pin(async move {
+        drop(producer_without_timeout(&kafka)?);
+        let relaying = async {
+            while !shutdown.is_cancelled() {
+                if let Err(error) = lead(&pool, &kafka, &shutdown).await {
+                    tracing::warn!(error = format!("{error:#}"), "the outbox relay failed and restarts");
+                }
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = sleep(Duration::from_secs(1)) => {}
+                }
             }
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = sleep(Duration::from_secs(1)) => {}
-            }
+        };
+        tokio::select! {
+            () = relaying => {}
+            () = backlog::measure(&pool) => {}
         }
-    };
-    tokio::select! {
-        () = relaying => {}
-        () = backlog::measure(&pool) => {}
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Takes the lock if it is free, and relays for as long as it is held.

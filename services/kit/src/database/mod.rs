@@ -8,6 +8,7 @@ mod rotation;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use futures::future::{BoxFuture, LocalBoxFuture};
 use sqlx::{PgConnection, migrate::Migrator, postgres::PgPoolOptions};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -34,47 +35,51 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// If the address or `DATABASE_SECRET_ARN` is malformed, the password or the certificate is rejected, or the server does not answer in time.
-pub async fn connect(args: &DatabaseArgs) -> anyhow::Result<Pool> {
-    let options = args.options()?;
-    let address = format!("{}:{}", options.get_host(), options.get_port());
-    let pool = PgPoolOptions::new()
-        .max_connections(args.database_pool_size)
-        .acquire_timeout(Duration::from_secs(3))
-        // A bounded lifetime notices a rotated password and a failover.
-        .max_lifetime(Duration::from_mins(15))
-        .after_connect(|connection, _| {
-            metrics::counter!("database_connections_opened_total").increment(1);
-            Box::pin(async move { set_statement_timeout(connection, STATEMENT_TIMEOUT).await })
-        })
-        .connect_lazy_with(options);
-    let pool = Pool::new(pool, rotation(args)?);
-    publish_metrics(&pool, args.database_pool_size);
-    let started = Instant::now();
-    let mut pause = Duration::from_millis(100);
-    loop {
-        let Err(error) = pool.acquire().await else {
-            return Ok(pool);
-        };
-        if is_invalid_password(&error) {
-            bail!("the database at {address} rejected the password (28P01); check the secret behind DATABASE_PASSWORD");
-        }
-        if is_certificate_error(&error) {
-            bail!(
-                "the certificate of the database at {address} is not trusted ({error}); set DATABASE_CA_FILE to the CA \
+pub fn connect(args: &DatabaseArgs) -> BoxFuture<'_, anyhow::Result<Pool>> {
+    Box::pin(async move {
+        let options = args.options()?;
+        let address = format!("{}:{}", options.get_host(), options.get_port());
+        let pool = PgPoolOptions::new()
+            .max_connections(args.database_pool_size)
+            .acquire_timeout(Duration::from_secs(3))
+            // A bounded lifetime notices a rotated password and a failover.
+            .max_lifetime(Duration::from_mins(15))
+            .after_connect(|connection, _| {
+                metrics::counter!("database_connections_opened_total").increment(1);
+                Box::pin(async move { set_statement_timeout(connection, STATEMENT_TIMEOUT).await })
+            })
+            .connect_lazy_with(options);
+        let pool = Pool::new(pool, rotation(args)?);
+        publish_metrics(&pool, args.database_pool_size);
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let Err(error) = pool.acquire().await else {
+                return Ok(pool);
+            };
+            if is_invalid_password(&error) {
+                bail!(
+                    "the database at {address} rejected the password (28P01); check the secret behind DATABASE_PASSWORD"
+                );
+            }
+            if is_certificate_error(&error) {
+                bail!(
+                    "the certificate of the database at {address} is not trusted ({error}); set DATABASE_CA_FILE to the CA \
                  bundle: for Amazon RDS, images contain it at /etc/ssl/certs/rds-global-bundle.pem"
+                );
+            }
+            if !is_unreachable(&error) || started.elapsed() > CONNECT_TIMEOUT {
+                return Err(error).with_context(|| format!("cannot connect to the database at {address}"));
+            }
+            tracing::info!(
+                database = address,
+                reason = describe(&error),
+                "waiting for the database"
             );
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(3));
         }
-        if !is_unreachable(&error) || started.elapsed() > CONNECT_TIMEOUT {
-            return Err(error).with_context(|| format!("cannot connect to the database at {address}"));
-        }
-        tracing::info!(
-            database = address,
-            reason = describe(&error),
-            "waiting for the database"
-        );
-        sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(3));
-    }
+    })
 }
 
 /// Returns the rotation of the password, if there is a secret that this process can read.
@@ -100,18 +105,20 @@ fn rotation(args: &DatabaseArgs) -> anyhow::Result<Option<Rotation>> {
 ///
 /// # Errors
 /// If a migration fails, or an applied one differs from the one of this version.
-pub async fn migrate(pool: &Pool, migrator: &Migrator) -> anyhow::Result<()> {
-    let migrating = async {
-        let mut connection = pool.acquire().await?;
-        let previous: String = sqlx::query_scalar("show statement_timeout")
-            .fetch_one(&mut *connection)
-            .await?;
-        set_statement_timeout(&mut connection, "0").await?;
-        migrator.run(&mut *connection).await?;
-        set_statement_timeout(&mut connection, &previous).await?;
-        anyhow::Ok(())
-    };
-    migrating.await.context("the migrations of the database failed")
+pub fn migrate<'a>(pool: &'a Pool, migrator: &'a Migrator) -> LocalBoxFuture<'a, anyhow::Result<()>> {
+    Box::pin(async move {
+        let migrating = async {
+            let mut connection = pool.acquire().await?;
+            let previous: String = sqlx::query_scalar("show statement_timeout")
+                .fetch_one(&mut *connection)
+                .await?;
+            set_statement_timeout(&mut connection, "0").await?;
+            migrator.run(&mut *connection).await?;
+            set_statement_timeout(&mut connection, &previous).await?;
+            anyhow::Ok(())
+        };
+        migrating.await.context("the migrations of the database failed")
+    })
 }
 
 async fn set_statement_timeout(connection: &mut PgConnection, timeout: &str) -> sqlx::Result<()> {

@@ -34,24 +34,24 @@ impl Pool {
     /// # Errors
     /// Those of the pool; an I/O error, for which [`super::is_unreachable`] is true, if the password was rotated and the new
     /// one does not work in time.
-    pub async fn acquire(&self) -> sqlx::Result<PoolConnection<Postgres>> {
-        self.connecting(|| self.pool.acquire()).await
+    pub fn acquire(&self) -> BoxFuture<'_, sqlx::Result<PoolConnection<Postgres>>> {
+        Box::pin(async move { self.connecting(|| self.pool.acquire()).await })
     }
 
     /// Acquires a connection and begins a transaction.
     ///
     /// # Errors
     /// Those of [`Pool::acquire`].
-    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
-        self.connecting(|| self.pool.begin()).await
+    pub fn begin(&self) -> BoxFuture<'_, sqlx::Result<Transaction<'static, Postgres>>> {
+        Box::pin(async move { self.connecting(|| self.pool.begin()).await })
     }
 
     /// Acquires a connection and begins a transaction with this statement.
     ///
     /// # Errors
     /// Those of [`Pool::acquire`].
-    pub async fn begin_with(&self, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {
-        self.connecting(|| self.pool.begin_with(statement)).await
+    pub fn begin_with(&self, statement: &'static str) -> BoxFuture<'_, sqlx::Result<Transaction<'static, Postgres>>> {
+        Box::pin(async move { self.connecting(|| self.pool.begin_with(statement)).await })
     }
 
     /// Acquires a connection for notifications of this channel.

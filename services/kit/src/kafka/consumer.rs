@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context;
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use rdkafka::{
     Message as _, Offset,
     consumer::{CommitMode, Consumer, StreamConsumer},
@@ -72,11 +73,21 @@ pub trait Handler: Send + Sync {
 ///
 /// # Errors
 /// If the settings are invalid.
-pub async fn consume(
+pub fn consume<'a>(
+    args: KafkaArgs,
+    group: &'a str,
+    topics: &'a [&str],
+    handler: impl Handler + 'a,
+    shutdown: CancellationToken,
+) -> BoxFuture<'a, anyhow::Result<()>> {
+    Box::pin(consume_with(args, group, topics, Box::new(handler), shutdown))
+}
+
+async fn consume_with(
     args: KafkaArgs,
     group: &str,
     topics: &[&str],
-    handler: impl Handler,
+    handler: Box<dyn Handler + '_>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let paused = Arc::new(PausedPartitions::default());
@@ -130,7 +141,7 @@ pub async fn consume(
             continue;
         }
         let span = consumer_span(&message, group, header(&message, HEADER));
-        let delivered = span.scope(deliver(&message, &handler, &dead_letters)).await;
+        let delivered = span.scope(deliver(&message, &*handler, &dead_letters)).await;
         if delivered.is_err() {
             span.fail("handler");
         }
@@ -201,7 +212,7 @@ fn resume(
 
 async fn deliver(
     message: &BorrowedMessage<'_>,
-    handler: &impl Handler,
+    handler: &dyn Handler,
     dead_letters: &DeadLetterProducer,
 ) -> anyhow::Result<()> {
     let delivery = Message {

@@ -18,6 +18,7 @@ use std::{
 };
 
 use axum::Router;
+use futures::{FutureExt, future::BoxFuture};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
@@ -204,20 +205,21 @@ impl Server {
     ///
     /// # Errors
     /// If an address cannot be bound, a background task fails, or [`crate::fatal::raise`] was called.
-    pub async fn run(self) -> anyhow::Result<()> {
-        run::run(self).await
+    pub fn run(self) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(run::run(self))
     }
 
     /// Serves on a listener that is already bound, until `stop` instead of a signal; for tests of a complete service.
     ///
     /// # Errors
     /// Those of [`Server::run`].
-    pub async fn run_on(self, listener: TcpListener, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        run::run_on(self, listener, async {
-            stop.await;
-            Ok(())
-        })
-        .await
+    pub fn run_on(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> BoxFuture<'static, anyhow::Result<()>> {
+        let stop: BoxFuture<'static, anyhow::Result<()>> = Box::pin(stop.map(Ok));
+        Box::pin(run::run_on(self, listener, stop))
     }
 
     /// Returns the public and the management router, as [`Server::run`] serves them; for tests of a complete service.

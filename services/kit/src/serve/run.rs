@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
+use futures::future::BoxFuture;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -34,14 +35,14 @@ type TaskResult = (&'static str, anyhow::Result<()>);
 
 pub(super) async fn run(server: Server) -> anyhow::Result<()> {
     let listener = bind("http", server.args.address()).await?;
-    run_on(server, listener, signalled()).await
+    run_on(server, listener, Box::pin(signalled())).await
 }
 
 /// Serves on this listener until `stop`, then drains: not ready, closed listeners, stopped background tasks, last spans.
 pub(super) async fn run_on(
     mut server: Server,
     listener: TcpListener,
-    stop: impl Future<Output = anyhow::Result<()>>,
+    stop: BoxFuture<'static, anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let stopping = Arc::new(AtomicBool::new(false));
     let closing = CancellationToken::new();

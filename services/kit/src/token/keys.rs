@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use parking_lot::RwLock;
 use tokio::{
@@ -138,29 +139,31 @@ impl Verifier {
     ///
     /// # Errors
     /// None: a failed fetch is retried. The result is that of a background task.
-    pub async fn refresh_keys(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let mut retry = MIN_RETRY;
-        loop {
-            let pause = match self.fetch().await {
-                Ok(()) => {
-                    retry = MIN_RETRY;
-                    REFRESH_INTERVAL
-                }
-                Err(error) => {
-                    if self.loaded() {
-                        tracing::warn!(error = %error, "the signing keys could not be refreshed; the loaded ones stay in use");
-                    } else {
-                        tracing::debug!(error = %error, "auth-service does not publish its keys yet");
+    pub fn refresh_keys(self, shutdown: CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(async move {
+            let mut retry = MIN_RETRY;
+            loop {
+                let pause = match self.fetch().await {
+                    Ok(()) => {
+                        retry = MIN_RETRY;
+                        REFRESH_INTERVAL
                     }
-                    let next = next_retry(retry, self.loaded());
-                    std::mem::replace(&mut retry, next)
+                    Err(error) => {
+                        if self.loaded() {
+                            tracing::warn!(error = %error, "the signing keys could not be refreshed; the loaded ones stay in use");
+                        } else {
+                            tracing::debug!(error = %error, "auth-service does not publish its keys yet");
+                        }
+                        let next = next_retry(retry, self.loaded());
+                        std::mem::replace(&mut retry, next)
+                    }
+                };
+                tokio::select! {
+                    () = shutdown.cancelled() => return Ok(()),
+                    () = sleep(pause) => {}
                 }
-            };
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                () = sleep(pause) => {}
             }
-        }
+        })
     }
 
     fn key(&self, id: &str) -> Option<Arc<DecodingKey>> {

@@ -2,10 +2,11 @@
 //!
 //! CloudFormation acts with the caller's permissions, or with those of a role. A resource type's provider schema ("handlers")
 //! lists those that it requires, so the policy follows from the templates; [`forwarded`] lists what services do in the caller's name
-//! besides, [`scope`] the resources of actions. The operations that `deployer` itself calls are listed here. Pure.
+//! besides, [`operations`] what `deployer` itself calls, [`scope`] the resources of actions. Pure.
 
 mod forwarded;
 mod iam_action;
+mod operations;
 mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,156 +17,13 @@ use crate::stacks::Plan;
 use cfn::schema;
 use forwarded::{FORWARDED, applies};
 use iam_action::iam_action;
+use operations::{PUSH, READ};
 use scope::{Names, Rule, rule};
+
+pub use operations::OWN_OPERATIONS;
 
 /// Maximum size of a managed policy, in characters without white space (IAM User Guide: "IAM and AWS STS quotas").
 pub const MAX_MANAGED_POLICY: usize = 6144;
-
-/// Operations that `deployer` itself calls, by IAM service prefix; a test compares them with the sources.
-pub const OWN_OPERATIONS: &[(&str, &[&str])] = &[
-    ("acm", &["DescribeCertificate"]),
-    (
-        "cloudformation",
-        &[
-            "CancelUpdateStack",
-            "ContinueUpdateRollback",
-            "CreateChangeSet",
-            "DeleteChangeSet",
-            "DeleteStack",
-            "DescribeChangeSet",
-            "DescribeStackDriftDetectionStatus",
-            "DescribeStackEvents",
-            "DescribeStackResourceDrifts",
-            "DescribeStacks",
-            "DetectStackDrift",
-            "ExecuteChangeSet",
-            "GetTemplate",
-            "ListStackResources",
-            "RollbackStack",
-            "UpdateTerminationProtection",
-            "ValidateTemplate",
-        ],
-    ),
-    ("cloudwatch", &["GetMetricStatistics"]),
-    (
-        "ec2",
-        &[
-            "DeleteNetworkInterface",
-            "DescribeAddresses",
-            "DescribeAvailabilityZones",
-            "DescribeNatGateways",
-            "DescribeNetworkInterfaces",
-            "DescribeSecurityGroupRules",
-            "DescribeSecurityGroups",
-            "DescribeSubnets",
-            "DescribeVpcEndpoints",
-            "DescribeVpcs",
-        ],
-    ),
-    (
-        "ecr",
-        &[
-            "BatchDeleteImage",
-            "DescribeRepositories",
-            "GetAuthorizationToken",
-            "ListImages",
-        ],
-    ),
-    (
-        "ecs",
-        &[
-            "DeregisterTaskDefinition",
-            "DescribeClusters",
-            "DescribeServices",
-            "DescribeTaskDefinition",
-            "DescribeTasks",
-            "ListServices",
-            "ListTaskDefinitions",
-            "ListTasks",
-            "RegisterTaskDefinition",
-            "UpdateService",
-        ],
-    ),
-    (
-        "elasticloadbalancing",
-        &[
-            "DescribeListeners",
-            "DescribeLoadBalancerAttributes",
-            "DescribeLoadBalancers",
-            "DescribeRules",
-            "DescribeTargetHealth",
-            "ModifyLoadBalancerAttributes",
-        ],
-    ),
-    ("iam", &["CreateServiceLinkedRole", "GetRole"]),
-    (
-        "kafka",
-        &[
-            "DescribeClusterV2",
-            "GetBootstrapBrokers",
-            "ListClustersV2",
-            "ListTopics",
-        ],
-    ),
-    ("kms", &["DescribeKey"]),
-    (
-        "logs",
-        &[
-            "DeleteLogGroup",
-            "DescribeLogGroups",
-            "FilterLogEvents",
-            "GetLogEvents",
-            "PutRetentionPolicy",
-        ],
-    ),
-    ("pricing", &["GetProducts"]),
-    (
-        "rds",
-        &[
-            "DescribeAccountAttributes",
-            "DescribeDBInstances",
-            "DescribeDBSnapshots",
-            "DescribeOrderableDBInstanceOptions",
-            "ModifyDBInstance",
-        ],
-    ),
-    (
-        "secretsmanager",
-        &["DescribeSecret", "ListSecretVersionIds", "ListSecrets"],
-    ),
-    ("servicequotas", &["GetAWSDefaultServiceQuota", "GetServiceQuota"]),
-    (
-        "s3",
-        &[
-            "CreateBucket",
-            "DeleteBucket",
-            "DeleteObject",
-            "ListBucket",
-            "PutBucketPublicAccessBlock",
-            "PutLifecycleConfiguration",
-            "PutObject",
-        ],
-    ),
-    (
-        "ssm",
-        &["DeleteParameter", "GetParameter", "GetParametersByPath", "PutParameter"],
-    ),
-    ("sts", &["GetCallerIdentity"]),
-];
-
-/// Operations that push an image to ECR (Amazon ECR User Guide: "IAM permissions for pushing an image").
-const PUSH: &[&str] = &[
-    "BatchCheckLayerAvailability",
-    "BatchGetImage",
-    "CompleteLayerUpload",
-    "GetDownloadUrlForLayer",
-    "InitiateLayerUpload",
-    "PutImage",
-    "UploadLayerPart",
-];
-
-/// CloudFormation reads a large template from its bucket with the caller's permissions.
-const READ: &[&str] = &["GetObject"];
 
 /// Services whose endpoints serve all regions (AWS General Reference: "AWS services with global endpoints"), and MSK's authorizer of
 /// Kafka clients, whose condition keys do not include the region (Service Authorization Reference: Apache Kafka APIs for Amazon MSK

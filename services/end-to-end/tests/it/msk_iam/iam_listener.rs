@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::role::{KEY_ID, SESSION};
+use super::role::{KEY_ID, SESSION};
 
 /// The secret access key of the role.
 pub const SECRET: &str = "the-secret-of-the-role";

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{
+use super::{
     canary::{BORN, MARK, canary},
     wire::{Request, Response, send_all},
 };

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 use end_to_end::{Service, System};
 use tokio::{process::Command, time::timeout};
 
-use crate::canary::canary;
+use super::canary::canary;
 
 /// Name and value of an environment variable.
 type Setting<'a> = (&'a str, &'a str);

@@ -14,7 +14,7 @@ use serde_json::json;
 use tonic::{Code, Request};
 use uuid::Uuid;
 
-use crate::{
+use super::{
     canary::{MARK, canary},
     drive::{Session, patient},
     wire::{Request as Sent, Response, send_all},
