@@ -24,7 +24,6 @@ pub struct UnbackedResource {
     pub stack: String,
     #[serde(rename = "resource")]
     pub logical_id: String,
-    #[serde(rename = "kind")]
     pub resource_type: String,
     pub evidence: String,
 }

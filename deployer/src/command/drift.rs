@@ -65,14 +65,14 @@ fn render(declared: &[Drift], scan: &UnmanagedScan) -> String {
         }
     }
     for found in &scan.unmanaged {
-        let problem = if found.kind == "AWS::CloudFormation::Stack" {
+        let problem = if found.resource_type == "AWS::CloudFormation::Stack" {
             "untagged"
         } else {
             "unmanaged"
         };
         text.push_str(&format!(
             "{problem}: {} ({}) {}\n",
-            found.id, found.kind, found.description
+            found.id, found.resource_type, found.description
         ));
     }
     if text.is_empty() {

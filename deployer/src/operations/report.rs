@@ -13,7 +13,7 @@ pub fn stack_events(ui: &Ui, stack: &str, events: &[StackEvent]) {
             ui.emit(Event::Resource {
                 stack,
                 resource: event.logical_id.clone(),
-                kind: event.resource_type.clone(),
+                resource_type: event.resource_type.clone(),
                 status,
                 reason: event.reason.clone(),
                 cancelled: event.is_cancelled(),

@@ -22,7 +22,7 @@ async fn wait(aws: &Session, ui: &Ui, rollout: &ServiceRollout, timeout: Duratio
     let resource = |status: &str, reason: Option<String>| Event::Resource {
         stack: stack.clone(),
         resource: rollout.resource.clone(),
-        kind: "AWS::ECS::Service".to_owned(),
+        resource_type: "AWS::ECS::Service".to_owned(),
         status: status.to_owned(),
         reason,
         cancelled: false,

@@ -26,8 +26,7 @@ pub use growth::without_growth;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct UnmanagedResource {
     /// Its CloudFormation type.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
+    pub resource_type: &'static str,
     pub id: String,
     pub description: String,
 }

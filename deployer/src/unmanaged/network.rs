@@ -13,7 +13,7 @@ pub async fn find(aws: &Session, owned: &Owned) -> Result<Vec<UnmanagedResource>
     let existing = ec2::network_resources(aws, vpcs).await?.into_iter();
     let unmanaged = existing.filter(|resource| !owned.has(&resource.id) && resource.stack.is_none());
     let found = unmanaged.map(|resource| UnmanagedResource {
-        kind: resource.resource_type,
+        resource_type: resource.resource_type,
         id: resource.id,
         description: resource.description,
     });

@@ -19,7 +19,7 @@ pub async fn find(aws: &Session, owned: &Owned) -> Result<Vec<UnmanagedResource>
     };
     let rules = security_group_rules(aws, owned.all(GROUP)).await?.into_iter();
     let found = rules.filter(|rule| !is_declared(rule)).map(|rule| UnmanagedResource {
-        kind: if rule.egress {
+        resource_type: if rule.egress {
             "AWS::EC2::SecurityGroupEgress"
         } else {
             "AWS::EC2::SecurityGroupIngress"

@@ -10,7 +10,7 @@ pub async fn services(aws: &Session, owned: &Owned) -> Result<Vec<UnmanagedResou
     for cluster in owned.all("AWS::ECS::Cluster") {
         let services = ecs::list_services(aws, cluster).await?.into_iter();
         found.extend(services.filter(|arn| !owned.has(arn)).map(|arn| UnmanagedResource {
-            kind: "AWS::ECS::Service",
+            resource_type: "AWS::ECS::Service",
             description: format!("a service in cluster {cluster}"),
             id: arn,
         }));
@@ -18,7 +18,7 @@ pub async fn services(aws: &Session, owned: &Owned) -> Result<Vec<UnmanagedResou
         for task in ecs::standalone_tasks(aws, cluster).await? {
             let by = task.started_by.map(|by| format!(", started by {by}"));
             found.push(UnmanagedResource {
-                kind: "AWS::ECS::Task",
+                resource_type: "AWS::ECS::Task",
                 id: task.arn,
                 description: format!(
                     "a task without a service in cluster {cluster}{}",
@@ -37,7 +37,7 @@ pub async fn listeners(aws: &Session, owned: &Owned) -> Result<Vec<UnmanagedReso
         for listener in elb::listeners(aws, load_balancer).await? {
             if !owned.has(&listener.arn) {
                 found.push(UnmanagedResource {
-                    kind: "AWS::ElasticLoadBalancingV2::Listener",
+                    resource_type: "AWS::ElasticLoadBalancingV2::Listener",
                     id: listener.arn,
                     description: format!("listens on port {}", listener.port),
                 });
@@ -48,7 +48,7 @@ pub async fn listeners(aws: &Session, owned: &Owned) -> Result<Vec<UnmanagedReso
                 rules
                     .filter(|rule| !owned.has(&rule.arn))
                     .map(|rule| UnmanagedResource {
-                        kind: "AWS::ElasticLoadBalancingV2::ListenerRule",
+                        resource_type: "AWS::ElasticLoadBalancingV2::ListenerRule",
                         description: format!("priority {}: {}", rule.priority, rule.conditions.join(" ")),
                         id: rule.arn,
                     }),

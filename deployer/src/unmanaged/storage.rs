@@ -9,7 +9,7 @@ pub async fn repositories(aws: &Session, owned: &Owned, prefix: &str) -> Result<
     let all = ecr::repositories(aws).await?.into_iter();
     let own = all.filter(|name| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')));
     let found = own.filter(|name| !owned.has(name)).map(|name| UnmanagedResource {
-        kind: "AWS::ECR::Repository",
+        resource_type: "AWS::ECR::Repository",
         id: name,
         description: "a repository under this environment's name".into(),
     });
@@ -21,7 +21,7 @@ pub async fn log_groups(aws: &Session, owned: &Owned, prefix: &str) -> Result<Ve
     let all = logs::groups(aws, &format!("/ecs/{prefix}/")).await?.into_iter();
     let unmanaged = all.filter(|group| !owned.has(&group.name));
     let found = unmanaged.map(|group| UnmanagedResource {
-        kind: "AWS::Logs::LogGroup",
+        resource_type: "AWS::Logs::LogGroup",
         id: group.name,
         description: "a log group under this environment's name".into(),
     });
@@ -39,7 +39,7 @@ pub async fn topics(aws: &Session, owned: &Owned) -> Result<Vec<UnmanagedResourc
         let topics = kafka::topics(aws, cluster).await?.into_iter();
         let unmanaged = topics.filter(|name| !name.starts_with("__") && !declared.contains(&name.as_str()));
         found.extend(unmanaged.map(|name| UnmanagedResource {
-            kind: "AWS::MSK::Topic",
+            resource_type: "AWS::MSK::Topic",
             id: name,
             description: format!("a topic in {cluster}"),
         }));

@@ -26,7 +26,7 @@ pub fn missing(plan: &Plan, existing: &BTreeMap<String, Stack>) -> Vec<Unmanaged
                 None => format!("its tag `{tag}` is missing"),
             };
             found.push(UnmanagedResource {
-                kind: "AWS::CloudFormation::Stack",
+                resource_type: "AWS::CloudFormation::Stack",
                 id: stack.name.clone(),
                 description,
             });

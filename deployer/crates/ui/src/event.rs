@@ -77,7 +77,7 @@ pub enum Event {
         /// Its logical ID.
         resource: String,
         /// Its CloudFormation type.
-        kind: String,
+        resource_type: String,
         /// CloudFormation's status of the resource.
         status: String,
         /// CloudFormation's reason.
@@ -280,7 +280,7 @@ pub struct FirstFailure {
     /// Its logical ID.
     pub resource: String,
     /// Its CloudFormation type.
-    pub kind: String,
+    pub resource_type: String,
     /// CloudFormation's reason.
     pub reason: Option<String>,
 }

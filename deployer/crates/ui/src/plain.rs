@@ -26,7 +26,7 @@ pub struct PlainRenderer {
 /// The last reported status of a resource.
 struct LastStatus {
     status: String,
-    kind: String,
+    resource_type: String,
     since: Duration,
     next_reminder: Duration,
 }
@@ -57,9 +57,13 @@ impl PlainRenderer {
             let elapsed = now.run.saturating_sub(last.since);
             if Sentiment::of(&last.status) == Sentiment::Busy && elapsed >= last.next_reminder {
                 last.next_reminder *= 2;
-                let LastStatus { status, kind, .. } = last;
+                let LastStatus {
+                    status, resource_type, ..
+                } = last;
                 let elapsed = format_duration(elapsed);
-                reminders.push(format!("{stack}: still {status} {resource} ({kind}), {elapsed}"));
+                reminders.push(format!(
+                    "{stack}: still {status} {resource} ({resource_type}), {elapsed}"
+                ));
             }
         }
         reminders.sort();
@@ -78,7 +82,7 @@ impl PlainRenderer {
             Event::Resource {
                 stack,
                 resource,
-                kind,
+                resource_type,
                 status,
                 reason,
                 ..
@@ -89,7 +93,7 @@ impl PlainRenderer {
                 }
                 let last = LastStatus {
                     status: status.clone(),
-                    kind: kind.clone(),
+                    resource_type: resource_type.clone(),
                     since: now,
                     next_reminder: REMINDER_INTERVAL,
                 };
@@ -163,7 +167,7 @@ pub fn lines(event: &Event, style: Style) -> Vec<String> {
         Event::Resource {
             stack,
             resource,
-            kind,
+            resource_type,
             status,
             reason,
             ..
@@ -171,7 +175,10 @@ pub fn lines(event: &Event, style: Style) -> Vec<String> {
             let sentiment = Sentiment::of(status);
             let reason = reason.clone().filter(|_| sentiment == Sentiment::Bad);
             let status = style.sentiment(sentiment, status);
-            vec![format!("{stack}: {status} {resource} ({kind}){}", because(&reason))]
+            vec![format!(
+                "{stack}: {status} {resource} ({resource_type}){}",
+                because(&reason)
+            )]
         }
         Event::StackEnded {
             stack,

@@ -43,7 +43,7 @@ impl SummaryBuilder {
             Event::Resource {
                 stack,
                 resource,
-                kind,
+                resource_type,
                 status,
                 reason,
                 cancelled,
@@ -53,7 +53,7 @@ impl SummaryBuilder {
                     self.first_failure = Some(FirstFailure {
                         stack: stack.clone(),
                         resource: resource.clone(),
-                        kind: kind.clone(),
+                        resource_type: resource_type.clone(),
                         reason: reason.clone(),
                     });
                 }

@@ -20,7 +20,6 @@ pub struct Drift {
     #[serde(rename = "resource")]
     pub logical_id: String,
     /// The CloudFormation type of the resource.
-    #[serde(rename = "kind")]
     pub resource_type: String,
     /// `MODIFIED` or `DELETED`.
     pub status: String,

@@ -16,7 +16,6 @@ pub struct StackFailure {
     /// The logical ID of the first resource that failed.
     pub resource: Option<String>,
     /// The CloudFormation type of that resource.
-    #[serde(rename = "kind")]
     pub resource_type: Option<String>,
     /// The reason that CloudFormation gives for it.
     pub reason: Option<String>,

@@ -59,10 +59,8 @@ pub struct RetainedResource {
     #[serde(rename = "resource")]
     pub logical_id: String,
     /// The CloudFormation type.
-    #[serde(rename = "kind")]
     pub resource_type: String,
     /// The physical ID, by which the service finds it.
-    #[serde(rename = "physical")]
     pub physical_id: String,
 }
 

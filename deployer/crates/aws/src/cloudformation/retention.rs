@@ -12,10 +12,8 @@ pub struct DataResource {
     #[serde(rename = "resource")]
     pub logical_id: String,
     /// The CloudFormation type.
-    #[serde(rename = "kind")]
     pub resource_type: String,
     /// The physical ID.
-    #[serde(rename = "physical")]
     pub physical_id: String,
     /// Such as `database patient (20 GiB)`.
     #[serde(rename = "what")]

@@ -73,33 +73,33 @@ pub fn cleaning_up(name: &str, status: &str) -> Event {
     }
 }
 
-pub fn resource(stack: &str, resource: &str, kind: &str, status: &str) -> Event {
+pub fn resource(stack: &str, resource: &str, resource_type: &str, status: &str) -> Event {
     Event::Resource {
         stack: full(stack),
         resource: resource.into(),
-        kind: kind.into(),
+        resource_type: resource_type.into(),
         status: status.into(),
         reason: None,
         cancelled: false,
     }
 }
 
-pub fn failed(stack: &str, resource: &str, kind: &str, status: &str, reason: &str) -> Event {
+pub fn failed(stack: &str, resource: &str, resource_type: &str, status: &str, reason: &str) -> Event {
     Event::Resource {
         stack: full(stack),
         resource: resource.into(),
-        kind: kind.into(),
+        resource_type: resource_type.into(),
         status: status.into(),
         reason: Some(reason.into()),
         cancelled: false,
     }
 }
 
-pub fn cancelled(stack: &str, resource: &str, kind: &str, status: &str) -> Event {
+pub fn cancelled(stack: &str, resource: &str, resource_type: &str, status: &str) -> Event {
     Event::Resource {
         stack: full(stack),
         resource: resource.into(),
-        kind: kind.into(),
+        resource_type: resource_type.into(),
         status: status.into(),
         reason: Some("Resource creation cancelled".into()),
         cancelled: true,

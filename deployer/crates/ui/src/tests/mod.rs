@@ -44,7 +44,7 @@ struct RenderHarness {
 impl RenderHarness {
     fn new(columns: usize, rows: usize) -> Self {
         let mut tree = TreeRenderer::new(Style::default());
-        tree.set_estimator(Arc::new(|kind, action| match (kind, action) {
+        tree.set_estimator(Arc::new(|resource_type, action| match (resource_type, action) {
             ("AWS::RDS::DBInstance", "create") => Some(595.0),
             ("AWS::EC2::NatGateway", "create") => Some(106.0),
             ("AWS::ECS::Service", "update") => Some(71.0),
@@ -136,7 +136,7 @@ fn a_small_terminal_never_overflows_and_shows_the_rollout_first() {
             let resource = Event::Resource {
                 stack: "shop-dev-app".into(),
                 resource: format!("通知サービス{number}"),
-                kind: "AWS::IAM::Role".into(),
+                resource_type: "AWS::IAM::Role".into(),
                 status: "CREATE_IN_PROGRESS".into(),
                 reason: None,
                 cancelled: false,

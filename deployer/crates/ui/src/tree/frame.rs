@@ -172,7 +172,7 @@ fn resource_rows(rows: &mut Vec<Row>, stack: &Stack, view: &Viewport, max: usize
     let name_width = name_width.min(MAX_NAME_WIDTH);
     let kind_width = resources
         .iter()
-        .map(|(_, resource)| width(&resource.kind))
+        .map(|(_, resource)| width(&resource.resource_type))
         .max()
         .unwrap_or(0);
     for (name, resource) in resources {
@@ -180,11 +180,11 @@ fn resource_rows(rows: &mut Vec<Row>, stack: &Stack, view: &Viewport, max: usize
         let mut text = format!(
             "    {}  {}  {}  {}",
             pad(&cut(name, name_width), name_width),
-            pad(&resource.kind, kind_width),
+            pad(&resource.resource_type, kind_width),
             resource.action,
             format_duration(elapsed)
         );
-        let expected = (view.estimator)(&resource.kind, resource.action);
+        let expected = (view.estimator)(&resource.resource_type, resource.action);
         if let Some(remaining) = expected.and_then(|expected| format_remaining(expected, elapsed)) {
             text.push_str(&format!("  {remaining}"));
         }

@@ -51,7 +51,7 @@ pub enum Phase {
 /// A resource that is being created, updated or deleted.
 #[derive(Debug)]
 pub struct InProgress {
-    pub kind: String,
+    pub resource_type: String,
     pub action: &'static str,
     pub start: Duration,
     pub rollout: Option<Rollout>,
@@ -90,10 +90,10 @@ impl TreeState {
             Event::Resource {
                 stack,
                 resource,
-                kind,
+                resource_type,
                 status,
                 ..
-            } => self.stack(stack).resource(resource, kind, status, now),
+            } => self.stack(stack).resource(resource, resource_type, status, now),
             Event::StackEnded { stack, status, .. } => {
                 let stack = self.stack(stack);
                 stack.resources.clear();
@@ -221,7 +221,7 @@ impl Stack {
         };
     }
 
-    fn resource(&mut self, resource: &str, kind: &str, status: &str, now: Duration) {
+    fn resource(&mut self, resource: &str, resource_type: &str, status: &str, now: Duration) {
         if !status.ends_with("_IN_PROGRESS") {
             self.done += 1;
             self.resources.shift_remove(resource);
@@ -231,7 +231,7 @@ impl Stack {
         let same = self.resources.get(resource).is_some_and(|known| known.action == action);
         if !same {
             let in_progress = InProgress {
-                kind: kind.to_owned(),
+                resource_type: resource_type.to_owned(),
                 action,
                 start: now,
                 rollout: None,

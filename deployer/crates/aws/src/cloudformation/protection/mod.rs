@@ -19,10 +19,8 @@ pub struct Protection {
     #[serde(rename = "resource")]
     pub logical_id: Option<String>,
     /// The CloudFormation type; `AWS::CloudFormation::Stack` for the stack itself.
-    #[serde(rename = "kind")]
     pub resource_type: String,
     /// The physical ID of the resource, or the ARN of the stack.
-    #[serde(rename = "physical")]
     pub physical_id: String,
     /// True if the stack's template declares it; otherwise it was set outside the template.
     pub declared: bool,
