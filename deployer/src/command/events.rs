@@ -64,7 +64,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
             event.logical_id, event.resource_type
         ));
         values.push(json!({
-            "time": time, "stack": stack, "resource": event.logical_id, "type": event.resource_type, "status": event.status, "reason": event.reason,
+            "time": time, "stack": stack, "resource": event.logical_id, "resource_type": event.resource_type, "status": event.status, "reason": event.reason,
         }));
     }
     session.ui.data(

@@ -41,10 +41,10 @@ fn a_first_creation_of_a_protected_environment_that_fails_is_rolled_back_and_the
     let plan = project.result(&["destroy", "--dry-run"]);
     let stacks = plan["stacks"].as_array().unwrap().iter();
     let protections = stacks.flat_map(|stack| stack["protections"].as_array().unwrap());
-    let kinds: Vec<&Value> = protections.map(|protection| &protection["kind"]).collect();
-    for (kind, count) in [(DATABASE, 2), (BALANCER, 1)] {
-        let found = kinds.iter().filter(|found| **found == kind).count();
-        assert_eq!(found, count, "{kind}: {plan}");
+    let types: Vec<&Value> = protections.map(|protection| &protection["resource_type"]).collect();
+    for (resource_type, count) in [(DATABASE, 2), (BALANCER, 1)] {
+        let found = types.iter().filter(|found| **found == resource_type).count();
+        assert_eq!(found, count, "{resource_type}: {plan}");
     }
     let destroy = ["destroy", "--disable-protection", "--confirm", "hello-dev"];
     assert_eq!(project.run(&destroy).code, 0, "destroy failed");

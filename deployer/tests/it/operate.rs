@@ -134,7 +134,10 @@ fn a_resource_in_no_stack_is_drift(project: &Project) {
     project.call("AmazonEC2ContainerRegistry_V20150921.CreateRepository", &repository);
     let drift = project.result(&["drift"]);
     let unmanaged = drift["unmanaged"].as_array().unwrap();
-    let mut unmanaged: Vec<(&Value, &Value)> = unmanaged.iter().map(|one| (&one["type"], &one["id"])).collect();
+    let mut unmanaged: Vec<(&Value, &Value)> = unmanaged
+        .iter()
+        .map(|one| (&one["resource_type"], &one["id"]))
+        .collect();
     unmanaged.sort_by_key(|(kind, _)| text(kind));
     assert_eq!(
         unmanaged,

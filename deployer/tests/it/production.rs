@@ -104,7 +104,8 @@ fn no_stack_of_a_caller_waited_in_vain(system: &Project) {
     let events = system.stack_events(&["--env", "prod"]);
     let events = events.as_array().unwrap();
     let position = |stack: &str, status: &str| {
-        let is_stack = |event: &Value| event["type"] == "AWS::CloudFormation::Stack" && event["status"] == status;
+        let is_stack =
+            |event: &Value| event["resource_type"] == "AWS::CloudFormation::Stack" && event["status"] == status;
         let fits = |event: &Value| event["stack"] == stack && is_stack(event);
         events
             .iter()

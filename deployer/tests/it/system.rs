@@ -199,7 +199,7 @@ fn a_change_is_previewed_and_applied(system: &System) {
     let changes = differences[0]["changes"].as_array().unwrap();
     let task_definition = changes
         .iter()
-        .find(|change| change["type"] == "AWS::ECS::TaskDefinition")
+        .find(|change| change["resource_type"] == "AWS::ECS::TaskDefinition")
         .unwrap();
     assert_eq!(task_definition["replacement"], "always");
     let properties = task_definition["properties"].as_array().unwrap();

@@ -53,7 +53,6 @@ pub struct Step {
     #[serde(rename = "resource")]
     pub logical_id: String,
     /// The resource's type.
-    #[serde(rename = "type")]
     pub resource_type: String,
     /// The operation on it.
     pub operation: Operation,

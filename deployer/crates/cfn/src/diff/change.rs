@@ -28,7 +28,6 @@ pub struct Change {
     #[serde(rename = "resource")]
     pub logical_id: String,
     /// The resource's type, such as `AWS::RDS::DBInstance`.
-    #[serde(rename = "type")]
     pub resource_type: String,
     /// The operation.
     pub action: Action,
