@@ -144,7 +144,7 @@ impl Ui {
     /// Writes the result of a command: text on stdout, or its value as one line with `--json`.
     pub fn data(&self, kind: &'static str, value: Value, text: &str) {
         if self.0.json {
-            self.emit(Event::Result { resource_type, value });
+            self.emit(Event::Result { kind, value });
             return;
         }
         self.with(|screen, _| screen.renderer.pause());

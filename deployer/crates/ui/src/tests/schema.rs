@@ -202,8 +202,8 @@ fn the_fields_of_version_1_remain() {
     log: message service stream
     note: text
     plan: endpoint environment orphaned_stacks project stacks
-    resource: cancelled resource_type reason resource stack status
-    result: resource_type value
+    resource: cancelled reason resource resource_type stack status
+    result: kind value
     rollout: resource rollout stack
     serving: state
     stack: action expected_seconds resources stack
