@@ -10,6 +10,7 @@ mod ports;
 mod problem;
 mod programs;
 mod quotas;
+mod secrets;
 pub mod service_linked_roles;
 mod session_expiry;
 mod zones;
@@ -99,7 +100,7 @@ pub async fn preflight(
         })
         .copied()
         .collect();
-    let (identity, zones, quotas, names, clusters, storage, images, crates, certificate) = tokio::join!(
+    let (identity, zones, quotas, names, clusters, storage, images, crates, certificate, secrets) = tokio::join!(
         account::identity(aws),
         zones::check(aws, &new),
         quotas(session, aws, plan, &new),
@@ -109,6 +110,7 @@ pub async fn preflight(
         images::check(aws, manifest),
         crates::check(manifest, true),
         certificate(session, aws, manifest),
+        secrets::check(aws, manifest),
     );
     identity?;
     let mut findings = settings(manifest, aws.endpoint(), session.is_local());
@@ -120,7 +122,7 @@ pub async fn preflight(
     findings.extend(session_expiry::check(session, aws, plan, templates));
     findings.extend(crates);
     findings.extend(changes::check(plan, templates));
-    for found in [zones, quotas, names, clusters, storage, certificate] {
+    for found in [zones, quotas, names, clusters, storage, certificate, secrets] {
         match found {
             Ok(found) => findings.extend(found),
             // Without the permission, or on an endpoint without the operation, the check is skipped.

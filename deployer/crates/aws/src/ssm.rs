@@ -1,6 +1,6 @@
 //! Parameters in Systems Manager.
 
-use aws_sdk_ssm::types::ParameterType;
+use aws_sdk_ssm::types::{ParameterStringFilter, ParameterType};
 
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -20,6 +20,21 @@ pub(crate) struct Parameter {
 /// The request fails.
 pub async fn get(aws: &Session, name: &str) -> Result<Option<String>> {
     Ok(find(aws, name).await?.map(|found| found.value))
+}
+
+/// Returns true if there is a parameter of this name; its value is not read.
+///
+/// # Errors
+/// The request fails.
+pub async fn exists(aws: &Session, name: &str) -> Result<bool> {
+    let request = aws.ssm.describe_parameters().parameter_filters(name_filter(name));
+    let response = request.send().await?;
+    Ok(!response.parameters().is_empty())
+}
+
+fn name_filter(name: &str) -> ParameterStringFilter {
+    let filter = ParameterStringFilter::builder().key("Name").option("Equals");
+    filter.values(name).build().expect("the only required member is set")
 }
 
 /// Returns a parameter; `None` if it does not exist.

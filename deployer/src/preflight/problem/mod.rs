@@ -3,6 +3,7 @@
 mod certificate;
 mod crates;
 mod quota;
+mod secret;
 
 use std::fmt;
 
@@ -13,6 +14,7 @@ use super::authorities::AuthorityProblem;
 pub use certificate::CertificateProblem;
 pub use crates::CrateProblem;
 pub use quota::QuotaProblem;
+pub use secret::SecretProblem;
 
 /// The service whose names are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub enum Problem {
     KafkaZones { region: String, needed: usize },
     #[error(transparent)]
     Quota(#[from] QuotaProblem),
+    #[error(transparent)]
+    Secret(#[from] SecretProblem),
     #[error("the {resource} {name} exists, and no stack of this environment owns it")]
     NameTaken { resource: NamedResource, name: String },
     #[error("the load balancer of {environment} listens on port {port}, which requires root on this machine")]
@@ -151,6 +155,7 @@ impl Problem {
             Self::KafkaZones { .. } => "set network.availability_zones = 2, or choose another --region".into(),
             Self::AvailabilityZones { .. } => "lower that number, or choose another --region".into(),
             Self::Quota(problem) => problem.hint(),
+            Self::Secret(problem) => problem.hint(),
             Self::NameTaken { resource, name } => match resource {
                 NamedResource::LogGroup => {
                     format!("if it is not needed: `aws logs delete-log-group --log-group-name {name}`")

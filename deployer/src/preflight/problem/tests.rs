@@ -114,6 +114,25 @@ fn account() -> Vec<Problem> {
             date: date!(2026 - 01 - 02),
         }
         .into(),
+        SecretProblem::Missing {
+            service: text("orders"),
+            variable: text("TOKEN"),
+            arn: text("arn:aws:secretsmanager:eu-central-1:000000000000:secret:stripe-AbCdEf"),
+        }
+        .into(),
+        SecretProblem::Deleted {
+            service: text("orders"),
+            variable: text("TOKEN"),
+            arn: text("arn:aws:secretsmanager:eu-central-1:000000000000:secret:stripe-AbCdEf"),
+        }
+        .into(),
+        SecretProblem::MissingParameter {
+            service: text("orders"),
+            variable: text("TOKEN"),
+            name: text("/team/token"),
+            region: text("eu-central-1"),
+        }
+        .into(),
         QuotaProblem::Exceeded {
             quota: Quota {
                 service: "vpc",

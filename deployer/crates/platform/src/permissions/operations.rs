@@ -127,7 +127,13 @@ pub const OWN_OPERATIONS: &[(&str, &[&str])] = &[
     ),
     (
         "ssm",
-        &["DeleteParameter", "GetParameter", "GetParametersByPath", "PutParameter"],
+        &[
+            "DeleteParameter",
+            "DescribeParameters",
+            "GetParameter",
+            "GetParametersByPath",
+            "PutParameter",
+        ],
     ),
     ("sts", &["GetCallerIdentity"]),
 ];

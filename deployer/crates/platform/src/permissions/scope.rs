@@ -150,7 +150,7 @@ const RULES: &[Rule] = &[
         service: "ssm",
         sid: "Parameters",
         tagged: false,
-        matches: |_| true,
+        matches: |name| name != "DescribeParameters",
         resources: &[
             "ssm:{r}:{a}:parameter/deployer/{p}",
             "ssm:{r}:{a}:parameter/deployer/{p}/*",
