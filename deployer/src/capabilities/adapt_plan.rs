@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fallback::{Fallback, fallback};
 use super::unsupported_types::unsupported_types;
-use super::{Error, Result, database_passwords, this_machine};
+use super::{Error, Result, database_passwords, public_name, this_machine};
 
 /// Properties without which a resource works: alarms that roll a deployment back.
 const OPTIONAL_PROPERTIES: [(&str, &[&str]); 1] = [("AWS::ECS::Service", &["DeploymentConfiguration", "Alarms"])];
@@ -40,6 +40,7 @@ pub async fn adapt_plan(aws: &Session, mut plan: Plan) -> Result<AdaptedPlan> {
     let mut warnings = Vec::new();
     if endpoint.kind == EndpointKind::Embedded {
         warnings.extend(this_machine::run_tasks_here(&mut plan));
+        warnings.extend(public_name::serve_here(&mut plan));
     }
     if !endpoint.is_foreign() {
         return Ok(AdaptedPlan { plan, warnings });

@@ -11,7 +11,7 @@ pub enum Fallback {
 }
 
 /// Fallbacks by the beginning of the type's name; the first match applies.
-const TYPES: [(&str, Fallback); 14] = [
+const TYPES: [(&str, Fallback); 17] = [
     (
         "AWS::EC2::SecurityGroupIngress",
         Fallback::Omit("traffic is not filtered there"),
@@ -37,6 +37,12 @@ const TYPES: [(&str, Fallback); 14] = [
     ("AWS::CloudWatch::", Fallback::Omit("the endpoint has no metrics")),
     ("AWS::Logs::MetricFilter", Fallback::Omit("the endpoint has no metrics")),
     ("AWS::SNS::", Fallback::Omit("the endpoint has no alarms")),
+    ("AWS::Route53::RecordSet", Fallback::Omit("its names are not public")),
+    ("AWS::WAFv2::", Fallback::Omit("its load balancer is not public")),
+    (
+        "AWS::CertificateManager::Certificate",
+        Fallback::UseSetting("set ingress.certificate to the ARN of a certificate there, in place of ingress.zone"),
+    ),
     (
         "AWS::MSK::",
         Fallback::UseSetting(

@@ -8,6 +8,7 @@
 mod adapt_plan;
 mod database_passwords;
 mod fallback;
+mod public_name;
 mod this_machine;
 mod unbacked;
 mod unsupported_types;

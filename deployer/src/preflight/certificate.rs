@@ -2,7 +2,6 @@
 
 use aws::signed_request::DESCRIBE_CERTIFICATE;
 use aws::{Result, Session};
-use platform::manifest::Manifest;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -12,14 +11,11 @@ use super::{PreflightFinding, fatal, warning};
 /// The remaining validity that is a warning, unless ACM renews the certificate.
 const EXPIRY_WARNING: Duration = Duration::days(30);
 
-/// Checks the certificate that the manifest names, if any.
+/// Checks the certificate that the manifest names.
 ///
 /// # Errors
 /// ACM rejects the request.
-pub async fn check(aws: &Session, manifest: &Manifest) -> Result<Vec<PreflightFinding>> {
-    let Some(arn) = &manifest.ingress.certificate else {
-        return Ok(Vec::new());
-    };
+pub async fn check(aws: &Session, arn: &str) -> Result<Vec<PreflightFinding>> {
     let region = arn.split(':').nth(3).unwrap_or_default().to_owned();
     if region != aws.region() {
         let needed = aws.region().to_owned();
@@ -32,7 +28,7 @@ pub async fn check(aws: &Session, manifest: &Manifest) -> Result<Vec<PreflightFi
             Ok(finding.into_iter().collect())
         }
         Err(error) if error.is_not_found() => {
-            let arn = arn.clone();
+            let arn = arn.to_owned();
             Ok(vec![fatal(CertificateProblem::Missing { arn, region })])
         }
         Err(error) => Err(error),
@@ -59,16 +55,9 @@ fn assess(certificate: &Value, now: OffsetDateTime) -> Option<PreflightFinding> 
 mod tests {
     use super::super::Problem;
     use super::*;
-    use crate::command::testing;
     use aws::testing::FakeAws;
 
     const DAY: i64 = 86_400;
-
-    fn manifest(certificate: &str) -> Manifest {
-        let mut manifest = testing::manifest("prod");
-        manifest.ingress.certificate = Some(certificate.to_owned());
-        manifest
-    }
 
     /// Returns the findings for this response of ACM.
     async fn found(status: u16, answer: Value) -> Vec<PreflightFinding> {
@@ -79,7 +68,7 @@ mod tests {
         })
         .await;
         let aws = endpoint.session().await;
-        check(&aws, &manifest("arn:aws:acm:us-east-1:1:certificate/1"))
+        check(&aws, "arn:aws:acm:us-east-1:1:certificate/1")
             .await
             .expect("an answer")
     }
@@ -148,12 +137,12 @@ mod tests {
         })
         .await;
         let aws = endpoint.session().await;
-        let elsewhere = check(&aws, &manifest("arn:aws:acm:eu-west-1:1:certificate/1"))
+        let elsewhere = check(&aws, "arn:aws:acm:eu-west-1:1:certificate/1")
             .await
             .expect("no request");
         let (region, needed) = ("eu-west-1".to_owned(), "us-east-1".to_owned());
         assert_eq!(elsewhere, [fatal(CertificateProblem::Region { region, needed })]);
-        let denied = check(&aws, &manifest("arn:aws:acm:us-east-1:1:certificate/1")).await;
+        let denied = check(&aws, "arn:aws:acm:us-east-1:1:certificate/1").await;
         assert!(matches!(denied, Err(aws::Error::Denied { .. })), "{denied:?}");
     }
 }

@@ -21,7 +21,7 @@ use std::fmt;
 use aws::endpoint::Support;
 use aws::{Capability, Endpoint, account, cloudformation, ecr, ecs, kafka, logs};
 use futures::future::try_join_all;
-use platform::manifest::{KafkaSecurity, Manifest};
+use platform::manifest::{Certificate, KafkaSecurity, Manifest};
 use platform::stacks::{Plan, Stack};
 use serde_json::Value;
 
@@ -153,15 +153,13 @@ pub fn reject_fatal(session: &Session, findings: Vec<PreflightFinding>) -> Resul
 /// # Errors
 /// ACM rejects the request.
 pub async fn certificate(session: &Session, aws: &aws::Session, manifest: &Manifest) -> Findings {
-    if session.is_local() || !is_of_acm(manifest) {
-        Ok(Vec::new())
-    } else {
-        certificate::check(aws, manifest).await
+    match &manifest.ingress.certificate {
+        Some(Certificate::Existing(arn)) if !session.is_local() && is_of_acm(arn) => certificate::check(aws, arn).await,
+        _ => Ok(Vec::new()),
     }
 }
 
-fn is_of_acm(manifest: &Manifest) -> bool {
-    let arn = manifest.ingress.certificate.as_deref().unwrap_or_default();
+fn is_of_acm(arn: &str) -> bool {
     arn.starts_with("arn:") && arn.contains(":acm:")
 }
 
@@ -194,8 +192,8 @@ fn settings(manifest: &Manifest, endpoint: &Endpoint, local: bool) -> Vec<Prefli
             endpoint: endpoint.to_string(),
         }));
     }
-    if let Some(arn) = &manifest.ingress.certificate
-        && !is_of_acm(manifest)
+    if let Some(Certificate::Existing(arn)) = &manifest.ingress.certificate
+        && !is_of_acm(arn)
     {
         findings.push(fatal(Problem::NotACertificateArn { arn: arn.clone() }));
     }
@@ -296,7 +294,7 @@ mod tests {
         manifest.ingress.plaintext = Some("TLS ends at the CDN".into());
         assert_eq!(settings(&manifest, &Endpoint::aws(), false), []);
         manifest.ingress.plaintext = None;
-        manifest.ingress.certificate = Some("my-certificate".into());
+        manifest.ingress.certificate = Some(Certificate::Existing("my-certificate".into()));
         let arn = "my-certificate".to_owned();
         let problems = [
             fatal(Problem::CertificateWithoutHost),

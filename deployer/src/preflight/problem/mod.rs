@@ -141,7 +141,7 @@ impl Problem {
     pub fn hint(&self) -> String {
         match self {
             Self::PlainHttp { .. } => {
-                "set ingress.certificate to the ARN of an ACM certificate, or ingress.plaintext to the reason why it needs none".into()
+                "set ingress.zone or ingress.certificate, or ingress.plaintext to the reason why it needs no certificate".into()
             }
             Self::CertificateWithoutHost => "set ingress.host, for example to patients.example.org".into(),
             Self::DemoData { environment } => {

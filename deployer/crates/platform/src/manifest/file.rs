@@ -115,8 +115,12 @@ pub struct Ingress {
     pub port: Option<u16>,
     /// An ACM certificate's ARN; with it the listener accepts HTTPS.
     pub certificate: Option<String>,
-    /// The public host name, which the certificate covers; the owner of the domain points it to the load balancer.
+    /// The public host name, which the certificate covers; without `zone`, the owner of the domain points it to the load balancer.
     pub host: Option<String>,
+    /// The ID of the public hosted zone of Route 53 for `host`: its certificate and its DNS record are created.
+    pub zone: Option<String>,
+    /// The ARN of a web ACL of AWS WAF in the region of the deployment.
+    pub web_acl: Option<String>,
     pub readiness_path: Option<String>,
     pub curl: Option<Vec<String>>,
     /// The reason why a protected environment serves plain HTTP on AWS.

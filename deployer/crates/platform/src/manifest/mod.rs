@@ -98,18 +98,30 @@ pub struct Ingress {
     pub service: String,
     /// The listener's port.
     pub port: u16,
-    /// An ACM certificate's ARN.
-    pub certificate: Option<String>,
+    /// The certificate with which the listener accepts HTTPS.
+    pub certificate: Option<Certificate>,
     /// The public host name; `None` on local endpoints and for the load balancer's own name.
     pub host: Option<String>,
     /// The reason why a protected environment may serve plain HTTP on AWS.
     pub plaintext: Option<String>,
+    /// The ARN of the web ACL of AWS WAF that filters requests.
+    pub web_acl: Option<String>,
     /// The path that `up` requests to check that the system serves.
     pub readiness_path: String,
     /// Commands that `up` prints, with `{url}` for the base URL.
     pub curl: Vec<String>,
     /// The load balancer's access logs are stored.
     pub access_logs: bool,
+}
+
+/// The certificate of the public listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certificate {
+    /// One that exists, by its ARN.
+    Existing(String),
+    /// One for `host` that the platform requests; its validation records, and an alias for the load balancer, are in this public
+    /// hosted zone of Route 53.
+    InZone(String),
 }
 
 /// Notifications of alarms.

@@ -193,12 +193,28 @@ pub enum Problem {
     /// A text that is not a host name.
     #[error("'{0}' is not a host name, such as patients.example.org, without scheme, port and path")]
     HostName(String),
+    /// A text that is not the ID of a hosted zone.
+    #[error(
+        "'{0}' is not the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ; `aws route53 list-hosted-zones` lists them"
+    )]
+    ZoneId(String),
+    /// A hosted zone without a host name.
+    #[error("requires ingress.host, the name for which a certificate and a DNS record are created in the zone")]
+    ZoneWithoutHost,
+    /// A hosted zone and an existing certificate.
+    #[error("creates the certificate of ingress.host, and ingress.certificate is set; remove one of them")]
+    ZoneWithCertificate,
+    /// A text that is not the ARN of a regional web ACL.
+    #[error("'{0}' is not the ARN of a regional web ACL; `aws wafv2 list-web-acls --scope REGIONAL` lists them")]
+    WebAclArn(String),
 
     /// Plain HTTP without a reason.
     #[error("is empty; say why plain HTTP is acceptable, such as \"TLS ends at the CDN\"")]
     NoReason,
     /// Plain HTTP and a certificate.
-    #[error("is a reason for plain HTTP, and ingress.certificate is set; remove one of them")]
+    #[error(
+        "is a reason for plain HTTP, and the listener has a certificate; remove this, or ingress.certificate and ingress.zone"
+    )]
     PlaintextWithCertificate,
 
     /// The manifest declares no service.

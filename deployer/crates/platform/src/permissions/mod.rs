@@ -30,6 +30,23 @@ pub const MAX_MANAGED_POLICY: usize = 6144;
 /// clusters); the ARNs of its actions have it.
 const GLOBAL: &[&str] = &["iam", "kafka-cluster", "pricing", "route53", "sts"];
 
+/// Services with which a resource type can work, and with which no stack lets it work: their actions are not required.
+const UNUSED: &[(&str, &[&str])] = &[
+    ("AWS::CertificateManager::Certificate", &["acm-pca"]),
+    (
+        "AWS::WAFv2::WebACLAssociation",
+        &[
+            "amplify",
+            "apigateway",
+            "apprunner",
+            "appsync",
+            "bedrock-agentcore",
+            "cognito-idp",
+            "ec2",
+        ],
+    ),
+];
+
 /// Actions that IAM checks against `iam:PermissionsBoundary` and that could give a role more rights (Service Authorization
 /// Reference: AWS Identity and Access Management).
 const BOUNDED: &[&str] = &[
@@ -111,8 +128,14 @@ impl Actions {
     /// Adds the actions that creating, reading, updating and deleting the resources requires.
     fn of_resources(&mut self, plan: &Plan) {
         for resource in resources_of(plan) {
-            let schema = resource["Type"].as_str().and_then(schema::of);
-            for action in schema.into_iter().flat_map(|schema| schema.permissions()) {
+            let resource_type = resource["Type"].as_str().unwrap_or_default();
+            let unused = UNUSED.iter().find(|(name, _)| *name == resource_type);
+            let unused = unused.map_or(&[][..], |(_, services)| services);
+            let all = schema::of(resource_type)
+                .into_iter()
+                .flat_map(|schema| schema.permissions());
+            for action in all.filter(|action| !unused.iter().any(|service| action.starts_with(&format!("{service}:"))))
+            {
                 self.allow(action);
             }
             for row in FORWARDED.iter().filter(|row| applies(row, resource)) {

@@ -22,6 +22,14 @@ pub struct Rule {
 /// The first rule that matches decides; an action without a rule has no resource with a name, or lists what exists.
 const RULES: &[Rule] = &[
     Rule {
+        service: "acm",
+        sid: "Certificates",
+        tagged: false,
+        // A certificate has an ID of its own; `RequestCertificate` has no resource.
+        matches: |name| !matches!(name, "ListCertificates" | "RequestCertificate"),
+        resources: &["acm:{r}:{a}:certificate/*"],
+    },
+    Rule {
         service: "cloudformation",
         sid: "Stacks",
         tagged: false,
@@ -119,6 +127,19 @@ const RULES: &[Rule] = &[
             "logs:{r}:{a}:log-group:/aws/*/{p}*",
             "logs:{r}:{a}:log-group:{p}-*",
         ],
+    },
+    Rule {
+        service: "route53",
+        sid: "Records",
+        tagged: false,
+        matches: |name| {
+            matches!(
+                name,
+                "ChangeResourceRecordSets" | "GetChange" | "GetHostedZone" | "ListResourceRecordSets"
+            )
+        },
+        // Cloud Map's zone has an ID of AWS's own, and so has a change.
+        resources: &["route53:::hostedzone/*", "route53:::change/*"],
     },
     Rule {
         service: "s3",

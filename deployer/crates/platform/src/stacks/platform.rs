@@ -2,6 +2,7 @@
 
 mod access_logs;
 mod listener;
+mod public_name;
 
 use serde_json::{Value, json};
 
@@ -43,6 +44,14 @@ pub fn stack(manifest: &Manifest) -> Stack {
     );
     let balancer = balancer(&mut template, manifest, public.reference(), security.reference());
     let listener = listener::add(&mut template, manifest, &balancer);
+    if let Some(arn) = &manifest.ingress.web_acl {
+        template.add(
+            "WebAclAssociation",
+            Resource::new("AWS::WAFv2::WebACLAssociation")
+                .with("ResourceArn", balancer.reference())
+                .with("WebACLArn", arn.as_str()),
+        );
+    }
     template.output("ClusterName", "The ECS cluster", cluster.reference());
     template.output("NamespaceId", "The private DNS namespace", namespace.reference());
     template.output("ListenerArn", "The public listener", listener.reference());

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::manifest::Egress;
+use crate::manifest::{Certificate, Egress};
 use crate::testing::{plan_of, resources};
 
 fn undeclared(from: &str, port: u16) -> LintProblem {
@@ -51,7 +51,8 @@ fn only_the_load_balancer_is_reachable_from_the_internet() {
 fn without_nat_services_reach_the_endpoints_and_not_the_internet() {
     let (mut manifest, _) = plan_of("prod");
     manifest.network.nat = Nat::None;
-    manifest.ingress.certificate = Some("arn:aws:acm:eu-west-1:000000000000:certificate/1".into());
+    let arn = "arn:aws:acm:eu-west-1:000000000000:certificate/1";
+    manifest.ingress.certificate = Some(Certificate::Existing(arn.into()));
     manifest.ingress.port = 443;
     let plan = stacks::plan(&manifest);
     assert_eq!(check(&manifest, &plan), []);

@@ -1,8 +1,8 @@
 //! Validation of the entry from outside.
 
-use super::super::file::Settings;
+use super::super::file::{self, Settings};
 use super::super::problem::Problem;
-use super::super::{Ingress, Service};
+use super::super::{Certificate, Ingress, Service};
 use super::{ErrorContext, Validated};
 
 /// Returns the load balancer and the service behind it.
@@ -25,7 +25,8 @@ pub fn ingress(context: &ErrorContext, settings: &Settings, services: &[Service]
     if service.count == 0 && service.scaling.is_none() {
         return context.reject(&["services", &name, "count"], Problem::NoIngressTask);
     }
-    let default_port = if written.certificate.is_some() { 443 } else { 80 };
+    let certificate = certificate(context, written)?;
+    let default_port = if certificate.is_some() { 443 } else { 80 };
     let port = written.port.unwrap_or(default_port);
     if port == 0 {
         return context.reject(&["ingress", "port"], Problem::PortZero);
@@ -46,9 +47,12 @@ pub fn ingress(context: &ErrorContext, settings: &Settings, services: &[Service]
         if reason.trim().is_empty() {
             return context.reject(&["ingress", "plaintext"], Problem::NoReason);
         }
-        if written.certificate.is_some() {
+        if certificate.is_some() {
             return context.reject(&["ingress", "plaintext"], Problem::PlaintextWithCertificate);
         }
+    }
+    if let Some(arn) = written.web_acl.as_ref().filter(|arn| !is_web_acl(arn)) {
+        return context.reject(&["ingress", "web_acl"], Problem::WebAclArn(arn.clone()));
     }
     let curl = written
         .curl
@@ -58,12 +62,46 @@ pub fn ingress(context: &ErrorContext, settings: &Settings, services: &[Service]
         service: name,
         port,
         access_logs: written.access_logs.unwrap_or(settings.protected),
-        certificate: written.certificate.clone(),
+        certificate,
         host: written.host.clone(),
         plaintext: written.plaintext.clone(),
+        web_acl: written.web_acl.clone(),
         readiness_path,
         curl,
     })
+}
+
+/// Returns the certificate of the listener, if it accepts HTTPS.
+fn certificate(context: &ErrorContext, written: &file::Ingress) -> Validated<Option<Certificate>> {
+    let Some(zone) = &written.zone else {
+        return Ok(written.certificate.clone().map(Certificate::Existing));
+    };
+    let problem = if !is_zone(zone) {
+        Problem::ZoneId(zone.clone())
+    } else if written.certificate.is_some() {
+        Problem::ZoneWithCertificate
+    } else if written.host.is_none() {
+        Problem::ZoneWithoutHost
+    } else {
+        return Ok(Some(Certificate::InZone(zone.clone())));
+    };
+    context.reject(&["ingress", "zone"], problem)
+}
+
+/// Returns true for the ID of a hosted zone (Route 53 API Reference: `HostedZone`, at most 32 characters).
+fn is_zone(text: &str) -> bool {
+    text.len() <= 32 && text.starts_with('Z') && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+}
+
+/// Returns true for `arn:PARTITION:wafv2:REGION:ACCOUNT:regional/webacl/NAME/ID` (Service Authorization Reference: AWS WAF V2).
+fn is_web_acl(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", _, "wafv2", region, account, resource] = parts[..] else {
+        return false;
+    };
+    let path: Vec<&str> = resource.split('/').collect();
+    let is_regional = matches!(path[..], ["regional", "webacl", name, id] if !name.is_empty() && !id.is_empty());
+    is_regional && super::super::region::is_region(region) && account.len() == 12
 }
 
 /// Returns true for at least two labels of letters, digits and hyphens (RFC 1123, section 2.1).

@@ -1,8 +1,9 @@
 //! The load balancer's listeners.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::manifest::Manifest;
+use super::public_name;
+use crate::manifest::{Certificate, Manifest};
 use crate::stacks::links;
 use cfn::template::{Handle, Resource, Template};
 
@@ -19,17 +20,22 @@ pub fn add(template: &mut Template, manifest: &Manifest, balancer: &Handle) -> H
             template.add("RedirectListener", redirect(balancer, port));
         }
     }
-    template.add("Listener", public(manifest, balancer))
+    let certificate = manifest.ingress.certificate.as_ref();
+    let certificate = certificate.map(|certificate| match certificate {
+        Certificate::Existing(arn) => json!(arn),
+        Certificate::InZone(zone) => public_name::add(template, manifest, zone, balancer),
+    });
+    template.add("Listener", public(manifest, balancer, certificate))
 }
 
 /// Answers 404 if no rule matches: a 503 would report a service that does not exist yet as broken.
-fn public(manifest: &Manifest, balancer: &Handle) -> Resource {
+fn public(manifest: &Manifest, balancer: &Handle, certificate: Option<Value>) -> Resource {
     let listener = on(balancer, manifest.ingress.port).with(
         "DefaultActions",
         json!([{ "Type": "fixed-response", "FixedResponseConfig": {
             "StatusCode": "404", "ContentType": "text/plain", "MessageBody": "no rule matches this request" } }]),
     );
-    if let Some(arn) = &manifest.ingress.certificate {
+    if let Some(arn) = certificate {
         listener
             .with("Protocol", "HTTPS")
             .with("SslPolicy", TLS)
@@ -40,7 +46,7 @@ fn public(manifest: &Manifest, balancer: &Handle) -> Resource {
                  "Value": STRICT_TRANSPORT }]),
             )
     } else {
-        const NONE: &str = "ingress.certificate is not set; with it the listener accepts HTTPS, and port 80 redirects";
+        const NONE: &str = "without ingress.certificate and ingress.zone the listener accepts plain HTTP";
         listener
             .with("Protocol", "HTTP")
             .skip_check("CKV_AWS_2", NONE)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifest::Nat;
+use crate::manifest::{Certificate, Nat};
 use crate::stacks::{Plan, plan};
 use crate::testing::plan_of;
 
@@ -116,4 +116,44 @@ fn the_endpoint_of_s3_is_limited_to_layers_only_without_nat() {
     manifest.network.nat = Nat::None;
     let policy = policy(&plan(&manifest)).expect("a policy");
     assert_eq!(policy["Statement"][0]["Action"], "s3:GetObject");
+}
+
+#[test]
+fn a_hosted_zone_gets_the_certificate_of_the_listener_and_the_record_of_the_load_balancer() {
+    let (mut manifest, _) = plan_of("prod");
+    manifest.ingress.certificate = Some(Certificate::InZone("Z0123456789ABCDEFGHIJ".to_owned()));
+    manifest.ingress.host = Some("shop.example.org".to_owned());
+    let plan = plan(&manifest);
+    let zone = json!("Z0123456789ABCDEFGHIJ");
+    let certificate = properties(&plan, "platform", "Certificate");
+    assert_eq!(certificate["DomainValidationOptions"][0]["HostedZoneId"], zone);
+    assert_eq!(certificate["DomainName"], "shop.example.org");
+    let listener = properties(&plan, "platform", "Listener");
+    assert_eq!(
+        listener["Certificates"],
+        json!([{ "CertificateArn": { "Ref": "Certificate" } }])
+    );
+    let record = properties(&plan, "platform", "PublicRecord");
+    assert_eq!(
+        (&record["HostedZoneId"], &record["Name"]),
+        (&zone, &json!("shop.example.org"))
+    );
+    assert_eq!(
+        record["AliasTarget"]["DNSName"],
+        json!({ "Fn::GetAtt": ["LoadBalancer", "DNSName"] })
+    );
+}
+
+#[test]
+fn a_web_acl_filters_the_requests_to_the_load_balancer() {
+    const ACL: &str =
+        "arn:aws:wafv2:eu-central-1:111122223333:regional/webacl/shop/00000000-0000-0000-0000-000000000000";
+    let (mut manifest, _) = plan_of("prod");
+    manifest.ingress.web_acl = Some(ACL.to_owned());
+    let plan = plan(&manifest);
+    let association = properties(&plan, "platform", "WebAclAssociation");
+    assert_eq!(
+        *association,
+        json!({ "ResourceArn": { "Ref": "LoadBalancer" }, "WebACLArn": ACL })
+    );
 }
