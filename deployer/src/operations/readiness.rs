@@ -22,9 +22,13 @@ pub async fn wait_until_ready(aws: &Session, ui: &Ui, plan: &Plan, timeout: Dura
         aws.clock().sleep(aws.poll_interval()).await;
     }
     if let Some((host, dns)) = readiness.unresolved_host(plan).await {
-        ui.warn(format!(
-            "{host} does not resolve yet; create a CNAME (or Route 53 alias) to {dns}"
-        ));
+        let remedy = if plan.ingress.has_record {
+            "its record was created; a resolver that was asked before remembers for some minutes that there was none"
+                .to_owned()
+        } else {
+            format!("create a CNAME (or Route 53 alias) to {dns}")
+        };
+        ui.warn(format!("{host} does not resolve yet; {remedy}"));
     }
     Ok(readiness.url().to_owned())
 }

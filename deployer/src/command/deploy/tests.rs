@@ -82,6 +82,7 @@ fn plan(messaging: bool) -> Arc<Plan> {
             port: 80,
             https: false,
             host: None,
+            has_record: false,
             readiness_path: "/".into(),
             curl: Vec::new(),
         },

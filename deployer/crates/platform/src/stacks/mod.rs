@@ -20,7 +20,7 @@ mod inputs;
 
 use serde_json::Value;
 
-use crate::manifest::Manifest;
+use crate::manifest::{Certificate, Manifest};
 
 pub use links::{HTTPS, paths, public_ports};
 pub use plan::{Image, Ingress, Parameter, Plan, Source, Stack, ZoneNeeds};
@@ -68,6 +68,7 @@ pub fn plan(manifest: &Manifest) -> Plan {
             port: manifest.ingress.port,
             https: manifest.ingress.certificate.is_some(),
             host: manifest.ingress.host.clone(),
+            has_record: matches!(manifest.ingress.certificate, Some(Certificate::InZone(_))),
             readiness_path: manifest.ingress.readiness_path.clone(),
             curl: manifest.ingress.curl.clone(),
         },

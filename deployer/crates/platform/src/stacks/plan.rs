@@ -156,6 +156,8 @@ pub struct Ingress {
     pub https: bool,
     /// The public host name on AWS; `None` for the load balancer's own.
     pub host: Option<String>,
+    /// A stack creates the DNS record of `host`.
+    pub has_record: bool,
     /// The path that `up` requests to check that the system serves; a status below 500 from a target counts.
     pub readiness_path: String,
     /// Commands that `up` prints, with `{url}` for the base URL.
