@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{Filter, Tag};
+use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::session::Session;
+use crate::signed_request::{
+    DELETE_NETWORK_INTERFACE, DESCRIBE_ADDRESSES, DESCRIBE_NAT_GATEWAYS, DESCRIBE_NETWORK_INTERFACES,
+    DESCRIBE_SECURITY_GROUP_RULES, DESCRIBE_SECURITY_GROUPS, DESCRIBE_SUBNETS, DESCRIBE_VPC_ENDPOINTS, DESCRIBE_VPCS,
+    Operation, items,
+};
 
 /// Maximum values of one filter ("Security group rules", `DescribeSecurityGroupRules`).
 const MAX_FILTER_VALUES: usize = 200;
@@ -51,14 +56,32 @@ pub struct SecurityGroupRule {
     pub peer: String,
 }
 
-fn filter(name: &str, values: &[String]) -> Filter {
-    Filter::builder().name(name).set_values(Some(values.to_vec())).build()
+fn filter(name: &str, values: &[String]) -> Value {
+    json!({ "Name": name, "Value": values })
 }
 
-fn tag_filters(tags: &[(&str, &str)]) -> Vec<Filter> {
+fn tag_filters(tags: &[(&str, &str)]) -> Value {
     let tags = tags.iter();
-    tags.map(|(key, value)| Filter::builder().name(format!("tag:{key}")).values(*value).build())
+    tags.map(|(key, value)| filter(&format!("tag:{key}"), &[(*value).to_owned()]))
         .collect()
+}
+
+/// Calls an operation until its last page, and returns the items of the list `set`.
+pub(crate) async fn list(aws: &Session, operation: Operation, mut input: Value, set: &str) -> Result<Vec<Value>> {
+    let mut found = Vec::new();
+    loop {
+        let page = aws.signed.call(operation, &input).await?;
+        found.extend(items(&page[set], "item").into_iter().cloned());
+        match page["nextToken"].as_str().filter(|token| !token.is_empty()) {
+            Some(token) => input["NextToken"] = token.into(),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// Returns a member; an empty text without it.
+fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_default().to_owned()
 }
 
 /// Returns the IDs of the VPCs with all of these tags; of all VPCs without any tag.
@@ -66,10 +89,8 @@ fn tag_filters(tags: &[(&str, &str)]) -> Vec<Filter> {
 /// # Errors
 /// The request fails.
 pub async fn vpcs(aws: &Session, tags: &[(&str, &str)]) -> Result<Vec<String>> {
-    let filters = (!tags.is_empty()).then(|| tag_filters(tags));
-    let response = aws.ec2.describe_vpcs().set_filters(filters).send().await?;
-    let ids = response.vpcs().iter().filter_map(|vpc| vpc.vpc_id());
-    Ok(ids.map(str::to_owned).collect())
+    let vpcs = list(aws, DESCRIBE_VPCS, json!({ "Filter": tag_filters(tags) }), "vpcSet").await?;
+    Ok(vpcs.iter().map(|vpc| text(vpc, "vpcId")).collect())
 }
 
 /// Returns the public addresses with all of these tags; all addresses without any tag.
@@ -77,10 +98,10 @@ pub async fn vpcs(aws: &Session, tags: &[(&str, &str)]) -> Result<Vec<String>> {
 /// # Errors
 /// The request fails.
 pub async fn addresses(aws: &Session, tags: &[(&str, &str)]) -> Result<Vec<String>> {
-    let filters = (!tags.is_empty()).then(|| tag_filters(tags));
-    let response = aws.ec2.describe_addresses().set_filters(filters).send().await?;
-    let names = response.addresses().iter().map(|address| {
-        let name = address.public_ip().or(address.allocation_id());
+    let input = json!({ "Filter": tag_filters(tags) });
+    let addresses = list(aws, DESCRIBE_ADDRESSES, input, "addressesSet").await?;
+    let names = addresses.iter().map(|address| {
+        let name = address["publicIp"].as_str().or(address["allocationId"].as_str());
         name.unwrap_or_default().to_owned()
     });
     Ok(names.collect())
@@ -91,28 +112,21 @@ pub async fn addresses(aws: &Session, tags: &[(&str, &str)]) -> Result<Vec<Strin
 /// # Errors
 /// A request fails.
 pub async fn nat_gateways_by_zone(aws: &Session) -> Result<BTreeMap<String, usize>> {
-    let gateways = aws.ec2.describe_nat_gateways().into_paginator().items().send();
-    let gateways = gateways.collect::<Result<Vec<_>, _>>().await?;
-    let existing = gateways.iter().filter(|gateway| {
-        let state = gateway.state().map(|state| state.as_str());
-        matches!(state, Some("pending" | "available" | "deleting"))
-    });
-    let subnets: Vec<String> = existing
-        .filter_map(|gateway| gateway.subnet_id())
-        .map(str::to_owned)
-        .collect();
+    let gateways = list(aws, DESCRIBE_NAT_GATEWAYS, json!({}), "natGatewaySet").await?;
+    let existing = gateways
+        .iter()
+        .filter(|gateway| matches!(gateway["state"].as_str(), Some("pending" | "available" | "deleting")));
+    let subnets: Vec<String> = existing.map(|gateway| text(gateway, "subnetId")).collect();
     if subnets.is_empty() {
         return Ok(BTreeMap::new());
     }
     let mut ids = subnets.clone();
     ids.sort_unstable();
     ids.dedup();
-    let response = aws.ec2.describe_subnets().set_subnet_ids(Some(ids)).send().await?;
     let mut zones = BTreeMap::new();
-    for subnet in response.subnets() {
-        let here = subnets.iter().filter(|id| subnet.subnet_id() == Some(id.as_str()));
-        let zone = subnet.availability_zone().unwrap_or_default().to_owned();
-        *zones.entry(zone).or_default() += here.count();
+    for subnet in list(aws, DESCRIBE_SUBNETS, json!({ "SubnetId": ids }), "subnetSet").await? {
+        let here = subnets.iter().filter(|id| subnet["subnetId"] == **id);
+        *zones.entry(text(&subnet, "availabilityZone")).or_default() += here.count();
     }
     Ok(zones)
 }
@@ -126,19 +140,22 @@ pub async fn network_interfaces(aws: &Session, vpc: &str, only_unused: bool) -> 
     if only_unused {
         filters.push(filter("status", &["available".to_owned()]));
     }
-    let request = aws.ec2.describe_network_interfaces().set_filters(Some(filters));
-    let mut pages = request.into_paginator().items().send();
-    let mut found = Vec::new();
-    while let Some(interface) = pages.next().await {
-        let interface = interface?;
-        let description = interface.description().filter(|text| !text.is_empty());
-        found.push(NetworkInterface {
-            id: interface.network_interface_id().unwrap_or_default().to_owned(),
-            status: interface.status().map(|s| s.as_str()).unwrap_or_default().to_owned(),
+    let interfaces = list(
+        aws,
+        DESCRIBE_NETWORK_INTERFACES,
+        json!({ "Filter": filters }),
+        "networkInterfaceSet",
+    )
+    .await?;
+    let found = interfaces.iter().map(|interface| {
+        let description = interface["description"].as_str().filter(|text| !text.is_empty());
+        NetworkInterface {
+            id: text(interface, "networkInterfaceId"),
+            status: text(interface, "status"),
             description: description.unwrap_or("no description").to_owned(),
-        });
-    }
-    Ok(found)
+        }
+    });
+    Ok(found.collect())
 }
 
 /// Deletes a network interface. It is not an error if it was deleted in the meantime, or is in use again.
@@ -146,8 +163,8 @@ pub async fn network_interfaces(aws: &Session, vpc: &str, only_unused: bool) -> 
 /// # Errors
 /// The request fails.
 pub async fn delete_network_interface(aws: &Session, id: &str) -> Result<()> {
-    let request = aws.ec2.delete_network_interface().network_interface_id(id);
-    match request.send().await.map_err(Error::from) {
+    let input = json!({ "NetworkInterfaceId": id });
+    match aws.signed.call(DELETE_NETWORK_INTERFACE, &input).await {
         Err(error)
             if !matches!(
                 error.code(),
@@ -165,60 +182,48 @@ pub async fn delete_network_interface(aws: &Session, id: &str) -> Result<()> {
 /// # Errors
 /// A request fails.
 pub async fn network_resources(aws: &Session, vpcs: &[String]) -> Result<Vec<NetworkResource>> {
-    let here = || filter("vpc-id", vpcs);
-    let groups = aws.ec2.describe_security_groups().filters(here()).into_paginator();
-    let subnets = aws.ec2.describe_subnets().filters(here()).into_paginator();
-    let gateways = aws.ec2.describe_nat_gateways().filter(here()).into_paginator();
-    let endpoints = aws.ec2.describe_vpc_endpoints().filters(here()).into_paginator();
-    let (groups, subnets, gateways, endpoints) = tokio::join!(
-        groups.items().send().collect::<Result<Vec<_>, _>>(),
-        subnets.items().send().collect::<Result<Vec<_>, _>>(),
-        gateways.items().send().collect::<Result<Vec<_>, _>>(),
-        endpoints.items().send().collect::<Result<Vec<_>, _>>(),
-    );
-    let (groups, subnets, gateways, endpoints) = (groups?, subnets?, gateways?, endpoints?);
-    let resource = |resource_type, id: Option<&str>, tags: &[Tag], description: String| NetworkResource {
+    let here = json!({ "Filter": [filter("vpc-id", vpcs)] });
+    let (groups, subnets, gateways, endpoints) = tokio::try_join!(
+        list(aws, DESCRIBE_SECURITY_GROUPS, here.clone(), "securityGroupInfo"),
+        list(aws, DESCRIBE_SUBNETS, here.clone(), "subnetSet"),
+        list(aws, DESCRIBE_NAT_GATEWAYS, here.clone(), "natGatewaySet"),
+        list(aws, DESCRIBE_VPC_ENDPOINTS, here.clone(), "vpcEndpointSet"),
+    )?;
+    let resource = |resource_type, id: &str, resource: &Value, description: String| NetworkResource {
         resource_type,
-        id: id.unwrap_or_default().to_owned(),
+        id: text(resource, id),
         description,
-        stack: stack_tag(tags),
+        stack: stack_tag(resource),
     };
     let mut found = Vec::new();
-    for group in groups.iter().filter(|group| group.group_name() != Some("default")) {
-        let name = group.group_name().unwrap_or_default();
-        let description = format!("{name}: {}", group.description().unwrap_or_default());
-        found.push(resource(
-            "AWS::EC2::SecurityGroup",
-            group.group_id(),
-            group.tags(),
-            description,
-        ));
+    for group in groups.iter().filter(|group| group["groupName"] != "default") {
+        let description = format!("{}: {}", text(group, "groupName"), text(group, "groupDescription"));
+        found.push(resource("AWS::EC2::SecurityGroup", "groupId", group, description));
     }
     for subnet in &subnets {
-        let range = subnet.cidr_block().unwrap_or("an unknown range").to_owned();
-        found.push(resource("AWS::EC2::Subnet", subnet.subnet_id(), subnet.tags(), range));
+        let range = subnet["cidrBlock"].as_str().unwrap_or("an unknown range").to_owned();
+        found.push(resource("AWS::EC2::Subnet", "subnetId", subnet, range));
     }
     for gateway in &gateways {
-        let state = gateway.state().map(|state| state.as_str()).unwrap_or_default();
+        let state = text(gateway, "state");
         if state != "deleted" && state != "deleting" {
-            let id = gateway.nat_gateway_id();
-            found.push(resource("AWS::EC2::NatGateway", id, gateway.tags(), state.to_owned()));
+            found.push(resource("AWS::EC2::NatGateway", "natGatewayId", gateway, state));
         }
     }
     for endpoint in &endpoints {
-        let service = endpoint.service_name().unwrap_or_default().to_owned();
-        let id = endpoint.vpc_endpoint_id();
-        found.push(resource("AWS::EC2::VPCEndpoint", id, endpoint.tags(), service));
+        let service = text(endpoint, "serviceName");
+        found.push(resource("AWS::EC2::VPCEndpoint", "vpcEndpointId", endpoint, service));
     }
     Ok(found)
 }
 
 /// Returns the value of the tag that CloudFormation sets on the resources that it creates.
-fn stack_tag(tags: &[Tag]) -> Option<String> {
+fn stack_tag(resource: &Value) -> Option<String> {
+    let tags = items(&resource["tagSet"], "item");
     let tag = tags
-        .iter()
-        .find(|tag| tag.key() == Some("aws:cloudformation:stack-name"));
-    tag.and_then(|tag| tag.value()).map(str::to_owned)
+        .into_iter()
+        .find(|tag| tag["key"] == "aws:cloudformation:stack-name")?;
+    Some(text(tag, "value"))
 }
 
 /// Returns the rules of these security groups.
@@ -228,37 +233,28 @@ fn stack_tag(tags: &[Tag]) -> Option<String> {
 pub async fn security_group_rules(aws: &Session, groups: &[String]) -> Result<Vec<SecurityGroupRule>> {
     let mut found = Vec::new();
     for groups in groups.chunks(MAX_FILTER_VALUES) {
-        let request = aws.ec2.describe_security_group_rules();
-        let request = request.filters(filter("group-id", groups));
-        let mut rules = request.into_paginator().items().send();
-        while let Some(rule) = rules.next().await {
-            let rule = SecurityGroupRule::from(rule?);
-            // An endpoint that does not know the filter returns the rules of every group.
-            if groups.contains(&rule.group) {
-                found.push(rule);
-            }
-        }
+        let input = json!({ "Filter": [filter("group-id", groups)] });
+        let rules = list(aws, DESCRIBE_SECURITY_GROUP_RULES, input, "securityGroupRuleSet").await?;
+        // An endpoint that does not know the filter returns the rules of every group.
+        found.extend(rules.iter().map(rule).filter(|rule| groups.contains(&rule.group)));
     }
     Ok(found)
 }
 
-impl From<aws_sdk_ec2::types::SecurityGroupRule> for SecurityGroupRule {
-    fn from(rule: aws_sdk_ec2::types::SecurityGroupRule) -> Self {
-        let peer = rule
-            .cidr_ipv4()
-            .or(rule.cidr_ipv6())
-            .or(rule.referenced_group_info().and_then(|group| group.group_id()))
-            .or(rule.prefix_list_id());
-        Self {
-            peer: peer.unwrap_or_default().to_owned(),
-            id: rule.security_group_rule_id().unwrap_or_default().to_owned(),
-            group: rule.group_id().unwrap_or_default().to_owned(),
-            egress: rule.is_egress().unwrap_or_default(),
-            protocol: rule.ip_protocol().unwrap_or_default().to_owned(),
-            ports: (
-                rule.from_port().unwrap_or(-1).into(),
-                rule.to_port().unwrap_or(-1).into(),
-            ),
-        }
+fn rule(rule: &Value) -> SecurityGroupRule {
+    let peers = [
+        &rule["cidrIpv4"],
+        &rule["cidrIpv6"],
+        &rule["referencedGroupInfo"]["groupId"],
+        &rule["prefixListId"],
+    ];
+    let port = |name: &str| rule[name].as_str().and_then(|port| port.parse().ok()).unwrap_or(-1);
+    SecurityGroupRule {
+        peer: peers.into_iter().find_map(Value::as_str).unwrap_or_default().to_owned(),
+        id: text(rule, "securityGroupRuleId"),
+        group: text(rule, "groupId"),
+        egress: rule["isEgress"] == "true",
+        protocol: text(rule, "ipProtocol"),
+        ports: (port("fromPort"), port("toPort")),
     }
 }

@@ -110,7 +110,6 @@ pub enum SessionError {
 #[derive(Clone)]
 pub struct Session {
     pub(crate) cloudformation: aws_sdk_cloudformation::Client,
-    pub(crate) ec2: aws_sdk_ec2::Client,
     pub(crate) ecr: aws_sdk_ecr::Client,
     pub(crate) ecs: aws_sdk_ecs::Client,
     pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
@@ -323,7 +322,6 @@ impl Identity {
         let pricing = config!(aws_sdk_pricing).region(Region::new(region::pricing_region(&self.region)));
         Session {
             cloudformation: client!(aws_sdk_cloudformation),
-            ec2: client!(aws_sdk_ec2),
             ecr: client!(aws_sdk_ecr),
             ecs: client!(aws_sdk_ecs),
             elb: client!(aws_sdk_elasticloadbalancingv2),

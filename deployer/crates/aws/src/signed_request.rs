@@ -1,5 +1,5 @@
 //! Signed requests to services whose SDK is not linked: a few operations each. The SDK of RDS alone adds a minute to every clean
-//! build, and that of S3 needs features that would compile all the others again.
+//! build, and that of EC2 five, and that of S3 needs features that would compile all the others again.
 
 mod operation;
 
@@ -23,6 +23,7 @@ use crate::{region, xml};
 
 pub use operation::*;
 
+const FORM: &str = "application/x-www-form-urlencoded";
 /// Timeout of one attempt.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -87,7 +88,8 @@ impl SignedClient {
             protocol,
         } = operation;
         let (content_type, target, body) = match protocol {
-            Protocol::Query(version) => ("application/x-www-form-urlencoded", None, form(name, version, input)),
+            Protocol::Query(version) => (FORM, None, form(name, version, input, ".member.")),
+            Protocol::Ec2(version) => (FORM, None, form(name, version, input, ".")),
             Protocol::Json(prefix) => (
                 "application/x-amz-json-1.1",
                 Some(format!("{prefix}.{name}")),
@@ -107,6 +109,7 @@ impl SignedClient {
         let text = self.send(&request).await?;
         let result = match protocol {
             Protocol::Query(_) => xml::parse(&text).get(format!("{name}Result")).cloned(),
+            Protocol::Ec2(_) => Some(xml::parse(&text)).filter(Value::is_object),
             Protocol::Json(_) => serde_json::from_str(&text).ok(),
         };
         result.ok_or_else(|| Error::from_response(request.name(), 200, "", Some(text.as_bytes())))
@@ -225,13 +228,33 @@ impl SignedClient {
     }
 }
 
-fn form(operation: &str, version: &str, input: &Value) -> String {
+/// Returns the form of a request; `item` is between the name of a list and the number of its item.
+fn form(operation: &str, version: &str, input: &Value, item: &str) -> String {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     form.append_pair("Action", operation).append_pair("Version", version);
+    let mut pairs = Vec::new();
     for (name, value) in input.as_object().into_iter().flatten() {
-        form.append_pair(name, value.as_str().unwrap_or_default());
+        flatten(name, value, item, &mut pairs);
     }
-    form.finish()
+    form.extend_pairs(pairs).finish()
+}
+
+fn flatten(name: &str, value: &Value, item: &str, pairs: &mut Vec<(String, String)>) {
+    match value {
+        Value::Array(all) => {
+            for (index, value) in all.iter().enumerate() {
+                flatten(&format!("{name}{item}{}", index + 1), value, item, pairs);
+            }
+        }
+        Value::Object(all) => {
+            for (member, value) in all {
+                flatten(&format!("{name}.{member}"), value, item, pairs);
+            }
+        }
+        Value::String(text) => pairs.push((name.to_owned(), text.clone())),
+        Value::Null => {}
+        other => pairs.push((name.to_owned(), other.to_string())),
+    }
 }
 
 /// Returns the items of a list in a result of the query protocol, where a single item is not an array.
@@ -247,6 +270,14 @@ mod tests {
 
     use super::*;
     use crate::testing::FakeAws;
+
+    #[test]
+    fn a_list_of_ec2_is_flat_and_one_of_the_query_protocol_has_members() {
+        let input = json!({ "Filter": [{ "Name": "vpc-id", "Value": ["vpc-1", "vpc-2"] }], "DryRun": false });
+        insta::assert_snapshot!(form("DescribeSubnets", "2016-11-15", &input, "."), @"Action=DescribeSubnets&Version=2016-11-15&DryRun=false&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&Filter.1.Value.2=vpc-2");
+        let input = json!({ "Names": ["a"] });
+        insta::assert_snapshot!(form("List", "1", &input, ".member."), @"Action=List&Version=1&Names.member.1=a");
+    }
 
     #[tokio::test]
     async fn a_call_is_signed_and_retried_when_throttled_and_a_denied_one_is_an_error_of_its_kind() {

@@ -6,9 +6,12 @@ use platform::stacks::ZoneNeeds;
 use serde_json::{Value, json};
 
 use crate::cloudformation::stack_resources;
-use crate::error::{Error, Result};
+use crate::ec2;
+use crate::error::Result;
 use crate::session::Session;
-use crate::signed_request::{DESCRIBE_ORDERABLE_DB_INSTANCE_OPTIONS, items};
+use crate::signed_request::{
+    DESCRIBE_AVAILABILITY_ZONES, DESCRIBE_ORDERABLE_DB_INSTANCE_OPTIONS, DESCRIBE_SUBNETS, items,
+};
 
 /// The zone ID in which MSK has no brokers (Amazon MSK API Reference, `BrokerNodeGroupInfo`: "Client subnets can't occupy the
 /// Availability Zone with ID use1-az3").
@@ -86,19 +89,18 @@ pub async fn deployed(aws: &Session, stack: &str) -> Result<BTreeMap<usize, Stri
     if subnets.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let request = aws.ec2.describe_subnets();
-    let request = request.set_subnet_ids(Some(subnets.keys().cloned().collect()));
-    let response = request.send().await?;
-    let zones = response.subnets().iter().filter_map(|subnet| {
-        let number = subnets.get(subnet.subnet_id()?)?;
-        Some((*number, subnet.availability_zone()?.to_owned()))
+    let input = json!({ "SubnetId": subnets.keys().collect::<Vec<_>>() });
+    let found = ec2::list(aws, DESCRIBE_SUBNETS, input, "subnetSet").await?;
+    let zones = found.iter().filter_map(|subnet| {
+        let number = subnets.get(subnet["subnetId"].as_str()?)?;
+        Some((*number, subnet["availabilityZone"].as_str()?.to_owned()))
     });
     Ok(zones.collect())
 }
 
 async fn list(aws: &Session) -> Result<Vec<Zone>> {
-    let response = match aws.ec2.describe_availability_zones().send().await.map_err(Error::from) {
-        Ok(response) => response,
+    let all = match ec2::list(aws, DESCRIBE_AVAILABILITY_ZONES, json!({}), "availabilityZoneInfo").await {
+        Ok(all) => all,
         // An imitation of AWS that does not list its zones accepts the names of the first three, which every region has.
         Err(error) if error.is_unsupported() => {
             let zones = ["a", "b", "c"].map(|suffix| Zone {
@@ -111,17 +113,15 @@ async fn list(aws: &Session) -> Result<Vec<Zone>> {
         Err(error) => return Err(error),
     };
     // The region's own zones: opted-in local and wavelength zones are listed too.
-    let own = response.availability_zones().iter().filter(|zone| {
-        let state = zone.state().is_none_or(|state| state.as_str() == "available");
-        state
-            && zone
-                .zone_type()
-                .is_none_or(|zone_type| zone_type == "availability-zone")
-    });
+    let is = |zone: &Value, member: &str, value: &str| zone[member].as_str().is_none_or(|found| found == value);
+    let own = all
+        .iter()
+        .filter(|zone| is(zone, "zoneState", "available") && is(zone, "zoneType", "availability-zone"));
+    let text = |zone: &Value, member: &str| zone[member].as_str().unwrap_or_default().to_owned();
     let mut zones: Vec<Zone> = own
         .map(|zone| Zone {
-            name: zone.zone_name().unwrap_or_default().to_owned(),
-            id: zone.zone_id().unwrap_or_default().to_owned(),
+            name: text(zone, "zoneName"),
+            id: text(zone, "zoneId"),
             lacks: Vec::new(),
         })
         .collect();

@@ -14,6 +14,8 @@ pub struct Operation {
 pub(super) enum Protocol {
     /// AWS query protocol, with the version of the API.
     Query(&'static str),
+    /// AWS query protocol of EC2, with the version of the API: lists are flat, and there is no element around the result.
+    Ec2(&'static str),
     /// AWS JSON 1.1, with the prefix of the operation in `X-Amz-Target`.
     Json(&'static str),
 }
@@ -120,6 +122,35 @@ pub const LIST_SECRET_VERSION_IDS: Operation = Operation {
     protocol: Protocol::Json("secretsmanager"),
 };
 
+const fn ec2(name: &'static str) -> Operation {
+    Operation {
+        service: "ec2",
+        name,
+        protocol: Protocol::Ec2("2016-11-15"),
+    }
+}
+
+/// `DescribeAddresses` of EC2.
+pub const DESCRIBE_ADDRESSES: Operation = ec2("DescribeAddresses");
+/// `DescribeAvailabilityZones` of EC2.
+pub const DESCRIBE_AVAILABILITY_ZONES: Operation = ec2("DescribeAvailabilityZones");
+/// `DescribeNatGateways` of EC2.
+pub const DESCRIBE_NAT_GATEWAYS: Operation = ec2("DescribeNatGateways");
+/// `DescribeNetworkInterfaces` of EC2.
+pub const DESCRIBE_NETWORK_INTERFACES: Operation = ec2("DescribeNetworkInterfaces");
+/// `DescribeSecurityGroupRules` of EC2.
+pub const DESCRIBE_SECURITY_GROUP_RULES: Operation = ec2("DescribeSecurityGroupRules");
+/// `DescribeSecurityGroups` of EC2.
+pub const DESCRIBE_SECURITY_GROUPS: Operation = ec2("DescribeSecurityGroups");
+/// `DescribeSubnets` of EC2.
+pub const DESCRIBE_SUBNETS: Operation = ec2("DescribeSubnets");
+/// `DescribeVpcEndpoints` of EC2.
+pub const DESCRIBE_VPC_ENDPOINTS: Operation = ec2("DescribeVpcEndpoints");
+/// `DescribeVpcs` of EC2.
+pub const DESCRIBE_VPCS: Operation = ec2("DescribeVpcs");
+/// `DeleteNetworkInterface` of EC2.
+pub const DELETE_NETWORK_INTERFACE: Operation = ec2("DeleteNetworkInterface");
+
 /// All operations that are called; the deployer's own permissions are derived from them.
 pub const OPERATIONS: &[Operation] = &[
     DESCRIBE_DB_ACCOUNT_ATTRIBUTES,
@@ -137,4 +168,14 @@ pub const OPERATIONS: &[Operation] = &[
     MODIFY_DB_INSTANCE,
     DESCRIBE_SECRET,
     LIST_SECRET_VERSION_IDS,
+    DESCRIBE_ADDRESSES,
+    DESCRIBE_AVAILABILITY_ZONES,
+    DESCRIBE_NAT_GATEWAYS,
+    DESCRIBE_NETWORK_INTERFACES,
+    DESCRIBE_SECURITY_GROUP_RULES,
+    DESCRIBE_SECURITY_GROUPS,
+    DESCRIBE_SUBNETS,
+    DESCRIBE_VPC_ENDPOINTS,
+    DESCRIBE_VPCS,
+    DELETE_NETWORK_INTERFACE,
 ];
