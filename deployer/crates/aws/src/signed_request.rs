@@ -273,8 +273,8 @@ mod tests {
 
     #[test]
     fn a_list_of_ec2_is_flat_and_one_of_the_query_protocol_has_members() {
-        let input = json!({ "Filter": [{ "Name": "vpc-id", "Value": ["vpc-1", "vpc-2"] }], "DryRun": false });
-        insta::assert_snapshot!(form("DescribeSubnets", "2016-11-15", &input, "."), @"Action=DescribeSubnets&Version=2016-11-15&DryRun=false&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&Filter.1.Value.2=vpc-2");
+        let input = json!({ "Filter": [{ "Name": "vpc-id", "Value": ["vpc-1", "vpc-2"] }] });
+        insta::assert_snapshot!(form("DescribeSubnets", "2016-11-15", &input, "."), @"Action=DescribeSubnets&Version=2016-11-15&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&Filter.1.Value.2=vpc-2");
         let input = json!({ "Names": ["a"] });
         insta::assert_snapshot!(form("List", "1", &input, ".member."), @"Action=List&Version=1&Names.member.1=a");
     }
