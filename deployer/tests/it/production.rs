@@ -17,6 +17,10 @@ const LIKE_AWS: [(&str, &str); 2] = [("DEPLOYER_SLOW", "rds=20s,rds-reboot=15s")
 /// Logs in as the first administrator: `url` and `token` are set.
 const LOGIN: &str = "export CURL_CA_BUNDLE=$(scripts/deployer outputs --env prod ca-file)\n";
 
+/// Points the aws CLI to the endpoint.
+const AWS: &str = "export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 \
+    AWS_ENDPOINT_URL=http://127.0.0.1:4566\n";
+
 /// The repository's manifest with a certificate, and a load balancer on a free port.
 fn production() -> Project {
     let mut project = Project::from_repository(PROJECT);
@@ -128,7 +132,7 @@ fn a_rotated_password_and_a_reboot_of_the_database_replace_no_task(system: &Proj
     let before = service_processes(system);
     assert!(before.len() >= 12, "{before:?}");
     let script = format!(
-        "{LOGIN}{login}\n\
+        "{LOGIN}{login}\n{AWS}\
          id=$(aws rds describe-db-instances --output text \
               --query \"DBInstances[?contains(DBInstanceIdentifier, 'patient')].DBInstanceIdentifier\" | head -n1)\n\
          request() {{ curl -s -o /dev/null -w '%{{http_code}}\\n' --max-time 20 \"$url/api/patients\" -H \"Authorization: Bearer $token\"; }}\n\
