@@ -17,9 +17,8 @@ const LIKE_AWS: [(&str, &str); 2] = [("DEPLOYER_SLOW", "rds=20s,rds-reboot=15s")
 /// Logs in as the first administrator: `url` and `token` are set.
 const LOGIN: &str = "export CURL_CA_BUNDLE=$(scripts/deployer outputs --env prod ca-file)\n";
 
-/// Points the aws CLI to the endpoint.
-const AWS: &str = "export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 \
-    AWS_ENDPOINT_URL=http://127.0.0.1:4566\n";
+/// Version 1 of the aws CLI ignores `AWS_ENDPOINT_URL` for RDS.
+const RDS: &str = "rds() { aws rds --endpoint-url http://127.0.0.1:4566 \"$@\"; }\n";
 
 /// The repository's manifest with a certificate, and a load balancer on a free port.
 fn production() -> Project {
@@ -132,13 +131,13 @@ fn a_rotated_password_and_a_reboot_of_the_database_replace_no_task(system: &Proj
     let before = service_processes(system);
     assert!(before.len() >= 12, "{before:?}");
     let script = format!(
-        "{LOGIN}{login}\n{AWS}\
-         id=$(aws rds describe-db-instances --output text \
+        "{LOGIN}{login}\n{RDS}\
+         id=$(rds describe-db-instances --output text \
               --query \"DBInstances[?contains(DBInstanceIdentifier, 'patient')].DBInstanceIdentifier\" | head -n1)\n\
          request() {{ curl -s -o /dev/null -w '%{{http_code}}\\n' --max-time 20 \"$url/api/patients\" -H \"Authorization: Bearer $token\"; }}\n\
-         aws rds modify-db-instance --db-instance-identifier \"$id\" --rotate-master-user-password --apply-immediately > rotated.json\n\
+         rds modify-db-instance --db-instance-identifier \"$id\" --rotate-master-user-password --apply-immediately > rotated.json\n\
          for number in $(seq 40); do request; done | sort | uniq -c > during-rotation.txt\n\
-         aws rds reboot-db-instance --db-instance-identifier \"$id\" > rebooted.json\n\
+         rds reboot-db-instance --db-instance-identifier \"$id\" > rebooted.json\n\
          sleep 5\n\
          request > during-reboot.txt\n\
          for second in $(seq 60); do [ \"$(request)\" = 200 ] && break; sleep 1; done\n\

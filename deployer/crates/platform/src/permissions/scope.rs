@@ -25,7 +25,7 @@ const RULES: &[Rule] = &[
         service: "acm",
         sid: "Certificates",
         tagged: false,
-        // A certificate has an ID of its own; `RequestCertificate` has no resource.
+        // AWS chooses a certificate's ID; `RequestCertificate` has no resource.
         matches: |name| !matches!(name, "ListCertificates" | "RequestCertificate"),
         resources: &["acm:{r}:{a}:certificate/*"],
     },
