@@ -121,7 +121,10 @@ const RULES: &[Rule] = &[
         service: "logs",
         sid: "LogGroups",
         tagged: false,
-        matches: |name| !name.contains("LogDeliver") && !name.contains("ResourcePolic") && name != "DescribeLogGroups",
+        matches: |name| {
+            let of_account = ["LogDeliver", "ResourcePolic", "IndexPolic"];
+            name != "DescribeLogGroups" && !of_account.iter().any(|part| name.contains(part))
+        },
         resources: &[
             "logs:{r}:{a}:log-group:/ecs/{p}/*",
             "logs:{r}:{a}:log-group:/aws/*/{p}*",
