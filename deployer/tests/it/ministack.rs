@@ -121,7 +121,7 @@ fn a_platform_is_deployed_changed_and_destroyed_on_ministack() {
 
     let again = ministack.json(&["up", "--yes", "--stacks-only"]);
     assert_eq!(again.code, 0);
-    assert_eq!(again.result(), json!({ "url": null, "changed": 0 }));
+    assert_eq!(again.result(), json!({ "url": null, "changed": 0, "restarted": [] }));
     ministack.applies_everything();
 
     ministack.edit(
