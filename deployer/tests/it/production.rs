@@ -20,15 +20,16 @@ const LOGIN: &str = "export CURL_CA_BUNDLE=$(scripts/deployer outputs --env prod
 /// Version 1 of the aws CLI ignores `AWS_ENDPOINT_URL` for RDS.
 const RDS: &str = "rds() { aws rds --endpoint-url http://127.0.0.1:4566 \"$@\"; }\n";
 
-/// The repository's manifest with a certificate, and a load balancer on a free port.
+/// The repository's manifest with a public name and a web ACL, and a load balancer on a free port.
 fn production() -> Project {
     let mut project = Project::from_repository(PROJECT);
     project.environment = LIKE_AWS.to_vec();
     let edit = |from: &str, to: &str| project.edit("deployer.toml", from, to);
     edit("port = 80  ", &format!("port = {}", project.ingress));
+    edit("# host = ", "host = ");
     edit(
-        "# certificate = \"arn:aws:acm:…\"",
-        "certificate = \"arn:aws:acm:us-east-1:000000000000:certificate/1\"",
+        "# zone = \"Z…\"",
+        "zone = \"Z0123456789ABCDEFGHIJ\"\nweb_acl = \"arn:aws:wafv2:us-east-1:000000000000:regional/webacl/acl/1\"",
     );
     // `system` tests the permissions of roles at the brokers
     edit("security = \"msk-iam\"", "security = \"plaintext\"");
