@@ -1,8 +1,8 @@
 //! IAM policies that a deployment requires.
 //!
 //! CloudFormation acts with the caller's permissions, or with those of a role. A resource type's provider schema ("handlers")
-//! lists those that it requires, so the policy follows from the templates; [`forwarded`] lists what services do in the caller's name
-//! besides, [`operations`] what `deployer` itself calls, [`scope`] the resources of actions. Pure.
+//! lists those that it requires, so the policy follows from the templates; `forwarded` lists what services do in the caller's name
+//! besides, `operations` what `deployer` itself calls, `scope` the resources of actions. Pure.
 
 mod forwarded;
 mod iam_action;
