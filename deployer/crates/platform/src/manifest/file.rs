@@ -144,6 +144,7 @@ pub struct Kafka {
     pub instance_type: Option<String>,
     pub brokers_per_zone: Option<u8>,
     pub storage_gib: Option<u32>,
+    pub retention_hours: Option<u32>,
     pub security: Option<KafkaSecurity>,
     /// Brokers that exist already, `host:port,…`, in place of an MSK cluster.
     pub bootstrap: Option<String>,

@@ -142,6 +142,8 @@ pub struct Kafka {
     pub brokers: u16,
     /// The size of each broker's volume.
     pub storage_gib: u32,
+    /// Hours after which a message of any topic is deleted at the latest.
+    pub retention_hours: u32,
     /// Authentication of clients.
     pub security: KafkaSecurity,
     /// Brokers of another operator, in place of a cluster.

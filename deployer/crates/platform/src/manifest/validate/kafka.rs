@@ -16,6 +16,8 @@ pub fn kafka(context: &ErrorContext, settings: &Settings, zones: u8) -> Validate
     let storage_gib = written.storage_gib.unwrap_or(10);
     let volumes = ", the sizes of a broker's volume in GiB";
     context.in_range(&["kafka", "storage_gib"], storage_gib, 1, 16_384, volumes)?;
+    let retention_hours = written.retention_hours.unwrap_or(168);
+    context.in_range(&["kafka", "retention_hours"], retention_hours, 2, 87_600, " hours")?;
     let instance_type = written.instance_type.clone().unwrap_or_else(|| "kafka.t3.small".into());
     if !is_machine_size(&instance_type, "kafka.") && !is_machine_size(&instance_type, "express.") {
         return context.reject(&["kafka", "instance_type"], Problem::BrokerType(instance_type));
@@ -29,6 +31,7 @@ pub fn kafka(context: &ErrorContext, settings: &Settings, zones: u8) -> Validate
         instance_type,
         brokers: u16::from(per_zone) * u16::from(zones),
         storage_gib,
+        retention_hours,
         security,
         bootstrap: bootstrap(context, written)?,
     }))

@@ -12,6 +12,20 @@ fn replicas_and_the_minimum_in_sync_fit_the_number_of_brokers() {
 }
 
 #[test]
+fn a_message_is_kept_for_the_retention_and_the_age_of_its_segment() {
+    for (hours, expected) in [(168, (518_400_000, 86_400_000)), (2, (3_600_000, 3_600_000))] {
+        let properties = settings::server(3, hours);
+        let value = |name: &str| {
+            let mut lines = properties.lines().filter_map(|line| line.split_once('='));
+            lines.find(|(key, _)| *key == name).unwrap().1.parse::<u64>().unwrap()
+        };
+        let (retention, roll) = (value("log.retention.ms"), value("log.roll.ms"));
+        assert_eq!((retention, roll), expected);
+        assert_eq!(retention + roll, hours * 3_600_000);
+    }
+}
+
+#[test]
 fn with_iam_the_brokers_require_tls_and_authentication() {
     let (_, plan) = plan_of("prod");
     let cluster = &plan.stack("messaging").unwrap().template["Resources"]["KafkaCluster"]["Properties"];
