@@ -61,7 +61,7 @@ pub async fn not_found(State(state): State<AppState>, request: Request) -> Respo
     let (parts, _) = request.into_parts();
     let path = parts.uri.path();
     let access = if path == "/api" || path.starts_with("/api/") {
-        Access::Users
+        Access::AUTHENTICATED
     } else {
         Access::Public
     };

@@ -11,16 +11,24 @@ use crate::backend::Backend;
 pub enum Access {
     /// No token.
     Public,
-    /// A valid token of any role.
-    Users,
-    /// A valid token of an administrator.
-    Admins,
+    /// A valid token of a user with one of these roles.
+    Roles(&'static [Role]),
 }
 
 impl Access {
+    /// A valid token of any role.
+    pub const AUTHENTICATED: Self = Self::Roles(&[Role::User, Role::Admin, Role::Auditor]);
+    /// A valid token of a user who works with patients.
+    pub const USERS: Self = Self::Roles(&[Role::User, Role::Admin]);
+    /// A valid token of an administrator.
+    pub const ADMINS: Self = Self::Roles(&[Role::Admin]);
+
     /// Returns true if a caller with this role has access.
     pub fn allows(self, role: Role) -> bool {
-        self != Self::Admins || role == Role::Admin
+        match self {
+            Self::Public => true,
+            Self::Roles(roles) => roles.contains(&role),
+        }
     }
 }
 
@@ -47,16 +55,16 @@ pub const ROUTES: &[Route] = &[
     exact("/auth/logout", Backend::Auth, Access::Public),
     exact("/auth/signup", Backend::Auth, Access::Public),
     exact("/auth/.well-known/jwks.json", Backend::Auth, Access::Public),
-    subtree("/auth/users", Backend::Auth, Access::Admins),
+    subtree("/auth/users", Backend::Auth, Access::ADMINS),
     Route {
-        delete_access: Access::Admins,
+        delete_access: Access::ADMINS,
         is_idempotent_post: true,
-        ..subtree("/api/patients", Backend::Patient, Access::Users)
+        ..subtree("/api/patients", Backend::Patient, Access::USERS)
     },
-    subtree("/api/families", Backend::Patient, Access::Users),
-    subtree("/api/billing", Backend::Billing, Access::Admins),
-    subtree("/api/analytics", Backend::Analytics, Access::Admins),
-    subtree("/api/notifications", Backend::Notification, Access::Users),
+    subtree("/api/families", Backend::Patient, Access::USERS),
+    subtree("/api/billing", Backend::Billing, Access::ADMINS),
+    subtree("/api/analytics", Backend::Analytics, Access::ADMINS),
+    subtree("/api/notifications", Backend::Notification, Access::USERS),
 ];
 
 const fn exact(path: &'static str, backend: Backend, access: Access) -> Route {
@@ -152,11 +160,13 @@ mod tests {
     #[test]
     fn only_admins_delete_patients_and_read_billing() {
         let route = |path| ROUTES.iter().find(|route| route.path == path).unwrap();
-        assert_eq!(route("/api/patients").access(&Method::GET), Access::Users);
-        assert_eq!(route("/api/patients").access(&Method::DELETE), Access::Admins);
-        assert_eq!(route("/api/families").access(&Method::DELETE), Access::Users);
+        assert_eq!(route("/api/patients").access(&Method::GET), Access::USERS);
+        assert_eq!(route("/api/patients").access(&Method::DELETE), Access::ADMINS);
+        assert_eq!(route("/api/families").access(&Method::DELETE), Access::USERS);
         assert!(!route("/api/billing").access(&Method::GET).allows(Role::User));
         assert!(route("/api/billing").access(&Method::GET).allows(Role::Admin));
+        let auditor = |row: &Route| row.access != Access::Public && row.access.allows(Role::Auditor);
+        assert!(!ROUTES.iter().any(auditor), "an auditor has no access to patient data");
         assert_eq!(route("/auth/users").prefix(), "/auth");
     }
 }

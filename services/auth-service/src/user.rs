@@ -54,11 +54,7 @@ impl From<Row> for User {
 
 /// Parses a role; for a value that the check constraint does not allow, the role with fewer rights is the safe choice.
 fn role(text: &str) -> Role {
-    if text == Role::Admin.as_str() {
-        Role::Admin
-    } else {
-        Role::User
-    }
+    Role::parse(text).unwrap_or(Role::User)
 }
 
 /// Returns the user with an email address, or the hash of the next user in alphabetical order.

@@ -95,7 +95,7 @@ fn secure(operation: &mut Value) {
 /// Adds the error responses of the common code.
 fn add_error_responses(operation: &mut Value) {
     let secured = operation["security"].get(0).cloned();
-    let admin = secured.as_ref().is_some_and(|one| one[BEARER][0] == "ADMIN");
+    let role = secured.as_ref().is_some_and(|one| one[BEARER][0].is_string());
     let body = operation.get("requestBody").is_some();
     let parameters = operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
     let probe = operation["tags"][0] == operations::TAG;
@@ -103,7 +103,7 @@ fn add_error_responses(operation: &mut Value) {
     for (status, applies) in [
         ("400", body || parameters),
         ("401", secured.is_some()),
-        ("403", admin),
+        ("403", role),
         ("413", body),
         ("415", body),
         ("503", !probe),

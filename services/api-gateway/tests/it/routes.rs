@@ -50,6 +50,7 @@ async fn a_service_receives_no_first_segment_and_no_forged_headers() {
 async fn access_depends_on_token_and_role() {
     let app = TestApp::echo().await;
     let (user, admin) = (app.tokens.token(Role::User), app.tokens.token(Role::Admin));
+    let auditor = app.tokens.token(Role::Auditor);
     let foreign = TestTokens::new().token(Role::Admin);
     for (method, path, token, expected) in [
         (Method::GET, "/api/patients", None, 401),
@@ -61,6 +62,10 @@ async fn access_depends_on_token_and_role() {
         (Method::DELETE, "/api/families/1/members/2", Some(&user), 200),
         (Method::GET, "/api/billing/accounts", Some(&user), 403),
         (Method::GET, "/api/analytics/summary", Some(&admin), 200),
+        (Method::GET, "/api/patients", Some(&auditor), 403),
+        (Method::POST, "/api/families", Some(&auditor), 403),
+        (Method::GET, "/api/notifications", Some(&auditor), 403),
+        (Method::GET, "/auth/users", Some(&auditor), 403),
         (Method::GET, "/auth/users", None, 401),
         (Method::GET, "/auth/users", Some(&user), 403),
         (Method::POST, "/auth/login", None, 200),

@@ -152,7 +152,7 @@ pub async fn update(
     Json(change): Json<UserChange>,
 ) -> Result<Json<UserView>> {
     let mut transaction = state.pool.begin().await?;
-    if change.role == Some(Role::User) || change.disabled == Some(true) {
+    if change.role.is_some_and(|role| role != Role::Admin) || change.disabled == Some(true) {
         let admins = user::lock_admins(&mut *transaction).await?;
         if admins == [id] {
             return Err(Problem::conflict(

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use kit::{Caller, Problem};
+use kit::{Authenticated, Problem};
 
 use crate::state::AppState;
 use crate::user;
@@ -16,9 +16,9 @@ use crate::user;
     get, path = "/validate", operation_id = "validate", tag = "Session", security(("bearer" = [])),
     responses((status = 200, description = "The token is valid"), (status = 401, description = "The token is not valid"))
 )]
-pub async fn validate(State(state): State<AppState>, caller: Result<Caller, Problem>) -> kit::Result<Response> {
+pub async fn validate(State(state): State<AppState>, caller: Result<Authenticated, Problem>) -> kit::Result<Response> {
     let is_valid = match caller {
-        Ok(Caller(claims)) => user::is_current(&state.pool, &claims).await?,
+        Ok(Authenticated(claims)) => user::is_current(&state.pool, &claims).await?,
         Err(_) => false,
     };
     Ok(if is_valid {

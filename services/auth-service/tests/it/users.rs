@@ -1,6 +1,7 @@
 //! The administration of user accounts.
 
 use http::{Method, StatusCode};
+use kit::Role;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -69,6 +70,27 @@ async fn the_last_admin_can_be_neither_disabled_nor_demoted() {
             .await;
         assert_eq!(status, StatusCode::CONFLICT);
     }
+    app.database.drop().await;
+}
+
+#[tokio::test]
+async fn a_user_can_be_created_as_an_auditor_and_the_last_admin_cannot_become_one() {
+    let Some(app) = TestApp::start().await else { return };
+    let admin = app.admin_token().await;
+    let verifier = app.state.keyring.verifier();
+    let own_id = verifier.verify(&admin).await.unwrap().sub;
+    let change = json!({ "role": "AUDITOR" });
+    let (status, ..) = app
+        .send(Method::PATCH, &format!("/users/{own_id}"), Some(&admin), change)
+        .await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    let new = json!({ "email": "audit@example.org", "password": "longenough1", "role": "AUDITOR" });
+    let (status, _, created) = app.send(Method::POST, "/users", Some(&admin), new).await;
+    assert_eq!((status, &created["role"]), (StatusCode::CREATED, &json!("AUDITOR")));
+    let auditor = app.token("audit@example.org", "longenough1").await;
+    assert_eq!(verifier.verify(&auditor).await.unwrap().role, Role::Auditor);
+    assert_eq!(app.get("/validate", Some(&auditor)).await.0, StatusCode::OK);
+    assert_eq!(app.get("/users", Some(&auditor)).await.0, StatusCode::FORBIDDEN);
     app.database.drop().await;
 }
 

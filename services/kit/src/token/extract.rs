@@ -1,4 +1,4 @@
-//! Extractors for the authenticated user.
+//! Extractors for the authenticated user, one for each set of roles.
 
 use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, header, request::Parts};
@@ -6,15 +6,11 @@ use http::{HeaderMap, header, request::Parts};
 use super::{Claims, Role, TokenError, Verifier};
 use crate::problem::Problem;
 
-/// A user with a valid token; 401 otherwise.
+/// A user with a valid token, of any role; 401 otherwise. For what everyone may do with the own account.
 #[derive(Debug, Clone)]
-pub struct Caller(pub Claims);
+pub struct Authenticated(pub Claims);
 
-/// A user with the role ADMIN; 401 without a valid token, 403 with another role.
-#[derive(Debug, Clone)]
-pub struct Admin(pub Claims);
-
-impl<S> FromRequestParts<S> for Caller
+impl<S> FromRequestParts<S> for Authenticated
 where
     Verifier: FromRef<S>,
     S: Send + Sync,
@@ -34,21 +30,50 @@ where
     }
 }
 
-impl<S> FromRequestParts<S> for Admin
-where
-    Verifier: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Problem;
+/// Defines an extractor of a user with one of these roles: 401 without a valid token, 403 with another role.
+macro_rules! user_with_role {
+    ($(#[doc = $doc:literal])+ $name:ident: $($role:pat_param)|+) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone)]
+        pub struct $name(pub Claims);
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Caller(claims) = Caller::from_request_parts(parts, state).await?;
-        if claims.role == Role::Admin {
-            Ok(Self(claims))
-        } else {
-            Err(Problem::forbidden())
+        impl<S> FromRequestParts<S> for $name
+        where
+            Verifier: FromRef<S>,
+            S: Send + Sync,
+        {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                let Authenticated(claims) = Authenticated::from_request_parts(parts, state).await?;
+                if matches!(claims.role, $($role)|+) {
+                    Ok(Self(claims))
+                } else {
+                    Err(Problem::forbidden())
+                }
+            }
         }
-    }
+    };
+}
+
+user_with_role! {
+    /// A user who works with patients: USER or ADMIN; 401 without a valid token, 403 with another role.
+    Caller: Role::User | Role::Admin
+}
+
+user_with_role! {
+    /// A user with the role ADMIN; 401 without a valid token, 403 with another role.
+    Admin: Role::Admin
+}
+
+user_with_role! {
+    /// A user with the role AUDITOR; 401 without a valid token, 403 with another role.
+    Auditor: Role::Auditor
+}
+
+user_with_role! {
+    /// A user with the role AUDITOR or ADMIN; 401 without a valid token, 403 with another role.
+    AuditorOrAdmin: Role::Auditor | Role::Admin
 }
 
 /// Returns the token of the only `Authorization: Bearer` header (RFC 6750, 2.1).
@@ -60,4 +85,58 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
         .eq_ignore_ascii_case("bearer")
         .then_some(token.trim())
         .filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, StatusCode};
+
+    use super::*;
+    use crate::testing::TestTokens;
+
+    #[derive(Clone)]
+    struct State(Verifier);
+
+    impl FromRef<State> for Verifier {
+        fn from_ref(state: &State) -> Self {
+            state.0.clone()
+        }
+    }
+
+    async fn status<T: FromRequestParts<State, Rejection = Problem>>(token: &str, state: &State) -> StatusCode {
+        let request = Request::get("/").header("authorization", format!("Bearer {token}"));
+        let (mut parts, ()) = request.body(()).expect("a request").into_parts();
+        match T::from_request_parts(&mut parts, state).await {
+            Ok(_) => StatusCode::OK,
+            Err(problem) => problem.status(),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_extractor_accepts_its_roles_only() {
+        let tokens = TestTokens::new();
+        let state = State(tokens.verifier());
+        let mut matrix = Vec::new();
+        for role in [Role::User, Role::Admin, Role::Auditor] {
+            let token = tokens.token(role);
+            matrix.push([
+                status::<Authenticated>(&token, &state).await,
+                status::<Caller>(&token, &state).await,
+                status::<Admin>(&token, &state).await,
+                status::<Auditor>(&token, &state).await,
+                status::<AuditorOrAdmin>(&token, &state).await,
+            ]);
+        }
+        let (yes, no) = (StatusCode::OK, StatusCode::FORBIDDEN);
+        assert_eq!(
+            matrix,
+            [
+                [yes, yes, no, no, no],
+                [yes, yes, yes, no, yes],
+                [yes, no, no, yes, yes]
+            ]
+        );
+        assert_eq!(status::<Authenticated>("x", &state).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(status::<Auditor>("x", &state).await, StatusCode::UNAUTHORIZED);
+    }
 }

@@ -8,7 +8,7 @@ mod source;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use extract::{Admin, Caller, bearer};
+pub use extract::{Admin, Auditor, AuditorOrAdmin, Authenticated, Caller, bearer};
 pub use keys::{REFRESH_INTERVAL, Verifier};
 
 /// The `iss` of every token.
@@ -22,6 +22,8 @@ pub enum Role {
     User,
     /// Also deletes patients, reads billing and analytics, and manages users.
     Admin,
+    /// Reads the audit trail and the histories of patients, and nothing else.
+    Auditor,
 }
 
 impl Role {
@@ -30,7 +32,15 @@ impl Role {
         match self {
             Self::User => "USER",
             Self::Admin => "ADMIN",
+            Self::Auditor => "AUDITOR",
         }
+    }
+
+    /// Parses a role as in tokens and databases.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::User, Self::Admin, Self::Auditor]
+            .into_iter()
+            .find(|role| role.as_str() == text)
     }
 }
 
