@@ -5,6 +5,7 @@ mod dependencies;
 mod health;
 mod metrics;
 mod middleware;
+mod request_body;
 mod run;
 mod security_headers;
 mod stream;
@@ -60,6 +61,10 @@ pub struct Limits {
     pub age: Duration,
     /// Timeout of a client that does not read its response.
     pub stall: Duration,
+    /// Time for which the unread body of a refused request is read and dropped, and a connection that is being closed.
+    pub drain: Duration,
+    /// Bytes of such a body, or of such a connection, that are read and dropped.
+    pub drain_bytes: usize,
     /// Maximum size of a head in bytes, with its first line; a larger one is 431.
     pub head_bytes: usize,
     /// Maximum number of headers; more are 431.

@@ -41,22 +41,34 @@ impl Phase {
     /// Records the complete head; from here on, the time limit of requests applies.
     pub(super) fn head_complete(self: &Arc<Self>) -> Responding {
         let count = self.0.load(Ordering::Relaxed);
-        self.0.store(count - count % 3 + RESPONDING, Ordering::Relaxed);
-        Responding(self.clone())
+        // The task that drained the request before may not have ended yet.
+        let next = if count % 3 == RESPONDING {
+            count + 3
+        } else {
+            count - count % 3 + RESPONDING
+        };
+        self.0.store(next, Ordering::Relaxed);
+        Responding(self.clone(), next)
     }
 }
 
-/// A request with a complete head; dropped when its response is written.
+/// A request with a complete head; dropped when its response is written and its body is read.
 #[derive(Debug)]
-pub(super) struct Responding(Arc<Phase>);
+pub(super) struct Responding(Arc<Phase>, u64);
 
 impl Drop for Responding {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
+        let Self(phase, own) = self;
+        let _ = phase
+            .0
+            .compare_exchange(*own, *own + 1, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
 /// A TCP stream that fails when a head takes too long, no request arrives, or the client does not read the response.
+///
+/// Its shutdown closes the write side, and reads until the client closes too, within [`Limits`]: a connection that is closed
+/// with unread bytes is reset, and the client may lose the response.
 ///
 /// hyper's own `header_read_timeout` counts from the end of the previous request, so it cannot distinguish an idle
 /// connection, which load balancers keep for a minute, from a head that is sent a byte at a time.
@@ -68,6 +80,8 @@ pub(super) struct TimedStream {
     read_timeout: (Pin<Box<Sleep>>, u64),
     /// Timeout of a write that makes no progress.
     write_timeout: Option<Pin<Box<Sleep>>>,
+    /// After the shutdown of the write side: the time and the bytes that are still read.
+    lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl TimedStream {
@@ -79,6 +93,7 @@ impl TimedStream {
             // A client that has just connected is about to send a request.
             read_timeout: (Box::pin(sleep(limits.head)), IDLE),
             write_timeout: None,
+            lingering: None,
         }
     }
 
@@ -149,7 +164,26 @@ impl AsyncWrite for TimedStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        let (timer, rest) = match &mut this.lingering {
+            Some(lingering) => lingering,
+            None => {
+                ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+                let timer = Box::pin(sleep(this.limits.drain));
+                this.lingering.insert((timer, this.limits.drain_bytes))
+            }
+        };
+        let mut bytes = [0; 16 * 1024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = Pin::new(&mut this.stream).poll_read(cx, &mut buffer);
+            let count = buffer.filled().len();
+            if timer.as_mut().poll(cx).is_ready() || (read.is_ready() && (count == 0 || count > *rest)) {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(read)?;
+            *rest -= count;
+        }
     }
 }
 
@@ -165,6 +199,8 @@ impl Default for Limits {
             idle: Duration::from_secs(75),
             age: Duration::from_mins(1),
             stall: Duration::from_secs(30),
+            drain: Duration::from_secs(5),
+            drain_bytes: 8 << 20,
             head_bytes: 32 * 1024,
             headers: 100,
         }
