@@ -35,6 +35,7 @@ use tower::ServiceExt;
 
 use super::{
     Limits,
+    malformed::Malformed,
     request_body::RequestBody,
     stream::{Phase, Responding, TimedStream},
 };
@@ -123,11 +124,12 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, context: Listener
     let service = service_fn(move |mut request: Request<Incoming>| {
         let responding = Arc::new(phase.head_complete());
         request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(malformed) = Malformed::of(&request, phase.take_fragment()) {
+            request.extensions_mut().insert(malformed);
+        }
         let (parts, body) = request.into_parts();
         let body = RequestBody::new(body, &parts.headers, limits, responding.clone());
-        let response = router
-            .clone()
-            .oneshot(Request::from_parts(parts, Body::new(body)));
+        let response = router.clone().oneshot(Request::from_parts(parts, Body::new(body)));
         let stopping = stopping.clone();
         async move {
             let mut response: Response<Body> = response.await?;

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -23,19 +23,25 @@ use super::Limits;
 ///
 /// A counter, so that the same phase of two requests differs: each request adds three.
 #[derive(Debug, Default)]
-pub(super) struct Phase(AtomicU64);
+pub(super) struct Phase(AtomicU64, AtomicBool);
 
 const IDLE: u64 = 0;
 const HEAD: u64 = 1;
 const RESPONDING: u64 = 2;
 
 impl Phase {
-    /// Records the first bytes of a request.
-    fn head_started(&self) {
+    /// Records the first bytes of a request; returns false if they are not the first.
+    fn head_started(&self) -> bool {
         let count = self.0.load(Ordering::Relaxed);
         if count % 3 == IDLE {
             self.0.store(count + 1, Ordering::Relaxed);
         }
+        count % 3 == IDLE
+    }
+
+    /// Returns true once if the target of the current request has a fragment, which hyper removes.
+    pub(super) fn take_fragment(&self) -> bool {
+        self.1.swap(false, Ordering::Relaxed)
     }
 
     /// Records the complete head; from here on, the time limit of requests applies.
@@ -80,6 +86,8 @@ pub(super) struct TimedStream {
     read_timeout: (Pin<Box<Sleep>>, u64),
     /// Timeout of a write that makes no progress.
     write_timeout: Option<Pin<Box<Sleep>>>,
+    /// Set while the first line of a request arrives.
+    in_request_line: bool,
     /// After the shutdown of the write side: the time and the bytes that are still read.
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
@@ -93,6 +101,7 @@ impl TimedStream {
             // A client that has just connected is about to send a request.
             read_timeout: (Box::pin(sleep(limits.head)), IDLE),
             write_timeout: None,
+            in_request_line: false,
             lingering: None,
         }
     }
@@ -130,8 +139,18 @@ impl AsyncRead for TimedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.phase.head_started();
+        let read = &buffer.filled()[before..];
+        if !read.is_empty() && self.phase.head_started() {
+            self.in_request_line = true;
+        }
+        if self.in_request_line {
+            // A pipelined request is not looked at: its first line arrives with the request before.
+            let line = read.trim_ascii_start();
+            let end = line.iter().position(|byte| *byte == b'\n');
+            self.in_request_line = end.is_none();
+            if line[..end.unwrap_or(line.len())].contains(&b'#') {
+                self.phase.1.store(true, Ordering::Relaxed);
+            }
         }
         if outcome.is_pending() && self.read_timed_out(cx) {
             return Poll::Ready(Err(timed_out()));
