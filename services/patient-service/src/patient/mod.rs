@@ -1,6 +1,7 @@
 //! Patients: validation, storage, lists, events and routes.
 
-mod etag;
+pub(crate) mod export;
+pub(crate) mod history;
 pub(crate) mod input;
 pub mod list;
 pub(crate) mod routes;

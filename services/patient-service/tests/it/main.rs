@@ -4,8 +4,11 @@ mod support;
 
 mod bench;
 mod billing;
+mod changes;
+mod erasure;
 mod families;
 mod million;
+mod names;
 mod patients;
 mod properties;
 mod validation;
