@@ -3,6 +3,7 @@
 mod broker;
 mod check;
 mod client;
+mod copies;
 mod history;
 mod kafka;
 mod ledger;
