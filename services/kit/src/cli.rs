@@ -145,10 +145,10 @@ impl Cli {
     }
 }
 
-/// Returns whether the service has a database or a broker, which AWS may run.
+/// Returns whether the service has a database, a broker or a mail server, which AWS may run.
 fn uses_aws(command: &Command) -> bool {
     let mut ids = command.get_arguments().map(Arg::get_id);
-    ids.any(|id| id == "database_secret_arn" || id == "kafka_security")
+    ids.any(|id| ["database_secret_arn", "kafka_security", "mail_transport"].contains(&id.as_str()))
 }
 
 /// Returns a number as clap's default value, which must live as long as the process.

@@ -3,6 +3,7 @@
 mod collector;
 mod document;
 pub mod exposition;
+mod mailbox;
 mod trace_parent;
 mod wait;
 
@@ -20,6 +21,7 @@ use crate::token::{Claims, ISSUER, Role, Verifier};
 
 pub use collector::{CollectedSpan, Collector};
 pub use document::document_faults;
+pub use mailbox::Mailbox;
 pub use trace_parent::TraceParent;
 pub use wait::{wait_for, wait_until};
 

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 #[group(id = "aws")]
 #[command(next_help_heading = "AWS")]
 pub struct IamArgs {
-    /// Region of the brokers, for `msk-iam`; by default from their names
+    /// Region of Amazon SES, and of the brokers for `msk-iam`, by default from their names
     #[arg(id = "aws_region", long = "aws-region", env = "AWS_REGION")]
     pub region: Option<String>,
     /// Path of the task role's credentials at the address of ECS, which sets it
@@ -61,4 +61,11 @@ pub struct IamArgs {
         env = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
     )]
     pub secrets_manager_url: Option<String>,
+    /// URL of Amazon SES; takes precedence over `AWS_ENDPOINT_URL`
+    #[arg(
+        id = "aws_endpoint_url_sesv2",
+        long = "aws-endpoint-url-sesv2",
+        env = "AWS_ENDPOINT_URL_SESV2"
+    )]
+    pub ses_url: Option<String>,
 }

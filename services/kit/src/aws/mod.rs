@@ -1,8 +1,9 @@
 //! AWS: the identity of this process, and the requests that services send without an SDK.
 //!
-//! Services sign two things: the token for MSK, and one request to Secrets Manager. The SDK would double the size of every
+//! Services sign three things: the token for MSK, and one request each to Secrets Manager and Amazon SES. The SDK would double the size of every
 //! service for that.
 
+mod api;
 mod args;
 mod credentials;
 pub(crate) mod secret;
@@ -10,6 +11,7 @@ mod signature;
 
 use std::sync::OnceLock;
 
+pub(crate) use api::{Api, ApiError};
 pub use args::IamArgs;
 pub(crate) use credentials::{Credentials, Source};
 pub(crate) use signature::{Scope, escape};

@@ -2,29 +2,20 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use secrecy::{ExposeSecret, SecretString};
+use http::StatusCode;
+use secrecy::SecretString;
 use serde::Deserialize;
-use time::OffsetDateTime;
 use tokio::time::timeout;
 
-use super::{Credentials, IamArgs, Scope, Source};
+use super::{Api, ApiError, IamArgs, Source};
 
 /// Timeout of one request.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Maximum size of a response, in bytes; a secret has at most 64 KiB.
-const MAX_BYTES: usize = 256 * 1024;
 
 /// A secret, and the identity that may read it.
 pub(crate) struct Secret {
     arn: String,
-    region: String,
-    endpoint: Uri,
-    source: Source,
+    api: Api,
 }
 
 /// The keys of a secret that RDS manages (Amazon RDS User Guide, "Password management with Amazon RDS and AWS Secrets
@@ -106,15 +97,14 @@ impl Secret {
             || format!("https://secretsmanager.{region}.amazonaws.com"),
             Clone::clone,
         );
-        let endpoint = url
-            .parse::<Uri>()
-            .ok()
-            .filter(|uri| uri.scheme().is_some() && uri.host().is_some());
+        let source = Source::from_args(args).map_err(SecretError::Credentials)?;
+        let api = Api::new("secretsmanager", &region, &url, source).map_err(|reason| SecretError::Unreachable {
+            endpoint: url.clone(),
+            reason,
+        })?;
         Ok(Self {
             arn: arn.to_owned(),
-            region,
-            endpoint: endpoint.ok_or(SecretError::Endpoint(url))?,
-            source: Source::from_args(args).map_err(SecretError::Credentials)?,
+            api: api.ok_or(SecretError::Endpoint(url))?,
         })
     }
 
@@ -123,69 +113,35 @@ impl Secret {
     /// # Errors
     /// If there are no credentials, or Secrets Manager does not return a login.
     pub(crate) async fn read(&self) -> Result<Login, SecretError> {
-        let endpoint = self.endpoint.to_string();
+        let endpoint = self.api.endpoint();
         let reading = timeout(TIMEOUT, self.request());
         reading.await.unwrap_or(Err(SecretError::Timeout { endpoint }))
     }
 
+    /// Requests `GetSecretValue` (AWS Secrets Manager API Reference).
     async fn request(&self) -> Result<Login, SecretError> {
-        let credentials = self.source.fetch().await.map_err(SecretError::Credentials)?;
-        let unreachable = |reason: anyhow::Error| SecretError::Unreachable {
-            endpoint: self.endpoint.to_string(),
-            reason,
-        };
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", "secretsmanager.GetSecretValue"),
+        ];
         let body = serde_json::json!({ "SecretId": self.arn }).to_string();
-        let request = self
-            .signed(&credentials, &body)
-            .map_err(|error| unreachable(error.into()))?;
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let connector = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
-        let connector = connector.map_err(|error| unreachable(error.into()))?;
-        // http:// only where a configured URL has it.
-        let connector = connector.https_or_http().enable_http1().build();
-        let client = Client::builder(TokioExecutor::new()).build::<_, Full<Bytes>>(connector);
-        let response = client
-            .request(request)
-            .await
-            .map_err(|error| unreachable(error.into()))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
-        let body = body.map_err(|error| unreachable(anyhow::anyhow!(error)))?.to_bytes();
-        if status != StatusCode::OK {
-            let rejection: Rejection = serde_json::from_slice(&body).unwrap_or_default();
+        let response = self.api.post("/", &headers, body).await.map_err(|error| match error {
+            ApiError::Credentials(reason) => SecretError::Credentials(reason),
+            ApiError::Unreachable(reason) => SecretError::Unreachable {
+                endpoint: self.api.endpoint(),
+                reason,
+            },
+        })?;
+        if response.status() != StatusCode::OK {
+            let rejection: Rejection = serde_json::from_slice(response.body()).unwrap_or_default();
             return Err(SecretError::Rejected {
-                endpoint: self.endpoint.to_string(),
+                endpoint: self.api.endpoint(),
                 arn: self.arn.clone(),
-                status,
+                status: response.status(),
                 kind: rejection.kind,
             });
         }
-        self.login(&body)
-    }
-
-    /// Returns a request for `GetSecretValue` (AWS Secrets Manager API Reference).
-    fn signed(&self, credentials: &Credentials, body: &str) -> http::Result<Request<Full<Bytes>>> {
-        let authority = self.endpoint.authority().map_or("", |authority| authority.as_str());
-        let scope = Scope::new(&self.region, "secretsmanager", OffsetDateTime::now_utc());
-        let session = credentials.session.as_ref().map(ExposeSecret::expose_secret);
-        let mut headers = vec![
-            ("content-type", "application/x-amz-json-1.1"),
-            ("host", authority),
-            ("x-amz-date", scope.timestamp()),
-        ];
-        headers.extend(session.map(|token| ("x-amz-security-token", token)));
-        headers.push(("x-amz-target", "secretsmanager.GetSecretValue"));
-        let authorization = scope.authorization(credentials, &headers, body);
-        let uri = Uri::builder()
-            .scheme(self.endpoint.scheme_str().unwrap_or("https"))
-            .authority(authority)
-            .path_and_query("/")
-            .build()?;
-        let request = Request::post(uri).header(http::header::AUTHORIZATION, authorization);
-        let request = headers
-            .into_iter()
-            .fold(request, |request, (name, value)| request.header(name, value));
-        request.body(Full::from(body.to_owned()))
+        self.login(response.body())
     }
 
     /// Parses the response; the parser's error is dropped, because it may quote the secret.

@@ -42,12 +42,12 @@ impl<'a> Scope<'a> {
         &self.timestamp
     }
 
-    /// Returns the signature of a request for `/`; the query and the headers are sorted by name, and these are in lower case.
+    /// Returns the signature of a request; the query and the headers are sorted by name, and these are in lower case.
     pub(crate) fn sign(
         &self,
         credentials: &Credentials,
         method: &str,
-        query: &str,
+        (path, query): (&str, &str),
         headers: &[(&str, &str)],
         body: &str,
     ) -> String {
@@ -55,7 +55,11 @@ impl<'a> Scope<'a> {
             .iter()
             .flat_map(|(name, value)| [name, ":", value, "\n"])
             .collect();
-        let request = format!("{method}\n/\n{query}\n{lines}\n{}\n{}", names(headers), sha256(body));
+        let request = format!(
+            "{method}\n{path}\n{query}\n{lines}\n{}\n{}",
+            names(headers),
+            sha256(body)
+        );
         let to_sign = format!("{}\n{}\n{self}\n{}", Self::ALGORITHM, self.timestamp, sha256(&request));
         let secret = format!("AWS4{}", credentials.secret.expose_secret());
         let key = [self.date.as_str(), self.region, self.service, "aws4_request"]
@@ -64,9 +68,15 @@ impl<'a> Scope<'a> {
         hex::encode(hmac_sha256(&key, &to_sign))
     }
 
-    /// Returns the value of the header `Authorization` for a POST to `/`; see [`Scope::sign`].
-    pub(crate) fn authorization(&self, credentials: &Credentials, headers: &[(&str, &str)], body: &str) -> String {
-        let signature = self.sign(credentials, "POST", "", headers, body);
+    /// Returns the value of the header `Authorization` for a POST; see [`Scope::sign`].
+    pub(crate) fn authorization(
+        &self,
+        credentials: &Credentials,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> String {
+        let signature = self.sign(credentials, "POST", (path, ""), headers, body);
         let (algorithm, key_id, names) = (Self::ALGORITHM, &credentials.key_id, names(headers));
         format!("{algorithm} Credential={key_id}/{self}, SignedHeaders={names}, Signature={signature}")
     }
@@ -116,7 +126,7 @@ mod tests {
         let scope = Scope::new("us-east-1", "service", datetime!(2015-08-30 12:36:00 UTC));
         let headers = [("host", "example.amazonaws.com"), ("x-amz-date", scope.timestamp())];
         assert_eq!(
-            scope.authorization(&credentials, &headers, ""),
+            scope.authorization(&credentials, "/", &headers, ""),
             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
              SignedHeaders=host;x-amz-date, \
              Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"

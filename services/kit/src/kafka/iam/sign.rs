@@ -50,7 +50,7 @@ fn presigned_url(credentials: &Credentials, region: &str, now: OffsetDateTime) -
         .map(|(name, value)| format!("{name}={}", escape(value)))
         .collect();
     let query = query.join("&");
-    let signature = scope.sign(credentials, "GET", &query, &[("host", &host)], "");
+    let signature = scope.sign(credentials, "GET", ("/", &query), &[("host", &host)], "");
     format!("https://{host}/?{query}&X-Amz-Signature={signature}")
 }
 
