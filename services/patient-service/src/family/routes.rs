@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
+use kit::audit::Trail;
 use kit::database::Pool;
 use kit::{
     Caller, Json, Path, Prefix, Problem, Result,
@@ -15,7 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Family, store};
-use crate::text;
+use crate::{audit, text};
 
 /// The body of a creation.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -33,13 +34,19 @@ pub struct FamilyBody {
     responses(
         (status = 200, description = "A page of families", body = Vec<Family>, headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link"))),
 ))]
-pub async fn list(State(pool): State<Pool>, _: Caller, pagination: Pagination<SortCursor>) -> Result<Page<Family>> {
+pub async fn list(
+    State(pool): State<Pool>,
+    _: Caller,
+    trail: Trail,
+    pagination: Pagination<SortCursor>,
+) -> Result<Page<Family>> {
     if let Some(cursor) = &pagination.cursor {
         cursor.expect_sort(store::SORT)?;
     }
     let families = store::list(&pool, pagination.cursor.as_ref(), pagination.rows()).await?;
     let total = store::count(&pool).await?;
     let page = pagination.page(families, store::cursor_behind);
+    trail.shown(page.rows().iter().flat_map(Family::member_ids));
     Ok(page.total(Total::Exactly(total)))
 }
 
@@ -51,11 +58,16 @@ pub async fn list(State(pool): State<Pool>, _: Caller, pagination: Pagination<So
 pub async fn create(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     prefix: Prefix,
     Json(body): Json<FamilyBody>,
 ) -> Result<Response> {
     let name = text::parse(&body.name, "Name", 100).map_err(|error| Problem::field("name", error.to_string()))?;
-    let family = store::create(&pool, &name).await?;
+    let mut transaction = pool.begin().await?;
+    let family = store::create(&mut *transaction, &name).await?;
+    trail.shown([]);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::CREATED)).await?;
+    transaction.commit().await?;
     let location = prefix.join(&format!("/families/{}", family.id));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(family)).into_response())
 }
@@ -67,8 +79,10 @@ pub async fn create(
     (status = 200, description = "The family and its members", body = Family),
     (status = 404, description = "Family not found", body = Problem),
 ))]
-pub async fn read(State(pool): State<Pool>, _: Caller, Path(id): Path<Uuid>) -> Result<Json<Family>> {
-    store::find(&pool, id).await.map(Json)
+pub async fn read(State(pool): State<Pool>, _: Caller, trail: Trail, Path(id): Path<Uuid>) -> Result<Json<Family>> {
+    let family = store::find(&pool, id).await?;
+    trail.shown(family.member_ids());
+    Ok(Json(family))
 }
 
 /// Add a patient to a family
@@ -82,9 +96,14 @@ pub async fn read(State(pool): State<Pool>, _: Caller, Path(id): Path<Uuid>) -> 
 pub async fn add_member(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     Path((family, patient)): Path<(Uuid, Uuid)>,
 ) -> Result<StatusCode> {
-    store::add_member(&pool, family, patient).await?;
+    let mut transaction = pool.begin().await?;
+    store::add_member(&mut *transaction, family, patient).await?;
+    trail.changed(["family"]);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::NO_CONTENT)).await?;
+    transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -99,8 +118,13 @@ pub async fn add_member(
 pub async fn remove_member(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     Path((family, patient)): Path<(Uuid, Uuid)>,
 ) -> Result<StatusCode> {
-    store::remove_member(&pool, family, patient).await?;
+    let mut transaction = pool.begin().await?;
+    store::remove_member(&mut *transaction, family, patient).await?;
+    trail.changed(["family"]);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::NO_CONTENT)).await?;
+    transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use kit::audit::Trail;
 use kit::database::Pool;
 use kit::{
     Admin, Caller, Json, Path, Prefix, Problem, Query, Result,
@@ -19,7 +20,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{
-    Patient,
+    FIELDS, Patient,
     etag::{IfMatch, etag},
     input::{PatientBody, ValidPatient},
     list::{self, ListParams},
@@ -28,6 +29,7 @@ use super::{
     store,
 };
 use crate::{
+    audit,
     billing::{self, AccountHolder, BillingClient},
     calendar::Calendar,
     idempotency::IdempotencyKey,
@@ -55,6 +57,7 @@ pub struct ListQuery {
 pub async fn list(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     pagination: Pagination<SortCursor>,
     Query(query): Query<ListQuery>,
 ) -> Result<Page<Patient>> {
@@ -70,7 +73,9 @@ pub async fn list(
         after: pagination.cursor.as_ref(),
     };
     let (patients, total) = list::read(&pool, params).await?;
-    Ok(pagination.page(patients, |last| sort.cursor_behind(last)).total(total))
+    let page = pagination.page(patients, |last| sort.cursor_behind(last));
+    trail.shown(page.rows().iter().map(|patient| patient.id));
+    Ok(page.total(total))
 }
 
 /// Create a patient
@@ -87,6 +92,7 @@ pub async fn create(
     State(billing): State<Arc<BillingClient>>,
     State(calendar): State<Calendar>,
     Caller(caller): Caller,
+    trail: Trail,
     prefix: Prefix,
     headers: HeaderMap,
     Json(body): Json<PatientBody>,
@@ -96,14 +102,20 @@ pub async fn create(
     let key = IdempotencyKey::from_headers(&headers, caller.sub, "POST /patients", &new)?;
     let mut transaction = pool.begin().await?;
     let creation = create_once(&mut transaction, &new, today, key.as_ref()).await;
-    if matches!(creation, Ok(Creation::Created(_))) {
+    if let Ok(Creation::Created(patient)) = &creation {
+        trail.patient(patient.id);
+        trail.changed(FIELDS);
+        audit::enqueue(&mut transaction, trail.record(StatusCode::CREATED)).await?;
         transaction.commit().await?;
     } else {
         // Awaited, so that the claim on the key is released before the client can retry.
         transaction.rollback().await?;
     }
     let patient = match creation? {
-        Creation::Replayed(patient) => patient,
+        Creation::Replayed(patient) => {
+            trail.patient(patient.id);
+            patient
+        }
         Creation::Created(mut patient) => {
             metrics::counter!("patients_created_total").increment(1);
             let holder = AccountHolder {
@@ -177,13 +189,16 @@ pub async fn update(
     State(pool): State<Pool>,
     State(calendar): State<Calendar>,
     _: Caller,
+    trail: Trail,
     Path(id): Path<Uuid>,
     expected: IfMatch,
     Json(body): Json<PatientBody>,
 ) -> Result<Response> {
     let new = body.validate(calendar.today(&pool).await?)?;
     let mut transaction = pool.begin().await?;
-    let patient = store::update(&mut transaction, id, &new, &expected).await?;
+    let (patient, changed) = store::update(&mut transaction, id, &new, &expected).await?;
+    trail.changed(changed);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::OK)).await?;
     transaction.commit().await?;
     Ok(with_etag(patient))
 }
@@ -201,11 +216,13 @@ pub async fn delete(
     State(pool): State<Pool>,
     State(billing): State<Arc<BillingClient>>,
     _: Admin,
+    trail: Trail,
     Path(id): Path<Uuid>,
     expected: IfMatch,
 ) -> Result<StatusCode> {
     let mut transaction = pool.begin().await?;
     store::delete(&mut transaction, id, &expected).await?;
+    audit::enqueue(&mut transaction, trail.record(StatusCode::NO_CONTENT)).await?;
     transaction.commit().await?;
     billing::try_close(&billing, &pool, id).await;
     Ok(StatusCode::NO_CONTENT)

@@ -67,7 +67,7 @@ pub async fn create(transaction: &mut PgConnection, new: &ValidPatient, today: D
     Ok(patient)
 }
 
-/// Updates a patient, and inserts its event.
+/// Updates a patient, and inserts its event; returns the names of the changed fields too.
 ///
 /// # Errors
 /// 404, 409 if another patient has the email address, 412 if the precondition does not hold.
@@ -76,8 +76,9 @@ pub async fn update(
     id: Uuid,
     new: &ValidPatient,
     expected: &IfMatch,
-) -> Result<Patient> {
+) -> Result<(Patient, Vec<&'static str>)> {
     expected.check(lock(transaction, id).await?)?;
+    let before = find(&mut *transaction, id).await?;
     intent::retry_now(transaction, id).await?;
     sqlx::query(
         "update patient set name = $2, email = $3, address = $4, date_of_birth = $5,
@@ -95,7 +96,8 @@ pub async fn update(
     .map_err(to_problem)?;
     let patient = find(&mut *transaction, id).await?;
     event::enqueue(transaction, PATIENT_UPDATED, &patient).await?;
-    Ok(patient)
+    let changed = patient.changed_fields(&before);
+    Ok((patient, changed))
 }
 
 /// Deletes a patient, and inserts its event and the intent to close its account.

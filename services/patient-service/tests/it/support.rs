@@ -38,6 +38,7 @@ pub struct TestApp {
     router: Router,
     admin: String,
     user: String,
+    auditor: String,
 }
 
 impl TestApp {
@@ -74,6 +75,7 @@ impl TestApp {
             .openapi(openapi())
             .routers();
         let (admin, user) = (tokens.token(Role::Admin), tokens.token(Role::User));
+        let auditor = tokens.token(Role::Auditor);
         Some(Self {
             database,
             client,
@@ -81,6 +83,7 @@ impl TestApp {
             router,
             admin,
             user,
+            auditor,
         })
     }
 
@@ -116,6 +119,18 @@ impl TestApp {
 
     pub async fn call_as_user(&self, method: Method, path: &str) -> TestResponse {
         self.send(method, path, Body::empty(), &self.user, &[]).await
+    }
+
+    /// Sends a request as a user with this role.
+    pub async fn call_as(&self, role: Role, method: Method, path: &str, body: Option<Value>) -> TestResponse {
+        let token = match role {
+            Role::Admin => &self.admin,
+            Role::User => &self.user,
+            Role::Auditor => &self.auditor,
+        };
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.send(method, path, Body::from(body), token, &[("x-forwarded-for", "203.0.113.9")])
+            .await
     }
 
     pub async fn send_bytes(&self, method: Method, path: &str, body: Vec<u8>) -> TestResponse {
