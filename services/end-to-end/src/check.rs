@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contracts::topics::{ANALYTICS_GROUP, NOTIFICATION_GROUP, PATIENT};
+use contracts::topics::{ANALYTICS_GROUP, AUDIT_GROUP, NOTIFICATION_GROUP, PATIENT};
 use sqlx::PgPool;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::{History, Service, System};
+use crate::{History, Service, System, audit};
 
 /// Time limit for the platform to become idle.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
@@ -31,6 +31,7 @@ pub struct Acknowledged {
 /// - each patient has exactly one account: ACTIVE, or CLOSED once deleted;
 /// - analytics-service has one effect for each event, and the newest version of each patient;
 /// - notification-service has handled each event once, and sent one notification for each;
+/// - the audit trail is intact, has a record of each answered request about a patient, and one of each change;
 /// - no process has panicked.
 ///
 /// # Panics
@@ -38,6 +39,7 @@ pub struct Acknowledged {
 pub(crate) async fn invariants(
     system: &System,
     acknowledged: &BTreeMap<Uuid, Acknowledged>,
+    answered: &[String],
     mut violations: Vec<String>,
 ) {
     wait_until_idle(system).await;
@@ -65,6 +67,7 @@ pub(crate) async fn invariants(
     );
     violations.extend(analytics(&system.database(Service::Analytics), &history).await);
     violations.extend(notifications(&system.database(Service::Notification), &history).await);
+    violations.extend(audit::violations(system, answered, &history).await);
     for service in Service::ALL {
         let lines = system.log_lines(service).into_iter();
         violations.extend(lines.filter(|line| line.contains("panicked at")));
@@ -113,7 +116,7 @@ async fn pending_work(system: &System) -> sqlx::Result<Option<String>> {
             return Ok(Some(format!("{query}: {count}")));
         }
     }
-    for group in [ANALYTICS_GROUP, NOTIFICATION_GROUP] {
+    for group in [ANALYTICS_GROUP, NOTIFICATION_GROUP, AUDIT_GROUP] {
         let lag = system.kafka().lag(group).await;
         if lag > 0 {
             return Ok(Some(format!("{group} has not committed {lag} messages")));
