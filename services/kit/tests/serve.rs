@@ -10,9 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Body, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    routing::{get, post},
+};
 use bytes::Bytes;
-use kit::{Limits, ServeArgs, Server};
+use kit::{Json, Limits, ServeArgs, Server};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -284,6 +288,46 @@ async fn heads_are_bounded_and_other_protocols_are_rejected() {
             "HTTP/1.1 400",
         ),
         (
+            "a coding before chunked",
+            get("/hello", "transfer-encoding: gzip, chunked\r\n") + "0\r\n\r\n",
+            "HTTP/1.1 501",
+        ),
+        ("a fragment", get("/hello#x", ""), "HTTP/1.1 400"),
+        ("no host", "GET /hello HTTP/1.1\r\n\r\n".into(), "HTTP/1.1 400"),
+        ("two hosts", get("/hello", "host: b\r\n"), "HTTP/1.1 400"),
+        ("the same host twice", get("/hello", "host: a\r\n"), "HTTP/1.1 400"),
+        (
+            "an invalid host",
+            "GET /hello HTTP/1.1\r\nhost: a b/@<>\r\n\r\n".into(),
+            "HTTP/1.1 400",
+        ),
+        (
+            "an empty host",
+            "GET /hello HTTP/1.1\r\nhost:\r\n\r\n".into(),
+            "HTTP/1.1 400",
+        ),
+        (
+            "an absolute target without a host",
+            "GET http://a/hello HTTP/1.1\r\n\r\n".into(),
+            "HTTP/1.1 400",
+        ),
+        (
+            "an absolute target with a user",
+            get("http://user@a/hello", ""),
+            "HTTP/1.1 400",
+        ),
+        ("an absolute target", get("http://a/hello", ""), "HTTP/1.1 200"),
+        (
+            "HTTP/1.0 without a host",
+            "GET /hello HTTP/1.0\r\n\r\n".into(),
+            "HTTP/1.0 200",
+        ),
+        (
+            "HTTP/1.0 with two hosts",
+            "GET /hello HTTP/1.0\r\nhost: a\r\nhost: b\r\n\r\n".into(),
+            "HTTP/1.0 400",
+        ),
+        (
             "an upgrade to h2c",
             get("/hello", "upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"),
             "HTTP/1.1 200",
@@ -327,4 +371,160 @@ async fn every_response_has_security_and_cache_headers() {
             .await
             .contains("strict-transport-security")
     );
+}
+
+/// Returns a request with a body of `length` bytes, in chunks or with its length.
+fn with_body(line: &str, headers: &str, length: usize, chunked: bool) -> Vec<u8> {
+    let framing = if chunked {
+        "transfer-encoding: chunked".to_owned()
+    } else {
+        format!("content-length: {length}")
+    };
+    let mut request = format!("{line} HTTP/1.1\r\nhost: a\r\n{headers}{framing}\r\n\r\n").into_bytes();
+    let body = vec![b'x'; length];
+    if chunked {
+        for chunk in body.chunks(10_000) {
+            request.extend(format!("{:x}\r\n", chunk.len()).bytes());
+            request.extend(chunk);
+            request.extend(b"\r\n");
+        }
+        request.extend(b"0\r\n\r\n");
+    } else {
+        request.extend(body);
+    }
+    request
+}
+
+fn refusing() -> Router {
+    hello().route("/things", post(|_: Json<serde_json::Value>| async { "created" }))
+}
+
+#[tokio::test]
+async fn a_refusal_arrives_although_the_body_was_not_read_and_the_connection_stays_usable() {
+    let running = start(refusing(), 64, |server| server).await;
+    for round in 0..20 {
+        for (line, headers, expected) in [
+            ("POST /things", "content-type: text/plain\r\n", 415),
+            (
+                "POST /things",
+                "content-type: application/json\r\ncontent-encoding: gzip\r\n",
+                415,
+            ),
+            ("POST /things/a/b/c", "content-type: application/json\r\n", 404),
+            ("PUT /things", "content-type: application/json\r\n", 405),
+        ] {
+            let length = [16 << 10, 100_000, 500_000, 1 << 20][round % 4];
+            let mut client = connect(running.address).await;
+            let request = with_body(line, headers, length, round % 3 == 0);
+            client.write_all(&request).await.expect("the whole body is taken");
+            let answer = response(&mut client, "}").await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{line}: {answer}");
+            client.write_all(HELLO.as_bytes()).await.expect("still open");
+            assert!(response(&mut client, "hello").await.starts_with("HTTP/1.1 200"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_arrives_when_the_body_is_too_large_to_be_drained() {
+    let bounded = |server: Server| {
+        server.limits(Limits {
+            drain_bytes: 300 << 10,
+            ..Limits::default()
+        })
+    };
+    let running = start(refusing(), 64, bounded).await;
+    for chunked in [false, true] {
+        let mut client = connect(running.address).await;
+        let request = with_body("POST /things", "content-type: application/json\r\n", 3 << 19, chunked);
+        client.write_all(&request).await.expect("the whole body is taken");
+        let answer = read_to_end(&mut client).await;
+        assert!(answer.starts_with("HTTP/1.1 413"), "{chunked}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_100_continue_gets_the_refusal_instead() {
+    let running = start(refusing(), 64, |server| server).await;
+    let head = "POST /things HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
+    let answer = send(running.address, head).await;
+    assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_rest_of_a_refused_body_is_awaited_for_a_limited_time() {
+    let short = |server: Server| {
+        server.limits(Limits {
+            drain: Duration::from_millis(100),
+            ..Limits::default()
+        })
+    };
+    let running = start(refusing(), 64, short).await;
+    let head = "POST /things HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\nx";
+    let answer = send(running.address, head).await;
+    assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_slow_body_is_408_and_a_slow_service_is_503() {
+    let routes = refusing().route(
+        "/slow",
+        post(|_: Bytes| async { tokio::time::sleep(Duration::from_mins(10)).await }),
+    );
+    let running = start(routes, 64, |server| server.request_timeout(Duration::from_millis(300))).await;
+    let head = "POST /things HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    for begin in ["content-length: 9\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n9\r\n{"] {
+        let mut client = connect(running.address).await;
+        client
+            .write_all(format!("{head}{begin}").as_bytes())
+            .await
+            .expect("sent");
+        let answer = response(&mut client, "}").await;
+        assert!(
+            answer.starts_with("HTTP/1.1 408") && answer.contains("connection: close"),
+            "{answer}"
+        );
+    }
+    let mut client = connect(running.address).await;
+    client
+        .write_all(&with_body("POST /slow", "", 9, false))
+        .await
+        .expect("sent");
+    let answer = response(&mut client, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list_things))]
+struct Document;
+
+#[utoipa::path(get, path = "/things", params(("search" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+    responses((status = 200, description = "The things")))]
+async fn list_things() -> &'static str {
+    "things"
+}
+
+#[tokio::test]
+async fn an_unknown_query_parameter_is_rejected_with_the_known_ones() {
+    let routes = hello().route("/things", get(list_things));
+    let document = <Document as utoipa::OpenApi>::openapi();
+    let running = start(routes, 64, |server| server.openapi(document)).await;
+    for (path, expected) in [
+        ("/things?search=a&limit=2", "HTTP/1.1 200"),
+        ("/things?serach=a", "HTTP/1.1 400"),
+        ("/things?LIMIT=1", "HTTP/1.1 400"),
+        ("/things?ada@example.org", "HTTP/1.1 400"),
+        ("/hello?undocumented=1", "HTTP/1.1 200"),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let answer = send(running.address, request).await;
+        assert!(answer.starts_with(expected), "{path}: {answer}");
+        assert_eq!(
+            expected.ends_with("400"),
+            answer.contains("search, limit"),
+            "{path}: {answer}"
+        );
+        assert!(!answer.contains("ada"), "{answer}");
+        assert_eq!(path.contains("serach"), answer.contains("\"serach\":"), "{answer}");
+    }
 }

@@ -35,6 +35,8 @@ use tower::ServiceExt;
 
 use super::{
     Limits,
+    malformed::Malformed,
+    request_body::RequestBody,
     stream::{Phase, Responding, TimedStream},
 };
 
@@ -120,9 +122,14 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, context: Listener
     let phase = Arc::new(Phase::default());
     let io = TokioIo::new(TimedStream::new(stream, phase.clone(), limits));
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let responding = phase.head_complete();
+        let responding = Arc::new(phase.head_complete());
         request.extensions_mut().insert(ConnectInfo(peer));
-        let response = router.clone().oneshot(request.map(Body::new));
+        if let Some(malformed) = Malformed::of(&request, phase.take_fragment()) {
+            request.extensions_mut().insert(malformed);
+        }
+        let (parts, body) = request.into_parts();
+        let body = RequestBody::new(body, &parts.headers, limits, responding.clone());
+        let response = router.clone().oneshot(Request::from_parts(parts, Body::new(body)));
         let stopping = stopping.clone();
         async move {
             let mut response: Response<Body> = response.await?;
@@ -160,7 +167,7 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, context: Listener
 /// The body of a response; dropping it ends the phase of the request.
 struct ResponseBody {
     body: Body,
-    _responding: Responding,
+    _responding: Arc<Responding>,
 }
 
 impl HttpBody for ResponseBody {

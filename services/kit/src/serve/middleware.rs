@@ -3,19 +3,18 @@
 use std::{
     any::Any,
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
 };
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{Server, health, metrics, security_headers};
+use super::{Server, health, malformed, metrics, query_parameters, security_headers, time_limit::limit_time};
 use crate::{
     openapi,
     problem::Problem,
@@ -33,6 +32,8 @@ pub(super) fn routers(server: &mut Server, stopping: Arc<AtomicBool>) -> (Router
         None
     };
     if let Some(document) = server.openapi.take() {
+        let known = query_parameters::documented(&document);
+        public = public.layer(middleware::from_fn_with_state(known, query_parameters::reject_unknown));
         let document = openapi::complete(&document, server.management.is_none());
         public = public.route("/v3/api-docs", get(move || async move { Json(document) }));
     }
@@ -49,6 +50,7 @@ fn layered(router: Router, server: &Server) -> Router {
         .layer(CatchPanicLayer::custom(panic_response))
         .layer(middleware::from_fn_with_state(server.request_timeout, limit_time))
         .layer(middleware::from_fn(security_headers::limit_uri))
+        .layer(middleware::from_fn(malformed::reject))
         .layer(middleware::from_fn(record))
         .layer(middleware::from_fn(security_headers::add_headers))
 }
@@ -71,13 +73,6 @@ fn panic_response(_: Box<dyn Any + Send>) -> Response {
         "Something went wrong on our side",
     )
     .into_response()
-}
-
-async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::unavailable("The request took too long").into_response(),
-    }
 }
 
 /// Records each request as a span, a log line and in the metrics.

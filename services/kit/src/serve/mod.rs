@@ -3,11 +3,15 @@
 mod connection;
 mod dependencies;
 mod health;
+mod malformed;
 mod metrics;
 mod middleware;
+mod query_parameters;
+mod request_body;
 mod run;
 mod security_headers;
 mod stream;
+mod time_limit;
 
 use std::{
     future::Future,
@@ -60,6 +64,10 @@ pub struct Limits {
     pub age: Duration,
     /// Timeout of a client that does not read its response.
     pub stall: Duration,
+    /// Time for which the unread body of a refused request is read and dropped, and a connection that is being closed.
+    pub drain: Duration,
+    /// Bytes of such a body, or of such a connection, that are read and dropped.
+    pub drain_bytes: usize,
     /// Maximum size of a head in bytes, with its first line; a larger one is 431.
     pub head_bytes: usize,
     /// Maximum number of headers; more are 431.
@@ -77,7 +85,8 @@ type Listener = (
 /// The server of a service, before it runs.
 ///
 /// `/health/live`, `/health/ready`, `/metrics` and `/v3/api-docs` are added to the service's own routes; unknown routes
-/// and methods are problems; the default limits are 1 MiB for bodies and 15 s for requests. It speaks HTTP/1.1 without
+/// and methods are problems; the default limits are 1 MiB for bodies and 15 s for requests. Query
+/// parameters that the document does not have are 400. It speaks HTTP/1.1 without
 /// upgrades, disconnects slow clients ([`Limits`]), and every response carries security and cache headers.
 #[must_use]
 pub struct Server {

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -23,40 +23,58 @@ use super::Limits;
 ///
 /// A counter, so that the same phase of two requests differs: each request adds three.
 #[derive(Debug, Default)]
-pub(super) struct Phase(AtomicU64);
+pub(super) struct Phase(AtomicU64, AtomicBool);
 
 const IDLE: u64 = 0;
 const HEAD: u64 = 1;
 const RESPONDING: u64 = 2;
 
 impl Phase {
-    /// Records the first bytes of a request.
-    fn head_started(&self) {
+    /// Records the first bytes of a request; returns false if they are not the first.
+    fn head_started(&self) -> bool {
         let count = self.0.load(Ordering::Relaxed);
         if count % 3 == IDLE {
             self.0.store(count + 1, Ordering::Relaxed);
         }
+        count % 3 == IDLE
+    }
+
+    /// Returns true once if the target of the current request has a fragment, which hyper removes.
+    pub(super) fn take_fragment(&self) -> bool {
+        self.1.swap(false, Ordering::Relaxed)
     }
 
     /// Records the complete head; from here on, the time limit of requests applies.
     pub(super) fn head_complete(self: &Arc<Self>) -> Responding {
         let count = self.0.load(Ordering::Relaxed);
-        self.0.store(count - count % 3 + RESPONDING, Ordering::Relaxed);
-        Responding(self.clone())
+        // The task that drained the request before may not have ended yet.
+        let next = if count % 3 == RESPONDING {
+            count + 3
+        } else {
+            count - count % 3 + RESPONDING
+        };
+        self.0.store(next, Ordering::Relaxed);
+        Responding(self.clone(), next)
     }
 }
 
-/// A request with a complete head; dropped when its response is written.
+/// A request with a complete head; dropped when its response is written and its body is read.
 #[derive(Debug)]
-pub(super) struct Responding(Arc<Phase>);
+pub(super) struct Responding(Arc<Phase>, u64);
 
 impl Drop for Responding {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
+        let Self(phase, own) = self;
+        let _ = phase
+            .0
+            .compare_exchange(*own, *own + 1, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
 /// A TCP stream that fails when a head takes too long, no request arrives, or the client does not read the response.
+///
+/// Its shutdown closes the write side, and reads until the client closes too, within [`Limits`]: a connection that is closed
+/// with unread bytes is reset, and the client may lose the response.
 ///
 /// hyper's own `header_read_timeout` counts from the end of the previous request, so it cannot distinguish an idle
 /// connection, which load balancers keep for a minute, from a head that is sent a byte at a time.
@@ -68,6 +86,10 @@ pub(super) struct TimedStream {
     read_timeout: (Pin<Box<Sleep>>, u64),
     /// Timeout of a write that makes no progress.
     write_timeout: Option<Pin<Box<Sleep>>>,
+    /// Set while the first line of a request arrives.
+    in_request_line: bool,
+    /// After the shutdown of the write side: the time and the bytes that are still read.
+    lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl TimedStream {
@@ -79,6 +101,8 @@ impl TimedStream {
             // A client that has just connected is about to send a request.
             read_timeout: (Box::pin(sleep(limits.head)), IDLE),
             write_timeout: None,
+            in_request_line: false,
+            lingering: None,
         }
     }
 
@@ -115,8 +139,18 @@ impl AsyncRead for TimedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.phase.head_started();
+        let read = &buffer.filled()[before..];
+        if !read.is_empty() && self.phase.head_started() {
+            self.in_request_line = true;
+        }
+        if self.in_request_line {
+            // A pipelined request is not looked at: its first line arrives with the request before.
+            let line = read.trim_ascii_start();
+            let end = line.iter().position(|byte| *byte == b'\n');
+            self.in_request_line = end.is_none();
+            if line[..end.unwrap_or(line.len())].contains(&b'#') {
+                self.phase.1.store(true, Ordering::Relaxed);
+            }
         }
         if outcome.is_pending() && self.read_timed_out(cx) {
             return Poll::Ready(Err(timed_out()));
@@ -149,7 +183,26 @@ impl AsyncWrite for TimedStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        let (timer, rest) = match &mut this.lingering {
+            Some(lingering) => lingering,
+            None => {
+                ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+                let timer = Box::pin(sleep(this.limits.drain));
+                this.lingering.insert((timer, this.limits.drain_bytes))
+            }
+        };
+        let mut bytes = [0; 16 * 1024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = Pin::new(&mut this.stream).poll_read(cx, &mut buffer);
+            let count = buffer.filled().len();
+            if timer.as_mut().poll(cx).is_ready() || (read.is_ready() && (count == 0 || count > *rest)) {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(read)?;
+            *rest -= count;
+        }
     }
 }
 
@@ -165,6 +218,8 @@ impl Default for Limits {
             idle: Duration::from_secs(75),
             age: Duration::from_mins(1),
             stall: Duration::from_secs(30),
+            drain: Duration::from_secs(5),
+            drain_bytes: 8 << 20,
             head_bytes: 32 * 1024,
             headers: 100,
         }
