@@ -185,7 +185,7 @@ async fn every_outcome_of_each_route_is_one_record() {
             (Role::User, known.clone(), email_of_bob.clone()),
             (Role::Admin, fill(&unknown), email_of_bob.clone()),
             (Role::Admin, fill("no-uuid"), None),
-            (Role::Admin, format!("{known}?limit=0"), Some(json!({"name": ""}))),
+            (Role::Admin, known.clone(), Some(json!({"name": ""}))),
         ];
         for (role, path, body) in requests {
             let before = records(&app).await.len();
