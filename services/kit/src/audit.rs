@@ -29,7 +29,7 @@ use crate::{
     trace,
 };
 
-/// What a request did.
+/// The type of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// One patient, or one family with its members.
@@ -112,7 +112,7 @@ pub struct Record {
     pub session: Option<Uuid>,
     /// The client's address, if it is known.
     pub address: Option<IpAddr>,
-    /// What the request did.
+    /// The type of the request.
     pub action: Action,
     /// Method and pattern of the route.
     pub route: String,
@@ -175,7 +175,7 @@ impl Auditing {
     }
 }
 
-/// What a handler tells about its request; an extractor of routes below [`Auditing::layer`].
+/// The part of a record that only the handler knows; an extractor of routes below [`Auditing::layer`].
 #[derive(Debug, Clone)]
 pub struct Trail(Arc<Mutex<Draft>>);
 

@@ -61,7 +61,18 @@ fn is_identity(headers: &HeaderMap) -> bool {
     codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-const NOT_AN_OBJECT: &str = "The body is not the expected JSON object";
+/// 400 for a body that is another JSON value than an object; it names the type, and quotes nothing.
+fn not_an_object(bytes: &[u8]) -> Problem {
+    let found = match bytes.trim_ascii_start().first() {
+        Some(b'[') => "an array",
+        Some(b'"') => "a text",
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'{') => return Problem::bad_request("The JSON object does not have the expected form"),
+        _ => "a number",
+    };
+    Problem::bad_request(format!("The body must be a JSON object, and is {found}"))
+}
 
 /// Parses a JSON object.
 ///
@@ -70,17 +81,17 @@ const NOT_AN_OBJECT: &str = "The body is not the expected JSON object";
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // A derived Deserialize also accepts an array of the fields, in the order of their declaration.
     if bytes.trim_ascii_start().starts_with(b"[") {
-        return Err(Problem::bad_request(NOT_AN_OBJECT));
+        return Err(not_an_object(bytes));
+    }
+    if bytes.trim_ascii().is_empty() {
+        return Err(Problem::bad_request("The body is empty; send a JSON object"));
     }
     let mut input = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut input).map_err(|error| {
         let (path, cause) = (error.path().to_string(), error.inner());
         if !cause.is_data() {
-            return Problem::bad_request(format!(
-                "Malformed JSON at line {}, column {}",
-                cause.line(),
-                cause.column()
-            ));
+            // The parser's messages name the syntax and the position, and do not quote the text.
+            return Problem::bad_request(format!("Malformed JSON: {cause}"));
         }
         let message = cause.to_string();
         match message
@@ -90,7 +101,8 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             Some(field) => Problem::field(field, "This field is required"),
             // Here the path ends with the client's own name of the field, which may be anything.
             None if message.starts_with("unknown field") => Problem::bad_request("The body has an unknown field"),
-            None if path == "." => Problem::bad_request(NOT_AN_OBJECT),
+            None if message.starts_with("duplicate field `") => duplicate(&message, cause.line(), cause.column()),
+            None if path == "." => not_an_object(bytes),
             None => Problem::field(path, "This value has the wrong type or form"),
         }
     })?;
@@ -98,6 +110,15 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         .end()
         .map_err(|_| Problem::bad_request("Malformed JSON: the document is followed by more text"))?;
     Ok(value)
+}
+
+/// 400 for a field that the body has twice; its name is one of the expected fields, so it is quoted.
+fn duplicate(message: &str, line: usize, column: usize) -> Problem {
+    let field = message.split('`').nth(1).unwrap_or_default();
+    Problem::field(
+        field,
+        format!("The field \"{field}\" appears twice; the second is at line {line}, column {column}"),
+    )
 }
 
 /// A query string; 400 when a parameter is malformed.
@@ -175,6 +196,37 @@ mod tests {
             mistyped.contains(r#""errors":{"name":"#) && !mistyped.contains("1234567"),
             "{mistyped}"
         );
+    }
+
+    #[test]
+    fn a_field_that_appears_twice_is_named_with_its_position() {
+        let rejection = parse::<Named>(br#"{"name": "Ada", "name": "Bea"}"#).expect_err("a rejection");
+        let message = &rejection.errors()["name"];
+        assert!(message.starts_with("The field \"name\" appears twice"), "{message}");
+        assert!(
+            message.contains("line 1, column 22") && !message.contains("Bea"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn malformed_json_and_other_values_are_named_without_their_content() {
+        for (body, expected) in [
+            ("", "empty"),
+            ("\"Ada\"", "is a text"),
+            ("null", "is null"),
+            ("[]", "is an array"),
+            ("7", "is a number"),
+            ("{\"name\": \"Ada\",}", "trailing comma at line 1 column"),
+            ("{\"name\" \"Ada\"}", "expected `:`"),
+            ("{\"name\": \"Ada", "EOF"),
+            ("{\"name\": \"\\ud800Ada\"}", "hex escape"),
+        ] {
+            let rejection = parse::<Named>(body.as_bytes()).expect_err(body);
+            assert_eq!(rejection.status(), StatusCode::BAD_REQUEST, "{body}");
+            let detail = rejection.detail();
+            assert!(detail.contains(expected) && !detail.contains("Ada"), "{body}: {detail}");
+        }
     }
 
     #[test]

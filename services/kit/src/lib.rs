@@ -20,6 +20,7 @@ pub mod serve;
 mod state;
 pub mod telemetry;
 pub mod testing;
+pub mod text;
 pub mod token;
 pub mod trace;
 
