@@ -9,10 +9,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use http_body_util::BodyExt;
 use kit::{
     kafka::{self, Handled, Handler, KafkaArgs, Message, Security},
     outbox,
-    testing::{TestDatabase, wait_until},
+    testing::{TestDatabase, exposition, wait_until},
 };
 use parking_lot::Mutex;
 use rdkafka::{
@@ -23,6 +24,7 @@ use rdkafka::{
     producer::{DefaultProducerContext, FutureRecord},
 };
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 /// Time limit of a step.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,7 +54,11 @@ impl Handler for Recorder {
 }
 
 fn brokers(topics: &[&str]) -> (MockCluster<'static, DefaultProducerContext>, KafkaArgs) {
-    let cluster = MockCluster::new(1).expect("a mock of a broker");
+    brokers_of(1, topics)
+}
+
+fn brokers_of(count: i32, topics: &[&str]) -> (MockCluster<'static, DefaultProducerContext>, KafkaArgs) {
+    let cluster = MockCluster::new(count).expect("a mock of a broker");
     for topic in topics {
         cluster.create_topic(topic, 1, 1).expect("a topic");
     }
@@ -313,4 +319,94 @@ async fn an_event_that_the_broker_rejects_blocks_only_its_key_and_new_ones_are_r
     assert!(matches!(rejected, Err(sqlx::Error::Encode(_))), "{rejected:?}");
     drop(transaction);
     database.drop().await;
+}
+
+/// Returns the lag of a topic's only partition as `/metrics` reports it; `None` before the first measurement.
+async fn lag(metrics: &axum::Router, topic: &str) -> Option<f64> {
+    let request = http::Request::get("/metrics").body(axum::body::Body::empty());
+    let response = metrics.clone().oneshot(request.expect("a request")).await;
+    let body = response.expect("a response").into_body().collect().await;
+    let text = body.expect("the body").to_bytes();
+    let samples = exposition::read(std::str::from_utf8(&text).expect("text")).expect("samples");
+    let mut samples = samples.into_iter();
+    let found = samples.find(|it| it.name == "kafka_consumer_lag" && it.labels["topic"] == topic);
+    found.map(|sample| sample.value)
+}
+
+#[tokio::test]
+async fn the_lag_is_right_while_nothing_is_handled_and_unknown_without_a_broker() {
+    let args = kit::ServeArgs {
+        host: [127, 0, 0, 1].into(),
+        port: 0,
+        shutdown_delay: 0,
+        max_connections: 8,
+    };
+    let (metrics, _) = kit::Server::new("a-service", &args).routers();
+    let (cluster, args) = brokers(&["behind"]);
+    let producer = kafka::producer(&args).expect("a producer");
+    let send = async |payload: &str| {
+        let record = FutureRecord::to("behind").key("k").payload(payload);
+        producer.send(record, TIMEOUT).await.expect("sent");
+    };
+    let (received, repaired, shutdown) = (
+        Messages::default(),
+        Arc::<AtomicBool>::default(),
+        CancellationToken::new(),
+    );
+    let handler = Failing {
+        received: received.clone(),
+        repaired: repaired.clone(),
+    };
+    let stop = shutdown.clone();
+    let consumer = tokio::spawn(async move { kafka::consume(args, "group", &["behind"], handler, stop).await });
+    send("first").await;
+    wait_until("no lag", TIMEOUT, async || lag(&metrics, "behind").await == Some(0.0)).await;
+    for _ in 0..3 {
+        send("failing").await;
+    }
+    wait_until("the lag", TIMEOUT, async || lag(&metrics, "behind").await == Some(3.0)).await;
+    cluster.broker_down(1).expect("a broker that stops");
+    wait_until("an unknown lag", TIMEOUT, async || {
+        lag(&metrics, "behind").await.is_some_and(f64::is_nan)
+    })
+    .await;
+    cluster.broker_up(1).expect("a broker that starts");
+    wait_until("the lag after the outage", TIMEOUT, async || {
+        lag(&metrics, "behind").await == Some(3.0)
+    })
+    .await;
+    repaired.store(true, Ordering::SeqCst);
+    wait_until("no lag", TIMEOUT, async || lag(&metrics, "behind").await == Some(0.0)).await;
+    shutdown.cancel();
+    consumer.await.expect("the consumer").expect("a clean end");
+}
+
+#[tokio::test]
+async fn after_an_outage_the_consumer_continues_at_once() {
+    let (cluster, args) = brokers_of(4, &["t"]);
+    let producer = kafka::producer(&args).expect("a producer");
+    let send = async |payload: &str| {
+        let record = FutureRecord::to("t").key("k").payload(payload);
+        producer.send(record, TIMEOUT).await.expect("sent");
+    };
+    let (received, shutdown) = (Messages::default(), CancellationToken::new());
+    let recorder = Recorder {
+        received: received.clone(),
+        failed: Mutex::default(),
+    };
+    let stop = shutdown.clone();
+    let consumer = tokio::spawn(async move { kafka::consume(args, "group", &["t"], recorder, stop).await });
+    send("before").await;
+    wait_until("a message", TIMEOUT, async || received.lock().len() == 1).await;
+    // Longer than the session, and long enough for librdkafka to queue more errors than the time limit has seconds.
+    (1..=4).for_each(|broker| cluster.broker_down(broker).expect("a broker that stops"));
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    (1..=4).for_each(|broker| cluster.broker_up(broker).expect("a broker that starts"));
+    send("after").await;
+    wait_until("the next message", TIMEOUT, async || {
+        received.lock().iter().any(|(_, payload)| payload == "after")
+    })
+    .await;
+    shutdown.cancel();
+    consumer.await.expect("the consumer").expect("a clean end");
 }

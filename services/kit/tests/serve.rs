@@ -429,14 +429,15 @@ async fn a_refusal_arrives_although_the_body_was_not_read_and_the_connection_sta
 async fn a_refusal_arrives_when_the_body_is_too_large_to_be_drained() {
     let bounded = |server: Server| {
         server.limits(Limits {
-            drain_bytes: 300 << 10,
+            drain_bytes: 1 << 20,
             ..Limits::default()
         })
     };
     let running = start(refusing(), 64, bounded).await;
     for chunked in [false, true] {
         let mut client = connect(running.address).await;
-        let request = with_body("POST /things", "content-type: application/json\r\n", 3 << 19, chunked);
+        // 1 MiB is read, 1 MiB is drained, and the rest is more than hyper reads at once.
+        let request = with_body("POST /things", "content-type: application/json\r\n", 11 << 18, chunked);
         client.write_all(&request).await.expect("the whole body is taken");
         let answer = read_to_end(&mut client).await;
         assert!(answer.starts_with("HTTP/1.1 413"), "{chunked}: {answer}");

@@ -16,12 +16,8 @@ static THROTTLE: LazyLock<Mutex<LogThrottle>> = LazyLock::new(|| Mutex::new(LogT
 /// Counts an error of librdkafka and logs it, unless the same kind was logged in the last 30 s.
 pub(super) fn warn(kind: &str, message: &str) {
     metrics::counter!("kafka_client_errors_total", "kind" => kind.to_owned()).increment(1);
-    if let Some(suppressed) = should_log(kind) {
+    let suppressed = THROTTLE.lock().should_log(kind, Instant::now());
+    if let Some(suppressed) = suppressed {
         tracing::warn!(kafka.error = kind, suppressed, "librdkafka: {message}");
     }
-}
-
-/// Returns the lines suppressed since the last one if this process may log a line of this kind now.
-pub(super) fn should_log(kind: &str) -> Option<u64> {
-    THROTTLE.lock().should_log(kind, Instant::now())
 }

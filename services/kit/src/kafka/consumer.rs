@@ -14,13 +14,14 @@ use rdkafka::{
     error::KafkaResult,
     message::{BorrowedMessage, Headers},
 };
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    KafkaArgs, client_errors,
+    KafkaArgs,
     consumer_context::ConsumerContext,
     dead_letters::DeadLetterProducer,
+    lag,
+    outage::Outage,
     paused_partitions::{PausedPartitions, TopicPartition},
     spans::consumer_span,
 };
@@ -29,8 +30,6 @@ use crate::trace::HEADER;
 /// Timeout of a seek, and the pause after one that failed.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
 const SEEK_RETRY: Duration = Duration::from_secs(1);
-/// Pause after an error of the consumer itself, such as an unreachable broker.
-const RECEIVE_RETRY: Duration = Duration::from_secs(1);
 
 /// A message as a handler receives it.
 #[derive(Debug, Clone, Copy)]
@@ -101,8 +100,6 @@ async fn consume_with(
         .set("allow.auto.create.topics", "false")
         .set("topic.metadata.refresh.interval.ms", "5000")
         .set("session.timeout.ms", "10000")
-        // For the lag: the statistics contain the end offset of each partition as of the last fetch.
-        .set("statistics.interval.ms", "5000")
         // A long poll that does not wake on new data would cost up to this, so it is short.
         .set("fetch.wait.max.ms", "20")
         .set("partition.assignment.strategy", "cooperative-sticky")
@@ -110,6 +107,13 @@ async fn consume_with(
         .context("the settings of the Kafka consumer are invalid")?;
     consumer.subscribe(topics).context("cannot subscribe to the topics")?;
     let dead_letters = DeadLetterProducer::new(&args, group)?;
+    let (consumer, outage) = (Arc::new(consumer), Arc::new(Outage::default()));
+    let lag = tokio::spawn(lag::measure_until(
+        shutdown.clone(),
+        consumer.clone(),
+        topics.iter().map(|&topic| topic.to_owned()).collect(),
+        outage.clone(),
+    ));
     loop {
         let received = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -123,14 +127,11 @@ async fn consume_with(
         };
         let message = match received {
             Ok(message) => message,
+            // librdkafka retries by itself and has queued these errors before anything else, so a pause would only delay the
+            // messages behind them.
             Err(error) => {
-                let kind = error.rdkafka_error_code();
-                if let Some(suppressed) = client_errors::should_log(&format!("consumer {kind:?}")) {
-                    tracing::warn!(kafka.group = group, error = %error, suppressed, "waiting for Kafka");
-                }
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = sleep(RECEIVE_RETRY) => {}
+                if outage.count(Instant::now()) {
+                    tracing::warn!(kafka.group = group, error = %error, "waiting for Kafka");
                 }
                 continue;
             }
@@ -173,6 +174,8 @@ async fn consume_with(
             }
         }
     }
+    // The consumer leaves its group when its last owner drops it.
+    let _ = lag.await;
     tokio::task::spawn_blocking(move || {
         let _ = consumer.commit_consumer_state(CommitMode::Sync);
         consumer.unsubscribe();

@@ -7,6 +7,8 @@ mod consumer_context;
 mod dead_letters;
 mod event_handler;
 mod iam;
+mod lag;
+mod outage;
 mod paused_partitions;
 mod spans;
 mod topics;

@@ -66,7 +66,7 @@ fn is_host(text: &[u8]) -> bool {
         (address.parse::<std::net::Ipv6Addr>().is_ok(), rest)
     } else {
         let end = text.find(':').unwrap_or(text.len());
-        (is_name(text[..end].as_bytes()), &text[end..])
+        (is_name(&text.as_bytes()[..end]), &text[end..])
     };
     let port = rest.strip_prefix(':');
     let is_port =

@@ -86,8 +86,6 @@ pub(super) struct TimedStream {
     read_timeout: (Pin<Box<Sleep>>, u64),
     /// Timeout of a write that makes no progress.
     write_timeout: Option<Pin<Box<Sleep>>>,
-    /// Set while the first line of a request arrives.
-    in_request_line: bool,
     /// After the shutdown of the write side: the time and the bytes that are still read.
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
@@ -101,7 +99,6 @@ impl TimedStream {
             // A client that has just connected is about to send a request.
             read_timeout: (Box::pin(sleep(limits.head)), IDLE),
             write_timeout: None,
-            in_request_line: false,
             lingering: None,
         }
     }
@@ -141,16 +138,7 @@ impl AsyncRead for TimedStream {
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let read = &buffer.filled()[before..];
         if !read.is_empty() && self.phase.head_started() {
-            self.in_request_line = true;
-        }
-        if self.in_request_line {
-            // A pipelined request is not looked at: its first line arrives with the request before.
-            let line = read.trim_ascii_start();
-            let end = line.iter().position(|byte| *byte == b'\n');
-            self.in_request_line = end.is_none();
-            if line[..end.unwrap_or(line.len())].contains(&b'#') {
-                self.phase.1.store(true, Ordering::Relaxed);
-            }
+            self.phase.1.store(has_fragment(read), Ordering::Relaxed);
         }
         if outcome.is_pending() && self.read_timed_out(cx) {
             return Poll::Ready(Err(timed_out()));
@@ -184,13 +172,12 @@ impl AsyncWrite for TimedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let (timer, rest) = match &mut this.lingering {
-            Some(lingering) => lingering,
-            None => {
-                ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-                let timer = Box::pin(sleep(this.limits.drain));
-                this.lingering.insert((timer, this.limits.drain_bytes))
-            }
+        let (timer, rest) = if let Some(lingering) = &mut this.lingering {
+            lingering
+        } else {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            let timer = Box::pin(sleep(this.limits.drain));
+            this.lingering.insert((timer, this.limits.drain_bytes))
         };
         let mut bytes = [0; 16 * 1024];
         loop {
@@ -204,6 +191,14 @@ impl AsyncWrite for TimedStream {
             *rest -= count;
         }
     }
+}
+
+/// Returns true if the bytes begin with a request line whose target contains `#`.
+fn has_fragment(head: &[u8]) -> bool {
+    let line = head.trim_ascii_start().split(|byte| *byte == b'\n').next();
+    let line = line.unwrap_or_default().trim_ascii_end();
+    // The rest of a pipelined head may look otherwise.
+    (line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0")) && line.contains(&b'#')
 }
 
 fn timed_out() -> io::Error {

@@ -112,7 +112,7 @@ fn describe() {
     counter!("outbox_failures_total", "Failed attempts to publish an event");
     gauge!(
         "kafka_consumer_lag",
-        "Messages of a partition that are not handled yet; 0 if another member has the partition"
+        "Messages of a partition that the group has not handled yet, the same at each member; NaN while no broker tells it"
     );
     gauge!(
         "kafka_last_message_age_seconds",
@@ -142,6 +142,11 @@ fn describe() {
         "Messages that failed and will be retried, by topic"
     );
     counter!("token_failures_total", "Access tokens rejected, by reason");
+    gauge!(
+        "token_revocations_age_seconds",
+        Unit::Seconds,
+        "Time since the ended sessions were read from auth-service"
+    );
     counter!(
         "trace_spans_total",
         "Spans, by outcome: exported to the collector, or dropped because it was unreachable"
