@@ -12,7 +12,11 @@ async fn main() -> anyhow::Result<()> {
     describe_metrics();
 
     let state = AppState::new(&config)?;
-    let (keys, verifier) = (state.verifier.clone(), state.verifier.clone());
+    let (keys, verifier, following) = (
+        state.verifier.clone(),
+        state.verifier.clone(),
+        state.verifier.clone(),
+    );
 
     Server::new(CLI.name, &config.serve)
         .routes(router(state))
@@ -22,6 +26,7 @@ async fn main() -> anyhow::Result<()> {
         .request_timeout(config.request_timeout())
         .readiness_check("signing-keys", move || ready(keys.check().map_err(Into::into)))
         .background_task("signing-keys", |shutdown| verifier.refresh_keys(shutdown))
+        .background_task("ended-sessions", |shutdown| following.follow_revocations(shutdown))
         .run()
         .await
 }

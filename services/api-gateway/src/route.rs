@@ -56,8 +56,12 @@ pub const ROUTES: &[Route] = &[
     exact("/auth/refresh", Backend::Auth, Access::Public),
     exact("/auth/logout", Backend::Auth, Access::Public),
     exact("/auth/signup", Backend::Auth, Access::Public),
+    exact("/auth/password", Backend::Auth, Access::AUTHENTICATED),
+    exact("/auth/password/reset-request", Backend::Auth, Access::Public),
+    exact("/auth/password/reset", Backend::Auth, Access::Public),
     exact("/auth/.well-known/jwks.json", Backend::Auth, Access::Public),
     subtree("/auth/users", Backend::Auth, Access::ADMINS),
+    subtree("/auth/sessions", Backend::Auth, Access::AUTHENTICATED),
     Route {
         delete_access: Access::ADMINS,
         is_idempotent_post: true,

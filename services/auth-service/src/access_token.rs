@@ -9,8 +9,8 @@ use crate::user::User;
 /// Lifetime of an access token.
 pub const LIFETIME: Duration = Duration::minutes(15);
 
-/// Returns the claims of a new token of the user, with the present role.
-pub fn claims(user: &User, audience: &str, now: OffsetDateTime) -> Claims {
+/// Returns the claims of a new token of the user, with the present role, in a session.
+pub fn claims(user: &User, session: Uuid, audience: &str, now: OffsetDateTime) -> Claims {
     let issued_at = now.unix_timestamp();
     Claims {
         sub: user.id,
@@ -22,5 +22,6 @@ pub fn claims(user: &User, audience: &str, now: OffsetDateTime) -> Claims {
         nbf: issued_at,
         exp: issued_at + LIFETIME.whole_seconds(),
         jti: Uuid::new_v4(),
+        sid: session,
     }
 }

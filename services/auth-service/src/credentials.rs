@@ -1,12 +1,11 @@
 //! Request bodies with an email address and a password.
 
 use kit::Email;
-use kit::problem::{Problem, Result};
-use secrecy::SecretString;
+use kit::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::password::{MAX_BYTES, MIN_CHARACTERS};
+use crate::password::{MAX_BYTES, MIN_CHARACTERS, Password};
 
 /// An email address and a password; other fields are ignored.
 #[derive(Deserialize, ToSchema)]
@@ -25,31 +24,57 @@ impl Credentials {
     ///
     /// # Errors
     /// 400 with a message for each invalid field.
-    pub fn validate(self) -> Result<(Email, SecretString)> {
+    pub fn validate(self) -> kit::Result<(Email, Password)> {
         self.validate_with_minimum(1)
     }
 
-    fn validate_with_minimum(self, min_characters: usize) -> Result<(Email, SecretString)> {
+    fn validate_with_minimum(self, min_characters: usize) -> kit::Result<(Email, Password)> {
         let email = Email::parse(&self.email.unwrap_or_default());
-        let password = self.password.unwrap_or_default();
-        let error = if password.is_empty() {
-            Some("Password is required".to_owned())
-        } else if password.chars().count() < min_characters {
-            Some(format!("Password must be at least {min_characters} characters long"))
-        } else if password.len() > MAX_BYTES {
-            Some(format!("Password cannot exceed {MAX_BYTES} bytes"))
-        } else {
-            None
-        };
-        match (email, error) {
-            (Ok(email), None) => Ok((email.into_lowercase(), password.into())),
-            (email, error) => {
+        match (email, parse_password(self.password, min_characters)) {
+            (Ok(email), Ok(password)) => Ok((email.into_lowercase(), password)),
+            (email, password) => {
                 let email = email.err().map(|error| ("email".to_owned(), error.to_string()));
-                let password = error.map(|message| ("password".to_owned(), message));
+                let password = password.err().map(|message| ("password".to_owned(), message));
                 Err(Problem::validation(email.into_iter().chain(password).collect()))
             }
         }
     }
+}
+
+/// Normalizes a password and checks its length; the error is the message for its field.
+fn parse_password(text: Option<String>, min_characters: usize) -> Result<Password, String> {
+    let text = text.unwrap_or_default();
+    let too_long = || format!("Password cannot exceed {MAX_BYTES} bytes");
+    if text.is_empty() {
+        return Err("Password is required".to_owned());
+    }
+    if text.len() > MAX_BYTES {
+        return Err(too_long());
+    }
+    let password = Password::new(text);
+    if password.characters() < min_characters {
+        return Err(format!("Password must be at least {min_characters} characters long"));
+    }
+    if password.bytes() > MAX_BYTES {
+        return Err(too_long());
+    }
+    Ok(password)
+}
+
+/// Validates a field with the present password.
+///
+/// # Errors
+/// The message for the field.
+pub fn present_password(text: Option<String>) -> Result<Password, String> {
+    parse_password(text, 1)
+}
+
+/// Validates a field with a new password: at least [`MIN_CHARACTERS`].
+///
+/// # Errors
+/// The message for the field.
+pub fn new_password(text: Option<String>) -> Result<Password, String> {
+    parse_password(text, MIN_CHARACTERS)
 }
 
 /// The email address and the password of a new account; other fields are ignored.
@@ -69,7 +94,7 @@ impl NewCredentials {
     ///
     /// # Errors
     /// 400 with a message for each invalid field.
-    pub fn validate(self) -> Result<(Email, SecretString)> {
+    pub fn validate(self) -> kit::Result<(Email, Password)> {
         let Self { email, password } = self;
         Credentials { email, password }.validate_with_minimum(MIN_CHARACTERS)
     }

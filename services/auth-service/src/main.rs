@@ -1,7 +1,8 @@
 //! The binary: parse, connect, migrate, serve.
 
 use auth_service::{
-    AppState, Config, MIGRATIONS, config::CLI, describe_metrics, first_admin::FirstAdmin, maintenance, openapi, router,
+    AppState, Config, MIGRATIONS, config::CLI, describe_metrics, first_admin::FirstAdmin, maintenance, openapi,
+    password_reset, router,
 };
 use kit::{Server, database, telemetry};
 
@@ -21,6 +22,10 @@ async fn main() -> anyhow::Result<()> {
         .routes(router(state.clone()))
         .openapi(openapi())
         .database(&pool)
+        .background_task("password resets", {
+            let state = state.clone();
+            |shutdown| password_reset::run(state, shutdown)
+        })
         .background_task("maintenance", |shutdown| maintenance::run(state, shutdown))
         .run()
         .await

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::signing_key::RELOAD_INTERVAL;
 use crate::state::AppState;
-use crate::{refresh_token, throttle};
+use crate::{password_reset, refresh_token, revocation, throttle};
 
 /// Timeout of one run; a database that disappeared without closing its connections must not block maintenance.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
@@ -34,6 +34,8 @@ pub async fn run(state: AppState, shutdown: CancellationToken) -> anyhow::Result
 async fn run_once(state: &AppState, now: OffsetDateTime) -> anyhow::Result<()> {
     state.keyring.rotate_keys(now).await?;
     refresh_token::delete_expired(&state.pool, now).await?;
+    revocation::delete_expired(&state.pool, now).await?;
+    password_reset::delete_expired(&state.pool, now).await?;
     throttle::delete_expired(&state.pool, now).await?;
     Ok(())
 }

@@ -6,13 +6,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::password_hash::{PasswordHasher, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kit::problem::{Problem, Result};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::stored_hash::StoredHash;
+pub use crate::stored_hash::Verification;
 
 /// Minimum number of characters of a new password.
 pub const MIN_CHARACTERS: usize = 8;
@@ -23,10 +29,55 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Password of the hash that is verified if there is no user at all.
 const PLACEHOLDER: &str = "placeholder";
 
+/// Minimum time of the refusal of a login that does not always compute a hash.
+const MIN_REFUSAL_TIME: Duration = Duration::from_millis(300);
+
+/// A password in Unicode's normal form C, in which it is hashed: keyboards send the same letters in different forms.
+#[derive(Clone)]
+pub struct Password {
+    normalized: SecretString,
+    /// The text as it was sent, if it is not in that form: earlier hashes were made of it.
+    raw: Option<SecretString>,
+}
+
+impl Password {
+    /// Normalizes a text.
+    pub fn new(text: String) -> Self {
+        let normalized: String = text.nfc().collect();
+        let raw = (normalized != text).then(|| text.into());
+        Self {
+            normalized: normalized.into(),
+            raw,
+        }
+    }
+
+    /// Returns a password that nobody knows.
+    pub fn random() -> Self {
+        Self::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()))
+    }
+
+    /// Returns the number of characters.
+    pub fn characters(&self) -> usize {
+        self.normalized.expose_secret().chars().count()
+    }
+
+    /// Returns the number of bytes.
+    pub fn bytes(&self) -> usize {
+        self.normalized.expose_secret().len()
+    }
+}
+
+impl From<&str> for Password {
+    fn from(text: &str) -> Self {
+        Self::new(text.to_owned())
+    }
+}
+
 /// Computes and verifies password hashes.
 #[derive(Clone)]
 pub struct Passwords {
     hasher: Hasher,
+    refusal_time: Duration,
     permits: Arc<Semaphore>,
 }
 
@@ -37,17 +88,6 @@ struct Hasher {
     placeholder: Arc<str>,
     /// Number of computed hashes, for the test that every kind of failed login computes one.
     computed: Arc<AtomicU64>,
-}
-
-/// Result of the verification of a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verification {
-    /// The password is not the stored one, or there is no stored one.
-    Mismatch,
-    /// The password is the stored one.
-    Match,
-    /// The password is the stored one, and its hash has a lower cost than new ones: rehash it.
-    OutdatedMatch,
 }
 
 /// The right to use one core and the memory of one hash.
@@ -72,8 +112,10 @@ impl Passwords {
     /// Fails if a hash cannot be computed.
     pub fn with_concurrency(cost: Params, concurrency: usize) -> anyhow::Result<Self> {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost);
+        let started = Instant::now();
         let placeholder = hash(&argon2, PLACEHOLDER)?.into();
         Ok(Self {
+            refusal_time: MIN_REFUSAL_TIME.max(started.elapsed() * 8),
             hasher: Hasher {
                 argon2,
                 placeholder,
@@ -86,6 +128,11 @@ impl Passwords {
     /// Returns the number of hashes that were computed.
     pub fn hashes_computed(&self) -> u64 {
         self.hasher.computed.load(Ordering::Relaxed)
+    }
+
+    /// Returns the time that the refusal of a login takes, whether or not it computes a hash: several times that of a hash.
+    pub fn refusal_time(&self) -> Duration {
+        self.refusal_time
     }
 
     /// Waits for a permit.
@@ -110,53 +157,60 @@ impl HashPermit {
     ///
     /// # Errors
     /// 500 if the hash cannot be computed.
-    pub async fn hash(self, password: SecretString) -> Result<String> {
+    pub async fn hash(self, password: Password) -> Result<String> {
         let Self { hasher, permit } = self;
         hasher.computed.fetch_add(1, Ordering::Relaxed);
         run_blocking(move || {
-            let hashed = hash(&hasher.argon2, password.expose_secret());
+            let hashed = hash(&hasher.argon2, password.normalized.expose_secret());
             drop(permit);
             hashed
         })
         .await
     }
 
-    /// Verifies a password; without a stored hash it takes the same time and is a mismatch.
+    /// Verifies a password; without a stored hash, or with one that cannot be read, it takes the same time and fails.
     ///
     /// # Errors
-    /// 500 if the stored hash is malformed.
-    pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<Verification> {
+    /// 500 if the computation panics.
+    pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verification> {
         let hasher = self.hasher.clone();
         // A hash continues when its client disconnects, so it holds the permit until it is done. Otherwise a client that
         // connects and disconnects could have any number computed at once, each with its memory.
         let permit = self.permit.clone();
         hasher.computed.fetch_add(1, Ordering::Relaxed);
         run_blocking(move || {
-            let text = stored.as_deref().unwrap_or(&hasher.placeholder);
-            let expected = PasswordHash::new(text).map_err(anyhow::Error::msg)?;
-            // Argon2 uses the cost in the hash, not its own.
-            let is_equal = hasher
-                .argon2
-                .verify_password(password.expose_secret().as_bytes(), &expected)
-                .is_ok();
+            let verification = hasher.verify(&password, stored.as_deref());
             drop(permit);
-            Ok(match is_equal && stored.is_some() {
-                false => Verification::Mismatch,
-                true if has_lower_cost(&expected, hasher.argon2.params()) => Verification::OutdatedMatch,
-                true => Verification::Match,
-            })
+            Ok(verification)
         })
         .await
     }
 }
 
-/// Returns true if a hash has less memory, fewer passes or another algorithm than new ones.
-fn has_lower_cost(hash: &PasswordHash<'_>, current: &Params) -> bool {
-    let same_algorithm = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
-    !same_algorithm
-        || Params::try_from(hash).map_or(true, |cost| {
-            cost.m_cost() < current.m_cost() || cost.t_cost() < current.t_cost()
-        })
+impl Hasher {
+    fn verify(&self, password: &Password, stored: Option<&str>) -> Verification {
+        let verify = |hash: &StoredHash<'_>| {
+            let verification = hash.verify(password.normalized.expose_secret(), &self.argon2);
+            match (verification, &password.raw) {
+                (Verification::Mismatch, Some(raw)) => match hash.verify(raw.expose_secret(), &self.argon2) {
+                    // The hash is not of the normal form.
+                    Verification::Match if matches!(hash, StoredHash::Argon2(_)) => Verification::OutdatedMatch,
+                    other => other,
+                },
+                (verification, _) => verification,
+            }
+        };
+        if let Some(hash) = stored.and_then(StoredHash::parse) {
+            return verify(&hash);
+        }
+        if let Some(placeholder) = StoredHash::parse(&self.placeholder) {
+            verify(&placeholder);
+        }
+        match stored {
+            Some(_) => Verification::Unreadable,
+            None => Verification::Mismatch,
+        }
+    }
 }
 
 fn hash(argon2: &Argon2<'_>, password: &str) -> anyhow::Result<String> {
@@ -227,6 +281,32 @@ mod tests {
         drop(permit);
         assert_eq!(passwords.permits.available_permits(), 0, "the hash is still computed");
         let _next = passwords.acquire().await.ok().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_password_matches_in_both_normal_forms_and_a_hash_of_the_other_form_is_outdated() {
+        let (composed, decomposed) = ("Jos\u{e9} wartet", "Jose\u{301} wartet");
+        assert_eq!(
+            Password::from(decomposed).characters(),
+            Password::from(composed).characters()
+        );
+        let passwords = passwords(8, 1);
+        let permit = passwords.acquire().await.ok().unwrap();
+        let hash_of_decomposed = hash(&passwords.hasher.argon2, decomposed).unwrap();
+        let hash = permit.hash(decomposed.into()).await.ok().unwrap();
+        let permit = passwords.acquire().await.ok().unwrap();
+        for (typed, stored, expected) in [
+            (composed, &hash, Verification::Match),
+            (decomposed, &hash, Verification::Match),
+            (decomposed, &hash_of_decomposed, Verification::OutdatedMatch),
+            (composed, &hash_of_decomposed, Verification::Mismatch),
+            ("Jose wartet", &hash, Verification::Mismatch),
+        ] {
+            let verification = permit.verify(typed.into(), Some(stored.clone())).await.ok();
+            assert_eq!(verification, Some(expected), "{typed:?}");
+        }
+        let unreadable = permit.verify(composed.into(), Some("!".to_owned())).await.ok();
+        assert_eq!(unreadable, Some(Verification::Unreadable));
     }
 
     #[tokio::test]

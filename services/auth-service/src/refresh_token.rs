@@ -25,6 +25,8 @@ pub enum Rotation {
     Rotated {
         /// Owner of the token.
         user: Uuid,
+        /// The family, which is the session.
+        session: Uuid,
         /// The successor.
         token: String,
     },
@@ -37,6 +39,17 @@ pub enum Rotation {
     Invalid,
 }
 
+/// A session that has not ended: a family with a token that is neither used nor expired.
+#[derive(FromRow)]
+pub struct LiveSession {
+    /// The family, which is the `sid` of access tokens.
+    pub id: Uuid,
+    /// Time of the login.
+    pub created_at: OffsetDateTime,
+    /// Time of the last refresh, or of the login.
+    pub last_used_at: OffsetDateTime,
+}
+
 #[derive(FromRow)]
 struct Row {
     family: Uuid,
@@ -46,14 +59,15 @@ struct Row {
     used_at: Option<OffsetDateTime>,
 }
 
-/// Starts a family of a user who has logged in, and returns its first token.
+/// Starts a family of a user who has logged in, and returns it with its first token.
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn issue(db: impl PgExecutor<'_>, user: Uuid, now: OffsetDateTime) -> sqlx::Result<String> {
+pub async fn issue(db: impl PgExecutor<'_>, user: Uuid, now: OffsetDateTime) -> sqlx::Result<(Uuid, String)> {
     let (token, digest) = generate();
-    insert(db, &digest, Uuid::now_v7(), user, now, now + FAMILY_LIFETIME).await?;
-    Ok(token)
+    let family = Uuid::now_v7();
+    insert(db, &digest, family, user, now, now + FAMILY_LIFETIME).await?;
+    Ok((family, token))
 }
 
 /// Replaces a token with its successor; commit the transaction whatever the result.
@@ -62,10 +76,7 @@ pub async fn issue(db: impl PgExecutor<'_>, user: Uuid, now: OffsetDateTime) -> 
 /// Fails if the database fails.
 pub async fn rotate(db: &mut PgConnection, token: &str, now: OffsetDateTime) -> sqlx::Result<Rotation> {
     let digest = fingerprint(token);
-    // The user is locked before the token, in the same order as by the transaction that disables a user. Otherwise the two
-    // could deadlock, or a successor could be inserted after the sessions were revoked.
-    let lock = "select from users where id = (select user_id from refresh_tokens where digest = $1) for share";
-    sqlx::query(lock).bind(&digest).execute(&mut *db).await?;
+    lock_owner(&mut *db, &digest).await?;
     let row: Option<Row> = sqlx::query_as(
         "select family, user_id, expires_at, family_expires_at, used_at from refresh_tokens where digest = $1 for update",
     )
@@ -93,28 +104,111 @@ pub async fn rotate(db: &mut PgConnection, token: &str, now: OffsetDateTime) -> 
         .await?;
     let (token, digest) = generate();
     insert(&mut *db, &digest, row.family, user, now, row.family_expires_at).await?;
-    Ok(Rotation::Rotated { user, token })
+    let session = row.family;
+    Ok(Rotation::Rotated { user, session, token })
+}
+
+/// Locks the owner of a token before the token, as every transaction does that ends sessions: otherwise a successor could be
+/// inserted after the tokens of its family were deleted, and the session would live on.
+async fn lock_owner(db: impl PgExecutor<'_>, digest: &[u8]) -> sqlx::Result<()> {
+    sqlx::query(
+        "select from users where id = (select user_id from refresh_tokens where digest = $1) for no key update",
+    )
+    .bind(digest)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Lists the live sessions of a user, the newest first, starting behind the session `after`.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn list_sessions(
+    db: impl PgExecutor<'_>,
+    user: Uuid,
+    after: Option<Uuid>,
+    limit: i64,
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<LiveSession>> {
+    sqlx::query_as(
+        "select family as id, family_expires_at - make_interval(secs => $5) as created_at, issued_at as last_used_at
+         from refresh_tokens
+         where user_id = $1 and used_at is null and expires_at > $2 and ($3::uuid is null or family < $3)
+         order by family desc limit $4",
+    )
+    .bind(user)
+    .bind(now)
+    .bind(after)
+    .bind(limit)
+    .bind(FAMILY_LIFETIME.as_seconds_f64())
+    .fetch_all(db)
+    .await
+}
+
+/// Counts the live sessions of a user.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn count_sessions(db: impl PgExecutor<'_>, user: Uuid, now: OffsetDateTime) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select count(*) from refresh_tokens where user_id = $1 and used_at is null and expires_at > $2")
+        .bind(user)
+        .bind(now)
+        .fetch_one(db)
+        .await
 }
 
 /// Revokes the family of a token; an unknown token is ignored.
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn revoke_family(db: impl PgExecutor<'_>, token: &str) -> sqlx::Result<()> {
+pub async fn revoke_family(db: &mut PgConnection, token: &str) -> sqlx::Result<()> {
+    let digest = fingerprint(token);
+    lock_owner(&mut *db, &digest).await?;
     sqlx::query("delete from refresh_tokens where family = (select family from refresh_tokens where digest = $1)")
-        .bind(fingerprint(token))
+        .bind(digest)
         .execute(db)
         .await?;
     Ok(())
 }
 
-/// Revokes all families of a user.
+/// Revokes one family of a user; returns false if the user has no such family.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn revoke(db: &mut PgConnection, user: Uuid, session: Uuid) -> sqlx::Result<bool> {
+    sqlx::query("select from users where id = $1 for no key update")
+        .bind(user)
+        .execute(&mut *db)
+        .await?;
+    let deleted = sqlx::query("delete from refresh_tokens where user_id = $1 and family = $2")
+        .bind(user)
+        .bind(session)
+        .execute(db)
+        .await?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+/// Revokes all families of a user, whom the transaction has locked.
 ///
 /// # Errors
 /// Fails if the database fails.
 pub async fn revoke_all(db: impl PgExecutor<'_>, user: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from refresh_tokens where user_id = $1")
         .bind(user)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Revokes all families of a user except one; the transaction has locked the user.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn revoke_others(db: impl PgExecutor<'_>, user: Uuid, kept: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from refresh_tokens where user_id = $1 and family <> $2")
+        .bind(user)
+        .bind(kept)
         .execute(db)
         .await?;
     Ok(())
@@ -141,26 +235,28 @@ async fn insert(
     family_expires_at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into refresh_tokens (digest, family, user_id, expires_at, family_expires_at) values ($1, $2, $3, $4, $5)",
+        "insert into refresh_tokens (digest, family, user_id, expires_at, family_expires_at, issued_at)
+         values ($1, $2, $3, $4, $5, $6)",
     )
     .bind(digest)
     .bind(family)
     .bind(user)
     .bind((now + TOKEN_LIFETIME).min(family_expires_at))
     .bind(family_expires_at)
+    .bind(now)
     .execute(db)
     .await?;
     Ok(())
 }
 
 /// Returns a new token and its digest.
-fn generate() -> (String, Vec<u8>) {
+pub(crate) fn generate() -> (String, Vec<u8>) {
     let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
     let digest = fingerprint(&token);
     (token, digest)
 }
 
 /// Returns the digest of a token; 256 random bits do not need a slow hash.
-fn fingerprint(token: &str) -> Vec<u8> {
+pub(crate) fn fingerprint(token: &str) -> Vec<u8> {
     digest(&SHA256, token.as_bytes()).as_ref().to_vec()
 }

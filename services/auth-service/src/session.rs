@@ -4,9 +4,10 @@ use kit::Problem;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::state::AppState;
-use crate::user::User;
+use crate::user::{self, User};
 use crate::{access_token, refresh_token};
 
 /// The response to a login or a refresh.
@@ -22,21 +23,33 @@ pub struct Session {
     pub expires_in: i64,
 }
 
-/// Starts a session of a user who has logged in.
+/// Starts a session of a user whose password was verified; returns `None` if the user was disabled or deleted, or got
+/// another password in between: the sessions were ended then, and this one would outlive that.
 ///
 /// # Errors
 /// Fails if the database fails or no key can sign.
-pub async fn start(state: &AppState, user: &User, now: OffsetDateTime) -> kit::Result<Session> {
-    let refresh_token = refresh_token::issue(&state.pool, user.id, now).await?;
-    renew(state, user, refresh_token, now)
+pub async fn start(state: &AppState, user: &User, now: OffsetDateTime) -> kit::Result<Option<Session>> {
+    let mut transaction = state.pool.begin().await?;
+    let Some(user) = user::lock_unchanged(&mut *transaction, user).await? else {
+        return Ok(None);
+    };
+    let (session, refresh_token) = refresh_token::issue(&mut *transaction, user.id, now).await?;
+    transaction.commit().await?;
+    renew(state, &user, session, refresh_token, now).map(Some)
 }
 
 /// Returns the session with its next access token.
 ///
 /// # Errors
 /// Fails if no key can sign.
-pub fn renew(state: &AppState, user: &User, refresh_token: String, now: OffsetDateTime) -> kit::Result<Session> {
-    let claims = access_token::claims(user, &state.audience, now);
+pub fn renew(
+    state: &AppState,
+    user: &User,
+    session: Uuid,
+    refresh_token: String,
+    now: OffsetDateTime,
+) -> kit::Result<Session> {
+    let claims = access_token::claims(user, session, &state.audience, now);
     Ok(Session {
         token: state.keyring.sign(&claims, now).map_err(Problem::internal)?,
         refresh_token,

@@ -2,11 +2,14 @@
 //!
 //! Repeated failures slow down one pair of account and address. An account is never slowed down for all addresses:
 //! otherwise an attacker could lock out its owner by guessing. An address that fails on many accounts is slowed down too,
-//! except for accounts that have logged in from it before: a whole hospital may share one address. The counts are in
-//! PostgreSQL, so that all replicas share them.
+//! except for accounts that have logged in from it before, the familiar ones: a whole hospital may share one address. The
+//! counts are in PostgreSQL, so that all replicas share them.
+//!
+//! None of this tells a stranger who has an account. Failures count alike for all accounts, known or not, and no success
+//! resets them. While an address is slowed down, a familiar account differs only for the right password: a wrong one is
+//! refused as for an unknown account, after the same time, and it counts where only familiar accounts are looked up.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use kit::Email;
 use kit::database::Pool;
 use sqlx::PgExecutor;
 use time::{Duration, OffsetDateTime};
@@ -31,8 +34,8 @@ struct Limits {
 const PAIR: Limits = Limits {
     free_failures: 8,
     max_pause: Duration::minutes(5),
-    // In effect, only a successful login or a pause of FAILURE_RETENTION resets the count.
-    decay: Duration::days(1),
+    // The maximum pause: a client that waits for it gets one attempt each time.
+    decay: Duration::minutes(5),
 };
 const ADDRESS: Limits = Limits {
     free_failures: 100,
@@ -40,41 +43,87 @@ const ADDRESS: Limits = Limits {
     decay: Duration::seconds(9),
 };
 
+/// Requests for a new password of one account from one address.
+const RESET_PAIR: Limits = Limits {
+    free_failures: 3,
+    max_pause: Duration::minutes(15),
+    decay: Duration::minutes(5),
+};
+/// Requests for a new password from one address.
+const RESET_ADDRESS: Limits = Limits {
+    free_failures: 20,
+    max_pause: Duration::minutes(1),
+    decay: Duration::seconds(30),
+};
+/// Requests for a new password of one account, from all addresses.
+const RESET_ACCOUNT: Limits = Limits {
+    free_failures: 5,
+    max_pause: Duration::minutes(15),
+    decay: Duration::minutes(5),
+};
+
+/// Limits of a request for a new password.
+pub struct ResetPause {
+    /// Time until the next allowed request; zero if this one is allowed.
+    pub visible: Duration,
+    /// True if the account has got enough mail for now. The request is ignored without saying so: otherwise anyone could
+    /// keep the owner from a new password.
+    pub is_account_exhausted: bool,
+}
+
 /// One account, and the address that tries to log in.
 pub struct Attempt {
     pair: Vec<u8>,
+    /// Guesses at a familiar account while its address is slowed down.
+    familiar: Vec<u8>,
     /// `None` if the address is not known.
     address: Option<Vec<u8>>,
 }
 
 impl Attempt {
     /// Returns the keys of the counts, as digests: neither account nor address is readable in the database.
-    pub fn new(email: &Email, address: &ClientAddress) -> Self {
+    pub fn new(email: &str, address: &ClientAddress) -> Self {
+        let pair = format!("{email}\n{}", address.as_str());
         Self {
-            pair: key(&format!("{}\n{}", email.as_str(), address.as_str())),
+            familiar: key(&format!("familiar\n{pair}")),
+            pair: key(&pair),
             address: address.known().map(|address| key(&format!("\n{address}"))),
         }
     }
+}
+
+/// Times until the next allowed attempt; zero if it is allowed now.
+pub struct Pauses {
+    /// For the pair of account and address.
+    pub pair: Duration,
+    /// For the address.
+    pub address: Duration,
+    /// True if the address is slowed down, and its pause does not apply to the right password: the account has logged in from
+    /// the address, and was not guessed at too often since then.
+    pub is_familiar: bool,
 }
 
 fn key(text: &str) -> Vec<u8> {
     digest(&SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
-/// Returns the time until the next allowed attempt; zero if it is allowed now.
+/// Returns the times until the next allowed attempt.
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn remaining_pause(pool: &Pool, attempt: &Attempt, now: OffsetDateTime) -> sqlx::Result<Duration> {
-    let pair = remaining_pause_of(pool, &attempt.pair, &PAIR, now).await?;
-    let Some(address) = &attempt.address else {
-        return Ok(pair);
+pub async fn pauses(pool: &Pool, attempt: &Attempt, now: OffsetDateTime) -> sqlx::Result<Pauses> {
+    let address = match &attempt.address {
+        Some(address) => remaining_pause_of(pool, address, &ADDRESS, now).await?,
+        None => Duration::ZERO,
     };
-    let address = remaining_pause_of(pool, address, &ADDRESS, now).await?;
-    if address <= pair || has_logged_in(pool, attempt, now).await? {
-        return Ok(pair);
-    }
-    Ok(address)
+    Ok(Pauses {
+        pair: remaining_pause_of(pool, &attempt.pair, &PAIR, now).await?,
+        address,
+        // Not looked up otherwise, so that it takes no time that could be measured.
+        is_familiar: address > Duration::ZERO
+            && has_logged_in(pool, attempt, now).await?
+            && remaining_pause_of(pool, &attempt.familiar, &PAIR, now).await? == Duration::ZERO,
+    })
 }
 
 async fn remaining_pause_of(
@@ -118,6 +167,14 @@ pub async fn record_failure(pool: &Pool, attempt: &Attempt, now: OffsetDateTime)
     Ok(())
 }
 
+/// Counts a failed attempt at a familiar account from an address that is slowed down.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn record_familiar_failure(pool: &Pool, attempt: &Attempt, now: OffsetDateTime) -> sqlx::Result<()> {
+    increment(pool, &attempt.familiar, &PAIR, now).await
+}
+
 async fn increment(db: impl PgExecutor<'_>, key: &[u8], limits: &Limits, now: OffsetDateTime) -> sqlx::Result<()> {
     sqlx::query(
         "insert into login_failures as f (pair, failures, last_failed_at) values ($1, 1, $2)
@@ -134,15 +191,11 @@ async fn increment(db: impl PgExecutor<'_>, key: &[u8], limits: &Limits, now: Of
     Ok(())
 }
 
-/// Resets the failures of a pair that has logged in, and records the pair as known.
+/// Records that an account has logged in from an address. The failures stay: a stranger could see that they were reset.
 ///
 /// # Errors
 /// Fails if the database fails.
 pub async fn record_success(pool: &Pool, attempt: &Attempt, now: OffsetDateTime) -> sqlx::Result<()> {
-    sqlx::query("delete from login_failures where pair = $1")
-        .bind(&attempt.pair)
-        .execute(pool)
-        .await?;
     // One update per day is enough, and avoids a write at each login.
     sqlx::query(
         "insert into login_successes as s (pair, last_seen_at) values ($1, $2)
@@ -154,6 +207,37 @@ pub async fn record_success(pool: &Pool, attempt: &Attempt, now: OffsetDateTime)
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// Counts a request for a new password, and returns the time until the next allowed one; zero if this one is allowed.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn count_reset_request(
+    pool: &Pool,
+    email: &str,
+    address: &ClientAddress,
+    now: OffsetDateTime,
+) -> sqlx::Result<ResetPause> {
+    let pair = key(&format!("reset\n{email}\n{}", address.as_str()));
+    let account = key(&format!("reset\n{email}"));
+    let network = address.known().map(|address| key(&format!("reset\n\n{address}")));
+    let mut visible = remaining_pause_of(pool, &pair, &RESET_PAIR, now).await?;
+    if let Some(network) = &network {
+        visible = visible.max(remaining_pause_of(pool, network, &RESET_ADDRESS, now).await?);
+    }
+    let is_account_exhausted = remaining_pause_of(pool, &account, &RESET_ACCOUNT, now).await? > Duration::ZERO;
+    if visible == Duration::ZERO {
+        increment(pool, &pair, &RESET_PAIR, now).await?;
+        increment(pool, &account, &RESET_ACCOUNT, now).await?;
+        if let Some(network) = &network {
+            increment(pool, network, &RESET_ADDRESS, now).await?;
+        }
+    }
+    Ok(ResetPause {
+        visible,
+        is_account_exhausted,
+    })
 }
 
 /// Deletes expired counts and known pairs.

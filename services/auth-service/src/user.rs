@@ -2,11 +2,11 @@
 
 use kit::Email;
 use kit::token::{Claims, Role};
-use sqlx::{FromRow, PgExecutor};
+use sqlx::{FromRow, PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// A user without the password hash, which only [`find_login_candidate`] reads.
+/// A user without the password hash, which only [`find_login_candidate`] and [`find_with_hash`] return.
 #[derive(Debug, Clone)]
 pub struct User {
     /// The `sub` of access tokens.
@@ -19,6 +19,8 @@ pub struct User {
     pub disabled: bool,
     /// Time of the registration.
     pub created_at: OffsetDateTime,
+    /// Number of changes of the password.
+    pub password_version: i32,
 }
 
 /// The user and the hash that a login is verified against.
@@ -28,9 +30,11 @@ pub struct LoginCandidate {
     /// The password hash of the user, or of another user, so that an unknown address takes as long as a known one; `None`
     /// if there are no users.
     pub password_hash: Option<String>,
+    /// True if the password of the user is the one of `AUTH_ADMIN_PASSWORD`.
+    pub password_is_configured: bool,
 }
 
-#[derive(FromRow)]
+#[derive(Clone, FromRow)]
 struct Row {
     id: Uuid,
     email: String,
@@ -38,6 +42,8 @@ struct Row {
     role: String,
     disabled_at: Option<OffsetDateTime>,
     created_at: OffsetDateTime,
+    password_version: i32,
+    password_is_configured: bool,
 }
 
 impl From<Row> for User {
@@ -48,6 +54,7 @@ impl From<Row> for User {
             role: role(&row.role),
             disabled: row.disabled_at.is_some(),
             created_at: row.created_at,
+            password_version: row.password_version,
         }
     }
 }
@@ -75,8 +82,12 @@ pub async fn find_login_candidate(db: impl PgExecutor<'_>, email: &Email) -> sql
     .fetch_optional(db)
     .await?;
     let password_hash = row.as_ref().map(|row| row.password_hash.clone());
-    let user = row.filter(|row| row.email == email.as_str()).map(User::from);
-    Ok(LoginCandidate { user, password_hash })
+    let own = row.filter(|row| row.email == email.as_str());
+    Ok(LoginCandidate {
+        password_hash,
+        password_is_configured: own.as_ref().is_some_and(|row| row.password_is_configured),
+        user: own.map(User::from),
+    })
 }
 
 /// Replaces the hash of a password with another one of the same password, unless the password was changed in the meantime.
@@ -93,13 +104,72 @@ pub async fn rehash(db: impl PgExecutor<'_>, id: Uuid, former: &str, hash: &str)
     Ok(())
 }
 
-/// Returns true if the user of a token still exists, is not disabled, and has the role in the token.
+/// Sets another password of a user, unless it was changed since `user` was read; returns false then. All links for a new
+/// password become invalid. The caller ends the sessions in the same transaction.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn set_password(db: &mut PgConnection, user: &User, hash: &str, is_configured: bool) -> sqlx::Result<bool> {
+    let updated = sqlx::query(
+        "update users set password_hash = $3, password_is_configured = $4, password_version = password_version + 1
+         where id = $1 and password_version = $2",
+    )
+    .bind(user.id)
+    .bind(user.password_version)
+    .bind(hash)
+    .bind(is_configured)
+    .execute(&mut *db)
+    .await?;
+    if updated.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query("delete from password_resets where user_id = $1")
+        .bind(user.id)
+        .execute(db)
+        .await?;
+    Ok(true)
+}
+
+/// Records that the password of a user is the one of `AUTH_ADMIN_PASSWORD`, unless it was changed since `user` was read.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn mark_password_as_configured(db: impl PgExecutor<'_>, user: &User) -> sqlx::Result<()> {
+    sqlx::query("update users set password_is_configured = true where id = $1 and password_version = $2")
+        .bind(user.id)
+        .bind(user.password_version)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Deletes a user with all sessions; returns false if there is no such user.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let deleted = sqlx::query("delete from users where id = $1")
+        .bind(id)
+        .execute(db)
+        .await?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+/// Returns true if the user of a token still exists, is not disabled, and has the role in the token, and if the session of
+/// the token has not ended.
 ///
 /// # Errors
 /// Fails if the database fails.
 pub async fn is_current(db: impl PgExecutor<'_>, claims: &Claims) -> sqlx::Result<bool> {
-    let user = find(db, claims.sub).await?;
-    Ok(user.is_some_and(|user| !user.disabled && user.role == claims.role))
+    sqlx::query_scalar(
+        "select exists (select from users where id = $1 and role = $2 and disabled_at is null)
+             and not exists (select from revoked_sessions where session = $3)",
+    )
+    .bind(claims.sub)
+    .bind(claims.role.as_str())
+    .bind(claims.sid)
+    .fetch_one(db)
+    .await
 }
 
 /// Returns a user.
@@ -112,6 +182,30 @@ pub async fn find(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<User
         .fetch_optional(db)
         .await?;
     Ok(row.map(User::from))
+}
+
+/// Returns the user with an email address in lower case.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn find_by_email(db: impl PgExecutor<'_>, email: &str) -> sqlx::Result<Option<User>> {
+    let row: Option<Row> = sqlx::query_as("select * from users where email = $1")
+        .bind(email)
+        .fetch_optional(db)
+        .await?;
+    Ok(row.map(User::from))
+}
+
+/// Returns a user with the password hash.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn find_with_hash(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<(User, String)>> {
+    let row: Option<Row> = sqlx::query_as("select * from users where id = $1")
+        .bind(id)
+        .fetch_optional(db)
+        .await?;
+    Ok(row.map(|row| (User::from(row.clone()), row.password_hash)))
 }
 
 /// Lists users in the order of their creation, starting behind the user `after`.
@@ -185,10 +279,26 @@ pub async fn lock_admins(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
 /// # Errors
 /// Fails if the database fails.
 pub async fn lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<User>> {
-    let row: Option<Row> = sqlx::query_as("select * from users where id = $1 for update")
+    let row: Option<Row> = sqlx::query_as("select * from users where id = $1 for no key update")
         .bind(id)
         .fetch_optional(db)
         .await?;
+    Ok(row.map(User::from))
+}
+
+/// Locks a user until the transaction ends, and returns it as it is now; `None` if the user was deleted, disabled, or got
+/// another password since `user` was read.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn lock_unchanged(db: impl PgExecutor<'_>, user: &User) -> sqlx::Result<Option<User>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select * from users where id = $1 and password_version = $2 and disabled_at is null for no key update",
+    )
+    .bind(user.id)
+    .bind(user.password_version)
+    .fetch_optional(db)
+    .await?;
     Ok(row.map(User::from))
 }
 

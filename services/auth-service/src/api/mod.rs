@@ -3,18 +3,22 @@
 pub mod jwks;
 pub mod login;
 pub mod logout;
+pub mod password;
+pub mod password_reset;
 pub mod refresh;
+pub mod revoked_sessions;
+pub mod sessions;
 pub mod signup;
 pub mod users;
 pub mod validate;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use utoipa::OpenApi;
 
 use crate::state::AppState;
 
-/// Returns all routes; the gateway exposes them under `/auth`.
+/// Returns all routes; the gateway exposes them under `/auth`, except `/revoked-sessions`.
 pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/login", post(login::login))
@@ -22,9 +26,20 @@ pub fn router(state: AppState) -> Router {
         .route("/refresh", post(refresh::refresh))
         .route("/logout", post(logout::logout))
         .route("/signup", post(signup::signup))
+        .route("/password", put(password::change))
+        .route("/password/reset-request", post(password_reset::request))
+        .route("/password/reset", post(password_reset::reset))
+        .route("/sessions", get(sessions::list).delete(sessions::end_all))
+        .route("/sessions/{id}", delete(sessions::end))
         .route("/users", get(users::list).post(users::create))
-        .route("/users/{id}", get(users::read).patch(users::update))
+        .route(
+            "/users/{id}",
+            get(users::read).patch(users::update).delete(users::delete),
+        )
+        .route("/users/{id}/password/reset", post(password_reset::force))
+        .route("/users/{id}/sessions", delete(sessions::end_all_of_user))
         .route("/.well-known/jwks.json", get(jwks::jwks))
+        .route("/revoked-sessions", get(revoked_sessions::revoked_sessions))
         .with_state(state)
 }
 
@@ -38,10 +53,13 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     info(title = "Users and sessions", description = "Users, login, refresh, logout and the signing keys."),
     paths(
         login::login, validate::validate, refresh::refresh, logout::logout, signup::signup,
-        users::list, users::create, users::read, users::update, jwks::jwks,
+        password::change, password_reset::request, password_reset::reset, password_reset::force,
+        sessions::list, sessions::end, sessions::end_all, sessions::end_all_of_user,
+        users::list, users::create, users::read, users::update, users::delete, jwks::jwks, revoked_sessions::revoked_sessions,
     ),
     tags(
         (name = "Session", description = "Sessions: log in, refresh, log out."),
+        (name = "Password", description = "Change a password, and set a new one with a link."),
         (name = "Users", description = "User accounts, for administrators."),
         (name = "Keys", description = "Public keys that verify access tokens."),
     ),

@@ -53,10 +53,10 @@ pub async fn refresh(State(state): State<AppState>, Json(body): Json<RefreshToke
     let mut transaction = state.pool.begin().await?;
     let rotation = refresh_token::rotate(&mut transaction, &token, now).await?;
     let renewed = match rotation {
-        Rotation::Rotated { user, token } => user::find(&mut *transaction, user)
+        Rotation::Rotated { user, session, token } => user::find(&mut *transaction, user)
             .await?
             .filter(|user| !user.disabled)
-            .map(|user| (user, token)),
+            .map(|user| (user, session, token)),
         Rotation::Reused { user } => {
             tracing::warn!(user.id = %user, "a refresh token was used twice; its family is revoked");
             metrics::counter!("auth_refresh_reuse_total").increment(1);
@@ -65,11 +65,11 @@ pub async fn refresh(State(state): State<AppState>, Json(body): Json<RefreshToke
         Rotation::Invalid => None,
     };
     transaction.commit().await?;
-    let Some((user, refresh_token)) = renewed else {
+    let Some((user, session, refresh_token)) = renewed else {
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "The refresh token is not valid; log in again",
         ));
     };
-    Ok(Json(session::renew(&state, &user, refresh_token, now)?))
+    Ok(Json(session::renew(&state, &user, session, refresh_token, now)?))
 }

@@ -7,14 +7,14 @@ use kit::pagination::{Page, Pagination, Total};
 use kit::problem::{Problem, Result};
 use kit::token::Role;
 use kit::{Email, Json, Path, Prefix};
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::administrator::Administrator;
 use crate::credentials::NewCredentials;
+use crate::current_user::Administrator;
+use crate::password::Password;
 use crate::refresh_token;
 use crate::state::AppState;
 use crate::user::{self, User};
@@ -40,6 +40,7 @@ impl From<User> for UserView {
             role,
             disabled,
             created_at,
+            password_version: _,
         } = user;
         Self {
             id,
@@ -103,7 +104,7 @@ pub async fn create(
 ///
 /// # Errors
 /// 409 if the email address is taken.
-pub(super) async fn register(state: &AppState, email: &Email, password: SecretString, role: Role) -> Result<User> {
+pub(super) async fn register(state: &AppState, email: &Email, password: Password, role: Role) -> Result<User> {
     let hash = state.passwords.acquire().await?.hash(password).await?;
     let user = user::insert(&state.pool, email, &hash, role, OffsetDateTime::now_utc()).await?;
     user.ok_or_else(|| Problem::conflict("Email address already exists"))
@@ -134,7 +135,7 @@ pub struct UserChange {
 
 /// Change a user's role, or disable the user
 ///
-/// Disabling a user or changing the role revokes all refresh tokens; issued access tokens stay valid for at most 15 minutes.
+/// Disabling a user or changing the role ends all sessions: their access tokens are rejected everywhere within 2 seconds.
 /// The last administrator can be neither disabled nor changed to another role.
 #[utoipa::path(
     patch, path = "/users/{id}", operation_id = "changeUser", tag = "Users", request_body = UserChange, security(("bearer" = ["ADMIN"])),
@@ -171,6 +172,37 @@ pub async fn update(
     transaction.commit().await?;
     tracing::info!(user.id = %id, admin.id = %admin.sub, user.disabled = user.disabled, "an administrator changed a user");
     Ok(Json(user.into()))
+}
+
+/// Delete a user
+///
+/// The account and its sessions are deleted at once, and its email address is free again.
+#[utoipa::path(
+    delete, path = "/users/{id}", operation_id = "deleteUser", tag = "Users", security(("bearer" = ["ADMIN"])),
+    params(("id" = Uuid, Path, description = "The user's id")),
+    responses(
+        (status = 204, description = "The user is deleted"),
+        (status = 404, description = "User not found", body = Problem),
+        (status = 409, description = "The last administrator cannot be deleted", body = Problem),
+    )
+)]
+pub async fn delete(
+    State(state): State<AppState>,
+    Administrator(admin): Administrator,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode> {
+    let mut transaction = state.pool.begin().await?;
+    if user::lock_admins(&mut *transaction).await? == [id] {
+        return Err(Problem::conflict(
+            "The last administrator cannot be deleted; create another one first",
+        ));
+    }
+    if !user::delete(&mut *transaction, id).await? {
+        return Err(not_found());
+    }
+    transaction.commit().await?;
+    tracing::info!(user.id = %id, admin.id = %admin.sub, "an administrator deleted a user");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn not_found() -> Problem {

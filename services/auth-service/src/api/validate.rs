@@ -10,8 +10,8 @@ use crate::user;
 
 /// Check an access token
 ///
-/// Checks signature, issuer, audience and lifetime, and that the user was neither disabled nor changed to another role
-/// since. The body is empty either way.
+/// Checks signature, issuer, audience and lifetime, that the session has not ended, and that the user was neither disabled
+/// nor changed to another role since. The body is empty either way.
 #[utoipa::path(
     get, path = "/validate", operation_id = "validate", tag = "Session", security(("bearer" = [])),
     responses((status = 200, description = "The token is valid"), (status = 401, description = "The token is not valid"))

@@ -2,8 +2,12 @@
 
 mod keys;
 mod login;
+mod password_reset;
+mod passwords;
 mod properties;
+mod revocation;
 mod secrets;
 mod sessions;
 mod support;
+mod throttle;
 mod users;

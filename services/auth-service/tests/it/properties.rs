@@ -12,7 +12,16 @@ use tokio::runtime::Runtime;
 
 use crate::support::{ADMIN, PASSWORD, TestApp};
 
-const FIELDS: [&str; 6] = ["email", "password", "refreshToken", "role", "disabled", "other"];
+const FIELDS: [&str; 8] = [
+    "email",
+    "password",
+    "refreshToken",
+    "role",
+    "disabled",
+    "token",
+    "newPassword",
+    "other",
+];
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -67,7 +76,15 @@ fn any_json_is_accepted_or_rejected() {
         failure_persistence: None,
         ..Config::default()
     });
-    let routes = select(vec!["/login", "/refresh", "/logout", "/signup", "/users"]);
+    let routes = select(vec![
+        "/login",
+        "/refresh",
+        "/logout",
+        "/signup",
+        "/users",
+        "/password/reset-request",
+        "/password/reset",
+    ]);
     let result = runner.run(&(routes, prop_oneof![any_json(), almost_valid()]), |(path, body)| {
         let token = (path == "/users").then_some(admin.as_str());
         let (status, headers, response) = runtime.block_on(app.send(Method::POST, path, token, body));
@@ -101,7 +118,7 @@ fn any_authorization_is_rejected() {
     });
     // Characters that a header may contain; kit tests the decoder with any text.
     let result = runner.run(
-        &("[ -~]{0,200}", select(vec!["/validate", "/users"])),
+        &("[ -~]{0,200}", select(vec!["/validate", "/users", "/sessions"])),
         |(token, path)| {
             let (status, _, _) = runtime.block_on(app.send(Method::GET, path, Some(&token), Value::Null));
             prop_assert_eq!(status, 401, "{}", path);

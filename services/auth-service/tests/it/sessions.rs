@@ -119,7 +119,7 @@ async fn a_user_who_is_disabled_or_gets_another_role_loses_access_immediately_an
 }
 
 /// Returns true if a statement in the test's database waits for a lock.
-async fn is_blocked(pool: &Pool) -> bool {
+pub async fn is_blocked(pool: &Pool) -> bool {
     let blocked =
         "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
     sqlx::query_scalar(blocked).fetch_one(pool).await.unwrap()

@@ -7,6 +7,7 @@ use argon2::Params;
 use auth_service::first_admin::FirstAdmin;
 use auth_service::keyring::{Keyring, KeyringError};
 use auth_service::password::Passwords;
+use auth_service::revocation::RevocationFeed;
 use auth_service::seal::Seal;
 use auth_service::{AppState, MIGRATIONS, router};
 use axum::body::Body;
@@ -57,6 +58,11 @@ impl TestApp {
             pool: database.pool.clone(),
             passwords: passwords(8, 1),
             keyring: Arc::new(keyring(&database.pool, seal, OffsetDateTime::now_utc()).await.unwrap()),
+            seal: Arc::new(Seal::new(&secret("a"), None).unwrap()),
+            mailer: None,
+            password_reset_url: None,
+            reset_requested: Arc::default(),
+            revocations: Arc::new(RevocationFeed::new(database.pool.clone())),
             audience: AUDIENCE.into(),
             signup_enabled: true,
         };

@@ -17,13 +17,15 @@ impl Server {
         })
     }
 
-    /// Refreshes the signing keys of auth-service in the background, and reports whether any are loaded.
+    /// Follows the signing keys and the ended sessions of auth-service in the background, and reports whether any keys are
+    /// loaded.
     pub fn tokens(self, verifier: &Verifier) -> Self {
-        let (checked, refreshed) = (verifier.clone(), verifier.clone());
+        let (checked, refreshed, following) = (verifier.clone(), verifier.clone(), verifier.clone());
         self.informational_check("auth-service", move || {
             std::future::ready(checked.check().map_err(Into::into))
         })
         .background_task("signing keys", |shutdown| refreshed.refresh_keys(shutdown))
+        .background_task("ended sessions", |shutdown| following.follow_revocations(shutdown))
     }
 
     /// Reports whether a Kafka broker is reachable.

@@ -147,6 +147,11 @@ fn describe() {
         Unit::Seconds,
         "Time since the ended sessions were read from auth-service"
     );
+    gauge!(
+        "token_revocations_age_seconds",
+        Unit::Seconds,
+        "Time since the ended sessions were read from auth-service"
+    );
     counter!(
         "trace_spans_total",
         "Spans, by outcome: exported to the collector, or dropped because it was unreachable"

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Claims, ISSUER, TokenError, failure,
+    revocations::Revocations,
     source::{self, Keys, Source},
 };
 
@@ -27,7 +28,7 @@ const MAX_RETRY: Duration = Duration::from_secs(30);
 /// registered does not exist for a resolver until its negative answer expires, after the SOA's TTL.
 const MAX_FIRST_RETRY: Duration = Duration::from_secs(2);
 /// Tolerated clock skew in seconds.
-const LEEWAY: u64 = 30;
+pub const LEEWAY: u64 = 30;
 /// Maximum length of a token; auth-service issues shorter ones, and longer ones are not decoded.
 const MAX_TOKEN_BYTES: usize = 4096;
 
@@ -40,6 +41,7 @@ struct Inner {
     source: Option<Source>,
     rules: Validation,
     keys: RwLock<Keys>,
+    revocations: Revocations,
     fetched: Mutex<Option<Instant>>,
 }
 
@@ -75,6 +77,7 @@ impl Verifier {
             source,
             rules,
             keys: RwLock::default(),
+            revocations: Revocations::default(),
             fetched: Mutex::default(),
         }))
     }
@@ -101,7 +104,7 @@ impl Verifier {
         }
     }
 
-    /// Verifies signature, times, issuer and audience of a token, and returns its claims.
+    /// Verifies signature, times, issuer, audience and session of a token, and returns its claims.
     ///
     /// # Errors
     /// [`TokenError::Invalid`], or [`TokenError::Unavailable`] until the first key is loaded.
@@ -130,9 +133,13 @@ impl Verifier {
                 }
             })?
         };
-        decode::<Claims>(token, &key, &self.0.rules)
-            .map(|token| token.claims)
-            .map_err(|error| failure::rejected(&error))
+        let claims = decode::<Claims>(token, &key, &self.0.rules)
+            .map_err(|error| failure::rejected(&error))?
+            .claims;
+        if self.0.revocations.contains(claims.sid) {
+            return Err(failure::invalid("revoked"));
+        }
+        Ok(claims)
     }
 
     /// Loads the keys and refreshes them until `shutdown`, as a background task of the server.
@@ -166,6 +173,25 @@ impl Verifier {
         })
     }
 
+    /// Follows the sessions that end, until `shutdown`, as a background task of the server.
+    ///
+    /// While auth-service is away, tokens are verified with what is known: they expire within minutes, and nobody can renew
+    /// them until it is back. The gauge `token_revocations_age_seconds` is the age of what is known.
+    ///
+    /// # Errors
+    /// None: a failed read is retried. The result is that of a background task.
+    pub fn follow_revocations(self, shutdown: CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(async move {
+            if let Some(source) = &self.0.source {
+                let revocations = &self.0.revocations;
+                shutdown
+                    .run_until_cancelled(revocations.follow(source, || self.loaded()))
+                    .await;
+            }
+            Ok(())
+        })
+    }
+
     fn key(&self, id: &str) -> Option<Arc<DecodingKey>> {
         self.0.keys.read().get(id).cloned()
     }
@@ -192,7 +218,13 @@ impl Verifier {
 
     async fn fetch(&self) -> anyhow::Result<()> {
         if let Some(source) = &self.0.source {
-            let keys = source.fetch().await?;
+            let keys = source.keys().await?;
+            // A task that has just started must not accept the token of a session that ended before.
+            if self.0.revocations.age().is_none()
+                && let Err(error) = self.0.revocations.read(source).await
+            {
+                tracing::debug!(error = %error, "auth-service does not publish the ended sessions yet");
+            }
             self.replace(keys);
         }
         Ok(())

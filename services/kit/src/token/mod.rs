@@ -3,13 +3,15 @@
 mod extract;
 mod failure;
 mod keys;
+mod revocations;
 mod source;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use extract::{Admin, Auditor, AuditorOrAdmin, Authenticated, Caller, bearer};
-pub use keys::{REFRESH_INTERVAL, Verifier};
+pub use keys::{LEEWAY, REFRESH_INTERVAL, Verifier};
+pub use revocations::{REVOCATION_WINDOW, RevokedSessions};
 
 /// The `iss` of every token.
 pub const ISSUER: &str = "auth-service";
@@ -65,12 +67,14 @@ pub struct Claims {
     pub exp: i64,
     /// The token's own id.
     pub jti: Uuid,
+    /// The session, which lasts from a login over all refreshes; its end revokes the token.
+    pub sid: Uuid,
 }
 
 /// Reason for rejecting a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Malformed, forged, expired, or issued for another audience.
+    /// Malformed, forged, expired, of a session that ended, or issued for another audience.
     #[error("the token is invalid")]
     Invalid,
     /// The signing keys were never loaded, so tokens cannot be verified.

@@ -1,4 +1,4 @@
-//! Fetching the key set that auth-service publishes.
+//! Fetching the keys and the ended sessions that auth-service publishes.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -6,7 +6,10 @@ use anyhow::Context;
 use bytes::Bytes;
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use jsonwebtoken::{
     DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
@@ -15,16 +18,25 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::revocations::RevokedSessions;
+
 /// Timeout of a fetch.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum size of a key set, in bytes.
-const MAX_BYTES: usize = 64 * 1024;
+const MAX_KEYS_BYTES: usize = 64 * 1024;
+/// Maximum size of a list of ended sessions, in bytes: more than 400,000 of them.
+const MAX_SESSIONS_BYTES: usize = 16 << 20;
 
 /// Keys by their ids.
 pub(super) type Keys = HashMap<String, Arc<DecodingKey>>;
 
-/// The address of the key set.
-pub(super) struct Source(Uri);
+/// The auth-service that publishes keys and ended sessions.
+pub(super) struct Source {
+    /// Base URL without a slash at its end.
+    base: String,
+    /// Keeps its connection open between two reads.
+    client: Client<HttpConnector, Empty<Bytes>>,
+}
 
 /// A key set with undecoded entries: one of an unknown type must not make the others unusable (RFC 7517, 5).
 #[derive(Deserialize)]
@@ -35,32 +47,30 @@ struct Set {
 impl Source {
     /// Returns the source of the auth-service at this base URL.
     pub(super) fn new(auth_service_url: &str) -> anyhow::Result<Self> {
-        let url = format!("{}/.well-known/jwks.json", auth_service_url.trim_end_matches('/'));
-        let uri: Uri = url
+        let base = auth_service_url.trim_end_matches('/').to_owned();
+        let uri: Uri = format!("{base}/")
             .parse()
             .with_context(|| format!("AUTH_SERVICE_URL `{auth_service_url}` is not a URL"))?;
         anyhow::ensure!(
             uri.scheme_str() == Some("http") && uri.host().is_some(),
             "AUTH_SERVICE_URL `{auth_service_url}` must be http://host:port"
         );
-        Ok(Self(uri))
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Ok(Self { base, client })
+    }
+
+    /// Fetches the sessions that ended since this time, in seconds since 1970; all of them for `None`.
+    pub(super) async fn revoked_sessions(&self, since: Option<i64>) -> anyhow::Result<RevokedSessions> {
+        let query = since.map(|since| format!("?since={since}")).unwrap_or_default();
+        let (uri, body) = self
+            .get(&format!("/revoked-sessions{query}"), MAX_SESSIONS_BYTES)
+            .await?;
+        serde_json::from_slice(&body).with_context(|| format!("{uri} did not return a list of sessions"))
     }
 
     /// Fetches the keys. A set without a usable key is an error, so that it does not replace the loaded keys.
-    pub(super) async fn fetch(&self) -> anyhow::Result<Keys> {
-        let Self(uri) = self;
-        let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-        let request = Request::get(uri.clone()).body(Empty::new())?;
-        let body = timeout(TIMEOUT, async {
-            let response = client.request(request).await?;
-            anyhow::ensure!(response.status() == 200, "{uri} responded with {}", response.status());
-            let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
-            Ok(body
-                .map_err(|error| anyhow::anyhow!("{uri} closed the connection: {error}"))?
-                .to_bytes())
-        })
-        .await
-        .with_context(|| format!("{uri} did not respond within 3 s"))??;
+    pub(super) async fn keys(&self) -> anyhow::Result<Keys> {
+        let (uri, body) = self.get("/.well-known/jwks.json", MAX_KEYS_BYTES).await?;
         let set: Set = serde_json::from_slice(&body).with_context(|| format!("{uri} did not return a JWKS"))?;
         let known: Vec<Jwk> = set
             .keys
@@ -70,6 +80,22 @@ impl Source {
         let keys = usable(known.iter());
         anyhow::ensure!(!keys.is_empty(), "{uri} returned no key for ES256");
         Ok(keys)
+    }
+
+    async fn get(&self, path: &str, max_bytes: usize) -> anyhow::Result<(Uri, Bytes)> {
+        let uri: Uri = format!("{}{path}", self.base).parse()?;
+        let request = Request::get(uri.clone()).body(Empty::new())?;
+        let body = timeout(TIMEOUT, async {
+            let response = self.client.request(request).await?;
+            anyhow::ensure!(response.status() == 200, "{uri} responded with {}", response.status());
+            let body = Limited::new(response.into_body(), max_bytes).collect().await;
+            Ok(body
+                .map_err(|error| anyhow::anyhow!("{uri} closed the connection: {error}"))?
+                .to_bytes())
+        })
+        .await
+        .with_context(|| format!("{uri} did not respond within 3 s"))??;
+        Ok((uri, body))
     }
 }
 
