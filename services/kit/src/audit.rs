@@ -288,7 +288,7 @@ impl Auditing {
                 occurred_at: OffsetDateTime::now_utc(),
                 actor: claims.sub,
                 role: claims.role.as_str(),
-                session: None,
+                session: Some(claims.sid),
                 address: client_address(parts),
                 action: self.action.unwrap_or(derived),
                 route: format!("{} {route}", parts.method),

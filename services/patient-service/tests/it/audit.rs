@@ -157,7 +157,7 @@ async fn a_success_of_each_route_is_recorded_with_whom_it_concerned() {
         );
         assert_eq!((&*record.role, &*record.service), ("ADMIN", "patient-service"));
         assert_eq!(record.address, "203.0.113.9".parse().ok());
-        assert!(record.trace.is_some());
+        assert!(record.trace.is_some() && record.session.is_some());
     }
     let known: BTreeSet<String> = records.iter().map(|record| record.route.clone()).collect();
     let all: BTreeSet<String> = operations()
