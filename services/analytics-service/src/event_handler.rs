@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use contracts::events::{Event, Unreadable};
 use kit::database::Pool;
 use kit::kafka::EventHandler;
+use uuid::Uuid;
 
 use crate::journal;
 
@@ -21,6 +22,10 @@ impl EventHandler for PatientEventHandler {
 
     fn decode(payload: &[u8]) -> Result<Event, Unreadable> {
         Event::decode(payload)
+    }
+
+    fn key(event: &Event) -> Option<Uuid> {
+        Some(event.patient_id)
     }
 
     async fn apply(&self, event: &Event) -> sqlx::Result<&'static str> {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use contracts::events::EventType;
 use kit::database::Pool;
-use kit::{Admin, Page, Pagination, Query, Result};
+use kit::{Admin, Page, Pagination, Query, Result, pagination::Total};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
@@ -45,7 +45,7 @@ pub struct ListQuery {
     operation_id = "listEvents",
     tag = "Analytics",
     params(ListQuery, EventPagination),
-    responses((status = 200, description = "A page of events", body = [PatientEvent], headers(("Link")))),
+    responses((status = 200, description = "A page of events", body = [PatientEvent], headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link")))),
     security(("bearer" = ["ADMIN"]))
 )]
 pub async fn list(
@@ -55,7 +55,9 @@ pub async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Page<PatientEvent>> {
     let events = of_patient(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
-    Ok(pagination.page(events, |event| event.event_id))
+    let total = sqlx::query_scalar("select count(*) from events where patient_id = $1").bind(query.patient_id);
+    let total = Total::Exactly(total.fetch_one(&pool).await?);
+    Ok(pagination.page(events, |event| event.event_id).total(total))
 }
 
 /// Lists the events of a patient in the order of their versions: at most `rows`, starting behind the event `after`.

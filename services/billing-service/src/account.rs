@@ -63,36 +63,68 @@ pub struct Holder {
     pub patient_id: Uuid,
     pub name: String,
     pub email: String,
+    /// The patient's version with this name and email; 0 from a caller that does not send it.
+    pub version: i64,
 }
 
-/// Opens the patient's account, or returns the existing one, whatever its status.
+/// Opens the patient's account, or returns the existing one, whatever its status, with a holder that is at least as new.
 ///
-/// If the account was closed before this request arrived, it stays closed.
+/// If the account was closed before this request arrived, it stays closed, and without a holder.
 ///
 /// # Errors
 /// Fails if the database fails.
 pub async fn open(pool: &Pool, holder: &Holder) -> sqlx::Result<Account> {
     let opened = sqlx::query_as(
-        "insert into accounts (id, patient_id, holder_name, holder_email, opened_at) values ($1, $2, $3, $4, now())
-         on conflict (patient_id) do update set opened_at = now() where accounts.opened_at is null
+        "insert into accounts (id, patient_id, holder_name, holder_email, holder_version, opened_at)
+         values ($1, $2, $3, $4, $5, now())
+         on conflict (patient_id) do update set opened_at = coalesce(accounts.opened_at, now()),
+             holder_name = case when accounts.status = 'ACTIVE' then excluded.holder_name end,
+             holder_email = case when accounts.status = 'ACTIVE' then excluded.holder_email end,
+             holder_version = excluded.holder_version
+         where accounts.opened_at is null
+            or (accounts.status = 'ACTIVE' and accounts.holder_version < excluded.holder_version)
          returning id, patient_id, status, opened_at",
     )
     .bind(Uuid::now_v7())
     .bind(holder.patient_id)
     .bind(&holder.name)
     .bind(&holder.email)
+    .bind(holder.version)
     .fetch_optional(pool)
     .await?;
     match opened {
         Some(account) => Ok(account),
         // The conflicting row is committed, so a statement that starts now reads it; rows are never deleted.
-        None => {
-            sqlx::query_as("select id, patient_id, status, opened_at from accounts where patient_id = $1")
-                .bind(holder.patient_id)
-                .fetch_one(pool)
-                .await
-        }
+        None => of_patient(pool, holder.patient_id)
+            .await?
+            .ok_or(sqlx::Error::RowNotFound),
     }
+}
+
+/// Updates the holder of the patient's account, unless the stored one is newer; a closed account stays without a holder.
+///
+/// Returns the account; `None` if the patient has none.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn update_holder(pool: &Pool, holder: &Holder) -> sqlx::Result<Option<Account>> {
+    sqlx::query(
+        "update accounts set holder_name = $2, holder_email = $3, holder_version = $4
+         where patient_id = $1 and status = 'ACTIVE' and holder_version < $4",
+    )
+    .bind(holder.patient_id)
+    .bind(&holder.name)
+    .bind(&holder.email)
+    .bind(holder.version)
+    .execute(pool)
+    .await?;
+    of_patient(pool, holder.patient_id).await
+}
+
+async fn of_patient(db: impl PgExecutor<'_>, patient_id: Uuid) -> sqlx::Result<Option<Account>> {
+    let select =
+        "select id, patient_id, status, opened_at from accounts where patient_id = $1 and opened_at is not null";
+    sqlx::query_as(select).bind(patient_id).fetch_optional(db).await
 }
 
 /// Closes the patient's account, and deletes its holder; does nothing for a closed account.
@@ -124,6 +156,15 @@ pub async fn find(db: impl PgExecutor<'_>, account_id: Uuid) -> sqlx::Result<Opt
         .bind(account_id)
         .fetch_optional(db)
         .await
+}
+
+/// Counts the accounts; that of one patient if `patient_id` is `Some`.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn count(db: impl PgExecutor<'_>, patient_id: Option<Uuid>) -> sqlx::Result<i64> {
+    let count = "select count(*) from accounts where opened_at is not null and ($1::uuid is null or patient_id = $1)";
+    sqlx::query_scalar(count).bind(patient_id).fetch_one(db).await
 }
 
 /// Lists accounts, oldest first: at most `rows`, starting behind the account `after`; that of one patient if `patient_id` is

@@ -2,7 +2,7 @@
 
 use axum::{Router, extract::State, routing::get};
 use kit::database::Pool;
-use kit::{Admin, AppState, Json, Page, Pagination, Path, Problem, Query, Result};
+use kit::{Admin, AppState, Json, Page, Pagination, Path, Problem, Query, Result, pagination::Total};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 use uuid::Uuid;
@@ -43,13 +43,15 @@ struct ListQuery {
 }
 
 /// List billing accounts, oldest first, page by page
+///
+/// Name and email of the patient are not part of an account here; patient-service has them.
 #[utoipa::path(
     get,
     path = "/billing/accounts",
     operation_id = "listAccounts",
     tag = "Billing accounts",
     params(ListQuery, AccountPagination),
-    responses((status = 200, description = "A page of accounts", body = [Account], headers(("Link")))),
+    responses((status = 200, description = "A page of accounts", body = [Account], headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link")))),
     security(("bearer" = ["ADMIN"]))
 )]
 async fn list(
@@ -59,10 +61,14 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Page<Account>> {
     let accounts = account::list(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
-    Ok(pagination.page(accounts, |account| account.account_id))
+    let total = account::count(&pool, query.patient_id).await?;
+    let page = pagination.page(accounts, |account| account.account_id);
+    Ok(page.total(Total::Exactly(total)))
 }
 
 /// Read a billing account
+///
+/// The account of a deleted patient is CLOSED, and stays readable.
 #[utoipa::path(
     get,
     path = "/billing/accounts/{id}",

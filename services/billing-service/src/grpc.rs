@@ -1,4 +1,4 @@
-//! The gRPC server: opens and closes accounts for patient-service.
+//! The gRPC server: opens, updates and closes accounts for patient-service.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use contracts::{
     FILE_DESCRIPTOR_SET,
     billing::v1::{
         BillingRequest, BillingResponse, CloseBillingAccountRequest, CloseBillingAccountResponse,
+        UpdateBillingAccountRequest,
         billing_service_server::{BillingService, BillingServiceServer},
     },
 };
@@ -21,7 +22,7 @@ use tonic::{
 use uuid::Uuid;
 
 use crate::{
-    account::{self, Holder},
+    account::{self, Account, Holder},
     link_secret::LinkSecretInterceptor,
 };
 
@@ -52,14 +53,16 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<BillingServiceServer<Billing>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
     let telemetry = TelemetryLayer::new(&[
         FILE_DESCRIPTOR_SET,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ])?;
     let billing = BillingServiceServer::new(Billing { pool }).max_decoding_message_size(MAX_MESSAGE_BYTES);
     Server::builder()
@@ -70,7 +73,9 @@ pub async fn serve(
         .max_connection_age(max_connection_age)
         .add_service(InterceptedService::new(billing, interceptor))
         .add_service(health_service)
-        .add_service(reflection)
+        .add_service(reflection().build_v1()?)
+        // Clients such as python's grpcio-reflection ask for this version first.
+        .add_service(reflection().build_v1alpha()?)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async {
             shutdown.cancelled().await;
             // Clients that watch the health service switch to another replica.
@@ -91,20 +96,27 @@ impl BillingService for Billing {
         request: Request<BillingRequest>,
     ) -> Result<Response<BillingResponse>, Status> {
         let request = request.into_inner();
-        let holder = Holder {
-            patient_id: patient_id(&request.patient_id)?,
-            name: text("name", request.name)?,
-            email: text("email", request.email)?,
-        };
+        let holder = holder(&request.patient_id, request.name, request.email, request.version)?;
         let account = account::open(&self.pool, &holder)
             .await
             .map_err(|error| to_status(&error))?;
         let status = account.status.as_str();
         tracing::info!(patient.id = %holder.patient_id, account.id = %account.account_id, status, "billing account requested");
-        Ok(Response::new(BillingResponse {
-            account_id: account.account_id.to_string(),
-            status: status.to_owned(),
-        }))
+        Ok(Response::new(response(&account)))
+    }
+
+    async fn update_billing_account(
+        &self,
+        request: Request<UpdateBillingAccountRequest>,
+    ) -> Result<Response<BillingResponse>, Status> {
+        let request = request.into_inner();
+        let holder = holder(&request.patient_id, request.name, request.email, request.version)?;
+        let account = account::update_holder(&self.pool, &holder)
+            .await
+            .map_err(|error| to_status(&error))?
+            .ok_or_else(|| Status::not_found("the patient has no account"))?;
+        tracing::info!(patient.id = %holder.patient_id, account.id = %account.account_id, patient.version = holder.version, "billing account updated");
+        Ok(Response::new(response(&account)))
     }
 
     async fn close_billing_account(
@@ -121,6 +133,25 @@ impl BillingService for Billing {
             status: account::Status::Closed.as_str().to_owned(),
         }))
     }
+}
+
+fn response(account: &Account) -> BillingResponse {
+    BillingResponse {
+        account_id: account.account_id.to_string(),
+        status: account.status.as_str().to_owned(),
+    }
+}
+
+fn holder(id: &str, name: String, email: String, version: i64) -> Result<Holder, Status> {
+    if version < 0 {
+        return Err(Status::invalid_argument("version is negative"));
+    }
+    Ok(Holder {
+        patient_id: patient_id(id)?,
+        name: text("name", name)?,
+        email: text("email", email)?,
+        version,
+    })
 }
 
 fn patient_id(text: &str) -> Result<Uuid, Status> {

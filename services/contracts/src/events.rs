@@ -14,8 +14,11 @@ use crate::{instant::instant, patient::events::PatientEvent};
 pub const PATIENT_CREATED: &str = "PATIENT_CREATED";
 /// A patient was changed.
 pub const PATIENT_UPDATED: &str = "PATIENT_UPDATED";
-/// A patient was deleted; a late event does not undo it.
+/// A patient was deleted; a late event does not undo it, and the message contains ids only.
 pub const PATIENT_DELETED: &str = "PATIENT_DELETED";
+
+/// Maximum version of a patient; a greater one would supersede every later event of that patient.
+pub const MAX_VERSION: i64 = 1_000_000_000;
 
 /// A change of a patient; its `Debug` omits name and email address.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,11 +29,11 @@ pub struct Event {
     pub event_type: EventType,
     /// The patient.
     pub patient_id: Uuid,
-    /// The patient's version after the event, from 1.
+    /// The patient's version after the event, 1 to [`MAX_VERSION`].
     pub version: i64,
     /// The time of the change, in the years 1970 to 9999.
     pub occurred_at: OffsetDateTime,
-    /// The year of birth, 1800 to 9999; `None` if the message has none or another number.
+    /// The year of birth, 1800 to 9999; `None` in a deletion, and if the message has none or another number.
     pub birth_year: Option<i32>,
     name: String,
     email: String,
@@ -68,8 +71,8 @@ pub enum Unreadable {
     /// A type of a newer publisher, or an error.
     #[error("event_type is not PATIENT_CREATED, PATIENT_UPDATED or PATIENT_DELETED")]
     EventType,
-    /// Versions start at 1.
-    #[error("version is not 1 or greater")]
+    /// Versions start at 1; see [`MAX_VERSION`].
+    #[error("version is not from 1 to {MAX_VERSION}")]
     Version,
     /// PostgreSQL or RFC 3339 cannot represent it.
     #[error("occurred_at is missing or out of range")]
@@ -91,13 +94,18 @@ impl Event {
         if value.is_empty() {
             return Err(Unreadable::Empty);
         }
-        let event = PatientEvent::decode(value).map_err(|_| Unreadable::Protobuf)?;
+        let mut event = PatientEvent::decode(value).map_err(|_| Unreadable::Protobuf)?;
+        let event_type = EventType::try_from(event.event_type)?;
+        if event_type == EventType::Deleted {
+            // Earlier publishers sent the person with the deletion.
+            (event.name, event.email, event.birth_year) = (String::new(), String::new(), 0);
+        }
         Ok(Self {
             event_id: event.event_id.parse().map_err(|_| Unreadable::EventId)?,
-            event_type: event.event_type.try_into()?,
+            event_type,
             patient_id: event.patient_id.parse().map_err(|_| Unreadable::PatientId)?,
             version: Some(event.version)
-                .filter(|version| *version > 0)
+                .filter(|version| (1..=MAX_VERSION).contains(version))
                 .ok_or(Unreadable::Version)?,
             occurred_at: event.occurred_at.and_then(instant).ok_or(Unreadable::OccurredAt)?,
             birth_year: Some(event.birth_year).filter(|year| (1800..=9999).contains(year)),
@@ -109,7 +117,7 @@ impl Event {
     /// Returns the patient's name, a single line.
     ///
     /// # Errors
-    /// If it is blank or contains a control character.
+    /// If it is blank, as in a deletion, or contains a control character.
     pub fn name(&self) -> Result<&str, Unreadable> {
         line(&self.name).ok_or(Unreadable::Name)
     }
@@ -117,7 +125,7 @@ impl Event {
     /// Returns the patient's email address, a single line.
     ///
     /// # Errors
-    /// If it is blank or contains a control character.
+    /// If it is blank, as in a deletion, or contains a control character.
     pub fn email(&self) -> Result<&str, Unreadable> {
         line(&self.email).ok_or(Unreadable::Email)
     }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use contracts::{
-    events::{Event, PATIENT_CREATED, PATIENT_DELETED, PATIENT_UPDATED, Unreadable},
+    events::{Event, MAX_VERSION, PATIENT_CREATED, PATIENT_DELETED, PATIENT_UPDATED, Unreadable},
     patient::events::PatientEvent,
 };
 use proptest::{
@@ -37,7 +37,7 @@ fn valid_event() -> impl Strategy<Value = PatientEvent> {
         event_type,
         uuid(),
         at,
-        1..=i64::MAX,
+        1..=MAX_VERSION,
         any::<i32>(),
     )
         .prop_map(
@@ -65,7 +65,8 @@ fn fault() -> impl Strategy<Value = (PatientEvent, Unreadable)> {
         Just(Unreadable::Version),
         Just(Unreadable::OccurredAt),
     ];
-    (valid_event(), fault, "[^0-9a-f]{0,40}", i64::MIN..=0, timestamp).prop_map(
+    let version = prop_oneof![i64::MIN..=0, MAX_VERSION + 1..=i64::MAX];
+    (valid_event(), fault, "[^0-9a-f]{0,40}", version, timestamp).prop_map(
         |(mut event, fault, text, version, timestamp)| {
             match fault {
                 Unreadable::EventId => event.event_id = text,
@@ -94,7 +95,7 @@ fn run<S: Strategy>(given: &S, property: impl Fn(S::Value, &Cell<u32>) -> Result
 }
 
 fn is_in_bounds(event: &Event) -> Result<(), TestCaseError> {
-    prop_assert!(event.version > 0);
+    prop_assert!((1..=MAX_VERSION).contains(&event.version));
     prop_assert!((1970..=9999).contains(&event.occurred_at.year()));
     prop_assert!(event.birth_year.is_none_or(|year| (1800..=9999).contains(&year)));
     for line in [event.name(), event.email()].into_iter().flatten() {
@@ -111,11 +112,16 @@ fn a_valid_event_is_decoded_field_by_field() {
         is_in_bounds(&event)?;
         prop_assert_eq!(event.event_id.to_string(), message.event_id);
         prop_assert_eq!(event.patient_id.to_string(), message.patient_id);
-        prop_assert_eq!(event.event_type.as_str(), message.event_type);
+        prop_assert_eq!(event.event_type.as_str(), &message.event_type);
         prop_assert_eq!(event.version, message.version);
         let at = message.occurred_at.unwrap_or_default();
         prop_assert_eq!(event.occurred_at.unix_timestamp(), at.seconds);
         prop_assert_eq!(i64::from(event.occurred_at.nanosecond()), i64::from(at.nanos));
+        if message.event_type == PATIENT_DELETED {
+            let person = (event.name(), event.email(), event.birth_year);
+            prop_assert_eq!(person, (Err(Unreadable::Name), Err(Unreadable::Email), None));
+            return Ok(());
+        }
         let year = Some(message.birth_year).filter(|year| (1800..=9999).contains(year));
         prop_assert_eq!(event.birth_year, year);
         prop_assert_eq!(event.name(), Ok(&*message.name));

@@ -17,7 +17,7 @@ pub struct History {
     pub patients: BTreeMap<Uuid, PatientHistory>,
     /// Number of messages that repeat an event.
     pub repeated: usize,
-    /// Violations: a key that is not the patient, events out of order, a patient in two partitions.
+    /// Violations: a key that is not the patient, a deletion with personal data, events out of order, a patient in two partitions.
     pub violations: Vec<String>,
 }
 
@@ -42,6 +42,11 @@ impl History {
                 history
                     .violations
                     .push(format!("the key of event {} is not its patient", event.event_id));
+            }
+            let has_person = !event.name.is_empty() || !event.email.is_empty() || event.birth_year != 0;
+            if event.event_type == PATIENT_DELETED && has_person {
+                let violation = format!("the deletion {} contains more than ids", event.event_id);
+                history.violations.push(violation);
             }
             if !event_ids.insert(event.event_id.clone()) {
                 history.repeated += 1;
@@ -167,5 +172,32 @@ mod tests {
         for messages in invalid {
             assert_eq!(topic(messages).violations.len(), 1, "{messages:?}");
         }
+    }
+
+    #[test]
+    fn a_deletion_with_personal_data_is_found() {
+        let event = PatientEvent {
+            patient_id: PATIENT.into(),
+            event_type: D.into(),
+            email: "ada@example.org".into(),
+            version: 2,
+            ..PatientEvent::default()
+        };
+        let created = topic(&[(0, C, 1)])
+            .patients
+            .into_values()
+            .flat_map(|patient| patient.events);
+        let records: Vec<Record> = (0..)
+            .zip(created.chain([event]))
+            .map(|(offset, event)| Record {
+                partition: 0,
+                offset,
+                key: PATIENT.into(),
+                payload: event.encode_to_vec(),
+                headers: Vec::new(),
+            })
+            .collect();
+        let violations = History::read(&records).violations;
+        assert!(violations[0].contains("more than ids"), "{violations:?}");
     }
 }

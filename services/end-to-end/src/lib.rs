@@ -4,6 +4,7 @@ mod audit;
 mod broker;
 mod check;
 mod client;
+mod copies;
 mod history;
 mod kafka;
 mod ledger;

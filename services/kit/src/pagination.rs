@@ -1,10 +1,11 @@
 //! Pagination of lists: the query parameters `limit` and `cursor`, and the `Link` header with the next page.
 
+mod seal;
+
 use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
@@ -18,6 +19,7 @@ use utoipa::{
 use uuid::Uuid;
 
 use crate::{Json, Prefix, Problem, Result};
+pub use seal::{CursorKey, SealedCursor};
 
 /// Position in a list: the next page starts behind it, whatever was inserted in the meantime.
 pub trait Cursor: Sized {
@@ -38,7 +40,20 @@ impl Cursor for Uuid {
     }
 }
 
+/// The number of the last row, in a list that is ordered by numbers.
+impl Cursor for i64 {
+    fn decode(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn encode(&self) -> String {
+        self.to_string()
+    }
+}
+
 /// Position in a list with several sort orders: the last row's value in the sort column, and its id.
+///
+/// The value may be personal data, so a cursor in a URL is [sealed](SealedCursor).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SortCursor {
     /// The order that the page was read in.
@@ -50,9 +65,6 @@ pub struct SortCursor {
 }
 
 impl SortCursor {
-    /// Longest key that is accepted, in bytes; PostgreSQL rejects large index keys.
-    const MAX_KEY: usize = 1000;
-
     /// Returns the position behind a row.
     pub fn new(sort: &str, key: String, id: Uuid) -> Self {
         Self {
@@ -71,18 +83,6 @@ impl SortCursor {
             return Ok(());
         }
         Err(Problem::field("cursor", "Cursor belongs to another sort"))
-    }
-}
-
-impl Cursor for SortCursor {
-    fn decode(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let cursor: Self = serde_json::from_slice(&bytes).ok()?;
-        (!cursor.key.contains('\0') && cursor.key.len() <= Self::MAX_KEY).then_some(cursor)
-    }
-
-    fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
@@ -107,8 +107,11 @@ pub struct Pagination<C = Uuid, const DEFAULT: u16 = 20, const MAX: u16 = 100> {
 }
 
 impl<C: Cursor, const DEFAULT: u16, const MAX: u16> Pagination<C, DEFAULT, MAX> {
+    fn invalid_limit() -> Problem {
+        Problem::field("limit", format!("Limit must be a number from 1 to {MAX}"))
+    }
+
     fn parse(path: String, query: &str) -> Result<Self> {
-        let invalid_limit = || Problem::field("limit", format!("Limit must be a number from 1 to {MAX}"));
         let (mut limit, mut cursor) = (None, None);
         let mut others = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -118,10 +121,10 @@ impl<C: Cursor, const DEFAULT: u16, const MAX: u16> Pagination<C, DEFAULT, MAX> 
                     cursor = Some(C::decode(&value).ok_or_else(malformed_cursor)?);
                     continue;
                 }
-                "limit" if limit.is_some() => return Err(invalid_limit()),
+                "limit" if limit.is_some() => return Err(Self::invalid_limit()),
                 "limit" => {
                     let number = value.parse().ok().filter(|limit| (1..=MAX).contains(limit));
-                    limit = Some(number.ok_or_else(invalid_limit)?);
+                    limit = Some(number.ok_or_else(Self::invalid_limit)?);
                 }
                 _ => {}
             }
@@ -135,25 +138,54 @@ impl<C: Cursor, const DEFAULT: u16, const MAX: u16> Pagination<C, DEFAULT, MAX> 
         })
     }
 
+    /// Replaces the query parameters by those of a body, where it has them.
+    ///
+    /// # Errors
+    /// 400 if one is malformed.
+    pub fn with_body(mut self, limit: Option<i64>, cursor: Option<&str>) -> Result<Self> {
+        if let Some(limit) = limit {
+            let valid = (1..=i64::from(MAX)).contains(&limit);
+            self.limit = Some(limit).filter(|_| valid).ok_or_else(Self::invalid_limit)?;
+        }
+        if let Some(cursor) = cursor {
+            self.cursor = Some(C::decode(cursor).ok_or_else(malformed_cursor)?);
+        }
+        Ok(self)
+    }
+
     /// Returns the number of rows to read: one more than the page has, which shows whether there is another page.
     pub fn rows(&self) -> i64 {
         self.limit + 1
     }
 
     /// Makes a page of the [`Pagination::rows`] that were read; `position` returns the cursor behind a row.
-    pub fn page<T>(&self, mut rows: Vec<T>, position: impl FnOnce(&T) -> C) -> Page<T> {
+    pub fn page<T>(&self, rows: Vec<T>, position: impl FnOnce(&T) -> C) -> Page<T> {
+        let position = |last: &T| Ok::<_, std::convert::Infallible>(position(last));
+        let Ok(page) = self.try_page(rows, position);
+        page
+    }
+
+    /// Makes a page as [`Pagination::page`] does, with a cursor that can fail, such as one that is sealed.
+    ///
+    /// # Errors
+    /// That of `position`.
+    pub fn try_page<T, E>(
+        &self,
+        mut rows: Vec<T>,
+        position: impl FnOnce(&T) -> std::result::Result<C, E>,
+    ) -> std::result::Result<Page<T>, E> {
         let limit = usize::try_from(self.limit).unwrap_or_default();
         let more = rows.len() > limit;
         rows.truncate(limit);
         let mut headers = HeaderMap::new();
         if let Some(last) = rows.last().filter(|_| more) {
             let mut query = form_urlencoded::Serializer::new(self.query.clone());
-            let query = query.append_pair("cursor", &position(last).encode()).finish();
+            let query = query.append_pair("cursor", &position(last)?.encode()).finish();
             if let Ok(link) = HeaderValue::from_str(&format!("<{}?{query}>; rel=\"next\"", self.path)) {
                 headers.insert(header::LINK, link);
             }
         }
-        Page { rows, headers }
+        Ok(Page { rows, headers })
     }
 }
 
@@ -191,7 +223,13 @@ impl<C, const DEFAULT: u16, const MAX: u16> IntoParams for Pagination<C, DEFAULT
                 "cursor",
                 "Start of the page, from the Link header of the page before.".to_owned(),
             )
-            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .schema(Some(
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .min_length(Some(1))
+                    .max_length(Some(2800))
+                    .pattern(Some("^[A-Za-z0-9_-]+$")),
+            ))
             .build(),
         ]
     }
@@ -295,15 +333,33 @@ mod tests {
     }
 
     #[test]
-    fn a_sort_cursor_is_read_back_and_only_for_its_order() {
-        let cursor = SortCursor::new("name", "Ada \u{1F469}".into(), Uuid::from_u128(7));
-        assert_eq!(SortCursor::decode(&cursor.encode()).as_ref(), Some(&cursor));
+    fn a_sort_cursor_is_only_for_its_order() {
+        let cursor = SortCursor::new("name", "Ada".into(), Uuid::from_u128(7));
         assert!(cursor.expect_sort("name").is_ok());
         assert_eq!(cursor.expect_sort("-name").expect_err("another order").status(), 400);
-        let nul = SortCursor::new("name", "\0".into(), Uuid::nil()).encode();
-        let long = SortCursor::new("name", "x".repeat(1001), Uuid::nil()).encode();
-        for text in ["", "%%", "e30", "\0\u{fffd}", &nul, &long] {
-            assert_eq!(SortCursor::decode(text), None, "{text}");
+    }
+
+    #[test]
+    fn a_body_replaces_the_parameters_of_the_query() {
+        let page = parse("limit=5")
+            .expect("a query")
+            .with_body(Some(7), None)
+            .expect("a body");
+        assert_eq!((page.limit, page.cursor), (7, None));
+        let id = Uuid::from_u128(1).to_string();
+        let page = parse("limit=5")
+            .expect("a query")
+            .with_body(None, Some(&id))
+            .expect("a body");
+        assert_eq!((page.limit, page.cursor), (5, Some(Uuid::from_u128(1))));
+        for (limit, cursor) in [
+            (Some(0), None),
+            (Some(101), None),
+            (Some(i64::MIN), None),
+            (None, Some("x")),
+        ] {
+            let rejected = parse("").expect("a query").with_body(limit, cursor);
+            assert_eq!(rejected.expect_err("a rejection").status(), 400);
         }
     }
 }

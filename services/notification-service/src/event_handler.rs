@@ -7,6 +7,7 @@ use contracts::events::Unreadable;
 use kit::database::Pool;
 use kit::kafka::EventHandler;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::{
     event::Event,
@@ -29,6 +30,10 @@ impl EventHandler for PatientEventHandler {
 
     fn decode(payload: &[u8]) -> Result<Event, Unreadable> {
         Event::decode(payload)
+    }
+
+    fn key(event: &Event) -> Option<Uuid> {
+        Some(event.patient_id)
     }
 
     async fn apply(&self, event: &Event) -> sqlx::Result<&'static str> {

@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    routing::{get, put},
+    routing::{get, post, put},
 };
 use kit::audit::Auditing;
 use utoipa::OpenApi;
@@ -19,8 +19,14 @@ pub fn router(state: AppState) -> Router {
             "/patients/{id}",
             get(patients::read).put(patients::update).delete(patients::delete),
         )
+        .route("/patients/search", post(patients::search))
+        .route("/patients/{id}/history", get(patient::history::read))
+        .route("/patients/{id}/export", get(patient::export::read))
         .route("/families", get(families::list).post(families::create))
-        .route("/families/{id}", get(families::read))
+        .route(
+            "/families/{id}",
+            get(families::read).put(families::rename).delete(families::delete),
+        )
         .route(
             "/families/{id}/members/{patient_id}",
             put(families::add_member).delete(families::remove_member),
@@ -40,11 +46,12 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     info(title = "Patients", description = "Patients and their families."),
     tags(
         (name = "Patients", description = "Patients; each has a version, which is its ETag."),
-        (name = "Families", description = "Named groups of patients."),
+        (name = "Families", description = "Named groups of patients; each has a version, which is its ETag."),
     ),
     paths(
         patients::list, patients::create, patients::read, patients::update, patients::delete,
-        families::list, families::create, families::read, families::add_member, families::remove_member,
+        patients::search, patient::history::read, patient::export::read,
+        families::list, families::create, families::read, families::rename, families::delete, families::add_member, families::remove_member,
     ),
     components(schemas(patient::sort::Sort)),
 )]

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use kit::database::Pool;
 use sqlx::PgExecutor;
-use time::{Date, OffsetDateTime};
+use time::{Date, OffsetDateTime, UtcOffset, macros::offset};
 
 /// The calendar of a time zone.
 ///
@@ -12,6 +12,18 @@ use time::{Date, OffsetDateTime};
 pub struct Calendar {
     /// `None` for UTC; PostgreSQL knows the other zones, and their daylight saving times.
     zone: Option<String>,
+}
+
+/// Offset of the time zone that is ahead of all others (Pacific/Kiritimati).
+const FIRST_ZONE: UtcOffset = offset!(+14);
+
+/// The current date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Today {
+    /// In the patients' time zone.
+    pub date: Date,
+    /// In the time zone that is ahead of all others, where a client may be.
+    pub latest: Date,
 }
 
 /// Rejection of a time zone that PostgreSQL does not know.
@@ -46,13 +58,16 @@ impl Calendar {
     ///
     /// # Errors
     /// Fails if the database fails.
-    pub async fn today(&self, executor: impl PgExecutor<'_>) -> sqlx::Result<Date> {
-        let Some(zone) = &self.zone else {
-            return Ok(OffsetDateTime::now_utc().date());
+    pub async fn today(&self, executor: impl PgExecutor<'_>) -> sqlx::Result<Today> {
+        let now = OffsetDateTime::now_utc();
+        let date = match &self.zone {
+            None => now.date(),
+            Some(zone) => {
+                let today = sqlx::query_scalar("select (now() at time zone $1)::date").bind(zone);
+                today.fetch_one(executor).await?
+            }
         };
-        sqlx::query_scalar("select (now() at time zone $1)::date")
-            .bind(zone)
-            .fetch_one(executor)
-            .await
+        let latest = now.to_offset(FIRST_ZONE).date();
+        Ok(Today { date, latest })
     }
 }

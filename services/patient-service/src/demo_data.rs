@@ -5,7 +5,10 @@ use kit::database::Pool;
 use kit::{Email, Problem};
 use time::{Date, OffsetDateTime, macros::date};
 
-use crate::patient::{input::ValidPatient, store};
+use crate::{
+    calendar::Today,
+    patient::{input::ValidPatient, store},
+};
 
 const PATIENTS: [(&str, &str, &str, Date, Date); 15] = [
     (
@@ -125,7 +128,8 @@ pub async fn insert(pool: &Pool) -> anyhow::Result<()> {
     if sqlx::query(claim).execute(&mut *transaction).await?.rows_affected() == 0 {
         return Ok(());
     }
-    let today = OffsetDateTime::now_utc().date();
+    let date = OffsetDateTime::now_utc().date();
+    let today = Today { date, latest: date };
     for (name, email, address, date_of_birth, registered_date) in PATIENTS {
         let patient = ValidPatient {
             name: name.into(),
@@ -134,7 +138,7 @@ pub async fn insert(pool: &Pool) -> anyhow::Result<()> {
             date_of_birth,
             registered_date: Some(registered_date),
         };
-        store::create(&mut transaction, &patient, today)
+        store::create(&mut transaction, &patient, today, None)
             .await
             .map_err(|problem: Problem| anyhow!("{}", problem.detail()))
             .context("cannot insert the demo patients")?;

@@ -1,12 +1,13 @@
 //! Idempotency-Key: a creation that is sent twice is executed once.
 //!
-//! The key is claimed, and the response stored, in the transaction of the creation: a crash leaves neither.
+//! The key is claimed in the transaction of the creation, with the id of what was created: a crash leaves neither. A repetition
+//! reads the resource as it is now, so that no copy of it is stored; what was deleted is gone.
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use kit::{Problem, Result};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 /// A client's key, valid for one user and one route, with the fingerprint of the request body.
@@ -14,7 +15,9 @@ use uuid::Uuid;
 pub struct IdempotencyKey {
     user: Uuid,
     route: &'static str,
+    /// Digest of the client's key.
     key: String,
+    /// Digest of the client's key and the body: without the key, which is not stored, nobody can guess the body.
     fingerprint: Vec<u8>,
 }
 
@@ -36,19 +39,20 @@ impl IdempotencyKey {
         let key =
             key.ok_or_else(|| Problem::bad_request("Idempotency-Key must be 1 to 200 visible ASCII characters"))?;
         let body = serde_json::to_vec(body).map_err(Problem::internal)?;
+        let fingerprint = Sha256::new().chain_update(key).chain_update([0]).chain_update(body);
         Ok(Some(Self {
             user,
             route,
-            key: key.to_owned(),
-            fingerprint: Sha256::digest(body).to_vec(),
+            key: format!("{:x}", Sha256::digest(key)),
+            fingerprint: fingerprint.finalize().to_vec(),
         }))
     }
 
-    /// Claims the key for this transaction; returns the response to the same request within the last 24 hours, if any.
+    /// Claims the key for this transaction; returns the id of what the same request created within the last 24 hours, if any.
     ///
     /// # Errors
     /// 409 while the first request is still running, 422 if the key was used with another body.
-    pub async fn claim<T: DeserializeOwned>(&self, transaction: &mut PgConnection) -> Result<Option<T>> {
+    pub async fn claim(&self, transaction: &mut PgConnection) -> Result<Option<Uuid>> {
         let lock = format!("{} {} {}", self.user, self.route, self.key);
         let acquired: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
             .bind(lock)
@@ -59,8 +63,8 @@ impl IdempotencyKey {
                 "A request with this Idempotency-Key is still running",
             ));
         }
-        let stored: Option<(Vec<u8>, serde_json::Value)> = sqlx::query_as(
-            "select fingerprint, answer from idempotency_key
+        let stored: Option<(Option<Vec<u8>>, Uuid)> = sqlx::query_as(
+            "select fingerprint, resource_id from idempotency_key
              where user_id = $1 and route = $2 and key = $3 and created_at > now() - interval '24 hours'",
         )
         .bind(self.user)
@@ -70,33 +74,58 @@ impl IdempotencyKey {
         .await?;
         match stored {
             None => Ok(None),
-            Some((fingerprint, _)) if fingerprint != self.fingerprint => Err(Problem::unprocessable(
+            Some((Some(fingerprint), _)) if fingerprint != self.fingerprint => Err(Problem::unprocessable(
                 "This Idempotency-Key was used with another body",
             )),
-            Some((_, response)) => serde_json::from_value(response).map(Some).map_err(Problem::internal),
+            Some((_, resource)) => Ok(Some(resource)),
         }
     }
 
-    /// Stores the response, for repetitions of the request.
+    /// Stores the id of what was created, for repetitions of the request.
     ///
     /// # Errors
     /// Fails if the database fails.
-    pub async fn store(&self, transaction: &mut PgConnection, response: &impl Serialize) -> Result<()> {
-        let response = serde_json::to_value(response).map_err(Problem::internal)?;
+    pub async fn store(&self, transaction: &mut PgConnection, resource: Uuid) -> Result<()> {
         sqlx::query(
-            "insert into idempotency_key (user_id, route, key, fingerprint, answer) values ($1, $2, $3, $4, $5)
+            "insert into idempotency_key (user_id, route, key, fingerprint, resource_id) values ($1, $2, $3, $4, $5)
              on conflict (user_id, route, key)
-             do update set fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = now()",
+             do update set fingerprint = excluded.fingerprint, resource_id = excluded.resource_id, created_at = now()",
         )
         .bind(self.user)
         .bind(self.route)
         .bind(&self.key)
         .bind(&self.fingerprint)
-        .bind(response)
+        .bind(resource)
         .execute(transaction)
         .await?;
         Ok(())
     }
+}
+
+/// 410 for the repetition of a request whose resource was deleted.
+pub fn gone() -> Problem {
+    Problem::new(
+        StatusCode::GONE,
+        "What the request with this Idempotency-Key created was deleted; use another key to create it again",
+    )
+}
+
+/// Deletes the fingerprints of requests that created a resource, in the transaction of its deletion.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn erase(transaction: &mut PgConnection, resource: Uuid) -> sqlx::Result<()> {
+    let update = "update idempotency_key set fingerprint = null where resource_id = $1";
+    sqlx::query(update).bind(resource).execute(transaction).await.map(drop)
+}
+
+/// Counts the keys of requests that created a resource.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn count(executor: impl PgExecutor<'_>, resource: Uuid) -> sqlx::Result<i64> {
+    let count = "select count(*) from idempotency_key where resource_id = $1";
+    sqlx::query_scalar(count).bind(resource).fetch_one(executor).await
 }
 
 /// Deletes keys that are older than 24 hours.

@@ -14,8 +14,9 @@ pub mod patient;
 
 pub mod billing;
 pub mod calendar;
+mod cursor;
 mod idempotency;
-mod text;
+mod precondition;
 
 pub use api::{openapi, router};
 pub use config::Config;

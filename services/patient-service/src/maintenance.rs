@@ -1,4 +1,4 @@
-//! Periodic maintenance: deletes expired idempotency keys.
+//! Periodic maintenance: deletes expired idempotency keys and keys of cursors.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use kit::database::{self, with_timeout};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::idempotency;
+use crate::{cursor, idempotency};
 
 const INTERVAL: Duration = Duration::from_hours(1);
 
@@ -21,6 +21,12 @@ pub async fn run(pool: Pool, shutdown: CancellationToken) -> anyhow::Result<()> 
             tracing::warn!(
                 error = database::describe(&error),
                 "cannot delete expired idempotency keys"
+            );
+        }
+        if let Err(error) = with_timeout(cursor::delete_expired(&pool)).await {
+            tracing::warn!(
+                error = database::describe(&error),
+                "cannot delete expired keys of cursors"
             );
         }
         if shutdown.run_until_cancelled(sleep(INTERVAL)).await.is_none() {

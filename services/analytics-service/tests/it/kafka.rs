@@ -46,8 +46,16 @@ async fn an_unreadable_message_becomes_a_dead_letter_and_the_others_are_recorded
     let created = event(patient, "PATIENT_CREATED", 1, now).encode_to_vec();
     let deleted = event(patient, "PATIENT_DELETED", 2, now).encode_to_vec();
     let producer = kafka::producer(&kafka).expect("a producer");
-    for payload in [&created[..], b"\xff\xff", &created, &deleted] {
-        let record = FutureRecord::to(PATIENT).key(patient.as_bytes()).payload(payload);
+    let (key, other_key) = (patient.to_string(), Uuid::new_v4().to_string());
+    let stray = event(patient, "PATIENT_UPDATED", 9, now).encode_to_vec();
+    for (key, payload) in [
+        (&key, &created[..]),
+        (&key, b"\xff\xff"),
+        (&key, &created),
+        (&other_key, &stray),
+        (&key, &deleted),
+    ] {
+        let record = FutureRecord::to(PATIENT).key(key).payload(payload);
         producer.send(record, TIMEOUT).await.expect("published");
     }
 
@@ -85,6 +93,13 @@ async fn an_unreadable_message_becomes_a_dead_letter_and_the_others_are_recorded
     assert_eq!(
         (headers[dead_letters::TOPIC], headers[dead_letters::OFFSET]),
         (Some(&b"patient"[..]), Some(&b"1"[..]))
+    );
+
+    let stray = timeout(TIMEOUT, dlq.recv()).await.expect("another one in time");
+    assert_eq!(
+        stray.expect("a dead letter").key(),
+        Some(other_key.as_bytes()),
+        "the key is not the patient"
     );
 
     shutdown.cancel();

@@ -93,6 +93,54 @@ async fn closing_is_final_and_deletes_the_holder() {
 }
 
 #[tokio::test]
+async fn the_holder_follows_the_patient_in_the_order_of_versions() {
+    let Some(app) = TestApp::start().await else { return };
+    let patient = Uuid::new_v4();
+    assert_eq!(app.update(patient, "Early", 2).await, Err(Code::NotFound));
+    app.create(&patient.to_string(), SECRET).await.expect("opened");
+    let holder = |name: &str| {
+        (
+            Some(name.to_owned()),
+            Some(format!("{}@example.org", name.to_lowercase())),
+        )
+    };
+    for (name, version, expected) in [
+        ("Third", 3, "Third"),
+        ("Second", 2, "Third"),
+        ("Third", 3, "Third"),
+        ("Ninth", 9, "Ninth"),
+    ] {
+        assert_eq!(app.update(patient, name, version).await.as_deref(), Ok("ACTIVE"));
+        assert_eq!(app.holder().await, holder(expected), "after version {version}");
+    }
+    app.create(&patient.to_string(), SECRET).await.expect("version 1 again");
+    assert_eq!(app.holder().await, holder("Ninth"), "a late creation is older");
+    assert_eq!(app.update(patient, "Late", -1).await, Err(Code::InvalidArgument));
+
+    app.close(patient).await;
+    assert_eq!(app.update(patient, "Tenth", 10).await.as_deref(), Ok("CLOSED"));
+    assert_eq!(app.holder().await, (None, None), "the deletion wins over a late update");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn concurrent_updates_end_with_the_newest_version() {
+    let Some(app) = TestApp::start().await else { return };
+    let patient = Uuid::new_v4();
+    app.create(&patient.to_string(), SECRET).await.expect("opened");
+    let names: Vec<(String, i64)> = (2..20).map(|version| (format!("Name{version}"), version)).collect();
+    join_all(
+        names
+            .iter()
+            .rev()
+            .map(|(name, version)| app.update(patient, name, *version)),
+    )
+    .await;
+    assert_eq!(app.holder().await.0.as_deref(), Some("Name19"));
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_late_opening_finds_the_account_closed() {
     let Some(app) = TestApp::start().await else { return };
     let patient = Uuid::new_v4();
@@ -180,6 +228,10 @@ async fn accounts_are_listed_page_by_page_for_administrators() {
     let (_, headers, page) = app
         .get_with_headers("/billing/accounts?limit=2", Some(Role::Admin))
         .await;
+    assert_eq!(
+        (&headers["x-total-count"], &headers["x-total-count-relation"]),
+        ("3", "eq")
+    );
     let link = headers["link"].to_str().expect("text");
     let next = link
         .strip_prefix('<')

@@ -6,7 +6,10 @@ use axum::{Router, body::Body};
 use billing_service::{AppState, MIGRATIONS, grpc, link_secret::LinkSecretInterceptor, router};
 use contracts::{
     LINK_SECRET_HEADER,
-    billing::v1::{BillingRequest, CloseBillingAccountRequest, billing_service_client::BillingServiceClient},
+    billing::v1::{
+        BillingRequest, CloseBillingAccountRequest, UpdateBillingAccountRequest,
+        billing_service_client::BillingServiceClient,
+    },
 };
 use http::{HeaderMap, Request, StatusCode, header};
 use kit::{
@@ -80,6 +83,7 @@ impl TestApp {
             patient_id: patient_id.to_owned(),
             name: "Ada Example".to_owned(),
             email: "ada@example.org".to_owned(),
+            version: 1,
         };
         let response = BillingServiceClient::new(self.channel.clone())
             .create_billing_account(with_secret(request, secret))
@@ -87,6 +91,30 @@ impl TestApp {
         response
             .map(tonic::Response::into_inner)
             .map(|account| (account.account_id, account.status))
+    }
+
+    /// Updates the holder of an account, and returns its status.
+    pub async fn update(&self, patient_id: Uuid, name: &str, version: i64) -> Result<String, Code> {
+        let request = UpdateBillingAccountRequest {
+            patient_id: patient_id.to_string(),
+            name: name.to_owned(),
+            email: format!("{}@example.org", name.to_lowercase()),
+            version,
+        };
+        let response = BillingServiceClient::new(self.channel.clone())
+            .update_billing_account(with_secret(request, SECRET))
+            .await;
+        response
+            .map(|response| response.into_inner().status)
+            .map_err(|status| status.code())
+    }
+
+    /// Returns the name and email of the only account.
+    pub async fn holder(&self) -> (Option<String>, Option<String>) {
+        sqlx::query_as("select holder_name, holder_email from accounts")
+            .fetch_one(&self.database.pool)
+            .await
+            .expect("one account")
     }
 
     /// Closes an account, and returns its id and status.

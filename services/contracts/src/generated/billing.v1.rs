@@ -7,6 +7,21 @@ pub struct BillingRequest {
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub email: ::prost::alloc::string::String,
+    /// Version of the patient with this name and email; an older one never replaces a newer one.
+    #[prost(int64, tag = "4")]
+    pub version: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateBillingAccountRequest {
+    #[prost(string, tag = "1")]
+    pub patient_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub email: ::prost::alloc::string::String,
+    /// Version of the patient with this name and email; an older one never replaces a newer one.
+    #[prost(int64, tag = "4")]
+    pub version: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BillingResponse {
@@ -41,7 +56,7 @@ pub mod billing_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Opens and closes the billing account of a patient.
+    /// Opens, updates and closes the billing account of a patient.
     #[derive(Debug, Clone)]
     pub struct BillingServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -149,6 +164,34 @@ pub mod billing_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Updates the holder of a patient's account, unless its version is newer; a closed account stays closed and without a holder.
+        /// NOT_FOUND if the patient has no account.
+        pub async fn update_billing_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateBillingAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BillingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/billing.v1.BillingService/UpdateBillingAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("billing.v1.BillingService", "UpdateBillingAccount"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Closes the account of a patient; closing a closed account, or one that never was, is no error.
         pub async fn close_billing_account(
             &mut self,
@@ -196,6 +239,12 @@ pub mod billing_service_server {
             &self,
             request: tonic::Request<super::BillingRequest>,
         ) -> std::result::Result<tonic::Response<super::BillingResponse>, tonic::Status>;
+        /// Updates the holder of a patient's account, unless its version is newer; a closed account stays closed and without a holder.
+        /// NOT_FOUND if the patient has no account.
+        async fn update_billing_account(
+            &self,
+            request: tonic::Request<super::UpdateBillingAccountRequest>,
+        ) -> std::result::Result<tonic::Response<super::BillingResponse>, tonic::Status>;
         /// Closes the account of a patient; closing a closed account, or one that never was, is no error.
         async fn close_billing_account(
             &self,
@@ -205,7 +254,7 @@ pub mod billing_service_server {
             tonic::Status,
         >;
     }
-    /// Opens and closes the billing account of a patient.
+    /// Opens, updates and closes the billing account of a patient.
     #[derive(Debug)]
     pub struct BillingServiceServer<T> {
         inner: Arc<T>,
@@ -316,6 +365,55 @@ pub mod billing_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateBillingAccountSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/billing.v1.BillingService/UpdateBillingAccount" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateBillingAccountSvc<T: BillingService>(pub Arc<T>);
+                    impl<
+                        T: BillingService,
+                    > tonic::server::UnaryService<super::UpdateBillingAccountRequest>
+                    for UpdateBillingAccountSvc<T> {
+                        type Response = super::BillingResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateBillingAccountRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BillingService>::update_billing_account(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateBillingAccountSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

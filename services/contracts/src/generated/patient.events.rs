@@ -4,6 +4,7 @@
 pub struct PatientEvent {
     #[prost(string, tag = "1")]
     pub patient_id: ::prost::alloc::string::String,
+    /// Name, email and birth_year are empty in a deletion, which contains ids only; consumers ignore them there.
     #[prost(string, tag = "2")]
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
@@ -16,7 +17,7 @@ pub struct PatientEvent {
     pub event_id: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "6")]
     pub occurred_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// The patient's version after the event, from 1 and ascending.
+    /// The patient's version after the event, from 1 to 1000000000 and ascending.
     #[prost(int64, tag = "7")]
     pub version: i64,
     #[prost(int32, tag = "8")]

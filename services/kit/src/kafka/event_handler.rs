@@ -4,6 +4,7 @@ use std::error::Error;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{Handled, Handler, KafkaArgs, Message, TopicSpec, consume, dead_letter_topic, ensure_topics};
 use crate::database;
@@ -35,6 +36,12 @@ pub trait EventHandler: Send + Sync + 'static {
     /// If the message can never be decoded, however often it is delivered.
     fn decode(payload: &[u8]) -> Result<Self::Event, Self::DecodeError>;
 
+    /// Returns the key that the event's message must have: with another one, the events of one subject are in several
+    /// partitions and lose their order. `None` accepts every key.
+    fn key(_: &Self::Event) -> Option<Uuid> {
+        None
+    }
+
     /// Applies an event in one transaction and returns the outcome, as the label of [`EventHandler::COUNTER`].
     ///
     /// # Errors
@@ -49,6 +56,11 @@ impl<H: EventHandler> Handler for H {
             Ok(event) => event,
             Err(reason) => return Ok(Handled::Poison(reason.to_string())),
         };
+        if H::key(&event).is_some_and(|key| Uuid::try_parse_ascii(message.key) != Ok(key)) {
+            return Ok(Handled::Poison(
+                "the key of the message is not the id of its subject".to_owned(),
+            ));
+        }
         let applied = database::with_timeout(self.apply(&event)).await;
         let outcome = applied.map_err(|error| {
             database::record_error(&error);

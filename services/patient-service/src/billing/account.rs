@@ -28,9 +28,14 @@ impl AccountState {
             account_id: None,
         }
     }
+
+    /// Returns true until billing-service has responded.
+    pub fn is_pending(&self) -> bool {
+        self.status == "PENDING"
+    }
 }
 
-/// The patient for whom an account is opened.
+/// The patient who is billed, in one version.
 #[derive(Clone, Copy)]
 pub struct AccountHolder<'a> {
     /// Id of the patient, which is also the key of the account.
@@ -39,4 +44,6 @@ pub struct AccountHolder<'a> {
     pub name: &'a str,
     /// Email address of the patient.
     pub email: &'a str,
+    /// Version of the patient with this name and email.
+    pub version: i64,
 }

@@ -9,8 +9,8 @@ use anyhow::Context;
 use contracts::{
     LINK_SECRET_HEADER,
     billing::v1::{
-        BillingRequest, CloseBillingAccountRequest, billing_service_client::BillingServiceClient,
-        billing_service_server,
+        BillingRequest, BillingResponse, CloseBillingAccountRequest, UpdateBillingAccountRequest,
+        billing_service_client::BillingServiceClient, billing_service_server,
     },
 };
 use kit::{
@@ -108,7 +108,7 @@ impl BillingClient {
         result
     }
 
-    /// Opens the patient's account, or returns the one that is open.
+    /// Opens the patient's account, or returns the one that is open, with a holder that is at least as new.
     ///
     /// # Errors
     /// The status of the call; `DEADLINE_EXCEEDED` if it takes longer than `limit`.
@@ -117,6 +117,7 @@ impl BillingClient {
             patient_id: holder.patient_id.to_string(),
             name: holder.name.to_owned(),
             email: holder.email.to_owned(),
+            version: holder.version,
         };
         // idempotent: an account belongs to its patient
         let call = traced_call(SERVICE, "CreateBillingAccount", async {
@@ -126,11 +127,28 @@ impl BillingClient {
             };
             with_deadline(limit, repeat_if_cancelled(create)).await
         });
-        let account = self.record(call.await)?;
-        Ok(AccountState {
-            status: account.status,
-            account_id: Some(account.account_id),
-        })
+        self.record(call.await).map(state)
+    }
+
+    /// Updates the holder of the patient's account, which has an older version of the patient.
+    ///
+    /// # Errors
+    /// The status of the call; `NOT_FOUND` if the patient has no account, `DEADLINE_EXCEEDED` if it takes longer than `limit`.
+    pub async fn update(&self, holder: AccountHolder<'_>, limit: Duration) -> Result<AccountState, Status> {
+        let message = UpdateBillingAccountRequest {
+            patient_id: holder.patient_id.to_string(),
+            name: holder.name.to_owned(),
+            email: holder.email.to_owned(),
+            version: holder.version,
+        };
+        let call = traced_call(SERVICE, "UpdateBillingAccount", async {
+            let update = async || {
+                let request = self.request(message.clone(), limit);
+                self.client.clone().update_billing_account(request).await
+            };
+            with_deadline(limit, repeat_if_cancelled(update)).await
+        });
+        self.record(call.await).map(state)
     }
 
     /// Closes the patient's account.
@@ -172,6 +190,13 @@ impl BillingClient {
             metadata.insert(HEADER, trace);
         }
         request
+    }
+}
+
+fn state(account: BillingResponse) -> AccountState {
+    AccountState {
+        status: account.status,
+        account_id: Some(account.account_id),
     }
 }
 

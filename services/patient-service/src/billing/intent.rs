@@ -5,7 +5,7 @@ use sqlx::{FromRow, PgConnection};
 use tonic::Code;
 use uuid::Uuid;
 
-use super::account::AccountState;
+use super::account::{AccountHolder, AccountState};
 
 /// Maximum number of intents that are counted; a larger backlog is equally alarming, and counting it costs more.
 const MAX_COUNTED: i64 = 100_000;
@@ -34,9 +34,27 @@ pub(super) struct LeasedIntent {
     pub desired_state: String,
     /// Number of attempts, including this one.
     pub attempts: i32,
-    /// Name and email of the patient; `None` after its deletion.
+    /// Id of the account, once it is open.
+    pub account_id: Option<String>,
+    /// Name, email and version of the patient; `None` after its deletion.
     pub name: Option<String>,
     pub email: Option<String>,
+    pub version: Option<i64>,
+}
+
+impl LeasedIntent {
+    /// Returns the holder that the account must have; `None` if the account must be closed.
+    pub fn holder(&self) -> Option<AccountHolder<'_>> {
+        if self.desired_state != DesiredState::Open.as_str() {
+            return None;
+        }
+        Some(AccountHolder {
+            patient_id: self.patient_id,
+            name: self.name.as_deref()?,
+            email: self.email.as_deref()?,
+            version: self.version?,
+        })
+    }
 }
 
 /// Numbers of pending intents.
@@ -68,25 +86,45 @@ pub async fn insert(transaction: &mut PgConnection, patient: Uuid, desired_state
     .map(drop)
 }
 
-/// Makes a pending intent due now: a change of the patient may have corrected what billing-service rejected.
+/// Stores the intent to update the holder of a living patient's account to this version, in the transaction of the change.
+///
+/// If name and email are unchanged, only an account that is not confirmed yet is concerned: the change may have corrected what
+/// billing-service rejected. Returns true if there is something to call billing-service for.
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn retry_now(transaction: &mut PgConnection, patient: Uuid) -> sqlx::Result<()> {
-    let update = "update billing_intent set next_attempt = now(), attempts = 0, rejection = null
-                  where patient_id = $1 and status = 'PENDING'";
-    sqlx::query(update).bind(patient).execute(transaction).await.map(drop)
+pub async fn update(
+    transaction: &mut PgConnection,
+    patient: Uuid,
+    version: i64,
+    is_holder: bool,
+) -> sqlx::Result<bool> {
+    let updated = sqlx::query(
+        "update billing_intent set status = 'PENDING', version = $2, attempts = 0, rejection = null,
+             next_attempt = now() + interval '3 seconds'
+         where patient_id = $1 and desired_state = 'OPEN' and (status = 'PENDING' or (status = 'ACTIVE' and $3))",
+    )
+    .bind(patient)
+    .bind(version)
+    .bind(is_holder)
+    .execute(transaction)
+    .await?;
+    Ok(updated.rows_affected() > 0)
 }
 
-/// Records an open account; does nothing if the patient was deleted in the meantime.
-pub(super) async fn record_opened(pool: &Pool, patient: Uuid, account: &AccountState) -> sqlx::Result<()> {
-    let update = "update billing_intent set status = $2, account_id = $3, rejection = null
+/// Records an open account whose holder is this version of the patient; does nothing if the patient was deleted since.
+///
+/// If the patient was changed since, the account is known, and the intent stays pending.
+pub(super) async fn record_holder(pool: &Pool, holder: AccountHolder<'_>, account: &AccountState) -> sqlx::Result<()> {
+    let update = "update billing_intent set account_id = $3, rejection = null,
+                      status = case when version <= $4 then $2 else status end
                   where patient_id = $1 and desired_state = 'OPEN'";
     let status = if account.status == "CLOSED" { "CLOSED" } else { "ACTIVE" };
     sqlx::query(update)
-        .bind(patient)
+        .bind(holder.patient_id)
         .bind(status)
         .bind(&account.account_id)
+        .bind(holder.version)
         .execute(pool)
         .await
         .map(drop)
@@ -110,9 +148,9 @@ pub(super) async fn lease(pool: &Pool, limit: i64, probe: bool) -> sqlx::Result<
              update billing_intent i set attempts = attempts + 1,
                  next_attempt = now() + interval '1 second' * (power(2, least(attempts, 6)) * (0.75 + random() / 2))
              from due where i.patient_id = due.patient_id
-             returning i.patient_id, i.desired_state, i.attempts
+             returning i.patient_id, i.desired_state, i.attempts, i.account_id
          )
-         select l.patient_id, l.desired_state, l.attempts, p.name, p.email
+         select l.*, p.name, p.email, p.version
          from leased l left join patient p on p.id = l.patient_id",
     )
     .bind(probe)

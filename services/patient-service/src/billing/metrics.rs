@@ -26,7 +26,7 @@ pub fn describe() {
     );
     metrics::describe_gauge!(
         "billing_intents",
-        "Accounts that are to be opened or closed, up to 100000, by state: pending, or rejected by billing-service"
+        "Accounts that are to be opened, updated or closed, up to 100000, by state: pending, or rejected by billing-service"
     );
     metrics::gauge!("billing_circuit_breaker_open").set(0.0);
 }

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::{
-    account::AccountHolder,
     circuit_breaker::CallSource,
     client::{BillingClient, is_unavailable},
-    intent::{self, DesiredState, LeasedIntent},
+    hold,
+    intent::{self, LeasedIntent},
     metrics as billing_metrics,
 };
 
@@ -73,21 +73,17 @@ async fn execute(pool: &Pool, client: &BillingClient, intent: LeasedIntent) -> s
     if !client.allows(CallSource::Reconciler) {
         return with_timeout(intent::release(pool, id)).await;
     }
-    let result = match (&intent.name, &intent.email) {
-        (Some(name), Some(email)) if intent.desired_state == DesiredState::Open.as_str() => {
-            let holder = AccountHolder {
-                patient_id: id,
-                name,
-                email,
-            };
-            client.open(holder, CALL_TIMEOUT).await.map(Some)
-        }
-        _ => client.close(id, CALL_TIMEOUT).await.map(|()| None),
+    let holder = intent.holder();
+    let result = match holder {
+        Some(holder) => hold(client, holder, intent.account_id.is_some(), CALL_TIMEOUT)
+            .await
+            .map(Some),
+        None => client.close(id, CALL_TIMEOUT).await.map(|()| None),
     };
     match result {
         Ok(account) => {
-            match account {
-                Some(account) => with_timeout(intent::record_opened(pool, id, &account)).await?,
+            match holder.zip(account) {
+                Some((holder, account)) => with_timeout(intent::record_holder(pool, holder, &account)).await?,
                 None => with_timeout(intent::record_closed(pool, id)).await?,
             }
             tracing::info!(patient.id = %id, desired_state = intent.desired_state, "reconciled the billing account");

@@ -15,8 +15,12 @@ pub struct Family {
     /// 1 to 100 characters; not unique.
     #[schema(example = "The Lovelaces")]
     pub name: String,
-    /// Ordered by name.
+    /// At most 50, ordered by name.
+    #[schema(max_items = 50)]
     pub members: Vec<Member>,
+    /// Starts at 1, and increases with each change, also of a member's name; also the ETag.
+    #[schema(minimum = 1, example = 1)]
+    pub version: i64,
 }
 
 /// A patient as a member of a family.

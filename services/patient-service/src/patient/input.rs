@@ -2,21 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use kit::{Email, EmailError, Problem};
+use kit::{
+    Email, EmailError, Problem,
+    text::{self, TextError},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::{Date, macros::format_description};
 use utoipa::ToSchema;
 
 use super::iso_date;
-use crate::text::{self, TextError};
+use crate::calendar::Today;
 
 /// Earliest year of birth; an earlier one is a typing error.
 const MIN_BIRTH_YEAR: i32 = 1850;
+/// Message of a patient who was registered before birth.
+pub(super) const REGISTERED_BEFORE_BIRTH: &str = "Registered date cannot be before the date of birth";
 
 /// The body of a creation or an update, before its validation.
 ///
-/// Surrounding spaces are removed; other fields are ignored.
+/// Surrounding spaces are removed, and text is stored in Unicode's normal form C; other fields are ignored.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schema(example = json!({
@@ -24,19 +29,20 @@ const MIN_BIRTH_YEAR: i32 = 1850;
     "dateOfBirth": "1990-12-10", "registeredDate": "2024-01-10",
 }))]
 pub struct PatientBody {
-    /// 1 to 100 characters.
+    /// 1 to 100 characters, none of them invisible.
     #[schema(value_type = String, required = true, min_length = 1, max_length = 100, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     name: Value,
-    /// A valid email address that no other patient has.
+    /// A valid email address that no other patient has; any script is allowed (RFC 6531).
     #[schema(value_type = String, required = true, format = "email", max_length = 254)]
     email: Value,
-    /// Postal address, 1 to 500 characters.
+    /// Postal address, 1 to 500 characters, none of them invisible.
     #[schema(value_type = String, required = true, min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     address: Value,
-    /// ISO date from 1850 on, not in the future.
+    /// ISO date from 1850-01-01 on, not in the future.
     #[schema(value_type = String, required = true, format = Date)]
     date_of_birth: Value,
-    /// ISO date; by default today for a new patient, and unchanged for an existing one.
+    /// ISO date, not in the future and not before the date of birth; by default today for a new patient, and unchanged for an
+    /// existing one.
     #[schema(value_type = Option<String>, format = Date)]
     registered_date: Value,
 }
@@ -58,18 +64,22 @@ impl PatientBody {
     ///
     /// # Errors
     /// 400 with a message for each invalid field.
-    pub fn validate(self, today: Date) -> kit::Result<ValidPatient> {
+    pub fn validate(self, today: Today) -> kit::Result<ValidPatient> {
         let mut errors = BTreeMap::new();
         let name = text::parse(&self.name, "Name", 100).map_err(FieldError::from);
         let address = text::parse(&self.address, "Address", 500).map_err(FieldError::from);
         let name = field(&mut errors, "name", name);
         let email = field(&mut errors, "email", email(&self.email));
         let address = field(&mut errors, "address", address);
-        let date_of_birth = field(&mut errors, "dateOfBirth", date_of_birth(&self.date_of_birth, today));
+        let date_of_birth = field(
+            &mut errors,
+            "dateOfBirth",
+            date_of_birth(&self.date_of_birth, today.date),
+        );
         let registered = field(
             &mut errors,
             "registeredDate",
-            optional_date(&self.registered_date, "Registered date"),
+            registered_date(&self.registered_date, today.latest, date_of_birth),
         );
         match (name, email, address, date_of_birth, registered) {
             (Some(name), Some(email), Some(address), Some(date_of_birth), Some(registered_date)) => Ok(ValidPatient {
@@ -105,6 +115,10 @@ enum FieldError {
     BirthInFuture,
     #[error("Date of birth cannot be before {MIN_BIRTH_YEAR}")]
     BirthTooEarly,
+    #[error("Registered date cannot be in the future")]
+    RegisteredInFuture,
+    #[error("{REGISTERED_BEFORE_BIRTH}")]
+    RegisteredBeforeBirth,
 }
 
 fn email(value: &Value) -> Result<Email, FieldError> {
@@ -129,6 +143,17 @@ fn date_of_birth(value: &Value, today: Date) -> Result<Date, FieldError> {
     Ok(date)
 }
 
+fn registered_date(value: &Value, latest: Date, birth: Option<Date>) -> Result<Option<Date>, FieldError> {
+    let date = optional_date(value, "Registered date")?;
+    if date.is_some_and(|date| date > latest) {
+        return Err(FieldError::RegisteredInFuture);
+    }
+    if date.zip(birth).is_some_and(|(date, birth)| date < birth) {
+        return Err(FieldError::RegisteredBeforeBirth);
+    }
+    Ok(date)
+}
+
 fn optional_date(value: &Value, label: &'static str) -> Result<Option<Date>, FieldError> {
     let date = match value {
         Value::Null => return Ok(None),
@@ -141,7 +166,7 @@ fn optional_date(value: &Value, label: &'static str) -> Result<Option<Date>, Fie
 /// Parses YYYY-MM-DD, from the year 1 on, as PostgreSQL accepts it.
 ///
 /// The format description alone would accept a sign, more digits (ISO 8601, expanded years) and the year 0.
-pub(super) fn parse_date(text: &str) -> Option<Date> {
+fn parse_date(text: &str) -> Option<Date> {
     let date = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     date.filter(|date| text.len() == 10 && date.year() > 0)
 }
@@ -155,7 +180,8 @@ mod tests {
 
     fn errors(body: Value) -> BTreeMap<String, String> {
         let body: PatientBody = serde_json::from_value(body).expect("an object");
-        match body.validate(date!(2026 - 11 - 21)) {
+        let (date, latest) = (date!(2026 - 11 - 21), date!(2026 - 11 - 22));
+        match body.validate(Today { date, latest }) {
             Ok(_) => BTreeMap::new(),
             Err(problem) => problem.errors().clone(),
         }
@@ -191,6 +217,26 @@ mod tests {
             ("name", json!(7), "Name must be text"),
             ("name", json!("  "), "Name is required"),
             ("name", json!("a\0b"), "Name cannot contain control characters"),
+            ("name", json!("\u{200b}\u{3164}"), "Name is required"),
+            (
+                "name",
+                json!("Ada\u{202e}"),
+                "Name cannot contain invisible or formatting characters",
+            ),
+            ("address", json!("\u{feff}"), "Address is required"),
+            ("email", json!("\u{200b}a@example.org"), "Email should be valid"),
+            (
+                "registeredDate",
+                json!("2026-11-23"),
+                "Registered date cannot be in the future",
+            ),
+            (
+                "registeredDate",
+                json!("9999-12-31"),
+                "Registered date cannot be in the future",
+            ),
+            ("registeredDate", json!("0001-01-01"), REGISTERED_BEFORE_BIRTH),
+            ("registeredDate", json!("1990-05-16"), REGISTERED_BEFORE_BIRTH),
             ("email", json!("nope"), "Email should be valid"),
             ("email", json!("a\0@example.org"), "Email should be valid"),
             ("email", json!("a..b@example.org"), "Email should be valid"),
@@ -232,6 +278,11 @@ mod tests {
 
     #[test]
     fn a_valid_patient_passes_with_100_wide_characters() {
+        // The current date of the zone that is ahead of all others.
+        for registered in ["1990-05-17", "2026-11-21", "2026-11-22"] {
+            assert_eq!(errors(with("registeredDate", json!(registered))), BTreeMap::new());
+        }
+        assert_eq!(errors(with("email", json!("müller@bücher.example"))), BTreeMap::new());
         assert_eq!(errors(with("name", json!("é".repeat(100)))), BTreeMap::new());
         assert_eq!(
             errors(with("email", json!("o'brien+x@sub.example.co.uk"))),

@@ -76,9 +76,9 @@ async fn read_matches(pool: &Pool, params: ListParams<'_>, search: &Search) -> R
             .await?
     };
     let counted: i64 = sqlx::query_scalar(
-        "select count(*) from (select 1 from patient where search_text like lower($1) limit $2) matching",
+        "select count(*) from (select 1 from patient where search_text like search_pattern($1) limit $2) matching",
     )
-    .bind(search.pattern())
+    .bind(search.as_str())
     .bind(MAX_COUNTED + 1)
     .persistent(false)
     .fetch_one(&mut *transaction)
@@ -117,8 +117,8 @@ fn in_order(params: ListParams<'_>) -> QueryBuilder<Postgres> {
     query.push_bind(rows).push(") next on next.id = p.id");
     if let Some(search) = params.search {
         query
-            .push(" where next.search_text like lower(")
-            .push_bind(search.pattern().to_owned())
+            .push(" where next.search_text like search_pattern(")
+            .push_bind(search.as_str().to_owned())
             .push(")");
     }
     query.push(format_args!(
@@ -136,8 +136,8 @@ fn by_index(params: ListParams<'_>, search: &Search) -> QueryBuilder<Postgres> {
     query
         .push(" join (select id, ")
         .push(column)
-        .push(" from patient where search_text like lower(");
-    query.push_bind(search.pattern().to_owned()).push(")");
+        .push(" from patient where search_text like search_pattern(");
+    query.push_bind(search.as_str().to_owned()).push(")");
     push_cursor(&mut query, params, " and ");
     query.push(format_args!(" order by {column} {direction}, id {direction} limit "));
     query.push_bind(params.rows()).push(") found on found.id = p.id");

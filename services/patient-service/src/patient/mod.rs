@@ -1,6 +1,7 @@
 //! Patients: validation, storage, lists, events and routes.
 
-mod etag;
+pub(crate) mod export;
+pub(crate) mod history;
 pub(crate) mod input;
 pub mod list;
 pub(crate) mod routes;
@@ -49,24 +50,4 @@ pub struct Patient {
     /// The patient's billing account.
     #[sqlx(flatten)]
     pub billing: AccountState,
-}
-
-/// The fields of a patient that a client sets, by their names in the API.
-pub(crate) const FIELDS: [&str; 5] = ["name", "email", "address", "dateOfBirth", "registeredDate"];
-
-impl Patient {
-    /// Returns those of [`FIELDS`] that differ from an earlier version.
-    fn changed_fields(&self, before: &Self) -> Vec<&'static str> {
-        let is_changed = [
-            self.name != before.name,
-            self.email != before.email,
-            self.address != before.address,
-            self.date_of_birth != before.date_of_birth,
-            self.registered_date != before.registered_date,
-        ];
-        let fields = FIELDS.into_iter().zip(is_changed);
-        fields
-            .filter_map(|(field, is_changed)| is_changed.then_some(field))
-            .collect()
-    }
 }

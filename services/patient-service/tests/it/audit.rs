@@ -104,6 +104,16 @@ async fn successes(app: &TestApp) -> Vec<(TestResponse, Success)> {
     run(showing_ada(get("/patients"), "GET /patients", "LIST")).await;
     run(showing_ada(get("/patients?search=ada"), "GET /patients", "SEARCH")).await;
     run(on(get("/patients?search=nobody"), "GET /patients", "SEARCH")).await;
+    let search = (
+        Method::POST,
+        "/patients/search".to_owned(),
+        Some(json!({"search": "ada"})),
+    );
+    run(showing_ada(search, "POST /patients/search", "SEARCH")).await;
+    let history = get(&format!("{path}/history"));
+    run(of_ada(history, "GET /patients/{id}/history", "HISTORY")).await;
+    let export = get(&format!("{path}/export"));
+    run(of_ada(export, "GET /patients/{id}/export", "EXPORT")).await;
     let renamed = (
         Method::PUT,
         path.clone(),
@@ -124,12 +134,19 @@ async fn successes(app: &TestApp) -> Vec<(TestResponse, Success)> {
     .await;
     run(showing_ada(get(&family), "GET /families/{id}", "READ")).await;
     run(showing_ada(get("/families"), "GET /families", "LIST")).await;
+    let renamed = (Method::PUT, family.clone(), Some(json!({"name": "Lovelace"})));
+    run(Success {
+        changed: &["name"],
+        ..showing_ada(renamed, "PUT /families/{id}", "UPDATE")
+    })
+    .await;
     let route = "DELETE /families/{id}/members/{patient_id}";
     run(Success {
         changed: &["family"],
         ..of_ada((Method::DELETE, member, None), route, "UPDATE")
     })
     .await;
+    run(on((Method::DELETE, family, None), "DELETE /families/{id}", "DELETE")).await;
     run(of_ada((Method::DELETE, path, None), "DELETE /patients/{id}", "DELETE")).await;
     done
 }

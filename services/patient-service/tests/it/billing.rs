@@ -116,3 +116,113 @@ async fn a_backlog_of_intents_is_executed_without_pauses_once_billing_is_availab
     reconciler.stop().await;
     app.database.drop().await;
 }
+
+/// Returns the name and version of the holder of a patient's account in billing-service.
+fn holder(app: &TestApp, patient: &Value) -> Option<(String, i64)> {
+    app.billing.holder(patient).map(|(name, _, version)| (name, version))
+}
+
+#[tokio::test]
+async fn the_holder_follows_a_change_of_the_patient_at_once() {
+    let Some(app) = TestApp::start().await else { return };
+    app.billing.start().await;
+    let ada = app.create("Ada").await;
+    assert_eq!(holder(&app, &ada), Some(("Ada".into(), 1)));
+    let changed = app.call(Method::PUT, &path_of(&ada), Some(patient("Ada King"))).await;
+    assert_eq!(
+        (&changed.body["billing"], holder(&app, &ada)),
+        (&ada["billing"], Some(("Ada King".into(), 2)))
+    );
+    let mut moved = patient("Ada King");
+    moved["address"] = json!("2 Side St");
+    app.call(Method::PUT, &path_of(&ada), Some(moved)).await;
+    assert_eq!(
+        holder(&app, &ada),
+        Some(("Ada King".into(), 2)),
+        "an address is not sent"
+    );
+    assert_eq!(
+        app.count("select count(*) from billing_intent where status = 'PENDING'")
+            .await,
+        0
+    );
+    app.call(Method::DELETE, &path_of(&ada), None).await;
+    assert_eq!((holder(&app, &ada), app.billing.account(&ada)), (None, Some("CLOSED")));
+    app.database.drop().await;
+}
+
+#[tokio::test]
+async fn the_reconciler_updates_the_holder_and_the_account_stays_open_until_then() {
+    let Some(app) = TestApp::start().await else { return };
+    let ada = app.create("Ada").await;
+    // Changed while the account is not open yet, and while it is open and billing-service is away.
+    app.call(Method::PUT, &path_of(&ada), Some(patient("Ada King"))).await;
+    sqlx::query("update billing_intent set status = 'ACTIVE', account_id = 'account-1', next_attempt = now()")
+        .execute(&app.database.pool)
+        .await
+        .expect("an open account");
+    let changed = app.call(Method::PUT, &path_of(&ada), Some(patient("Ada Byron"))).await;
+    let open = json!({"status": "ACTIVE", "accountId": "account-1"});
+    assert_eq!((changed.status, &changed.body["billing"]), (StatusCode::OK, &open));
+    assert_eq!(
+        app.count("select count(*) from billing_intent where status = 'PENDING' and version = 3")
+            .await,
+        1
+    );
+
+    // billing-service does not know the account, as after a restore: it is opened with the newest holder.
+    app.billing.start().await;
+    app.billing.lose(&ada);
+    let reconciler = app.reconcile();
+    wait_until("the holder is the newest", TIMEOUT, || async {
+        holder(&app, &ada) == Some(("Ada Byron".into(), 3))
+    })
+    .await;
+    wait_until("the intent is confirmed", TIMEOUT, || async {
+        app.count("select count(*) from billing_intent where status = 'PENDING'")
+            .await
+            == 0
+    })
+    .await;
+    reconciler.stop().await;
+    app.database.drop().await;
+}
+
+#[tokio::test]
+async fn concurrent_changes_end_with_the_newest_holder_and_a_deletion_wins() {
+    let Some(app) = TestApp::start().await else { return };
+    app.billing.start().await;
+    let ada = app.create("Ada").await;
+    let path = path_of(&ada);
+    let names: Vec<String> = (0..12).map(|n| format!("Ada {n}")).collect();
+    futures::future::join_all(
+        names
+            .iter()
+            .map(|name| app.call(Method::PUT, &path, Some(patient(name)))),
+    )
+    .await;
+    let newest = app.get(&path).await;
+    let reconciler = app.reconcile();
+    wait_until("the intent is confirmed", TIMEOUT, || async {
+        app.count("select count(*) from billing_intent where status = 'PENDING'")
+            .await
+            == 0
+    })
+    .await;
+    let name = newest.body["name"].as_str().expect("a name").to_owned();
+    assert_eq!(holder(&app, &ada), Some((name, 13)));
+
+    let changes = futures::future::join_all(
+        names
+            .iter()
+            .map(|name| app.call(Method::PUT, &path, Some(patient(name)))),
+    );
+    tokio::join!(changes, app.call(Method::DELETE, &path, None));
+    wait_until("the account is closed", TIMEOUT, || async {
+        app.count("select count(*) from billing_intent").await == 0
+    })
+    .await;
+    assert_eq!((holder(&app, &ada), app.billing.account(&ada)), (None, Some("CLOSED")));
+    reconciler.stop().await;
+    app.database.drop().await;
+}

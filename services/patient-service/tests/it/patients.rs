@@ -57,16 +57,26 @@ async fn creation_change_and_deletion_store_one_event_each() {
         .await
         .expect("the outbox");
     assert!(events.iter().all(|(key, _)| *key == id));
-    let stored: Vec<(String, i64, i32)> = events
+    let stored: Vec<(String, i64, String, i32)> = events
         .iter()
         .map(|(_, payload)| PatientEvent::decode(payload.as_slice()).expect("an event"))
-        .map(|event| (event.event_type, event.version, event.birth_year))
+        .map(|event| {
+            (
+                event.event_type,
+                event.version,
+                event.name + &event.email,
+                event.birth_year,
+            )
+        })
         .collect();
-    let expected = [("PATIENT_CREATED", 1), ("PATIENT_UPDATED", 2), ("PATIENT_DELETED", 3)];
-    assert_eq!(
-        stored,
-        expected.map(|(event_type, version)| (event_type.to_owned(), version, 1990))
-    );
+    let expected = [
+        ("PATIENT_CREATED", 1, "Ada Lovelaceada.lovelace@example.org", 1990),
+        ("PATIENT_UPDATED", 2, "Ada Kingada.king@example.org", 1990),
+        // A deletion contains ids only.
+        ("PATIENT_DELETED", 3, "", 0),
+    ];
+    let expected = expected.map(|(kind, version, person, year)| (kind.to_owned(), version, person.to_owned(), year));
+    assert_eq!(stored, expected);
     app.database.drop().await;
 }
 
@@ -139,6 +149,7 @@ async fn an_idempotency_key_creates_one_patient_and_is_bound_to_its_body() {
         .call_with(Method::POST, "/patients", Some(patient("Ada")), &key)
         .await;
     assert_eq!((again.status, &again.body), (StatusCode::CREATED, &first.body));
+    assert_eq!(again.header("location"), first.header("location"));
     let other = app
         .call_with(Method::POST, "/patients", Some(patient("Bea")), &key)
         .await;

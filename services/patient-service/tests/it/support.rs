@@ -7,6 +7,7 @@ use contracts::{
     LINK_SECRET_HEADER,
     billing::v1::{
         BillingRequest, BillingResponse, CloseBillingAccountRequest, CloseBillingAccountResponse,
+        UpdateBillingAccountRequest,
         billing_service_server::{BillingService, BillingServiceServer},
     },
 };
@@ -74,8 +75,7 @@ impl TestApp {
             .routes(router(state))
             .openapi(openapi())
             .routers();
-        let (admin, user) = (tokens.token(Role::Admin), tokens.token(Role::User));
-        let auditor = tokens.token(Role::Auditor);
+        let [admin, user, auditor] = [Role::Admin, Role::User, Role::Auditor].map(|role| tokens.token(role));
         Some(Self {
             database,
             client,
@@ -119,6 +119,16 @@ impl TestApp {
 
     pub async fn call_as_user(&self, method: Method, path: &str) -> TestResponse {
         self.send(method, path, Body::empty(), &self.user, &[]).await
+    }
+
+    pub async fn call_as_auditor(&self, method: Method, path: &str) -> TestResponse {
+        self.send(method, path, Body::empty(), &self.auditor, &[]).await
+    }
+
+    /// Returns the number of rows of a query that counts.
+    pub async fn count(&self, query: &'static str) -> i64 {
+        let count = sqlx::query_scalar(query).fetch_one(&self.database.pool);
+        count.await.expect("a count")
     }
 
     /// Sends a request as a user with this role.
@@ -235,8 +245,22 @@ pub struct FakeBilling {
 /// Name of a patient for whom the fake rejects to open an account.
 pub const REJECTED: &str = "Rejected By Billing";
 
-/// Status of the account of each patient.
-type Accounts = Arc<Mutex<BTreeMap<String, &'static str>>>;
+/// The account of each patient.
+type Accounts = Arc<Mutex<BTreeMap<String, FakeAccount>>>;
+
+struct FakeAccount {
+    status: &'static str,
+    /// `None` once the account is closed.
+    holder: Option<(String, String, i64)>,
+}
+
+impl FakeAccount {
+    fn update(&mut self, holder: (String, String, i64)) {
+        if self.status == "ACTIVE" && self.holder.as_ref().is_none_or(|old| old.2 < holder.2) {
+            self.holder = Some(holder);
+        }
+    }
+}
 
 impl FakeBilling {
     async fn reserve() -> Self {
@@ -259,7 +283,18 @@ impl FakeBilling {
     /// Returns the status of a patient's account.
     pub fn account(&self, patient: &Value) -> Option<&'static str> {
         let id = patient["id"].as_str().expect("an id");
-        self.accounts.lock().get(id).copied()
+        self.accounts.lock().get(id).map(|account| account.status)
+    }
+
+    /// Returns the name, email and version of the holder of a patient's account.
+    pub fn holder(&self, patient: &Value) -> Option<(String, String, i64)> {
+        let id = patient["id"].as_str().expect("an id");
+        self.accounts.lock().get(id)?.holder.clone()
+    }
+
+    /// Forgets an account, as a billing-service that was restored from an old backup.
+    pub fn lose(&self, patient: &Value) {
+        self.accounts.lock().remove(patient["id"].as_str().expect("an id"));
     }
 }
 
@@ -281,16 +316,31 @@ impl BillingService for FakeService {
         let BillingRequest {
             patient_id: patient,
             name,
-            ..
+            email,
+            version,
         } = authenticate(request)?;
         if name == REJECTED {
             return Err(Status::invalid_argument("the name is not valid"));
         }
-        let status = *self.0.lock().entry(patient.clone()).or_insert("ACTIVE");
-        Ok(tonic::Response::new(BillingResponse {
-            account_id: format!("account-{patient}"),
-            status: status.into(),
-        }))
+        let mut accounts = self.0.lock();
+        let account = accounts.entry(patient.clone()).or_insert(FakeAccount {
+            status: "ACTIVE",
+            holder: None,
+        });
+        account.update((name, email, version));
+        Ok(response(&patient, account.status))
+    }
+
+    async fn update_billing_account(
+        &self,
+        request: tonic::Request<UpdateBillingAccountRequest>,
+    ) -> Result<tonic::Response<BillingResponse>, Status> {
+        let request = authenticate(request)?;
+        let mut accounts = self.0.lock();
+        let account = accounts.get_mut(&request.patient_id);
+        let account = account.ok_or_else(|| Status::not_found("no account"))?;
+        account.update((request.name, request.email, request.version));
+        Ok(response(&request.patient_id, account.status))
     }
 
     async fn close_billing_account(
@@ -298,10 +348,21 @@ impl BillingService for FakeService {
         request: tonic::Request<CloseBillingAccountRequest>,
     ) -> Result<tonic::Response<CloseBillingAccountResponse>, Status> {
         let patient = authenticate(request)?.patient_id;
-        self.0.lock().insert(patient.clone(), "CLOSED");
+        let closed = FakeAccount {
+            status: "CLOSED",
+            holder: None,
+        };
+        self.0.lock().insert(patient.clone(), closed);
         Ok(tonic::Response::new(CloseBillingAccountResponse {
             account_id: format!("account-{patient}"),
             status: "CLOSED".into(),
         }))
     }
+}
+
+fn response(patient: &str, status: &str) -> tonic::Response<BillingResponse> {
+    tonic::Response::new(BillingResponse {
+        account_id: format!("account-{patient}"),
+        status: status.to_owned(),
+    })
 }
