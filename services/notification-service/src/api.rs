@@ -1,20 +1,36 @@
 //! The routes and their OpenAPI document.
 
-use axum::{Router, extract::State, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    routing::{get, post},
+};
+use http::StatusCode;
 use kit::database::Pool;
-use kit::{AppState, Caller, Page, Pagination, Query, Result};
+use kit::{Admin, Caller, Json, Page, Pagination, Path, Problem, Query, Result};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 use uuid::Uuid;
 
-use crate::notification::{self, Notification};
+use crate::{
+    AppState,
+    notification::{self, Notification, Resend},
+    preference::{self, Preferences},
+};
 
 /// Pages of 1000 notifications at most, 100 by default.
 type NotificationPagination = Pagination<Uuid, 100, 1000>;
 
 /// Returns all routes; the gateway exposes them under `/api`.
 pub fn router(state: AppState) -> Router {
-    Router::new().route("/notifications", get(list)).with_state(state)
+    Router::new()
+        .route("/notifications", get(list))
+        .route("/notifications/{id}/resend", post(resend))
+        .route(
+            "/notifications/preferences/{patientId}",
+            get(read_preferences).put(store_preferences),
+        )
+        .with_state(state)
 }
 
 /// Returns the OpenAPI document of [`router`].
@@ -26,7 +42,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(title = "Notifications", description = "Notifications sent to patients."),
     tags((name = "Notifications", description = "One for each event of a patient.")),
-    paths(list)
+    paths(list, resend, read_preferences, store_preferences)
 )]
 struct ApiDoc;
 
@@ -57,6 +73,91 @@ async fn list(
 ) -> Result<Page<Notification>> {
     let notifications = notification::list(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
     Ok(pagination.page(notifications, |notification| notification.id))
+}
+
+/// Send a notification again
+///
+/// To the patient's current address, with attempts for another day; for a notification that is not pending.
+#[utoipa::path(
+    post,
+    path = "/notifications/{id}/resend",
+    operation_id = "resendNotification",
+    tag = "Notifications",
+    params(("id" = Uuid, Path, description = "The notification's id")),
+    responses(
+        (status = 202, description = "It is pending", body = Notification),
+        (status = 404, description = "Notification not found", body = Problem),
+        (status = 409, description = "It is pending already, or the patient was deleted", body = Problem),
+    ),
+    security(("bearer" = ["ADMIN"]))
+)]
+async fn resend(
+    State(state): State<AppState>,
+    Admin(admin): Admin,
+    Path(id): Path<Uuid>,
+) -> Result<(StatusCode, Json<Notification>)> {
+    match notification::resend(&state.kit.pool, id).await? {
+        Resend::Queued(notification) => {
+            tracing::info!(notification.id = %id, admin.id = %admin.sub, "an administrator sends a notification again");
+            state.queued.notify_one();
+            Ok((StatusCode::ACCEPTED, Json(notification)))
+        }
+        Resend::Impossible => Err(Problem::conflict(
+            "The notification is pending already, or the patient was deleted and no address is stored",
+        )),
+        Resend::Unknown => Err(Problem::not_found("Notification not found")),
+    }
+}
+
+/// Read a patient's preferences
+#[utoipa::path(
+    get,
+    path = "/notifications/preferences/{patientId}",
+    operation_id = "readNotificationPreferences",
+    tag = "Notifications",
+    params(("patientId" = Uuid, Path, description = "The patient's id")),
+    responses(
+        (status = 200, description = "The preferences", body = Preferences),
+        (status = 404, description = "Patient not found; a new one is known after some moments", body = Problem),
+    ),
+    security(("bearer" = []))
+)]
+async fn read_preferences(State(pool): State<Pool>, _: Caller, Path(id): Path<Uuid>) -> Result<Json<Preferences>> {
+    let preferences = preference::read(&pool, id).await?;
+    preferences.map(Json).ok_or_else(patient_not_found)
+}
+
+/// Store a patient's preferences
+///
+/// Without email, notifications are SKIPPED; the confirmation of a deletion is sent nevertheless.
+#[utoipa::path(
+    put,
+    path = "/notifications/preferences/{patientId}",
+    operation_id = "storeNotificationPreferences",
+    tag = "Notifications",
+    params(("patientId" = Uuid, Path, description = "The patient's id")),
+    request_body = Preferences,
+    responses(
+        (status = 200, description = "The preferences as stored", body = Preferences),
+        (status = 404, description = "Patient not found; a new one is known after some moments", body = Problem),
+    ),
+    security(("bearer" = []))
+)]
+async fn store_preferences(
+    State(pool): State<Pool>,
+    Caller(caller): Caller,
+    Path(id): Path<Uuid>,
+    Json(preferences): Json<Preferences>,
+) -> Result<Json<Preferences>> {
+    if !preference::store(&pool, id, preferences).await? {
+        return Err(patient_not_found());
+    }
+    tracing::info!(patient.id = %id, user.id = %caller.sub, email = preferences.email, "stored a patient's preferences");
+    Ok(Json(preferences))
+}
+
+fn patient_not_found() -> Problem {
+    Problem::not_found("Patient not found")
 }
 
 #[cfg(test)]

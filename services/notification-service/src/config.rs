@@ -1,6 +1,6 @@
 //! The configuration, read from the command line and the environment.
 
-use kit::{ServeArgs, cli::Cli, database::DatabaseArgs, kafka::KafkaArgs, token::TokenArgs};
+use kit::{ServeArgs, cli::Cli, database::DatabaseArgs, kafka::KafkaArgs, mail::MailArgs, token::TokenArgs};
 
 /// Name, description and default port of the binary.
 pub const CLI: Cli = Cli::new(
@@ -24,4 +24,7 @@ pub struct Config {
     /// The Kafka brokers.
     #[command(flatten)]
     pub kafka: KafkaArgs,
+    /// The server that takes mail.
+    #[command(flatten)]
+    pub mail: MailArgs,
 }

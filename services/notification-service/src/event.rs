@@ -13,10 +13,16 @@ pub struct Event {
     pub patient_id: Uuid,
     /// The patient's version after the event, from 1.
     pub version: i64,
-    /// The kind of notification.
-    pub kind: Kind,
-    /// `None` only for a deletion, whose tombstone counts even without a recipient.
-    pub recipient: Option<Recipient>,
+    pub change: Change,
+}
+
+/// The change of a patient.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Change {
+    Created(Recipient),
+    Updated(Recipient),
+    /// The event has ids only.
+    Deleted,
 }
 
 /// The recipient of a notification; it has no `Debug`, because it is personal data.
@@ -33,23 +39,36 @@ impl Event {
     /// Fails if the message can never be decoded, however often it is delivered.
     pub fn decode(value: &[u8]) -> Result<Self, Unreadable> {
         let event = events::Event::decode(value)?;
-        let kind = match event.event_type {
-            EventType::Created => Kind::Welcome,
-            EventType::Updated => Kind::DetailsChanged,
-            EventType::Deleted => Kind::Farewell,
-        };
-        let recipient = match Recipient::from_event(&event) {
-            Ok(recipient) => Some(recipient),
-            Err(_) if kind == Kind::Farewell => None,
-            Err(unreadable) => return Err(unreadable),
+        let change = match event.event_type {
+            EventType::Created => Change::Created(Recipient::from_event(&event)?),
+            EventType::Updated => Change::Updated(Recipient::from_event(&event)?),
+            EventType::Deleted => Change::Deleted,
         };
         Ok(Self {
             event_id: event.event_id,
             patient_id: event.patient_id,
             version: event.version,
-            kind,
-            recipient,
+            change,
         })
+    }
+}
+
+impl Change {
+    /// Returns the kind of notification that it causes.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Created(_) => Kind::Welcome,
+            Self::Updated(_) => Kind::DetailsChanged,
+            Self::Deleted => Kind::Farewell,
+        }
+    }
+
+    /// Returns the recipient as of this event; `None` for a deletion.
+    pub(crate) fn recipient(&self) -> Option<&Recipient> {
+        match self {
+            Self::Created(recipient) | Self::Updated(recipient) => Some(recipient),
+            Self::Deleted => None,
+        }
     }
 }
 

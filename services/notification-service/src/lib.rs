@@ -6,15 +6,18 @@ mod api;
 pub mod event_handler;
 pub mod sender;
 
+mod backlog;
+mod delivery;
 mod event;
 mod inbox;
-pub mod mailer;
-pub mod message;
+mod message;
 mod notification;
+mod preference;
+mod state;
 
 pub use api::{openapi, router};
 pub use config::Config;
-pub use kit::AppState;
+pub use state::AppState;
 
 /// Migrations of the service's database.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -27,6 +30,11 @@ pub fn describe_metrics() {
     );
     metrics::describe_counter!(
         "notification_deliveries_total",
-        "Attempts to send a notification, by outcome: sent, postponed or failed"
+        "Attempts to send a notification, by outcome: sent, postponed, refused, expired or skipped"
+    );
+    metrics::describe_gauge!(
+        "notification_oldest_pending_seconds",
+        metrics::Unit::Seconds,
+        "Age of the oldest notification that is pending"
     );
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use contracts::topics::{NOTIFICATION_GROUP, PATIENT};
 use kit::{Server, database, kafka::Subscription, telemetry};
 use notification_service::{
-    AppState, Config, MIGRATIONS, config::CLI, describe_metrics, event_handler::PatientEventHandler, mailer::LogMailer,
-    openapi, router, sender::Sender,
+    AppState, Config, MIGRATIONS, config::CLI, describe_metrics, event_handler::PatientEventHandler, openapi, router,
+    sender::Sender,
 };
 use tokio::sync::Notify;
 
@@ -24,10 +24,20 @@ async fn main() -> anyhow::Result<()> {
     let pool = database::connect(&config.database).await?;
     database::migrate(&pool, &MIGRATIONS).await?;
 
-    let state = AppState::new(&config.token, pool.clone())?;
-    let verifier = state.verifier.clone();
+    let mailer = config.mail.mailer()?;
+    if mailer.is_none() {
+        tracing::warn!(
+            "no mail transport is configured, so notifications are skipped: set MAIL_TRANSPORT and MAIL_FROM, or SMTP_URL and \
+             MAIL_FROM"
+        );
+    }
     let queued = Arc::new(Notify::new());
-    let sender = Sender::new(pool.clone(), LogMailer, queued.clone());
+    let state = AppState {
+        kit: kit::AppState::new(&config.token, pool.clone())?,
+        queued: queued.clone(),
+    };
+    let verifier = state.kit.verifier.clone();
+    let sender = Sender::new(pool.clone(), mailer, queued.clone());
     let handler = PatientEventHandler {
         pool: pool.clone(),
         queued,

@@ -1,46 +1,51 @@
-//! The email message of a notification.
+//! The texts of the notifications, from templates.
 
+use kit::mail::Mail;
 use uuid::Uuid;
 
 use crate::{event::Recipient, notification::Kind};
 
-/// An email message, ready to be sent; it has no `Debug`, because it contains personal data.
-pub struct EmailMessage {
-    /// Id of the notification, for logs.
-    pub notification_id: Uuid,
-    /// Id of the patient, for logs.
-    pub patient_id: Uuid,
-    /// Event of which it informs.
-    pub kind: Kind,
-    /// The same for each attempt, so that a mail server or reader drops a second copy (RFC 5322, section 3.6.4).
-    pub message_id: String,
-    /// Email address of the recipient.
-    pub to: String,
-    /// The `Subject` header.
-    pub subject: &'static str,
-    /// Plain text.
-    pub body: String,
+/// Composes the mail of a notification.
+pub(crate) fn compose(message_id: Uuid, kind: Kind, recipient: &Recipient) -> Mail {
+    let (subject, body) = template(kind);
+    Mail {
+        message_id,
+        to: recipient.email.clone(),
+        subject: subject.to_owned(),
+        // Plain text: nothing in a name has a meaning, so nothing is escaped.
+        body: body.replace("{name}", &recipient.name),
+    }
 }
 
-impl EmailMessage {
-    /// Composes the message of a notification.
-    pub fn compose(notification_id: Uuid, event_id: Uuid, patient_id: Uuid, kind: Kind, recipient: Recipient) -> Self {
-        let (subject, sentence) = match kind {
-            Kind::Welcome => ("Welcome", "you are registered as a patient with us."),
-            Kind::DetailsChanged => (
-                "Your details were changed",
-                "your details were changed. If you did not ask for this change, please contact us.",
-            ),
-            Kind::Farewell => ("Goodbye", "you are no longer registered as a patient with us."),
+/// Returns the subject and the body with `{name}`; a template is a header `Subject`, a blank line and the body.
+fn template(kind: Kind) -> (&'static str, &'static str) {
+    let text = match kind {
+        Kind::Welcome => include_str!("../templates/welcome.txt"),
+        Kind::DetailsChanged => include_str!("../templates/details_changed.txt"),
+        Kind::Farewell => include_str!("../templates/farewell.txt"),
+    };
+    let (header, body) = text.split_once("\n\n").unwrap_or(("", text));
+    (header.trim_start_matches("Subject: "), body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_template_has_a_subject_and_the_name_as_it_is() {
+        let recipient = Recipient {
+            name: "Zoë <b>{name}</b> & {subject} O'Neill".to_owned(),
+            email: "zoe@example.org".to_owned(),
         };
-        Self {
-            notification_id,
-            patient_id,
-            kind,
-            message_id: format!("<{event_id}@notification-service>"),
-            to: recipient.email,
-            subject,
-            body: format!("Dear {},\n\n{sentence}\n", recipient.name),
+        for kind in [Kind::Welcome, Kind::DetailsChanged, Kind::Farewell] {
+            let mail = compose(Uuid::nil(), kind, &recipient);
+            assert!(
+                !mail.subject.is_empty() && !mail.subject.contains(['\n', ':']),
+                "{kind:?}"
+            );
+            let first_line = format!("Dear {},\n", recipient.name);
+            assert!(mail.body.starts_with(&first_line), "{kind:?}: {}", mail.body);
         }
     }
 }

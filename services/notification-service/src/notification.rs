@@ -1,5 +1,6 @@
 //! Notifications in the database, as clients see them.
 
+use kit::database::Pool;
 use serde::Serialize;
 use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
@@ -16,13 +17,21 @@ pub struct Notification {
     pub kind: Kind,
     #[sqlx(try_from = "String")]
     pub status: Status,
+    /// Why it is FAILED or SKIPPED; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    pub reason: Option<Reason>,
+    /// Transport that took it, `smtp` or `ses`; absent unless it is SENT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    pub channel: Option<String>,
     /// Number of attempts to send it.
     #[schema(minimum = 0)]
     pub attempts: i32,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
-    /// Time at which it was sent or had failed; absent while it is pending.
+    /// Time at which it was sent, skipped or had failed; absent while it is pending.
     #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, format = DateTime, required = false)]
     pub finished_at: Option<OffsetDateTime>,
@@ -57,9 +66,12 @@ impl Kind {
 pub enum Status {
     /// Not sent yet; failed attempts are retried.
     Pending,
+    /// A mail server took it.
     Sent,
-    /// Abandoned after the maximum number of attempts.
+    /// No server took it; no more attempts are made.
     Failed,
+    /// There was nothing to send.
+    Skipped,
 }
 
 impl Status {
@@ -69,8 +81,26 @@ impl Status {
             Self::Pending => "PENDING",
             Self::Sent => "SENT",
             Self::Failed => "FAILED",
+            Self::Skipped => "SKIPPED",
         }
     }
+}
+
+/// Reason for which a notification was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[sqlx(type_name = "text", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Reason {
+    /// FAILED: no server took it within a day.
+    Expired,
+    /// FAILED: the server refused the recipient or the message.
+    Refused,
+    /// SKIPPED: no mail transport is configured.
+    NoTransport,
+    /// SKIPPED: the patient wants no email.
+    OptedOut,
+    /// SKIPPED: the patient was deleted, or no address is known.
+    NoRecipient,
 }
 
 /// A column contains a value that this version does not know.
@@ -95,7 +125,7 @@ impl TryFrom<String> for Status {
     type Error = UnknownValue;
 
     fn try_from(value: String) -> Result<Self, UnknownValue> {
-        let all = [Self::Pending, Self::Sent, Self::Failed];
+        let all = [Self::Pending, Self::Sent, Self::Failed, Self::Skipped];
         let known = all.into_iter().find(|status| status.as_str() == value);
         known.ok_or(UnknownValue {
             column: "status",
@@ -117,7 +147,7 @@ pub async fn list(
 ) -> sqlx::Result<Vec<Notification>> {
     // Ids are UUIDs of version 7, so their order is that of the insertion.
     sqlx::query_as(
-        "select id, patient_id, kind, status, attempts, created_at, finished_at from notifications
+        "select id, patient_id, kind, status, reason, channel, attempts, created_at, finished_at from notifications
          where ($1::uuid is null or patient_id = $1) and ($2::uuid is null or id > $2)
          order by id limit $3",
     )
@@ -126,4 +156,38 @@ pub async fn list(
     .bind(rows)
     .fetch_all(db)
     .await
+}
+
+/// Result of a request to send a notification again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Resend {
+    /// It is pending again.
+    Queued(Notification),
+    /// It is pending, or the patient is deleted.
+    Impossible,
+    /// There is no such notification.
+    Unknown,
+}
+
+/// Makes a finished notification pending again, under another Message-ID; `attempts` count from 0.
+///
+/// # Errors
+/// Fails if the database fails.
+pub(crate) async fn resend(pool: &Pool, id: Uuid) -> sqlx::Result<Resend> {
+    let queued = sqlx::query_as(
+        "update notifications set status = 'PENDING', reason = null, channel = null, finished_at = null, attempts = 0,
+             message_id = gen_random_uuid(), queued_at = now(), next_attempt_at = now()
+         from patients
+         where id = $1 and status <> 'PENDING' and patients.patient_id = notifications.patient_id and email is not null
+         returning id, notifications.patient_id, kind, status, reason, channel, attempts, created_at, finished_at",
+    );
+    if let Some(notification) = queued.bind(id).fetch_optional(pool).await? {
+        return Ok(Resend::Queued(notification));
+    }
+    let exists = sqlx::query_scalar("select exists (select from notifications where id = $1)");
+    Ok(if exists.bind(id).fetch_one(pool).await? {
+        Resend::Impossible
+    } else {
+        Resend::Unknown
+    })
 }

@@ -4,42 +4,44 @@ use std::{sync::Arc, time::Duration};
 
 use kit::database::Pool;
 use kit::database::{self, with_timeout};
-use sqlx::FromRow;
+use kit::mail::{MailError, Mailer};
 use tokio::{
     sync::Notify,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
-    event::Recipient,
-    mailer::Mailer,
-    message::EmailMessage,
-    notification::{Kind, Status},
+    backlog,
+    delivery::{self, DueNotification},
+    message,
+    notification::{Kind, Reason},
 };
 
 /// Interval in which the table is polled, for retries and for notifications that another replica queued.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// Timeout of one delivery.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time for which a notification is leased to one sender; longer than a delivery, so that no two senders deliver it.
-const LEASE: Duration = Duration::from_secs(30);
-/// Number of attempts, in about two hours, after which a notification has failed.
-const MAX_ATTEMPTS: i32 = 12;
-/// Maximum pause between two attempts, in seconds.
-const MAX_PAUSE_SECONDS: f64 = 1800.0;
+/// Timeout of one delivery; that of the mailers is shorter.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Sends notifications; several replicas may do so at the same time.
-pub struct Sender<M> {
+pub struct Sender {
     pool: Pool,
-    mailer: M,
+    mailer: Option<Arc<dyn Mailer>>,
     queued: Arc<Notify>,
 }
 
-impl<M: Mailer> Sender<M> {
-    /// Returns a sender; `queued` is notified after a notification was queued.
-    pub fn new(pool: Pool, mailer: M, queued: Arc<Notify>) -> Self {
+/// Result of one attempt.
+enum Outcome {
+    Sent(&'static str),
+    Skipped(Reason),
+    /// Another attempt follows unless the notification is too old.
+    Postponed(MailError),
+    Refused(MailError),
+}
+
+impl Sender {
+    /// Returns a sender; without a mailer notifications are skipped. `queued` is notified after a notification was queued.
+    pub fn new(pool: Pool, mailer: Option<Arc<dyn Mailer>>, queued: Arc<Notify>) -> Self {
         Self { pool, mailer, queued }
     }
 
@@ -48,6 +50,14 @@ impl<M: Mailer> Sender<M> {
     /// # Errors
     /// Never; the signature is that of a background task.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        tokio::select! {
+            () = backlog::measure(&self.pool) => {}
+            () = self.send_until(&shutdown) => {}
+        }
+        Ok(())
+    }
+
+    async fn send_until(&self, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
             match self.send_next().await {
                 Ok(true) => continue,
@@ -63,7 +73,6 @@ impl<M: Mailer> Sender<M> {
                 () = sleep(POLL_INTERVAL) => {}
             }
         }
-        Ok(())
     }
 
     /// Sends the notification that was due first, and returns false if none is due.
@@ -71,98 +80,58 @@ impl<M: Mailer> Sender<M> {
     /// # Errors
     /// Fails if the database fails. A notification whose delivery could not be recorded is sent again after its lease.
     pub async fn send_next(&self) -> sqlx::Result<bool> {
-        let Some(due) = with_timeout(lease(&self.pool)).await? else {
+        let Some(due) = with_timeout(delivery::lease(&self.pool)).await? else {
             return Ok(false);
         };
         let (id, attempts) = (due.id, due.attempts);
-        let message = due.into_message();
-        let delivery = timeout(DELIVERY_TIMEOUT, self.mailer.deliver(&message)).await;
-        let outcome = match delivery.map_err(anyhow::Error::from).flatten() {
-            Ok(()) => {
-                with_timeout(finish(&self.pool, id, Status::Sent)).await?;
+        let outcome = match self.attempt(&due).await {
+            Outcome::Sent(channel) => {
+                with_timeout(delivery::sent(&self.pool, id, channel)).await?;
+                tracing::info!(notification.id = %id, notification.kind = due.kind.as_str(), "sent a notification");
                 "sent"
             }
-            Err(error) if attempts >= MAX_ATTEMPTS => {
-                tracing::error!(notification.id = %id, attempts, %error, "a notification failed permanently");
-                with_timeout(finish(&self.pool, id, Status::Failed)).await?;
-                "failed"
+            Outcome::Skipped(reason) => {
+                with_timeout(delivery::skip(&self.pool, id, reason)).await?;
+                tracing::info!(notification.id = %id, ?reason, "skipped a notification");
+                "skipped"
             }
-            Err(error) => {
+            Outcome::Refused(error) => {
+                tracing::error!(notification.id = %id, attempts, %error, "a notification failed permanently");
+                with_timeout(delivery::fail(&self.pool, id, Reason::Refused)).await?;
+                "refused"
+            }
+            Outcome::Postponed(error) if due.is_expired => {
+                tracing::error!(notification.id = %id, attempts, %error, "a notification was not sent within a day");
+                with_timeout(delivery::fail(&self.pool, id, Reason::Expired)).await?;
+                "expired"
+            }
+            Outcome::Postponed(error) => {
                 tracing::warn!(notification.id = %id, attempts, %error, "cannot send a notification; retrying");
-                with_timeout(postpone(&self.pool, id, attempts)).await?;
+                with_timeout(delivery::postpone(&self.pool, id, attempts)).await?;
                 "postponed"
             }
         };
         metrics::counter!("notification_deliveries_total", "outcome" => outcome).increment(1);
         Ok(true)
     }
-}
 
-/// A notification that was leased for one attempt.
-#[derive(FromRow)]
-struct DueNotification {
-    id: Uuid,
-    event_id: Uuid,
-    patient_id: Uuid,
-    #[sqlx(try_from = "String")]
-    kind: Kind,
-    recipient_name: String,
-    recipient_email: String,
-    /// Number of attempts, including this one.
-    attempts: i32,
-}
-
-impl DueNotification {
-    fn into_message(self) -> EmailMessage {
-        let recipient = Recipient {
-            name: self.recipient_name,
-            email: self.recipient_email,
+    async fn attempt(&self, due: &DueNotification) -> Outcome {
+        // A deletion is confirmed whatever the preferences are.
+        if !due.email_allowed && due.kind != Kind::Farewell {
+            return Outcome::Skipped(Reason::OptedOut);
+        }
+        let Some(mailer) = &self.mailer else {
+            return Outcome::Skipped(Reason::NoTransport);
         };
-        EmailMessage::compose(self.id, self.event_id, self.patient_id, self.kind, recipient)
+        let Some(recipient) = due.recipient() else {
+            return Outcome::Skipped(Reason::NoRecipient);
+        };
+        let mail = message::compose(due.message_id, due.kind, &recipient);
+        let sent = timeout(DELIVERY_TIMEOUT, mailer.send(&mail)).await;
+        match sent.unwrap_or_else(|_| Err(MailError::Unavailable("no response within 25 s".to_owned()))) {
+            Ok(()) => Outcome::Sent(mailer.transport()),
+            Err(error) if error.is_permanent() => Outcome::Refused(error),
+            Err(error) => Outcome::Postponed(error),
+        }
     }
-}
-
-/// Leases the next due notification; a later notification of a patient waits for the earlier one.
-async fn lease(pool: &Pool) -> sqlx::Result<Option<DueNotification>> {
-    sqlx::query_as(
-        "update notifications
-         set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $1)
-         where id = (
-             select id from notifications due
-             where status = 'PENDING' and next_attempt_at <= now() and not exists (
-                 select from notifications earlier
-                 where earlier.status = 'PENDING' and earlier.patient_id = due.patient_id
-                   and earlier.version < due.version
-             )
-             order by next_attempt_at, id limit 1 for update skip locked
-         )
-         returning id, event_id, patient_id, kind, recipient_name, recipient_email, attempts",
-    )
-    .bind(LEASE.as_secs_f64())
-    .fetch_optional(pool)
-    .await
-}
-
-/// Records the final status, and deletes the recipient.
-async fn finish(pool: &Pool, id: Uuid, status: Status) -> sqlx::Result<()> {
-    sqlx::query(
-        "update notifications
-         set status = $2, finished_at = now(), recipient_name = null, recipient_email = null
-         where id = $1 and status = 'PENDING'",
-    )
-    .bind(id)
-    .bind(status.as_str())
-    .execute(pool)
-    .await?;
-    Ok(())
-}
-
-/// Schedules the next attempt, after 2, 4, 8 … seconds.
-async fn postpone(pool: &Pool, id: Uuid, attempts: i32) -> sqlx::Result<()> {
-    sqlx::query("update notifications set next_attempt_at = now() + make_interval(secs => $2) where id = $1")
-        .bind(id)
-        .bind(f64::from(attempts.clamp(1, 20)).exp2().min(MAX_PAUSE_SECONDS))
-        .execute(pool)
-        .await?;
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Mailer, address, ses::Ses, smtp::Smtp};
 use crate::aws::{self, IamArgs};
@@ -55,7 +55,8 @@ impl MailArgs {
     /// # Errors
     /// If the settings are incomplete or contradict each other. An unreachable server is not an error.
     pub fn mailer(&self) -> anyhow::Result<Option<Arc<dyn Mailer>>> {
-        let transport = match (self.transport, &self.smtp_url) {
+        let smtp_url = present(self.smtp_url.as_ref(), |url| url.expose_secret());
+        let transport = match (self.transport, smtp_url) {
             (Some(Transport::Ses), Some(_)) => {
                 bail!("MAIL_TRANSPORT is `ses`, and SMTP_URL is set too: unset one of them")
             }
@@ -66,7 +67,7 @@ impl MailArgs {
         if transport == Transport::None {
             return Ok(None);
         }
-        let from = self.from.as_deref();
+        let from = present(self.from.as_ref(), String::as_str);
         let from = from.context("mail has no sender: set MAIL_FROM to the address from which this service writes")?;
         let from = address::sender(from)?;
         Ok(Some(match transport {
@@ -74,6 +75,11 @@ impl MailArgs {
             Transport::None | Transport::Smtp => Arc::new(Smtp::new(self, from)?),
         }))
     }
+}
+
+/// Returns a setting; an empty one counts as missing, because docker-compose and shells pass unset variables on as empty ones.
+pub(super) fn present<T>(setting: Option<&T>, text: impl Fn(&T) -> &str) -> Option<&T> {
+    setting.filter(|setting| !text(setting).trim().is_empty())
 }
 
 #[cfg(test)]
@@ -101,6 +107,7 @@ mod tests {
         let url = Some("smtp://mail.example.org");
         let has_mailer = |args: MailArgs| args.mailer().expect("valid settings").is_some();
         assert!(!has_mailer(args(None, None, None)));
+        assert!(!has_mailer(args(None, Some(""), Some(""))));
         assert!(!has_mailer(args(Some(Transport::None), url, None)));
         assert!(has_mailer(args(None, url, from)));
         assert!(has_mailer(args(Some(Transport::Smtp), url, from)));

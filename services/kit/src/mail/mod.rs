@@ -4,6 +4,8 @@ mod address;
 mod args;
 mod ses;
 mod smtp;
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -27,6 +29,9 @@ pub struct Mail {
 /// Sends mail.
 #[async_trait]
 pub trait Mailer: Send + Sync + 'static {
+    /// Returns the name of the transport, such as `smtp`.
+    fn transport(&self) -> &'static str;
+
     /// Sends one message; returns when a server took the responsibility for it.
     ///
     /// # Errors

@@ -82,6 +82,10 @@ impl Ses {
 
 #[async_trait]
 impl Mailer for Ses {
+    fn transport(&self) -> &'static str {
+        "ses"
+    }
+
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let request = timeout(TIMEOUT, self.request(mail)).await;
         request.unwrap_or_else(|_| Err(MailError::Unavailable("no response within 20 s".to_owned())))

@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use super::{Mail, MailArgs, MailError, Mailer, address};
+use super::{Mail, MailArgs, MailError, Mailer, address, args::present};
 
 /// Timeout of the connection, and of each response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,7 +58,7 @@ struct Login {
 impl Smtp {
     /// Reads the address and the login; neither is quoted in an error.
     pub(super) fn new(args: &MailArgs, from: Mailbox) -> anyhow::Result<Self> {
-        let url = args.smtp_url.as_ref();
+        let url = present(args.smtp_url.as_ref(), |url| url.expose_secret());
         let url =
             url.context("mail has no server: set SMTP_URL to smtp://HOST or smtps://HOST, or unset MAIL_TRANSPORT")?;
         let url = Url::parse(url.expose_secret())
@@ -131,6 +131,10 @@ impl Smtp {
 
 #[async_trait]
 impl Mailer for Smtp {
+    fn transport(&self) -> &'static str {
+        "smtp"
+    }
+
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let delivery = timeout(TIMEOUT, self.deliver(mail)).await;
         delivery.unwrap_or_else(|_| Err(MailError::Unavailable("no response within 20 s".to_owned())))
@@ -143,7 +147,9 @@ fn login(args: &MailArgs, url: &Url) -> anyhow::Result<Option<Login>> {
         let text = percent_encoding::percent_decode_str(text).decode_utf8().ok();
         text.map(String::from).context("the login in SMTP_URL is not UTF-8")
     };
-    match (&args.smtp_username, &args.smtp_password) {
+    let username = present(args.smtp_username.as_ref(), String::as_str);
+    let password = present(args.smtp_password.as_ref(), |password| password.expose_secret());
+    match (username, password) {
         (Some(username), Some(password)) => Ok(Some(Login {
             username: username.clone(),
             password: password.clone(),

@@ -37,6 +37,10 @@ impl Mailbox {
 
 #[async_trait]
 impl Mailer for Mailbox {
+    fn transport(&self) -> &'static str {
+        "mailbox"
+    }
+
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         if let Some(failure) = self.failure.lock().clone() {
             return Err(failure);

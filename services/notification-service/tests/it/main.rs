@@ -2,5 +2,8 @@
 
 mod support;
 
+mod delivery;
+mod erasure;
 mod notifications;
+mod preferences;
 mod properties;
