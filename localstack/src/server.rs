@@ -112,6 +112,7 @@ pub fn router(cx: Context) -> Router {
         .route("/_localstack/health", get(health))
         .route("/_localstack/info", get(info))
         .route("/_localstack/shutdown", post(shutdown))
+        .route(service::ses::ROUTE, get(service::ses::list).delete(service::ses::clear))
         .route(
             service::ecs::credentials::ROUTE,
             get(service::ecs::credentials::respond),
@@ -199,7 +200,10 @@ fn is_local(headers: &HeaderMap, uri: &http::Uri) -> bool {
 
 async fn aws(State(cx): State<Context>, request: Request<Body>) -> Response<Body> {
     let path = request.uri().path();
-    if path == "/v2" || path.starts_with("/v2/") {
+    // The paths of Amazon SES begin like those of a registry, whose requests are not signed.
+    let scope = wire::credential_scope(request.headers(), request.uri());
+    let is_ses = scope.is_some_and(|(_, service)| service == "ses");
+    if !is_ses && (path == "/v2" || path.starts_with("/v2/")) {
         return service::ecr::registry(cx, request).await;
     }
     if service::s3::is_s3_request(request.headers(), request.uri()) {
@@ -227,6 +231,7 @@ async fn info(State(cx): State<Context>) -> Json<Value> {
         "region": cx.region(),
         "account": cx.account(),
         "port": cx.config().port,
+        "smtp": service::ses::smtp_address(&cx).to_string(),
         "state_dir": cx.state_dir(),
         "pid": std::process::id(),
     }))

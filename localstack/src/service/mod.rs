@@ -22,6 +22,7 @@ pub(crate) mod s3;
 mod secretsmanager;
 mod servicediscovery;
 mod servicequotas;
+pub(crate) mod ses;
 mod sns;
 pub mod ssm;
 mod sts;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Arc<dyn Service>> {
         s3::service(),
         sns::service(),
         secretsmanager::service(),
+        ses::service(),
         logs::service(),
         ecr::service(),
         cloudwatch::service(),

@@ -4,6 +4,7 @@ mod account;
 mod database;
 mod endpoint;
 mod engine;
+mod mail;
 mod names;
 mod protection;
 mod test_resource;

@@ -36,5 +36,12 @@ mod tests {
     #[test]
     fn the_document_is_complete() {
         assert_eq!(kit::testing::document_faults(&openapi()), Vec::<String>::new());
+        let mut document = serde_json::to_value(openapi()).expect("JSON");
+        kit::openapi::for_each_operation(&mut document, |path, method, operation| {
+            assert!(
+                operation["description"].is_string(),
+                "{method} {path} has no description"
+            );
+        });
     }
 }

@@ -61,6 +61,8 @@ pub struct AgeBand {
 }
 
 /// Summarise all patients
+///
+/// The numbers belong to one moment; a change is in them about one second after it was made.
 #[utoipa::path(
     get,
     path = "/analytics/summary",

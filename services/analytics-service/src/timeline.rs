@@ -8,7 +8,10 @@ use sqlx::FromRow;
 use time::{
     Date, Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
 };
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, OneOf, Schema, SchemaFormat, Type},
+};
 
 /// Maximum number of points; more would be unreadable in a chart, and expensive to query.
 const MAX_POINTS: i64 = 1000;
@@ -73,16 +76,45 @@ impl Bucket {
 #[into_params(parameter_in = Query)]
 pub struct TimelineQuery {
     /// Start as a date or an RFC 3339 time (UTC); by default 2 days, 30 days, 26 weeks or one year before `to`, depending on `bucket`.
-    #[param(example = "2026-01-01")]
+    #[param(schema_with = from_schema)]
     from: Option<String>,
     /// End as a date or time, exclusive; by default now.
+    #[param(schema_with = to_schema)]
     to: Option<String>,
     /// `hour`, `day`, `week` or `month`; by default `day`.
     #[param(value_type = Option<Bucket>)]
     bucket: Option<Bucket>,
 }
 
+fn from_schema() -> Schema {
+    instant("2026-01-01")
+}
+
+fn to_schema() -> Schema {
+    instant("2026-01-31")
+}
+
+/// Returns the schema of a date or time, as [`parse_instant`] reads it.
+fn instant(example: &str) -> Schema {
+    let text = |format| {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(format)))
+    };
+    let formats = OneOf::builder()
+        .item(text(KnownFormat::Date).pattern(Some(YEARS)))
+        .item(text(KnownFormat::DateTime).pattern(Some(YEARS)))
+        .example(Some(example.into()))
+        .build();
+    Schema::OneOf(formats)
+}
+
+/// Years from 1970 to 9998, as a pattern.
+const YEARS: &str = "^(19[7-9][0-9]|[2-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])-";
+
 /// Count events over time, oldest bucket first, including buckets without events
+///
+/// A range has at most 1000 buckets: 41 days of hours, or more than two years of days.
 #[utoipa::path(
     get,
     path = "/analytics/timeline",
@@ -192,4 +224,32 @@ fn parse_instant(text: &str) -> Option<OffsetDateTime> {
         .ok()?
         .checked_to_offset(UtcOffset::UTC)
         .filter(|at| (1970..9999).contains(&at.year()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_example_is_valid_for_every_bucket() {
+        let document = serde_json::to_value(crate::openapi()).expect("JSON");
+        let parameters = &document["paths"]["/analytics/timeline"]["get"]["parameters"];
+        let example = |name: &str| {
+            let all = parameters.as_array().expect("parameters");
+            let parameter = all.iter().find(|parameter| parameter["name"] == name).expect(name);
+            parameter["schema"]["example"].as_str().map(str::to_owned)
+        };
+        for bucket in [Bucket::Hour, Bucket::Day, Bucket::Week, Bucket::Month] {
+            let query = TimelineQuery {
+                from: example("from"),
+                to: example("to"),
+                bucket: Some(bucket),
+            };
+            assert!(query.from.is_some() && query.to.is_some());
+            assert!(
+                Range::from_query(&query, OffsetDateTime::now_utc()).is_ok(),
+                "{bucket:?}"
+            );
+        }
+    }
 }

@@ -42,7 +42,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         description = "The only public entry point; these are the routes that it serves itself."
     ),
     tags((name = "Documents", description = "OpenAPI documents of the services, and Swagger UI.")),
-    paths(docs::document, docs::redirect, docs::index, docs::asset)
+    paths(docs::document, docs::redirect, docs::asset)
 )]
 struct ApiDoc;
 
@@ -57,5 +57,13 @@ mod tests {
     #[test]
     fn the_document_is_complete() {
         assert_eq!(kit::testing::document_faults(&openapi()), Vec::<String>::new());
+        let mut document = serde_json::to_value(openapi()).unwrap();
+        kit::openapi::for_each_operation(&mut document, |path, method, operation| {
+            assert!(
+                operation["description"].is_string(),
+                "{method} {path} has no description"
+            );
+            assert!(!path.ends_with('/'), "{path}");
+        });
     }
 }

@@ -15,9 +15,6 @@ use tokio::time::timeout;
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 /// Timeout for a client to send its body.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of an oversized body that are read and dropped, so that the client receives the response rather than a reset.
-const MAX_DRAIN_BYTES: usize = 8 << 20;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Memory for the bodies of all requests in flight; cheap to clone.
 #[derive(Clone)]
@@ -66,20 +63,12 @@ pub async fn read(
     let content_length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let mut stream = body.into_data_stream();
     if content_length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
-        // A client that sent `Expect: 100-continue` does not send its body after a 413.
-        if !headers.contains_key(header::EXPECT) {
-            drain(stream, 0).await;
-        }
         return Err(Problem::too_large());
     }
-    match timeout(READ_TIMEOUT, collect(&mut stream, budget)).await {
+    match timeout(READ_TIMEOUT, collect(body.into_data_stream(), budget)).await {
         Ok(Ok(read)) => Ok(read),
-        Ok(Err(ReadError::TooLarge)) => {
-            drain(stream, MAX_BODY_BYTES).await;
-            Err(Problem::too_large())
-        }
+        Ok(Err(ReadError::TooLarge)) => Err(Problem::too_large()),
         Ok(Err(ReadError::BudgetExhausted)) => {
             tracing::warn!("the memory for request bodies is exhausted; raise MAX_BODY_MEMORY_MIB if this lasts");
             Err(Problem::unavailable(
@@ -101,7 +90,7 @@ enum ReadError {
     Incomplete,
 }
 
-async fn collect(stream: &mut BodyDataStream, budget: &BodyMemoryBudget) -> Result<(Bytes, BudgetPermit), ReadError> {
+async fn collect(mut stream: BodyDataStream, budget: &BodyMemoryBudget) -> Result<(Bytes, BudgetPermit), ReadError> {
     let (mut body, mut permit) = (BytesMut::new(), None);
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| ReadError::Incomplete)?;
@@ -112,19 +101,6 @@ async fn collect(stream: &mut BodyDataStream, budget: &BodyMemoryBudget) -> Resu
         body.extend_from_slice(&chunk);
     }
     Ok((body.freeze(), permit))
-}
-
-async fn drain(mut stream: BodyDataStream, mut read: usize) {
-    let rest = async {
-        while let Some(Ok(chunk)) = stream.next().await {
-            read += chunk.len();
-            if read > MAX_DRAIN_BYTES {
-                break;
-            }
-        }
-    };
-    // The response is the same whether or not the timeout passes.
-    let _ = timeout(DRAIN_TIMEOUT, rest).await;
 }
 
 #[cfg(test)]

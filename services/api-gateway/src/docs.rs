@@ -6,7 +6,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use kit::Problem;
 use serde_json::Value;
@@ -143,26 +143,23 @@ async fn parse(backend: Backend, response: Response<Body>) -> Result<Value, Prob
     }
 }
 
-/// Go to Swagger UI
+/// Open Swagger UI over all documents
 ///
-/// The page is at `/docs/`, because the URLs of its files are relative.
+/// The page itself is at `/docs/`, because the URLs of its files are relative.
 #[utoipa::path(get, path = "/docs", operation_id = "findPage", tag = "Documents",
     responses((status = 308, description = "To /docs/", headers(("Location")))))]
 pub async fn redirect() -> impl IntoResponse {
     (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "/docs/")])
 }
 
-/// Open Swagger UI over all documents
-#[utoipa::path(get, path = "/docs/", operation_id = "readPage", tag = "Documents",
-    responses(
-        (status = 200, description = "The page", body = String, content_type = "text/html", headers(("Cache-Control"))),
-        (status = 429, description = "Too many requests from this address", body = Problem),
-))]
+/// Returns the page of Swagger UI; its description is that of [`redirect`], because a documented path does not end in `/`.
 pub async fn index(State(state): State<AppState>, request: Request) -> Result<Response, Rejection> {
     asset(State(state), Path("index.html".to_owned()), request).await
 }
 
 /// Read a file of Swagger UI
+///
+/// Scripts and styles are compressed for clients that accept gzip.
 #[utoipa::path(get, path = "/docs/{file}", operation_id = "readPart", tag = "Documents",
     params(("file" = String, Path, description = "Name of the file", example = "swagger-ui.css")),
     responses(
@@ -178,8 +175,14 @@ pub async fn asset(
     request: Request,
 ) -> Result<Response, Rejection> {
     // A file has up to 1.5 MB and needs no token, so the request counts against the rate limit.
-    state.admit(&request.into_parts().0, Access::Public).await?;
+    let (parts, _) = request.into_parts();
+    state.admit(&parts, Access::Public).await?;
+    let mut coding = HeaderMap::new();
     let (content_type, body) = match swagger_ui::asset(&file) {
+        Some(asset) if accepts_gzip(&parts.headers) => {
+            coding.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            (asset.content_type, Body::from(asset.gzip))
+        }
         Some(asset) => (asset.content_type, Body::from(asset.bytes)),
         None if file == "swagger-initializer.js" => {
             let documents = DOCUMENTS.iter().map(|document| (document.name, document.path));
@@ -191,6 +194,26 @@ pub async fn asset(
         (header::CONTENT_TYPE, content_type),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::CACHE_CONTROL, "public, max-age=3600"),
+        (header::VARY, "accept-encoding"),
     ];
-    Ok((headers, body).into_response())
+    Ok((headers, coding, body).into_response())
+}
+
+/// Returns true if the client names gzip, and not with the weight 0 (RFC 9110, 12.5.3).
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .filter_map(|entry| {
+            let (coding, weight) = entry.split_once(';').unwrap_or((entry, "q=1"));
+            coding.trim().eq_ignore_ascii_case("gzip").then_some(weight)
+        })
+        .any(|weight| {
+            weight
+                .trim()
+                .to_ascii_lowercase()
+                .strip_prefix("q=")
+                .is_none_or(|q| q.parse() != Ok(0.0_f32))
+        })
 }

@@ -17,6 +17,30 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
+/// Beginnings of the names of headers that have a meaning for the service, or for every server on the way.
+const END_TO_END: [&str; 20] = [
+    "accept",
+    "access-control-",
+    "authorization",
+    "cache-control",
+    "content-",
+    "cookie",
+    "date",
+    "expect",
+    "forwarded",
+    "from",
+    "host",
+    "idempotency-key",
+    "if-",
+    "origin",
+    "range",
+    "referer",
+    "traceparent",
+    "user-agent",
+    "x-amzn-",
+    "x-forwarded-",
+];
+
 /// Headers that only the gateway or a service may set; those of a client are removed.
 const RESERVED: [&str; 6] = [
     "x-forwarded-for",
@@ -54,16 +78,32 @@ pub fn to_service(mut headers: HeaderMap, prefix: &'static str, address: Option<
     headers
 }
 
+/// Returns the first end-to-end header that `Connection` names, if any.
+///
+/// To remove it would change the request: a write with If-Match would become an unconditional one. RFC 9110, 7.6.1, forbids
+/// clients to name such headers.
+pub fn end_to_end_option(headers: &HeaderMap) -> Option<&'static str> {
+    let named = connection_options(headers);
+    let of_client = |name: &&'static str| named.iter().any(|option| option.starts_with(*name));
+    END_TO_END.into_iter().find(of_client).map(|name| match name {
+        "if-" => "a precondition",
+        "content-" => "a header of the body",
+        name => name.trim_end_matches('-'),
+    })
+}
+
+/// Returns the names in `Connection`, in lower case.
+fn connection_options(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    values
+        .flat_map(|list| list.as_bytes().split(|byte| *byte == b','))
+        .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
+        .collect()
+}
+
 /// Removes the headers of one connection, including those that `Connection` names.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<String> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    for name in named {
+    for name in connection_options(headers) {
         headers.remove(name.as_str());
     }
     for name in HOP_BY_HOP {
@@ -125,6 +165,26 @@ mod tests {
         assert_eq!(sent["x-forwarded-for"], "203.0.113.9");
         assert_eq!(sent["x-forwarded-host"], "clinic.example");
         assert_eq!(sent["authorization"], "Bearer t");
+    }
+
+    #[test]
+    fn connection_may_name_headers_of_the_connection_only() {
+        for (value, is_rejected) in [
+            ("close", false),
+            ("keep-alive, Upgrade, HTTP2-Settings, TE", false),
+            ("x-secret-hop", false),
+            ("close, If-Match", true),
+            ("idempotency-key", true),
+            ("AUTHORIZATION", true),
+            ("content-type", true),
+            ("keep-alive,content-length", true),
+            ("host", true),
+            ("x-forwarded-for", true),
+        ] {
+            let given = headers(&[("connection", value)]);
+            assert_eq!(end_to_end_option(&given).is_some(), is_rejected, "{value}");
+        }
+        assert_eq!(end_to_end_option(&HeaderMap::new()), None);
     }
 
     #[test]

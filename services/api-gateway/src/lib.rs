@@ -18,6 +18,7 @@ pub mod rate_limit;
 
 mod attempt;
 pub mod backend;
+mod connector;
 mod forwarded_headers;
 pub mod upstream;
 

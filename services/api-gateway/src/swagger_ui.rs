@@ -6,6 +6,8 @@ use serde_json::json;
 pub struct Asset {
     pub content_type: &'static str,
     pub bytes: &'static [u8],
+    /// The same, compressed.
+    pub gzip: &'static [u8],
 }
 
 macro_rules! asset {
@@ -13,6 +15,7 @@ macro_rules! asset {
         Asset {
             content_type: $content_type,
             bytes: include_bytes!(concat!(env!("OUT_DIR"), "/", $name)),
+            gzip: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")),
         }
     };
 }

@@ -8,7 +8,6 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kit::Problem;
@@ -17,6 +16,7 @@ use tower_http::timeout::TimeoutBody;
 
 use crate::attempt::Attempt;
 use crate::backend::{Backend, Backends};
+use crate::connector::{Connector, connector};
 use crate::forwarded_headers;
 
 /// Pauses between attempts, each randomized by 25 %.
@@ -48,7 +48,7 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Client of the services.
 #[derive(Clone)]
 pub struct Upstream {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
     backends: Backends,
     timeout: Duration,
 }
@@ -85,14 +85,11 @@ pub fn is_repeatable(method: &Method, headers: &HeaderMap, is_idempotent_post: b
 impl Upstream {
     /// Returns a client of these services; `timeout` includes everything up to the headers of the response.
     pub fn new(backends: Backends, timeout: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(64)
-            .build(connector);
+            .build(connector(CONNECT_TIMEOUT));
         Self {
             client,
             backends,

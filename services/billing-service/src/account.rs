@@ -1,11 +1,14 @@
 //! Billing accounts in the database.
 
-use kit::database::Pool;
+use kit::{database::Pool, pagination::Total};
 use serde::Serialize;
 use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+/// Maximum number of accounts that are counted: an exact count of a million takes longer than the page.
+const MAX_COUNTED: i64 = 10_000;
 
 /// The billing account of a patient; each patient has one.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize, ToSchema)]
@@ -158,13 +161,25 @@ pub async fn find(db: impl PgExecutor<'_>, account_id: Uuid) -> sqlx::Result<Opt
         .await
 }
 
-/// Counts the accounts; that of one patient if `patient_id` is `Some`.
+/// Counts the accounts, up to [`MAX_COUNTED`]; that of one patient if `patient_id` is `Some`.
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn count(db: impl PgExecutor<'_>, patient_id: Option<Uuid>) -> sqlx::Result<i64> {
-    let count = "select count(*) from accounts where opened_at is not null and ($1::uuid is null or patient_id = $1)";
-    sqlx::query_scalar(count).bind(patient_id).fetch_one(db).await
+pub async fn count(db: impl PgExecutor<'_>, patient_id: Option<Uuid>) -> sqlx::Result<Total> {
+    let counted: i64 = sqlx::query_scalar(
+        "select count(*) from (
+             select from accounts where opened_at is not null and ($1::uuid is null or patient_id = $1) limit $2
+         ) counted",
+    )
+    .bind(patient_id)
+    .bind(MAX_COUNTED + 1)
+    .fetch_one(db)
+    .await?;
+    Ok(if counted > MAX_COUNTED {
+        Total::AtLeast(MAX_COUNTED)
+    } else {
+        Total::Exactly(counted)
+    })
 }
 
 /// Lists accounts, oldest first: at most `rows`, starting behind the account `after`; that of one patient if `patient_id` is

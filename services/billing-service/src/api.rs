@@ -2,7 +2,7 @@
 
 use axum::{Router, extract::State, routing::get};
 use kit::database::Pool;
-use kit::{Admin, AppState, Json, Page, Pagination, Path, Problem, Query, Result, pagination::Total};
+use kit::{Admin, AppState, Json, Page, Pagination, Path, Problem, Query, Result};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 use uuid::Uuid;
@@ -63,7 +63,7 @@ async fn list(
     let accounts = account::list(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
     let total = account::count(&pool, query.patient_id).await?;
     let page = pagination.page(accounts, |account| account.account_id);
-    Ok(page.total(Total::Exactly(total)))
+    Ok(page.total(total))
 }
 
 /// Read a billing account

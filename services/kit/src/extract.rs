@@ -51,8 +51,15 @@ fn is_json(headers: &HeaderMap) -> bool {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+    let kind = kind.to_ascii_lowercase();
+    let mut parts = kind.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    // JSON is UTF-8 (RFC 8259, 8.1); bytes of another charset would be read as other characters.
+    let is_utf_8 = parts.all(|parameter| {
+        let charset = parameter.strip_prefix("charset=");
+        charset.is_none_or(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8"))
+    });
+    is_utf_8 && (kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")))
 }
 
 /// Returns whether the body has no content coding, such as compression (RFC 9110, 8.4).
@@ -174,6 +181,9 @@ mod tests {
             ("application/json", "identity", None),
             ("application/json; charset=utf-8", "Identity", None),
             ("application/merge-patch+json", "identity", None),
+            ("application/json;charset=\"UTF-8\"", "identity", None),
+            ("application/json; charset=utf-16", "identity", Some(415)),
+            ("application/json; charset=iso-8859-1", "identity", Some(415)),
             ("text/plain", "identity", Some(415)),
             ("application/json", "gzip", Some(415)),
         ] {

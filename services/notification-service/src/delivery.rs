@@ -70,7 +70,7 @@ pub(crate) async fn lease(pool: &Pool) -> sqlx::Result<Option<DueNotification>> 
     .await
 }
 
-/// Records that a server took the notification, even if it was skipped meanwhile, because the patient was deleted.
+/// Records that a server took the notification, even if it was skipped in the meantime, because the patient was deleted.
 pub(crate) async fn sent(pool: &Pool, id: Uuid, channel: &str) -> sqlx::Result<()> {
     sqlx::query(
         "update notifications

@@ -1,6 +1,7 @@
 //! The gateway in front of small test services.
 
 mod cors;
+mod early_refusal;
 mod retry;
 mod routes;
 mod smuggling;

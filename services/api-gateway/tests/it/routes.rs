@@ -229,3 +229,65 @@ async fn the_files_of_swagger_ui_are_cacheable_and_count_against_the_rate_limit(
         assert_eq!(cacheable, expected == StatusCode::OK, "{headers:?}");
     }
 }
+
+#[tokio::test]
+async fn a_header_of_the_request_cannot_be_removed_by_naming_it_in_connection() {
+    let app = TestApp::echo().await;
+    let token = app.tokens.token(Role::User);
+    for (option, expected) in [
+        ("if-match", StatusCode::BAD_REQUEST),
+        ("close, Idempotency-Key", StatusCode::BAD_REQUEST),
+        ("authorization", StatusCode::BAD_REQUEST),
+        ("x-own-hop", StatusCode::OK),
+    ] {
+        let request = http::Request::put("/api/patients/1")
+            .header("authorization", format!("Bearer {token}"))
+            .header("connection", option)
+            .header("if-match", "\"1\"");
+        let (status, ..) = app.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(status, expected, "{option}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_405_with_the_methods_of_the_service() {
+    let service = Router::new().route("/patients", get(|| async { "all" }).post(|| async { "created" }));
+    let app = TestApp::in_front_of(start(service).await, HIGH_RATE);
+    let token = app.tokens.token(Role::User);
+    let burn = Method::from_bytes(b"BURN").unwrap();
+    let (status, headers, _) = app.request(burn.clone(), "/api/patients", Some(&token)).await;
+    assert_eq!(
+        (status, headers["allow"].to_str().unwrap()),
+        (StatusCode::METHOD_NOT_ALLOWED, "GET,HEAD,POST")
+    );
+    let (status, ..) = app.request(burn.clone(), "/api/patients/a/b", Some(&token)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        app.request(burn, "/api/patients", None).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn the_files_of_swagger_ui_are_compressed_for_clients_that_accept_gzip() {
+    let app = TestApp::echo().await;
+    let path = "/docs/swagger-ui-bundle.js";
+    for (accepted, expected) in [("br, gzip;q=0.5", true), ("gzip;q=0", false), ("br", false)] {
+        let request = http::Request::get(path).header("accept-encoding", accepted);
+        let response = app
+            .router
+            .clone()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(
+            response.headers().contains_key("content-encoding"),
+            expected,
+            "{accepted}"
+        );
+        assert_eq!(response.headers()["vary"], "accept-encoding");
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(bytes.starts_with(&[0x1f, 0x8b, 8]), expected);
+        assert_eq!(bytes.len() < 600_000, expected, "{} bytes", bytes.len());
+    }
+}

@@ -88,10 +88,8 @@ impl TestApp {
 
 /// Returns the state of a gateway that sends every request to the service at `address`.
 pub fn state(tokens: &TestTokens, address: SocketAddr, rate: Rate) -> AppState {
-    let url = format!("http://{address}");
-    let backends = Backends::new([("TEST_URL", url.as_str()); Backend::ALL.len()]).unwrap();
     AppState {
-        upstream: Upstream::new(backends, Duration::from_millis(700)),
+        upstream: upstream(address, Duration::from_millis(700)),
         verifier: tokens.verifier(),
         rate_limiter: Arc::new(RateLimiter::new(rate)),
         concurrency: ConcurrencyLimiter::new(ConcurrencyLimits {
@@ -104,15 +102,26 @@ pub fn state(tokens: &TestTokens, address: SocketAddr, rate: Rate) -> AppState {
     }
 }
 
-/// Returns the server as the binary builds it.
-pub fn server(state: AppState) -> Server {
-    let args = ServeArgs {
+/// Returns a client that sends every request to the service at `address`.
+pub fn upstream(address: SocketAddr, timeout: Duration) -> Upstream {
+    let url = format!("http://{address}");
+    let backends = Backends::new([("TEST_URL", url.as_str()); Backend::ALL.len()]).unwrap();
+    Upstream::new(backends, timeout)
+}
+
+/// Returns the settings of a server for one test.
+pub fn args() -> ServeArgs {
+    ServeArgs {
         host: [127, 0, 0, 1].into(),
         port: 0,
         shutdown_delay: 0,
         max_connections: 64,
-    };
-    Server::new("api-gateway", &args)
+    }
+}
+
+/// Returns the server as the binary builds it.
+pub fn server(state: AppState) -> Server {
+    Server::new("api-gateway", &args())
         .routes(router(state))
         .custom_fallback()
         .management(([127, 0, 0, 1], 0).into())

@@ -19,7 +19,7 @@ pub struct MailArgs {
     /// Sender: an address, or a name and an address as in `Clinic <clinic@example.org>`
     #[arg(id = "mail_from", long = "mail-from", env = "MAIL_FROM")]
     pub from: Option<String>,
-    /// Mail server: smtp://HOST (STARTTLS, port 587) or smtps://HOST (TLS, port 465); TLS is required except on loopback, or with `?tls=none`
+    /// Mail server: `smtp://HOST` (STARTTLS, port 587) or `smtps://HOST` (TLS, port 465); TLS is required except on loopback, or with `?tls=none`
     #[arg(id = "smtp_url", long = "smtp-url", env = "SMTP_URL", hide_env_values = true)]
     pub smtp_url: Option<SecretString>,
     /// Login at the mail server; takes precedence over that of the URL

@@ -37,12 +37,12 @@ pub(super) struct Smtp {
     from: Mailbox,
     host: String,
     port: u16,
-    tls: Tls,
+    tls: Encryption,
     login: Option<Login>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Tls {
+enum Encryption {
     /// From the first byte (`smtps://`).
     Implicit,
     /// After STARTTLS, and an error where the server does not offer it.
@@ -70,10 +70,10 @@ impl Smtp {
         let option = options.first().map(|(name, value)| (name.as_ref(), value.as_ref()));
         ensure!(options.len() < 2, "SMTP_URL has more than one option; it knows `tls`");
         let (tls, port) = match (url.scheme(), option) {
-            ("smtps", None) => (Tls::Implicit, 465),
-            ("smtp", Some(("tls", "none"))) => (Tls::None, 587),
-            ("smtp", None) if is_loopback(host) => (Tls::None, 587),
-            ("smtp", None | Some(("tls", "required"))) => (Tls::StartTls, 587),
+            ("smtps", None) => (Encryption::Implicit, 465),
+            ("smtp", Some(("tls", "none"))) => (Encryption::None, 587),
+            ("smtp", None) if is_loopback(host) => (Encryption::None, 587),
+            ("smtp", None | Some(("tls", "required"))) => (Encryption::StartTls, 587),
             ("smtp" | "smtps", _) => {
                 bail!("SMTP_URL has an unknown option: smtp:// knows `tls=required` and `tls=none`")
             }
@@ -81,7 +81,7 @@ impl Smtp {
         };
         let login = login(args, &url)?;
         ensure!(
-            login.is_none() || tls != Tls::None || is_loopback(host),
+            login.is_none() || tls != Encryption::None || is_loopback(host),
             "the password of the mail server would be sent without TLS: remove `tls=none` from SMTP_URL"
         );
         Ok(Self {
@@ -114,11 +114,11 @@ impl Smtp {
     async fn connect(&self) -> Result<AsyncSmtpConnection, lettre::transport::smtp::Error> {
         let parameters = || TlsParameters::new(self.host.clone());
         let name = ClientId::default();
-        let implicit = (self.tls == Tls::Implicit).then(parameters).transpose()?;
+        let implicit = (self.tls == Encryption::Implicit).then(parameters).transpose()?;
         let server = (self.host.as_str(), self.port);
         let mut connection =
             AsyncSmtpConnection::connect_tokio1(server, Some(RESPONSE_TIMEOUT), &name, implicit, None).await?;
-        if self.tls == Tls::StartTls {
+        if self.tls == Encryption::StartTls {
             connection.starttls(parameters()?, &name).await?;
         }
         if let Some(Login { username, password }) = &self.login {

@@ -11,6 +11,7 @@ pub(super) fn add(document: &mut Value, probes: bool) {
     paths["/health/live"]["get"] = operation(
         "isLive",
         "Liveness probe",
+        "Responds while the process runs, whatever its dependencies do.",
         json!({
             "200": {"description": "The process responds", "content": status(&["UP"])},
         }),
@@ -18,6 +19,7 @@ pub(super) fn add(document: &mut Value, probes: bool) {
     paths["/v3/api-docs"]["get"] = operation(
         "readDocument",
         "Read this document",
+        "The OpenAPI document of the service itself, without the gateway's prefix.",
         json!({
             "200": {"description": "The document", "content": {"application/json": {"schema": {"type": "object"}}}},
         }),
@@ -26,6 +28,7 @@ pub(super) fn add(document: &mut Value, probes: bool) {
         paths["/health/ready"]["get"] = operation(
             "isReady",
             "Readiness probe",
+            "Fails while a counted dependency is unavailable, and after the stop signal.",
             json!({
                 "200": {"description": "The service is ready", "content": status(&["UP"])},
                 "503": {"description": "A dependency is unavailable, or the service is stopping", "content": status(&["DOWN", "STOPPING"])},
@@ -34,6 +37,7 @@ pub(super) fn add(document: &mut Value, probes: bool) {
         paths["/metrics"]["get"] = operation(
             "readMetrics",
             "Read the metrics, in the text format of Prometheus",
+            "Counters, gauges and histograms of this process.",
             json!({
                 "200": {"description": "The metrics", "content": {"text/plain": {"schema": {"type": "string"}}}},
             }),
@@ -50,8 +54,8 @@ pub(super) fn add(document: &mut Value, probes: bool) {
     clippy::needless_pass_by_value,
     reason = "every caller builds the value for this call"
 )]
-fn operation(id: &str, summary: &str, responses: Value) -> Value {
-    json!({"operationId": id, "summary": summary, "tags": [TAG], "responses": responses})
+fn operation(id: &str, summary: &str, description: &str, responses: Value) -> Value {
+    json!({"operationId": id, "summary": summary, "description": description, "tags": [TAG], "responses": responses})
 }
 
 fn status(values: &[&str]) -> Value {

@@ -56,7 +56,7 @@ fn too_slow() -> Response {
     (close, problem).into_response()
 }
 
-/// What is known of a request's body.
+/// Progress of a request's body.
 enum Progress {
     /// The service does not wait for more of it.
     NotAwaited,

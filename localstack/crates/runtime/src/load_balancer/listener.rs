@@ -18,8 +18,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::client_stream::ClientStream;
 use super::connection::Connection;
-use super::{ListenerConfig, proxy, responses, tls};
+use super::{ListenerConfig, LoadBalancers, proxy, responses, tls};
 use endpoint_core::{AwsError, Context};
 
 const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,12 +34,12 @@ pub struct Listener {
 }
 
 /// The configuration that is in effect, shared with the connections.
-type Active = Arc<RwLock<ActiveConfig>>;
+pub(super) type Active = Arc<RwLock<ActiveConfig>>;
 
 #[derive(Clone)]
-struct ActiveConfig {
-    config: Arc<ListenerConfig>,
-    acceptor: Option<TlsAcceptor>,
+pub(super) struct ActiveConfig {
+    pub config: Arc<ListenerConfig>,
+    pub acceptor: Option<TlsAcceptor>,
 }
 
 impl Listener {
@@ -77,7 +78,7 @@ pub fn open(cx: &Context, port: u16, config: ListenerConfig) -> Result<Listener,
         );
     }
     for socket in sockets {
-        tokio::spawn(accept(cx.clone(), socket, port, active.clone(), stop.clone()));
+        tokio::spawn(accept(cx.extension(), socket, port, active.clone(), stop.clone()));
     }
     Ok(Listener {
         active,
@@ -108,7 +109,14 @@ fn bind(address: IpAddr, port: u16) -> Result<TcpListener, AwsError> {
     })
 }
 
-async fn accept(cx: Context, socket: TcpListener, port: u16, active: Active, stop: CancellationToken) {
+/// Accepts connections until `stop`.
+pub(super) async fn accept(
+    balancers: Arc<LoadBalancers>,
+    socket: TcpListener,
+    port: u16,
+    active: Active,
+    stop: CancellationToken,
+) {
     loop {
         let (stream, peer) = tokio::select! {
             () = stop.cancelled() => return,
@@ -122,7 +130,7 @@ async fn accept(cx: Context, socket: TcpListener, port: u16, active: Active, sto
             },
         };
         let _ = stream.set_nodelay(true);
-        let (cx, active, stop) = (cx.clone(), active.clone(), stop.clone());
+        let (balancers, active, stop) = (balancers.clone(), active.clone(), stop.clone());
         tokio::spawn(async move {
             let acceptor = active.read().acceptor.clone();
             let connection = Connection {
@@ -131,15 +139,15 @@ async fn accept(cx: Context, socket: TcpListener, port: u16, active: Active, sto
                 secure: acceptor.is_some(),
             };
             match acceptor {
-                None => serve(cx, stream, connection, active, stop, HttpVersion::Http1).await,
-                Some(acceptor) => serve_tls(cx, stream, connection, acceptor, active, stop).await,
+                None => serve(balancers, stream, connection, active, stop, HttpVersion::Http1).await,
+                Some(acceptor) => serve_tls(balancers, stream, connection, acceptor, active, stop).await,
             }
         });
     }
 }
 
 async fn serve_tls(
-    cx: Context,
+    balancers: Arc<LoadBalancers>,
     stream: TcpStream,
     connection: Connection,
     acceptor: TlsAcceptor,
@@ -159,7 +167,7 @@ async fn serve_tls(
                 Some(b"h2") => HttpVersion::Http2,
                 _ => HttpVersion::Http1,
             };
-            serve(cx, stream, connection, active, stop, version).await;
+            serve(balancers, stream, connection, active, stop, version).await;
         }
         Ok(Err(error)) => tracing::debug!(port, %error, "the TLS handshake with a client failed"),
         Err(_) => tracing::debug!(port, "the TLS handshake with a client timed out"),
@@ -182,7 +190,7 @@ enum HttpVersion {
 }
 
 async fn serve<S>(
-    cx: Context,
+    balancers: Arc<LoadBalancers>,
     stream: S,
     origin: Connection,
     active: Active,
@@ -191,9 +199,13 @@ async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    // The time for a complete head, from the end of the response before.
+    let head_timeout = active.read().config.idle_timeout;
+    let stream = ClientStream::new(stream);
+    let scan = stream.scan();
     let service = service_fn(move |request| {
         let config = active.read().config.clone();
-        proxy::handle(cx.clone(), config, origin, request)
+        proxy::handle(balancers.clone(), config, origin, scan.clone(), request)
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     let mut builder = match version {
@@ -203,7 +215,7 @@ async fn serve<S>(
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_mins(1));
+        .header_read_timeout(head_timeout);
     builder.http2().timer(TokioTimer::new());
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

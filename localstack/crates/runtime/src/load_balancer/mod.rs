@@ -3,16 +3,22 @@
 //! [`apply`] takes the complete configuration after every change and adapts the running proxy: it opens and closes ports,
 //! replaces rules, and checks or drains targets.
 
+mod client_stream;
 mod connection;
+mod head;
 mod health;
 mod listener;
 mod pattern;
 mod proxy;
+mod request_body;
 mod responses;
 mod rule;
 mod target;
 mod target_group;
 mod tls;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;

@@ -13,12 +13,13 @@ use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::client_stream::TargetScan;
 use super::connection::Connection;
+use super::request_body::RequestBody;
 use super::responses::{self, Body};
 use super::rule::{Action, host_of};
 use super::target::Target;
-use super::{ListenerConfig, LoadBalancers};
-use endpoint_core::Context;
+use super::{ListenerConfig, LoadBalancers, head};
 
 /// Headers of one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -49,12 +50,30 @@ impl Default for Client {
 
 /// Applies the action of the first matching rule.
 pub async fn handle(
-    cx: Context,
+    balancers: Arc<LoadBalancers>,
     config: Arc<ListenerConfig>,
     connection: Connection,
+    scan: TargetScan,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let peer = connection.peer.ip();
+    let awaits_continue = request.headers().contains_key(header::EXPECT);
+    let has_fragment = scan.take_fragment();
+    let mut request = request.map(|body| RequestBody::new(body, awaits_continue, scan));
+    if let Some(status) = head::fault(&request).or(has_fragment.then_some(400)) {
+        let mut response = responses::error(status);
+        if request.version() < http::Version::HTTP_2 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        return Ok(response);
+    }
+    // The host of an absolute target replaces that of the header (RFC 9112, 3.2.2); HTTP/2 has no header.
+    if let Some(authority) = request.uri().authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        request.headers_mut().insert(header::HOST, host);
+    }
     let Some(rule) = config.rules.iter().find(|rule| rule.matches(&request, peer)) else {
         return Ok(responses::error(404));
     };
@@ -62,7 +81,6 @@ pub async fn handle(
     if let Some(response) = response {
         return Ok(response);
     }
-    let balancers = cx.extension::<LoadBalancers>();
     let Action::Forward(groups) = &rule.action else {
         return Ok(responses::error(500));
     };
@@ -93,7 +111,7 @@ async fn forward(
     target: &Arc<Target>,
     connection: Connection,
     idle_timeout: Duration,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Response<Body> {
     let in_flight = target.start_request();
     let (mut parts, body) = request.into_parts();
@@ -101,17 +119,12 @@ async fn forward(
     let Ok(uri) = format!("http://{}{path}", target.address).parse::<Uri>() else {
         return responses::error(400);
     };
-    if !parts.headers.contains_key(header::HOST)
-        && let Some(authority) = parts.uri.authority()
-        && let Ok(value) = HeaderValue::from_str(authority.as_str())
-    {
-        parts.headers.insert(header::HOST, value);
-    }
     parts.uri = uri;
     parts.version = http::Version::HTTP_11;
     remove_hop_by_hop(&mut parts.headers);
     join_cookies(&mut parts.headers);
     add_forwarded(&mut parts.headers, connection);
+    let progress = body.progress();
     let sent = client.0.request(Request::from_parts(parts, body.boxed()));
     match tokio::time::timeout(idle_timeout, sent).await {
         Ok(Ok(response)) => {
@@ -124,11 +137,14 @@ async fn forward(
             });
             Response::from_parts(parts, body.boxed())
         }
+        // The client's fault: a malformed chunk, or the end of the connection in the middle of the body.
+        Ok(Err(_)) if progress.is_failed() => responses::error(400),
         Ok(Err(error)) => {
             let timed_out = error.is_connect() && is_timeout(&error);
             tracing::debug!(target.address = %target.address, %error, "a target did not respond");
             responses::error(if timed_out { 504 } else { 502 })
         }
+        Err(_) if progress.is_awaited() => responses::error(408),
         Err(_) => responses::error(504),
     }
 }

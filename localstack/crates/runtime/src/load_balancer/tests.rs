@@ -1,0 +1,186 @@
+//! A listener on a real socket: requests that are refused, malformed or slow.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::listener::{self, ActiveConfig};
+use super::{Action, ListenerConfig, LoadBalancers, Rule, TargetGroup, TargetGroupSettings};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Starts a target that answers every request on a connection after it has read `length` bytes, or 200 to a health check.
+async fn target() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut bytes = Vec::new();
+                loop {
+                    let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+                    // The bodies of these tests end in `}`, and their chunks with an empty one.
+                    let is_complete = if text.contains("transfer-encoding: chunked") {
+                        text.ends_with("\r\n0\r\n\r\n")
+                    } else if text.contains("content-length: ") {
+                        text.ends_with('}')
+                    } else {
+                        text.ends_with("\r\n\r\n")
+                    };
+                    if is_complete && !text.contains("/silent") {
+                        let host = text.split("host: ").nth(1).unwrap_or_default();
+                        let host = host.split("\r\n").next().unwrap_or_default();
+                        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{host}", host.len());
+                        let _ = stream.write_all(head.as_bytes()).await;
+                        bytes.clear();
+                    }
+                    if stream.read_buf(&mut bytes).await.unwrap_or_default() == 0 {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Starts a load balancer in front of a healthy target.
+async fn balancer(idle_timeout: Duration) -> SocketAddr {
+    let settings = TargetGroupSettings {
+        path: "/".into(),
+        port: None,
+        interval: Duration::from_secs(30),
+        timeout: TIMEOUT,
+        healthy_threshold: 1,
+        unhealthy_threshold: 100,
+        matcher: vec![(200, 200)],
+        deregistration_delay: Duration::ZERO,
+    };
+    let group = Arc::new(TargetGroup::new(settings.clone()));
+    group.reconcile(settings, &[target().await], &CancellationToken::new());
+    while group.targets()[0].health().state != "healthy" {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let balancers = Arc::new(LoadBalancers::default());
+    balancers.target_groups.write().insert("group".into(), group);
+    let config = Arc::new(ListenerConfig {
+        rules: vec![Rule {
+            conditions: Vec::new(),
+            action: Action::Forward(vec![("group".into(), 1)]),
+        }],
+        idle_timeout,
+        tls: None,
+    });
+    let active = Arc::new(RwLock::new(ActiveConfig { config, acceptor: None }));
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(listener::accept(
+        balancers,
+        socket,
+        80,
+        active,
+        CancellationToken::new(),
+    ));
+    address
+}
+
+/// Sends bytes, and returns everything until the load balancer closes the connection, or the first response.
+async fn send(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes.as_ref()).await.unwrap();
+    let mut response = [0; 4096];
+    let count = timeout(TIMEOUT, stream.read(&mut response)).await.unwrap().unwrap();
+    String::from_utf8_lossy(&response[..count]).into_owned()
+}
+
+fn status(response: &str) -> &str {
+    response.get(9..12).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_malformed_chunk_is_the_clients_fault() {
+    let address = balancer(TIMEOUT).await;
+    let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (chunks, expected) in [
+        ("2\r\n{}\r\n0\r\n\r\n".to_owned(), "200"),
+        ("0x2\r\n{}\r\n0\r\n\r\n".to_owned(), "400"),
+        ("2\n{}\n0\n\n".to_owned(), "400"),
+        ("2\r\n{}XX0\r\n\r\n".to_owned(), "400"),
+        (format!("{}2\r\n{{}}\r\n0\r\n\r\n", "f".repeat(17)), "400"),
+        (format!("2;{}\r\n{{}}\r\n0\r\n\r\n", "x".repeat(20_000)), "400"),
+        ("-2\r\n{}\r\n0\r\n\r\n".to_owned(), "400"),
+        ("\r\n{}\r\n0\r\n\r\n".to_owned(), "400"),
+    ] {
+        for round in 0..5 {
+            let response = send(address, format!("{head}{chunks}")).await;
+            assert_eq!(status(&response), expected, "round {round}: {:?}", &chunks[..6]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_is_required_and_that_of_an_absolute_target_is_used() {
+    let address = balancer(TIMEOUT).await;
+    for (request, expected) in [
+        ("GET / HTTP/1.1\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: a b/@<>\r\n\r\n", "400"),
+        (
+            "GET / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            "501",
+        ),
+        ("GET / HTTP/1.1\r\nhost: a\r\nconnection: if-match\r\n\r\n", "400"),
+        ("GET /#x HTTP/1.1\r\nhost: a\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nx-a: #\r\n\r\n", "200"),
+        ("GET / HTTP/1.0\r\n\r\n", "200"),
+    ] {
+        assert_eq!(status(&send(address, request).await), expected, "{request}");
+    }
+    let response = send(address, "GET http://b.example/ HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(
+        response.starts_with("HTTP/1.1 200") && response.ends_with("b.example"),
+        "{response}"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_arrives_although_the_body_is_not_read() {
+    let address = balancer(TIMEOUT).await;
+    for round in 0..20 {
+        let length = [16 << 10, 100_000, 500_000, 1 << 20][round % 4];
+        let head = format!("POST / HTTP/1.1\r\nhost: a\r\nhost: b\r\ncontent-length: {length}\r\n\r\n");
+        let request = [head.as_bytes(), &vec![b'x'; length]].concat();
+        assert_eq!(status(&send(address, request).await), "400", "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_head_is_disconnected_a_slow_body_is_408_and_a_slow_target_504() {
+    let address = balancer(Duration::from_millis(500)).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let (mut read, mut write) = stream.split();
+    let (head, mut response) = (
+        b"GET / HTTP/1.1\r\nx-slow: ".iter().chain(std::iter::repeat(&b'x')),
+        Vec::new(),
+    );
+    let drip = async {
+        for byte in head {
+            let _ = write.write_all(&[*byte]).await;
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = drip => {}
+        end = timeout(TIMEOUT, read.read_to_end(&mut response)) => drop(end.expect("the head is limited")),
+    }
+    let half = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{";
+    assert_eq!(status(&send(address, half).await), "408");
+    let silent = "GET /silent HTTP/1.1\r\nhost: a\r\n\r\n";
+    assert_eq!(status(&send(address, silent).await), "504");
+}
