@@ -20,6 +20,7 @@ mod operate;
 
 // this repository's own platform
 mod production;
+mod restore;
 mod system;
 mod templates;
 

@@ -32,7 +32,7 @@ const PLACEHOLDER: &str = "placeholder";
 /// Minimum time of the refusal of a login that does not always compute a hash.
 const MIN_REFUSAL_TIME: Duration = Duration::from_millis(300);
 
-/// A password in Unicode's normal form C, in which it is hashed: keyboards send the same letters in different forms.
+/// A password in Unicode's normal form C, in which it is hashed: keyboards send the same character in different forms.
 #[derive(Clone)]
 pub struct Password {
     normalized: SecretString,

@@ -86,23 +86,28 @@ pub async fn owner(db: impl PgExecutor<'_>, token: &str, now: OffsetDateTime) ->
 /// # Errors
 /// Never: a failure is logged and retried. The result is that of a background task.
 pub async fn run(state: AppState, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Some(mailer) = state.mailer.clone() else {
-        return Ok(shutdown.cancelled().await);
-    };
+    match &state.mailer {
+        Some(mailer) => {
+            shutdown.run_until_cancelled(handle_all(&state, &**mailer)).await;
+        }
+        None => shutdown.cancelled().await,
+    }
+    Ok(())
+}
+
+async fn handle_all(state: &AppState, mailer: &dyn Mailer) {
     let mut is_failing = false;
     loop {
-        let handled = handle_next(&state, &*mailer, OffsetDateTime::now_utc()).await;
+        let handled = handle_next(state, mailer, OffsetDateTime::now_utc()).await;
         if let (Err(error), false) = (&handled, is_failing) {
             tracing::warn!(error = %error, "requests for new passwords cannot be handled; retrying");
         }
         is_failing = handled.is_err();
-        if matches!(handled, Ok(true)) {
-            continue;
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            () = state.reset_requested.notified() => {}
-            () = tokio::time::sleep(POLL_INTERVAL) => {}
+        if !matches!(handled, Ok(true)) {
+            tokio::select! {
+                () = state.reset_requested.notified() => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            }
         }
     }
 }

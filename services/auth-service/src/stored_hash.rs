@@ -11,7 +11,7 @@ const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 /// A hash that can be verified.
 pub enum StoredHash<'a> {
     /// Any variant of argon2, with its cost.
-    Argon2(PasswordHash<'a>),
+    Argon2(Box<PasswordHash<'a>>),
     /// `$2a$`, `$2b$` or `$2y$`.
     Bcrypt(&'a str),
 }
@@ -38,7 +38,7 @@ impl<'a> StoredHash<'a> {
         }
         let hash = PasswordHash::new(text).ok()?;
         let is_argon2 = Algorithm::try_from(hash.algorithm).is_ok() && Params::try_from(&hash).is_ok();
-        (is_argon2 && hash.salt.is_some() && hash.hash.is_some()).then_some(Self::Argon2(hash))
+        (is_argon2 && hash.salt.is_some() && hash.hash.is_some()).then(|| Self::Argon2(Box::new(hash)))
     }
 
     /// Verifies a password; `argon2` has the cost of new hashes.

@@ -70,7 +70,7 @@ async fn a_stranger_gets_the_same_response_for_unknown_known_and_familiar_accoun
     assert_eq!(right, (StatusCode::TOO_MANY_REQUESTS, true));
     let elsewhere = login_at(&app.state, "203.0.113.8", "familiar@example.org", "longenough1").await;
     assert_eq!(elsewhere.0, StatusCode::OK);
-    // After the pause, the accounts are alike again; each failure starts it anew.
+    // After the pause, the accounts are alike again; each failure starts it again.
     for email in accounts {
         let pass =
             "update login_failures set last_failed_at = last_failed_at - interval '31 seconds' where failures > 150";

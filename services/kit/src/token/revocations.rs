@@ -55,7 +55,7 @@ impl Revocations {
         Ok(())
     }
 
-    /// Reads the sessions that end, for ever; a failure is logged once it is known that auth-service has been there.
+    /// Follows the sessions that end; a failure is logged once it is known that auth-service has been there.
     pub(super) async fn follow(&self, source: &Source, is_loaded: impl Fn() -> bool) {
         let (started, mut away) = (Instant::now(), false);
         loop {

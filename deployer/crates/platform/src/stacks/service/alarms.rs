@@ -20,11 +20,13 @@ struct LogMetric {
     metric: &'static str,
     description: &'static str,
     threshold: f64,
+    /// `TreatMissingData` of the alarm.
+    missing: &'static str,
 }
 
 /// The age of the oldest event in the outbox.
 pub const OUTBOX_AGE: &str = "OutboxOldestAgeSeconds";
-/// The messages that wait for one task.
+/// The messages that wait for the consumer group.
 pub const CONSUMER_LAG: &str = "KafkaConsumerLag";
 
 const OUTBOX: LogMetric = LogMetric {
@@ -32,12 +34,15 @@ const OUTBOX: LogMetric = LogMetric {
     metric: OUTBOX_AGE,
     description: "The oldest event of the outbox has waited for more than 5 minutes; check the brokers",
     threshold: 300.0,
+    missing: "notBreaching",
 };
 const LAG: LogMetric = LogMetric {
     field: "kafka_consumer_lag",
     metric: CONSUMER_LAG,
-    description: "More than 1000 messages wait for one task; check its log, or run more tasks",
+    description: "More than 1000 messages wait, or how many is unknown; check the log and the brokers, or run more tasks",
     threshold: 1000.0,
+    // A consumer that cannot ask the brokers logs no lag.
+    missing: "breaching",
 };
 
 /// Adds metric filters, which are free without log lines, and alarms if the service has them.
@@ -96,7 +101,10 @@ fn from_log(builder: &mut Builder, logs: &Handle, metric: &LogMetric, topic: Opt
     };
     builder
         .template
-        .add(format!("{}Alarm", metric.metric), alarm.resource(topic));
+        .add(
+        format!("{}Alarm", metric.metric),
+        alarm.resource(topic).with("TreatMissingData", metric.missing),
+    );
 }
 
 /// Adds alarms on CPU, memory, and fewer tasks than desired.

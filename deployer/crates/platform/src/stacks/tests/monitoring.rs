@@ -71,7 +71,7 @@ fn a_consumer_without_a_lag_raises_an_alarm() {
     kafka.bootstrap = Some(crate::manifest::Bootstrap::parse("broker.example:9094", None).expect("brokers"));
     assert_eq!(
         of_log(&plan(&manifest))["TreatMissingData"],
-        "notBreaching",
+        "breaching",
         "MSK does not measure it"
     );
 }
