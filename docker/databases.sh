@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run once by the postgres image, on an empty volume: a role and a database for each service, which nobody else may enter.
 set -eu
-for service in auth patient billing analytics notification; do
+for service in auth patient billing analytics notification audit; do
     variable=$(echo "$service" | tr '[:lower:]' '[:upper:]')_DATABASE_PASSWORD
     # printenv, and stdin for psql: a password is in no argument that `ps` shows
     password=$(printenv "$variable")

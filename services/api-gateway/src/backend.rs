@@ -17,16 +17,19 @@ pub enum Backend {
     Analytics,
     /// Notifications of patients.
     Notification,
+    /// The audit trail.
+    Audit,
 }
 
 impl Backend {
     /// All backends, in the order in which [`Backends::new`] takes their URLs.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Auth,
         Self::Patient,
         Self::Billing,
         Self::Analytics,
         Self::Notification,
+        Self::Audit,
     ];
 
     /// Returns the service's name, for logs, metrics and messages.
@@ -37,6 +40,7 @@ impl Backend {
             Self::Billing => "billing-service",
             Self::Analytics => "analytics-service",
             Self::Notification => "notification-service",
+            Self::Audit => "audit-service",
         }
     }
 }

@@ -44,6 +44,9 @@ pub struct Config {
     /// Base URL of notification-service
     #[arg(long, env, default_value = "http://127.0.0.1:4003")]
     pub notification_service_url: String,
+    /// Base URL of audit-service
+    #[arg(long, env, default_value = "http://127.0.0.1:4006")]
+    pub audit_service_url: String,
     /// Seconds until a service must respond, with all retries; after that the client gets 503 or 504
     #[arg(long, env, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
     pub upstream_timeout: u64,
@@ -87,6 +90,7 @@ impl Config {
             ("BILLING_SERVICE_URL", &self.billing_service_url),
             ("ANALYTICS_SERVICE_URL", &self.analytics_service_url),
             ("NOTIFICATION_SERVICE_URL", &self.notification_service_url),
+            ("AUDIT_SERVICE_URL", &self.audit_service_url),
         ])
     }
 

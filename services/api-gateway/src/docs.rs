@@ -28,7 +28,7 @@ struct Document {
     prefix: &'static str,
 }
 
-const DOCUMENTS: [Document; 5] = [
+const DOCUMENTS: [Document; 6] = [
     Document {
         name: "patients",
         path: "/api-docs/patients",
@@ -59,6 +59,12 @@ const DOCUMENTS: [Document; 5] = [
         backend: Backend::Notification,
         prefix: "/api",
     },
+    Document {
+        name: "audit",
+        path: "/api-docs/audit",
+        backend: Backend::Audit,
+        prefix: "/api",
+    },
 ];
 
 /// Names of [`DOCUMENTS`].
@@ -71,6 +77,7 @@ enum Name {
     Billing,
     Analytics,
     Notifications,
+    Audit,
 }
 
 /// Maximum size of a document, in bytes.

@@ -4,11 +4,11 @@ use std::fmt;
 
 use prost::Message;
 use serde::Serialize;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::patient::events::PatientEvent;
+use crate::{instant::instant, patient::events::PatientEvent};
 
 /// A patient was created; its version is 1.
 pub const PATIENT_CREATED: &str = "PATIENT_CREATED";
@@ -165,14 +165,6 @@ impl TryFrom<String> for EventType {
             _ => Err(Unreadable::EventType),
         }
     }
-}
-
-/// Returns a time in the years 1970 to 9999, which both PostgreSQL and RFC 3339 can represent.
-fn instant(timestamp: prost_types::Timestamp) -> Option<OffsetDateTime> {
-    let nanos = i64::from(timestamp.nanos);
-    let at = OffsetDateTime::from_unix_timestamp(timestamp.seconds).ok()?;
-    at.checked_add(Duration::nanoseconds(nanos))
-        .filter(|at| (1970..=9999).contains(&at.year()))
 }
 
 /// Returns a single line of text: a control character could add a header to a mail, and PostgreSQL rejects NUL.

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod audit;
 pub mod dead_letters;
 pub mod events;
+mod instant;
 pub mod topics;
 
 /// The encoded descriptors of every `.proto` file, for gRPC reflection.

@@ -4,8 +4,12 @@ use std::{fs, path::Path};
 
 use protox::prost::Message;
 
-const PROTOS: [&str; 2] = ["billing/v1/billing.proto", "patient/events/patient_event.proto"];
-const FILES: [&str; 3] = ["billing.v1.rs", "patient.events.rs", "descriptors.bin"];
+const PROTOS: [&str; 3] = [
+    "audit/v1/audit.proto",
+    "billing/v1/billing.proto",
+    "patient/events/patient_event.proto",
+];
+const FILES: [&str; 4] = ["audit.v1.rs", "billing.v1.rs", "patient.events.rs", "descriptors.bin"];
 
 #[test]
 fn the_committed_code_equals_the_generated_code() {

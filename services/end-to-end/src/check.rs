@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contracts::topics::{ANALYTICS_GROUP, NOTIFICATION_GROUP, PATIENT};
+use contracts::topics::{ANALYTICS_GROUP, AUDIT_GROUP, NOTIFICATION_GROUP, PATIENT};
 use sqlx::PgPool;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::{History, Service, System, copies};
+use crate::{History, Service, System, audit, copies};
 
 /// Time limit for the platform to become idle.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
@@ -32,6 +32,7 @@ pub struct Acknowledged {
 /// - analytics-service has one effect for each event, and the newest version of each patient;
 /// - notification-service has handled each event once, and sent or skipped one notification for each;
 /// - every copy of a living patient is the newest, and no table contains a deleted one; see [`copies::violations`];
+/// - the audit trail is intact, has a record of each answered request about a patient, and one of each change;
 /// - no process has panicked.
 ///
 /// # Panics
@@ -39,6 +40,7 @@ pub struct Acknowledged {
 pub(crate) async fn invariants(
     system: &System,
     acknowledged: &BTreeMap<Uuid, Acknowledged>,
+    answered: &[String],
     mut violations: Vec<String>,
 ) {
     wait_until_idle(system).await;
@@ -67,6 +69,7 @@ pub(crate) async fn invariants(
     violations.extend(analytics(&system.database(Service::Analytics), &history).await);
     violations.extend(notifications(&system.database(Service::Notification), &history).await);
     violations.extend(copies::violations(system, &history).await);
+    violations.extend(audit::violations(system, answered, &history).await);
     for service in Service::ALL {
         let lines = system.log_lines(service).into_iter();
         violations.extend(lines.filter(|line| line.contains("panicked at")));
@@ -115,7 +118,7 @@ async fn pending_work(system: &System) -> sqlx::Result<Option<String>> {
             return Ok(Some(format!("{query}: {count}")));
         }
     }
-    for group in [ANALYTICS_GROUP, NOTIFICATION_GROUP] {
+    for group in [ANALYTICS_GROUP, NOTIFICATION_GROUP, AUDIT_GROUP] {
         let lag = system.kafka().lag(group).await;
         if lag > 0 {
             return Ok(Some(format!("{group} has not committed {lag} messages")));

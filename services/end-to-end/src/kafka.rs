@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::{
     patient::events::PatientEvent,
-    topics::{PATIENT, PATIENT_DLQ, PATIENT_PARTITIONS},
+    topics::{AUDIT, AUDIT_DLQ, AUDIT_GROUP, AUDIT_PARTITIONS, PATIENT, PATIENT_DLQ, PATIENT_PARTITIONS},
 };
 use prost::Message as _;
 use rdkafka::{
@@ -79,6 +79,8 @@ impl Kafka {
         let topics = [
             NewTopic::new(PATIENT, PATIENT_PARTITIONS, TopicReplication::Fixed(1)),
             NewTopic::new(PATIENT_DLQ, 1, TopicReplication::Fixed(1)),
+            NewTopic::new(AUDIT, AUDIT_PARTITIONS, TopicReplication::Fixed(1)),
+            NewTopic::new(AUDIT_DLQ, 1, TopicReplication::Fixed(1)),
         ];
         wait_for("the topics to be created", TIMEOUT, async || {
             let created = admin.create_topics(&topics, &AdminOptions::new()).await.ok()?;
@@ -135,7 +137,7 @@ impl Kafka {
         self.records(PATIENT).await.iter().filter_map(Record::event).collect()
     }
 
-    /// Returns the number of messages of [`PATIENT`] that the group has not committed yet.
+    /// Returns the number of messages of the group's topic that the group has not committed yet.
     pub async fn lag(&self, group: &str) -> i64 {
         self.offsets(group)
             .await
@@ -144,21 +146,22 @@ impl Kafka {
             .sum()
     }
 
-    /// Returns partition, committed offset (the beginning if there is none) and end offset of [`PATIENT`].
+    /// Returns partition, committed offset (the beginning if there is none) and end offset of the topic that the group consumes.
     ///
     /// # Panics
     /// If the broker does not answer.
     pub async fn offsets(&self, group: &str) -> Vec<(i32, i64, i64)> {
         let (config, group) = (self.config(), group.to_owned());
+        let topic = if group == AUDIT_GROUP { AUDIT } else { PATIENT };
         let offsets = spawn_blocking(move || {
             let consumer = reader(config, &group);
-            let ends = ends(&consumer, PATIENT);
+            let ends = ends(&consumer, topic);
             let mut list = TopicPartitionList::new();
             for (partition, ..) in &ends {
-                list.add_partition(PATIENT, *partition);
+                list.add_partition(topic, *partition);
             }
             let committed = consumer.committed_offsets(list, TIMEOUT).expect("the group's offsets");
-            let committed = |partition| match committed.find_partition(PATIENT, partition).map(|it| it.offset()) {
+            let committed = |partition| match committed.find_partition(topic, partition).map(|it| it.offset()) {
                 Some(Offset::Offset(offset)) => Some(offset),
                 _ => None,
             };

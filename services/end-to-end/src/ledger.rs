@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use http::StatusCode;
+use kit::{testing::TraceParent, trace};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    Client, RequestError, Response, System, a_patient,
+    Client, Request, RequestError, Response, System, a_patient,
     check::{self, Acknowledged},
 };
 
@@ -22,6 +23,8 @@ pub struct Ledger {
 struct Entries {
     patients: BTreeMap<Uuid, Acknowledged>,
     writes: usize,
+    /// Traces of the requests about patients that were answered.
+    answered: Vec<String>,
     failures: BTreeMap<String, usize>,
     violations: Vec<String>,
 }
@@ -38,7 +41,9 @@ impl Ledger {
     /// If an acknowledged patient has no id.
     pub async fn create_as(&self, client: &Client, patient: &Value, key: &str) -> Option<Uuid> {
         let request = client.post("/api/patients").json(patient);
-        let response = self.classify(request.header("idempotency-key", key).send().await, "create", &[409])?;
+        let (request, trace) = traced(request.header("idempotency-key", key));
+        let response = self.classify(request.send().await, "create", &[409])?;
+        self.add_answered([trace]);
         let body = response.json();
         let id = body["id"].as_str().and_then(|id| Uuid::parse_str(id).ok());
         let id = id.unwrap_or_else(|| panic!("an acknowledged patient without an id: {body}"));
@@ -51,10 +56,11 @@ impl Ledger {
     /// # Panics
     /// If the response to an acknowledged change has no version.
     pub async fn update(&self, client: &Client, id: Uuid) -> bool {
-        let request = client.put(&format!("/api/patients/{id}")).json(&a_patient());
+        let (request, trace) = traced(client.put(&format!("/api/patients/{id}")).json(&a_patient()));
         let Some(response) = self.classify(request.send().await, "update", &[]) else {
             return false;
         };
+        self.add_answered([trace]);
         let version = response.header("etag").map(|tag| tag.trim_matches('"').parse::<i64>());
         let Some(Ok(version)) = version else {
             panic!("an update without the version as its ETag: {:?}", response.headers);
@@ -67,10 +73,11 @@ impl Ledger {
     ///
     /// A 404 counts as well: an earlier attempt succeeded and its response was lost.
     pub async fn delete(&self, client: &Client, id: Uuid) -> bool {
-        let request = client.delete(&format!("/api/patients/{id}"));
+        let (request, trace) = traced(client.delete(&format!("/api/patients/{id}")));
         let Some(_) = self.classify(request.send().await, "delete", &[404]) else {
             return false;
         };
+        self.add_answered([trace]);
         self.record(id, |patient| patient.deleted = true);
         true
     }
@@ -81,6 +88,11 @@ impl Ledger {
             self.entries().writes += 1;
             self.record(id, |patient| patient.version = patient.version.max(1));
         }
+    }
+
+    /// Adds traces of requests about patients that were answered; each must be in the audit trail.
+    pub fn add_answered(&self, traces: impl IntoIterator<Item = String>) {
+        self.entries().answered.extend(traces);
     }
 
     /// Returns the number of acknowledged writes.
@@ -110,7 +122,8 @@ impl Ledger {
             self.patients().len(),
             self.failures()
         );
-        check::invariants(system, &self.patients(), violations).await;
+        let answered = self.entries().answered.clone();
+        check::invariants(system, &self.patients(), &answered, violations).await;
     }
 
     /// Returns the response to an acknowledged write, and counts any other.
@@ -146,4 +159,10 @@ impl Ledger {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock()
     }
+}
+
+/// Starts a trace with the request, and returns its id.
+fn traced(request: Request<'_>) -> (Request<'_>, String) {
+    let trace = TraceParent::random();
+    (request.header(trace::HEADER, &trace.to_string()), trace.trace_id)
 }

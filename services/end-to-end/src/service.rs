@@ -13,18 +13,21 @@ pub enum Service {
     Analytics,
     /// Notifications of patients.
     Notification,
+    /// The audit trail.
+    Audit,
     /// The public entry point.
     Gateway,
 }
 
 impl Service {
     /// Every service.
-    pub const ALL: [Service; 6] = [
+    pub const ALL: [Service; 7] = [
         Service::Auth,
         Service::Billing,
         Service::Patient,
         Service::Analytics,
         Service::Notification,
+        Service::Audit,
         Service::Gateway,
     ];
 
@@ -36,6 +39,7 @@ impl Service {
             Service::Patient => "patient-service",
             Service::Analytics => "analytics-service",
             Service::Notification => "notification-service",
+            Service::Audit => "audit-service",
             Service::Gateway => "api-gateway",
         }
     }
@@ -48,13 +52,17 @@ impl Service {
             Service::Patient => Some("patient"),
             Service::Analytics => Some("analytics"),
             Service::Notification => Some("notification"),
+            Service::Audit => Some("audit"),
             Service::Gateway => None,
         }
     }
 
     /// Returns whether it is a client of the broker.
     pub fn uses_kafka(self) -> bool {
-        matches!(self, Service::Patient | Service::Analytics | Service::Notification)
+        matches!(
+            self,
+            Service::Patient | Service::Analytics | Service::Notification | Service::Audit
+        )
     }
 
     /// Returns the environment variable with its base URL at its peers.
@@ -65,6 +73,7 @@ impl Service {
             Service::Patient => "PATIENT_SERVICE_URL",
             Service::Analytics => "ANALYTICS_SERVICE_URL",
             Service::Notification => "NOTIFICATION_SERVICE_URL",
+            Service::Audit => "AUDIT_SERVICE_URL",
             Service::Gateway => "API_GATEWAY_URL",
         }
     }

@@ -59,6 +59,7 @@ impl System {
             (Service::Patient, "PATIENT"),
             (Service::Analytics, "ANALYTICS"),
             (Service::Notification, "NOTIFICATION"),
+            (Service::Audit, "AUDIT"),
         ]
         .map(|(service, name)| {
             let listener = Listener {
@@ -233,6 +234,18 @@ impl System {
         self.login(Self::ADMIN.0, Self::ADMIN.1).await
     }
 
+    /// Creates a user with the role AUDITOR, and logs it in.
+    ///
+    /// # Panics
+    /// If the user cannot be created.
+    pub async fn auditor(&self) -> Client {
+        let (email, password) = (format!("auditor.{}@example.org", Uuid::new_v4().simple()), "longenough1");
+        let user = json!({"email": email, "password": password, "role": "AUDITOR"});
+        let response = self.admin().await.post("/auth/users").json(&user).response().await;
+        assert_eq!(response.status, 201, "{}", response.text());
+        self.login(&email, password).await
+    }
+
     /// Returns connections to the database of a service, without a proxy.
     ///
     /// # Panics
@@ -351,7 +364,7 @@ impl System {
                     set(peer.url_variable(), &self.base(peer));
                 }
             }
-            Service::Analytics | Service::Notification => {}
+            Service::Analytics | Service::Notification | Service::Audit => {}
         }
         for (only, name, value) in &self.options.env {
             if only.is_none_or(|only| only == service) {

@@ -26,6 +26,8 @@ pub struct Cli {
     pub port: u16,
     /// The environment variable that holds the port of `/health/live` and `/health/ready`, and its default.
     pub health_port: (&'static str, u16),
+    /// Name and description of a subcommand of the service's own, if it has one.
+    own_command: Option<(&'static str, &'static str)>,
 }
 
 impl Cli {
@@ -36,6 +38,7 @@ impl Cli {
             about,
             port,
             health_port: ("PORT", port),
+            own_command: None,
         }
     }
 
@@ -47,24 +50,37 @@ impl Cli {
         }
     }
 
+    /// Adds a subcommand with the settings of the service.
+    pub const fn subcommand(self, name: &'static str, about: &'static str) -> Self {
+        Self {
+            own_command: Some((name, about)),
+            ..self
+        }
+    }
+
     /// Reads the settings from the command line and the environment; the subcommand `health` probes the service and exits.
     pub fn parse<A: Args>(self) -> A {
+        self.parse_command().1
+    }
+
+    /// Reads the settings as [`Cli::parse`] does, and returns true if the service's own subcommand was given.
+    pub fn parse_command<A: Args>(self) -> (bool, A) {
         self.parse_from(std::env::args_os())
             .unwrap_or_else(|error| error.exit())
     }
 
-    fn parse_from<A: Args>(self, arguments: impl IntoIterator<Item = OsString>) -> Result<A, clap::Error> {
+    fn parse_from<A: Args>(self, arguments: impl IntoIterator<Item = OsString>) -> Result<(bool, A), clap::Error> {
         let matches = self.command::<A>().try_get_matches_from(arguments)?;
-        let serve = match matches.subcommand() {
+        let (name, settings) = match matches.subcommand() {
             Some(("health", health)) => std::process::exit(probe(health)),
-            Some((_, serve)) => serve,
-            None => &matches,
+            Some((name, settings)) => (name, settings),
+            None => ("serve", &matches),
         };
-        telemetry::configure(TelemetryArgs::from_arg_matches(serve)?);
+        telemetry::configure(TelemetryArgs::from_arg_matches(settings)?);
         if uses_aws(&self.command::<A>()) {
-            aws::configure(IamArgs::from_arg_matches(serve)?);
+            aws::configure(IamArgs::from_arg_matches(settings)?);
         }
-        A::from_arg_matches(serve)
+        A::from_arg_matches(settings).map(|settings| (name != "serve", settings))
     }
 
     fn command<A: Args>(self) -> Command {
@@ -115,14 +131,17 @@ impl Cli {
                     .value_parser(value_parser!(u16))
                     .help("Port of the health checks"),
             );
-        serve(
-            Command::new(self.name)
-                .about(self.about)
-                .version(env!("CARGO_PKG_VERSION")),
-        )
-        .args_conflicts_with_subcommands(true)
-        .subcommand(serve(Command::new("serve").about("Serve until SIGTERM (the default)")))
-        .subcommand(health)
+        let command = Command::new(self.name)
+            .about(self.about)
+            .version(env!("CARGO_PKG_VERSION"));
+        serve(command)
+            .args_conflicts_with_subcommands(true)
+            .subcommand(serve(Command::new("serve").about("Serve until SIGTERM (the default)")))
+            .subcommand(health)
+            .subcommands(
+                self.own_command
+                    .map(|(name, about)| serve(Command::new(name).about(about))),
+            )
     }
 }
 
@@ -205,6 +224,7 @@ mod tests {
         let cli = Cli::new("a-service", "A service.", 4000);
         cli.parse_from::<Settings>(arguments.iter().map(OsString::from))
             .expect("valid arguments")
+            .1
             .port
     }
 
@@ -214,6 +234,18 @@ mod tests {
         assert_eq!(parse(&["a-service", "serve"]), 4000);
         assert_eq!(parse(&["a-service", "serve", "--port", "7"]), 7);
         assert_eq!(parse(&["a-service", "--port", "7"]), 7);
+    }
+
+    #[test]
+    fn a_service_may_have_a_subcommand_of_its_own() {
+        let cli = Cli::new("a-service", "A service.", 4000).subcommand("verify", "Verify.");
+        let parse = |arguments: &[&str]| {
+            let parsed = cli.parse_from::<Settings>(arguments.iter().map(OsString::from));
+            parsed.map(|(own, settings)| (own, settings.port)).ok()
+        };
+        assert_eq!(parse(&["a-service", "verify", "--port", "7"]), Some((true, 7)));
+        assert_eq!(parse(&["a-service", "serve"]), Some((false, 4000)));
+        assert_eq!(parse(&["a-service", "other"]), None);
     }
 
     #[test]

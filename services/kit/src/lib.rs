@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod audit;
 mod aws;
 pub mod cli;
 pub mod database;
@@ -7,6 +8,7 @@ mod email;
 pub mod extract;
 pub mod fatal;
 pub mod grpc;
+pub mod instant;
 pub mod kafka;
 pub mod mail;
 pub mod openapi;

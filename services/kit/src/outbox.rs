@@ -18,7 +18,7 @@ use rdkafka::{
     producer::{FutureRecord, Producer as _, PurgeConfig},
     types::RDKafkaErrorCode,
 };
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, PgExecutor};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -67,19 +67,46 @@ struct Event {
 /// # Errors
 /// Those of the database; `Encode` if the event exceeds a broker's limit, so that the change fails with it.
 pub async fn enqueue(connection: &mut PgConnection, topic: &str, key: &str, payload: &[u8]) -> sqlx::Result<()> {
+    insert(
+        connection,
+        "with event as (insert into outbox (topic, key, payload, traceparent) values ($1, $2, $3, $4))
+         select pg_notify('outbox', '')",
+        topic,
+        key,
+        payload,
+    )
+    .await
+}
+
+/// Writes an event that need not be published at once: the relay finds it within [`POLL_INTERVAL`].
+///
+/// A notification serialises the commits of a database, which an event of every read must not do.
+///
+/// # Errors
+/// Those of [`enqueue`].
+pub async fn append(executor: impl PgExecutor<'_>, topic: &str, key: &str, payload: &[u8]) -> sqlx::Result<()> {
+    let statement = "insert into outbox (topic, key, payload, traceparent) values ($1, $2, $3, $4)";
+    insert(executor, statement, topic, key, payload).await
+}
+
+async fn insert(
+    executor: impl PgExecutor<'_>,
+    statement: &'static str,
+    topic: &str,
+    key: &str,
+    payload: &[u8],
+) -> sqlx::Result<()> {
     if payload.len() + key.len() > MAX_EVENT_BYTES {
         return Err(sqlx::Error::Encode(
             format!("an event of {} bytes is larger than {MAX_EVENT_BYTES}", payload.len()).into(),
         ));
     }
-    let insert = "with event as (insert into outbox (topic, key, payload, traceparent) values ($1, $2, $3, $4))
-                  select pg_notify('outbox', '')";
-    sqlx::query(insert)
+    sqlx::query(statement)
         .bind(topic)
         .bind(key)
         .bind(payload)
         .bind(trace::traceparent())
-        .execute(connection)
+        .execute(executor)
         .await
         .map(drop)
 }

@@ -252,6 +252,11 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Returns the rows of the page, without the one that only shows that there is another page.
+    pub fn rows(&self) -> &[T] {
+        &self.rows
+    }
+
     /// Adds `X-Total-Count`, and `X-Total-Count-Relation` with `eq` (exact) or `gte` (lower bound).
     #[must_use]
     pub fn total(mut self, total: Total) -> Self {

@@ -4,13 +4,16 @@ use axum::{
     Router,
     routing::{get, post, put},
 };
+use kit::audit::Auditing;
 use utoipa::OpenApi;
 
-use crate::{family::routes as families, patient, patient::routes as patients, state::AppState};
+use crate::{
+    audit::Outbox, config::CLI, family::routes as families, patient, patient::routes as patients, state::AppState,
+};
 
 /// Returns all routes; the gateway exposes them under `/api`.
 pub fn router(state: AppState) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/patients", get(patients::list).post(patients::create))
         .route(
             "/patients/{id}",
@@ -27,8 +30,10 @@ pub fn router(state: AppState) -> Router {
         .route(
             "/families/{id}/members/{patient_id}",
             put(families::add_member).delete(families::remove_member),
-        )
-        .with_state(state)
+        );
+    // Every route: none can be answered without its audit record.
+    let auditing = Auditing::new(CLI.name, state.verifier.clone(), Outbox(state.pool.clone()));
+    auditing.layer(routes).with_state(state)
 }
 
 /// Returns the OpenAPI document of [`router`].

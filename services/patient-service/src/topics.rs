@@ -4,13 +4,21 @@ use contracts::topics;
 use kit::kafka::{self, KafkaArgs, TopicSpec};
 use tokio_util::sync::CancellationToken;
 
-const TOPICS: [TopicSpec; 2] = [
+const TOPICS: [TopicSpec; 4] = [
     TopicSpec {
         name: topics::PATIENT,
         partitions: topics::PATIENT_PARTITIONS,
     },
     TopicSpec {
         name: topics::PATIENT_DLQ,
+        partitions: 1,
+    },
+    TopicSpec {
+        name: topics::AUDIT,
+        partitions: topics::AUDIT_PARTITIONS,
+    },
+    TopicSpec {
+        name: topics::AUDIT_DLQ,
         partitions: 1,
     },
 ];

@@ -65,6 +65,9 @@ async fn access_depends_on_token_and_role() {
         (Method::GET, "/api/patients", Some(&auditor), 403),
         (Method::POST, "/api/families", Some(&auditor), 403),
         (Method::GET, "/api/notifications", Some(&auditor), 403),
+        (Method::GET, "/api/audit", Some(&auditor), 200),
+        (Method::GET, "/api/audit", Some(&admin), 403),
+        (Method::GET, "/api/audit", None, 401),
         (Method::GET, "/auth/users", Some(&auditor), 403),
         (Method::GET, "/auth/sessions", Some(&auditor), 200),
         (Method::DELETE, "/auth/sessions/1", None, 401),
@@ -179,6 +182,7 @@ async fn documents_contain_the_public_prefix_and_swagger_ui_lists_them() {
         ("billing", "/api"),
         ("analytics", "/api"),
         ("notifications", "/api"),
+        ("audit", "/api"),
     ] {
         let (status, _, document) = app.request(Method::GET, &format!("/api-docs/{name}"), None).await;
         assert_eq!(

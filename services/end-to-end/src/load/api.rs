@@ -10,6 +10,8 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use kit::{testing::TraceParent, trace};
+use parking_lot::Mutex as SyncMutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::{
@@ -58,6 +60,8 @@ pub(super) struct Api {
     base: String,
     login: Login,
     session: Mutex<Session>,
+    /// Traces of the requests about patients that were answered.
+    answered: SyncMutex<Vec<u128>>,
 }
 
 struct Session {
@@ -87,6 +91,7 @@ impl Api {
             base,
             login,
             session: Mutex::new(session),
+            answered: SyncMutex::default(),
         })
     }
 
@@ -105,14 +110,26 @@ impl Api {
         expected: StatusCode,
     ) -> Result<Bytes, Fault> {
         let bearer = self.bearer().await?;
+        let trace = TraceParent::random();
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
-            .header(header::AUTHORIZATION, bearer);
+            .header(header::AUTHORIZATION, bearer)
+            .header(trace::HEADER, trace.to_string());
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        send(&self.http, request, body, expected).await
+        let response = send(&self.http, request, body, expected).await?;
+        if path.starts_with("/api/patients") {
+            self.answered.lock().extend(u128::from_str_radix(&trace.trace_id, 16));
+        }
+        Ok(response)
+    }
+
+    /// Returns the traces of the requests about patients that were answered so far, as 32 hexadecimal digits.
+    pub(super) fn answered(&self) -> Vec<String> {
+        let traces = self.answered.lock();
+        traces.iter().map(|trace| format!("{trace:032x}")).collect()
     }
 
     /// Returns the token, which a login renews well before it expires.

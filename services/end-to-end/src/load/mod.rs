@@ -121,7 +121,9 @@ impl Running {
         let _ = self.stop.send(true);
         let duration = self.started.elapsed();
         let samples = self.driver.await.context("the load generator panicked")?;
-        Ok(Report::new(samples, duration, self.patients.created()))
+        let mut report = Report::new(samples, duration, self.patients.created());
+        report.answered = self.api.answered();
+        Ok(report)
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Report {
     pub first_failures: Vec<Failure>,
     /// The patients whose creation was acknowledged, with the initial ones.
     pub created: Vec<Uuid>,
+    /// The traces of the requests about patients that were answered, as 32 hexadecimal digits.
+    pub answered: Vec<String>,
     /// Reason why some of them could not be deleted afterwards.
     pub cleanup_error: Option<Fault>,
 }
@@ -80,6 +82,7 @@ impl Report {
             failures: BTreeMap::new(),
             first_failures: Vec::new(),
             created,
+            answered: Vec::new(),
             cleanup_error: None,
         };
         for Sample {

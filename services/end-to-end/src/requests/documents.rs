@@ -8,7 +8,7 @@ use kit::openapi::for_each_operation;
 use crate::System;
 
 /// The services' documents by their names at the gateway.
-const NAMES: [&str; 5] = ["patients", "auth", "billing", "analytics", "notifications"];
+const NAMES: [&str; 6] = ["patients", "auth", "billing", "analytics", "notifications", "audit"];
 
 /// All operations.
 pub(super) struct Documents(Vec<Operation>);

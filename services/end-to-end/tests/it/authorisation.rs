@@ -87,7 +87,7 @@ async fn every_route_of_every_service_requires_a_token_and_the_right_role() {
         assert_eq!(
             admins > 0,
             service != Service::Notification,
-            "{} has routes for admins",
+            "{} has routes that a USER must not use",
             service.name()
         );
     }

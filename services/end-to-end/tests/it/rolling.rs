@@ -65,6 +65,7 @@ async fn a_killed_replica_fails_no_retryable_request() {
         Service::Billing,
         Service::Analytics,
         Service::Notification,
+        Service::Audit,
     ];
     let options = services
         .into_iter()
@@ -112,5 +113,6 @@ async fn expect_no_loss(load: Running, system: &System) {
     assert!(report.succeeded() > 100, "there was no load:\n{report}");
     let ledger = Ledger::default();
     ledger.add_created(report.created);
+    ledger.add_answered(report.answered);
     ledger.verify(system).await;
 }

@@ -155,7 +155,7 @@ async fn a_producer_that_stops_while_the_broker_is_silent_loses_no_event() {
     let patient = system.replica(Service::Patient);
     let ended = patient.terminate().await;
     assert!(ended.success(), "patient-service exited with {ended}");
-    let events: i64 = sqlx::query_scalar("select count(*) from outbox")
+    let events: i64 = sqlx::query_scalar("select count(*) from outbox where topic = 'patient'")
         .fetch_one(&system.database(Service::Patient))
         .await
         .expect("the outbox");

@@ -33,7 +33,7 @@ fn find<'a>(spans: &'a [CollectedSpan], service: &str, kind: &str, name: &str) -
 }
 
 /// The spans of a creation: service, kind, name, and the index of the parent in this list.
-const SPANS: [(&str, &str, &str, Option<usize>); 8] = [
+const SPANS: [(&str, &str, &str, Option<usize>); 10] = [
     ("api-gateway", "SERVER", "POST /api/patients", None),
     ("api-gateway", "CLIENT", "POST", Some(0)),
     ("patient-service", "SERVER", "POST /patients", Some(1)),
@@ -52,6 +52,8 @@ const SPANS: [(&str, &str, &str, Option<usize>); 8] = [
     ("patient-service", "PRODUCER", "send patient", Some(2)),
     ("analytics-service", "CONSUMER", "process patient", Some(5)),
     ("notification-service", "CONSUMER", "process patient", Some(5)),
+    ("patient-service", "PRODUCER", "send audit", Some(2)),
+    ("audit-service", "CONSUMER", "process audit", Some(8)),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,3 +32,10 @@ pub struct Member {
     #[schema(example = "Ada Lovelace")]
     pub name: String,
 }
+
+impl Family {
+    /// Returns the ids of the members.
+    fn member_ids(&self) -> impl Iterator<Item = Uuid> {
+        self.members.iter().map(|member| member.id)
+    }
+}

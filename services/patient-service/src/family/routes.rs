@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
+use kit::audit::Trail;
 use kit::database::Pool;
 use kit::{
     Caller, Json, Path, Prefix, Problem, Result,
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use super::{Family, store};
 use crate::{
-    cursor,
+    audit, cursor,
     idempotency::{self, IdempotencyKey},
     precondition::{Preconditions, with_etag},
 };
@@ -50,11 +51,17 @@ impl FamilyBody {
     responses(
         (status = 200, description = "A page of families", body = Vec<Family>, headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link"))),
 ))]
-pub async fn list(State(pool): State<Pool>, _: Caller, pagination: Pagination<SealedCursor>) -> Result<Page<Family>> {
+pub async fn list(
+    State(pool): State<Pool>,
+    _: Caller,
+    trail: Trail,
+    pagination: Pagination<SealedCursor>,
+) -> Result<Page<Family>> {
     let after = cursor::open(&pool, LIST, pagination.cursor.as_ref()).await?;
     let families = store::list(&pool, after.as_ref(), pagination.rows()).await?;
     let total = store::count(&pool).await?;
     let page = cursor::page(&pool, LIST, &pagination, families, store::cursor_behind).await?;
+    trail.shown(page.rows().iter().flat_map(Family::member_ids));
     Ok(page.total(Total::Exactly(total)))
 }
 
@@ -73,6 +80,7 @@ pub async fn list(State(pool): State<Pool>, _: Caller, pagination: Pagination<Se
 pub async fn create(
     State(pool): State<Pool>,
     Caller(caller): Caller,
+    trail: Trail,
     prefix: Prefix,
     headers: HeaderMap,
     Json(body): Json<FamilyBody>,
@@ -82,7 +90,9 @@ pub async fn create(
     let mut transaction = pool.begin().await?;
     let created = create_once(&mut transaction, &name, key.as_ref()).await;
     // Awaited also after a failure, so that the claim on the key is released before the client can retry.
-    if created.is_ok() {
+    if let Ok(family) = &created {
+        trail.shown(family.member_ids());
+        audit::enqueue(&mut transaction, trail.record(StatusCode::CREATED)).await?;
         transaction.commit().await?;
     } else {
         transaction.rollback().await?;
@@ -124,10 +134,12 @@ async fn create_once(transaction: &mut PgConnection, name: &str, key: Option<&Id
 pub async fn read(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     Path(id): Path<Uuid>,
     preconditions: Preconditions,
 ) -> Result<Response> {
     let family = store::find(&pool, id).await?;
+    trail.shown(family.member_ids());
     preconditions.read(family.version, family)
 }
 
@@ -145,6 +157,7 @@ pub async fn read(
 pub async fn rename(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     Path(id): Path<Uuid>,
     preconditions: Preconditions,
     Json(body): Json<FamilyBody>,
@@ -152,6 +165,9 @@ pub async fn rename(
     let name = body.name()?;
     let mut transaction = pool.begin().await?;
     let family = store::rename(&mut transaction, id, &name, &preconditions).await?;
+    trail.shown(family.member_ids());
+    trail.changed(["name"]);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::OK)).await?;
     transaction.commit().await?;
     Ok(with_etag(family.version, family))
 }
@@ -169,11 +185,14 @@ pub async fn rename(
 pub async fn delete(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     Path(id): Path<Uuid>,
     preconditions: Preconditions,
 ) -> Result<StatusCode> {
     let mut transaction = pool.begin().await?;
     store::delete(&mut transaction, id, &preconditions).await?;
+    trail.shown([]);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::NO_CONTENT)).await?;
     transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -192,10 +211,13 @@ pub async fn delete(
 pub async fn add_member(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     Path((family, patient)): Path<(Uuid, Uuid)>,
 ) -> Result<StatusCode> {
     let mut transaction = pool.begin().await?;
     store::add_member(&mut transaction, family, patient).await?;
+    trail.changed(["family"]);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::NO_CONTENT)).await?;
     transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -213,10 +235,13 @@ pub async fn add_member(
 pub async fn remove_member(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     Path((family, patient)): Path<(Uuid, Uuid)>,
 ) -> Result<StatusCode> {
     let mut transaction = pool.begin().await?;
     store::remove_member(&mut transaction, family, patient).await?;
+    trail.changed(["family"]);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::NO_CONTENT)).await?;
     transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

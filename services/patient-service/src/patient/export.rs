@@ -103,7 +103,8 @@ async fn export(pool: &Pool, id: Uuid) -> Result<Export> {
         .bind(id)
         .fetch_optional(&mut *transaction)
         .await?;
-    let pending = sqlx::query_scalar("select count(*) from outbox where key = $1").bind(id.to_string());
+    let pending =
+        sqlx::query_scalar("select count(*) from outbox where topic = 'patient' and key = $1").bind(id.to_string());
     let pending_events = pending.fetch_one(&mut *transaction).await?;
     let idempotency_keys = idempotency::count(&mut *transaction, id).await?;
     transaction.commit().await?;

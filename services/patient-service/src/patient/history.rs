@@ -100,7 +100,8 @@ pub(super) async fn insert(
         .map(drop)
 }
 
-fn changed_fields(old: Option<&Patient>, new: &Patient) -> Vec<&'static str> {
+/// Returns the names of the fields whose value changed; all of them for the creation.
+pub(super) fn changed_fields(old: Option<&Patient>, new: &Patient) -> Vec<&'static str> {
     let differs = |differs: fn(&Patient, &Patient) -> bool| old.is_none_or(|old| differs(old, new));
     [
         ("name", differs(|old, new| old.name != new.name)),

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use kit::audit::Trail;
 use kit::database::Pool;
 use kit::{
     Admin, Caller, Claims, Json, Path, Prefix, Problem, Query, Result,
@@ -18,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
-    Patient,
+    Patient, history,
     input::{PatientBody, ValidPatient},
     list::{self, ListParams},
     search::Search,
@@ -26,6 +27,7 @@ use super::{
     store,
 };
 use crate::{
+    audit,
     billing::{self, AccountHolder, BillingClient},
     calendar::{Calendar, Today},
     cursor,
@@ -80,10 +82,18 @@ pub struct SearchBody {
 pub async fn list(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     pagination: Pagination<SealedCursor>,
     Query(query): Query<ListQuery>,
 ) -> Result<Page<Patient>> {
-    read_page(&pool, &pagination, query.search.as_deref(), query.sort.as_deref()).await
+    read_page(
+        &pool,
+        &trail,
+        &pagination,
+        query.search.as_deref(),
+        query.sort.as_deref(),
+    )
+    .await
 }
 
 /// Search for patients, page by page, with the text in the body
@@ -99,15 +109,17 @@ pub async fn list(
 pub async fn search(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     pagination: Pagination<SealedCursor>,
     Json(body): Json<SearchBody>,
 ) -> Result<Page<Patient>> {
     let pagination = pagination.with_body(body.limit, body.cursor.as_deref())?;
-    read_page(&pool, &pagination, body.search.as_deref(), body.sort.as_deref()).await
+    read_page(&pool, &trail, &pagination, body.search.as_deref(), body.sort.as_deref()).await
 }
 
 async fn read_page(
     pool: &Pool,
+    trail: &Trail,
     pagination: &Pagination<SealedCursor>,
     search: Option<&str>,
     sort: Option<&str>,
@@ -126,6 +138,7 @@ async fn read_page(
     };
     let (patients, total) = list::read(pool, params).await?;
     let page = cursor::page(pool, LIST, pagination, patients, |last| sort.cursor_behind(last)).await?;
+    trail.shown(page.rows().iter().map(|patient| patient.id));
     Ok(page.total(total))
 }
 
@@ -147,6 +160,7 @@ pub async fn create(
     State(billing): State<Arc<BillingClient>>,
     State(calendar): State<Calendar>,
     Caller(caller): Caller,
+    trail: Trail,
     prefix: Prefix,
     headers: HeaderMap,
     Json(body): Json<PatientBody>,
@@ -156,14 +170,20 @@ pub async fn create(
     let key = IdempotencyKey::from_headers(&headers, caller.sub, "POST /patients", &new)?;
     let mut transaction = pool.begin().await?;
     let creation = create_once(&mut transaction, &new, today, &caller, key.as_ref()).await;
-    if matches!(creation, Ok(Creation::Created(_))) {
+    if let Ok(Creation::Created(patient)) = &creation {
+        trail.patient(patient.id);
+        trail.changed(history::changed_fields(None, patient));
+        audit::enqueue(&mut transaction, trail.record(StatusCode::CREATED)).await?;
         transaction.commit().await?;
     } else {
         // Awaited, so that the claim on the key is released before the client can retry.
         transaction.rollback().await?;
     }
     let patient = match creation? {
-        Creation::Repeated(patient) => patient,
+        Creation::Repeated(patient) => {
+            trail.patient(patient.id);
+            patient
+        }
         Creation::Created(patient) => {
             metrics::counter!("patients_created_total").increment(1);
             with_account(&billing, &pool, patient).await
@@ -243,6 +263,7 @@ pub async fn update(
     State(billing): State<Arc<BillingClient>>,
     State(calendar): State<Calendar>,
     Caller(caller): Caller,
+    trail: Trail,
     Path(id): Path<Uuid>,
     preconditions: Preconditions,
     Json(body): Json<PatientBody>,
@@ -250,6 +271,8 @@ pub async fn update(
     let new = body.validate(calendar.today(&pool).await?)?;
     let mut transaction = pool.begin().await?;
     let updated = store::update(&mut transaction, id, &new, &preconditions, &caller).await?;
+    trail.changed(updated.changed_fields);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::OK)).await?;
     transaction.commit().await?;
     let mut patient = updated.patient;
     if updated.is_billing_due {
@@ -274,11 +297,13 @@ pub async fn delete(
     State(pool): State<Pool>,
     State(billing): State<Arc<BillingClient>>,
     _: Admin,
+    trail: Trail,
     Path(id): Path<Uuid>,
     preconditions: Preconditions,
 ) -> Result<StatusCode> {
     let mut transaction = pool.begin().await?;
     store::delete(&mut transaction, id, &preconditions).await?;
+    audit::enqueue(&mut transaction, trail.record(StatusCode::NO_CONTENT)).await?;
     transaction.commit().await?;
     billing::try_close(&billing, &pool, id).await;
     Ok(StatusCode::NO_CONTENT)

@@ -92,6 +92,8 @@ pub struct Updated {
     pub patient: Patient,
     /// True if billing-service must be called for the account's holder.
     pub is_billing_due: bool,
+    /// Names of the fields whose value changed.
+    pub changed_fields: Vec<&'static str>,
 }
 
 /// Updates a patient, and inserts its event, its history and the intent to update its account's holder.
@@ -144,9 +146,11 @@ pub async fn update(
     let is_holder = (&old.name, &old.email) != (&patient.name, &patient.email);
     let is_billing_due = intent::update(transaction, id, patient.version, is_holder).await?;
     event::enqueue(transaction, PATIENT_UPDATED, &patient).await?;
+    let changed_fields = history::changed_fields(Some(&old), &patient);
     Ok(Updated {
         patient,
         is_billing_due,
+        changed_fields,
     })
 }
 

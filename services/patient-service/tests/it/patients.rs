@@ -52,7 +52,7 @@ async fn creation_change_and_deletion_store_one_event_each() {
         (StatusCode::NOT_FOUND, &json!("Patient not found"))
     );
 
-    let events: Vec<(String, Vec<u8>)> = sqlx::query_as("select key, payload from outbox order by id")
+    let events: Vec<(String, Vec<u8>)> = sqlx::query_as("select key, payload from outbox where topic = 'patient' order by id")
         .fetch_all(&app.database.pool)
         .await
         .expect("the outbox");
@@ -92,7 +92,7 @@ async fn an_email_address_is_unique_in_upper_and_lower_case() {
         (StatusCode::CONFLICT, &json!("Email address already exists"))
     );
     assert_eq!(response.header("content-type"), "application/problem+json");
-    let events: i64 = sqlx::query_scalar("select count(*) from outbox")
+    let events: i64 = sqlx::query_scalar("select count(*) from outbox where topic = 'patient'")
         .fetch_one(&app.database.pool)
         .await
         .expect("a count");

@@ -131,6 +131,18 @@ impl TestApp {
         count.await.expect("a count")
     }
 
+    /// Sends a request as a user with this role.
+    pub async fn call_as(&self, role: Role, method: Method, path: &str, body: Option<Value>) -> TestResponse {
+        let token = match role {
+            Role::Admin => &self.admin,
+            Role::User => &self.user,
+            Role::Auditor => &self.auditor,
+        };
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.send(method, path, Body::from(body), token, &[("x-forwarded-for", "203.0.113.9")])
+            .await
+    }
+
     pub async fn send_bytes(&self, method: Method, path: &str, body: Vec<u8>) -> TestResponse {
         self.send(method, path, Body::from(body), &self.admin, &[]).await
     }

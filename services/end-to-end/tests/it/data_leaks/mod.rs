@@ -22,7 +22,7 @@ use canary::Search;
 use wire::Response;
 
 /// Paths of each service that read parameters.
-const PATHS: [(Service, &[&str]); 5] = [
+const PATHS: [(Service, &[&str]); 6] = [
     (Service::Auth, &["/users"]),
     (Service::Patient, &["/patients", "/families"]),
     (Service::Billing, &["/billing/accounts"]),
@@ -31,10 +31,11 @@ const PATHS: [(Service, &[&str]); 5] = [
         &["/analytics/summary", "/analytics/timeline", "/analytics/events"],
     ),
     (Service::Notification, &["/notifications"]),
+    (Service::Audit, &["/audit"]),
 ];
 
 /// Paths at the gateway.
-const PUBLIC: [&str; 11] = [
+const PUBLIC: [&str; 12] = [
     "/auth/users",
     "/auth/validate",
     "/auth/login",
@@ -44,6 +45,7 @@ const PUBLIC: [&str; 11] = [
     "/api/analytics/summary",
     "/api/analytics/events",
     "/api/notifications",
+    "/api/audit",
     "/api-docs",
     "/docs",
 ];

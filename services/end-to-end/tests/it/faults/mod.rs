@@ -2,6 +2,7 @@
 //!
 //! Each test ends with [`end_to_end::Ledger::verify`], which checks every invariant of the data.
 
+mod audit;
 mod billing;
 mod broker;
 mod consumer;

@@ -93,6 +93,6 @@ async fn published(system: &System, events: usize) {
 }
 
 async fn backlog(system: &System) -> i64 {
-    let count = sqlx::query_scalar("select count(*) from outbox");
+    let count = sqlx::query_scalar("select count(*) from outbox where topic = 'patient'");
     count.fetch_one(&system.database(Patient)).await.expect("the outbox")
 }

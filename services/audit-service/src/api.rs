@@ -1,0 +1,42 @@
+//! The routes and their OpenAPI document.
+
+use axum::{Router, routing::get};
+use kit::{
+    AppState,
+    audit::{Action, Auditing},
+};
+use utoipa::OpenApi;
+
+use crate::{config::CLI, list, own_requests::OwnRequests};
+
+/// Returns all routes; the gateway exposes them under `/api`.
+pub fn router(state: AppState) -> Router {
+    let auditing = Auditing::new(CLI.name, state.verifier.clone(), OwnRequests(state.pool.clone()));
+    auditing
+        .action(Action::AuditRead)
+        .layer(Router::new().route("/audit", get(list::list)))
+        .with_state(state)
+}
+
+/// Returns the OpenAPI document of [`router`].
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    ApiDoc::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Audit", description = "Who read or changed which patient, for auditors."),
+    tags((name = "Audit", description = "The audit trail: a chain of records that is only ever appended to.")),
+    paths(list::list),
+)]
+struct ApiDoc;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete() {
+        assert_eq!(kit::testing::document_faults(&openapi()), Vec::<String>::new());
+    }
+}

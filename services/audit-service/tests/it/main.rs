@@ -1,0 +1,7 @@
+//! The complete service, each test with its own database.
+
+mod support;
+
+mod chain;
+mod kafka;
+mod list;
