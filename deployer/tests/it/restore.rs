@@ -83,7 +83,7 @@ fn a_service_restored_from_the_final_snapshot_and_the_retained_secrets_knows_its
     assert_eq!(destroyed.code, 0);
 }
 
-/// What shows that it is the same service: its signing keys, and that its administrator can log in.
+/// Signs of the same service: its keys, and that its administrator can log in.
 #[derive(Debug, PartialEq)]
 struct Seen {
     keys: Value,

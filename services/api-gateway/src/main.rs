@@ -12,11 +12,7 @@ async fn main() -> anyhow::Result<()> {
     describe_metrics();
 
     let state = AppState::new(&config)?;
-    let (keys, verifier, following) = (
-        state.verifier.clone(),
-        state.verifier.clone(),
-        state.verifier.clone(),
-    );
+    let (keys, verifier, following) = (state.verifier.clone(), state.verifier.clone(), state.verifier.clone());
 
     Server::new(CLI.name, &config.serve)
         .routes(router(state))

@@ -239,7 +239,10 @@ impl System {
     /// # Panics
     /// If the user cannot be created.
     pub async fn auditor(&self) -> Client {
-        let (email, password) = (format!("auditor.{}@example.org", Uuid::new_v4().simple()), "longenough1");
+        let (email, password) = (
+            format!("auditor.{}@example.org", Uuid::new_v4().simple()),
+            "longenough1",
+        );
         let user = json!({"email": email, "password": password, "role": "AUDITOR"});
         let response = self.admin().await.post("/auth/users").json(&user).response().await;
         assert_eq!(response.status, 201, "{}", response.text());

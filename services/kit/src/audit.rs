@@ -270,7 +270,10 @@ async fn audit(State(auditing): State<Auditing>, request: Request, next: Next) -
 /// 503: the record of a request cannot be written, so the request is not answered.
 pub fn unrecorded(error: &sqlx::Error) -> Problem {
     database::record_error(error);
-    tracing::error!(error = database::describe(error), "cannot write an audit record; its request is not answered");
+    tracing::error!(
+        error = database::describe(error),
+        "cannot write an audit record; its request is not answered"
+    );
     Problem::unavailable("The request cannot be recorded, so it is not answered; try again in a moment")
 }
 

@@ -48,9 +48,9 @@ impl Mailbox {
     }
 
     fn list(&self, to: Option<&str>) -> Vec<Message> {
-        let is_wanted =
+        let is_selected =
             |message: &&Message| to.is_none_or(|to| message.to.iter().any(|address| address.eq_ignore_ascii_case(to)));
-        self.0.lock().iter().filter(is_wanted).cloned().collect()
+        self.0.lock().iter().filter(is_selected).cloned().collect()
     }
 }
 

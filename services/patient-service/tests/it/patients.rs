@@ -52,10 +52,11 @@ async fn creation_change_and_deletion_store_one_event_each() {
         (StatusCode::NOT_FOUND, &json!("Patient not found"))
     );
 
-    let events: Vec<(String, Vec<u8>)> = sqlx::query_as("select key, payload from outbox where topic = 'patient' order by id")
-        .fetch_all(&app.database.pool)
-        .await
-        .expect("the outbox");
+    let events: Vec<(String, Vec<u8>)> =
+        sqlx::query_as("select key, payload from outbox where topic = 'patient' order by id")
+            .fetch_all(&app.database.pool)
+            .await
+            .expect("the outbox");
     assert!(events.iter().all(|(key, _)| *key == id));
     let stored: Vec<(String, i64, String, i32)> = events
         .iter()

@@ -139,8 +139,14 @@ impl TestApp {
             Role::Auditor => &self.auditor,
         };
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        self.send(method, path, Body::from(body), token, &[("x-forwarded-for", "203.0.113.9")])
-            .await
+        self.send(
+            method,
+            path,
+            Body::from(body),
+            token,
+            &[("x-forwarded-for", "203.0.113.9")],
+        )
+        .await
     }
 
     pub async fn send_bytes(&self, method: Method, path: &str, body: Vec<u8>) -> TestResponse {

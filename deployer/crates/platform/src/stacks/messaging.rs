@@ -72,7 +72,10 @@ fn cluster(manifest: &Manifest, kafka: &Kafka, template: &mut Template, inputs: 
                 "Description",
                 "Topics are created explicitly; a write is acknowledged by all in-sync replicas",
             )
-            .with("ServerProperties", base64(&settings::server(kafka.brokers, kafka.retention_hours))),
+            .with(
+                "ServerProperties",
+                base64(&settings::server(kafka.brokers, kafka.retention_hours)),
+            ),
     );
     let plaintext = kafka.security == KafkaSecurity::Plaintext;
     let mut encryption = json!({ "EncryptionInTransit": {

@@ -99,9 +99,7 @@ fn from_log(builder: &mut Builder, logs: &Handle, metric: &LogMetric, topic: Opt
         period: 60,
         periods: 5,
     };
-    builder
-        .template
-        .add(
+    builder.template.add(
         format!("{}Alarm", metric.metric),
         alarm.resource(topic).with("TreatMissingData", metric.missing),
     );
