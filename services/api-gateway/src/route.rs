@@ -25,6 +25,9 @@ impl Access {
     /// A valid token of an auditor.
     pub const AUDITORS: Self = Self::Roles(&[Role::Auditor]);
 
+    /// A valid token of an auditor or an administrator.
+    pub const AUDITORS_AND_ADMINS: Self = Self::Roles(&[Role::Auditor, Role::Admin]);
+
     /// Returns true if a caller with this role has access.
     pub fn allows(self, role: Role) -> bool {
         match self {
@@ -67,7 +70,15 @@ pub const ROUTES: &[Route] = &[
         is_idempotent_post: true,
         ..subtree("/api/patients", Backend::Patient, Access::USERS)
     },
-    subtree("/api/families", Backend::Patient, Access::USERS),
+    exact(
+        "/api/patients/{id}/history",
+        Backend::Patient,
+        Access::AUDITORS_AND_ADMINS,
+    ),
+    Route {
+        is_idempotent_post: true,
+        ..subtree("/api/families", Backend::Patient, Access::USERS)
+    },
     subtree("/api/billing", Backend::Billing, Access::ADMINS),
     subtree("/api/analytics", Backend::Analytics, Access::ADMINS),
     subtree("/api/notifications", Backend::Notification, Access::USERS),
@@ -174,7 +185,11 @@ mod tests {
         assert!(route("/api/billing").access(&Method::GET).allows(Role::Admin));
         let auditor = |row: &&Route| row.path.starts_with("/api/") && row.access.allows(Role::Auditor);
         let auditors: Vec<_> = ROUTES.iter().filter(auditor).map(|row| row.path).collect();
-        assert_eq!(auditors, ["/api/audit"], "an auditor has no access to patient data");
+        assert_eq!(
+            auditors,
+            ["/api/patients/{id}/history", "/api/audit"],
+            "an auditor has no access to patient data"
+        );
         assert_eq!(route("/auth/users").prefix(), "/auth");
     }
 }

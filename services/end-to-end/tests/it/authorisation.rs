@@ -136,6 +136,7 @@ async fn billing_opens_an_account_only_with_the_secret_of_the_link() {
             patient_id: uuid::Uuid::new_v4().to_string(),
             name: "A Name".into(),
             email: "a@example.org".into(),
+            version: 1,
         });
         if let Some(secret) = secret {
             request

@@ -33,6 +33,7 @@ pub async fn calls(system: &System) {
         patient_id,
         name,
         email: format!("{MARK}grpc@{MARK}host.example"),
+        version: 1,
     };
     let any_id = || Uuid::new_v4().to_string();
     for (secret, request, code) in [
