@@ -62,7 +62,7 @@ struct ListQuery {
     operation_id = "listNotifications",
     tag = "Notifications",
     params(ListQuery, NotificationPagination),
-    responses((status = 200, description = "A page of notifications", body = [Notification], headers(("Link")))),
+    responses((status = 200, description = "A page of notifications", body = [Notification], headers(("X-Total-Count"), ("X-Total-Count-Relation"), ("Link")))),
     security(("bearer" = []))
 )]
 async fn list(
@@ -72,7 +72,9 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Page<Notification>> {
     let notifications = notification::list(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
-    Ok(pagination.page(notifications, |notification| notification.id))
+    let total = notification::count(&pool, query.patient_id).await?;
+    let page = pagination.page(notifications, |notification| notification.id);
+    Ok(page.total(total))
 }
 
 /// Send a notification again

@@ -1,11 +1,14 @@
 //! Notifications in the database, as clients see them.
 
-use kit::database::Pool;
+use kit::{database::Pool, pagination::Total};
 use serde::Serialize;
 use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+/// Maximum number of notifications that are counted: an exact count of a million takes longer than the page.
+const MAX_COUNTED: i64 = 10_000;
 
 /// A notification of a patient, sent or to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize, ToSchema)]
@@ -132,6 +135,27 @@ impl TryFrom<String> for Status {
             value,
         })
     }
+}
+
+/// Counts the notifications, up to [`MAX_COUNTED`]; those of one patient if `patient_id` is `Some`.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn count(db: impl PgExecutor<'_>, patient_id: Option<Uuid>) -> sqlx::Result<Total> {
+    let counted: i64 = sqlx::query_scalar(
+        "select count(*) from (
+             select from notifications where $1::uuid is null or patient_id = $1 limit $2
+         ) counted",
+    )
+    .bind(patient_id)
+    .bind(MAX_COUNTED + 1)
+    .fetch_one(db)
+    .await?;
+    Ok(if counted > MAX_COUNTED {
+        Total::AtLeast(MAX_COUNTED)
+    } else {
+        Total::Exactly(counted)
+    })
 }
 
 /// Lists notifications, oldest first: at most `rows`, starting behind the notification `after`; those of one patient if
