@@ -2,12 +2,11 @@
 
 use axum::extract::State;
 use kit::database::Pool;
+use kit::instant::parse_instant;
 use kit::{Admin, Json, Problem, Query, Result};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
-use time::{
-    Date, Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
-};
+use time::{Duration, OffsetDateTime};
 use utoipa::{
     IntoParams, ToSchema,
     openapi::{KnownFormat, ObjectBuilder, OneOf, Schema, SchemaFormat, Type},
@@ -104,7 +103,7 @@ fn instant(example: &str) -> Schema {
     let formats = OneOf::builder()
         .item(text(KnownFormat::Date).pattern(Some(YEARS)))
         .item(text(KnownFormat::DateTime).pattern(Some(YEARS)))
-        .example(Some(example.into()))
+        .examples([example])
         .build();
     Schema::OneOf(formats)
 }
@@ -213,17 +212,6 @@ impl From<RangeError> for Problem {
         };
         Self::field(parameter, error.to_string())
     }
-}
-
-/// Parses `2026-01-31` (its midnight, UTC) or an RFC 3339 time, in the years 1970 to 9998 of UTC.
-///
-/// No event is older, and the year 9999 is the last that can be formatted, so that the end of a bucket can be formatted too.
-fn parse_instant(text: &str) -> Option<OffsetDateTime> {
-    let date = Date::parse(text, format_description!("[year]-[month]-[day]")).map(|date| date.midnight().assume_utc());
-    date.or_else(|_| OffsetDateTime::parse(text, &Rfc3339))
-        .ok()?
-        .checked_to_offset(UtcOffset::UTC)
-        .filter(|at| (1970..9999).contains(&at.year()))
 }
 
 #[cfg(test)]
