@@ -21,7 +21,7 @@ fn a_message_is_kept_for_the_retention_and_the_age_of_its_segment() {
         };
         let (retention, roll) = (value("log.retention.ms"), value("log.roll.ms"));
         assert_eq!((retention, roll), expected);
-        assert_eq!(retention + roll, hours * 3_600_000);
+        assert_eq!(retention + roll, u64::from(hours) * 3_600_000);
     }
 }
 
