@@ -225,7 +225,7 @@ mod tests {
         let example = |name: &str| {
             let all = parameters.as_array().expect("parameters");
             let parameter = all.iter().find(|parameter| parameter["name"] == name).expect(name);
-            parameter["schema"]["example"].as_str().map(str::to_owned)
+            parameter["schema"]["examples"][0].as_str().map(str::to_owned)
         };
         for bucket in [Bucket::Hour, Bucket::Day, Bucket::Week, Bucket::Month] {
             let query = TimelineQuery {

@@ -30,7 +30,9 @@ const METHODS: [Method; 7] = [
 /// The problem of the first check that fails, or 503 or 504 if the service does not respond.
 pub async fn forward(state: AppState, route: &'static Route, request: Request) -> Result<Response, Rejection> {
     let (parts, body) = request.into_parts();
-    let caller = state.admit(&parts, route.access(&parts.method)).await?;
+    let caller = state
+        .admit(&parts, route.access(&parts.method, parts.uri.path()))
+        .await?;
     if let Some(name) = forwarded_headers::end_to_end_option(&parts.headers) {
         return Err(Problem::bad_request(format!("The Connection header cannot name {name}")).into());
     }

@@ -48,6 +48,8 @@ pub struct Route {
     pub backend: Backend,
     access: Access,
     delete_access: Access,
+    /// Access of the paths below that end with this segment.
+    segment_access: Option<(&'static str, Access)>,
     /// True if the service executes a POST once for each Idempotency-Key.
     pub is_idempotent_post: bool,
 }
@@ -67,14 +69,10 @@ pub const ROUTES: &[Route] = &[
     subtree("/auth/sessions", Backend::Auth, Access::AUTHENTICATED),
     Route {
         delete_access: Access::ADMINS,
+        segment_access: Some(("/history", Access::AUDITORS_AND_ADMINS)),
         is_idempotent_post: true,
         ..subtree("/api/patients", Backend::Patient, Access::USERS)
     },
-    exact(
-        "/api/patients/{id}/history",
-        Backend::Patient,
-        Access::AUDITORS_AND_ADMINS,
-    ),
     Route {
         is_idempotent_post: true,
         ..subtree("/api/families", Backend::Patient, Access::USERS)
@@ -92,6 +90,7 @@ const fn exact(path: &'static str, backend: Backend, access: Access) -> Route {
         backend,
         access,
         delete_access: access,
+        segment_access: None,
         is_idempotent_post: false,
     }
 }
@@ -104,12 +103,12 @@ const fn subtree(path: &'static str, backend: Backend, access: Access) -> Route 
 }
 
 impl Route {
-    /// Returns the access that this method requires.
-    pub fn access(&self, method: &Method) -> Access {
-        if method == Method::DELETE {
-            self.delete_access
-        } else {
-            self.access
+    /// Returns the access that this method requires of a path.
+    pub fn access(&self, method: &Method, path: &str) -> Access {
+        match self.segment_access {
+            _ if method == Method::DELETE => self.delete_access,
+            Some((segment, access)) if path.ends_with(segment) => access,
+            _ => self.access,
         }
     }
 
@@ -178,18 +177,18 @@ mod tests {
     #[test]
     fn only_admins_delete_patients_and_read_billing() {
         let route = |path| ROUTES.iter().find(|route| route.path == path).unwrap();
-        assert_eq!(route("/api/patients").access(&Method::GET), Access::USERS);
-        assert_eq!(route("/api/patients").access(&Method::DELETE), Access::ADMINS);
-        assert_eq!(route("/api/families").access(&Method::DELETE), Access::USERS);
-        assert!(!route("/api/billing").access(&Method::GET).allows(Role::User));
-        assert!(route("/api/billing").access(&Method::GET).allows(Role::Admin));
+        let access = |path| route(path).access(&Method::GET, path);
+        let deletion = |path| route(path).access(&Method::DELETE, path);
+        assert_eq!(access("/api/patients"), Access::USERS);
+        assert_eq!(deletion("/api/patients"), Access::ADMINS);
+        assert_eq!(deletion("/api/families"), Access::USERS);
+        assert!(!access("/api/billing").allows(Role::User));
+        assert!(access("/api/billing").allows(Role::Admin));
         let auditor = |row: &&Route| row.path.starts_with("/api/") && row.access.allows(Role::Auditor);
         let auditors: Vec<_> = ROUTES.iter().filter(auditor).map(|row| row.path).collect();
-        assert_eq!(
-            auditors,
-            ["/api/patients/{id}/history", "/api/audit"],
-            "an auditor has no access to patient data"
-        );
+        assert_eq!(auditors, ["/api/audit"], "an auditor has no access to patient data");
+        let history = route("/api/patients").access(&Method::GET, "/api/patients/1/history");
+        assert_eq!(history, Access::AUDITORS_AND_ADMINS);
         assert_eq!(route("/auth/users").prefix(), "/auth");
     }
 }

@@ -179,6 +179,7 @@ mod tests {
         let event = PatientEvent {
             patient_id: PATIENT.into(),
             event_type: D.into(),
+            event_id: Uuid::from_u128(2).to_string(),
             email: "ada@example.org".into(),
             version: 2,
             ..PatientEvent::default()

@@ -9,6 +9,7 @@ use kit::{
     kafka::{Handled, Handler, Message},
     testing::{TestDatabase, TestTokens},
 };
+use prost::Message as _;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tower::ServiceExt;
@@ -43,11 +44,12 @@ impl TestApp {
 
     /// Delivers a message to the event handler.
     pub async fn deliver(&self, payload: &[u8]) -> Handled {
+        let key = PatientEvent::decode(payload).map_or_else(|_| String::new(), |event| event.patient_id);
         let message = Message {
             topic: PATIENT,
             partition: 0,
             offset: 7,
-            key: b"",
+            key: key.as_bytes(),
             payload,
         };
         self.handler.handle(&message).await.expect("no database error")
