@@ -5,7 +5,11 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Mailer, address, ses::Ses, smtp::Smtp};
+use super::{
+    Mailer, address,
+    ses::Ses,
+    smtp::{self, Smtp},
+};
 use crate::aws::{self, IamArgs};
 
 /// The server that takes mail, and the sender.
@@ -72,13 +76,20 @@ impl MailArgs {
         let from = address::sender(from)?;
         Ok(Some(match transport {
             Transport::Ses => Arc::new(Ses::new(&self.iam, &from)?),
-            Transport::None | Transport::Smtp => Arc::new(Smtp::new(self, from)?),
+            Transport::None | Transport::Smtp => {
+                let settings = smtp::Settings {
+                    url: smtp_url,
+                    username: present(self.smtp_username.as_ref(), String::as_str),
+                    password: present(self.smtp_password.as_ref(), |password| password.expose_secret()),
+                };
+                Arc::new(Smtp::new(&settings, from)?)
+            }
         }))
     }
 }
 
 /// Returns a setting; an empty one counts as missing, because docker-compose and shells pass unset variables on as empty ones.
-pub(super) fn present<T>(setting: Option<&T>, text: impl Fn(&T) -> &str) -> Option<&T> {
+fn present<T>(setting: Option<&T>, text: impl Fn(&T) -> &str) -> Option<&T> {
     setting.filter(|setting| !text(setting).trim().is_empty())
 }
 

@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use super::{Mail, MailArgs, MailError, Mailer, address, args::present};
+use super::{Mail, MailError, Mailer, address};
 
 /// Timeout of the connection, and of each response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +50,13 @@ enum Encryption {
     None,
 }
 
+/// The settings of a server; those that are empty are missing.
+pub(super) struct Settings<'a> {
+    pub url: Option<&'a SecretString>,
+    pub username: Option<&'a String>,
+    pub password: Option<&'a SecretString>,
+}
+
 struct Login {
     username: String,
     password: SecretString,
@@ -57,10 +64,10 @@ struct Login {
 
 impl Smtp {
     /// Reads the address and the login; neither is quoted in an error.
-    pub(super) fn new(args: &MailArgs, from: Mailbox) -> anyhow::Result<Self> {
-        let url = present(args.smtp_url.as_ref(), |url| url.expose_secret());
-        let url =
-            url.context("mail has no server: set SMTP_URL to smtp://HOST or smtps://HOST, or unset MAIL_TRANSPORT")?;
+    pub(super) fn new(settings: &Settings<'_>, from: Mailbox) -> anyhow::Result<Self> {
+        let url = settings
+            .url
+            .context("mail has no server: set SMTP_URL to smtp://HOST or smtps://HOST, or unset MAIL_TRANSPORT")?;
         let url = Url::parse(url.expose_secret())
             .ok()
             .context("SMTP_URL is not a URL: set it to smtp://HOST or smtps://HOST")?;
@@ -79,7 +86,7 @@ impl Smtp {
             }
             _ => bail!("SMTP_URL has an unknown scheme: set it to smtp://HOST or smtps://HOST"),
         };
-        let login = login(args, &url)?;
+        let login = login(settings, &url)?;
         ensure!(
             login.is_none() || tls != Encryption::None || is_loopback(host),
             "the password of the mail server would be sent without TLS: remove `tls=none` from SMTP_URL"
@@ -142,14 +149,12 @@ impl Mailer for Smtp {
 }
 
 /// Returns the login of the settings, otherwise that of the URL.
-fn login(args: &MailArgs, url: &Url) -> anyhow::Result<Option<Login>> {
+fn login(settings: &Settings<'_>, url: &Url) -> anyhow::Result<Option<Login>> {
     let decode = |text: &str| {
         let text = percent_encoding::percent_decode_str(text).decode_utf8().ok();
         text.map(String::from).context("the login in SMTP_URL is not UTF-8")
     };
-    let username = present(args.smtp_username.as_ref(), String::as_str);
-    let password = present(args.smtp_password.as_ref(), |password| password.expose_secret());
-    match (username, password) {
+    match (settings.username, settings.password) {
         (Some(username), Some(password)) => Ok(Some(Login {
             username: username.clone(),
             password: password.clone(),

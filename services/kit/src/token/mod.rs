@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 pub use extract::{Admin, Auditor, AuditorOrAdmin, Authenticated, Caller, bearer};
 pub use keys::{LEEWAY, REFRESH_INTERVAL, Verifier};
-pub use revocations::{REVOCATION_WINDOW, RevokedSessions};
+pub use revocations::REVOCATION_WINDOW;
+pub use source::RevokedSessions;
 
 /// The `iss` of every token.
 pub const ISSUER: &str = "auth-service";

@@ -6,11 +6,9 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::source::Source;
+use super::source::{RevokedSessions, Source};
 
 /// Interval between two reads.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -18,15 +16,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub const REVOCATION_WINDOW: Duration = Duration::from_mins(20);
 /// Seconds that two reads overlap: a transaction that ends a session becomes visible some time after its own timestamp.
 const OVERLAP: i64 = 30;
-
-/// Sessions that ended: ids only, nothing personal.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-pub struct RevokedSessions {
-    /// Time of this response, in seconds since 1970 by the clock of the database; `since` of the next request is derived from it.
-    pub until: i64,
-    /// The `sid` of the tokens that are no longer valid.
-    pub sessions: Vec<Uuid>,
-}
 
 /// The sessions that are known to have ended.
 #[derive(Default)]

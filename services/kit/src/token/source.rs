@@ -14,11 +14,11 @@ use jsonwebtoken::{
     DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::timeout;
-
-use super::revocations::RevokedSessions;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// Timeout of a fetch.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -26,6 +26,15 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_KEYS_BYTES: usize = 64 * 1024;
 /// Maximum size of a list of ended sessions, in bytes: more than 400,000 of them.
 const MAX_SESSIONS_BYTES: usize = 16 << 20;
+
+/// Sessions that ended: ids only, nothing personal.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct RevokedSessions {
+    /// Time of this response, in seconds since 1970 by the clock of the database; `since` of the next request is derived from it.
+    pub until: i64,
+    /// The `sid` of the tokens that are no longer valid.
+    pub sessions: Vec<Uuid>,
+}
 
 /// Keys by their ids.
 pub(super) type Keys = HashMap<String, Arc<DecodingKey>>;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Patient,
-    history::{self, Change},
+    change::{self, Change},
     store,
 };
 use crate::idempotency;
@@ -96,7 +96,7 @@ async fn export(pool: &Pool, id: Uuid) -> Result<Export> {
     let families = "select f.id, f.name from family f join family_member m on m.family_id = f.id
                     where m.patient_id = $1 order by f.name, f.id";
     let families = sqlx::query_as(families).bind(id).fetch_all(&mut *transaction).await?;
-    let history = history::list(&mut *transaction, id, None, i64::MAX).await?;
+    let history = change::list(&mut *transaction, id, None, i64::MAX).await?;
     let intent = "select desired_state, status, account_id, rejection, attempts, version from billing_intent
                   where patient_id = $1";
     let billing_intent = sqlx::query_as(intent)

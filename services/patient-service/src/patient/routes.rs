@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
-    Patient, history,
+    Patient, change,
     input::{PatientBody, ValidPatient},
     list::{self, ListParams},
     search::Search,
@@ -172,7 +172,7 @@ pub async fn create(
     let creation = create_once(&mut transaction, &new, today, &caller, key.as_ref()).await;
     if let Ok(Creation::Created(patient)) = &creation {
         trail.patient(patient.id);
-        trail.changed(history::changed_fields(None, patient));
+        trail.changed(change::changed_fields(None, patient));
         audit::enqueue(&mut transaction, trail.record(StatusCode::CREATED)).await?;
         transaction.commit().await?;
     } else {

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgExecutor, QueryBuilder};
 use uuid::Uuid;
 
 use super::{
-    Patient, event, history,
+    Patient, change, event,
     input::{REGISTERED_BEFORE_BIRTH, ValidPatient},
 };
 use crate::{
@@ -81,7 +81,7 @@ pub async fn create(
     .execute(&mut *transaction)
     .await
     .map_err(to_problem)?;
-    history::insert(transaction, None, &patient, user).await?;
+    change::insert(transaction, None, &patient, user).await?;
     intent::insert(transaction, patient.id, DesiredState::Open).await?;
     event::enqueue(transaction, PATIENT_CREATED, &patient).await?;
     Ok(patient)
@@ -139,14 +139,14 @@ pub async fn update(
     .execute(&mut *transaction)
     .await
     .map_err(to_problem)?;
-    history::insert(transaction, Some(&old), &patient, Some(user)).await?;
+    change::insert(transaction, Some(&old), &patient, Some(user)).await?;
     if old.name != patient.name {
         family::store::member_renamed(transaction, id).await?;
     }
     let is_holder = (&old.name, &old.email) != (&patient.name, &patient.email);
     let is_billing_due = intent::update(transaction, id, patient.version, is_holder).await?;
     event::enqueue(transaction, PATIENT_UPDATED, &patient).await?;
-    let changed_fields = history::changed_fields(Some(&old), &patient);
+    let changed_fields = change::changed_fields(Some(&old), &patient);
     Ok(Updated {
         patient,
         is_billing_due,

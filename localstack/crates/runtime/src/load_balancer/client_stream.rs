@@ -5,11 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::request_body::{DRAIN_BYTES, DRAIN_TIMEOUT};
+/// Time for which the rest of a body is read and dropped, and a connection that is being closed.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of such a body, or of such a connection, that are read and dropped.
+pub const DRAIN_BYTES: usize = 8 << 20;
 
 /// Looks for a fragment (`#`) in the target of each request, which hyper removes.
 #[derive(Clone)]

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -12,12 +11,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::client_stream::TargetScan;
-
-/// Time for which the rest of a body is read and dropped, and a connection that is being closed.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of such a body, or of such a connection, that are read and dropped.
-pub const DRAIN_BYTES: usize = 8 << 20;
+use super::client_stream::{DRAIN_BYTES, DRAIN_TIMEOUT, TargetScan};
 
 /// The progress of a body, shared with the request that waits for the response of a target.
 #[derive(Clone, Default)]
