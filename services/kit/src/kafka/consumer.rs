@@ -31,6 +31,10 @@ use crate::trace::HEADER;
 const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
 const SEEK_RETRY: Duration = Duration::from_secs(1);
 
+/// Maximum time between two polls: the notification of a new message can be lost while a rebalance moves the queues of
+/// partitions, and nothing else would wake this consumer.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A message as a handler receives it.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
@@ -124,6 +128,7 @@ async fn consume_with(
                 continue;
             }
             received = consumer.recv() => received,
+            () = tokio::time::sleep(POLL_INTERVAL) => continue,
         };
         let message = match received {
             Ok(message) => message,
