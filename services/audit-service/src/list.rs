@@ -26,7 +26,7 @@ pub struct ListQuery {
     patient_id: Option<Uuid>,
     /// Only requests of this user.
     actor: Option<Uuid>,
-    /// Only this action, such as READ, LIST, SEARCH, CREATE, UPDATE, DELETE, EXPORT, HISTORY or AUDIT_READ.
+    /// Only this action, such as READ, LIST, SEARCH, CREATE, UPDATE, DELETE, EXPORT, HISTORY or `AUDIT_READ`.
     #[param(max_length = 40, pattern = "^[A-Z_]+$")]
     action: Option<String>,
     /// Start as a date or an RFC 3339 time (UTC).
@@ -38,7 +38,7 @@ pub struct ListQuery {
 
 /// List audit records, newest first, page by page
 ///
-/// The request is recorded itself, as AUDIT_READ. Records contain ids and names of fields, and no value of a patient; they
+/// The request is recorded itself, as `AUDIT_READ`. Records contain ids and names of fields, and no value of a patient; they
 /// outlive a deleted patient.
 #[utoipa::path(get, path = "/audit", operation_id = "listAuditRecords", tag = "Audit", security(("bearer" = ["AUDITOR"])),
     params(ListQuery, Pagination),

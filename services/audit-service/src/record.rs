@@ -38,7 +38,7 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, example = "203.0.113.9")]
     pub client_address: Option<String>,
-    /// READ, LIST, SEARCH, CREATE, UPDATE, DELETE, EXPORT, HISTORY, AUDIT_READ and others.
+    /// READ, LIST, SEARCH, CREATE, UPDATE, DELETE, EXPORT, HISTORY, `AUDIT_READ` and others.
     #[schema(example = "READ")]
     pub action: String,
     /// Method and pattern of the route.

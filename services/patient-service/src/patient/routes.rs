@@ -29,10 +29,11 @@ use super::{
 use crate::{
     audit,
     billing::{self, AccountHolder, BillingClient},
-    calendar::{Calendar, Today},
+    calendar::Today,
     cursor,
     idempotency::{self, IdempotencyKey},
     precondition::{Preconditions, with_etag},
+    state::AppState,
 };
 
 /// Name of the list, to which its cursors are bound.
@@ -156,9 +157,12 @@ async fn read_page(
         (status = 422, description = "This Idempotency-Key was used with another body", body = Problem),
 ))]
 pub async fn create(
-    State(pool): State<Pool>,
-    State(billing): State<Arc<BillingClient>>,
-    State(calendar): State<Calendar>,
+    State(AppState {
+        pool,
+        billing,
+        calendar,
+        ..
+    }): State<AppState>,
     Caller(caller): Caller,
     trail: Trail,
     prefix: Prefix,
@@ -259,9 +263,12 @@ pub async fn read(
         (status = 412, description = "The patient was changed since, or If-None-Match names its version", body = Problem),
 ))]
 pub async fn update(
-    State(pool): State<Pool>,
-    State(billing): State<Arc<BillingClient>>,
-    State(calendar): State<Calendar>,
+    State(AppState {
+        pool,
+        billing,
+        calendar,
+        ..
+    }): State<AppState>,
     Caller(caller): Caller,
     trail: Trail,
     Path(id): Path<Uuid>,
