@@ -43,7 +43,7 @@ impl Cursor for Uuid {
 /// The number of the last row, in a list that is ordered by numbers.
 impl Cursor for i64 {
     fn decode(text: &str) -> Option<Self> {
-        text.parse().ok()
+        text.parse().ok().filter(|number: &i64| number.to_string() == text)
     }
 
     fn encode(&self) -> String {

@@ -94,18 +94,22 @@ enum Comparison {
 }
 
 impl Tags {
-    /// Reads a header, whose lines are one list (RFC 9110, 5.3); text that is not a tag never matches.
+    /// Reads a header, whose lines are one list (RFC 9110, 5.3). Text that is not a tag never matches; a list without any
+    /// text is malformed (13.1.1 and 13.1.2).
     fn from_headers(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Self>> {
+        let malformed =
+            || Problem::bad_request(format!("The header {name} is malformed: it is `*` or a list of ETags"));
         let lines = headers.get_all(name).iter().map(HeaderValue::to_str);
-        let lines: Vec<&str> = lines
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|_| Problem::bad_request(format!("{name} is malformed")))?;
-        let tags = lines
-            .iter()
-            .flat_map(|line| line.split(','))
-            .map(|tag| tag.trim().to_owned())
-            .collect();
-        Ok((!lines.is_empty()).then_some(Self(tags)))
+        let lines: Vec<&str> = lines.collect::<std::result::Result<_, _>>().map_err(|_| malformed())?;
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        let tags = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
+        let tags: Vec<String> = tags.filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+        if tags.is_empty() {
+            return Err(malformed());
+        }
+        Ok(Some(Self(tags)))
     }
 
     fn contain(&self, version: i64, comparison: Comparison) -> bool {
@@ -140,7 +144,7 @@ mod tests {
         for good in ["\"3\"", "*", "\"2\", \"3\""] {
             assert!(preconditions(header::IF_MATCH, good).check_change(3).is_ok(), "{good}");
         }
-        for bad in ["\"2\"", "W/\"3\"", "3", ""] {
+        for bad in ["\"2\"", "W/\"3\"", "3"] {
             let stale = preconditions(header::IF_MATCH, bad).check_change(3);
             assert_eq!(stale.expect_err("stale").status(), 412, "{bad}");
             let read = preconditions(header::IF_MATCH, bad).read(3, "resource");
@@ -159,10 +163,18 @@ mod tests {
             );
             assert_eq!(known.check_change(3).expect_err("the version exists").status(), 412);
         }
-        for other in ["\"2\"", "3", "", "\"33\""] {
+        for other in ["\"2\"", "3", "\"33\""] {
             let other = preconditions(header::IF_NONE_MATCH, other);
             assert_eq!(other.read(3, "resource").expect("a response").status(), StatusCode::OK);
             assert!(other.check_change(3).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_list_without_a_tag_is_malformed() {
+        for (name, value) in [(header::IF_MATCH, ""), (header::IF_NONE_MATCH, " , ,")] {
+            let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+            assert_eq!(Preconditions::from_headers(&headers).expect_err(value).status(), 400);
         }
     }
 

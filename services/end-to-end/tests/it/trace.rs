@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use end_to_end::{Client, Options, Service, System, free_port, wait_for};
+use end_to_end::{Client, Options, Service, System, free_port, wait_for, wait_until};
 use kit::{
     testing::{CollectedSpan, Collector, TraceParent, exposition},
     trace::HEADER,
@@ -172,6 +172,11 @@ async fn metrics_of_every_service_are_well_formed_and_have_no_personal_data() {
     let admin = system.admin().await;
     let id = send_requests(&admin).await;
     counted_once(&system).await;
+    let sent = || async {
+        let patient = system.replica(Service::Patient);
+        patient.metric("outbox_sent_total", &[]).await > 0.0
+    };
+    wait_until("events of the outbox that are sent", TIMEOUT, sent).await;
 
     let http = [
         "http_requests_total",
