@@ -103,9 +103,12 @@ async fn a_message_over_smtp_has_the_headers_of_an_automatic_one_and_no_forged_o
     assert_eq!(received.lines().filter(|line| *line == ".").count(), 1, "{received}");
 }
 
+/// The answers of a mail server that differ from 250, by the command.
+type Answers = &'static [(&'static str, &'static str)];
+
 #[tokio::test]
 async fn an_error_of_smtp_is_permanent_only_if_it_is_of_the_message() {
-    let cases: [(&'static [(&str, &str)], &str, bool); 7] = [
+    let cases: [(Answers, &str, bool); 7] = [
         (&[("RCPT", "550")], "", true),
         (&[("end", "554")], "", true),
         (&[("RCPT", "451")], "", false),
