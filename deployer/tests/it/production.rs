@@ -130,7 +130,7 @@ fn no_stack_of_a_caller_waited_in_vain(system: &Project) {
 fn a_rotated_password_and_a_reboot_of_the_database_replace_no_task(system: &Project) {
     let login = blocks("docs/targets.md", "Production, on this machine").pop().unwrap();
     let before = service_processes(system);
-    assert!(before.len() >= 12, "{before:?}");
+    assert!(before.len() >= 14, "{before:?}");
     let script = format!(
         "{LOGIN}{login}\n{RDS}\
          id=$(rds describe-db-instances --output text \
@@ -174,7 +174,7 @@ fn service_processes(system: &Project) -> Vec<String> {
 fn two_tasks_of_each_service_run(system: &Project) {
     let status = system.result(&["status", "--env", "prod"]);
     let services = status["services"].as_array().unwrap();
-    assert_eq!(services.len(), 6);
+    assert_eq!(services.len(), 7);
     for service in services {
         assert_eq!(
             (&service["running"], &service["desired"]),

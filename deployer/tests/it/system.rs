@@ -211,14 +211,8 @@ fn a_change_is_previewed_and_applied(system: &System) {
 
 fn a_service_that_exits_at_start_is_rolled_back(system: &System) {
     let manifest = std::fs::read_to_string(system.manifest()).unwrap();
-    system.edit("[services.notification-service]", "[services.notification-service]\nenvironment = { TOKEN_AUDIENCE = \"patient-management\", DATABASE_TLS = \"nonsense\" }");
-    let text = std::fs::read_to_string(system.manifest()).unwrap();
-    let second = text
-        .rfind("environment = { TOKEN_AUDIENCE = \"patient-management\" }")
-        .unwrap();
-    let mut text = text;
-    text.replace_range(second.., text[second..].split_once('\n').unwrap().1.to_owned().as_str());
-    std::fs::write(system.manifest(), text).unwrap();
+    let mail = "publishes = [\"patient.dlq\"]\nenvironment = { TOKEN_AUDIENCE = \"patient-management\", MAIL_TRANSPORT";
+    system.edit(mail, &mail.replace("{ TOKEN", "{ DATABASE_TLS = \"nonsense\", TOKEN"));
     let up = system.json(&["up", "--yes"]);
     up.fails(4, "stack_failed");
     up.position("the stopped task with its exit code and its last log lines", |event| {
