@@ -169,7 +169,8 @@ pub async fn inputs(address: SocketAddr, paths: &[&str], bearer: &str) -> Vec<Re
             "to",
             "bucket",
             "status",
-            &canary("parameter"),
+            // A response names an unknown parameter only if it looks like a name, and not like a value.
+            &format!("{}.", canary("parameter")),
         ] {
             let query = format!("{path}?{parameter}={value}%20{BORN}");
             requests.push(Request::new("GET", &query, &auth, ""));
