@@ -78,7 +78,7 @@ pub async fn enqueue(connection: &mut PgConnection, topic: &str, key: &str, payl
     .await
 }
 
-/// Writes an event that need not be published at once: the relay finds it within [`POLL_INTERVAL`].
+/// Writes an event that need not be published at once: the relay finds it within two seconds.
 ///
 /// A notification serialises the commits of a database, which an event of every read must not do.
 ///
