@@ -44,12 +44,8 @@ pub enum Action {
     Update,
     /// A deletion.
     Delete,
-    /// The return of what was deleted.
-    Restore,
-    /// A copy of everything about a patient, or of many patients.
+    /// A copy of everything about a patient.
     Export,
-    /// A creation of many patients.
-    Import,
     /// The versions of a patient.
     History,
     /// The audit trail itself.
@@ -66,9 +62,7 @@ impl Action {
             Self::Create => "CREATE",
             Self::Update => "UPDATE",
             Self::Delete => "DELETE",
-            Self::Restore => "RESTORE",
             Self::Export => "EXPORT",
-            Self::Import => "IMPORT",
             Self::History => "HISTORY",
             Self::AuditRead => "AUDIT_READ",
         }
@@ -78,9 +72,7 @@ impl Action {
     fn of(method: &Method, route: &str, query: &str) -> Self {
         match route.rsplit('/').next().unwrap_or_default() {
             "export" => return Self::Export,
-            "import" => return Self::Import,
             "history" => return Self::History,
-            "restore" => return Self::Restore,
             "search" => return Self::Search,
             _ => {}
         }
@@ -356,7 +348,6 @@ mod tests {
             ),
             (Method::GET, "/patients/{id}/history", "", Action::History),
             (Method::GET, "/patients/{id}/export", "", Action::Export),
-            (Method::POST, "/patients/{id}/restore", "", Action::Restore),
         ] {
             assert_eq!(Action::of(&method, route, query), action, "{method} {route}?{query}");
         }
