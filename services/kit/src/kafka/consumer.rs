@@ -31,8 +31,8 @@ use crate::trace::HEADER;
 const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
 const SEEK_RETRY: Duration = Duration::from_secs(1);
 
-/// Maximum time between two polls: the notification of a new message can be lost while a rebalance moves the queues of
-/// partitions, and nothing else would wake this consumer.
+/// Maximum time between two polls, should the notification of a new message be lost: nothing else wakes this consumer since
+/// it has no statistics, and after a rebalance under load one stood still that way.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A message as a handler receives it.
