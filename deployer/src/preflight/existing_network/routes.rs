@@ -157,7 +157,7 @@ pub fn needed_interfaces<'a>(survey: &'a Survey, manifest: &Manifest) -> Vec<(&'
 pub fn accepts(rule: &SecurityGroupRule, subnet: &Subnet) -> bool {
     let is_https = match rule.protocol.as_str() {
         "-1" => true,
-        "tcp" | "6" => rule.ports.0 <= 443 && 443 <= rule.ports.1 || rule.ports.0 < 0,
+        "tcp" | "6" => (rule.ports.0..=rule.ports.1).contains(&443) || rule.ports.0 < 0,
         _ => false,
     };
     let (Ok(peer), Ok(own)) = (rule.peer.parse::<IpNet>(), subnet.cidr.parse::<IpNet>()) else {

@@ -432,7 +432,7 @@ async fn a_vpc_that_does_not_exist_and_subnets_without_the_tag_are_found_before_
                     <tagSet><item><key>tier</key><value>public</value></item></tagSet></item></subnetSet>"
                         .to_owned()
                 }
-                _ => String::new(),
+                _ => format!("<{0}Result><none>0</none></{0}Result>", call.operation),
             };
             Some((200, format!("<{0}Response>{items}</{0}Response>", call.operation)))
         })
