@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws::testing::{FakeAccount, FakeAws};
 use clap::Parser;
-use platform::manifest::Manifest;
+use platform::manifest::{ExistingNetwork, Manifest, Network, Subnets};
 use platform::stacks::{self, Plan};
 use ui::Ui;
 
@@ -18,6 +18,18 @@ const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shop
 /// Returns an environment of the manifest of the tests, `dev` or `prod`.
 pub fn manifest(environment: &str) -> Manifest {
     Manifest::load(Path::new(MANIFEST), environment).expect("the manifest of the tests")
+}
+
+/// Returns an existing VPC with two subnets of each tier.
+pub fn existing_network() -> Network {
+    let ids = |tier: &str| Subnets::Ids(["a", "b"].map(|zone| format!("subnet-{tier}-{zone}")).to_vec());
+    Network::Existing(ExistingNetwork {
+        vpc: "vpc-0123456789abcdef0".to_owned(),
+        availability_zones: 2,
+        public: ids("public"),
+        private: ids("private"),
+        isolated: ids("isolated"),
+    })
 }
 
 /// Returns its stacks.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use aws::location::LocationError;
 use aws::lock::LockError;
+use aws::subnets::SubnetsError;
 use aws::{cloudformation, ecs};
 
-use super::Error;
+use super::{Error, ParameterError};
 use crate::{capabilities, context, embedded, operations, preflight};
 
 impl From<Arc<Error>> for Error {
@@ -31,6 +32,15 @@ impl From<LocationError> for Error {
         match error {
             LocationError::Request(error) => error.into(),
             other => Self::Location(other),
+        }
+    }
+}
+
+impl From<SubnetsError> for Error {
+    fn from(error: SubnetsError) -> Self {
+        match error {
+            SubnetsError::Request(error) => error.into(),
+            SubnetsError::TooFew(error) => ParameterError::from(error).into(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Parameters without a value.
 
+use aws::subnets::TooFewSubnets;
+
 /// A parameter that has no value.
 #[derive(Debug, thiserror::Error)]
 pub enum ParameterError {
@@ -11,6 +13,8 @@ pub enum ParameterError {
     },
     #[error("{stack} needs {needed} availability zones that offer what it uses, and the region has fewer")]
     NoZone { stack: String, needed: usize },
+    #[error(transparent)]
+    Subnets(#[from] TooFewSubnets),
     #[error("no image of {service} is deployed yet")]
     Image { service: String },
     #[error("the Kafka cluster {cluster} has no {listener} brokers")]

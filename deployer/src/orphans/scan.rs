@@ -127,7 +127,7 @@ async fn networks(aws: &Session, scope: &Scope) -> Result<Vec<OrphanedResource>>
     let mut found = Vec::new();
     for vpc in ec2::vpcs(aws, &tags(scope)).await? {
         found.push(orphan(OrphanKind::Vpc, &vpc, None));
-        for interface in ec2::network_interfaces(aws, &vpc, false).await? {
+        for interface in ec2::network_interfaces(aws, &vpc).await? {
             let note = format!("in {vpc}, {}: {}", interface.status, interface.description);
             found.push(orphan(OrphanKind::NetworkInterface, &interface.id, Some(note)));
         }

@@ -5,6 +5,8 @@ mod broker_storage;
 mod certificate;
 mod changes;
 pub mod crates;
+pub mod existing_network;
+mod hosted_zone;
 mod images;
 mod ports;
 mod problem;
@@ -100,9 +102,10 @@ pub async fn preflight(
         })
         .copied()
         .collect();
-    let (identity, zones, quotas, names, clusters, storage, images, crates, certificate, secrets) = tokio::join!(
+    let (identity, zones, network, quotas, names, clusters, storage, images, crates, certificate, secrets) = tokio::join!(
         account::identity(aws),
         zones::check(aws, &new),
+        existing_network::check(aws, manifest, plan, existing, &new),
         quotas(session, aws, plan, &new),
         names(aws, &free),
         clusters(aws, &free),
@@ -122,7 +125,7 @@ pub async fn preflight(
     findings.extend(session_expiry::check(session, aws, plan, templates));
     findings.extend(crates);
     findings.extend(changes::check(plan, templates));
-    for found in [zones, quotas, names, clusters, storage, certificate, secrets] {
+    for found in [zones, network, quotas, names, clusters, storage, certificate, secrets] {
         match found {
             Ok(found) => findings.extend(found),
             // Without the permission, or on an endpoint without the operation, the check is skipped.
@@ -148,13 +151,18 @@ pub fn reject_fatal(session: &Session, findings: Vec<PreflightFinding>) -> Resul
     }
 }
 
-/// Checks the certificate of the load balancer. Only on AWS: local endpoints do not have ACM certificates.
+/// Checks the certificate of the load balancer, or the hosted zone of the one that is requested. Only on AWS: local endpoints have
+/// neither.
 ///
 /// # Errors
-/// ACM rejects the request.
+/// ACM or Route 53 rejects the request.
 pub async fn certificate(session: &Session, aws: &aws::Session, manifest: &Manifest) -> Findings {
     match &manifest.ingress.certificate {
         Some(Certificate::Existing(arn)) if !session.is_local() && is_of_acm(arn) => certificate::check(aws, arn).await,
+        Some(Certificate::InZone(zone)) if !session.is_local() => {
+            let host = manifest.ingress.host.as_deref().unwrap_or_default();
+            hosted_zone::check(aws, zone, host).await
+        }
         _ => Ok(Vec::new()),
     }
 }

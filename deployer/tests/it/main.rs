@@ -12,6 +12,7 @@ mod unreachable;
 // a small project, deployed to an embedded endpoint
 mod bad_input;
 mod destroy;
+mod existing_network;
 mod hotswap;
 mod interrupt;
 mod large_template;

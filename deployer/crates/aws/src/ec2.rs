@@ -20,6 +20,8 @@ const MAX_FILTER_VALUES: usize = 200;
 pub struct NetworkInterface {
     /// The ID, `eni-…`.
     pub id: String,
+    /// The IDs of its security groups.
+    pub groups: Vec<String>,
     /// `available` if nothing uses it, else `in-use`.
     pub status: String,
     /// The description, which names the AWS service that made it.
@@ -56,7 +58,7 @@ pub struct SecurityGroupRule {
     pub peer: String,
 }
 
-fn filter(name: &str, values: &[String]) -> Value {
+pub(crate) fn filter(name: &str, values: &[String]) -> Value {
     json!({ "Name": name, "Value": values })
 }
 
@@ -80,7 +82,7 @@ pub(crate) async fn list(aws: &Session, operation: Operation, mut input: Value, 
 }
 
 /// Returns a member; an empty text without it.
-fn text(value: &Value, name: &str) -> String {
+pub(crate) fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
 }
 
@@ -131,26 +133,55 @@ pub async fn nat_gateways_by_zone(aws: &Session) -> Result<BTreeMap<String, usiz
     Ok(zones)
 }
 
-/// Returns the network interfaces of a VPC, or only those that nothing uses.
+/// What network interfaces belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InterfaceOwner {
+    /// VPCs, by their IDs.
+    Vpcs(Vec<String>),
+    /// Security groups, by their IDs.
+    SecurityGroups(Vec<String>),
+}
+
+/// Returns the network interfaces of a VPC.
 ///
 /// # Errors
 /// The request fails.
-pub async fn network_interfaces(aws: &Session, vpc: &str, only_unused: bool) -> Result<Vec<NetworkInterface>> {
-    let mut filters = vec![filter("vpc-id", &[vpc.to_owned()])];
-    if only_unused {
-        filters.push(filter("status", &["available".to_owned()]));
+pub async fn network_interfaces(aws: &Session, vpc: &str) -> Result<Vec<NetworkInterface>> {
+    interfaces(aws, vec![filter("vpc-id", &[vpc.to_owned()])]).await
+}
+
+/// Returns the network interfaces that nothing uses.
+///
+/// # Errors
+/// A request fails.
+pub async fn unused_interfaces(aws: &Session, owner: &InterfaceOwner) -> Result<Vec<NetworkInterface>> {
+    let (name, ids) = match owner {
+        InterfaceOwner::Vpcs(ids) => ("vpc-id", ids),
+        InterfaceOwner::SecurityGroups(ids) => ("group-id", ids),
+    };
+    let mut found = Vec::new();
+    for ids in ids.chunks(MAX_FILTER_VALUES) {
+        let filters = vec![filter(name, ids), filter("status", &["available".to_owned()])];
+        found.extend(interfaces(aws, filters).await?);
     }
-    let interfaces = list(
-        aws,
-        DESCRIBE_NETWORK_INTERFACES,
-        json!({ "Filter": filters }),
-        "networkInterfaceSet",
-    )
-    .await?;
+    // An endpoint that does not know the filter returns those of every group, in a VPC of others.
+    if let InterfaceOwner::SecurityGroups(own) = owner {
+        found.retain(|interface| interface.groups.iter().any(|group| own.contains(group)));
+    }
+    Ok(found)
+}
+
+async fn interfaces(aws: &Session, filters: Vec<Value>) -> Result<Vec<NetworkInterface>> {
+    let input = json!({ "Filter": filters });
+    let interfaces = list(aws, DESCRIBE_NETWORK_INTERFACES, input, "networkInterfaceSet").await?;
     let found = interfaces.iter().map(|interface| {
         let description = interface["description"].as_str().filter(|text| !text.is_empty());
         NetworkInterface {
             id: text(interface, "networkInterfaceId"),
+            groups: items(&interface["groupSet"], "item")
+                .into_iter()
+                .map(|group| text(group, "groupId"))
+                .collect(),
             status: text(interface, "status"),
             description: description.unwrap_or("no description").to_owned(),
         }

@@ -28,6 +28,8 @@ pub mod pricing;
 pub mod quotas;
 pub mod service_linked_role;
 pub mod ssm;
+pub mod subnets;
+pub mod vpc;
 pub mod zones;
 
 pub mod cloudformation;

@@ -20,15 +20,26 @@ pub async fn find(profile: Option<&str>) -> Option<Region> {
     chain.region().await
 }
 
-/// Returns the host of IAM, and the region with which its requests are signed ("AWS Identity and Access Management endpoints and
-/// quotas").
-pub fn iam(region: &str) -> (&'static str, &'static str) {
-    match region.split_once('-') {
-        Some(("us", rest)) if rest.starts_with("gov-") => ("iam.us-gov.amazonaws.com", "us-gov-west-1"),
-        Some(("cn", _)) => ("iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
-        Some(("eusc", _)) => ("iam.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
-        _ => ("iam.amazonaws.com", "us-east-1"),
-    }
+/// Returns the host of a service whose endpoint is the same in all regions of a partition, and the region with which its requests are
+/// signed ("AWS Identity and Access Management endpoints and quotas", "Amazon Route 53 endpoints and quotas"). `None` for a regional
+/// service.
+pub fn global(service: &str, region: &str) -> Option<(&'static str, &'static str)> {
+    let partition = match region.split_once('-') {
+        Some(("us", rest)) if rest.starts_with("gov-") => "us-gov",
+        Some((partition @ ("cn" | "eusc"), _)) => partition,
+        _ => "",
+    };
+    Some(match (service, partition) {
+        ("iam", "us-gov") => ("iam.us-gov.amazonaws.com", "us-gov-west-1"),
+        ("iam", "cn") => ("iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("iam", "eusc") => ("iam.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+        ("iam", _) => ("iam.amazonaws.com", "us-east-1"),
+        ("route53", "us-gov") => ("route53.us-gov.amazonaws.com", "us-gov-west-1"),
+        ("route53", "cn") => ("route53.amazonaws.com.cn", "cn-northwest-1"),
+        ("route53", "eusc") => ("route53.amazonaws.eu", "eusc-de-east-1"),
+        ("route53", _) => ("route53.amazonaws.com", "us-east-1"),
+        _ => return None,
+    })
 }
 
 /// Returns the region of the nearest Price List endpoint ("Price List Service API endpoints").

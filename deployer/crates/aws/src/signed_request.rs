@@ -77,7 +77,7 @@ impl SignedClient {
         &self.0.region
     }
 
-    /// Calls an operation. In a response of the query protocol every value is a text, and a repeated element an array.
+    /// Calls an operation. In a response in XML every value is a text, and a repeated element an array.
     ///
     /// # Errors
     /// The service answers with an error, or with something else than the operation's result.
@@ -88,6 +88,7 @@ impl SignedClient {
             protocol,
         } = operation;
         let (content_type, target, body) = match protocol {
+            Protocol::Rest(_) => ("", None, String::new()),
             Protocol::Query(version) => (FORM, None, form(name, version, input, ".member.")),
             Protocol::Ec2(version) => (FORM, None, form(name, version, input, ".")),
             Protocol::Json(prefix) => (
@@ -98,28 +99,36 @@ impl SignedClient {
         };
         let mut headers = vec![("content-type", content_type.to_owned())];
         headers.extend(target.map(|target| ("x-amz-target", target)));
+        let (method, path) = match protocol {
+            Protocol::Rest(path) => {
+                headers.clear();
+                (Method::GET, format!("{path}{}", input["Id"].as_str().unwrap_or_default()))
+            }
+            _ => (Method::POST, String::new()),
+        };
         let request = SignedRequest {
             service,
             operation: name,
-            method: Method::POST,
-            url: self.url(service),
+            method,
+            url: self.url(service) + &path,
             headers,
             body,
         };
         let text = self.send(&request).await?;
         let result = match protocol {
             Protocol::Query(_) => xml::parse(&text).get(format!("{name}Result")).cloned(),
-            Protocol::Ec2(_) => Some(xml::parse(&text)).filter(Value::is_object),
+            Protocol::Ec2(_) | Protocol::Rest(_) => Some(xml::parse(&text)).filter(Value::is_object),
             Protocol::Json(_) => serde_json::from_str(&text).ok(),
         };
         result.ok_or_else(|| Error::from_response(request.name(), 200, "", Some(text.as_bytes())))
     }
 
-    /// Returns the URL of a service: IAM's is the same in all regions of a partition.
+    /// Returns the URL of a service, with a slash at its end.
     fn url(&self, service: &str) -> String {
         let base = &self.0.base;
-        if service == "iam" && base.contains("//cloudformation.") {
-            let (host, _) = region::iam(self.region());
+        if let Some((host, _)) = region::global(service, self.region())
+            && base.contains("//cloudformation.")
+        {
             return format!("https://{host}/");
         }
         base.replacen("//cloudformation.", &format!("//{service}."), 1) + "/"
@@ -206,10 +215,7 @@ impl SignedClient {
         }
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
-            .region(match request.service {
-                "iam" => region::iam(region).1,
-                _ => region,
-            })
+            .region(region::global(request.service, region).map_or(region.as_str(), |(_, region)| region))
             .name(request.service)
             .time(SystemTime::now())
             .settings(settings)

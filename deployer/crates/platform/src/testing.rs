@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::manifest::Manifest;
+use crate::manifest::{ExistingNetwork, Manifest, Network, NewNetwork, Subnets};
 use crate::stacks::{Plan, plan};
 
 /// Returns the fixture manifest and its plan.
@@ -21,4 +21,27 @@ pub fn resources<'a>(plan: &'a mut Plan, short_name: &str) -> &'a mut Map<String
     stack.expect("the stack").template["Resources"]
         .as_object_mut()
         .expect("resources")
+}
+
+/// Returns the VPC that the manifest creates.
+pub fn new_network(manifest: &mut Manifest) -> &mut NewNetwork {
+    match &mut manifest.network {
+        Network::New(network) => network,
+        Network::Existing(_) => panic!("the VPC exists"),
+    }
+}
+
+/// Puts the platform into an existing VPC.
+pub fn move_to_existing_network(manifest: &mut Manifest) {
+    let ids = |tier: char| {
+        let ids = (1..=2).map(|n| format!("subnet-{tier}000000{n}"));
+        Subnets::Ids(ids.collect())
+    };
+    manifest.network = Network::Existing(ExistingNetwork {
+        vpc: "vpc-0123456789abcdef0".to_owned(),
+        availability_zones: 2,
+        public: ids('a'),
+        private: ids('b'),
+        isolated: ids('b'),
+    });
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::image_pipeline::ImagePipeline;
 use super::zones;
 use crate::error::{ParameterError, Result};
-use aws::{cloudformation, kafka};
+use aws::{cloudformation, kafka, subnets};
 use platform::stacks::{Source, Stack};
 
 /// The origin of image references.
@@ -37,12 +37,14 @@ pub async fn resolve_parameters(
         })
     };
     let zones = zones::resolve(aws, stack, former).await?;
+    let subnets = subnets::resolve(aws, stack, former.map(|former| &former.parameters)).await?;
     let mut values = BTreeMap::new();
     for parameter in &stack.parameters {
         let before = former.and_then(|former| former.parameters.get(&parameter.name));
         let value = match &parameter.source {
             Source::Literal(value) => value.clone(),
             Source::AvailabilityZone { index, .. } => zones.get(*index).cloned().unwrap_or_default(),
+            Source::Subnets { tier, .. } => subnets.get(tier).map(|ids| ids.join(",")).unwrap_or_default(),
             Source::Output { stack, output } => output_of(stack, output)?,
             Source::BootstrapBrokers { stack, output, iam } => {
                 brokers(aws, &output_of(stack, output)?, *iam, before.map(String::as_str)).await?

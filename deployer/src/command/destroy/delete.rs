@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::cloudformation::{self, RetainedResource};
+use aws::ec2::{self, InterfaceOwner};
+use aws::ecr;
 use aws::lock::Lease;
-use aws::{ec2, ecr};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -143,8 +144,13 @@ async fn delete_stack(context: &DeleteContext, deletion: &StackDeletion) -> Resu
     for repository in of("AWS::ECR::Repository") {
         ecr::delete_all_images(aws, &repository.physical_id).await?;
     }
-    let networks: Vec<&str> = of("AWS::EC2::VPC").map(|vpc| vpc.physical_id.as_str()).collect();
-    delete_interfaces(context, &networks).await;
+    let ids = |kind: &'static str| of(kind).map(|one| one.physical_id.clone()).collect::<Vec<_>>();
+    // In an existing VPC only those of the environment's own security groups.
+    let interfaces = match ids("AWS::EC2::VPC") {
+        none if none.is_empty() => InterfaceOwner::SecurityGroups(ids("AWS::EC2::SecurityGroup")),
+        networks => InterfaceOwner::Vpcs(networks),
+    };
+    delete_interfaces(context, &interfaces).await;
     let retain = if existing.status == "DELETE_FAILED" {
         deletion.retain.as_slice()
     } else {
@@ -155,7 +161,7 @@ async fn delete_stack(context: &DeleteContext, deletion: &StackDeletion) -> Resu
     };
     let ended = match delete(retain).await {
         // AWS services release their network interfaces late, and these prevent the deletion of subnets and security groups.
-        Err(error) if error.is_stuck() && delete_interfaces(context, &networks).await > 0 => delete(retain).await,
+        Err(error) if error.is_stuck() && delete_interfaces(context, &interfaces).await > 0 => delete(retain).await,
         ended => ended,
     };
     match ended {
@@ -178,19 +184,17 @@ async fn delete_stack(context: &DeleteContext, deletion: &StackDeletion) -> Resu
 }
 
 /// Deletes the network interfaces that nothing uses; returns their number. An endpoint that cannot list them has none.
-async fn delete_interfaces(context: &DeleteContext, networks: &[&str]) -> usize {
+async fn delete_interfaces(context: &DeleteContext, owner: &InterfaceOwner) -> usize {
     let DeleteContext { aws, ui, .. } = context;
     let mut count = 0;
-    for vpc in networks {
-        for interface in ec2::network_interfaces(aws, vpc, true).await.unwrap_or_default() {
-            let id = interface.id;
-            match ec2::delete_network_interface(aws, &id).await {
-                Ok(()) => {
-                    ui.info(format!("deleted the unused network interface {id} of {vpc}"));
-                    count += 1;
-                }
-                Err(error) => ui.warn(format!("cannot delete the network interface {id} of {vpc}: {error}")),
+    for interface in ec2::unused_interfaces(aws, owner).await.unwrap_or_default() {
+        let id = interface.id;
+        match ec2::delete_network_interface(aws, &id).await {
+            Ok(()) => {
+                ui.info(format!("deleted the unused network interface {id}"));
+                count += 1;
             }
+            Err(error) => ui.warn(format!("cannot delete the network interface {id}: {error}")),
         }
     }
     count

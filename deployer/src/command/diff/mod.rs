@@ -14,7 +14,7 @@ use super::deploy::stack::{is_up_to_date, stack_input};
 use super::destroy::removed_stacks;
 use crate::context::Session;
 use crate::error::{Error, Result};
-use crate::preflight::service_linked_roles;
+use crate::preflight::{existing_network, service_linked_roles};
 use cfn::diff::{
     Change, StackDifference, UpdateWarning, compare, merge_change_set, permission_changes, unsupported_updates,
     update_warnings,
@@ -249,6 +249,10 @@ async fn difference(
     };
     if let Some(rejected) = unsupported_updates(&difference.changes, &planned.template).first() {
         difference.note = Some(format!("`up` rejects this: {rejected}"));
+        return Ok(Some(difference));
+    }
+    if let Some(moved) = existing_network::moved(plan, former) {
+        difference.note = Some(format!("`up` rejects this: {moved}"));
         return Ok(Some(difference));
     }
     if !former.is_complete() {

@@ -199,4 +199,16 @@ mod tests {
         assert_eq!(quantity("Fargate vCPU"), Some(services * 2.0 * 0.5 * HOURS));
         assert_eq!(quantity("Fargate memory"), Some(services * 2.0 * HOURS));
     }
+
+    #[test]
+    fn an_existing_network_costs_nothing_more() {
+        let mut manifest = crate::command::testing::manifest("prod");
+        manifest.network = crate::command::testing::existing_network();
+        let items = items(&platform::stacks::plan(&manifest));
+        let of_network = ["NAT", "VPC endpoint"];
+        let found = items
+            .iter()
+            .find(|item| of_network.iter().any(|what| item.what.contains(what)));
+        assert_eq!(found, None);
+    }
 }

@@ -2,6 +2,8 @@
 
 mod certificate;
 mod crates;
+mod hosted_zone;
+mod network;
 mod quota;
 mod secret;
 
@@ -13,6 +15,8 @@ use super::authorities::AuthorityProblem;
 
 pub use certificate::CertificateProblem;
 pub use crates::CrateProblem;
+pub use hosted_zone::HostedZoneProblem;
+pub use network::NetworkProblem;
 pub use quota::QuotaProblem;
 pub use secret::SecretProblem;
 
@@ -67,6 +71,10 @@ pub enum Problem {
     Quota(#[from] QuotaProblem),
     #[error(transparent)]
     Secret(#[from] SecretProblem),
+    #[error(transparent)]
+    HostedZone(#[from] HostedZoneProblem),
+    #[error(transparent)]
+    Network(#[from] NetworkProblem),
     #[error("the {resource} {name} exists, and no stack of this environment owns it")]
     NameTaken { resource: NamedResource, name: String },
     #[error("the load balancer of {environment} listens on port {port}, which requires root on this machine")]
@@ -156,6 +164,8 @@ impl Problem {
             Self::AvailabilityZones { .. } => "lower that number, or choose another --region".into(),
             Self::Quota(problem) => problem.hint(),
             Self::Secret(problem) => problem.hint(),
+            Self::HostedZone(problem) => problem.hint(),
+            Self::Network(problem) => problem.hint(),
             Self::NameTaken { resource, name } => match resource {
                 NamedResource::LogGroup => {
                     format!("if it is not needed: `aws logs delete-log-group --log-group-name {name}`")

@@ -1,13 +1,15 @@
 //! The wording of each problem.
 
 use aws::quotas::Quota;
+use aws::subnets::TooFewSubnets;
+use platform::manifest::{SubnetTier, Tag};
 use time::macros::date;
 
 use super::*;
 
 #[test]
 fn each_problem_says_what_is_wrong_and_how_to_solve_it() {
-    let problems = [settings(), account(), images()].concat();
+    let problems = [settings(), account(), network(), images()].concat();
     let messages: Vec<String> = problems
         .iter()
         .map(|problem| format!("{problem}\n    hint: {}", problem.hint()))
@@ -114,6 +116,21 @@ fn account() -> Vec<Problem> {
             date: date!(2026 - 01 - 02),
         }
         .into(),
+        HostedZoneProblem::Missing {
+            zone: text("Z0123456789ABCDEFGHIJ"),
+        }
+        .into(),
+        HostedZoneProblem::Private {
+            zone: text("Z0123456789ABCDEFGHIJ"),
+            name: text("example.org"),
+        }
+        .into(),
+        HostedZoneProblem::OtherDomain {
+            host: text("shop.example.com"),
+            zone: text("Z0123456789ABCDEFGHIJ"),
+            name: text("example.org"),
+        }
+        .into(),
         SecretProblem::Missing {
             service: text("orders"),
             variable: text("TOKEN"),
@@ -160,6 +177,121 @@ fn account() -> Vec<Problem> {
         }
         .into(),
     ]
+}
+
+fn network() -> Vec<Problem> {
+    let (subnet, zone, table) = (text("subnet-1"), text("eu-central-1a"), text("rtb-1"));
+    let (private, isolated) = (SubnetTier::Private, SubnetTier::Isolated);
+    let vpc = text("vpc-0123456789abcdef0");
+    let missing = vec![text("ecr.dkr"), text("s3")];
+    let way_out = |target: Option<&str>| NetworkProblem::NoWayOut {
+        subnet: text("subnet-1"),
+        table: text("rtb-1"),
+        target: target.map(text),
+        missing: vec![text("ecr.dkr"), text("s3")],
+    };
+    let too_few = |zones: &[&str]| {
+        NetworkProblem::from(TooFewSubnets {
+            tier: SubnetTier::Private,
+            vpc: text("vpc-0123456789abcdef0"),
+            tag: Tag {
+                key: text("tier"),
+                value: text("private"),
+            },
+            zones: zones.iter().map(|zone| text(zone)).collect(),
+            needed: 2,
+        })
+    };
+    let all = [
+        NetworkProblem::Missing {
+            vpc: vpc.clone(),
+            region: text("eu-central-1"),
+        },
+        NetworkProblem::Dns {
+            vpc: vpc.clone(),
+            setting: "hostnames",
+        },
+        NetworkProblem::Shared {
+            vpc: vpc.clone(),
+            owner: text("111122223333"),
+        },
+        NetworkProblem::NotInVpc {
+            tier: private,
+            subnet: subnet.clone(),
+            vpc: vpc.clone(),
+        },
+        too_few(&[]),
+        too_few(&["eu-central-1a"]),
+        NetworkProblem::OtherTag {
+            tier: private,
+            subnet: subnet.clone(),
+        },
+        NetworkProblem::OneZone {
+            tier: private,
+            zone: zone.clone(),
+        },
+        NetworkProblem::SameZone {
+            tier: isolated,
+            zone: zone.clone(),
+            subnets: vec![subnet.clone(), text("subnet-2")],
+        },
+        NetworkProblem::ZoneWithoutBalancer {
+            subnet: subnet.clone(),
+            zone: zone.clone(),
+        },
+        NetworkProblem::ZoneWithoutKafka {
+            subnet: subnet.clone(),
+            zone,
+        },
+        NetworkProblem::ZonesWithoutClass {
+            tier: isolated,
+            class: text("db.t4g.micro"),
+        },
+        NetworkProblem::NotPublic {
+            subnet: subnet.clone(),
+            table: table.clone(),
+        },
+        NetworkProblem::PublicData {
+            subnet: subnet.clone(),
+            table: table.clone(),
+        },
+        way_out(None),
+        way_out(Some("igw-1")),
+        way_out(Some("nat-1")),
+        NetworkProblem::UnknownWayOut {
+            subnet: subnet.clone(),
+            table,
+            missing,
+            through: text("tgw-1"),
+        },
+        NetworkProblem::NoTable { subnet: subnet.clone() },
+        NetworkProblem::EndpointClosed {
+            endpoint: text("vpce-1"),
+            api: text("logs"),
+            subnet: subnet.clone(),
+            cidr: text("10.0.1.0/24"),
+        },
+        NetworkProblem::BalancerAddresses {
+            subnet,
+            free: 3,
+            needed: 8,
+        },
+        NetworkProblem::Addresses {
+            tier: private,
+            free: 3,
+            needed: 12,
+            use_: "the tasks of the first start need",
+        },
+        NetworkProblem::Moved {
+            before: text("vpc-1"),
+            after: vpc,
+        },
+        NetworkProblem::MovedBrokers {
+            before: text("subnet-1,subnet-2"),
+            after: text("subnet-1,subnet-3"),
+        },
+    ];
+    all.map(Problem::from).into()
 }
 
 fn images() -> Vec<Problem> {

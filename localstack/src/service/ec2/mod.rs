@@ -60,6 +60,7 @@ impl Service for Ec2 {
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
             "DescribeVpcs" => describe::response("Vpcs", "VpcId", vpc::describe(cx)?, &call),
+            "DescribeVpcAttribute" => vpc::describe_attribute(cx, &call),
             "DescribeSubnets" => describe::response("Subnets", "SubnetId", subnet::describe(cx)?, &call),
             "DescribeInternetGateways" => {
                 describe::response("InternetGateways", "InternetGatewayId", gateway::describe(cx)?, &call)

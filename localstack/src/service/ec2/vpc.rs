@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::error::dependency_violation;
+use super::describe::flag;
+use super::error::{dependency_violation, invalid_parameter};
 use super::model::{self, GATEWAY_ATTACHMENTS, ROUTE_TABLES, SECURITY_GROUPS, SUBNETS, VPC_ENDPOINTS, VPCS, new_id};
 use super::{route, security_group};
 use crate::records::{Record, RecordType, Records};
+use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct Vpc;
@@ -119,4 +121,57 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
         })
     };
     Ok(VPCS.list(cx)?.iter().map(shown).collect())
+}
+
+/// Attributes with their defaults in a VPC that is not the account's default one (Amazon VPC User Guide: "DNS attributes in your VPC").
+const ATTRIBUTES: [(&str, bool); 3] = [
+    ("EnableDnsSupport", true),
+    ("EnableDnsHostnames", false),
+    ("EnableNetworkAddressUsageMetrics", false),
+];
+
+/// Returns one attribute of a VPC.
+///
+/// # Errors
+/// The VPC or the attribute does not exist.
+pub fn describe_attribute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let vpc = model::vpc(cx, &call.text("VpcId").unwrap_or_default())?;
+    let name = call.text("Attribute").unwrap_or_default();
+    let Some((member, default)) = ATTRIBUTES.iter().find(|(member, _)| member.eq_ignore_ascii_case(&name)) else {
+        return Err(invalid_parameter(format!(
+            "Value ({name}) for parameter attribute is invalid. Unknown VPC attribute."
+        )));
+    };
+    Ok(json!({ "VpcId": vpc.id, *member: { "Value": flag(&vpc, member, *default) } }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::testing::{context_with, create};
+
+    #[tokio::test]
+    async fn the_dns_attributes_are_those_of_the_properties_or_the_defaults() {
+        let (cx, _folder) = context_with(vec![crate::service::ec2::service()]);
+        let vpc = async |properties: Value| create(&cx, "AWS::EC2::VPC", "V", properties).await.unwrap().physical_id;
+        let attribute = async |vpc: &str, name: &str| {
+            let input = json!({"VpcId": vpc, "Attribute": name});
+            cx.call("ec2", "DescribeVpcAttribute", input).await
+        };
+        let plain = vpc(json!({"CidrBlock": "10.0.0.0/16"})).await;
+        let named =
+            vpc(json!({"CidrBlock": "10.1.0.0/16", "EnableDnsHostnames": true, "EnableDnsSupport": "false"})).await;
+        for (vpc, support, hostnames) in [(&plain, true, false), (&named, false, true)] {
+            let found = attribute(vpc, "enableDnsSupport").await.unwrap();
+            assert_eq!(found["EnableDnsSupport"]["Value"], support);
+            let found = attribute(vpc, "enableDnsHostnames").await.unwrap();
+            assert_eq!(found["EnableDnsHostnames"]["Value"], hostnames);
+        }
+        let unknown = attribute(&plain, "enableTelepathy").await.unwrap_err();
+        assert_eq!(unknown.code, "InvalidParameterValue");
+        let missing = attribute("vpc-0123456789abcdef0", "enableDnsSupport")
+            .await
+            .unwrap_err();
+        assert_eq!(missing.code, "InvalidVpcID.NotFound");
+    }
 }

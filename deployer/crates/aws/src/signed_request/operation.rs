@@ -16,6 +16,8 @@ pub(super) enum Protocol {
     Query(&'static str),
     /// AWS query protocol of EC2, with the version of the API: lists are flat, and there is no element around the result.
     Ec2(&'static str),
+    /// REST with XML: a GET of this path and the `Id` of the input, which has no character that a path escapes.
+    Rest(&'static str),
     /// AWS JSON 1.1, with the prefix of the operation in `X-Amz-Target`.
     Json(&'static str),
 }
@@ -122,6 +124,13 @@ pub const LIST_SECRET_VERSION_IDS: Operation = Operation {
     protocol: Protocol::Json("secretsmanager"),
 };
 
+/// `GetHostedZone` of Route 53.
+pub const GET_HOSTED_ZONE: Operation = Operation {
+    service: "route53",
+    name: "GetHostedZone",
+    protocol: Protocol::Rest("2013-04-01/hostedzone/"),
+};
+
 const fn ec2(name: &'static str) -> Operation {
     Operation {
         service: "ec2",
@@ -138,12 +147,16 @@ pub const DESCRIBE_AVAILABILITY_ZONES: Operation = ec2("DescribeAvailabilityZone
 pub const DESCRIBE_NAT_GATEWAYS: Operation = ec2("DescribeNatGateways");
 /// `DescribeNetworkInterfaces` of EC2.
 pub const DESCRIBE_NETWORK_INTERFACES: Operation = ec2("DescribeNetworkInterfaces");
+/// `DescribeRouteTables` of EC2.
+pub const DESCRIBE_ROUTE_TABLES: Operation = ec2("DescribeRouteTables");
 /// `DescribeSecurityGroupRules` of EC2.
 pub const DESCRIBE_SECURITY_GROUP_RULES: Operation = ec2("DescribeSecurityGroupRules");
 /// `DescribeSecurityGroups` of EC2.
 pub const DESCRIBE_SECURITY_GROUPS: Operation = ec2("DescribeSecurityGroups");
 /// `DescribeSubnets` of EC2.
 pub const DESCRIBE_SUBNETS: Operation = ec2("DescribeSubnets");
+/// `DescribeVpcAttribute` of EC2.
+pub const DESCRIBE_VPC_ATTRIBUTE: Operation = ec2("DescribeVpcAttribute");
 /// `DescribeVpcEndpoints` of EC2.
 pub const DESCRIBE_VPC_ENDPOINTS: Operation = ec2("DescribeVpcEndpoints");
 /// `DescribeVpcs` of EC2.
@@ -168,13 +181,16 @@ pub const OPERATIONS: &[Operation] = &[
     MODIFY_DB_INSTANCE,
     DESCRIBE_SECRET,
     LIST_SECRET_VERSION_IDS,
+    GET_HOSTED_ZONE,
     DESCRIBE_ADDRESSES,
     DESCRIBE_AVAILABILITY_ZONES,
     DESCRIBE_NAT_GATEWAYS,
     DESCRIBE_NETWORK_INTERFACES,
+    DESCRIBE_ROUTE_TABLES,
     DESCRIBE_SECURITY_GROUP_RULES,
     DESCRIBE_SECURITY_GROUPS,
     DESCRIBE_SUBNETS,
+    DESCRIBE_VPC_ATTRIBUTE,
     DESCRIBE_VPC_ENDPOINTS,
     DESCRIBE_VPCS,
     DELETE_NETWORK_INTERFACE,

@@ -19,6 +19,19 @@ pub enum UnsupportedUpdate {
         /// The CIDR block of the manifest.
         after: String,
     },
+    /// A security group, a load balancer, a DB subnet group and a cluster are in one VPC for as long as they exist.
+    #[error(
+        "the platform runs in {}: everything in it would be replaced, its data included",
+        if *into_existing {
+            "a VPC of its own, and network.vpc names an existing one"
+        } else {
+            "an existing VPC, and network.vpc is not set"
+        }
+    )]
+    Network {
+        /// From the platform's own VPC to an existing one.
+        into_existing: bool,
+    },
     /// Amazon RDS: "Modifying an Amazon RDS DB instance".
     #[error("{database} has {before} GiB, and {after} in the manifest: RDS cannot shrink a database's storage")]
     DatabaseStorage {
@@ -70,6 +83,9 @@ impl UnsupportedUpdate {
             Self::VpcCidr { .. } => {
                 "set it back; another network needs another environment, or `deployer destroy` and `deployer up`"
             }
+            Self::Network { .. } => {
+                "set it back; another network needs another environment: deploy that, move the data (a database with `snapshot`), then destroy this one"
+            }
             Self::DatabaseStorage { .. } => {
                 "set storage_gib back; for a smaller database, create a new one and move the data"
             }
@@ -101,6 +117,10 @@ fn named_replacement(change: &Change, new: &Value) -> Option<UnsupportedUpdate> 
 }
 
 fn unsupported(change: &Change) -> Option<UnsupportedUpdate> {
+    if change.resource_type == "AWS::EC2::VPC" && change.action != Action::Modify {
+        let into_existing = change.action == Action::Remove;
+        return Some(UnsupportedUpdate::Network { into_existing });
+    }
     if change.action != Action::Modify {
         return None;
     }
@@ -224,6 +244,8 @@ mod tests {
                 before: "10.0.0.0/16".into(),
                 after: "10.9.0.0/16".into(),
             },
+            UnsupportedUpdate::Network { into_existing: true },
+            UnsupportedUpdate::Network { into_existing: false },
             UnsupportedUpdate::DatabaseStorage {
                 database: database.clone(),
                 before: before.clone(),
@@ -246,6 +268,10 @@ mod tests {
         insta::assert_snapshot!(all.join("\n"), @"
         network.cidr is 10.0.0.0/16 where it runs, and 10.9.0.0/16 in the manifest: the CIDR block of a VPC cannot change
           set it back; another network needs another environment, or `deployer destroy` and `deployer up`
+        the platform runs in a VPC of its own, and network.vpc names an existing one: everything in it would be replaced, its data included
+          set it back; another network needs another environment: deploy that, move the data (a database with `snapshot`), then destroy this one
+        the platform runs in an existing VPC, and network.vpc is not set: everything in it would be replaced, its data included
+          set it back; another network needs another environment: deploy that, move the data (a database with `snapshot`), then destroy this one
         Orders has 30 GiB, and 20 in the manifest: RDS cannot shrink a database's storage
           set storage_gib back; for a smaller database, create a new one and move the data
         Orders has PostgreSQL 17.9, and 16.3 in the manifest: RDS cannot downgrade a database

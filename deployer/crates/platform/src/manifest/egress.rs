@@ -17,16 +17,16 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// Validates what is written; `platform` is the platform's own network.
+    /// Validates what is written; `platform` is the platform's own network, if it is known.
     ///
     /// # Errors
     /// The destination is not a network outside the platform, or the port or reason is not valid.
-    pub fn parse(written: &file::Egress, platform: Ipv4Net) -> Result<Self, Problem> {
+    pub fn parse(written: &file::Egress, platform: Option<Ipv4Net>) -> Result<Self, Problem> {
         let network = network(&written.cidr)?;
         if written.port == 0 {
             return Err(Problem::EgressPortZero(network));
         }
-        if platform.contains(&network) {
+        if let Some(platform) = platform.filter(|platform| platform.contains(&network)) {
             return Err(Problem::EgressInside { network, platform });
         }
         let (reason, accepted) = (&written.reason, |c: char| {
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn parsed(cidr: &str, port: u16, reason: &str) -> Result<Egress, Problem> {
-        let platform = "10.20.0.0/16".parse().expect("a network");
+        let platform = Some("10.20.0.0/16".parse().expect("a network"));
         let (cidr, reason) = (cidr.to_owned(), reason.to_owned());
         Egress::parse(&file::Egress { cidr, port, reason }, platform)
     }

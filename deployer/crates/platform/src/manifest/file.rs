@@ -8,8 +8,8 @@ use std::fmt;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// The complete file. What is only read through [`Settings`] starts with an underscore.
 #[derive(Debug, Deserialize)]
@@ -87,6 +87,52 @@ pub struct Network {
     pub availability_zones: Option<u8>,
     pub nat: Option<Nat>,
     pub flow_logs: Option<bool>,
+    /// The ID of an existing VPC, in place of one that is created.
+    pub vpc: Option<String>,
+    pub public_subnets: Option<Subnets>,
+    pub private_subnets: Option<Subnets>,
+    pub isolated_subnets: Option<Subnets>,
+}
+
+/// Subnets of an existing VPC.
+#[derive(Debug, Clone)]
+pub enum Subnets {
+    Ids(Vec<String>),
+    Tag(Tag),
+}
+
+/// A tag of resources.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tag {
+    /// The tag's key.
+    #[serde(rename = "tag")]
+    pub key: String,
+    /// The tag's value.
+    pub value: String,
+}
+
+/// Read by hand: an error inside the table of an untagged enum would lose its reason.
+impl<'de> Deserialize<'de> for Subnets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SubnetsVisitor;
+        impl<'de> Visitor<'de> for SubnetsVisitor {
+            type Value = Subnets;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a list of subnet IDs, or a table { tag, value }")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Subnets, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Subnets::Ids)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Subnets, A::Error> {
+                Tag::deserialize(MapAccessDeserializer::new(map)).map(Subnets::Tag)
+            }
+        }
+        deserializer.deserialize_any(SubnetsVisitor)
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -15,6 +15,9 @@ pub fn settings(source: &SourceText, environment: &str) -> Result<Settings, Mani
         .as_ref()
         .and_then(|all| all.get(environment))
         .and_then(Value::as_table);
+    if let Some(network) = overrides.and_then(|all| all.get("network")).and_then(Value::as_table) {
+        replace_network(&mut base, network);
+    }
     for (key, value) in overrides.into_iter().flatten() {
         merge(&mut base, key, value);
     }
@@ -23,6 +26,23 @@ pub fn settings(source: &SourceText, environment: &str) -> Result<Settings, Mani
         let problem = Problem::Merge(error.message().trim().to_owned());
         source.invalid(environment, &["environments", environment], problem)
     })
+}
+
+/// Settings of a VPC that the platform creates, and of an existing one; `availability_zones` is of both.
+const NEW: [&str; 3] = ["cidr", "nat", "flow_logs"];
+const EXISTING: [&str; 4] = ["vpc", "public_subnets", "private_subnets", "isolated_subnets"];
+
+/// Removes what an environment cannot inherit: with a VPC of its own the common settings of a new one, and with settings of a new one
+/// the common VPC.
+fn replace_network(base: &mut Table, over: &Table) {
+    let Some(under) = base.get_mut("network").and_then(Value::as_table_mut) else {
+        return;
+    };
+    if over.contains_key("vpc") && !under.contains_key("vpc") {
+        under.retain(|key, _| !NEW.contains(&key) && key != "availability_zones");
+    } else if under.contains_key("vpc") && !over.contains_key("vpc") && NEW.iter().any(|key| over.contains_key(*key)) {
+        under.retain(|key, _| !EXISTING.contains(&key) && key != "availability_zones");
+    }
 }
 
 /// Tables merge key by key; any other value replaces.

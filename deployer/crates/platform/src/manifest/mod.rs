@@ -15,19 +15,19 @@ mod validate;
 mod account;
 mod bootstrap;
 mod egress;
+mod network;
 mod permission;
 mod region;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ipnet::Ipv4Net;
-
 pub use account::Account;
 pub use bootstrap::Bootstrap;
 pub use egress::Egress;
 pub use error::ManifestError;
-pub use file::{Architecture, KafkaSecurity, Nat, Scaling};
+pub use file::{Architecture, KafkaSecurity, Nat, Scaling, Tag};
+pub use network::{ExistingNetwork, Network, NewNetwork, SubnetTier, Subnets};
 pub use permission::{ExistingSecret, Permission, SecretSource};
 pub use problem::{Meaning, Problem};
 pub use region::{Partition, is_region};
@@ -68,27 +68,6 @@ pub struct Manifest {
     pub topics: Vec<Topic>,
     /// The services, sorted by name.
     pub services: Vec<Service>,
-}
-
-/// The VPC of an environment.
-#[derive(Debug, Clone)]
-pub struct Network {
-    /// A private network of 16 to 20 bits, large enough for nine subnets of 24 bits.
-    pub cidr: Ipv4Net,
-    /// 2 or 3.
-    pub availability_zones: u8,
-    /// Internet access of private subnets.
-    pub nat: Nat,
-    /// The VPC's flow logs are stored.
-    pub flow_logs: bool,
-}
-
-impl Network {
-    /// Returns the `n`th network of 24 bits inside the VPC, from 0.
-    pub fn subnet(&self, n: u8) -> Ipv4Net {
-        let address = u32::from(self.cidr.network()) + (u32::from(n) << 8);
-        Ipv4Net::new_assert(address.into(), 24)
-    }
 }
 
 /// The load balancer, and the service behind it.

@@ -74,6 +74,43 @@ pub enum Problem {
     #[error("'{0}' is not a private network (RFC 1918)")]
     PublicNetwork(Ipv4Net),
 
+    /// A text that is not the ID of a VPC.
+    #[error("'{0}' is not the ID of a VPC, such as vpc-0123456789abcdef0; `aws ec2 describe-vpcs` lists them")]
+    VpcId(String),
+    /// A text that is not the ID of a subnet.
+    #[error("'{0}' is not the ID of a subnet, such as subnet-0123456789abcdef0; `aws ec2 describe-subnets` lists them")]
+    SubnetId(String),
+    /// A subnet that is listed twice.
+    #[error("lists {0} twice")]
+    SubnetTwice(String),
+    /// Fewer subnets than a load balancer, a DB subnet group or a cluster accepts.
+    #[error(
+        "needs two subnets at least, in different availability zones: load balancers and databases accept no fewer"
+    )]
+    OneSubnet,
+    /// More subnets than an MSK cluster accepts.
+    #[error("lists {0} subnets, and an MSK cluster takes two or three: list those of the brokers")]
+    BrokerSubnets(usize),
+    /// A tag without a key or value.
+    #[error("needs a tag and a value, such as {{ tag = \"tier\", value = \"private\" }}")]
+    EmptyTag,
+    /// Subnets of an existing VPC are missing.
+    #[error(
+        "network.vpc is set: list the subnets for {0}, or name their tag: [\"subnet-…\", \"subnet-…\"] or {{ tag = \"…\", value = \"…\" }}"
+    )]
+    NoSubnets(&'static str),
+    /// Subnets without an existing VPC.
+    #[error("requires network.vpc, the VPC of these subnets; the platform creates those of its own VPC")]
+    SubnetsWithoutVpc,
+    /// A setting of a VPC that the platform creates.
+    #[error(
+        "is a setting of a VPC that the platform creates, and network.vpc is set: its owner decides this; remove it"
+    )]
+    ExistingVpc,
+    /// A number of zones where each subnet is listed.
+    #[error("network.vpc is set, and its zones are those of the listed subnets; remove it")]
+    ZonesOfSubnets,
+
     /// A text that is not an MSK broker type.
     #[error("'{0}' is not an MSK broker type, such as kafka.t3.small")]
     BrokerType(String),

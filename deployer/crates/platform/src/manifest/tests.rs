@@ -1,3 +1,5 @@
+use ipnet::Ipv4Net;
+
 use super::source::SourceText;
 use super::*;
 
@@ -94,9 +96,51 @@ fn egress_is_read_with_its_reason() {
 
 #[test]
 fn the_subnets_are_networks_of_24_bits_one_after_the_other() {
-    let network = read(SMALL, "dev").unwrap().network;
+    let Network::New(network) = read(SMALL, "dev").unwrap().network else {
+        panic!("not a new network");
+    };
     assert_eq!(
         [0, 8].map(|n| network.subnet(n).to_string()),
         ["10.0.0.0/24", "10.0.8.0/24"]
     );
+}
+
+const EXISTING: &str = r#"
+[environments.prod.network]
+vpc = "vpc-0123456789abcdef0"
+public_subnets = ["subnet-00000002", "subnet-00000001"]
+private_subnets = { tag = "tier", value = "private" }
+"#;
+
+#[test]
+fn subnets_of_an_existing_network_are_listed_or_have_a_tag_and_isolated_ones_are_private_ones_by_default() {
+    let network = read(&format!("{SMALL}{EXISTING}"), "prod").expect("a manifest").network;
+    let private = Subnets::Tag(Tag {
+        key: "tier".into(),
+        value: "private".into(),
+    });
+    let expected = ExistingNetwork {
+        vpc: "vpc-0123456789abcdef0".into(),
+        availability_zones: 2,
+        public: Subnets::Ids(["subnet-00000001", "subnet-00000002"].map(str::to_owned).into()),
+        isolated: private.clone(),
+        private,
+    };
+    assert_eq!(network.existing(), Some(&expected));
+    assert_eq!(network.isolated_subnets(), 2);
+    assert!(!network.has_own_endpoints());
+}
+
+#[test]
+fn an_environment_with_an_existing_network_inherits_no_setting_of_a_new_one_and_the_other_way_round() {
+    let common = "[network]\ncidr = \"10.20.0.0/16\"\nnat = \"none\"\navailability_zones = 3\nflow_logs = true\n";
+    let text = format!("{common}{SMALL}{EXISTING}");
+    assert!(read(&text, "prod").expect("a manifest").network.existing().is_some());
+    assert_eq!(read(&text, "dev").expect("a manifest").network.isolated_subnets(), 3);
+
+    let common = EXISTING.replace("environments.prod.", "");
+    let text = format!("{SMALL}{common}[environments.dev.network]\ncidr = \"10.21.0.0/16\"\n");
+    assert!(read(&text, "prod").expect("a manifest").network.existing().is_some());
+    let own = read(&text, "dev").expect("a manifest").network.cidr();
+    assert_eq!(own.map(|own| own.to_string()).as_deref(), Some("10.21.0.0/16"));
 }

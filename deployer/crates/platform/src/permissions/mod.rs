@@ -72,10 +72,12 @@ pub fn statements(plan: &Plan, principal: Principal, region: Option<&str>) -> Ve
     let names = Names::new(plan, region);
     let mut actions = Actions::default();
     let role = plan.account.cloudformation_role.as_deref();
-    if principal == Principal::CloudFormationRole || role.is_none() {
+    actions.of_stacks = principal == Principal::CloudFormationRole || role.is_none();
+    actions.own = principal == Principal::Caller;
+    if actions.of_stacks {
         actions.of_resources(plan);
     }
-    if principal == Principal::Caller {
+    if actions.own {
         actions.of_deployer();
     }
     let mut statements = actions.statements(plan, &names, region);
@@ -119,6 +121,10 @@ fn linked_roles(plan: &Plan, names: &Names) -> Option<Value> {
 /// Actions by service, without those that have a separate statement.
 #[derive(Default)]
 struct Actions {
+    /// They include those on the resources of the stacks.
+    of_stacks: bool,
+    /// They include those that `deployer` itself calls.
+    own: bool,
     services: BTreeMap<String, BTreeSet<String>>,
     /// KMS's actions with the data of a key, by the AWS service that calls them in the caller's name.
     through: BTreeMap<&'static str, BTreeSet<&'static str>>,
@@ -181,7 +187,7 @@ impl Actions {
             for (suffix, (rule, actions)) in scopes {
                 let resource = rule.map_or_else(
                     || json!("*"),
-                    |rule| rule.resources.iter().map(|resource| names.arn(resource)).collect(),
+                    |rule| rule.arns(self.own, self.of_stacks).map(|resource| names.arn(resource)).collect(),
                 );
                 let [bounded, others] = bounded(plan, service, &actions);
                 for (suffix, actions, boundary) in [

@@ -17,6 +17,18 @@ pub struct Rule {
     /// ARNs without `arn:PARTITION:`. `{p}` is the environment's prefix, `{g}` that of generated names, `{r}` the region, `{a}`
     /// the account.
     pub resources: &'static [&'static str],
+    /// ARNs of what `deployer` itself uses, and no stack.
+    pub own: &'static [&'static str],
+}
+
+impl Rule {
+    /// Returns the ARNs for what `deployer` itself does, or for what the stacks contain, or for both.
+    pub fn arns(&self, own: bool, stacks: bool) -> impl Iterator<Item = &'static str> {
+        // Where the rule does not tell them apart, they are the same.
+        let stacks = stacks || self.own.is_empty();
+        let of_stacks = self.resources.iter().filter(move |_| stacks);
+        of_stacks.chain(self.own.iter().filter(move |_| own)).copied()
+    }
 }
 
 /// The first rule that matches decides; an action without a rule has no resource with a name, or lists what exists.
@@ -25,6 +37,7 @@ const RULES: &[Rule] = &[
         service: "acm",
         sid: "Certificates",
         tagged: false,
+        own: &[],
         // AWS chooses a certificate's ID; `RequestCertificate` has no resource.
         matches: |name| !matches!(name, "ListCertificates" | "RequestCertificate"),
         resources: &["acm:{r}:{a}:certificate/*"],
@@ -33,6 +46,7 @@ const RULES: &[Rule] = &[
         service: "cloudformation",
         sid: "Stacks",
         tagged: false,
+        own: &[],
         matches: |name| {
             !matches!(
                 name,
@@ -48,6 +62,7 @@ const RULES: &[Rule] = &[
         service: "cloudwatch",
         sid: "Dashboards",
         tagged: false,
+        own: &[],
         matches: |name| name.contains("Dashboard"),
         // Dashboards are global: their ARNs have no region.
         resources: &["cloudwatch::{a}:dashboard/{p}*"],
@@ -56,6 +71,7 @@ const RULES: &[Rule] = &[
         service: "cloudwatch",
         sid: "Alarms",
         tagged: false,
+        own: &[],
         matches: |name| name != "DescribeAlarms" && !name.starts_with("GetMetric"),
         // Application Auto Scaling names the alarms of its policies `TargetTracking-…`.
         resources: &[
@@ -67,6 +83,7 @@ const RULES: &[Rule] = &[
         service: "ecr",
         sid: "Repositories",
         tagged: false,
+        own: &[],
         matches: |name| name != "GetAuthorizationToken" && name != "DescribeRepositories",
         resources: &["ecr:{r}:{a}:repository/{p}/*"],
     },
@@ -74,6 +91,7 @@ const RULES: &[Rule] = &[
         service: "ecs",
         sid: "Services",
         tagged: false,
+        own: &[],
         matches: |name| {
             !name.starts_with("List")
                 && !name.starts_with("Put")
@@ -96,6 +114,7 @@ const RULES: &[Rule] = &[
         service: "iam",
         sid: "LinkedRolesAndRoles",
         tagged: false,
+        own: &[],
         matches: |name| name == "GetRole",
         resources: &["iam::{a}:role/{g}*", "iam::{a}:role/aws-service-role/*"],
     },
@@ -103,6 +122,7 @@ const RULES: &[Rule] = &[
         service: "iam",
         sid: "Roles",
         tagged: false,
+        own: &[],
         matches: |name| name != "ListRoles",
         resources: &["iam::{a}:role/{g}*"],
     },
@@ -110,6 +130,7 @@ const RULES: &[Rule] = &[
         service: "kafka-cluster",
         sid: "Topics",
         tagged: false,
+        own: &[],
         matches: |_| true,
         resources: &[
             "kafka:{r}:{a}:cluster/{p}/*",
@@ -121,6 +142,7 @@ const RULES: &[Rule] = &[
         service: "logs",
         sid: "LogGroups",
         tagged: false,
+        own: &[],
         matches: |name| {
             // Those of index policies have no resource in the list of parliament 1.6.4, which `scripts/lint-permissions` compares.
             let of_account = ["LogDeliver", "ResourcePolic", "IndexPolic"];
@@ -136,6 +158,7 @@ const RULES: &[Rule] = &[
         service: "route53",
         sid: "Records",
         tagged: false,
+        own: &[],
         matches: |name| {
             matches!(
                 name,
@@ -149,17 +172,18 @@ const RULES: &[Rule] = &[
         service: "s3",
         sid: "Buckets",
         tagged: false,
-        matches: |_| true,
-        resources: &[
-            "s3:::{g}*",
+        own: &[
             "s3:::deployer-templates-{a}-{r}",
             "s3:::deployer-templates-{a}-{r}/*",
         ],
+        matches: |_| true,
+        resources: &["s3:::{g}*"],
     },
     Rule {
         service: "secretsmanager",
         sid: "Values",
         tagged: true,
+        own: &[],
         // Names of secrets begin with their logical ID, not with the stack's name.
         matches: |name| name == "GetSecretValue",
         resources: &["secretsmanager:{r}:{a}:secret:*"],
@@ -168,6 +192,7 @@ const RULES: &[Rule] = &[
         service: "sns",
         sid: "Topics",
         tagged: false,
+        own: &[],
         matches: |name| name != "Unsubscribe" && !name.contains("Subscription"),
         resources: &["sns:{r}:{a}:{p}-*"],
     },
@@ -175,6 +200,7 @@ const RULES: &[Rule] = &[
         service: "ssm",
         sid: "Parameters",
         tagged: false,
+        own: &[],
         matches: |name| name != "DescribeParameters",
         resources: &[
             "ssm:{r}:{a}:parameter/deployer/{p}",

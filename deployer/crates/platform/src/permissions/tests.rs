@@ -201,6 +201,28 @@ fn with_a_role_for_cloudformation_the_caller_creates_no_resource_and_passes_that
     assert!(!service.contains("cloudformation:CreateChangeSet"));
 }
 
+/// CloudFormation reads a large template with the caller's rights, whatever role it works with (AWS CloudFormation User Guide: "AWS
+/// CloudFormation service role"; the role makes "calls to resources in a stack").
+#[test]
+fn only_the_caller_may_use_the_bucket_of_templates() {
+    let templates = "arn:aws:s3:::deployer-templates-*-eu-central-1/*";
+    let of_stacks = "arn:aws:s3:::shop-prod-*";
+    let buckets = |plan: &Plan, principal| -> Vec<String> {
+        let statements = statements(plan, principal, Some("eu-central-1"));
+        let all = statement(&statements, "s3:CreateBucket")["Resource"].as_array().cloned();
+        all.into_iter().flatten().filter_map(|arn| arn.as_str().map(str::to_owned)).collect()
+    };
+    let has = |all: &[String], arn: &str| all.iter().any(|one| one == arn);
+    let alone = buckets(&plan_of("prod").1, Principal::Caller);
+    assert!(has(&alone, templates) && has(&alone, of_stacks));
+    let role = "arn:aws:iam::111122223333:role/cloudformation";
+    let plan = plan_with(|account| account.cloudformation_role = Some(role.into()));
+    let caller = buckets(&plan, Principal::Caller);
+    assert!(has(&caller, templates) && !has(&caller, of_stacks));
+    let service = buckets(&plan, Principal::CloudFormationRole);
+    assert!(!has(&service, templates) && has(&service, of_stacks));
+}
+
 #[test]
 fn an_action_is_one_of_iam() {
     for environment in ["dev", "prod"] {
@@ -209,5 +231,29 @@ fn an_action_is_one_of_iam() {
             let name = action.split_once(':').expect("a service and a name").1;
             assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "{action}");
         }
+    }
+}
+
+#[test]
+fn in_an_existing_network_no_part_of_one_may_be_created_or_deleted() {
+    let (mut manifest, plan) = plan_of("prod");
+    let of = |plan: &Plan| actions(&statements(plan, Principal::Caller, Some("eu-central-1")));
+    let before = of(&plan);
+    crate::testing::move_to_existing_network(&mut manifest);
+    let after = of(&crate::stacks::plan(&manifest));
+    for part in ["Vpc", "Subnet", "NatGateway", "InternetGateway", "RouteTable", "Route"] {
+        for action in [format!("ec2:Create{part}"), format!("ec2:Delete{part}")] {
+            assert!(before.contains(&action), "{action}");
+            assert!(!after.contains(&action), "{action}");
+        }
+    }
+    for action in [
+        "ec2:CreateSecurityGroup",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcAttribute",
+        "ec2:DescribeVpcEndpoints",
+    ] {
+        assert!(after.contains(action), "{action}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::manifest::{Bootstrap, Call, Egress, KafkaSecurity, Manifest, Nat, Service};
+use crate::manifest::{Bootstrap, Call, Egress, KafkaSecurity, Manifest, Service};
 use cfn::template::logical_id;
 
 /// A path of traffic from one security group to another, on a TCP port. No other path is open.
@@ -103,7 +103,7 @@ pub fn groups(manifest: &Manifest) -> Vec<Group> {
     if has_cluster(manifest) {
         groups.push(Group::Kafka);
     }
-    if manifest.network.nat == Nat::None {
+    if manifest.network.has_own_endpoints() {
         groups.push(Group::Endpoints);
     }
     groups
@@ -168,7 +168,7 @@ pub fn paths(manifest: &Manifest) -> Vec<Path> {
             let reason = format!("{} uses Kafka", service.name);
             path(from.clone(), Group::Kafka, kafka_port(kafka.security), reason);
         }
-        if manifest.network.nat == Nat::None {
+        if manifest.network.has_own_endpoints() {
             let reason = format!("{}: images, secrets, logs", service.name);
             path(from, Group::Endpoints, HTTPS, reason);
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::manifest::{Account, Architecture};
+use crate::manifest::{Account, Architecture, ExistingNetwork, SubnetTier};
 
 /// Path of the CA bundle of Amazon RDS in every image; no system trusts these CAs by default. At this path the
 /// embedded endpoint shows the CA of its databases to its tasks.
@@ -113,6 +113,16 @@ pub enum Source {
         /// Its position among the stack's zones, from 0.
         index: usize,
         /// The services that must be available in it.
+        needs: ZoneNeeds,
+    },
+    /// Subnets of an existing VPC, joined by commas: those that the manifest lists, or those with a tag, chosen when the stack is
+    /// created and never changed afterwards, because other subnets would move or replace what is in them.
+    Subnets {
+        /// What is in them.
+        tier: SubnetTier,
+        /// The VPC with the subnets of all tiers: those that are chosen are in common zones.
+        network: ExistingNetwork,
+        /// The services that must be available in their zones.
         needs: ZoneNeeds,
     },
     /// The value itself.

@@ -26,10 +26,13 @@ fn reference(plan: &Plan, stack: &Stack, name: &str) -> Option<Vec<String>> {
         return Some(vec![name.to_owned()]);
     }
     let parameter = stack.parameters.iter().find(|parameter| parameter.name == name)?;
-    let Source::Output { stack: origin, output } = &parameter.source else {
-        return None;
+    let (origin, output) = match &parameter.source {
+        Source::Output { stack, output } => (stack, output),
+        // Subnets of an existing VPC have no resource: the parameter stands for them.
+        Source::Subnets { tier, .. } => return Some(vec![tier.parameter().to_owned()]),
+        _ => return None,
     };
-    let origin = plan.stacks.iter().find(|stack| stack.name == *origin)?;
+    let origin = plan.stacks.iter().find(|stack| &stack.name == origin)?;
     resources(plan, origin, origin.template["Outputs"].get(output)?.get("Value")?)
 }
 

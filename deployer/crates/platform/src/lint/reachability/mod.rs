@@ -2,6 +2,7 @@
 //!
 //! Two components in one VPC always have a route to each other, and no network ACL except the default one, which allows all
 //! traffic; so security groups decide between them, on both sides. Connections to the internet also require a route.
+//! An existing VPC is not in the templates: its private subnets are taken to have a route to the internet, and its isolated ones none.
 //! Anything else (network ACLs, peerings, prefix lists) is not modelled: it is a finding, and never opens a path unnoticed.
 
 mod components;
@@ -17,7 +18,7 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::finding::{LintFinding, LintProblem};
-use crate::manifest::{Manifest, Nat};
+use crate::manifest::Manifest;
 use crate::stacks::links::Group;
 use crate::stacks::{self, Plan};
 use components::{Component, ComponentKind};
@@ -114,15 +115,20 @@ fn declared_paths(manifest: &Manifest) -> BTreeSet<NetworkPath> {
             tcp(PathEnd::of(&group), load_balancer, stacks::HTTPS)
         }));
     }
-    if manifest.network.nat == Nat::None {
+    if manifest.network.has_own_endpoints() {
         return paths;
     }
     for service in &manifest.services {
         let from = PathEnd::of(&Group::Service(service.name.clone()));
         paths.insert(tcp(from.clone(), PathEnd::Internet, stacks::HTTPS));
         for egress in stacks::links::egress(manifest, &service.name) {
-            if !manifest.network.cidr.contains(&egress.network) {
+            let outside = manifest.network.cidr().is_none_or(|own| !own.contains(&egress.network));
+            if outside {
                 paths.insert(tcp(from.clone(), PathEnd::Internet, egress.port));
+            }
+            // The addresses of an existing VPC are not known: a destination on a public port may be the load balancer's.
+            if manifest.network.existing().is_some() && stacks::public_ports(manifest).contains(&egress.port) {
+                paths.insert(tcp(from.clone(), PathEnd::of(&Group::LoadBalancer), egress.port));
             }
         }
     }

@@ -9,7 +9,8 @@ use super::components::{Component, ComponentKind};
 use super::expression::resources;
 use super::network;
 use crate::lint::finding::{LintFinding, LintProblem};
-use crate::stacks::{Plan, Stack};
+use crate::manifest::SubnetTier;
+use crate::stacks::{Plan, Source, Stack};
 
 /// EC2 types that are modelled; another type could open a path that is not computed here.
 const MODELLED: [&str; 15] = [
@@ -52,6 +53,11 @@ impl Routes {
     pub fn of(plan: &Plan, unclear: &mut Vec<LintFinding>) -> Self {
         let mut routes = Self::default();
         for stack in &plan.stacks {
+            for parameter in &stack.parameters {
+                if let Source::Subnets { tier, .. } = parameter.source {
+                    routes.existing(tier);
+                }
+            }
             for (name, resource) in stack.template["Resources"].as_object().into_iter().flatten() {
                 let Some(ec2_type) = resource["Type"]
                     .as_str()
@@ -67,6 +73,20 @@ impl Routes {
             }
         }
         routes
+    }
+
+    /// Adds the existing subnets of a tier, whose addresses and routes are not in the templates. Any address can be theirs. Public ones
+    /// have a route to the internet, which preflight requires, and private ones may have it through a NAT gateway; what else the owner
+    /// of the VPC routes there is outside the platform.
+    fn existing(&mut self, tier: SubnetTier) {
+        let name = tier.parameter().to_owned();
+        let targets = match tier {
+            SubnetTier::Public => vec![Target::InternetGateway],
+            SubnetTier::Private => vec![Target::Nat],
+            SubnetTier::Isolated => Vec::new(),
+        };
+        self.tables.insert(name.clone(), targets);
+        self.subnets.insert(name.clone(), (network("0.0.0.0/0"), Some(name)));
     }
 
     fn read(&mut self, plan: &Plan, stack: &Stack, name: &str, ec2_type: &str, properties: &Value) {

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::manifest::{Certificate, Egress};
-use crate::testing::{plan_of, resources};
+use crate::manifest::{Certificate, Egress, Nat};
+use crate::testing::{move_to_existing_network, new_network, plan_of, resources};
 
 fn undeclared(from: &str, port: u16) -> LintProblem {
     LintProblem::UndeclaredPath {
@@ -50,7 +50,7 @@ fn only_the_load_balancer_is_reachable_from_the_internet() {
 #[test]
 fn without_nat_services_reach_the_endpoints_and_not_the_internet() {
     let (mut manifest, _) = plan_of("prod");
-    manifest.network.nat = Nat::None;
+    new_network(&mut manifest).nat = Nat::None;
     let arn = "arn:aws:acm:eu-west-1:000000000000:certificate/1";
     manifest.ingress.certificate = Some(Certificate::Existing(arn.into()));
     manifest.ingress.port = 443;
@@ -72,6 +72,36 @@ fn without_nat_services_reach_the_endpoints_and_not_the_internet() {
             .iter()
             .any(|component| component.kind == ComponentKind::Endpoint)
     );
+}
+
+#[test]
+fn in_an_existing_network_the_same_paths_are_open() {
+    for environment in ["dev", "prod"] {
+        let (mut manifest, before) = plan_of(environment);
+        move_to_existing_network(&mut manifest);
+        let plan = stacks::plan(&manifest);
+        assert_eq!(crate::lint::check(&manifest, &plan), []);
+        let model = NetworkModel::of(&plan);
+        assert_eq!(model.open_paths(), NetworkModel::of(&before).open_paths());
+        let reachable = model.components.iter().filter(|one| one.kind == ComponentKind::Store);
+        assert!(reachable.clone().count() > 1);
+    }
+}
+
+#[test]
+fn in_an_existing_network_an_open_rule_is_found_for_every_address_that_its_subnets_may_have() {
+    let (mut manifest, _) = plan_of("dev");
+    move_to_existing_network(&mut manifest);
+    let mut plan = stacks::plan(&manifest);
+    let network = resources(&mut plan, "network");
+    network["InvoicesDatabaseSecurityGroup"]["Properties"]["SecurityGroupIngress"] =
+        json!([{ "IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535, "CidrIp": "172.16.0.0/12" }]);
+    let egress = &mut network["OrdersToOrdersDatabasePort5432Egress"]["Properties"];
+    egress["CidrIp"] = json!("172.20.0.0/16");
+    egress["DestinationSecurityGroupId"] = Value::Null;
+    let found = check(&manifest, &plan);
+    let expected = LintFinding::new("network", "InvoicesDatabase", undeclared("Orders", 5432));
+    assert!(found.contains(&expected), "{found:#?}");
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use super::super::file::{self, KafkaSecurity, Settings};
 use super::super::problem::Problem;
-use super::super::{Bootstrap, Kafka, Topic};
+use super::super::{Bootstrap, Kafka, Network, SubnetTier, Topic};
 use super::{ErrorContext, Validated, is_machine_size};
 
 /// Returns the brokers; `None` without topics.
-pub fn kafka(context: &ErrorContext, settings: &Settings, zones: u8) -> Validated<Option<Kafka>> {
+pub fn kafka(context: &ErrorContext, settings: &Settings, network: &Network) -> Validated<Option<Kafka>> {
     if settings.topics.is_empty() {
         return Ok(None);
     }
@@ -26,10 +26,17 @@ pub fn kafka(context: &ErrorContext, settings: &Settings, zones: u8) -> Validate
     if security == KafkaSecurity::MskIam && written.bootstrap.is_some() {
         return context.reject(&["kafka", "security"], Problem::IamOutside);
     }
+    let subnets = network.isolated_subnets();
+    if !(2..=3).contains(&subnets) && written.bootstrap.is_none() {
+        return context.reject(
+            &["network", SubnetTier::Isolated.key()],
+            Problem::BrokerSubnets(subnets),
+        );
+    }
     Ok(Some(Kafka {
         version: written.version.clone().unwrap_or_else(|| "4.0.x.kraft".into()),
         instance_type,
-        brokers: u16::from(per_zone) * u16::from(zones),
+        brokers: u16::from(per_zone) * u16::try_from(subnets).unwrap_or(u16::MAX),
         storage_gib,
         retention_hours,
         security,

@@ -3,18 +3,17 @@
 mod database;
 mod ingress;
 mod kafka;
+mod network;
 mod service;
 mod variables;
 
 use std::path::{Path, PathBuf};
 
-use ipnet::Ipv4Net;
-
 use super::error::ManifestError;
-use super::file::{self, Nat, Settings};
+use super::file::Settings;
 use super::problem::Problem;
 use super::source::SourceText;
-use super::{Account, Alarms, Database, Manifest, Network, Service};
+use super::{Account, Alarms, Database, Manifest, Service};
 
 type Validated<T> = Result<T, ManifestError>;
 
@@ -81,13 +80,13 @@ pub fn manifest(
     if let Some((key, problem)) = problem {
         return context.reject(key, problem);
     }
-    let network = network(&context, &settings.network)?;
+    let network = network::network(&context, &settings.network)?;
     let databases = settings
         .databases
         .iter()
         .map(|(key, written)| database::database(&context, key, written, settings))
         .collect::<Validated<Vec<_>>>()?;
-    let kafka = kafka::kafka(&context, settings, network.availability_zones)?;
+    let kafka = kafka::kafka(&context, settings, &network)?;
     let topics = settings
         .topics
         .iter()
@@ -96,7 +95,7 @@ pub fn manifest(
     let services = settings
         .services
         .iter()
-        .map(|(name, written)| service::service(&context, name, written, settings, network.cidr))
+        .map(|(name, written)| service::service(&context, name, written, settings, network.cidr()))
         .collect::<Validated<Vec<_>>>()?;
     if services.is_empty() {
         return context.reject(&["services"], Problem::NoServices);
@@ -136,25 +135,6 @@ fn ca_bundle(source: &SourceText, settings: &Settings) -> Option<PathBuf> {
     let directory = source.path.parent().unwrap_or_else(|| Path::new("."));
     let joined = directory.join(written);
     Some(std::path::absolute(&joined).unwrap_or(joined))
-}
-
-fn network(context: &ErrorContext, written: &file::Network) -> Validated<Network> {
-    let text = written.cidr.as_deref().unwrap_or("10.0.0.0/16");
-    let cidr: Option<Ipv4Net> = text.parse().ok();
-    let Some(cidr) = cidr.filter(|cidr| (16..=20).contains(&cidr.prefix_len()) && cidr.trunc() == *cidr) else {
-        return context.reject(&["network", "cidr"], Problem::PlatformNetwork(text.to_owned()));
-    };
-    if !cidr.addr().is_private() {
-        return context.reject(&["network", "cidr"], Problem::PublicNetwork(cidr));
-    }
-    let availability_zones = written.availability_zones.unwrap_or(2);
-    context.in_range(&["network", "availability_zones"], availability_zones.into(), 2, 3, "")?;
-    Ok(Network {
-        cidr,
-        availability_zones,
-        nat: written.nat.unwrap_or(Nat::Single),
-        flow_logs: written.flow_logs.unwrap_or(false),
-    })
 }
 
 /// Alarms exist if the environment enables them, or one of its services.

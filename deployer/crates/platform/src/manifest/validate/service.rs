@@ -37,13 +37,13 @@ const SHARED_STACKS: [&str; 8] = [
     "dashboard",
 ];
 
-/// Returns a service; `platform` is the platform's own network.
+/// Returns a service; `platform` is the platform's own network, if it is known.
 pub fn service(
     context: &ErrorContext,
     name: &str,
     written: &file::Service,
     settings: &Settings,
-    platform: Ipv4Net,
+    platform: Option<Ipv4Net>,
 ) -> Validated<Service> {
     let common = &settings.service_defaults;
     let at = |key: &'static str| ["services", name, key];
@@ -247,7 +247,7 @@ fn egress(
     name: &str,
     written: &file::Service,
     settings: &Settings,
-    platform: Ipv4Net,
+    platform: Option<Ipv4Net>,
 ) -> Validated<Vec<Egress>> {
     let at = ["services", name, "egress"];
     let written = written.egress.as_ref().or(settings.service_defaults.egress.as_ref());

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Tier;
-use crate::manifest::{Manifest, Nat};
+use super::new::Tier;
+use crate::manifest::{Nat, NewNetwork};
 use crate::stacks::links::Group;
 use cfn::template::{Handle, Resource, Template, sub};
 
@@ -17,10 +17,10 @@ const APIS: [(&str, &str); 4] = [
 ];
 
 /// Adds the endpoint of S3, which is free and serves the layers of images; without NAT, those of the other APIs too.
-pub fn add(template: &mut Template, manifest: &Manifest, vpc: &Handle, private: &Tier, groups: &[(Group, Handle)]) {
+pub fn add(template: &mut Template, network: &NewNetwork, vpc: &Handle, private: &Tier, groups: &[(Group, Handle)]) {
     let tables: Vec<Value> = private.tables.iter().map(Handle::reference).collect();
     // With NAT the same buckets are reachable through the internet: a policy here would only break services that use S3.
-    let isolated = manifest.network.nat == Nat::None;
+    let isolated = network.nat == Nat::None;
     template.add(
         "S3Endpoint",
         endpoint(vpc, "s3", "Gateway")

@@ -8,13 +8,18 @@ use serde_json::Value;
 use super::super::inputs::Inputs;
 use super::super::links;
 use super::super::plan::{Parameter, Source, ZoneNeeds};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, NewNetwork};
 use cfn::template::Template;
 
 /// Adds a parameter for each zone, and returns references to them.
-pub fn parameters(template: &mut Template, manifest: &Manifest, inputs: &mut Inputs) -> Vec<Value> {
+pub fn parameters(
+    template: &mut Template,
+    manifest: &Manifest,
+    network: &NewNetwork,
+    inputs: &mut Inputs,
+) -> Vec<Value> {
     let needs = needs(manifest);
-    let zones = (0..usize::from(manifest.network.availability_zones)).map(|index| {
+    let zones = (0..usize::from(network.availability_zones)).map(|index| {
         let name = format!("AvailabilityZone{}", index + 1);
         let source = Source::AvailabilityZone {
             index,
@@ -27,7 +32,8 @@ pub fn parameters(template: &mut Template, manifest: &Manifest, inputs: &mut Inp
     zones.collect()
 }
 
-fn needs(manifest: &Manifest) -> ZoneNeeds {
+/// Returns the services that the zones of databases and brokers must offer.
+pub fn needs(manifest: &Manifest) -> ZoneNeeds {
     let databases = manifest.databases.iter();
     let mut database_classes: Vec<String> = databases.map(|database| database.instance_class.clone()).collect();
     database_classes.sort_unstable();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::manifest::{Certificate, Nat};
 use crate::stacks::{Plan, plan};
-use crate::testing::plan_of;
+use crate::testing::{new_network, plan_of};
 
 fn properties<'a>(plan: &'a Plan, stack: &str, resource: &str) -> &'a Value {
     &plan.stack(stack).expect("the stack").template["Resources"][resource]["Properties"]
@@ -113,7 +113,7 @@ fn the_endpoint_of_s3_is_limited_to_layers_only_without_nat() {
     let (mut manifest, before) = plan_of("dev");
     let policy = |plan: &Plan| properties(plan, "network", "S3Endpoint").get("PolicyDocument").cloned();
     assert_eq!(policy(&before), None);
-    manifest.network.nat = Nat::None;
+    new_network(&mut manifest).nat = Nat::None;
     let policy = policy(&plan(&manifest)).expect("a policy");
     assert_eq!(policy["Statement"][0]["Action"], "s3:GetObject");
 }
