@@ -13,6 +13,7 @@ mod quotas;
 mod secrets;
 pub mod service_linked_roles;
 mod session_expiry;
+mod traffic;
 mod zones;
 
 use std::collections::BTreeMap;
@@ -100,7 +101,7 @@ pub async fn preflight(
         })
         .copied()
         .collect();
-    let (identity, zones, quotas, names, clusters, storage, images, crates, certificate, secrets) = tokio::join!(
+    let (identity, zones, quotas, names, clusters, storage, images, crates, certificate, secrets, traffic) = tokio::join!(
         account::identity(aws),
         zones::check(aws, &new),
         quotas(session, aws, plan, &new),
@@ -111,6 +112,7 @@ pub async fn preflight(
         crates::check(manifest, true),
         certificate(session, aws, manifest),
         secrets::check(aws, manifest),
+        traffic::check(aws, plan, templates),
     );
     identity?;
     let mut findings = settings(manifest, aws.endpoint(), session.is_local());
@@ -122,7 +124,7 @@ pub async fn preflight(
     findings.extend(session_expiry::check(session, aws, plan, templates));
     findings.extend(crates);
     findings.extend(changes::check(plan, templates));
-    for found in [zones, quotas, names, clusters, storage, certificate, secrets] {
+    for found in [zones, quotas, names, clusters, storage, certificate, secrets, traffic] {
         match found {
             Ok(found) => findings.extend(found),
             // Without the permission, or on an endpoint without the operation, the check is skipped.
