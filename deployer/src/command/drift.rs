@@ -45,6 +45,7 @@ pub async fn run(args: Args, session: &Session) -> Result<()> {
     };
     let (declared, scan) = tokio::try_join!(declared, scan)?;
     let declared = unmanaged::without_growth(&plan, declared.concat());
+    let declared = unmanaged::without_shifted_requests(&plan, declared);
     let value = json!({ "drifted": declared, "unmanaged": scan.unmanaged, "unknown": scan.unknown });
     session.ui.data("drift", value, &render(&declared, &scan));
     Ok(())

@@ -42,7 +42,8 @@ enum Action {
 /// Delays and limits of AWS that the endpoint imitates.
 #[derive(Debug, clap::Args)]
 struct BehaviorArgs {
-    /// Make operations take as long as on AWS: `rds=600s`, `msk=30m` (creations), `rds-reboot=90s`.
+    /// Make operations take as long as on AWS: `rds=600s`, `msk=30m` (creations), `rds-reboot=90s`, `bake-minute=60s` (a minute of
+    /// a rollout's steps; by default a second).
     #[arg(
         long,
         env = "DEPLOYER_SLOW",

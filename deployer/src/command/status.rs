@@ -136,6 +136,11 @@ fn render(plan: &Plan, report: &StatusReport, now: i64) -> String {
         text.push('\n');
         text.push_str(&table(&rows));
     }
+    for service in &report.services {
+        if let Some(traffic) = service.traffic.clone() {
+            text.push_str(&format!("\n{}: {}\n", service.service, operations::traffic(traffic)));
+        }
+    }
     for outdated in &report.outdated {
         text.push_str(&format!("\n{outdated}; `deployer up` starts new tasks\n"));
     }
@@ -163,7 +168,7 @@ fn ago(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws::ecs::HotswapEntry;
+    use aws::ecs::{HotswapEntry, Traffic};
 
     use super::*;
 
@@ -193,6 +198,20 @@ mod tests {
             last_event: None,
             task_definition: None,
             since: Some(since),
+            traffic: None,
+        }
+    }
+
+    fn shifting(service: ServiceStatus) -> ServiceStatus {
+        ServiceStatus {
+            rollout: "IN_PROGRESS".into(),
+            traffic: Some(Traffic {
+                strategy: "CANARY".into(),
+                stage: "PRODUCTION_TRAFFIC_SHIFT".into(),
+                percent: 10,
+                minutes: Some(5),
+            }),
+            ..service
         }
     }
 
@@ -224,7 +243,7 @@ mod tests {
             ]),
             services: vec![
                 service("orders", 0, &[], 999_900),
-                service("web", 1, &["healthy"], 990_000),
+                shifting(service("web", 1, &["healthy"], 990_000)),
             ],
             versions: vec![version("orders", "a", "b", true), version("web", "c", "c", false)],
             failures: vec![StoppedTask {
@@ -250,9 +269,11 @@ mod tests {
         web              not deployed                                 -
         shop-dev-former  CREATE_COMPLETE (no longer in the manifest)  5 d 18 h ago
 
-        SERVICE  TASKS  ROLLOUT    TARGETS  SINCE           IMAGE         VERSION
-        orders   0/1    COMPLETED  -        1 min ago       aaaaaaaaaaaa  replaced by `up --code` at 2026-01-02T03:04:05Z; its stack has bbbbbbbbbbbb
-        web      1/1    COMPLETED  healthy  2 h 46 min ago  cccccccccccc  as declared
+        SERVICE  TASKS  ROLLOUT      TARGETS  SINCE           IMAGE         VERSION
+        orders   0/1    COMPLETED    -        1 min ago       aaaaaaaaaaaa  replaced by `up --code` at 2026-01-02T03:04:05Z; its stack has bbbbbbbbbbbb
+        web      1/1    IN_PROGRESS  healthy  2 h 46 min ago  cccccccccccc  as declared
+
+        web: 10 % of the requests to the new tasks (canary), 5 min left
 
         web: the value of shop-dev-token changed after 1 running task started; `deployer up` starts new tasks
 

@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(value_name = "SERVICE", requires = "code")]
     services: Vec<String>,
     /// Time limit of each stack, and of the wait until the system is reachable [default: 15 and 3 on localstack, 90 and 15 on AWS;
-    /// with --code, of the rollout: 5 on localstack, 20 on AWS].
+    /// with --code, of the rollout: 5 on localstack, 20 on AWS; the minutes of a rollout in steps are added].
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     timeout: Option<u64>,
     /// End when the stacks are complete, without waiting until the system is reachable: for an endpoint that runs no tasks.
@@ -58,11 +58,11 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, session: &Session) -> Result<()> {
-    let timeouts = Timeouts::new(&args, session.is_local());
+    let manifest = session.load()?;
+    let timeouts = Timeouts::new(&args, session.is_local(), &manifest);
     if args.code {
         return hotswap::run(session, &args.services, timeouts.rollout).await;
     }
-    let manifest = session.load()?;
     let plan = linted_plan(&manifest)?;
     let mut interrupts = Interrupts::new()?;
     let aws = super::bind(session.connect_or_start().await?, &plan).await?;
@@ -101,15 +101,24 @@ struct Timeouts {
 }
 
 impl Timeouts {
-    fn new(args: &Args, local: bool) -> Self {
+    fn new(args: &Args, local: bool, manifest: &Manifest) -> Self {
         let minutes = |on_localstack: u64, on_aws: u64| {
             let default = if local { on_localstack } else { on_aws };
             Duration::from_secs(args.timeout.unwrap_or(default) * 60)
         };
+        let steps = manifest.services.iter().map(|service| service.rollout.minutes()).max();
+        let steps = Duration::from_secs(u64::from(steps.unwrap_or(0)) * 60);
+        let with_steps = |timeout| {
+            if args.timeout.is_some() {
+                timeout
+            } else {
+                timeout + steps
+            }
+        };
         Self {
-            stack: minutes(15, 90),
+            stack: with_steps(minutes(15, 90)),
             reachable: (!args.stacks_only).then(|| minutes(3, 15)),
-            rollout: minutes(5, 20),
+            rollout: with_steps(minutes(5, 20)),
         }
     }
 }

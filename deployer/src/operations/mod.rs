@@ -27,6 +27,7 @@ pub use delete::delete;
 pub use protection::{disable_protections, resource_protections};
 pub use readiness::wait_until_ready;
 pub use recover::ensure_updatable;
+pub use report::traffic;
 pub use rollout::wait_for_rollouts;
 pub use secrets::{outdated_secrets, restart_outdated};
 pub use wait::wait_for_operation;

@@ -2,7 +2,7 @@
 
 use aws::cloudformation::StackEvent;
 use aws::ecs::{self, EcsEvent};
-use ui::rollout::{CircuitBreaker, Revision, Rollout};
+use ui::rollout::{CircuitBreaker, Revision, Rollout, Traffic};
 use ui::{Event, Ui};
 
 /// Shows the events of an operation on a stack.
@@ -66,5 +66,16 @@ fn rollout(rollout: ecs::Rollout) -> Rollout {
             threshold: breaker.threshold,
         }),
         targets: rollout.targets,
+        traffic: rollout.traffic.map(traffic),
+    }
+}
+
+/// Returns the movement of requests as the output shows it.
+pub fn traffic(traffic: ecs::Traffic) -> Traffic {
+    Traffic {
+        strategy: traffic.strategy,
+        stage: traffic.stage,
+        percent: traffic.percent,
+        minutes: traffic.minutes,
     }
 }

@@ -15,6 +15,7 @@ mod quotas;
 mod secrets;
 pub mod service_linked_roles;
 mod session_expiry;
+mod traffic;
 mod zones;
 
 use std::collections::BTreeMap;
@@ -102,7 +103,7 @@ pub async fn preflight(
         })
         .copied()
         .collect();
-    let (identity, zones, network, quotas, names, clusters, storage, images, crates, certificate, secrets) = tokio::join!(
+    let (identity, zones, network, quotas, names, clusters, storage, images, crates, certificate, secrets, traffic) = tokio::join!(
         account::identity(aws),
         zones::check(aws, &new),
         existing_network::check(aws, manifest, plan, existing, &new),
@@ -114,6 +115,7 @@ pub async fn preflight(
         crates::check(manifest, true),
         certificate(session, aws, manifest),
         secrets::check(aws, manifest),
+        traffic::check(aws, plan, templates),
     );
     identity?;
     let mut findings = settings(manifest, aws.endpoint(), session.is_local());
@@ -125,7 +127,7 @@ pub async fn preflight(
     findings.extend(session_expiry::check(session, aws, plan, templates));
     findings.extend(crates);
     findings.extend(changes::check(plan, templates));
-    for found in [zones, network, quotas, names, clusters, storage, certificate, secrets] {
+    for found in [zones, network, quotas, names, clusters, storage, certificate, secrets, traffic] {
         match found {
             Ok(found) => findings.extend(found),
             // Without the permission, or on an endpoint without the operation, the check is skipped.

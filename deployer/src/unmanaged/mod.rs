@@ -10,6 +10,7 @@ mod rule;
 mod services;
 mod storage;
 mod tags;
+mod traffic;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -21,6 +22,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use growth::without_growth;
+pub use traffic::without_shifted_requests;
 
 /// A resource that no stack declares.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -18,6 +18,7 @@ mod interrupt;
 mod large_template;
 mod lifecycle;
 mod operate;
+mod rollout;
 
 // this repository's own platform
 mod production;

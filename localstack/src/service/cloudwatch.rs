@@ -1,4 +1,5 @@
-//! Amazon CloudWatch: alarms and dashboards are stored only. The only metric is the usage of Fargate, so alarms never change state.
+//! Amazon CloudWatch: alarms and dashboards are stored only. The only metric is the usage of Fargate, so that an alarm changes its
+//! state by `SetAlarmState` alone.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::ecs::fargate::{Class, running_vcpus};
-use crate::records::{Record, RecordType, Records, iso, now, page, record_type, scalar, texts};
+use crate::records::{Record, RecordType, Records, WriteLock, iso, now, page, record_type, scalar, texts};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
 
@@ -34,6 +35,7 @@ impl Service for CloudWatch {
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
             "DescribeAlarms" => alarms(cx, &call),
+            "SetAlarmState" => set_state(cx, &call),
             "ListDashboards" => dashboards(cx, &call),
             "GetDashboard" => {
                 let name = call.required("DashboardName")?;
@@ -237,7 +239,7 @@ fn alarms(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let state = call.text("StateValue");
     let mut found = ALARMS.list(cx)?;
     found.retain(|a| (names.is_empty() || names.contains(&a.id)) && a.id.starts_with(&prefix));
-    found.retain(|_| state.as_deref().is_none_or(|state| state == "INSUFFICIENT_DATA"));
+    found.retain(|alarm| state.as_deref().is_none_or(|wanted| state_of(alarm) == wanted));
     let limit = call.limit("MaxRecords", 50, 1..=100);
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
     let shown: Vec<Value> = found.iter().map(|alarm| description(cx, alarm)).collect();
@@ -246,6 +248,45 @@ fn alarms(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         response["NextToken"] = token.into();
     }
     Ok(response)
+}
+
+/// Sets the state until the next call: no metric changes it.
+fn set_state(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let (name, value) = (call.required("AlarmName")?, call.required("StateValue")?);
+    let reason = call.required("StateReason")?;
+    if !["OK", "ALARM", "INSUFFICIENT_DATA"].contains(&value.as_str()) {
+        return Err(AwsError::validation(format!(
+            "StateValue '{value}' is not one of OK, ALARM, INSUFFICIENT_DATA"
+        )));
+    }
+    let lock = cx.extension::<WriteLock>();
+    let _guard = lock.lock();
+    let missing = || AwsError::new("ResourceNotFound", format!("Alarm {name} does not exist")).with_status(404);
+    let mut alarm = ALARMS.get(cx, &name)?.ok_or_else(missing)?;
+    alarm.computed.insert("StateValue".into(), value.into());
+    alarm.computed.insert("StateReason".into(), reason.into());
+    ALARMS.put(cx, &alarm)?;
+    Ok(json!({}))
+}
+
+fn state_of(alarm: &Record) -> String {
+    alarm
+        .computed("StateValue")
+        .unwrap_or_else(|| "INSUFFICIENT_DATA".into())
+}
+
+/// Returns those of the named alarms that are raised.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn raised(cx: &Context, names: &[String]) -> Result<Vec<String>, AwsError> {
+    let mut found = Vec::new();
+    for name in names {
+        if ALARMS.get(cx, name)?.is_some_and(|alarm| state_of(&alarm) == "ALARM") {
+            found.push(name.clone());
+        }
+    }
+    Ok(found)
 }
 
 fn description(cx: &Context, alarm: &Record) -> Value {
@@ -265,8 +306,9 @@ fn description(cx: &Context, alarm: &Record) -> Value {
     item.insert("ActionsEnabled".into(), enabled.into());
     item.insert("AlarmName".into(), alarm.id.clone().into());
     item.insert("AlarmArn".into(), alarm_arn(cx, &alarm.id).into());
-    item.insert("StateValue".into(), "INSUFFICIENT_DATA".into());
-    item.insert("StateReason".into(), STATE_REASON.into());
+    item.insert("StateValue".into(), state_of(alarm).into());
+    let reason = alarm.computed("StateReason").unwrap_or_else(|| STATE_REASON.into());
+    item.insert("StateReason".into(), reason.into());
     Value::Object(item)
 }
 

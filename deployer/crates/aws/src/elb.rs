@@ -2,7 +2,7 @@
 
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::Session;
 
 /// A listener of a load balancer.
@@ -34,6 +34,26 @@ pub async fn target_states(aws: &Session, group: &str) -> Result<Vec<String>> {
     let response = request.send().await?;
     let state = |target: &TargetHealthDescription| Some(target.target_health()?.state()?.as_str().to_owned());
     Ok(response.target_health_descriptions().iter().filter_map(state).collect())
+}
+
+/// Returns the target groups of a rule, by ARN, with their weights; none if the rule does not exist.
+///
+/// # Errors
+/// The request fails.
+pub async fn weights(aws: &Session, rule: &str) -> Result<Vec<(String, i32)>> {
+    let response = match aws.elb.describe_rules().rule_arns(rule).send().await {
+        Ok(response) => response,
+        Err(error) => match Error::from(error) {
+            error if error.is_not_found() => return Ok(Vec::new()),
+            error => return Err(error),
+        },
+    };
+    let actions = response.rules().iter().flat_map(|rule| rule.actions());
+    let groups = actions
+        .filter_map(|action| action.forward_config())
+        .flat_map(|forward| forward.target_groups());
+    let weights = groups.filter_map(|group| Some((group.target_group_arn()?.to_owned(), group.weight().unwrap_or(1))));
+    Ok(weights.collect())
 }
 
 /// Returns the number of Application Load Balancers in the region.

@@ -299,5 +299,8 @@ fn rollout_line(rollout: &Rollout) -> String {
     if !rollout.targets.is_empty() {
         text.push_str(&format!("; targets {}", rollout.target_health()));
     }
+    if let Some(traffic) = &rollout.traffic {
+        text.push_str(&format!("; {traffic}"));
+    }
     text
 }

@@ -14,6 +14,36 @@ pub struct Rollout {
     pub breaker: Option<CircuitBreaker>,
     /// Health states of its targets behind the load balancer.
     pub targets: Vec<String>,
+    /// The movement of requests to the new tasks; null for a rolling deployment.
+    pub traffic: Option<Traffic>,
+}
+
+/// The movement of requests to the tasks of a new deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct Traffic {
+    /// `BLUE_GREEN`, `LINEAR` or `CANARY`.
+    pub strategy: String,
+    /// ECS's stage, such as `PRODUCTION_TRAFFIC_SHIFT`; `ROLLBACK` while requests move back.
+    pub stage: String,
+    /// The part of the requests that the new tasks get, in percent.
+    pub percent: u32,
+    /// Minutes that are left of the step, as far as they are known.
+    pub minutes: Option<u32>,
+}
+
+/// `10 % of the requests to the new tasks (canary), 4 min left`.
+impl std::fmt::Display for Traffic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let strategy = self.strategy.to_lowercase().replace('_', "-");
+        write!(f, "{} % of the requests to the new tasks ({strategy})", self.percent)?;
+        match (self.stage.as_str(), self.minutes) {
+            ("ROLLBACK", _) => f.write_str(", rolling back"),
+            ("BAKE_TIME", Some(minutes)) => write!(f, ", bake time, {minutes} min left"),
+            (_, Some(minutes)) => write!(f, ", {minutes} min left"),
+            (_, None) => Ok(()),
+        }
+    }
 }
 
 /// One deployment of a service.

@@ -75,6 +75,18 @@ pub enum Problem {
     HostedZone(#[from] HostedZoneProblem),
     #[error(transparent)]
     Network(#[from] NetworkProblem),
+    #[error(
+        "{rule} of {stack} changes, and its last rollout has moved the requests to {}; CloudFormation would send them to the other \
+         target group, which is empty", .group.rsplit(':').next().unwrap_or_default()
+    )]
+    ShiftedTraffic {
+        /// The stack's short name, which is the service's.
+        stack: String,
+        rule: String,
+        /// The ARN of the target group that gets the requests.
+        group: String,
+        cluster: String,
+    },
     #[error("the {resource} {name} exists, and no stack of this environment owns it")]
     NameTaken { resource: NamedResource, name: String },
     #[error("the load balancer of {environment} listens on port {port}, which requires root on this machine")]
@@ -161,6 +173,10 @@ impl Problem {
             Self::NotACertificateArn { .. } => "`aws acm list-certificates` lists the certificates".into(),
             Self::Certificate(problem) => problem.hint(),
             Self::KafkaZones { .. } => "set network.availability_zones = 2, or choose another --region".into(),
+            Self::ShiftedTraffic { stack, cluster, .. } => format!(
+                "move them back by one more rollout: `aws ecs update-service --cluster {cluster} --service {stack} \
+                 --force-new-deployment`; when `deployer status` shows it as COMPLETED, run `deployer up` again"
+            ),
             Self::AvailabilityZones { .. } => "lower that number, or choose another --region".into(),
             Self::Quota(problem) => problem.hint(),
             Self::Secret(problem) => problem.hint(),

@@ -38,6 +38,12 @@ fn settings() -> Vec<Problem> {
         Problem::NotACertificateArn {
             arn: text("my-certificate"),
         },
+        Problem::ShiftedTraffic {
+            stack: "web".into(),
+            rule: "ListenerRule".into(),
+            group: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/web-alt/1".into(),
+            cluster: "shop-dev".into(),
+        },
         Problem::AvailabilityZones {
             found: 2,
             needed: 3,

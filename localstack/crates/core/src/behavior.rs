@@ -22,6 +22,16 @@ impl Behavior {
         found.map_or(Duration::ZERO, |slow| slow.delay)
     }
 
+    /// Returns the time that stands for one minute of a rollout's steps; a second if none is set.
+    pub fn bake_minute(&self) -> Duration {
+        let found = self
+            .slow
+            .iter()
+            .rev()
+            .find(|slow| slow.operation == SlowOperation::BakeMinute);
+        found.map_or(Duration::from_secs(1), |slow| slow.delay)
+    }
+
     /// Returns the value that was set for a quota.
     pub fn quota(&self, code: &str) -> Option<f64> {
         let found = self.quotas.iter().rev().find(|quota| quota.code == code);
@@ -38,12 +48,15 @@ pub enum SlowOperation {
     CreateCluster,
     /// `rds-reboot`: `RebootDBInstance`.
     RebootDatabase,
+    /// `bake-minute`: a minute of the steps of an ECS rollout, here a second by default.
+    BakeMinute,
 }
 
 const OPERATIONS: &[(&str, SlowOperation)] = &[
     ("rds", SlowOperation::CreateDatabase),
     ("msk", SlowOperation::CreateCluster),
     ("rds-reboot", SlowOperation::RebootDatabase),
+    ("bake-minute", SlowOperation::BakeMinute),
 ];
 
 /// An operation and its time, written `rds=600s`.
@@ -78,7 +91,9 @@ pub struct QuotaValue {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBehavior {
     /// The text is not a slow operation.
-    #[error("`{text}` is not OPERATION=DURATION. Operations: rds, msk, rds-reboot. Durations: 90s, 10m, 1m30s, 500ms.")]
+    #[error(
+        "`{text}` is not OPERATION=DURATION. Operations: rds, msk, rds-reboot, bake-minute. Durations: 90s, 10m, 1m30s, 500ms."
+    )]
     Slow {
         /// text as given
         text: String,

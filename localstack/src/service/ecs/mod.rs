@@ -4,6 +4,7 @@ mod capacity;
 mod cluster;
 mod container_monitor;
 pub(crate) mod credentials;
+mod deployment_configuration;
 mod error;
 pub mod fargate;
 mod launch;
@@ -12,6 +13,7 @@ mod model;
 mod rolling_update;
 mod scheduler;
 mod secrets;
+mod service_deployments;
 mod service_discovery;
 mod service_spec;
 mod service_type;
@@ -20,6 +22,7 @@ mod state;
 mod task_definition;
 mod task_lifecycle;
 mod tasks;
+mod traffic_shift;
 
 use std::sync::Arc;
 
@@ -72,6 +75,8 @@ impl Service for EcsService {
             "DeleteService" => services::delete(cx, &call),
             "DescribeServices" => services::describe(cx, &call),
             "ListServices" => services::list(cx, &call),
+            "DescribeServiceDeployments" => service_deployments::describe(cx, &call),
+            "ListServiceDeployments" => service_deployments::list(cx, &call),
             "RunTask" => tasks::run(cx, &call),
             "StopTask" => tasks::stop(cx, &call),
             "ListTasks" => tasks::list(cx, &call),

@@ -64,6 +64,35 @@ pub struct ServiceSpec {
     pub capacity_strategy: Value,
     pub enable_execute_command: bool,
     pub propagate_tags: String,
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// Minutes for which the former tasks run on after all requests have moved.
+    #[serde(default)]
+    pub bake_minutes: u32,
+    /// Names of the alarms that fail a deployment.
+    #[serde(default)]
+    pub alarms: Vec<String>,
+    /// The alarms roll the service back, besides failing the deployment.
+    #[serde(default)]
+    pub alarms_rollback: bool,
+}
+
+/// The strategy of a deployment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub enum Strategy {
+    #[default]
+    Rolling,
+    BlueGreen,
+    /// `percent` more of the requests every `minutes`.
+    Linear {
+        percent: f64,
+        minutes: u32,
+    },
+    /// `percent` of the requests first, the rest after `minutes`.
+    Canary {
+        percent: f64,
+        minutes: u32,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +100,17 @@ pub struct LoadBalancer {
     pub target_group: String,
     pub container: String,
     pub port: u16,
+    /// What a deployment needs to move requests.
+    #[serde(default)]
+    pub advanced: Option<Advanced>,
+}
+
+/// `AdvancedConfiguration` of a load balancer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Advanced {
+    pub alternate_target_group: String,
+    pub production_rule: String,
+    pub role: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,6 +139,58 @@ pub struct Deployment {
     /// The reason why the last failed task stopped.
     #[serde(default)]
     pub last_failure: Option<String>,
+    /// The target group of its tasks, if it is not the one that the parameters name.
+    #[serde(default)]
+    pub target_group: Option<String>,
+    /// The movement of requests to its tasks; `None` if there was no former deployment, or for a rolling one.
+    #[serde(default)]
+    pub shift: Option<TrafficShift>,
+    /// True if it was resumed because a later one failed.
+    #[serde(default)]
+    pub rolled_back: bool,
+    /// True once the alarms were read for the first time.
+    #[serde(default)]
+    pub alarms_read: bool,
+    /// Alarms that were raised before the deployment, which ignores them.
+    #[serde(default)]
+    pub ignored_alarms: Vec<String>,
+    /// Alarms that failed the deployment.
+    #[serde(default)]
+    pub triggered_alarms: Vec<String>,
+}
+
+/// The movement of requests from one target group to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrafficShift {
+    pub stage: ShiftStage,
+    /// The target group of the former tasks.
+    pub blue: String,
+    /// The target group of the new tasks.
+    pub green: String,
+    /// The part of the requests that the new tasks get.
+    pub percent: f64,
+    /// Start of the current step, in milliseconds since 1970.
+    pub since: i64,
+}
+
+/// Stages of a deployment, as ECS names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ShiftStage {
+    ScaleUp,
+    ProductionTrafficShift,
+    BakeTime,
+    CleanUp,
+}
+
+impl ShiftStage {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ScaleUp => "SCALE_UP",
+            Self::ProductionTrafficShift => "PRODUCTION_TRAFFIC_SHIFT",
+            Self::BakeTime => "BAKE_TIME",
+            Self::CleanUp => "CLEAN_UP",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,11 +14,13 @@ pub struct TaskView {
     pub stopping: bool,
 }
 
-/// One step of a rolling update.
+/// One step of a deployment.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct RollingUpdate {
+pub struct Step {
     /// The number of tasks of the primary deployment to start.
     pub start: u32,
+    /// The number of tasks of the deployment before it to start, while requests move from it.
+    pub start_former: u32,
     /// The IDs of the tasks to stop.
     pub stop: Vec<String>,
     /// True if the primary deployment has its desired tasks and no other task is left.
@@ -26,11 +28,11 @@ pub struct RollingUpdate {
 }
 
 /// Returns the next step within minimumHealthyPercent and maximumPercent ("Amazon ECS rolling update").
-pub fn plan(service: &Service, tasks: &[TaskView], now: i64) -> RollingUpdate {
+pub fn plan(service: &Service, tasks: &[TaskView], now: i64) -> Step {
     let Some(primary) = service.deployments.first() else {
-        return RollingUpdate {
+        return Step {
             stop: ids(tasks.iter().filter(|t| !t.stopping)),
-            ..RollingUpdate::default()
+            ..Step::default()
         };
     };
     let desired = if service.status == "ACTIVE" { service.desired } else { 0 };
@@ -41,7 +43,7 @@ pub fn plan(service: &Service, tasks: &[TaskView], now: i64) -> RollingUpdate {
     let max_tasks = (desired * primary.spec.maximum_percent / 100).max(u32::from(desired > 0));
     let min_healthy = (desired * primary.spec.minimum_percent).div_ceil(100);
     let healthy = |list: &[&TaskView]| count(list.iter().filter(|t| t.healthy));
-    let mut next = RollingUpdate::default();
+    let mut next = Step::default();
 
     let live = count(new.iter());
     if primary.rollout_state == RolloutState::Failed {
@@ -94,7 +96,7 @@ fn count<T>(tasks: impl Iterator<Item = T>) -> u32 {
     u32::try_from(tasks.count()).unwrap_or(u32::MAX)
 }
 
-fn ids<'a>(tasks: impl Iterator<Item = &'a TaskView>) -> Vec<String> {
+pub fn ids<'a>(tasks: impl Iterator<Item = &'a TaskView>) -> Vec<String> {
     tasks.map(|t| t.id.clone()).collect()
 }
 
@@ -122,6 +124,12 @@ pub(super) mod tests {
             rollout_state: RolloutState::InProgress,
             reason: String::new(),
             last_failure: None,
+            target_group: None,
+            shift: None,
+            rolled_back: false,
+            alarms_read: false,
+            ignored_alarms: vec![],
+            triggered_alarms: vec![],
         };
         Service {
             name: "s".into(),
@@ -155,21 +163,19 @@ pub(super) mod tests {
         let old = task("o", "old", true);
         assert_eq!(
             plan(&service, std::slice::from_ref(&old), 1),
-            RollingUpdate {
+            Step {
                 start: 1,
-                stop: vec![],
-                steady: false
+                ..Step::default()
             }
         );
         let both = [old.clone(), task("n", "new", false)];
-        assert_eq!(plan(&service, &both, 1), RollingUpdate::default());
+        assert_eq!(plan(&service, &both, 1), Step::default());
         let both = [old, task("n", "new", true)];
         assert_eq!(
             plan(&service, &both, 1),
-            RollingUpdate {
-                start: 0,
+            Step {
                 stop: vec!["o".into()],
-                steady: false
+                ..Step::default()
             }
         );
         assert!(plan(&service, &both[1..], 1).steady);

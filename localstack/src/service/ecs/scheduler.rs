@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::model::{self, Deployment, RolloutState, Service, ServiceSpec, Status, Task};
+use super::model::{self, Deployment, RolloutState, Service, ServiceSpec, ShiftStage, Status, Task, TrafficShift};
 use super::rolling_update::{self, TaskView};
 use super::state::EcsState;
-use super::{fargate, service_discovery, task_definition, task_lifecycle};
+use super::{fargate, service_discovery, task_definition, task_lifecycle, traffic_shift};
 use crate::records::now;
 use crate::runtime::load_balancer::LoadBalancers;
+use crate::service::{cloudwatch, elbv2};
 use crate::{AwsError, Context};
 
 /// Stopped tasks are described for an hour, as on AWS.
@@ -65,6 +66,7 @@ fn reconcile(cx: &Context, service: &mut Service, tasks: Vec<&Task>) -> Result<(
             task_lifecycle::request_stop(cx, &task.id, "ServiceSchedulerInitiated", &reason, true)?;
         }
     }
+    fail_on_alarm(cx, service)?;
     trip_circuit_breaker(service);
     let mut views = Vec::new();
     for task in &live {
@@ -76,7 +78,11 @@ fn reconcile(cx: &Context, service: &mut Service, tasks: Vec<&Task>) -> Result<(
             stopping: task.stopping || model::task(cx, &task.id)?.is_none_or(|t| t.stopping),
         });
     }
-    let next = rolling_update::plan(service, &views, now());
+    // Requests move before tasks stop.
+    let next = match move_requests(cx, service, &views) {
+        Some(stage) if stage != ShiftStage::CleanUp => traffic_shift::plan(service, &views, now()),
+        _ => rolling_update::plan(service, &views, now()),
+    };
     for id in &next.stop {
         service.add_event(now(), format_args!("has stopped 1 running tasks: (task {id})."));
         task_lifecycle::request_stop(
@@ -87,22 +93,9 @@ fn reconcile(cx: &Context, service: &mut Service, tasks: Vec<&Task>) -> Result<(
             false,
         )?;
     }
-    for _ in 0..next.start {
-        let primary = service.deployments[0].clone();
-        if fargate::exceeds_quota(cx, &primary.spec)? {
-            let message = format!("was unable to place a task. Reason: {}", fargate::QUOTA_REACHED);
-            let repeated = service
-                .events
-                .first()
-                .is_some_and(|event| event.message.ends_with(&message));
-            if !repeated {
-                service.add_event(now(), message);
-            }
-            break;
-        }
-        let owner = Some((service.name.as_str(), primary.id.as_str()));
-        let task = task_lifecycle::start(cx, &service.cluster, &primary.spec, owner, &service.tags, |_| {})?;
-        service.add_event(now(), format_args!("has started 1 tasks: (task {}).", task.id));
+    start_tasks(cx, service, 0, next.start)?;
+    if let Some(former) = traffic_shift::former(service).filter(|_| next.start_former > 0) {
+        start_tasks(cx, service, former, next.start_former)?;
     }
     if next.steady {
         mark_steady(service);
@@ -115,6 +108,67 @@ fn reconcile(cx: &Context, service: &mut Service, tasks: Vec<&Task>) -> Result<(
         service.put(cx)?;
     }
     Ok(())
+}
+
+/// Starts tasks of the nth deployment, as far as the account's quota allows.
+fn start_tasks(cx: &Context, service: &mut Service, deployment: usize, count: u32) -> Result<(), AwsError> {
+    for _ in 0..count {
+        let deployment = service.deployments[deployment].clone();
+        if fargate::exceeds_quota(cx, &deployment.spec)? {
+            let message = format!("was unable to place a task. Reason: {}", fargate::QUOTA_REACHED);
+            let repeated = service
+                .events
+                .first()
+                .is_some_and(|event| event.message.ends_with(&message));
+            if !repeated {
+                service.add_event(now(), message);
+            }
+            break;
+        }
+        let owner = Some((service.name.as_str(), deployment.id.as_str()));
+        let spec = traffic_shift::task_spec(&deployment);
+        let task = task_lifecycle::start(cx, &service.cluster, &spec, owner, &service.tags, |_| {})?;
+        service.add_event(now(), format_args!("has started 1 tasks: (task {}).", task.id));
+    }
+    Ok(())
+}
+
+/// Moves requests between target groups as far as the primary deployment has come, and returns its stage; `None` if it moves
+/// none. After a failure the former tasks get all requests at once.
+fn move_requests(cx: &Context, service: &mut Service, views: &[TaskView]) -> Option<ShiftStage> {
+    let is_failed = |d: &&mut Deployment| d.rollout_state == RolloutState::Failed;
+    for failed in service.deployments.iter_mut().filter(is_failed) {
+        // Once: afterwards the rule is the owner's again.
+        if let Some(shift) = failed.shift.as_mut().filter(|shift| shift.percent > 0.0) {
+            shift.percent = 0.0;
+            set_weights(cx, &failed.spec, shift);
+        }
+    }
+    let mut shift = traffic_shift::in_progress(service)?.clone();
+    let spec = service.deployments.first()?.spec.clone();
+    let minute = i64::try_from(cx.config().behavior.bake_minute().as_millis()).unwrap_or(i64::MAX);
+    let ready = traffic_shift::is_ready(service, views);
+    if let Some(next) = traffic_shift::advance(&shift, &spec, ready, now(), minute) {
+        if next.stage != ShiftStage::CleanUp {
+            service.add_event(
+                now(),
+                format_args!("moves {} % of the requests to the new tasks.", next.percent),
+            );
+        }
+        shift = next.clone();
+        let primary = service.deployments.first_mut()?;
+        primary.shift = Some(next);
+        primary.updated = now();
+    }
+    set_weights(cx, &spec, &shift);
+    Some(shift.stage)
+}
+
+fn set_weights(cx: &Context, spec: &ServiceSpec, shift: &TrafficShift) {
+    let Some(rule) = traffic_shift::rule(spec) else { return };
+    if let Err(error) = elbv2::set_weights(cx, rule, &traffic_shift::weights(shift)) {
+        tracing::warn!(rule, %error, "the weights of a listener rule could not be set");
+    }
 }
 
 /// Records the end of a task, and its failure if there was one, in its deployment.
@@ -162,14 +216,46 @@ fn trip_circuit_breaker(service: &mut Service) {
     {
         return;
     }
+    let rollback = primary.spec.rollback;
+    let reason = "ECS deployment circuit breaker: tasks failed to start.";
+    fail(service, reason, "tasks failed to start", rollback);
+}
+
+/// Fails the primary deployment when one of its alarms is raised. An alarm that was raised before it is ignored.
+fn fail_on_alarm(cx: &Context, service: &mut Service) -> Result<(), AwsError> {
+    let Some(primary) = service.deployments.first_mut() else {
+        return Ok(());
+    };
+    let is_complete = primary.rollout_state != RolloutState::InProgress;
+    if is_complete || primary.spec.alarms.is_empty() || primary.rolled_back {
+        return Ok(());
+    }
+    let mut raised = cloudwatch::raised(cx, &primary.spec.alarms)?;
+    if !std::mem::replace(&mut primary.alarms_read, true) {
+        primary.ignored_alarms = raised;
+        return Ok(());
+    }
+    raised.retain(|name| !primary.ignored_alarms.contains(name));
+    if raised.is_empty() {
+        return Ok(());
+    }
+    let reason = format!("ECS deployment failed: alarm detected: {}.", raised.join(", "));
+    primary.triggered_alarms = raised;
+    let rollback = primary.spec.alarms_rollback;
+    fail(service, &reason, "alarm detected", rollback);
+    Ok(())
+}
+
+/// Fails the primary deployment, and starts its rollback to the last one that was complete.
+fn fail(service: &mut Service, reason: &str, event: &str, rollback: bool) {
+    let Some(primary) = service.deployments.first_mut() else {
+        return;
+    };
     primary.rollout_state = RolloutState::Failed;
-    primary.reason = "ECS deployment circuit circuit_breaker: tasks failed to start.".into();
+    reason.clone_into(&mut primary.reason);
     primary.updated = now();
-    let (failed, rollback) = (primary.id.clone(), primary.spec.rollback);
-    service.add_event(
-        now(),
-        format_args!("(deployment {failed}) deployment failed: tasks failed to start."),
-    );
+    let failed = primary.id.clone();
+    service.add_event(now(), format_args!("(deployment {failed}) deployment failed: {event}."));
     let last_good = service
         .deployments
         .iter()
@@ -188,6 +274,8 @@ fn trip_circuit_breaker(service: &mut Service) {
                 retry_after: 0,
                 rollout_state: RolloutState::InProgress,
                 failed_tasks: 0,
+                shift: None,
+                rolled_back: true,
                 ..good
             },
         );
@@ -239,6 +327,7 @@ pub fn start_deployment(service: &mut Service, spec: ServiceSpec) -> String {
     );
     service.spec = spec.clone();
     service.deployments.retain(|d| d.rollout_state != RolloutState::Failed);
+    let (target_group, shift) = traffic_shift::begin(service, &spec, now());
     service.deployments.insert(
         0,
         Deployment {
@@ -252,6 +341,12 @@ pub fn start_deployment(service: &mut Service, spec: ServiceSpec) -> String {
             rollout_state: RolloutState::InProgress,
             reason: format!("ECS deployment {id} in progress."),
             last_failure: None,
+            target_group,
+            shift,
+            rolled_back: false,
+            alarms_read: false,
+            ignored_alarms: Vec::new(),
+            triggered_alarms: Vec::new(),
         },
     );
     id

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::error::invalid_parameter;
 use super::members::{boolean, integer, list, text};
-use super::model::{LoadBalancer, Registry, ServiceSpec};
-use super::{capacity, task_definition};
+use super::model::{Advanced, LoadBalancer, Registry, ServiceSpec, Strategy};
+use super::{capacity, deployment_configuration, task_definition};
 use crate::{AwsError, Context};
 
 /// Applies the members of a request to the previous parameters. A member that the request does not have stays as it is.
@@ -46,16 +46,15 @@ pub fn read(cx: &Context, input: &Value, before: Option<&ServiceSpec>) -> Result
         return Err(invalid_parameter("TaskDefinition can not be blank."));
     }
     if let Some(deployment) = input.get("deploymentConfiguration") {
-        let percent = |member: &str| integer(deployment.get(member)).and_then(|n| u32::try_from(n).ok());
-        spec.minimum_percent = percent("minimumHealthyPercent").unwrap_or(spec.minimum_percent);
-        spec.maximum_percent = percent("maximumPercent").unwrap_or(spec.maximum_percent);
-        if let Some(breaker) = deployment.get("deploymentCircuitBreaker") {
-            spec.circuit_breaker = boolean(breaker.get("enable")).unwrap_or(false);
-            spec.rollback = boolean(breaker.get("rollback")).unwrap_or(false);
-        }
+        deployment_configuration::read(deployment, &mut spec)?;
     }
     if input.get("loadBalancers").is_some() {
-        spec.load_balancers = list(input, "loadBalancers").iter().filter_map(load_balancer).collect();
+        let balancers = list(input, "loadBalancers").iter().map(load_balancer);
+        spec.load_balancers = balancers
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect();
     }
     if input.get("serviceRegistries").is_some() {
         spec.registries = list(input, "serviceRegistries").iter().filter_map(registry).collect();
@@ -98,6 +97,12 @@ fn check(cx: &Context, spec: &ServiceSpec) -> Result<(), AwsError> {
             ));
         }
     }
+    if spec.strategy != Strategy::Rolling && !spec.load_balancers.iter().any(|b| b.advanced.is_some()) {
+        return Err(invalid_parameter(
+            "The embedded endpoint moves requests for the strategies BLUE_GREEN, LINEAR and CANARY in a load balancer only: \
+             loadBalancers must have advancedConfiguration.",
+        ));
+    }
     for balancer in &spec.load_balancers {
         let Some(container) = task_definition::container(&definition, &balancer.container) else {
             return Err(invalid_parameter(format!(
@@ -124,11 +129,37 @@ fn check(cx: &Context, spec: &ServiceSpec) -> Result<(), AwsError> {
     Ok(())
 }
 
-fn load_balancer(value: &Value) -> Option<LoadBalancer> {
-    Some(LoadBalancer {
-        target_group: text(value, "targetGroupArn")?.to_owned(),
-        container: text(value, "containerName")?.to_owned(),
-        port: u16::try_from(integer(value.get("containerPort"))?).ok()?,
+fn load_balancer(value: &Value) -> Result<Option<LoadBalancer>, AwsError> {
+    let advanced = match value.get("advancedConfiguration").filter(|value| !value.is_null()) {
+        Some(advanced) => Some(self::advanced(advanced)?),
+        None => None,
+    };
+    let read = || {
+        Some(LoadBalancer {
+            target_group: text(value, "targetGroupArn")?.to_owned(),
+            container: text(value, "containerName")?.to_owned(),
+            port: u16::try_from(integer(value.get("containerPort"))?).ok()?,
+            advanced,
+        })
+    };
+    Ok(read())
+}
+
+fn advanced(value: &Value) -> Result<Advanced, AwsError> {
+    if text(value, "testListenerRule").is_some() {
+        return Err(invalid_parameter(
+            "The embedded endpoint does not support testListenerRule of advancedConfiguration.",
+        ));
+    }
+    let member = |name: &str| {
+        text(value, name)
+            .map(str::to_owned)
+            .ok_or_else(|| invalid_parameter(format!("advancedConfiguration must have {name}.")))
+    };
+    Ok(Advanced {
+        alternate_target_group: member("alternateTargetGroupArn")?,
+        production_rule: member("productionListenerRule")?,
+        role: member("roleArn")?,
     })
 }
 

@@ -199,9 +199,18 @@ async fn wait_until_stable(
         match found.rollout_state {
             RolloutState::Completed if has_desired_tasks(cx, &now)? => return Ok(()),
             RolloutState::Failed => {
-                let mut reason =
-                    "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'.".to_owned();
-                if let Some(last) = &found.last_failure {
+                let mut reason = match found.triggered_alarms.as_slice() {
+                    [] => "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'.".to_owned(),
+                    raised => format!(
+                        "Error occurred during operation 'ECS Deployment Alarm was triggered': {}.",
+                        raised.join(", ")
+                    ),
+                };
+                if let Some(last) = found
+                    .last_failure
+                    .as_ref()
+                    .filter(|_| found.triggered_alarms.is_empty())
+                {
                     reason += &format!(" The last task that stopped: {last}");
                 }
                 return Err(Failure::new(reason));

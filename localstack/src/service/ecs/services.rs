@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::error::invalid_parameter;
 use super::members::{boolean, integer, tag_list, text, with_next_token};
-use super::model::{self, Deployment, Service, ServiceSpec, Status, Task};
+use super::model::{self, Deployment, LoadBalancer, Service, ServiceSpec, ShiftStage, Status, Task};
 use super::state::EcsState;
-use super::{capacity, scheduler, service_spec};
+use super::{capacity, deployment_configuration, scheduler, service_spec, traffic_shift};
 use crate::records::{now, page, seconds, tags_of};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -203,10 +203,14 @@ fn description(cx: &Context, service: &Service, tasks: &[Task]) -> Value {
     };
     let running = |s: Status| s == Status::Running;
     let pending = |s: Status| s < Status::Running;
+    let former = traffic_shift::in_progress(service)
+        .filter(|shift| shift.stage != ShiftStage::CleanUp)
+        .and_then(|_| traffic_shift::former(service));
     let deployment = |(n, d): (usize, &Deployment)| {
         json!({
             "id": d.id, "status": if n == 0 { "PRIMARY" } else { "ACTIVE" },
-            "taskDefinition": d.spec.task_definition, "desiredCount": if n == 0 { service.desired } else { 0 },
+            "taskDefinition": d.spec.task_definition,
+            "desiredCount": if n == 0 || former == Some(n) { service.desired } else { 0 },
             "runningCount": count(Some(&d.id), &running), "pendingCount": count(Some(&d.id), &pending),
             "failedTasks": d.failed_tasks, "createdAt": seconds(d.created), "updatedAt": seconds(d.updated),
             "launchType": capacity::launch_type(&d.spec), "capacityProviderStrategy": d.spec.capacity_strategy,
@@ -220,11 +224,7 @@ fn description(cx: &Context, service: &Service, tasks: &[Task]) -> Value {
         .iter()
         .map(|e| json!({"id": e.id, "createdAt": seconds(e.at), "message": e.message}))
         .collect();
-    let balancers: Vec<Value> = spec
-        .load_balancers
-        .iter()
-        .map(|b| json!({"targetGroupArn": b.target_group, "containerName": b.container, "containerPort": b.port}))
-        .collect();
+    let balancers: Vec<Value> = spec.load_balancers.iter().map(load_balancer).collect();
     let registries: Vec<Value> = spec.registries.iter().map(|r| json!({"registryArn": r.arn})).collect();
     json!({
         "serviceArn": service.arn, "serviceName": service.name, "status": service.status,
@@ -233,10 +233,7 @@ fn description(cx: &Context, service: &Service, tasks: &[Task]) -> Value {
         "taskDefinition": spec.task_definition, "launchType": capacity::launch_type(spec),
         "capacityProviderStrategy": spec.capacity_strategy, "platformVersion": "1.4.0",
         "platformFamily": "Linux", "schedulingStrategy": "REPLICA", "deploymentController": {"type": "ECS"},
-        "deploymentConfiguration": {
-            "minimumHealthyPercent": spec.minimum_percent, "maximumPercent": spec.maximum_percent,
-            "deploymentCircuitBreaker": {"enable": spec.circuit_breaker, "rollback": spec.rollback},
-        },
+        "deploymentConfiguration": deployment_configuration::describe(spec),
         "deployments": service.deployments.iter().enumerate().map(deployment).collect::<Vec<_>>(),
         "loadBalancers": balancers, "serviceRegistries": registries, "networkConfiguration": spec.network,
         "healthCheckGracePeriodSeconds": spec.grace_seconds, "events": events, "createdAt": seconds(service.created),
@@ -244,4 +241,17 @@ fn description(cx: &Context, service: &Service, tasks: &[Task]) -> Value {
         "enableECSManagedTags": false, "placementConstraints": [], "placementStrategy": [],
         "tags": tag_list(&service.tags),
     })
+}
+
+fn load_balancer(balancer: &LoadBalancer) -> Value {
+    let mut shown = json!({
+        "targetGroupArn": balancer.target_group, "containerName": balancer.container, "containerPort": balancer.port,
+    });
+    if let Some(advanced) = &balancer.advanced {
+        shown["advancedConfiguration"] = json!({
+            "alternateTargetGroupArn": advanced.alternate_target_group,
+            "productionListenerRule": advanced.production_rule, "roleArn": advanced.role,
+        });
+    }
+    shown
 }

@@ -7,10 +7,18 @@ use crate::records::Record;
 use crate::runtime::load_balancer::Action;
 use crate::{AwsError, Context};
 
+/// The maximum of a target group's weight (Elastic Load Balancing API: `TargetGroupTuple`).
+const MAX_WEIGHT: u32 = 999;
+
 /// Checks the actions of a listener or a rule, and that their target groups exist.
 pub fn check(cx: &Context, actions: Option<&Value>) -> Result<(), AwsError> {
     if let Action::Forward(groups) = parse(actions)? {
-        for (arn, _) in groups {
+        for (arn, weight) in groups {
+            if weight > MAX_WEIGHT {
+                return Err(AwsError::validation(format!(
+                    "Weight '{weight}' must be between 0 and {MAX_WEIGHT}"
+                )));
+            }
             model::target_group(cx, &arn)?;
         }
     }

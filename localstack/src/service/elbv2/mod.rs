@@ -12,6 +12,7 @@ mod synced_type;
 mod target_group;
 mod targets;
 mod tls;
+mod weights;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
+
+pub(crate) use weights::set_weights;
 
 use crate::records::record_type;
 use crate::runtime;

@@ -9,6 +9,7 @@ use super::crash_loop::CrashLoopDetector;
 use super::placement::{PlacementDetector, Unplaced};
 use super::rollout::{CircuitBreaker, Rollout};
 use super::stopped_task::{self, StoppedTask};
+use super::traffic::{self, Countdown};
 use super::{logs, service_of};
 use crate::cloudformation::StackEvent;
 use crate::elb;
@@ -31,6 +32,7 @@ pub struct Diagnosis {
     reported: HashSet<String>,
     rollouts: HashMap<String, Rollout>,
     detector: CrashLoopDetector,
+    countdown: Countdown,
     placement: PlacementDetector,
     last: Option<StoppedTask>,
     polled: Option<Duration>,
@@ -143,10 +145,17 @@ impl Diagnosis {
             });
         }
         let mut targets = Vec::new();
-        for group in service.load_balancers().iter().filter_map(|b| b.target_group_arn()) {
-            targets.extend(elb::target_states(aws, group).await.unwrap_or_default());
+        for balancer in service.load_balancers() {
+            let alternate = balancer.advanced_configuration();
+            let alternate = alternate.and_then(|advanced| advanced.alternate_target_group_arn());
+            for group in balancer.target_group_arn().into_iter().chain(alternate) {
+                targets.extend(elb::target_states(aws, group).await.unwrap_or_default());
+            }
         }
-        let rollout = Rollout::new(service, targets);
+        let mut rollout = Rollout::new(service, targets);
+        if let Some(traffic) = traffic::traffic(aws, cluster, service).await? {
+            rollout.traffic = Some(self.countdown.of(arn, traffic, aws.clock().now()));
+        }
         let known = self.rollouts.get(arn);
         // A completed rollout is reported only after it was in progress.
         if known != Some(&rollout) && (rollout.is_in_progress() || known.is_some()) {

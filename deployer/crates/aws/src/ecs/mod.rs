@@ -13,6 +13,7 @@ mod readiness;
 mod rollout;
 mod secrets;
 mod stopped_task;
+mod traffic;
 mod wait_rollout;
 
 pub use crash_loop::CRASH_LOOP_THRESHOLD;
@@ -30,6 +31,7 @@ pub use readiness::{EcsServices, Readiness, ServiceStatus, public_url};
 pub use rollout::{CircuitBreaker, Revision, Rollout};
 pub use secrets::{OutdatedSecrets, outdated_secrets, restart_service};
 pub use stopped_task::StoppedTask;
+pub use traffic::Traffic;
 pub use wait_rollout::{RolloutProgress, RolloutState, RolloutWait, ServiceRollout};
 
 /// Returns cluster and service name from a service's ARN, `arn:…:service/CLUSTER/NAME`.

@@ -10,6 +10,7 @@ use tokio::net::lookup_host;
 
 use super::error::{Error, Result};
 use super::service_of;
+use super::traffic::{Traffic, traffic};
 use crate::cloudformation::{find_stack, stack_resources};
 use crate::elb;
 use crate::endpoint::EndpointKind;
@@ -43,6 +44,8 @@ pub struct ServiceStatus {
     pub task_definition: Option<String>,
     /// Start of that deployment, in seconds since 1970.
     pub since: Option<i64>,
+    /// The movement of requests to the tasks of that deployment, while it is in progress.
+    pub traffic: Option<Traffic>,
 }
 
 impl ServiceStatus {
@@ -73,6 +76,7 @@ impl ServiceStatus {
             last_event: None,
             task_definition: None,
             since: None,
+            traffic: None,
         }
     }
 
@@ -96,6 +100,7 @@ impl ServiceStatus {
             last_event: last_event.map(str::to_owned),
             task_definition: task_definition.map(str::to_owned),
             since: primary.and_then(|d| d.created_at()).map(|time| time.secs()),
+            traffic: None,
         }
     }
 }
@@ -198,10 +203,14 @@ impl EcsServices {
                 .services()
                 .iter()
                 .find(|found| found.status() != Some("INACTIVE"));
-            Ok(match existing {
-                Some(service) => ServiceStatus::new(service, targets),
-                None => ServiceStatus::missing(name),
-            })
+            let Some(service) = existing else {
+                return Ok(ServiceStatus::missing(name));
+            };
+            let mut status = ServiceStatus::new(service, targets);
+            if status.rollout != "COMPLETED" {
+                status.traffic = traffic(aws, cluster, service).await?;
+            }
+            Ok(status)
         }))
         .await
     }

@@ -2,6 +2,8 @@
 
 use aws_sdk_ecs::types::{Deployment, Service};
 
+use super::traffic::Traffic;
+
 /// A service with its deployments, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
@@ -13,6 +15,8 @@ pub struct Rollout {
     pub breaker: Option<CircuitBreaker>,
     /// Health states of its targets behind the load balancer.
     pub targets: Vec<String>,
+    /// The movement of requests; `None` for a rolling deployment.
+    pub traffic: Option<Traffic>,
 }
 
 /// One deployment of a service.
@@ -63,6 +67,7 @@ impl Rollout {
             }),
             revisions,
             targets,
+            traffic: None,
         }
     }
 

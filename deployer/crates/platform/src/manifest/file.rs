@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::strategy::WrittenRollout;
+
 /// The complete file. What is only read through [`Settings`] starts with an underscore.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -260,6 +262,8 @@ pub struct Service {
     pub scaling: Option<Scaling>,
     /// Fargate Spot: cheaper, and interrupted with two minutes' notice.
     pub spot: Option<bool>,
+    /// The way in which a new version replaces the running one.
+    pub rollout: Option<WrittenRollout>,
     pub health_path: Option<String>,
     /// The named port that the load balancer's health check requests; default: `http`.
     pub health_port: Option<String>,

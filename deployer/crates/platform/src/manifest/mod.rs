@@ -18,6 +18,8 @@ mod egress;
 mod network;
 mod permission;
 mod region;
+mod rollout;
+mod strategy;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ pub use network::{ExistingNetwork, Network, NewNetwork, SubnetTier, Subnets};
 pub use permission::{ExistingSecret, Permission, SecretSource};
 pub use problem::{Meaning, Problem};
 pub use region::{Partition, is_region};
+pub use rollout::{Rollout, RolloutProblem, Steps};
 pub use toml_error::TomlProblem;
 
 /// One environment of a manifest, validated: every name in it is of something that it declares.
@@ -184,6 +187,8 @@ pub struct Service {
     pub scaling: Option<Scaling>,
     /// Runs on Fargate Spot.
     pub spot: bool,
+    /// The way in which a new version replaces the running one.
+    pub rollout: Rollout,
     /// The path that the load balancer's health check requests.
     pub health_path: String,
     /// The port that the load balancer's health check requests, if it is not the port of the requests.

@@ -7,6 +7,7 @@ use ipnet::Ipv4Net;
 use oci_spec::distribution::ParseError;
 
 use super::region::Partition;
+use super::rollout::RolloutProblem;
 use crate::suggest::closest_or_all;
 
 /// Characters that EC2 accepts in the description of a security group rule, besides letters and digits.
@@ -351,6 +352,10 @@ pub enum Problem {
         /// The other.
         second: Meaning,
     },
+
+    /// A rollout that ECS does not have.
+    #[error(transparent)]
+    Rollout(#[from] RolloutProblem),
 
     /// Egress from a network without internet access.
     #[error("this network has no internet access: `network.nat` is \"none\"")]

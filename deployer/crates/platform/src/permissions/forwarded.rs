@@ -9,7 +9,7 @@ use serde_json::Value;
 pub struct Forwarded {
     /// The CloudFormation type.
     pub resource_type: &'static str,
-    /// The path of the property; empty for every resource of the type.
+    /// The path of the property, through the first element of a list; empty for every resource of the type.
     pub property: &'static [&'static str],
     /// The actions.
     pub actions: &'static [&'static str],
@@ -68,6 +68,13 @@ pub const FORWARDED: &[Forwarded] = &[
         actions: &["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
         via: None,
         source: "Amazon ECR User Guide: Encryption at rest, required IAM permissions",
+    },
+    Forwarded {
+        resource_type: "AWS::ECS::Service",
+        property: &["LoadBalancers", "AdvancedConfiguration", "RoleArn"],
+        actions: &["iam:PassRole"],
+        via: None,
+        source: "Amazon ECS Developer Guide: Permissions required for Amazon ECS blue/green, linear, and canary deployments",
     },
     Forwarded {
         resource_type: "AWS::ECS::TaskDefinition",
@@ -207,7 +214,7 @@ pub fn applies(row: &Forwarded, resource: &Value) -> bool {
     let property = row
         .property
         .iter()
-        .try_fold(&resource["Properties"], |at, step| at.get(step));
+        .try_fold(&resource["Properties"], |at, step| at.get(0).unwrap_or(at).get(step));
     resource["Type"] == row.resource_type && (row.property.is_empty() || property.is_some())
 }
 

@@ -57,9 +57,11 @@ pub const OWN_OPERATIONS: &[(&str, &[&str])] = &[
         &[
             "DeregisterTaskDefinition",
             "DescribeClusters",
+            "DescribeServiceDeployments",
             "DescribeServices",
             "DescribeTaskDefinition",
             "DescribeTasks",
+            "ListServiceDeployments",
             "ListServices",
             "ListTaskDefinitions",
             "ListTasks",

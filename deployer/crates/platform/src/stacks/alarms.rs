@@ -124,7 +124,7 @@ pub enum Comparison {
 
 impl Alarm {
     /// Returns the resource, which publishes to `topic` when it is raised and when it ends. Missing data does not raise it.
-    pub fn resource(self, topic: &Value) -> Resource {
+    pub fn resource(self, topic: Option<&Value>) -> Resource {
         let statistic = if self.statistic.starts_with('p') {
             "ExtendedStatistic"
         } else {
@@ -150,17 +150,18 @@ impl Alarm {
 
 /// Returns an alarm on an expression above 0; `metrics` are CloudWatch's `MetricDataQuery` objects.
 pub fn on_expression(description: &str, metrics: Value, periods: u32, topic: &Value) -> Resource {
-    alarm(description, topic)
+    alarm(description, Some(topic))
         .with("Metrics", metrics)
         .with("EvaluationPeriods", periods)
         .with("Threshold", 0)
         .with("ComparisonOperator", "GreaterThanThreshold")
 }
 
-fn alarm(description: &str, topic: &Value) -> Resource {
+fn alarm(description: &str, topic: Option<&Value>) -> Resource {
+    let actions = topic.map(|topic| json!([topic]));
     Resource::new("AWS::CloudWatch::Alarm")
         .with("AlarmDescription", description)
         .with("TreatMissingData", "notBreaching")
-        .with("AlarmActions", json!([topic]))
-        .with("OKActions", json!([topic]))
+        .with_some("AlarmActions", actions.clone())
+        .with_some("OKActions", actions)
 }

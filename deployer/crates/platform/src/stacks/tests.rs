@@ -1,6 +1,7 @@
 mod connections;
 mod monitoring;
 mod retention;
+mod rollout;
 mod updates;
 
 use std::collections::BTreeSet;

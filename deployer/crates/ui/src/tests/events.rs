@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::event::{Event, PlannedStack, Sentiment};
-use super::super::rollout::{CircuitBreaker, Revision, Rollout};
+use super::super::rollout::{CircuitBreaker, Revision, Rollout, Traffic};
 
 pub fn plan(exists: bool) -> Event {
     let planned = |short_name: &str, depends_on: &[&str], seconds: u32| PlannedStack {
@@ -169,8 +169,23 @@ pub fn rollout(rows: &[Row], failed: i32, targets: &[&str]) -> Event {
             revisions: revisions.collect(),
             breaker: Some(CircuitBreaker { failed, threshold: 3 }),
             targets: targets.iter().map(|target| (*target).to_owned()).collect(),
+            traffic: None,
         },
     }
+}
+
+/// Returns a rollout that moves requests.
+pub fn shifting(rows: &[Row], stage: &str, percent: u32, minutes: Option<u32>) -> Event {
+    let mut event = rollout(rows, 0, &["healthy", "healthy"]);
+    if let Event::Rollout { rollout, .. } = &mut event {
+        rollout.traffic = Some(Traffic {
+            strategy: "CANARY".into(),
+            stage: stage.into(),
+            percent,
+            minutes,
+        });
+    }
+    event
 }
 
 pub fn stopped(times: u32) -> Event {

@@ -117,6 +117,7 @@ macro_rules! snapshots {
 }
 
 snapshots! {
+    a_canary_shows_how_many_requests_the_new_tasks_get_and_for_how_long: canary;
     a_first_deployment_shows_waiting_stacks_resources_in_progress_and_the_remaining_time: first_deployment;
     nothing_to_do_takes_one_line: nothing_to_do;
     an_update_shows_its_rollout_from_revision_to_revision: update;

@@ -27,6 +27,7 @@ pub fn all() -> Vec<Vec<Step>> {
         rollback(),
         interrupted(),
         locked(),
+        canary(),
         other_events(),
     ]
 }
@@ -274,6 +275,26 @@ pub fn rollback() -> Vec<Step> {
             ),
         ),
         End(91, RunOutcome::Failed),
+    ]
+}
+
+pub fn canary() -> Vec<Step> {
+    const BOTH: &[Row] = &[
+        ("app:2", "PRIMARY", "IN_PROGRESS", 1, 1, 0, 0),
+        ("app:1", "ACTIVE", "COMPLETED", 1, 1, 0, 0),
+    ];
+    vec![
+        Emit(0, plan(true)),
+        Emit(1, stack("app", "update", 2, None)),
+        Emit(2, resource("app", "Service", SERVICE, "UPDATE_IN_PROGRESS")),
+        Emit(3, shifting(BOTH, "SCALE_UP", 0, None)),
+        Emit(20, shifting(BOTH, "PRODUCTION_TRAFFIC_SHIFT", 10, Some(5))),
+        Screenshot(21),
+        Emit(80, shifting(BOTH, "PRODUCTION_TRAFFIC_SHIFT", 10, Some(4))),
+        Emit(320, shifting(BOTH, "BAKE_TIME", 100, Some(5))),
+        Screenshot(321),
+        Emit(400, shifting(BOTH, "ROLLBACK", 0, None)),
+        Screenshot(401),
     ]
 }
 

@@ -231,6 +231,14 @@ fn rollout_rows(rows: &mut Vec<Row>, rollout: &Rollout) {
         };
         rows.push(Row(style, text));
     }
+    if let Some(traffic) = &rollout.traffic {
+        let style = if traffic.stage == "ROLLBACK" {
+            RowStyle::Bad
+        } else {
+            RowStyle::Plain
+        };
+        rows.push(Row(style, format!("      {traffic}")));
+    }
     let mut notes = Vec::new();
     if let Some(breaker) = rollout.breaker {
         notes.push(format!("breaker {} of {}", breaker.failed, breaker.threshold));

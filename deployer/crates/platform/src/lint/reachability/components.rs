@@ -191,14 +191,23 @@ impl Reader<'_> {
 fn targets(plan: &Plan, stack: &Stack) -> Vec<(String, u16)> {
     let rules = of_type(&stack.template, "AWS::ElasticLoadBalancingV2::ListenerRule");
     let actions = rules.flat_map(|(_, rule)| rule["Actions"].as_array().into_iter().flatten());
-    let groups: Vec<String> = actions
-        .filter_map(|action| resources(plan, stack, &action["TargetGroupArn"]))
+    let forwards = actions.flat_map(|action| {
+        let weighted = action["ForwardConfig"]["TargetGroups"].as_array().into_iter().flatten();
+        weighted.chain([action]).map(|to| &to["TargetGroupArn"])
+    });
+    let groups: Vec<String> = forwards
+        .filter_map(|group| resources(plan, stack, group))
         .flatten()
         .collect();
     let mut found = Vec::new();
     for (_, service) in of_type(&stack.template, "AWS::ECS::Service") {
         for registered in service["LoadBalancers"].as_array().into_iter().flatten() {
-            let group = resources(plan, stack, &registered["TargetGroupArn"]).unwrap_or_default();
+            let alternate = &registered["AdvancedConfiguration"]["AlternateTargetGroupArn"];
+            let group: Vec<String> = [&registered["TargetGroupArn"], alternate]
+                .into_iter()
+                .filter_map(|group| resources(plan, stack, group))
+                .flatten()
+                .collect();
             // ECS registers a task with this port, in place of the target group's (Amazon ECS API: LoadBalancer).
             let port = number(&registered["ContainerPort"]);
             if let Some(port) = port.filter(|_| group.iter().any(|group| groups.contains(group))) {

@@ -7,7 +7,9 @@ use ipnet::Ipv4Net;
 
 use super::super::file::{self, Nat, Scaling, Settings};
 use super::super::problem::Problem;
-use super::super::{Call, Egress, ExistingSecret, Permission, Port, Service};
+use super::super::rollout::RolloutProblem;
+use super::super::strategy::{Strategy, WrittenRollout};
+use super::super::{Call, Egress, ExistingSecret, Permission, Port, Rollout, Service};
 use super::{ErrorContext, Validated, is_variable};
 
 /// CPU units with the minimum and maximum memory that Fargate has for them, in MiB (Amazon ECS: task size).
@@ -112,6 +114,7 @@ pub fn service(
         count,
         scaling,
         spot: written.spot.or(common.spot).unwrap_or(false),
+        rollout: rollout(context, name, written, settings)?,
         health_path,
         health_command: written.health_command.clone().or(common_command),
         database: written.database.clone(),
@@ -159,6 +162,26 @@ fn scales(context: &ErrorContext, name: &str, scaling: Scaling) -> Validated<()>
         return context.reject(&at, Problem::RequestsPerTarget);
     }
     Ok(())
+}
+
+fn rollout(context: &ErrorContext, name: &str, written: &file::Service, settings: &Settings) -> Validated<Rollout> {
+    let is_shifting = |written: &WrittenRollout| written.strategy != Strategy::Rolling;
+    if let Some(common) = settings.service_defaults.rollout.filter(is_shifting) {
+        let problem = RolloutProblem::OfAll(common.strategy.as_str());
+        return context.reject(&["service_defaults", "rollout"], problem.into());
+    }
+    let at = ["services", name, "rollout"];
+    let Some(written) = &written.rollout else {
+        return Ok(Rollout::Rolling);
+    };
+    let rollout = Rollout::parse(written).or_else(|problem| context.reject(&at, problem.into()))?;
+    match &settings.ingress.service {
+        Some(ingress) if ingress != name && rollout.is_shifting() => {
+            let (strategy, ingress) = (written.strategy.as_str(), ingress.clone());
+            context.reject(&at, RolloutProblem::WithoutLoadBalancer { strategy, ingress }.into())
+        }
+        _ => Ok(rollout),
+    }
 }
 
 /// Accepts names that are declared.

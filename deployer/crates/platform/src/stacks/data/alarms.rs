@@ -63,7 +63,7 @@ pub fn add(template: &mut Template, database: &Database, instance: &Handle, topi
             periods: 3,
         };
         let id = logical_id(&[key, "Database", id, "Alarm"]);
-        template.add(id, alarm.resource(topic));
+        template.add(id, alarm.resource(Some(topic)));
     }
 }
 

@@ -69,11 +69,11 @@ pub fn add(template: &mut Template, manifest: &Manifest, kafka: &Kafka, topic: &
             format!("Kafka: the disk of broker {broker} is 80 % full; a broker with a full disk rejects writes");
         let dimensions = json!([cluster, { "Name": "Broker ID", "Value": broker.to_string() }]);
         let alarm = alarm(description, "KafkaDataLogsDiskUsed", dimensions, 80.0, 3);
-        template.add(format!("KafkaDisk{broker}Alarm"), alarm.resource(topic));
+        template.add(format!("KafkaDisk{broker}Alarm"), alarm.resource(Some(topic)));
     }
     let description = "Kafka: partitions have had no leader for 10 minutes; they accept no writes".to_owned();
     let offline = alarm(description, "OfflinePartitionsCount", json!([cluster]), 0.0, 2);
-    template.add("KafkaOfflineAlarm", offline.resource(topic));
+    template.add("KafkaOfflineAlarm", offline.resource(Some(topic)));
     let description =
         "Kafka: partitions have lacked a replica for 30 minutes, longer than the restart of a broker takes";
     let replicas = on_expression(description, under_replicated(&cluster, kafka.brokers), 6, topic);
@@ -89,7 +89,7 @@ pub fn add(template: &mut Template, manifest: &Manifest, kafka: &Kafka, topic: &
                 "Kafka: {} is more than {MAX_LAG} messages of {consumed} behind, or has no stable consumer group",
                 service.name
             );
-            let lag = alarm(description, "MaxOffsetLag", dimensions, MAX_LAG.into(), 3).resource(topic);
+            let lag = alarm(description, "MaxOffsetLag", dimensions, MAX_LAG.into(), 3).resource(Some(topic));
             // MSK reports the lag of stable and of empty groups alone (Amazon MSK Developer Guide: "Monitor consumer lags").
             let lag = lag.with("TreatMissingData", "breaching");
             template.add(logical_id(&["Kafka", &service.name, consumed, "LagAlarm"]), lag);

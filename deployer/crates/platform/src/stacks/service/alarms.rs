@@ -101,7 +101,7 @@ fn from_log(builder: &mut Builder, logs: &Handle, metric: &LogMetric, topic: Opt
     };
     builder.template.add(
         format!("{}Alarm", metric.metric),
-        alarm.resource(topic).with("TreatMissingData", metric.missing),
+        alarm.resource(Some(topic)).with("TreatMissingData", metric.missing),
     );
 }
 
@@ -126,7 +126,7 @@ fn tasks(builder: &mut Builder, service: &Handle, cluster: &Value, topic: &Value
             period: 300,
             periods: 3,
         };
-        builder.template.add(id, alarm.resource(topic));
+        builder.template.add(id, alarm.resource(Some(topic)));
     }
     let count = |id: &str, metric: &str| {
         json!({ "Id": id, "ReturnData": false, "MetricStat": {
@@ -144,24 +144,69 @@ fn tasks(builder: &mut Builder, service: &Handle, cluster: &Value, topic: &Value
         .add("MissingTasksAlarm", on_expression(description, metrics, 10, topic));
 }
 
-/// Adds the alarm on errors of the service behind the load balancer, on which a rollout is rolled back; `None` without alarms.
-pub fn server_errors(builder: &mut Builder, public: &Target) -> Option<Handle> {
-    let topic = builder.alarm_topic()?;
-    let errors = of_load_balancer(
-        "More than 10 responses of 5xx in 5 minutes",
-        "HTTPCode_Target_5XX_Count",
-        &dimensions_of_group(builder, public),
-        ("Sum", 10.0),
-        (300, 1),
-    );
-    Some(builder.template.add("ServerErrorAlarm", errors.resource(&topic)))
+/// Adds the alarms on which a rollout is rolled back: on errors of the service behind the load balancer. A rollout that shifts
+/// requests has them in every environment, for both target groups, and looks at unhealthy targets too.
+pub fn of_rollout(builder: &mut Builder, public: &Target) -> Vec<Handle> {
+    let topic = builder.alarm_topic();
+    let is_shifting = builder.service.rollout.is_shifting();
+    if topic.is_none() && !is_shifting {
+        return Vec::new();
+    }
+    let mut stopping = Vec::new();
+    for (prefix, dimensions) in dimensions_of_groups(builder, public) {
+        let errors = if is_shifting {
+            // Within one minute, so that the first step ends before its time.
+            of_load_balancer(
+                "More than 5 responses of 5xx in a minute",
+                "HTTPCode_Target_5XX_Count",
+                &dimensions,
+                ("Sum", 5.0),
+                (60, 1),
+            )
+        } else {
+            of_load_balancer(
+                "More than 10 responses of 5xx in 5 minutes",
+                "HTTPCode_Target_5XX_Count",
+                &dimensions,
+                ("Sum", 10.0),
+                (300, 1),
+            )
+        };
+        let id = format!("{prefix}ServerErrorAlarm");
+        stopping.push(builder.template.add(id, errors.resource(topic.as_ref())));
+        if is_shifting {
+            let id = format!("{prefix}UnhealthyTargetAlarm");
+            stopping.push(
+                builder
+                    .template
+                    .add(id, unhealthy(&dimensions).resource(topic.as_ref())),
+            );
+        }
+    }
+    stopping
 }
 
-fn dimensions_of_group(builder: &mut Builder, public: &Target) -> Value {
-    json!([
-        { "Name": "LoadBalancer", "Value": builder.load_balancer_name() },
-        { "Name": "TargetGroup", "Value": public.group.attribute("TargetGroupFullName") },
-    ])
+/// Returns the prefix of the logical IDs and the metrics' dimensions of each target group.
+fn dimensions_of_groups(builder: &mut Builder, public: &Target) -> Vec<(&'static str, Value)> {
+    let groups = ["", "Alternate"].into_iter().zip(&public.groups);
+    let dimensions = groups.map(|(prefix, group)| {
+        let dimensions = json!([
+            { "Name": "LoadBalancer", "Value": builder.load_balancer_name() },
+            { "Name": "TargetGroup", "Value": group.attribute("TargetGroupFullName") },
+        ]);
+        (prefix, dimensions)
+    });
+    dimensions.collect()
+}
+
+fn unhealthy(dimensions: &Value) -> Alarm {
+    of_load_balancer(
+        "A target has been unhealthy for 5 minutes",
+        "UnHealthyHostCount",
+        dimensions,
+        ("Maximum", 0.0),
+        (60, 5),
+    )
 }
 
 /// Returns an alarm on a metric of the load balancer.
@@ -185,43 +230,32 @@ fn of_load_balancer(
     }
 }
 
-/// Adds alarms on what the load balancer measures of the service, besides its errors.
+/// Adds alarms on what the load balancer measures of the service, besides those of rollouts.
 fn load_balancer(builder: &mut Builder, public: &Target, topic: &Value) {
     let of_balancer = json!([{ "Name": "LoadBalancer", "Value": builder.load_balancer_name() }]);
-    let of_group = dimensions_of_group(builder, public);
-    let alarms = [
-        (
-            "UnansweredAlarm",
-            of_load_balancer(
-                "The load balancer itself returned 5xx more than 10 times in 5 minutes; no target accepted the request",
-                "HTTPCode_ELB_5XX_Count",
-                &of_balancer,
-                ("Sum", 10.0),
-                (300, 1),
-            ),
-        ),
-        (
-            "LatencyAlarm",
-            of_load_balancer(
-                "One request in a hundred has taken more than 2 seconds for 15 minutes",
-                "TargetResponseTime",
-                &of_group,
-                ("p99", 2.0),
-                (300, 3),
-            ),
-        ),
-        (
-            "UnhealthyTargetAlarm",
-            of_load_balancer(
-                "A target has been unhealthy for 5 minutes",
-                "UnHealthyHostCount",
-                &of_group,
-                ("Maximum", 0.0),
-                (60, 5),
-            ),
-        ),
-    ];
-    for (id, alarm) in alarms {
-        builder.template.add(id, alarm.resource(topic));
+    let unanswered = of_load_balancer(
+        "The load balancer itself returned 5xx more than 10 times in 5 minutes; no target accepted the request",
+        "HTTPCode_ELB_5XX_Count",
+        &of_balancer,
+        ("Sum", 10.0),
+        (300, 1),
+    );
+    builder
+        .template
+        .add("UnansweredAlarm", unanswered.resource(Some(topic)));
+    for (prefix, dimensions) in dimensions_of_groups(builder, public) {
+        let latency = of_load_balancer(
+            "One request in a hundred has taken more than 2 seconds for 15 minutes",
+            "TargetResponseTime",
+            &dimensions,
+            ("p99", 2.0),
+            (300, 3),
+        );
+        let id = format!("{prefix}LatencyAlarm");
+        builder.template.add(id, latency.resource(Some(topic)));
+        if !builder.service.rollout.is_shifting() {
+            let id = format!("{prefix}UnhealthyTargetAlarm");
+            builder.template.add(id, unhealthy(&dimensions).resource(Some(topic)));
+        }
     }
 }

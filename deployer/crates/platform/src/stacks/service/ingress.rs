@@ -1,8 +1,8 @@
-//! Target group and listener rule of the service behind the load balancer.
+//! Target groups and listener rule of the service behind the load balancer.
 
 use serde_json::{Value, json};
 
-use super::Builder;
+use super::{Builder, roles};
 use cfn::template::{Handle, Resource};
 
 /// The port of targets that are registered without one. ECS registers each task with its container's port, so that this one is
@@ -13,19 +13,65 @@ const DEFAULT_PORT: u16 = 80;
 /// The service's place behind the load balancer.
 pub struct Target {
     pub rule: Handle,
-    pub group: Handle,
+    /// The target group; of a service whose rollouts shift requests the two between which they move.
+    pub groups: Vec<Handle>,
     /// The service's `LoadBalancers` property.
     pub load_balancers: Value,
 }
 
-/// Adds the target group and its rule.
+/// Adds the target group and its rule, and what ECS needs to shift requests between two groups (Amazon ECS Developer Guide:
+/// "Application Load Balancer resources for blue/green, linear, and canary deployments").
 pub fn target(builder: &mut Builder) -> Target {
-    let vpc = builder.output_of("VpcId", "AWS::EC2::VPC::Id", "The VPC", "network");
-    let listener = builder.output_of("ListenerArn", "String", "The public listener", "platform");
     let service = builder.service;
     let port = service.http_port().map_or(80, |port| port.number);
-    let group = builder.template.add(
-        "TargetGroup",
+    let group = target_group(builder, "TargetGroup");
+    let mut registered =
+        json!({ "ContainerName": service.name, "ContainerPort": port, "TargetGroupArn": group.reference() });
+    let (groups, action) = if service.rollout.is_shifting() {
+        let alternate = target_group(builder, "AlternateTargetGroup");
+        // ECS moves these weights; the rule must stay as it is in the template, because CloudFormation would reset them
+        // (aws/aws-cdk 36649). No key of the manifest changes it.
+        let weights = json!([
+            { "TargetGroupArn": group.reference(), "Weight": 100 },
+            { "TargetGroupArn": alternate.reference(), "Weight": 0 },
+        ]);
+        let action = json!({ "Type": "forward", "ForwardConfig": { "TargetGroups": weights } });
+        (vec![group, alternate], action)
+    } else {
+        let action = json!({ "Type": "forward", "TargetGroupArn": group.reference() });
+        (vec![group], action)
+    };
+    let listener = builder.output_of("ListenerArn", "String", "The public listener", "platform");
+    let rule = builder.template.add(
+        "ListenerRule",
+        Resource::new("AWS::ElasticLoadBalancingV2::ListenerRule")
+            .with("ListenerArn", listener)
+            .with("Priority", 100)
+            .with(
+                "Conditions",
+                json!([{ "Field": "path-pattern", "PathPatternConfig": { "Values": ["/*"] } }]),
+            )
+            .with("Actions", json!([action])),
+    );
+    if let [_, alternate] = groups.as_slice() {
+        registered["AdvancedConfiguration"] = json!({
+            "AlternateTargetGroupArn": alternate.reference(),
+            "ProductionListenerRule": rule.reference(),
+            "RoleArn": roles::traffic_shift(builder).attribute("Arn"),
+        });
+    }
+    Target {
+        rule,
+        groups,
+        load_balancers: json!([registered]),
+    }
+}
+
+fn target_group(builder: &mut Builder, logical_id: &str) -> Handle {
+    let vpc = builder.output_of("VpcId", "AWS::EC2::VPC::Id", "The VPC", "network");
+    let service = builder.service;
+    builder.template.add(
+        logical_id,
         Resource::new("AWS::ElasticLoadBalancingV2::TargetGroup")
             .with("TargetType", "ip")
             .with("Protocol", "HTTP")
@@ -47,26 +93,5 @@ pub fn target(builder: &mut Builder) -> Target {
                 "CKV_AWS_378",
                 "the target checks the token itself; TLS ends at the load balancer, and only its security group reaches the port",
             ),
-    );
-    let rule = builder.template.add(
-        "ListenerRule",
-        Resource::new("AWS::ElasticLoadBalancingV2::ListenerRule")
-            .with("ListenerArn", listener)
-            .with("Priority", 100)
-            .with(
-                "Conditions",
-                json!([{ "Field": "path-pattern", "PathPatternConfig": { "Values": ["/*"] } }]),
-            )
-            .with(
-                "Actions",
-                json!([{ "Type": "forward", "TargetGroupArn": group.reference() }]),
-            ),
-    );
-    let load_balancers =
-        json!([{ "ContainerName": service.name, "ContainerPort": port, "TargetGroupArn": group.reference() }]);
-    Target {
-        rule,
-        group,
-        load_balancers,
-    }
+    )
 }

@@ -1,4 +1,4 @@
-//! The stack of a service: log group, roles, task definition, ECS service, target group.
+//! The stack of a service: log group, roles, task definition, ECS service, target groups.
 
 mod alarms;
 mod container;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::inputs::Inputs;
 use super::links::{self, Group};
 use super::{Parameter, Source, Stack, data, kms, messaging, name_of, registry};
-use crate::manifest::{KafkaSecurity, Manifest, Service};
+use crate::manifest::{KafkaSecurity, Manifest, Rollout, Service, Steps};
 use cfn::template::{Handle, Resource, Template};
 
 /// The template under construction, with its parameters.
@@ -77,13 +77,13 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
         "MaximumPercent": 200,
         "DeploymentCircuitBreaker": { "Enable": true, "Rollback": true },
     });
+    steps(&mut deployment, service.rollout);
     // A version whose tasks are healthy and whose responses are errors is rolled back too (Amazon ECS: "How CloudWatch alarms
     // detect Amazon ECS deployment failures").
-    if let Some(errors) = public
-        .as_ref()
-        .and_then(|public| alarms::server_errors(&mut builder, public))
-    {
-        deployment["Alarms"] = json!({ "AlarmNames": [errors.reference()], "Enable": true, "Rollback": true });
+    let stopping = public.as_ref().map(|public| alarms::of_rollout(&mut builder, public));
+    if let Some(alarms) = stopping.filter(|alarms| !alarms.is_empty()) {
+        let names: Value = alarms.iter().map(Handle::reference).collect();
+        deployment["Alarms"] = json!({ "AlarmNames": names, "Enable": true, "Rollback": true });
     }
     let mut resource = Resource::new("AWS::ECS::Service")
         .with("ServiceName", service.name.clone())
@@ -112,6 +112,26 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
         .template
         .output("ServiceName", "The ECS service", handle.attribute("Name"));
     builder.finish()
+}
+
+/// Adds the steps of a rollout that shifts requests; ECS's default is rolling.
+fn steps(deployment: &mut Value, rollout: Rollout) {
+    let Rollout::Shifting { steps, bake_minutes } = rollout else {
+        return;
+    };
+    deployment["BakeTimeInMinutes"] = bake_minutes.into();
+    deployment["Strategy"] = match steps {
+        Steps::BlueGreen => "BLUE_GREEN",
+        Steps::Canary { percent, minutes } => {
+            deployment["CanaryConfiguration"] = json!({ "CanaryPercent": percent, "CanaryBakeTimeInMinutes": minutes });
+            "CANARY"
+        }
+        Steps::Linear { percent, minutes } => {
+            deployment["LinearConfiguration"] = json!({ "StepPercent": percent, "StepBakeTimeInMinutes": minutes });
+            "LINEAR"
+        }
+    }
+    .into();
 }
 
 /// Returns the capacity provider: Fargate Spot only if the manifest asks for it, since it is interrupted with two minutes'

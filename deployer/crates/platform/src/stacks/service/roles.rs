@@ -104,6 +104,23 @@ pub fn execution(builder: &mut Builder, logs: &Handle, secrets: &[(String, Value
     builder.template.add("ExecutionRole", role)
 }
 
+/// Adds the role with which ECS moves requests between two target groups. AWS's policy is taken whole, so that it follows what
+/// ECS needs (Amazon ECS Developer Guide: "Amazon ECS infrastructure IAM role for load balancers").
+pub fn traffic_shift(builder: &mut Builder) -> Handle {
+    let policy = "arn:${AWS::Partition}:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers";
+    // AWS documents this trust without a condition on the account, and not whether ECS would pass one.
+    let trust = json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow", "Principal": { "Service": "ecs.amazonaws.com" }, "Action": "sts:AssumeRole",
+        }],
+    });
+    let role = Resource::new("AWS::IAM::Role")
+        .with("AssumeRolePolicyDocument", trust)
+        .with("ManagedPolicyArns", json!([sub(policy, [])]));
+    builder.template.add("TrafficShiftRole", role)
+}
+
 /// Returns the statements to pull the image from ECR; none for another registry.
 fn pull(builder: &Builder) -> Vec<Value> {
     let repository = match &builder.service.image {
