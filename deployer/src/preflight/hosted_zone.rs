@@ -23,7 +23,11 @@ pub async fn check(aws: &Session, zone: &str, host: &str) -> Result<Vec<Prefligh
     };
     let found = &response["HostedZone"];
     // Route 53 writes names with the root's dot, and in lower case.
-    let name = found["Name"].as_str().unwrap_or_default().trim_end_matches('.').to_owned();
+    let name = found["Name"]
+        .as_str()
+        .unwrap_or_default()
+        .trim_end_matches('.')
+        .to_owned();
     let (zone, host) = (zone.to_owned(), host.trim_end_matches('.').to_ascii_lowercase());
     let problem = if found["Config"]["PrivateZone"] == "true" {
         HostedZoneProblem::Private { zone, name }
@@ -47,7 +51,10 @@ mod tests {
     async fn found(host: &str, status: u16, body: &str) -> Vec<Problem> {
         let body = body.to_owned();
         let endpoint = FakeAws::start(move |call| {
-            assert_eq!((call.method.as_str(), call.path.as_str()), ("GET", "/2013-04-01/hostedzone/Z0123456789ABCDEFGHIJ"));
+            assert_eq!(
+                (call.method.as_str(), call.path.as_str()),
+                ("GET", "/2013-04-01/hostedzone/Z0123456789ABCDEFGHIJ")
+            );
             Some((status, body.clone()))
         })
         .await;
@@ -70,12 +77,24 @@ mod tests {
         }
         for host in ["shop.example.com", "shopexample.org", "org"] {
             let problems = found(host, 200, &public).await;
-            assert!(matches!(problems[..], [Problem::HostedZone(HostedZoneProblem::OtherDomain { .. })]), "{host}");
+            assert!(
+                matches!(
+                    problems[..],
+                    [Problem::HostedZone(HostedZoneProblem::OtherDomain { .. })]
+                ),
+                "{host}"
+            );
         }
         let private = found("shop.example.org", 200, &zone("example.org.", true)).await;
-        assert!(matches!(private[..], [Problem::HostedZone(HostedZoneProblem::Private { .. })]));
+        assert!(matches!(
+            private[..],
+            [Problem::HostedZone(HostedZoneProblem::Private { .. })]
+        ));
         let error = "<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchHostedZone</Code><Message>No hosted zone found</Message></Error></ErrorResponse>";
         let missing = found("shop.example.org", 404, error).await;
-        assert!(matches!(missing[..], [Problem::HostedZone(HostedZoneProblem::Missing { .. })]));
+        assert!(matches!(
+            missing[..],
+            [Problem::HostedZone(HostedZoneProblem::Missing { .. })]
+        ));
     }
 }

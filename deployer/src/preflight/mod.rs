@@ -127,7 +127,17 @@ pub async fn preflight(
     findings.extend(session_expiry::check(session, aws, plan, templates));
     findings.extend(crates);
     findings.extend(changes::check(plan, templates));
-    for found in [zones, network, quotas, names, clusters, storage, certificate, secrets, traffic] {
+    for found in [
+        zones,
+        network,
+        quotas,
+        names,
+        clusters,
+        storage,
+        certificate,
+        secrets,
+        traffic,
+    ] {
         match found {
             Ok(found) => findings.extend(found),
             // Without the permission, or on an endpoint without the operation, the check is skipped.

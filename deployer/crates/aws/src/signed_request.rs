@@ -102,7 +102,10 @@ impl SignedClient {
         let (method, path) = match protocol {
             Protocol::Rest(path) => {
                 headers.clear();
-                (Method::GET, format!("{path}{}", input["Id"].as_str().unwrap_or_default()))
+                (
+                    Method::GET,
+                    format!("{path}{}", input["Id"].as_str().unwrap_or_default()),
+                )
             }
             _ => (Method::POST, String::new()),
         };

@@ -5,7 +5,9 @@
 pub enum HostedZoneProblem {
     #[error("ingress.zone is {zone}, and the account has no such hosted zone")]
     Missing { zone: String },
-    #[error("the hosted zone {zone} ({name}) is private: the certificate authority cannot read the record that validates the certificate")]
+    #[error(
+        "the hosted zone {zone} ({name}) is private: the certificate authority cannot read the record that validates the certificate"
+    )]
     Private { zone: String, name: String },
     #[error("ingress.host is {host}, which is not in the hosted zone {zone} ({name})")]
     OtherDomain { host: String, zone: String, name: String },

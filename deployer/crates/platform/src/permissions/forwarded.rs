@@ -235,11 +235,19 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::manifest::{Rollout, Steps};
+    use crate::stacks::plan;
     use crate::testing::plan_of;
 
     #[test]
     fn every_row_names_a_source_and_a_type_of_the_templates() {
-        let (_, plan) = plan_of("prod");
+        let (mut manifest, _) = plan_of("prod");
+        let public = manifest.services.iter_mut().find(|service| service.name == "web");
+        public.expect("the public service").rollout = Rollout::Shifting {
+            steps: Steps::BlueGreen,
+            bake_minutes: 5,
+        };
+        let plan = plan(&manifest);
         let templates = plan.stacks.iter().map(|stack| &stack.template["Resources"]);
         let resources: Vec<&Value> = templates
             .filter_map(Value::as_object)

@@ -187,7 +187,11 @@ impl Actions {
             for (suffix, (rule, actions)) in scopes {
                 let resource = rule.map_or_else(
                     || json!("*"),
-                    |rule| rule.arns(self.own, self.of_stacks).map(|resource| names.arn(resource)).collect(),
+                    |rule| {
+                        rule.arns(self.own, self.of_stacks)
+                            .map(|resource| names.arn(resource))
+                            .collect()
+                    },
                 );
                 let [bounded, others] = bounded(plan, service, &actions);
                 for (suffix, actions, boundary) in [

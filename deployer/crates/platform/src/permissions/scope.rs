@@ -172,10 +172,7 @@ const RULES: &[Rule] = &[
         service: "s3",
         sid: "Buckets",
         tagged: false,
-        own: &[
-            "s3:::deployer-templates-{a}-{r}",
-            "s3:::deployer-templates-{a}-{r}/*",
-        ],
+        own: &["s3:::deployer-templates-{a}-{r}", "s3:::deployer-templates-{a}-{r}/*"],
         matches: |_| true,
         resources: &["s3:::{g}*"],
     },

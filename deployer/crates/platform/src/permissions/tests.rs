@@ -209,8 +209,13 @@ fn only_the_caller_may_use_the_bucket_of_templates() {
     let of_stacks = "arn:aws:s3:::shop-prod-*";
     let buckets = |plan: &Plan, principal| -> Vec<String> {
         let statements = statements(plan, principal, Some("eu-central-1"));
-        let all = statement(&statements, "s3:CreateBucket")["Resource"].as_array().cloned();
-        all.into_iter().flatten().filter_map(|arn| arn.as_str().map(str::to_owned)).collect()
+        let all = statement(&statements, "s3:CreateBucket")["Resource"]
+            .as_array()
+            .cloned();
+        all.into_iter()
+            .flatten()
+            .filter_map(|arn| arn.as_str().map(str::to_owned))
+            .collect()
     };
     let has = |all: &[String], arn: &str| all.iter().any(|one| one == arn);
     let alone = buckets(&plan_of("prod").1, Principal::Caller);
