@@ -61,6 +61,8 @@ pub const ROUTES: &[Route] = &[
     exact("/auth/refresh", Backend::Auth, Access::Public),
     exact("/auth/logout", Backend::Auth, Access::Public),
     exact("/auth/signup", Backend::Auth, Access::Public),
+    exact("/auth/oidc/login", Backend::Auth, Access::Public),
+    exact("/auth/oidc/callback", Backend::Auth, Access::Public),
     exact("/auth/password", Backend::Auth, Access::AUTHENTICATED),
     exact("/auth/password/reset-request", Backend::Auth, Access::Public),
     exact("/auth/password/reset", Backend::Auth, Access::Public),

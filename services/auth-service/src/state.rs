@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::keyring::Keyring;
+use crate::oidc::Provider;
 use crate::password::Passwords;
 use crate::revocation::RevocationFeed;
 use crate::seal::Seal;
@@ -26,6 +27,8 @@ pub struct AppState {
     pub keyring: Arc<Keyring>,
     /// Publishes the sessions that ended.
     pub revocations: Arc<RevocationFeed>,
+    /// The identity provider for single sign-on; `None` where none is configured.
+    pub oidc: Option<Arc<Provider>>,
     /// Encrypts what is stored until it is mailed.
     pub seal: Arc<Seal>,
     /// Sends mail; `None` where none is configured.
@@ -60,6 +63,7 @@ impl AppState {
             pool,
             passwords: Passwords::new(config.password_cost()?)?,
             keyring: Arc::new(keyring),
+            oidc: config.oidc.provider()?.map(Arc::new),
             seal: Arc::new(seal()?),
             mailer: config.mail.mailer()?,
             password_reset_url: config.password_reset_url().map(Into::into),

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::client_address::ClientAddress;
 use crate::credentials::Credentials;
 use crate::password::{HashPermit, Password, Verification};
+use crate::refresh_token;
 use crate::session::{self, Session};
 use crate::state::AppState;
 use crate::throttle::{self, Attempt};
@@ -86,7 +87,7 @@ async fn try_to_log_in(
         user::rehash(&state.pool, user.id, &former, &hash).await?;
         tracing::info!(user.id = %user.id, "rehashed a password");
     }
-    let session = session::start(state, &user, now).await?;
+    let session = session::start(state, &user, refresh_token::FAMILY_LIFETIME, now).await?;
     if session.is_some() {
         tracing::info!(user.id = %user.id, "a user logged in");
     }

@@ -3,6 +3,7 @@
 pub mod jwks;
 pub mod login;
 pub mod logout;
+pub mod oidc;
 pub mod password;
 pub mod password_reset;
 pub mod refresh;
@@ -26,6 +27,8 @@ pub fn router(state: AppState) -> Router {
         .route("/refresh", post(refresh::refresh))
         .route("/logout", post(logout::logout))
         .route("/signup", post(signup::signup))
+        .route("/oidc/login", get(oidc::login))
+        .route("/oidc/callback", get(oidc::callback))
         .route("/password", put(password::change))
         .route("/password/reset-request", post(password_reset::request))
         .route("/password/reset", post(password_reset::reset))
@@ -53,12 +56,14 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     info(title = "Users and sessions", description = "Users, login, refresh, logout and the signing keys."),
     paths(
         login::login, validate::validate, refresh::refresh, logout::logout, signup::signup,
+        oidc::login, oidc::callback,
         password::change, password_reset::request, password_reset::reset, password_reset::force,
         sessions::list, sessions::end, sessions::end_all, sessions::end_all_of_user,
         users::list, users::create, users::read, users::update, users::delete, jwks::jwks, revoked_sessions::revoked_sessions,
     ),
     tags(
         (name = "Session", description = "Sessions: log in, refresh, log out."),
+        (name = "Single sign-on", description = "A session by an external identity provider (OpenID Connect)."),
         (name = "Password", description = "Change a password, and set a new one with a link."),
         (name = "Users", description = "User accounts, for administrators."),
         (name = "Keys", description = "Public keys that verify access tokens."),

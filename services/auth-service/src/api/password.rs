@@ -52,7 +52,7 @@ impl PasswordChange {
     security(("bearer" = [])),
     responses(
         (status = 204, description = "The password is changed"),
-        (status = 409, description = "The password has just been changed", body = Problem),
+        (status = 409, description = "The password has just been changed, or you have none here", body = Problem),
         (status = 429, description = "Too many wrong passwords; retry after Retry-After", body = Problem),
     )
 )]
@@ -68,6 +68,11 @@ pub async fn change(
     let (user, hash) = user::find_with_hash(&state.pool, claims.sub)
         .await?
         .ok_or_else(Problem::unauthorized)?;
+    let Some(hash) = hash else {
+        return Err(Problem::conflict(
+            "You have no password here; change it at the identity provider",
+        ));
+    };
     let attempt = Attempt::new(&user.email, &address);
     let pause = throttle::pauses(&state.pool, &attempt, now).await?.pair;
     if pause > Duration::ZERO {
