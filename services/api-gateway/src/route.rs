@@ -68,6 +68,7 @@ pub const ROUTES: &[Route] = &[
     exact("/auth/password/reset", Backend::Auth, Access::Public),
     exact("/auth/.well-known/jwks.json", Backend::Auth, Access::Public),
     subtree("/auth/users", Backend::Auth, Access::ADMINS),
+    subtree("/auth/totp", Backend::Auth, Access::AUTHENTICATED),
     subtree("/auth/sessions", Backend::Auth, Access::AUTHENTICATED),
     Route {
         delete_access: Access::ADMINS,

@@ -23,6 +23,7 @@ mod session;
 mod signing_key;
 mod stored_hash;
 mod throttle;
+pub mod totp;
 pub mod user;
 
 pub use api::{openapi, router};
@@ -34,7 +35,7 @@ pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// Registers the descriptions of this service's own metrics.
 pub fn describe_metrics() {
-    metrics::describe_counter!("auth_logins_total", "Logins, by outcome");
+    metrics::describe_counter!("auth_logins_total", "Logins with a password, by outcome");
     metrics::describe_counter!(
         "auth_password_reset_mails_total",
         "Requests for a link for a new password, by outcome of their mail"

@@ -15,6 +15,7 @@ use crate::oidc::Provider;
 use crate::password::Passwords;
 use crate::revocation::RevocationFeed;
 use crate::seal::Seal;
+use crate::totp;
 
 /// State shared by the handlers; cheap to clone.
 #[derive(Clone)]
@@ -44,7 +45,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Builds the state, and creates the first signing key if there is none.
+    /// Builds the state, creates the first signing key if there is none, and encrypts again what a former secret encrypted.
     ///
     /// # Errors
     /// Fails if a setting is invalid, the database fails, or the signing keys cannot be decrypted.
@@ -58,12 +59,15 @@ impl AppState {
         let verifier = Verifier::local(&config.token_audience);
         let now = OffsetDateTime::now_utc();
         let keyring = Keyring::open(pool.clone(), seal()?, config.key_lifetime(), verifier, now).await?;
+        if config.auth_key_encryption_key_previous.is_some() {
+            totp::reseal_all(&pool, &seal()?).await?;
+        }
         Ok(Self {
             revocations: Arc::new(RevocationFeed::new(pool.clone())),
             pool,
             passwords: Passwords::new(config.password_cost()?)?,
             keyring: Arc::new(keyring),
-            oidc: config.oidc.provider()?.map(Arc::new),
+            oidc: config.oidc.settings()?.map(Provider::new).transpose()?.map(Arc::new),
             seal: Arc::new(seal()?),
             mailer: config.mail.mailer()?,
             password_reset_url: config.password_reset_url().map(Into::into),

@@ -10,6 +10,7 @@ pub mod refresh;
 pub mod revoked_sessions;
 pub mod sessions;
 pub mod signup;
+pub mod totp;
 pub mod users;
 pub mod validate;
 
@@ -32,6 +33,9 @@ pub fn router(state: AppState) -> Router {
         .route("/password", put(password::change))
         .route("/password/reset-request", post(password_reset::request))
         .route("/password/reset", post(password_reset::reset))
+        .route("/totp", get(totp::read).post(totp::enrol))
+        .route("/totp/confirm", post(totp::confirm))
+        .route("/totp/remove", post(totp::remove))
         .route("/sessions", get(sessions::list).delete(sessions::end_all))
         .route("/sessions/{id}", delete(sessions::end))
         .route("/users", get(users::list).post(users::create))
@@ -41,6 +45,7 @@ pub fn router(state: AppState) -> Router {
         )
         .route("/users/{id}/password/reset", post(password_reset::force))
         .route("/users/{id}/sessions", delete(sessions::end_all_of_user))
+        .route("/users/{id}/totp", delete(totp::remove_of_user))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/revoked-sessions", get(revoked_sessions::revoked_sessions))
         .with_state(state)
@@ -58,6 +63,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         login::login, validate::validate, refresh::refresh, logout::logout, signup::signup,
         oidc::login, oidc::callback,
         password::change, password_reset::request, password_reset::reset, password_reset::force,
+        totp::read, totp::enrol, totp::confirm, totp::remove, totp::remove_of_user,
         sessions::list, sessions::end, sessions::end_all, sessions::end_all_of_user,
         users::list, users::create, users::read, users::update, users::delete, jwks::jwks, revoked_sessions::revoked_sessions,
     ),
@@ -65,6 +71,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         (name = "Session", description = "Sessions: log in, refresh, log out."),
         (name = "Single sign-on", description = "A session by an external identity provider (OpenID Connect)."),
         (name = "Password", description = "Change a password, and set a new one with a link."),
+        (name = "Authenticator", description = "The second factor of an account with a password (TOTP, RFC 6238)."),
         (name = "Users", description = "User accounts, for administrators."),
         (name = "Keys", description = "Public keys that verify access tokens."),
     ),

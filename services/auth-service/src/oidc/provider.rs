@@ -153,7 +153,7 @@ impl Provider {
         let header = id_token::header(token)?;
         let known = match id_token::select(&known.keys, &header) {
             Some(_) => known,
-            // Without a limit of their own: each follows the exchange of a valid code.
+            // As often as that happens: each follows the exchange of a valid code.
             None => self.read_keys(known.endpoints.clone()).await?,
         };
         let key = id_token::select(&known.keys, &header)

@@ -7,8 +7,6 @@ use secrecy::SecretString;
 use time::Duration;
 use url::{Host, Url};
 
-use super::Provider;
-
 /// The identity provider; each is an option and an environment variable.
 #[derive(Debug, Args)]
 pub struct OidcArgs {
@@ -64,11 +62,11 @@ pub struct Settings {
 }
 
 impl OidcArgs {
-    /// Returns the provider; `None` without an issuer.
+    /// Returns the settings; `None` without an issuer.
     ///
     /// # Errors
-    /// Fails if a setting is missing or malformed, or the system has no certificate authorities.
-    pub fn provider(&self) -> anyhow::Result<Option<Provider>> {
+    /// Fails if a setting is missing or malformed.
+    pub fn settings(&self) -> anyhow::Result<Option<Settings>> {
         if self.oidc_issuer.is_empty() {
             return Ok(None);
         }
@@ -91,7 +89,7 @@ impl OidcArgs {
             self.oidc_scopes.split(' ').any(|scope| scope == "openid"),
             "OIDC_SCOPES must contain openid"
         );
-        Provider::new(Settings {
+        Ok(Some(Settings {
             issuer: self.oidc_issuer.clone(),
             client_id: self.oidc_client_id.clone(),
             client_secret: self.oidc_client_secret.clone(),
@@ -101,8 +99,7 @@ impl OidcArgs {
             role_map: self.oidc_role_map.clone(),
             allow_unverified_email: self.oidc_allow_unverified_email,
             session_lifetime: Duration::hours(self.oidc_session_hours),
-        })
-        .map(Some)
+        }))
     }
 }
 

@@ -1,4 +1,4 @@
-//! An identity provider on loopback that can be told to misbehave.
+//! An identity provider on loopback that misbehaves on demand.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -14,4 +14,5 @@ mod single_sign_on;
 mod single_sign_on_refused;
 mod support;
 mod throttle;
+mod totp;
 mod users;

@@ -108,12 +108,12 @@ async fn a_user_of_npms_oidc_provider_logs_in_with_the_role_of_the_group() {
         ("visitor", Err(StatusCode::FORBIDDEN)),
         ("unverified", Err(StatusCode::FORBIDDEN)),
     ] {
-        let begun = begin(&app).await;
-        let back = Browser::default().log_in(&begun.url, name).await;
+        let started = begin(&app).await;
+        let back = Browser::default().log_in(&started.url, name).await;
         let query: BTreeMap<_, _> = back.query_pairs().into_owned().collect();
-        assert_eq!(query["state"], begun.state());
+        assert_eq!(query["state"], started.state());
         let code = format!("{}&iss={}", query["code"], query["iss"]);
-        let (status, session) = complete(&app, &begun, &code).await;
+        let (status, session) = complete(&app, &started, &code).await;
         match expected {
             Ok(role) => {
                 assert_eq!(status, StatusCode::OK, "{name}: {session}");

@@ -15,14 +15,14 @@ use url::Url;
 use crate::fake_provider::FakeProvider;
 use crate::support::{ADMIN, PASSWORD, TestApp};
 
-/// A browser that has begun a login.
-pub struct Begun {
+/// A browser that has started a login.
+pub struct Started {
     /// Address at the provider.
     pub url: Url,
     pub cookie: String,
 }
 
-impl Begun {
+impl Started {
     pub fn state(&self) -> String {
         let mut pairs = self.url.query_pairs();
         pairs.find(|(name, _)| name == "state").unwrap().1.into_owned()
@@ -39,7 +39,7 @@ pub async fn get(app: &TestApp, path: &str, cookie: &str) -> (StatusCode, Header
     (parts.status, parts.headers, body)
 }
 
-pub async fn begin(app: &TestApp) -> Begun {
+pub async fn begin(app: &TestApp) -> Started {
     let (status, headers, _) = get(app, "/oidc/login", "").await;
     assert_eq!(status, StatusCode::FOUND);
     let cookie = headers["set-cookie"].to_str().unwrap();
@@ -48,23 +48,23 @@ pub async fn begin(app: &TestApp) -> Begun {
         cookie.ends_with("; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure"),
         "{cookie}"
     );
-    Begun {
+    Started {
         url: headers["location"].to_str().unwrap().parse().unwrap(),
         cookie: cookie.split(';').next().unwrap().to_owned(),
     }
 }
 
-pub async fn complete(app: &TestApp, begun: &Begun, code: &str) -> (StatusCode, Value) {
-    let path = format!("/oidc/callback?code={code}&state={}", begun.state());
-    let (status, _, body) = get(app, &path, &begun.cookie).await;
+pub async fn complete(app: &TestApp, started: &Started, code: &str) -> (StatusCode, Value) {
+    let path = format!("/oidc/callback?code={code}&state={}", started.state());
+    let (status, _, body) = get(app, &path, &started.cookie).await;
     (status, body)
 }
 
 /// Logs in with the present claims of the provider.
 pub async fn log_in(app: &TestApp, provider: &FakeProvider) -> (StatusCode, Value) {
-    let begun = begin(app).await;
-    let code = provider.authorize(&begun.url);
-    complete(app, &begun, &code).await
+    let started = begin(app).await;
+    let code = provider.authorize(&started.url);
+    complete(app, &started, &code).await
 }
 
 pub async fn claims(app: &TestApp, session: &Value) -> Claims {
@@ -306,6 +306,9 @@ async fn a_user_of_the_provider_has_no_password() {
         app.send(Method::PUT, "/password", token, change).await.0,
         StatusCode::CONFLICT
     );
+    let enrolment = json!({"password": "a guess"});
+    let (status, ..) = app.send(Method::POST, "/totp", token, enrolment).await;
+    assert_eq!(status, StatusCode::CONFLICT, "nor a second factor");
     let admin = app.admin_token().await;
     let path = format!("/users/{}/password/reset", claims(&app, &session).await.sub);
     assert_eq!(

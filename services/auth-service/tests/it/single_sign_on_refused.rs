@@ -120,8 +120,8 @@ async fn only_the_browser_that_began_a_login_completes_it_once_with_its_own_code
         ("iss=https://other.example&code=1", StatusCode::BAD_REQUEST),
         ("session_state=1", StatusCode::BAD_REQUEST),
     ] {
-        let begun = begin(&app).await;
-        let status = callback(&format!("{parameters}&state={}", begun.state()), &begun.cookie).await;
+        let started = begin(&app).await;
+        let status = callback(&format!("{parameters}&state={}", started.state()), &started.cookie).await;
         assert_eq!(status, expected, "{parameters}");
     }
     app.database.drop().await;
