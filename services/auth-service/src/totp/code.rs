@@ -140,7 +140,6 @@ mod tests {
         for (text, expected) in [
             ("", ""),
             ("f", "MY"),
-            ("fo", "MZXQ"),
             ("foo", "MZXW6"),
             ("foob", "MZXW6YQ"),
             ("fooba", "MZXW6YTB"),
