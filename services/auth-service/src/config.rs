@@ -10,6 +10,8 @@ use kit::mail::MailArgs;
 use secrecy::SecretString;
 use time::Duration;
 
+use crate::oidc::OidcArgs;
+
 /// Name, description and default port of the binary.
 pub const CLI: Cli = Cli::new(
     "auth-service",
@@ -32,6 +34,9 @@ pub struct Config {
     /// Page that the link for a new password opens, with the token as its fragment `#token=…`; by default the mail names token and route
     #[arg(long, env, value_parser = parse_page, default_value = "")]
     pub password_reset_url: String,
+    /// The identity provider for single sign-on.
+    #[command(flatten)]
+    pub oidc: OidcArgs,
     /// Secret that encrypts the signing keys in the database; at least 32 random characters
     #[arg(long, env, hide_env_values = true)]
     pub auth_key_encryption_key: SecretString,

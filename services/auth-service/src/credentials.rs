@@ -6,8 +6,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::password::{MAX_BYTES, MIN_CHARACTERS, Password};
+use crate::totp;
 
-/// An email address and a password; other fields are ignored.
+/// An email address, a password, and a code where the account has an authenticator; other fields are ignored.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"email": "testuser@test.com", "password": "password123"}))]
 pub struct Credentials {
@@ -17,9 +18,24 @@ pub struct Credentials {
     /// 1 to 1024 bytes.
     #[schema(required = true, nullable = false, format = Password, min_length = 1, max_length = 1024)]
     pub password: Option<String>,
+    /// The present code of the authenticator, or a recovery code; spaces and hyphens are removed.
+    #[schema(max_length = 40, pattern = "^[0-9A-Za-z -]*$")]
+    pub totp: Option<String>,
 }
 
 impl Credentials {
+    /// Returns the code, if there is one.
+    ///
+    /// # Errors
+    /// 400 if no code has this form.
+    pub fn code(&self) -> kit::Result<Option<String>> {
+        let given = self
+            .totp
+            .as_deref()
+            .filter(|text| text.contains(|character| !" -".contains(character)));
+        given.map(parse_code).transpose()
+    }
+
     /// Validates the credentials of a login: any password that is not empty.
     ///
     /// # Errors
@@ -61,6 +77,14 @@ fn parse_password(text: Option<String>, min_characters: usize) -> Result<Passwor
     Ok(password)
 }
 
+/// Parses the field `totp`.
+///
+/// # Errors
+/// 400 if no code has this form.
+pub fn parse_code(text: &str) -> kit::Result<String> {
+    totp::parse_code(text).ok_or_else(|| Problem::field("totp", "Code should be 6 digits, or a recovery code"))
+}
+
 /// Validates a field with the present password.
 ///
 /// # Errors
@@ -96,6 +120,11 @@ impl NewCredentials {
     /// 400 with a message for each invalid field.
     pub fn validate(self) -> kit::Result<(Email, Password)> {
         let Self { email, password } = self;
-        Credentials { email, password }.validate_with_minimum(MIN_CHARACTERS)
+        Credentials {
+            email,
+            password,
+            totp: None,
+        }
+        .validate_with_minimum(MIN_CHARACTERS)
     }
 }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::signing_key::RELOAD_INTERVAL;
 use crate::state::AppState;
-use crate::{password_reset, refresh_token, revocation, throttle};
+use crate::{oidc, password_reset, refresh_token, revocation, throttle};
 
 /// Timeout of one run; a database that disappeared without closing its connections must not block maintenance.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
@@ -36,6 +36,7 @@ async fn run_once(state: &AppState, now: OffsetDateTime) -> anyhow::Result<()> {
     refresh_token::delete_expired(&state.pool, now).await?;
     revocation::delete_expired(&state.pool, now).await?;
     password_reset::delete_expired(&state.pool, now).await?;
+    oidc::delete_expired(&state.pool, now).await?;
     throttle::delete_expired(&state.pool, now).await?;
     Ok(())
 }

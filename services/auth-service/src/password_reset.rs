@@ -130,7 +130,8 @@ pub async fn handle_next(state: &AppState, mailer: &dyn Mailer, now: OffsetDateT
         return Ok(true);
     };
     let email = String::from_utf8_lossy(&opened.plaintext);
-    let Some(user) = user::find_by_email(pool, &email).await?.filter(|user| !user.disabled) else {
+    let user = user::find_by_email(pool, &email).await?;
+    let Some(user) = user.filter(|user| !user.disabled && !user.single_sign_on) else {
         finish(pool, request.id, "no_account").await?;
         return Ok(true);
     };

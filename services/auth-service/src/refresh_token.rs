@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 /// Lifetime of a token that is not used.
 const TOKEN_LIFETIME: Duration = Duration::days(7);
-/// Lifetime of a login, regardless of how often it is refreshed.
-const FAMILY_LIFETIME: Duration = Duration::days(30);
+/// Lifetime of a login with a password, regardless of how often it is refreshed.
+pub const FAMILY_LIFETIME: Duration = Duration::days(30);
 
 /// Result of presenting a token.
 pub enum Rotation {
@@ -44,10 +44,16 @@ pub enum Rotation {
 pub struct LiveSession {
     /// The family, which is the `sid` of access tokens.
     pub id: Uuid,
-    /// Time of the login.
-    pub created_at: OffsetDateTime,
     /// Time of the last refresh, or of the login.
     pub last_used_at: OffsetDateTime,
+}
+
+impl LiveSession {
+    /// Returns the time of the login, which is part of the id (UUID version 7).
+    pub fn created_at(&self) -> OffsetDateTime {
+        let (seconds, nanos) = self.id.get_timestamp().map_or((0, 0), |time| time.to_unix());
+        OffsetDateTime::UNIX_EPOCH + Duration::new(seconds.cast_signed(), nanos.cast_signed())
+    }
 }
 
 #[derive(FromRow)]
@@ -59,14 +65,19 @@ struct Row {
     used_at: Option<OffsetDateTime>,
 }
 
-/// Starts a family of a user who has logged in, and returns it with its first token.
+/// Starts a family of a user who has logged in, and returns it with its first token; it ends after `lifetime`.
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn issue(db: impl PgExecutor<'_>, user: Uuid, now: OffsetDateTime) -> sqlx::Result<(Uuid, String)> {
+pub async fn issue(
+    db: impl PgExecutor<'_>,
+    user: Uuid,
+    lifetime: Duration,
+    now: OffsetDateTime,
+) -> sqlx::Result<(Uuid, String)> {
     let (token, digest) = generate();
     let family = Uuid::now_v7();
-    insert(db, &digest, family, user, now, now + FAMILY_LIFETIME).await?;
+    insert(db, &digest, family, user, now, now + lifetime).await?;
     Ok((family, token))
 }
 
@@ -132,7 +143,7 @@ pub async fn list_sessions(
     now: OffsetDateTime,
 ) -> sqlx::Result<Vec<LiveSession>> {
     sqlx::query_as(
-        "select family as id, family_expires_at - make_interval(secs => $5) as created_at, issued_at as last_used_at
+        "select family as id, issued_at as last_used_at
          from refresh_tokens
          where user_id = $1 and used_at is null and expires_at > $2 and ($3::uuid is null or family < $3)
          order by family desc limit $4",
@@ -141,7 +152,6 @@ pub async fn list_sessions(
     .bind(now)
     .bind(after)
     .bind(limit)
-    .bind(FAMILY_LIFETIME.as_seconds_f64())
     .fetch_all(db)
     .await
 }

@@ -2,7 +2,7 @@
 
 use kit::Problem;
 use serde::Serialize;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -23,17 +23,22 @@ pub struct Session {
     pub expires_in: i64,
 }
 
-/// Starts a session of a user whose password was verified; returns `None` if the user was disabled or deleted, or got
+/// Starts a session of a user who was verified, which ends after `lifetime` however often it is refreshed; returns `None` if the user was disabled or deleted, or got
 /// another password in between: the sessions were ended then, and this one would outlive that.
 ///
 /// # Errors
 /// Fails if the database fails or no key can sign.
-pub async fn start(state: &AppState, user: &User, now: OffsetDateTime) -> kit::Result<Option<Session>> {
+pub async fn start(
+    state: &AppState,
+    user: &User,
+    lifetime: Duration,
+    now: OffsetDateTime,
+) -> kit::Result<Option<Session>> {
     let mut transaction = state.pool.begin().await?;
     let Some(user) = user::lock_unchanged(&mut *transaction, user).await? else {
         return Ok(None);
     };
-    let (session, refresh_token) = refresh_token::issue(&mut *transaction, user.id, now).await?;
+    let (session, refresh_token) = refresh_token::issue(&mut *transaction, user.id, lifetime, now).await?;
     transaction.commit().await?;
     renew(state, &user, session, refresh_token, now).map(Some)
 }

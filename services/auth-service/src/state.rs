@@ -11,9 +11,11 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::keyring::Keyring;
+use crate::oidc::Provider;
 use crate::password::Passwords;
 use crate::revocation::RevocationFeed;
 use crate::seal::Seal;
+use crate::totp;
 
 /// State shared by the handlers; cheap to clone.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ pub struct AppState {
     pub keyring: Arc<Keyring>,
     /// Publishes the sessions that ended.
     pub revocations: Arc<RevocationFeed>,
+    /// The identity provider for single sign-on; `None` where none is configured.
+    pub oidc: Option<Arc<Provider>>,
     /// Encrypts what is stored until it is mailed.
     pub seal: Arc<Seal>,
     /// Sends mail; `None` where none is configured.
@@ -41,7 +45,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Builds the state, and creates the first signing key if there is none.
+    /// Builds the state, creates the first signing key if there is none, and encrypts again what a former secret encrypted.
     ///
     /// # Errors
     /// Fails if a setting is invalid, the database fails, or the signing keys cannot be decrypted.
@@ -55,11 +59,15 @@ impl AppState {
         let verifier = Verifier::local(&config.token_audience);
         let now = OffsetDateTime::now_utc();
         let keyring = Keyring::open(pool.clone(), seal()?, config.key_lifetime(), verifier, now).await?;
+        if config.auth_key_encryption_key_previous.is_some() {
+            totp::reseal_all(&pool, &seal()?).await?;
+        }
         Ok(Self {
             revocations: Arc::new(RevocationFeed::new(pool.clone())),
             pool,
             passwords: Passwords::new(config.password_cost()?)?,
             keyring: Arc::new(keyring),
+            oidc: config.oidc.settings()?.map(Provider::new).transpose()?.map(Arc::new),
             seal: Arc::new(seal()?),
             mailer: config.mail.mailer()?,
             password_reset_url: config.password_reset_url().map(Into::into),

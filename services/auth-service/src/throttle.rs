@@ -13,6 +13,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use kit::database::Pool;
 use sqlx::PgExecutor;
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use crate::client_address::ClientAddress;
 
@@ -238,6 +239,29 @@ pub async fn count_reset_request(
         visible,
         is_account_exhausted,
     })
+}
+
+/// Returns the time until the next allowed code of an authenticator; zero if it is allowed now.
+///
+/// Codes are short, so they are counted for the account, whatever the address: only who has the password gets this far, so
+/// strangers cannot keep the owner out.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn code_pause(pool: &Pool, user: Uuid, now: OffsetDateTime) -> sqlx::Result<Duration> {
+    remaining_pause_of(pool, &code_key(user), &PAIR, now).await
+}
+
+/// Counts a wrong code of an authenticator.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn record_wrong_code(pool: &Pool, user: Uuid, now: OffsetDateTime) -> sqlx::Result<()> {
+    increment(pool, &code_key(user), &PAIR, now).await
+}
+
+fn code_key(user: Uuid) -> Vec<u8> {
+    key(&format!("code\n{user}"))
 }
 
 /// Deletes expired counts and known pairs.

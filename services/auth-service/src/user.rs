@@ -21,6 +21,8 @@ pub struct User {
     pub created_at: OffsetDateTime,
     /// Number of changes of the password.
     pub password_version: i32,
+    /// True for a user of the identity provider, who has no password here.
+    pub single_sign_on: bool,
 }
 
 /// The user and the hash that a login is verified against.
@@ -38,7 +40,7 @@ pub struct LoginCandidate {
 struct Row {
     id: Uuid,
     email: String,
-    password_hash: String,
+    password_hash: Option<String>,
     role: String,
     disabled_at: Option<OffsetDateTime>,
     created_at: OffsetDateTime,
@@ -55,6 +57,7 @@ impl From<Row> for User {
             disabled: row.disabled_at.is_some(),
             created_at: row.created_at,
             password_version: row.password_version,
+            single_sign_on: row.password_hash.is_none(),
         }
     }
 }
@@ -66,7 +69,7 @@ fn role(text: &str) -> Role {
 
 /// Returns the user with an email address, or the hash of the next user in alphabetical order.
 ///
-/// Known and unknown addresses take the same query and find a hash of the same cost, also while a raised cost spreads from
+/// Users of the identity provider are like unknown addresses here. Known and unknown addresses take the same query and find a hash of the same cost, also while a raised cost spreads from
 /// login to login: the time that a login takes does not reveal if the account exists.
 ///
 /// # Errors
@@ -74,14 +77,14 @@ fn role(text: &str) -> Role {
 pub async fn find_login_candidate(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<LoginCandidate> {
     let row: Option<Row> = sqlx::query_as(
         "select * from (
-             (select 1 as choice, * from users where email >= $1 order by email limit 1)
-             union all (select 2 as choice, * from users order by email limit 1)
+             (select 1 as choice, * from users where email >= $1 and password_hash is not null order by email limit 1)
+             union all (select 2 as choice, * from users where password_hash is not null order by email limit 1)
          ) as found order by choice limit 1",
     )
     .bind(email.as_str())
     .fetch_optional(db)
     .await?;
-    let password_hash = row.as_ref().map(|row| row.password_hash.clone());
+    let password_hash = row.as_ref().and_then(|row| row.password_hash.clone());
     let own = row.filter(|row| row.email == email.as_str());
     Ok(LoginCandidate {
         password_hash,
@@ -196,11 +199,11 @@ pub async fn find_by_email(db: impl PgExecutor<'_>, email: &str) -> sqlx::Result
     Ok(row.map(User::from))
 }
 
-/// Returns a user with the password hash.
+/// Returns a user with the password hash; a user of the identity provider has none.
 ///
 /// # Errors
 /// Fails if the database fails.
-pub async fn find_with_hash(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<(User, String)>> {
+pub async fn find_with_hash(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<(User, Option<String>)>> {
     let row: Option<Row> = sqlx::query_as("select * from users where id = $1")
         .bind(id)
         .fetch_optional(db)
@@ -262,6 +265,69 @@ pub async fn insert(
     .fetch_optional(db)
     .await?;
     Ok(row.map(User::from))
+}
+
+/// Inserts a user of the identity provider; returns `None` if the subject exists or the email address is taken.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn insert_external(
+    db: impl PgExecutor<'_>,
+    issuer: &str,
+    subject: &str,
+    email: &Email,
+    role: Role,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<User>> {
+    let row: Option<Row> = sqlx::query_as(
+        "insert into users (id, email, role, created_at, oidc_issuer, oidc_subject) values ($1, $2, $3, $4, $5, $6)
+         on conflict do nothing returning *",
+    )
+    .bind(Uuid::now_v7())
+    .bind(email.as_str())
+    .bind(role.as_str())
+    .bind(now)
+    .bind(issuer)
+    .bind(subject)
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(User::from))
+}
+
+/// Locks a user of the identity provider until the transaction ends, and returns it.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn lock_external(db: impl PgExecutor<'_>, issuer: &str, subject: &str) -> sqlx::Result<Option<User>> {
+    let row: Option<Row> =
+        sqlx::query_as("select * from users where oidc_issuer = $1 and oidc_subject = $2 for no key update")
+            .bind(issuer)
+            .bind(subject)
+            .fetch_optional(db)
+            .await?;
+    Ok(row.map(User::from))
+}
+
+/// Changes address and role of a user of the identity provider; returns `None` if another user has the address.
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn update_external(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    email: &Email,
+    role: Role,
+) -> sqlx::Result<Option<User>> {
+    let updated: sqlx::Result<Row> = sqlx::query_as("update users set email = $2, role = $3 where id = $1 returning *")
+        .bind(id)
+        .bind(email.as_str())
+        .bind(role.as_str())
+        .fetch_one(db)
+        .await;
+    match updated {
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("users_email_key") => Ok(None),
+        updated => updated.map(|row| Some(row.into())),
+    }
 }
 
 /// Locks all administrators who are not disabled, always in the same order to avoid deadlocks, and returns their ids.

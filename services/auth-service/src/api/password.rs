@@ -8,14 +8,16 @@ use kit::problem::{Problem, Result};
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::login::{is_match, too_many_failures};
 use crate::client_address::ClientAddress;
 use crate::credentials::{new_password, present_password};
 use crate::current_user::CurrentUser;
-use crate::password::Password;
+use crate::password::{HashPermit, Password};
 use crate::state::AppState;
 use crate::throttle::{self, Attempt};
+use crate::user::User;
 use crate::{refresh_token, user};
 
 /// The present password and the new one.
@@ -52,7 +54,7 @@ impl PasswordChange {
     security(("bearer" = [])),
     responses(
         (status = 204, description = "The password is changed"),
-        (status = 409, description = "The password has just been changed", body = Problem),
+        (status = 409, description = "The password has just been changed, or you have none here", body = Problem),
         (status = 429, description = "Too many wrong passwords; retry after Retry-After", body = Problem),
     )
 )]
@@ -63,20 +65,11 @@ pub async fn change(
     Json(body): Json<PasswordChange>,
 ) -> Result<Response> {
     let (current, new) = body.validate()?;
-    let permit = state.passwords.acquire().await?;
-    let now = OffsetDateTime::now_utc();
-    let (user, hash) = user::find_with_hash(&state.pool, claims.sub)
-        .await?
-        .ok_or_else(Problem::unauthorized)?;
-    let attempt = Attempt::new(&user.email, &address);
-    let pause = throttle::pauses(&state.pool, &attempt, now).await?.pair;
-    if pause > Duration::ZERO {
-        return Ok(too_many_failures(pause));
-    }
-    if !is_match(permit.verify(current, Some(hash)).await?, &user) {
-        throttle::record_failure(&state.pool, &attempt, now).await?;
-        return Err(Problem::field("currentPassword", "This is not your present password"));
-    }
+    let verified = verify_present(&state, claims.sub, &address, current, "currentPassword").await?;
+    let (user, permit) = match verified {
+        Ok(verified) => verified,
+        Err(throttled) => return Ok(throttled),
+    };
     let hash = permit.hash(new).await?;
     let mut transaction = state.pool.begin().await?;
     if !user::set_password(&mut transaction, &user, &hash, false).await? {
@@ -86,4 +79,37 @@ pub async fn change(
     transaction.commit().await?;
     tracing::info!(user.id = %user.id, "a user changed the password");
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Verifies the present password of a user; `Err` is the response while it is throttled.
+///
+/// # Errors
+/// 400 for `field` if it is wrong, 409 if the user has none.
+pub(super) async fn verify_present(
+    state: &AppState,
+    id: Uuid,
+    address: &ClientAddress,
+    password: Password,
+    field: &'static str,
+) -> Result<std::result::Result<(User, HashPermit), Response>> {
+    let permit = state.passwords.acquire().await?;
+    let now = OffsetDateTime::now_utc();
+    let (user, hash) = user::find_with_hash(&state.pool, id)
+        .await?
+        .ok_or_else(Problem::unauthorized)?;
+    let Some(hash) = hash else {
+        return Err(Problem::conflict(
+            "You have no password here; use the identity provider",
+        ));
+    };
+    let attempt = Attempt::new(&user.email, address);
+    let pause = throttle::pauses(&state.pool, &attempt, now).await?.pair;
+    if pause > Duration::ZERO {
+        return Ok(Err(too_many_failures(pause)));
+    }
+    if !is_match(permit.verify(password, Some(hash)).await?, &user) {
+        throttle::record_failure(&state.pool, &attempt, now).await?;
+        return Err(Problem::field(field, "This is not your present password"));
+    }
+    Ok(Ok((user, permit)))
 }

@@ -134,7 +134,7 @@ pub async fn reset(State(state): State<AppState>, Json(body): Json<PasswordReset
     responses(
         (status = 202, description = "The password is no longer valid, and the mail will be sent"),
         (status = 404, description = "User not found", body = Problem),
-        (status = 409, description = "No mail can be sent, or the user is disabled or the last administrator", body = Problem),
+        (status = 409, description = "No mail can be sent, or the user is disabled, the last administrator, or of the identity provider", body = Problem),
     )
 )]
 pub async fn force(
@@ -160,6 +160,11 @@ pub async fn force(
         .ok_or_else(|| Problem::not_found("User not found"))?;
     if user.disabled {
         return Err(Problem::conflict("The user is disabled; enable the user first"));
+    }
+    if user.single_sign_on {
+        return Err(Problem::conflict(
+            "The user has no password here; reset it at the identity provider",
+        ));
     }
     user::set_password(&mut transaction, &user, &hash, false).await?;
     refresh_token::revoke_all(&mut *transaction, id).await?;

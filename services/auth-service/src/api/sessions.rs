@@ -47,11 +47,7 @@ pub async fn list(
     let total = refresh_token::count_sessions(&state.pool, claims.sub, now).await?;
     let page = pagination.page(sessions, |session| session.id);
     Ok(page.total(Total::Exactly(total)).map(|session| {
-        let LiveSession {
-            id,
-            created_at,
-            last_used_at,
-        } = session;
+        let (created_at, LiveSession { id, last_used_at }) = (session.created_at(), session);
         SessionView {
             id,
             created_at,

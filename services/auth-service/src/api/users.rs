@@ -28,6 +28,8 @@ pub struct UserView {
     pub email: String,
     pub role: Role,
     pub disabled: bool,
+    /// True for a user of the identity provider, who has no password here.
+    pub single_sign_on: bool,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
@@ -41,12 +43,14 @@ impl From<User> for UserView {
             disabled,
             created_at,
             password_version: _,
+            single_sign_on,
         } = user;
         Self {
             id,
             email,
             role,
             disabled,
+            single_sign_on,
             created_at,
         }
     }
@@ -136,14 +140,15 @@ pub struct UserChange {
 /// Change a user's role, or disable the user
 ///
 /// Disabling a user or changing the role ends all sessions: their access tokens are rejected everywhere within 2 seconds.
-/// The last administrator can be neither disabled nor changed to another role.
+/// The last administrator can be neither disabled nor changed to another role. The role of a user of the identity provider
+/// follows the claims, and cannot be changed here.
 #[utoipa::path(
     patch, path = "/users/{id}", operation_id = "changeUser", tag = "Users", request_body = UserChange, security(("bearer" = ["ADMIN"])),
     params(("id" = Uuid, Path, description = "The user's id")),
     responses(
         (status = 200, description = "The user after the change", body = UserView),
         (status = 404, description = "User not found", body = Problem),
-        (status = 409, description = "The last administrator cannot be removed or disabled", body = Problem),
+        (status = 409, description = "The last administrator cannot be removed or disabled, and the role of a user of the identity provider not be changed", body = Problem),
     )
 )]
 pub async fn update(
@@ -162,6 +167,15 @@ pub async fn update(
         }
     }
     let before = user::lock(&mut *transaction, id).await?;
+    let is_other_role = |before: &User| change.role.is_some_and(|role| role != before.role);
+    if before
+        .as_ref()
+        .is_some_and(|before| before.single_sign_on && is_other_role(before))
+    {
+        return Err(Problem::conflict(
+            "The role of this user follows the claims of the identity provider; change it there",
+        ));
+    }
     let now = OffsetDateTime::now_utc();
     let Some(user) = user::update(&mut *transaction, id, change.role, change.disabled, now).await? else {
         return Err(not_found());

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::support::{ADMIN, PASSWORD, TestApp};
 
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "email",
     "password",
     "refreshToken",
@@ -20,6 +20,7 @@ const FIELDS: [&str; 8] = [
     "disabled",
     "token",
     "newPassword",
+    "totp",
     "other",
 ];
 

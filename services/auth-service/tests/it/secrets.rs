@@ -10,6 +10,7 @@ fn output(settings: &[(&str, &[u8])], arguments: &[&str]) -> String {
         .env_clear()
         .env("AUTH_KEY_ENCRYPTION_KEY", "canary-key-0123456789-0123456789-0123456789")
         .env("AUTH_ADMIN_PASSWORD", "canary-password")
+        .env("OIDC_CLIENT_SECRET", "canary-client-secret")
         .env(
             "DATABASE_URL",
             "postgres://canary-user:canary-secret@127.0.0.1:1/canary",

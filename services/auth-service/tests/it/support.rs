@@ -60,6 +60,7 @@ impl TestApp {
             keyring: Arc::new(keyring(&database.pool, seal, OffsetDateTime::now_utc()).await.unwrap()),
             seal: Arc::new(Seal::new(&secret("a"), None).unwrap()),
             mailer: None,
+            oidc: None,
             password_reset_url: None,
             reset_requested: Arc::default(),
             revocations: Arc::new(RevocationFeed::new(database.pool.clone())),

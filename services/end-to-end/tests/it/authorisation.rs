@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use tonic::{Code, Request, transport::Endpoint};
 
 /// Public routes of auth-service: to get a token, to end a session, and the keys that verify tokens.
-const SESSION: [&str; 7] = [
+const SESSION: [&str; 9] = [
     "/login",
     "/refresh",
     "/logout",
     "/signup",
+    "/oidc/login",
+    "/oidc/callback",
     "/password/reset-request",
     "/password/reset",
     "/.well-known/jwks.json",
