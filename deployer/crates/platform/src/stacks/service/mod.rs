@@ -77,7 +77,9 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
         "MaximumPercent": 200,
         "DeploymentCircuitBreaker": { "Enable": true, "Rollback": true },
     });
-    steps(&mut deployment, service.rollout);
+    if is_public {
+        strategy(&mut deployment, service.rollout);
+    }
     // A version whose tasks are healthy and whose responses are errors is rolled back too (Amazon ECS: "How CloudWatch alarms
     // detect Amazon ECS deployment failures").
     let stopping = public.as_ref().map(|public| alarms::of_rollout(&mut builder, public));
@@ -114,9 +116,11 @@ pub fn stack(manifest: &Manifest, service: &Service) -> Stack {
     builder.finish()
 }
 
-/// Adds the steps of a rollout that shifts requests; ECS's default is rolling.
-fn steps(deployment: &mut Value, rollout: Rollout) {
+/// Adds the strategy of the public service and its steps. ECS keeps what an update does not name (Amazon ECS API Reference:
+/// `UpdateService`), so that the default has to be named for the way back from another strategy.
+fn strategy(deployment: &mut Value, rollout: Rollout) {
     let Rollout::Shifting { steps, bake_minutes } = rollout else {
+        deployment["Strategy"] = "ROLLING".into();
         return;
     };
     deployment["BakeTimeInMinutes"] = bake_minutes.into();
