@@ -12,6 +12,7 @@ pub fn router(state: AppState) -> Router {
         .route("/analytics/summary", get(summary::summary))
         .route("/analytics/timeline", get(timeline::timeline))
         .route("/analytics/events", get(patient_events::list))
+        .route("/analytics/patients/{patientId}/export", get(patient_events::export))
         .with_state(state)
 }
 
@@ -24,7 +25,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(title = "Analytics", description = "Statistics of patient events, for administrators."),
     tags((name = "Analytics", description = "Statistics of patient events, about one second after the change.")),
-    paths(summary::summary, timeline::timeline, patient_events::list),
+    paths(summary::summary, timeline::timeline, patient_events::list, patient_events::export),
     components(schemas(timeline::Bucket))
 )]
 struct ApiDoc;

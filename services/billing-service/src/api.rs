@@ -2,6 +2,7 @@
 
 use axum::{Router, extract::State, routing::get};
 use kit::database::Pool;
+use kit::export::Held;
 use kit::{Admin, AppState, Json, Page, Pagination, Path, Problem, Query, Result};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
@@ -17,6 +18,7 @@ pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/billing/accounts", get(list))
         .route("/billing/accounts/{id}", get(read))
+        .route("/billing/patients/{patientId}/export", get(export))
         .with_state(state)
 }
 
@@ -29,7 +31,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(title = "Billing", description = "The billing accounts of patients, for administrators."),
     tags((name = "Billing accounts", description = "One for each patient, opened and closed with the patient.")),
-    paths(list, read)
+    paths(list, read, export)
 )]
 struct ApiDoc;
 
@@ -86,6 +88,23 @@ async fn read(State(pool): State<Pool>, _: Admin, Path(id): Path<Uuid>) -> Resul
     account
         .map(Json)
         .ok_or_else(|| Problem::not_found("Billing account not found"))
+}
+
+/// Export what billing-service holds about a patient
+///
+/// Each column of each row, by table: the account, and the holder's name and email address until it is closed. An unknown patient has
+/// no rows. It is a part of `GET /patients/{id}/export`.
+#[utoipa::path(
+    get,
+    path = "/billing/patients/{patientId}/export",
+    operation_id = "exportAccounts",
+    tag = "Billing accounts",
+    params(("patientId" = Uuid, Path, description = "The patient's id")),
+    responses((status = 200, description = "The rows", body = Object)),
+    security(("bearer" = ["ADMIN"]))
+)]
+async fn export(State(pool): State<Pool>, _: Admin, Path(patient): Path<Uuid>) -> Result<Json<Held>> {
+    Ok(Json(Held::read(&pool, &["accounts"], patient).await?))
 }
 
 #[cfg(test)]

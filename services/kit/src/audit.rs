@@ -298,11 +298,11 @@ impl Auditing {
     }
 }
 
-/// Returns the patient whom the path names: `{patient_id}`, or `{id}` behind `/patients`.
+/// Returns the patient whom the path names: `{patientId}`, `{patient_id}`, or `{id}` behind `/patients`.
 async fn named_patient(parts: &mut Parts, route: &str) -> Option<Uuid> {
     let parameters = RawPathParams::from_request_parts(parts, &()).await.ok()?;
     let is_patient = |name: &str| match name {
-        "patient_id" => true,
+        "patientId" | "patient_id" => true,
         "id" => route.contains("/patients/{id}"),
         _ => false,
     };

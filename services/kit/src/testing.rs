@@ -182,3 +182,14 @@ impl TestTokens {
         self.sign(&self.claims(role))
     }
 }
+
+/// Returns the tables with a column `patient_id`, in alphabetical order; an export must have all of them.
+///
+/// # Panics
+/// If the database fails.
+pub async fn tables_about_patients(pool: &Pool) -> Vec<String> {
+    let tables = "select table_name::text from information_schema.columns
+                  where table_schema = 'public' and column_name = 'patient_id' order by 1";
+    let tables = sqlx::query_scalar(tables).fetch_all(pool).await;
+    tables.expect("the tables")
+}

@@ -7,6 +7,7 @@ use axum::{
 };
 use http::StatusCode;
 use kit::database::Pool;
+use kit::export::Held;
 use kit::{Admin, Caller, Json, Page, Pagination, Path, Problem, Query, Result};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
@@ -30,6 +31,7 @@ pub fn router(state: AppState) -> Router {
             "/notifications/preferences/{patientId}",
             get(read_preferences).put(store_preferences),
         )
+        .route("/notifications/patients/{patientId}/export", get(export))
         .with_state(state)
 }
 
@@ -42,7 +44,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(title = "Notifications", description = "Notifications sent to patients."),
     tags((name = "Notifications", description = "One for each event of a patient.")),
-    paths(list, resend, read_preferences, store_preferences)
+    paths(list, resend, read_preferences, store_preferences, export)
 )]
 struct ApiDoc;
 
@@ -156,6 +158,23 @@ async fn store_preferences(
     }
     tracing::info!(patient.id = %id, user.id = %caller.sub, email = preferences.email, "stored a patient's preferences");
     Ok(Json(preferences))
+}
+
+/// Export what notification-service holds about a patient
+///
+/// Each column of each row, by table: name, email address and preferences, and the notifications. An unknown patient has no
+/// rows. It is a part of `GET /patients/{id}/export`.
+#[utoipa::path(
+    get,
+    path = "/notifications/patients/{patientId}/export",
+    operation_id = "exportNotifications",
+    tag = "Notifications",
+    params(("patientId" = Uuid, Path, description = "The patient's id")),
+    responses((status = 200, description = "The rows", body = Object)),
+    security(("bearer" = ["ADMIN"]))
+)]
+async fn export(State(pool): State<Pool>, _: Admin, Path(patient): Path<Uuid>) -> Result<Json<Held>> {
+    Ok(Json(Held::read(&pool, &["patients", "notifications"], patient).await?))
 }
 
 fn patient_not_found() -> Problem {

@@ -3,6 +3,7 @@
 mod support;
 
 mod events;
+mod export;
 mod kafka;
 mod properties;
 mod statistics;

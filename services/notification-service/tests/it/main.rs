@@ -4,6 +4,7 @@ mod support;
 
 mod delivery;
 mod erasure;
+mod export;
 mod notifications;
 mod preferences;
 mod properties;
