@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use contracts::events::EventType;
+use kit::audit::Trail;
 use kit::database::Pool;
 use kit::export::Held;
 use kit::{Admin, Json, Page, Pagination, Path, Query, Result, pagination::Total};
@@ -52,9 +53,11 @@ pub struct ListQuery {
 pub async fn list(
     State(pool): State<Pool>,
     _: Admin,
+    trail: Trail,
     pagination: EventPagination,
     Query(query): Query<ListQuery>,
 ) -> Result<Page<PatientEvent>> {
+    trail.patient(query.patient_id);
     let events = of_patient(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
     let total = sqlx::query_scalar("select count(*) from events where patient_id = $1").bind(query.patient_id);
     let total = Total::Exactly(total.fetch_one(&pool).await?);

@@ -1,5 +1,6 @@
 //! Helpers for tests of services.
 
+mod audit;
 mod collector;
 mod document;
 pub mod exposition;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use crate::database::Pool;
 use crate::token::{Claims, ISSUER, Role, Verifier};
 
+pub use audit::{audit_records, check_audit, operations};
 pub use collector::{CollectedSpan, Collector};
 pub use document::document_faults;
 pub use mailbox::Mailbox;

@@ -6,6 +6,7 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
+use kit::audit::{self, Auditing, Outbox, Trail};
 use kit::database::Pool;
 use kit::export::Held;
 use kit::{Admin, Caller, Json, Page, Pagination, Path, Problem, Query, Result};
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     AppState,
+    config::CLI,
     notification::{self, Notification, Resend},
     preference::{self, Preferences},
 };
@@ -24,15 +26,17 @@ type NotificationPagination = Pagination<Uuid, 100, 1000>;
 
 /// Returns all routes; the gateway exposes them under `/api`.
 pub fn router(state: AppState) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/notifications", get(list))
         .route("/notifications/{id}/resend", post(resend))
         .route(
             "/notifications/preferences/{patientId}",
             get(read_preferences).put(store_preferences),
         )
-        .route("/notifications/patients/{patientId}/export", get(export))
-        .with_state(state)
+        .route("/notifications/patients/{patientId}/export", get(export));
+    // Every route: none can be answered without its audit record.
+    let auditing = Auditing::new(CLI.name, state.kit.verifier.clone(), Outbox(state.kit.pool.clone()));
+    auditing.layer(routes).with_state(state)
 }
 
 /// Returns the OpenAPI document of [`router`].
@@ -70,12 +74,15 @@ struct ListQuery {
 async fn list(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     pagination: NotificationPagination,
     Query(query): Query<ListQuery>,
 ) -> Result<Page<Notification>> {
     let notifications = notification::list(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
     let total = notification::count(&pool, query.patient_id).await?;
     let page = pagination.page(notifications, |notification| notification.id);
+    let shown = page.rows().iter().map(|notification| notification.patient_id);
+    trail.listed(query.patient_id, shown);
     Ok(page.total(total))
 }
 
@@ -98,10 +105,15 @@ async fn list(
 async fn resend(
     State(state): State<AppState>,
     Admin(admin): Admin,
+    trail: Trail,
     Path(id): Path<Uuid>,
 ) -> Result<(StatusCode, Json<Notification>)> {
-    match notification::resend(&state.kit.pool, id).await? {
+    let mut transaction = state.kit.pool.begin().await?;
+    match notification::resend(&mut transaction, id).await? {
         Resend::Queued(notification) => {
+            trail.patient(notification.patient_id);
+            audit::enqueue(&mut transaction, trail.record(StatusCode::ACCEPTED)).await?;
+            transaction.commit().await?;
             tracing::info!(notification.id = %id, admin.id = %admin.sub, "an administrator sends a notification again");
             state.queued.notify_one();
             Ok((StatusCode::ACCEPTED, Json(notification)))
@@ -150,12 +162,17 @@ async fn read_preferences(State(pool): State<Pool>, _: Caller, Path(id): Path<Uu
 async fn store_preferences(
     State(pool): State<Pool>,
     Caller(caller): Caller,
+    trail: Trail,
     Path(id): Path<Uuid>,
     Json(preferences): Json<Preferences>,
 ) -> Result<Json<Preferences>> {
-    if !preference::store(&pool, id, preferences).await? {
+    let mut transaction = pool.begin().await?;
+    if !preference::store(&mut *transaction, id, preferences).await? {
         return Err(patient_not_found());
     }
+    trail.changed(["preferences.email"]);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::OK)).await?;
+    transaction.commit().await?;
     tracing::info!(patient.id = %id, user.id = %caller.sub, email = preferences.email, "stored a patient's preferences");
     Ok(Json(preferences))
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod audit;
 mod events;
 mod export;
 mod kafka;

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod audit;
 mod delivery;
 mod erasure;
 mod export;
