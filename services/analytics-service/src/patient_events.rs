@@ -2,8 +2,10 @@
 
 use axum::extract::State;
 use contracts::events::EventType;
+use kit::audit::Trail;
 use kit::database::Pool;
-use kit::{Admin, Page, Pagination, Query, Result, pagination::Total};
+use kit::export::Held;
+use kit::{Admin, Json, Page, Pagination, Path, Query, Result, pagination::Total};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
@@ -51,13 +53,32 @@ pub struct ListQuery {
 pub async fn list(
     State(pool): State<Pool>,
     _: Admin,
+    trail: Trail,
     pagination: EventPagination,
     Query(query): Query<ListQuery>,
 ) -> Result<Page<PatientEvent>> {
+    trail.patient(query.patient_id);
     let events = of_patient(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
     let total = sqlx::query_scalar("select count(*) from events where patient_id = $1").bind(query.patient_id);
     let total = Total::Exactly(total.fetch_one(&pool).await?);
     Ok(pagination.page(events, |event| event.event_id).total(total))
+}
+
+/// Export what analytics-service holds about a patient
+///
+/// Each column of each row, by table: ids, versions and times, and the year of birth until the deletion. An unknown patient has no
+/// rows. It is a part of `GET /patients/{id}/export`.
+#[utoipa::path(
+    get,
+    path = "/analytics/patients/{patientId}/export",
+    operation_id = "exportEvents",
+    tag = "Analytics",
+    params(("patientId" = Uuid, Path, description = "The patient's id")),
+    responses((status = 200, description = "The rows", body = Object)),
+    security(("bearer" = ["ADMIN"]))
+)]
+pub async fn export(State(pool): State<Pool>, _: Admin, Path(patient): Path<Uuid>) -> Result<Json<Held>> {
+    Ok(Json(Held::read(&pool, &["patients", "events"], patient).await?))
 }
 
 /// Lists the events of a patient in the order of their versions: at most `rows`, starting behind the event `after`.

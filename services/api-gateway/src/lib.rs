@@ -6,6 +6,7 @@ mod state;
 mod admission;
 mod api;
 mod docs;
+mod export;
 mod proxy;
 mod route;
 mod swagger_ui;

@@ -11,7 +11,7 @@ use crate::admission::Rejection;
 use crate::route::{Access, Route, strip_prefix};
 use crate::state::AppState;
 use crate::upstream::{self, Outgoing};
-use crate::{body, forwarded_headers};
+use crate::{body, export, forwarded_headers};
 
 /// Methods that are forwarded; the service decides which of them a route supports.
 const METHODS: [Method; 7] = [
@@ -53,7 +53,12 @@ pub async fn forward(state: AppState, route: &'static Route, request: Request) -
         body,
         is_repeatable,
     };
-    Ok(state.upstream.send(route.backend, outgoing).await?)
+    let parts = export::Parts::of(&outgoing);
+    let response = state.upstream.send(route.backend, outgoing).await?;
+    match parts {
+        Some(parts) if response.status() == StatusCode::OK => Ok(parts.add_to(response, &state.upstream).await?),
+        _ => Ok(response),
+    }
 }
 
 /// Answers a method that is not forwarded. The service knows which methods its route has: it answers OPTIONS with 405 and

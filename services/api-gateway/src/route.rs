@@ -83,7 +83,10 @@ pub const ROUTES: &[Route] = &[
     subtree("/api/billing", Backend::Billing, Access::ADMINS),
     subtree("/api/analytics", Backend::Analytics, Access::ADMINS),
     subtree("/api/notifications", Backend::Notification, Access::USERS),
-    exact("/api/audit", Backend::Audit, Access::AUDITORS),
+    Route {
+        segment_access: Some(("/export", Access::ADMINS)),
+        ..subtree("/api/audit", Backend::Audit, Access::AUDITORS)
+    },
 ];
 
 const fn exact(path: &'static str, backend: Backend, access: Access) -> Route {
@@ -192,6 +195,8 @@ mod tests {
         assert_eq!(auditors, ["/api/audit"], "an auditor has no access to patient data");
         let history = route("/api/patients").access(&Method::GET, "/api/patients/1/history");
         assert_eq!(history, Access::AUDITORS_AND_ADMINS);
+        let export = route("/api/audit").access(&Method::GET, "/api/audit/patients/1/export");
+        assert_eq!(export, Access::ADMINS);
         assert_eq!(route("/auth/users").prefix(), "/auth");
     }
 }

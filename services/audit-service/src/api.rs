@@ -7,15 +7,15 @@ use kit::{
 };
 use utoipa::OpenApi;
 
-use crate::{config::CLI, list, own_requests::OwnRequests};
+use crate::{config::CLI, export, list, own_requests::OwnRequests};
 
 /// Returns all routes; the gateway exposes them under `/api`.
 pub fn router(state: AppState) -> Router {
     let auditing = Auditing::new(CLI.name, state.verifier.clone(), OwnRequests(state.pool.clone()));
-    auditing
-        .action(Action::AuditRead)
-        .layer(Router::new().route("/audit", get(list::list)))
-        .with_state(state)
+    let export = Router::new().route("/audit/patients/{patientId}/export", get(export::export));
+    let list = Router::new().route("/audit", get(list::list));
+    let list = auditing.clone().action(Action::AuditRead).layer(list);
+    auditing.layer(export).merge(list).with_state(state)
 }
 
 /// Returns the OpenAPI document of [`router`].
@@ -27,7 +27,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(title = "Audit", description = "Who read or changed which patient, for auditors."),
     tags((name = "Audit", description = "The audit trail: a chain of records that is only ever appended to.")),
-    paths(list::list),
+    paths(list::list, export::export),
 )]
 struct ApiDoc;
 

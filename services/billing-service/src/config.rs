@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use kit::{ServeArgs, cli::Cli, database::DatabaseArgs, token::TokenArgs};
+use kit::{ServeArgs, cli::Cli, database::DatabaseArgs, kafka::KafkaArgs, token::TokenArgs};
 use secrecy::SecretString;
 
 /// Name, description and default port of the binary.
@@ -17,6 +17,9 @@ pub struct Config {
     /// The service's own database.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// The Kafka brokers, to which audit records are published.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
     /// Verification of access tokens.
     #[command(flatten)]
     pub token: TokenArgs,

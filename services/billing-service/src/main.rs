@@ -3,7 +3,7 @@
 use billing_service::{
     AppState, Config, MIGRATIONS, config::CLI, grpc, link_secret::LinkSecretInterceptor, openapi, router,
 };
-use kit::{Server, database, grpc::max_connection_age, telemetry};
+use kit::{Server, database, grpc::max_connection_age, kafka, outbox, telemetry};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -16,6 +16,7 @@ async fn main() -> anyhow::Result<()> {
     let state = AppState::new(&config.token, pool.clone())?;
     let verifier = state.verifier.clone();
     let grpc_address = config.grpc_address();
+    let producer = kafka::producer(&config.kafka)?;
     let interceptor = LinkSecretInterceptor::new(config.billing_link_secret)?;
 
     Server::new(CLI.name, &config.serve)
@@ -23,9 +24,12 @@ async fn main() -> anyhow::Result<()> {
         .openapi(openapi())
         .database(&pool)
         .tokens(&verifier)
-        .grpc(grpc_address, |listener, shutdown| {
-            grpc::serve(listener, pool, interceptor, max_connection_age(), shutdown)
+        .kafka(&producer)
+        .grpc(grpc_address, {
+            let pool = pool.clone();
+            |listener, shutdown| grpc::serve(listener, pool, interceptor, max_connection_age(), shutdown)
         })
+        .background_task("outbox", |shutdown| outbox::relay(pool, config.kafka, shutdown))
         .run()
         .await
 }

@@ -61,7 +61,7 @@ impl Service {
     pub fn uses_kafka(self) -> bool {
         matches!(
             self,
-            Service::Patient | Service::Analytics | Service::Notification | Service::Audit
+            Service::Billing | Service::Patient | Service::Analytics | Service::Notification | Service::Audit
         )
     }
 

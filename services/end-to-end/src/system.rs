@@ -57,6 +57,7 @@ impl System {
             .collect();
         let listeners = [
             (Service::Patient, "PATIENT"),
+            (Service::Billing, "BILLING"),
             (Service::Analytics, "ANALYTICS"),
             (Service::Notification, "NOTIFICATION"),
             (Service::Audit, "AUDIT"),

@@ -1,9 +1,11 @@
 //! Audit of requests about patients: a response leaves only after the record of its request is written.
 //!
 //! [`Auditing::layer`] wraps the routes of a service. It authenticates the user, lets the handler answer, and writes one
-//! [`Record`] for each request, whatever its outcome. A handler adds what only it knows through its [`Trail`]; a successful
+//! record for each request, whatever its outcome. A handler adds what only it knows through its [`Trail`]; a successful
 //! response of a handler that does not say whom it concerned is withheld, so that a new route cannot be forgotten. Requests
 //! without a valid token have no user, see no patient, and are not recorded.
+
+mod outbox;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -17,6 +19,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use contracts::audit::Event;
 use http::{Method, StatusCode, request::Parts};
 use parking_lot::Mutex;
 use time::OffsetDateTime;
@@ -28,6 +31,8 @@ use crate::{
     token::{Authenticated, Claims, Verifier},
     trace,
 };
+
+pub use outbox::{Outbox, enqueue};
 
 /// The type of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +79,8 @@ impl Action {
             "export" => return Self::Export,
             "history" => return Self::History,
             "search" => return Self::Search,
+            // A notification that is sent again is changed, not created.
+            "resend" => return Self::Update,
             _ => {}
         }
         match *method {
@@ -89,39 +96,6 @@ impl Action {
     }
 }
 
-/// One request, as it is recorded: ids and names of fields, and no value of a patient.
-#[derive(Debug, Clone)]
-pub struct Record {
-    /// One for each request, so that a record that is written twice counts once.
-    pub event_id: Uuid,
-    /// The time of the record.
-    pub occurred_at: OffsetDateTime,
-    /// The user.
-    pub actor: Uuid,
-    /// The user's role.
-    pub role: &'static str,
-    /// The user's session, if the token has one.
-    pub session: Option<Uuid>,
-    /// The client's address, if it is known.
-    pub address: Option<IpAddr>,
-    /// The type of the request.
-    pub action: Action,
-    /// Method and pattern of the route.
-    pub route: String,
-    /// The patient whom the request names.
-    pub patient: Option<Uuid>,
-    /// The patients whom a list showed.
-    pub shown: Vec<Uuid>,
-    /// Names of the fields that were set or changed.
-    pub changed_fields: Vec<String>,
-    /// The response's status.
-    pub outcome: StatusCode,
-    /// The trace, as 32 hexadecimal digits.
-    pub trace: Option<String>,
-    /// The service that answered.
-    pub service: &'static str,
-}
-
 /// The place where records are written.
 #[async_trait]
 pub trait Sink: Send + Sync + 'static {
@@ -129,7 +103,7 @@ pub trait Sink: Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the database; the response is withheld then.
-    async fn write(&self, record: Record) -> sqlx::Result<()>;
+    async fn write(&self, record: Event) -> sqlx::Result<()>;
 }
 
 /// The audit of a service's routes.
@@ -173,7 +147,7 @@ pub struct Trail(Arc<Mutex<Draft>>);
 
 #[derive(Debug)]
 struct Draft {
-    record: Record,
+    record: Event,
     /// True once it is known whom the request concerns, even if that is nobody.
     is_complete: bool,
     /// The outcome with which the handler wrote the record, in its own transaction.
@@ -195,6 +169,14 @@ impl Trail {
         draft.is_complete = true;
     }
 
+    /// Names the patient to whom a list was restricted, or else the patients whom it shows.
+    pub fn listed(&self, patient: Option<Uuid>, shown: impl IntoIterator<Item = Uuid>) {
+        match patient {
+            Some(id) => self.patient(id),
+            None => self.shown(shown),
+        }
+    }
+
     /// Names the fields that were set or changed.
     pub fn changed<T: Into<String>>(&self, fields: impl IntoIterator<Item = T>) {
         self.0.lock().record.changed_fields = fields.into_iter().map(Into::into).collect();
@@ -203,7 +185,7 @@ impl Trail {
     /// Returns the record for the transaction of a change, which will be answered with this status.
     ///
     /// The record of another status, such as after a commit that failed, is written in addition and has the same id.
-    pub fn record(&self, outcome: StatusCode) -> Record {
+    pub fn record(&self, outcome: StatusCode) -> Event {
         let mut draft = self.0.lock();
         draft.written = Some(outcome);
         draft.record(outcome)
@@ -211,9 +193,9 @@ impl Trail {
 }
 
 impl Draft {
-    fn record(&self, outcome: StatusCode) -> Record {
-        Record {
-            outcome,
+    fn record(&self, outcome: StatusCode) -> Event {
+        Event {
+            outcome: outcome.as_u16(),
             occurred_at: OffsetDateTime::now_utc(),
             ..self.record.clone()
         }
@@ -278,31 +260,31 @@ impl Auditing {
         Draft {
             is_complete: patient.is_some(),
             written: None,
-            record: Record {
+            record: Event {
                 event_id: Uuid::now_v7(),
                 occurred_at: OffsetDateTime::now_utc(),
                 actor: claims.sub,
-                role: claims.role.as_str(),
+                role: claims.role.as_str().to_owned(),
                 session: Some(claims.sid),
                 address: client_address(parts),
-                action: self.action.unwrap_or(derived),
+                action: self.action.unwrap_or(derived).as_str().to_owned(),
                 route: format!("{} {route}", parts.method),
                 patient,
                 shown: Vec::new(),
                 changed_fields: Vec::new(),
-                outcome: StatusCode::OK,
+                outcome: StatusCode::OK.as_u16(),
                 trace: trace::current_ids().map(|(trace, _)| trace.to_string()),
-                service: self.service,
+                service: self.service.to_owned(),
             },
         }
     }
 }
 
-/// Returns the patient whom the path names: `{patient_id}`, or `{id}` behind `/patients`.
+/// Returns the patient whom the path names: `{patientId}`, `{patient_id}`, or `{id}` behind `/patients`.
 async fn named_patient(parts: &mut Parts, route: &str) -> Option<Uuid> {
     let parameters = RawPathParams::from_request_parts(parts, &()).await.ok()?;
     let is_patient = |name: &str| match name {
-        "patient_id" => true,
+        "patientId" | "patient_id" => true,
         "id" => route.contains("/patients/{id}"),
         _ => false,
     };
@@ -348,6 +330,7 @@ mod tests {
             ),
             (Method::GET, "/patients/{id}/history", "", Action::History),
             (Method::GET, "/patients/{id}/export", "", Action::Export),
+            (Method::POST, "/notifications/{id}/resend", "", Action::Update),
         ] {
             assert_eq!(Action::of(&method, route, query), action, "{method} {route}?{query}");
         }

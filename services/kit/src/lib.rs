@@ -5,6 +5,7 @@ mod aws;
 pub mod cli;
 pub mod database;
 mod email;
+pub mod export;
 pub mod extract;
 pub mod fatal;
 pub mod grpc;

@@ -1,5 +1,6 @@
 //! Helpers for tests of services.
 
+mod audit;
 mod collector;
 mod document;
 pub mod exposition;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use crate::database::Pool;
 use crate::token::{Claims, ISSUER, Role, Verifier};
 
+pub use audit::{audit_records, check_audit, operations};
 pub use collector::{CollectedSpan, Collector};
 pub use document::document_faults;
 pub use mailbox::Mailbox;
@@ -181,4 +183,15 @@ impl TestTokens {
     pub fn token(&self, role: Role) -> String {
         self.sign(&self.claims(role))
     }
+}
+
+/// Returns the tables with a column `patient_id`, in alphabetical order; an export must have all of them.
+///
+/// # Panics
+/// If the database fails.
+pub async fn tables_about_patients(pool: &Pool) -> Vec<String> {
+    let tables = "select table_name::text from information_schema.columns
+                  where table_schema = 'public' and column_name = 'patient_id' order by 1";
+    let tables = sqlx::query_scalar(tables).fetch_all(pool).await;
+    tables.expect("the tables")
 }

@@ -6,7 +6,9 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
+use kit::audit::{self, Auditing, Outbox, Trail};
 use kit::database::Pool;
+use kit::export::Held;
 use kit::{Admin, Caller, Json, Page, Pagination, Path, Problem, Query, Result};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
@@ -14,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     AppState,
+    config::CLI,
     notification::{self, Notification, Resend},
     preference::{self, Preferences},
 };
@@ -23,14 +26,17 @@ type NotificationPagination = Pagination<Uuid, 100, 1000>;
 
 /// Returns all routes; the gateway exposes them under `/api`.
 pub fn router(state: AppState) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/notifications", get(list))
         .route("/notifications/{id}/resend", post(resend))
         .route(
             "/notifications/preferences/{patientId}",
             get(read_preferences).put(store_preferences),
         )
-        .with_state(state)
+        .route("/notifications/patients/{patientId}/export", get(export));
+    // Every route: none can be answered without its audit record.
+    let auditing = Auditing::new(CLI.name, state.kit.verifier.clone(), Outbox(state.kit.pool.clone()));
+    auditing.layer(routes).with_state(state)
 }
 
 /// Returns the OpenAPI document of [`router`].
@@ -42,7 +48,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(title = "Notifications", description = "Notifications sent to patients."),
     tags((name = "Notifications", description = "One for each event of a patient.")),
-    paths(list, resend, read_preferences, store_preferences)
+    paths(list, resend, read_preferences, store_preferences, export)
 )]
 struct ApiDoc;
 
@@ -68,12 +74,15 @@ struct ListQuery {
 async fn list(
     State(pool): State<Pool>,
     _: Caller,
+    trail: Trail,
     pagination: NotificationPagination,
     Query(query): Query<ListQuery>,
 ) -> Result<Page<Notification>> {
     let notifications = notification::list(&pool, query.patient_id, pagination.cursor, pagination.rows()).await?;
     let total = notification::count(&pool, query.patient_id).await?;
     let page = pagination.page(notifications, |notification| notification.id);
+    let shown = page.rows().iter().map(|notification| notification.patient_id);
+    trail.listed(query.patient_id, shown);
     Ok(page.total(total))
 }
 
@@ -96,10 +105,15 @@ async fn list(
 async fn resend(
     State(state): State<AppState>,
     Admin(admin): Admin,
+    trail: Trail,
     Path(id): Path<Uuid>,
 ) -> Result<(StatusCode, Json<Notification>)> {
-    match notification::resend(&state.kit.pool, id).await? {
+    let mut transaction = state.kit.pool.begin().await?;
+    match notification::resend(&mut transaction, id).await? {
         Resend::Queued(notification) => {
+            trail.patient(notification.patient_id);
+            audit::enqueue(&mut transaction, trail.record(StatusCode::ACCEPTED)).await?;
+            transaction.commit().await?;
             tracing::info!(notification.id = %id, admin.id = %admin.sub, "an administrator sends a notification again");
             state.queued.notify_one();
             Ok((StatusCode::ACCEPTED, Json(notification)))
@@ -148,14 +162,36 @@ async fn read_preferences(State(pool): State<Pool>, _: Caller, Path(id): Path<Uu
 async fn store_preferences(
     State(pool): State<Pool>,
     Caller(caller): Caller,
+    trail: Trail,
     Path(id): Path<Uuid>,
     Json(preferences): Json<Preferences>,
 ) -> Result<Json<Preferences>> {
-    if !preference::store(&pool, id, preferences).await? {
+    let mut transaction = pool.begin().await?;
+    if !preference::store(&mut *transaction, id, preferences).await? {
         return Err(patient_not_found());
     }
+    trail.changed(["preferences.email"]);
+    audit::enqueue(&mut transaction, trail.record(StatusCode::OK)).await?;
+    transaction.commit().await?;
     tracing::info!(patient.id = %id, user.id = %caller.sub, email = preferences.email, "stored a patient's preferences");
     Ok(Json(preferences))
+}
+
+/// Export what notification-service holds about a patient
+///
+/// Each column of each row, by table: name, email address and preferences, and the notifications. An unknown patient has no
+/// rows. It is a part of `GET /patients/{id}/export`.
+#[utoipa::path(
+    get,
+    path = "/notifications/patients/{patientId}/export",
+    operation_id = "exportNotifications",
+    tag = "Notifications",
+    params(("patientId" = Uuid, Path, description = "The patient's id")),
+    responses((status = 200, description = "The rows", body = Object)),
+    security(("bearer" = ["ADMIN"]))
+)]
+async fn export(State(pool): State<Pool>, _: Admin, Path(patient): Path<Uuid>) -> Result<Json<Held>> {
+    Ok(Json(Held::read(&pool, &["patients", "notifications"], patient).await?))
 }
 
 fn patient_not_found() -> Problem {

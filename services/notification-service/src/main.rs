@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contracts::topics::{NOTIFICATION_GROUP, PATIENT};
-use kit::{Server, database, kafka::Subscription, telemetry};
+use kit::{Server, database, kafka::Subscription, outbox, telemetry};
 use notification_service::{
     AppState, Config, MIGRATIONS, config::CLI, describe_metrics, event_handler::PatientEventHandler, openapi, router,
     sender::Sender,
@@ -43,6 +43,8 @@ async fn main() -> anyhow::Result<()> {
         queued,
     };
 
+    let outbox_kafka = config.kafka.clone();
+
     Server::new(CLI.name, &config.serve)
         .routes(router(state))
         .openapi(openapi())
@@ -50,6 +52,7 @@ async fn main() -> anyhow::Result<()> {
         .tokens(&verifier)
         .consumer(config.kafka, SUBSCRIPTION, handler)?
         .background_task("sender", |shutdown| sender.run(shutdown))
+        .background_task("outbox", |shutdown| outbox::relay(pool, outbox_kafka, shutdown))
         .run()
         .await
 }

@@ -1,8 +1,8 @@
 //! Notifications in the database, as clients see them.
 
-use kit::{database::Pool, pagination::Total};
+use kit::pagination::Total;
 use serde::Serialize;
-use sqlx::{FromRow, PgExecutor};
+use sqlx::{FromRow, PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -197,7 +197,7 @@ pub(crate) enum Resend {
 ///
 /// # Errors
 /// Fails if the database fails.
-pub(crate) async fn resend(pool: &Pool, id: Uuid) -> sqlx::Result<Resend> {
+pub(crate) async fn resend(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Resend> {
     let queued = sqlx::query_as(
         "update notifications set status = 'PENDING', reason = null, channel = null, finished_at = null, attempts = 0,
              message_id = gen_random_uuid(), queued_at = now(), next_attempt_at = now()
@@ -205,11 +205,11 @@ pub(crate) async fn resend(pool: &Pool, id: Uuid) -> sqlx::Result<Resend> {
          where id = $1 and status <> 'PENDING' and patients.patient_id = notifications.patient_id and email is not null
          returning id, notifications.patient_id, kind, status, reason, channel, attempts, created_at, finished_at",
     );
-    if let Some(notification) = queued.bind(id).fetch_optional(pool).await? {
+    if let Some(notification) = queued.bind(id).fetch_optional(&mut *db).await? {
         return Ok(Resend::Queued(notification));
     }
     let exists = sqlx::query_scalar("select exists (select from notifications where id = $1)");
-    Ok(if exists.bind(id).fetch_one(pool).await? {
+    Ok(if exists.bind(id).fetch_one(db).await? {
         Resend::Impossible
     } else {
         Resend::Unknown

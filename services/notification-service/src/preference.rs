@@ -2,6 +2,7 @@
 
 use kit::database::Pool;
 use serde::{Deserialize, Serialize};
+use sqlx::PgExecutor;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -28,11 +29,11 @@ pub(crate) async fn read(pool: &Pool, patient_id: Uuid) -> sqlx::Result<Option<P
 ///
 /// # Errors
 /// Fails if the database fails.
-pub(crate) async fn store(pool: &Pool, patient_id: Uuid, preferences: Preferences) -> sqlx::Result<bool> {
+pub(crate) async fn store(db: impl PgExecutor<'_>, patient_id: Uuid, preferences: Preferences) -> sqlx::Result<bool> {
     let stored = sqlx::query("update patients set email_allowed = $2 where patient_id = $1 and not deleted")
         .bind(patient_id)
         .bind(preferences.email)
-        .execute(pool)
+        .execute(db)
         .await?;
     Ok(stored.rows_affected() == 1)
 }

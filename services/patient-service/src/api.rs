@@ -4,12 +4,10 @@ use axum::{
     Router,
     routing::{get, post, put},
 };
-use kit::audit::Auditing;
+use kit::audit::{Auditing, Outbox};
 use utoipa::OpenApi;
 
-use crate::{
-    audit::Outbox, config::CLI, family::routes as families, patient, patient::routes as patients, state::AppState,
-};
+use crate::{config::CLI, family::routes as families, patient, patient::routes as patients, state::AppState};
 
 /// Returns all routes; the gateway exposes them under `/api`.
 pub fn router(state: AppState) -> Router {

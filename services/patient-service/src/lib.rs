@@ -4,7 +4,6 @@ pub mod config;
 mod state;
 
 mod api;
-mod audit;
 pub mod demo_data;
 pub mod maintenance;
 pub mod topics;

@@ -2,7 +2,9 @@
 
 mod support;
 
+mod audit;
 mod events;
+mod export;
 mod kafka;
 mod properties;
 mod statistics;

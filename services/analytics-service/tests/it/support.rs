@@ -18,8 +18,8 @@ use uuid::Uuid;
 pub struct TestApp {
     pub database: TestDatabase,
     handler: PatientEventHandler,
-    router: Router,
-    tokens: TestTokens,
+    pub router: Router,
+    pub tokens: TestTokens,
 }
 
 impl TestApp {

@@ -2,6 +2,7 @@
 
 mod cors;
 mod early_refusal;
+mod export;
 mod retry;
 mod routes;
 mod smuggling;

@@ -3,5 +3,6 @@
 mod support;
 
 mod chain;
+mod export;
 mod kafka;
 mod list;

@@ -87,6 +87,15 @@ impl TestApp {
         (parts.status, parts.headers, body)
     }
 
+    /// Reads a document of any size as an administrator.
+    pub async fn get_large(&self, path: &str) -> Value {
+        let request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {}", self.tokens["ADMIN"]));
+        let request = request.body(Body::empty()).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("a response");
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        serde_json::from_slice(&body.expect("a body")).expect("JSON")
+    }
+
     /// Reads a page as an auditor.
     pub async fn read(&self, path: &str) -> (HeaderMap, Vec<Value>) {
         let (status, headers, body) = self.get(path, Some(Role::Auditor)).await;

@@ -3,4 +3,6 @@
 mod support;
 
 mod accounts;
+mod audit;
+mod export;
 mod reflection;

@@ -30,8 +30,8 @@ pub struct TestApp {
     pub database: TestDatabase,
     /// A gRPC channel to the service.
     pub channel: Channel,
-    router: Router,
-    tokens: TestTokens,
+    pub router: Router,
+    pub tokens: TestTokens,
     shutdown: CancellationToken,
     server: JoinHandle<anyhow::Result<()>>,
 }

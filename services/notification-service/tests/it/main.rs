@@ -2,8 +2,10 @@
 
 mod support;
 
+mod audit;
 mod delivery;
 mod erasure;
+mod export;
 mod notifications;
 mod preferences;
 mod properties;

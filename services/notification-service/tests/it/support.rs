@@ -78,8 +78,8 @@ pub struct TestApp {
     pub database: TestDatabase,
     pub mailer: FakeMailer,
     handler: PatientEventHandler,
-    router: Router,
-    tokens: TestTokens,
+    pub router: Router,
+    pub tokens: TestTokens,
 }
 
 impl TestApp {

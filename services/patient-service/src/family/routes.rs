@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use kit::audit::Trail;
+use kit::audit::{self, Trail};
 use kit::database::Pool;
 use kit::{
     Caller, Json, Path, Prefix, Problem, Result,
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{Family, store};
 use crate::{
-    audit, cursor,
+    cursor,
     idempotency::{self, IdempotencyKey},
     precondition::{Preconditions, with_etag},
 };

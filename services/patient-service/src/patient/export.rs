@@ -69,10 +69,11 @@ pub struct Intent {
     version: i64,
 }
 
-/// Export everything that this service holds about a patient
+/// Export everything that is held about a patient
 ///
-/// For a person's request for a copy (GDPR, Articles 15 and 20). The account's holder in billing-service, notifications,
-/// statistics and the audit trail are held by other services.
+/// For a person's request for a copy (GDPR, Articles 15 and 20). These fields are what patient-service holds; the gateway adds
+/// `billing`, `notifications`, `analytics` and `audit`, the documents of the other services' routes `/…/patients/{id}/export`. If one of
+/// them does not answer, the response is 503 and names it. The newest seconds may not be in the audit trail yet.
 #[utoipa::path(get, path = "/patients/{id}/export", operation_id = "exportPatient", tag = "Patients",
     security(("bearer" = ["ADMIN"])),
     params(("id" = Uuid, Path, description = "The patient's id")),

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use kit::audit::Trail;
+use kit::audit::{self, Trail};
 use kit::database::Pool;
 use kit::{
     Admin, Caller, Claims, Json, Path, Prefix, Problem, Query, Result,
@@ -27,7 +27,6 @@ use super::{
     store,
 };
 use crate::{
-    audit,
     billing::{self, AccountHolder, BillingClient},
     calendar::Today,
     cursor,

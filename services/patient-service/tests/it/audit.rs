@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use contracts::{audit::Event, topics::AUDIT};
 use http::{Method, StatusCode};
-use kit::Role;
+use kit::{Role, testing::audit_records};
 use patient_service::openapi;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -19,27 +19,14 @@ const FIELDS: [&str; 5] = ["name", "email", "address", "dateOfBirth", "registere
 
 /// Returns method and pattern of every route.
 fn operations() -> Vec<(Method, String)> {
-    let document = serde_json::to_value(openapi()).expect("JSON");
-    let mut operations = Vec::new();
-    for (path, item) in document["paths"].as_object().expect("paths") {
-        let methods = item.as_object().expect("operations").keys();
-        operations.extend(methods.map(|method| {
-            let method = method.to_uppercase().parse().expect("a method");
-            (method, path.replace("{patientId}", "{patient_id}"))
-        }));
-    }
-    operations
+    let operations = kit::testing::operations(&openapi()).into_iter();
+    let as_routed = |path: String| path.replace("{patientId}", "{patient_id}");
+    operations.map(|(method, path)| (method, as_routed(path))).collect()
 }
 
 /// Returns the records in the outbox, oldest first.
 async fn records(app: &TestApp) -> Vec<Event> {
-    let select = "select payload from outbox where topic = $1 order by id";
-    let rows: Vec<Vec<u8>> = sqlx::query_scalar(select)
-        .bind(AUDIT)
-        .fetch_all(&app.database.pool)
-        .await
-        .expect("the outbox");
-    rows.iter().map(|row| Event::decode(row).expect("readable")).collect()
+    audit_records(&app.database.pool).await
 }
 
 /// A successful request, and what its record must say.

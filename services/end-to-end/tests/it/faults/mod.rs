@@ -6,6 +6,7 @@ mod audit;
 mod billing;
 mod broker;
 mod consumer;
+mod export;
 mod harness;
 mod outbox;
 mod poison;
