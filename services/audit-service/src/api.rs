@@ -7,14 +7,14 @@ use kit::{
 };
 use utoipa::OpenApi;
 
-use crate::{config::CLI, list, own_requests::OwnRequests};
+use crate::{config::CLI, fhir, list, own_requests::OwnRequests};
 
-/// Returns all routes; the gateway exposes them under `/api`.
+/// Returns all routes; the gateway exposes them under `/api`, and those of FHIR as they are.
 pub fn router(state: AppState) -> Router {
     let auditing = Auditing::new(CLI.name, state.verifier.clone(), OwnRequests(state.pool.clone()));
     auditing
         .action(Action::AuditRead)
-        .layer(Router::new().route("/audit", get(list::list)))
+        .layer(Router::new().route("/audit", get(list::list)).merge(fhir::routes()))
         .with_state(state)
 }
 

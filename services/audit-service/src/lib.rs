@@ -8,6 +8,7 @@ pub mod event_handler;
 pub mod record;
 pub mod verify;
 
+mod fhir;
 mod list;
 mod own_requests;
 

@@ -73,7 +73,8 @@ impl Action {
         match route.rsplit('/').next().unwrap_or_default() {
             "export" => return Self::Export,
             "history" => return Self::History,
-            "search" => return Self::Search,
+            // FHIR's interaction with all resources of a type is a search.
+            "search" | "_search" | "Patient" => return Self::Search,
             _ => {}
         }
         match *method {
@@ -348,6 +349,9 @@ mod tests {
             ),
             (Method::GET, "/patients/{id}/history", "", Action::History),
             (Method::GET, "/patients/{id}/export", "", Action::Export),
+            (Method::GET, "/fhir/Patient/{patient_id}", "", Action::Read),
+            (Method::GET, "/fhir/Patient", "", Action::Search),
+            (Method::POST, "/fhir/Patient/_search", "", Action::Search),
         ] {
             assert_eq!(Action::of(&method, route, query), action, "{method} {route}?{query}");
         }

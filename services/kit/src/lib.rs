@@ -7,6 +7,7 @@ pub mod database;
 mod email;
 pub mod extract;
 pub mod fatal;
+pub mod fhir;
 pub mod grpc;
 pub mod instant;
 pub mod kafka;

@@ -8,10 +8,10 @@ use kit::audit::Auditing;
 use utoipa::OpenApi;
 
 use crate::{
-    audit::Outbox, config::CLI, family::routes as families, patient, patient::routes as patients, state::AppState,
+    audit::Outbox, config::CLI, family::routes as families, fhir, patient, patient::routes as patients, state::AppState,
 };
 
-/// Returns all routes; the gateway exposes them under `/api`.
+/// Returns all routes; the gateway exposes them under `/api`, and those of FHIR, which `/fhir/metadata` describes, as they are.
 pub fn router(state: AppState) -> Router {
     let routes = Router::new()
         .route("/patients", get(patients::list).post(patients::create))
@@ -30,10 +30,11 @@ pub fn router(state: AppState) -> Router {
         .route(
             "/families/{id}/members/{patient_id}",
             put(families::add_member).delete(families::remove_member),
-        );
+        )
+        .merge(fhir::routes());
     // Every route: none can be answered without its audit record.
     let auditing = Auditing::new(CLI.name, state.verifier.clone(), Outbox(state.pool.clone()));
-    auditing.layer(routes).with_state(state)
+    auditing.layer(routes).merge(fhir::public_routes()).with_state(state)
 }
 
 /// Returns the OpenAPI document of [`router`].

@@ -10,6 +10,7 @@ pub mod maintenance;
 pub mod topics;
 
 mod family;
+mod fhir;
 pub mod patient;
 
 pub mod billing;

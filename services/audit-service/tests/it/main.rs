@@ -3,5 +3,6 @@
 mod support;
 
 mod chain;
+mod fhir;
 mod kafka;
 mod list;

@@ -8,6 +8,7 @@ mod billing;
 mod changes;
 mod erasure;
 mod families;
+mod fhir;
 mod million;
 mod names;
 mod patients;
