@@ -5,6 +5,7 @@ mod support;
 mod audit;
 mod bench;
 mod billing;
+mod bulk;
 mod changes;
 mod erasure;
 mod families;
