@@ -40,7 +40,7 @@ impl Access {
 /// One row of the table.
 #[derive(Debug)]
 pub struct Route {
-    /// The public path, with the first segment that the service does not receive.
+    /// The public path, with the first segment.
     pub path: &'static str,
     /// True if the paths below `path` belong to the route.
     pub has_subpaths: bool,
@@ -87,6 +87,9 @@ pub const ROUTES: &[Route] = &[
         segment_access: Some(("/export", Access::ADMINS)),
         ..subtree("/api/audit", Backend::Audit, Access::AUDITORS)
     },
+    exact("/fhir/metadata", Backend::Patient, Access::Public),
+    subtree("/fhir/Patient", Backend::Patient, Access::USERS),
+    subtree("/fhir/AuditEvent", Backend::Audit, Access::AUDITORS),
 ];
 
 const fn exact(path: &'static str, backend: Backend, access: Access) -> Route {
@@ -118,8 +121,11 @@ impl Route {
         }
     }
 
-    /// Returns the first segment, such as `/api`, which the service does not receive.
+    /// Returns the first segment, such as `/api`, which the service does not receive; empty for `/fhir`, which it does.
     pub fn prefix(&self) -> &'static str {
+        if self.path.starts_with("/fhir/") {
+            return "";
+        }
         let end = self.path[1..].find('/').map_or(self.path.len(), |at| at + 1);
         &self.path[..end]
     }
@@ -170,6 +176,11 @@ mod tests {
             stripped("/auth", "/auth/.well-known/jwks.json").as_deref(),
             Some("/.well-known/jwks.json")
         );
+        assert_eq!(
+            stripped("", "/fhir/Patient?name=a").as_deref(),
+            Some("/fhir/Patient?name=a")
+        );
+        assert_eq!(stripped("", "/fhir/Patient/../metadata"), None);
         for ambiguous in [
             "/api/patients/../billing",
             "/api//patients",
@@ -198,5 +209,6 @@ mod tests {
         let export = route("/api/audit").access(&Method::GET, "/api/audit/patients/1/export");
         assert_eq!(export, Access::ADMINS);
         assert_eq!(route("/auth/users").prefix(), "/auth");
+        assert_eq!(route("/fhir/Patient").prefix(), "");
     }
 }

@@ -7,13 +7,13 @@ use kit::{
 };
 use utoipa::OpenApi;
 
-use crate::{config::CLI, export, list, own_requests::OwnRequests};
+use crate::{config::CLI, export, fhir, list, own_requests::OwnRequests};
 
-/// Returns all routes; the gateway exposes them under `/api`.
+/// Returns all routes; the gateway exposes them under `/api`, and those of FHIR as they are.
 pub fn router(state: AppState) -> Router {
     let auditing = Auditing::new(CLI.name, state.verifier.clone(), OwnRequests(state.pool.clone()));
     let export = Router::new().route("/audit/patients/{patientId}/export", get(export::export));
-    let list = Router::new().route("/audit", get(list::list));
+    let list = Router::new().route("/audit", get(list::list)).merge(fhir::routes());
     let list = auditing.clone().action(Action::AuditRead).layer(list);
     auditing.layer(export).merge(list).with_state(state)
 }

@@ -9,6 +9,7 @@ pub mod record;
 pub mod verify;
 
 mod export;
+mod fhir;
 mod list;
 mod own_requests;
 

@@ -59,17 +59,21 @@ pub async fn list(
     }
     let filter = Filter::parse(query)?;
     let records = filter.read(&pool, pagination.cursor, pagination.rows()).await?;
-    let total = filter.count(&pool).await?;
+    let total = match filter.count(&pool, MAX_COUNTED + 1).await? {
+        counted if counted > MAX_COUNTED => Total::AtLeast(MAX_COUNTED),
+        counted => Total::Exactly(counted),
+    };
     Ok(pagination.page(records, |record| record.event_id).total(total))
 }
 
 /// A valid [`ListQuery`].
-struct Filter {
-    patient: Option<Uuid>,
-    actor: Option<Uuid>,
+#[derive(Default)]
+pub(crate) struct Filter {
+    pub patient: Option<Uuid>,
+    pub actor: Option<Uuid>,
     action: Option<String>,
-    from: Option<OffsetDateTime>,
-    to: Option<OffsetDateTime>,
+    pub from: Option<OffsetDateTime>,
+    pub to: Option<OffsetDateTime>,
 }
 
 impl Filter {
@@ -105,7 +109,7 @@ impl Filter {
     }
 
     /// Returns at most `rows` records, newest first, behind the record of the event `after`.
-    async fn read(&self, pool: &Pool, after: Option<Uuid>, rows: i64) -> sqlx::Result<Vec<Record>> {
+    pub async fn read(&self, pool: &Pool, after: Option<Uuid>, rows: i64) -> sqlx::Result<Vec<Record>> {
         let mut select = QueryBuilder::new("select * from records where true");
         self.push(&mut select);
         if let Some(after) = after {
@@ -118,16 +122,12 @@ impl Filter {
         select.build_query_as().fetch_all(pool).await
     }
 
-    async fn count(&self, pool: &Pool) -> sqlx::Result<Total> {
+    /// Counts the records, at most `limit`.
+    pub async fn count(&self, pool: &Pool, limit: i64) -> sqlx::Result<i64> {
         let mut select = QueryBuilder::new("select count(*) from (select from records where true");
         self.push(&mut select);
-        select.push(" limit ").push_bind(MAX_COUNTED + 1).push(") matching");
-        let counted: i64 = select.build_query_scalar().fetch_one(pool).await?;
-        Ok(if counted > MAX_COUNTED {
-            Total::AtLeast(MAX_COUNTED)
-        } else {
-            Total::Exactly(counted)
-        })
+        select.push(" limit ").push_bind(limit).push(") matching");
+        select.build_query_scalar().fetch_one(pool).await
     }
 
     fn push(&self, query: &mut QueryBuilder<Postgres>) {

@@ -49,7 +49,7 @@ pub enum Action {
     Update,
     /// A deletion.
     Delete,
-    /// A copy of everything about a patient.
+    /// A copy of everything about a patient, or of all patients.
     Export,
     /// The versions of a patient.
     History,
@@ -76,9 +76,10 @@ impl Action {
     /// Derives the action from the method, the route's pattern and the query.
     fn of(method: &Method, route: &str, query: &str) -> Self {
         match route.rsplit('/').next().unwrap_or_default() {
-            "export" => return Self::Export,
+            "export" | "bulk" => return Self::Export,
             "history" => return Self::History,
-            "search" => return Self::Search,
+            // FHIR's interaction with all resources of a type is a search.
+            "search" | "_search" | "Patient" => return Self::Search,
             // A notification that is sent again is changed, not created.
             "resend" => return Self::Update,
             _ => {}
@@ -331,6 +332,10 @@ mod tests {
             (Method::GET, "/patients/{id}/history", "", Action::History),
             (Method::GET, "/patients/{id}/export", "", Action::Export),
             (Method::POST, "/notifications/{id}/resend", "", Action::Update),
+            (Method::GET, "/patients/bulk", "", Action::Export),
+            (Method::GET, "/fhir/Patient/{patient_id}", "", Action::Read),
+            (Method::GET, "/fhir/Patient", "", Action::Search),
+            (Method::POST, "/fhir/Patient/_search", "", Action::Search),
         ] {
             assert_eq!(Action::of(&method, route, query), action, "{method} {route}?{query}");
         }

@@ -8,6 +8,7 @@ mod email;
 pub mod export;
 pub mod extract;
 pub mod fatal;
+pub mod fhir;
 pub mod grpc;
 pub mod instant;
 pub mod kafka;

@@ -7,9 +7,9 @@ use axum::{
 use kit::audit::{Auditing, Outbox};
 use utoipa::OpenApi;
 
-use crate::{config::CLI, family::routes as families, patient, patient::routes as patients, state::AppState};
+use crate::{config::CLI, family::routes as families, fhir, patient, patient::routes as patients, state::AppState};
 
-/// Returns all routes; the gateway exposes them under `/api`.
+/// Returns all routes; the gateway exposes them under `/api`, and those of FHIR, which `/fhir/metadata` describes, as they are.
 pub fn router(state: AppState) -> Router {
     let routes = Router::new()
         .route("/patients", get(patients::list).post(patients::create))
@@ -18,6 +18,7 @@ pub fn router(state: AppState) -> Router {
             get(patients::read).put(patients::update).delete(patients::delete),
         )
         .route("/patients/search", post(patients::search))
+        .route("/patients/bulk", get(patient::bulk::read))
         .route("/patients/{id}/history", get(patient::history::read))
         .route("/patients/{id}/export", get(patient::export::read))
         .route("/families", get(families::list).post(families::create))
@@ -28,10 +29,11 @@ pub fn router(state: AppState) -> Router {
         .route(
             "/families/{id}/members/{patient_id}",
             put(families::add_member).delete(families::remove_member),
-        );
+        )
+        .merge(fhir::routes());
     // Every route: none can be answered without its audit record.
     let auditing = Auditing::new(CLI.name, state.verifier.clone(), Outbox(state.pool.clone()));
-    auditing.layer(routes).with_state(state)
+    auditing.layer(routes).merge(fhir::public_routes()).with_state(state)
 }
 
 /// Returns the OpenAPI document of [`router`].
@@ -48,10 +50,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     ),
     paths(
         patients::list, patients::create, patients::read, patients::update, patients::delete,
-        patients::search, patient::history::read, patient::export::read,
+        patients::search, patient::bulk::read, patient::history::read, patient::export::read,
         families::list, families::create, families::read, families::rename, families::delete, families::add_member, families::remove_member,
     ),
-    components(schemas(patient::sort::Sort)),
+    components(schemas(patient::bulk::Format, patient::sort::Sort)),
 )]
 struct ApiDoc;
 

@@ -44,7 +44,10 @@ pub async fn page<T>(
 }
 
 /// Returns the key of the day, which the first page of the day makes.
-async fn current(pool: &Pool) -> Result<CursorKey> {
+///
+/// # Errors
+/// Fails if the database fails.
+pub async fn current(pool: &Pool) -> Result<CursorKey> {
     if let Some(key) = find_current(pool).await? {
         return Ok(key);
     }

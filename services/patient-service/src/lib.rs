@@ -9,6 +9,7 @@ pub mod maintenance;
 pub mod topics;
 
 mod family;
+mod fhir;
 pub mod patient;
 
 pub mod billing;

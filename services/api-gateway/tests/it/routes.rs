@@ -73,6 +73,14 @@ async fn access_depends_on_token_and_role() {
         (Method::GET, "/api/audit", Some(&auditor), 200),
         (Method::GET, "/api/audit", Some(&admin), 403),
         (Method::GET, "/api/audit", None, 401),
+        (Method::GET, "/fhir/metadata", None, 200),
+        (Method::GET, "/fhir/Patient", None, 401),
+        (Method::GET, "/fhir/Patient/1", Some(&user), 200),
+        (Method::POST, "/fhir/Patient/_search", Some(&admin), 200),
+        (Method::GET, "/fhir/Patient", Some(&auditor), 403),
+        (Method::GET, "/fhir/AuditEvent", Some(&auditor), 200),
+        (Method::GET, "/fhir/AuditEvent/1", Some(&admin), 403),
+        (Method::GET, "/fhir/Observation", Some(&admin), 404),
         (Method::GET, "/auth/users", Some(&auditor), 403),
         (Method::GET, "/auth/sessions", Some(&auditor), 200),
         (Method::DELETE, "/auth/sessions/1", None, 401),
@@ -93,7 +101,12 @@ async fn access_depends_on_token_and_role() {
         let (status, headers, _) = app.request(method.clone(), path, token).await;
         assert_eq!(status, expected, "{method} {path}");
         if expected >= 400 {
-            assert_eq!(headers["content-type"], "application/problem+json", "{method} {path}");
+            let errors = if path.starts_with("/fhir/") {
+                "application/fhir+json"
+            } else {
+                "application/problem+json"
+            };
+            assert_eq!(headers["content-type"], errors, "{method} {path}");
         }
         assert_eq!(headers.contains_key("allow"), expected == 405, "{method} {path}");
         assert_eq!(
@@ -102,6 +115,25 @@ async fn access_depends_on_token_and_role() {
             "{method} {path}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_service_receives_the_whole_path_of_fhir_and_the_host_of_its_links() {
+    let app = TestApp::echo().await;
+    let token = app.tokens.token(Role::User);
+    let request = http::Request::post("/fhir/Patient/_search?_count=5")
+        .header("authorization", format!("Bearer {token}"))
+        .header("host", "records.example.org")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from("name=ada"))
+        .unwrap();
+    let (status, _, received) = app.send(request).await;
+    assert_eq!(
+        (status, &received["path"]),
+        (StatusCode::OK, &json!("/fhir/Patient/_search?_count=5"))
+    );
+    assert_eq!(received["headers"]["x-forwarded-host"], "records.example.org");
+    assert_eq!(received["headers"]["x-forwarded-prefix"], "");
 }
 
 #[tokio::test]

@@ -4,5 +4,6 @@ mod support;
 
 mod chain;
 mod export;
+mod fhir;
 mod kafka;
 mod list;

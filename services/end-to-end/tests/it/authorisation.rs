@@ -25,6 +25,28 @@ const SESSION: [&str; 9] = [
 /// Public routes of every service, for the platform.
 const PLATFORM: [&str; 4] = ["/health/live", "/health/ready", "/metrics", "/v3/api-docs"];
 
+/// The routes of FHIR, which OpenAPI documents do not have, and the roles that may use them.
+const FHIR: [(&str, &[Role]); 4] = [
+    ("/fhir/Patient", &[Role::User, Role::Admin]),
+    (
+        "/fhir/Patient/00000000-0000-4000-8000-000000000000",
+        &[Role::User, Role::Admin],
+    ),
+    ("/fhir/AuditEvent", &[Role::Auditor]),
+    (
+        "/fhir/AuditEvent/00000000-0000-4000-8000-000000000000",
+        &[Role::Auditor],
+    ),
+];
+
+fn fhir_service(path: &str) -> Service {
+    if path.starts_with("/fhir/AuditEvent") {
+        Service::Audit
+    } else {
+        Service::Patient
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the services' binaries and a broker; scripts/test runs it"]
 async fn every_route_of_every_service_requires_a_token_and_the_right_role() {
@@ -82,6 +104,31 @@ async fn every_route_of_every_service_requires_a_token_and_the_right_role() {
                 assert!(
                     !matches!(user_status.as_u16(), 401 | 403 | 500..),
                     "{what} as USER: {user_status}"
+                );
+            }
+        }
+        for (path, roles) in FHIR.iter().filter(|(path, _)| fhir_service(path) == service) {
+            let status = async |client: &Client| client.get(path).response().await.status;
+            assert_eq!(
+                status(&anonymous).await,
+                StatusCode::UNAUTHORIZED,
+                "{path} without a token"
+            );
+            assert_eq!(
+                status(&anonymous.with_token(&forged)).await,
+                StatusCode::UNAUTHORIZED,
+                "{path}, forged"
+            );
+            for (role, client) in [
+                (Role::User, system.login("user@example.org", "longenough1").await),
+                (Role::Admin, system.admin().await),
+                (Role::Auditor, system.auditor().await),
+            ] {
+                let found = status(&anonymous.with_token(client.token().expect("a token"))).await;
+                let refused = found == StatusCode::FORBIDDEN;
+                assert!(
+                    refused != roles.contains(&role) && !found.is_server_error(),
+                    "{path} as {role:?}: {found}"
                 );
             }
         }

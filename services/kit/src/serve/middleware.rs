@@ -16,7 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{Server, health, malformed, metrics, query_parameters, security_headers, time_limit::limit_time};
 use crate::{
-    openapi,
+    fhir, openapi,
     problem::Problem,
     trace::{HEADER, Kind, Span},
 };
@@ -51,6 +51,7 @@ fn layered(router: Router, server: &Server) -> Router {
         .layer(middleware::from_fn_with_state(server.request_timeout, limit_time))
         .layer(middleware::from_fn(security_headers::limit_uri))
         .layer(middleware::from_fn(malformed::reject))
+        .layer(middleware::from_fn(fhir::outcomes))
         .layer(middleware::from_fn(record))
         .layer(middleware::from_fn(security_headers::add_headers))
 }

@@ -1,5 +1,6 @@
 //! Patients: validation, storage, lists, events and routes.
 
+pub(crate) mod bulk;
 pub(crate) mod change;
 pub(crate) mod export;
 pub(crate) mod history;

@@ -101,6 +101,7 @@ async fn successes(app: &TestApp) -> Vec<(TestResponse, Success)> {
     run(of_ada(history, "GET /patients/{id}/history", "HISTORY")).await;
     let export = get(&format!("{path}/export"));
     run(of_ada(export, "GET /patients/{id}/export", "EXPORT")).await;
+    run(showing_ada(get("/patients/bulk"), "GET /patients/bulk", "EXPORT")).await;
     let renamed = (
         Method::PUT,
         path.clone(),

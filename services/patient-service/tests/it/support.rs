@@ -153,6 +153,23 @@ impl TestApp {
         self.send(method, path, Body::from(body), &self.admin, &[]).await
     }
 
+    /// Sends a request as an administrator, and returns the response with its body unread.
+    pub async fn stream(&self, path: &str) -> axum::response::Response {
+        let request = Request::get(path).header("authorization", format!("Bearer {}", self.admin));
+        let request = request.body(Body::empty()).expect("a request");
+        self.router.clone().oneshot(request).await.expect("a response")
+    }
+
+    /// Sends a form as an administrator; the headers include its type.
+    pub async fn send_form(&self, path: &str, form: &str, headers: &[(&str, &str)]) -> TestResponse {
+        let mut request = Request::post(path).header("authorization", format!("Bearer {}", self.admin));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(form.to_owned())).expect("a request");
+        TestResponse::read(self.router.clone().oneshot(request).await.expect("a response")).await
+    }
+
     pub async fn get_without_token(&self, path: &str) -> TestResponse {
         let request = Request::get(path).body(Body::empty()).expect("a request");
         TestResponse::read(self.router.clone().oneshot(request).await.expect("a response")).await

@@ -63,7 +63,12 @@ pub fn add(builder: &mut Builder, logs: &Handle, service: &Handle, cluster: &Val
 
 /// Returns true for a service that stores and publishes. The dead letters of a topic that it consumes need no outbox.
 pub fn has_outbox(service: &Service) -> bool {
-    let is_dead_letters = |topic: &String| service.consumes.iter().any(|consumed| *topic == format!("{consumed}.dlq"));
+    let is_dead_letters = |topic: &String| {
+        service
+            .consumes
+            .iter()
+            .any(|consumed| *topic == format!("{consumed}.dlq"))
+    };
     service.database.is_some() && !service.publishes.iter().all(is_dead_letters)
 }
 
