@@ -1,4 +1,4 @@
-//! Records as FHIR R4 resources AuditEvent: read and search, for auditors, recorded as `GET /audit` is.
+//! Records as FHIR R4 resources `AuditEvent`: read and search, for auditors, recorded as `GET /audit` is.
 
 mod resource;
 

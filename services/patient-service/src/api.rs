@@ -19,6 +19,7 @@ pub fn router(state: AppState) -> Router {
         )
         .route("/patients/search", post(patients::search))
         .route("/patients/bulk", get(patient::bulk::read))
+        .route("/patients/import", post(patient::import::import))
         .route("/patients/{id}/history", get(patient::history::read))
         .route("/patients/{id}/export", get(patient::export::read))
         .route("/families", get(families::list).post(families::create))
@@ -50,7 +51,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     ),
     paths(
         patients::list, patients::create, patients::read, patients::update, patients::delete,
-        patients::search, patient::bulk::read, patient::history::read, patient::export::read,
+        patients::search, patient::bulk::read, patient::import::import, patient::history::read, patient::export::read,
         families::list, families::create, families::read, families::rename, families::delete, families::add_member, families::remove_member,
     ),
     components(schemas(patient::bulk::Format, patient::sort::Sort)),

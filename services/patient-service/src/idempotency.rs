@@ -35,17 +35,40 @@ impl IdempotencyKey {
         let Some(value) = headers.get("idempotency-key") else {
             return Ok(None);
         };
-        let key = value.to_str().ok().filter(|key| (1..=200).contains(&key.len()));
-        let key =
-            key.ok_or_else(|| Problem::bad_request("Idempotency-Key must be 1 to 200 visible ASCII characters"))?;
+        Self::new(value.to_str().unwrap_or_default(), user, route, body).map(Some)
+    }
+
+    /// Returns a key with the fingerprint of its body.
+    ///
+    /// # Errors
+    /// 400 if it is not 1 to 200 visible ASCII characters.
+    pub fn new(key: &str, user: Uuid, route: &'static str, body: &impl Serialize) -> Result<Self> {
+        if !(1..=200).contains(&key.len()) {
+            return Err(Problem::bad_request(
+                "Idempotency-Key must be 1 to 200 visible ASCII characters",
+            ));
+        }
+        Self::digest(&[key.as_bytes()], user, route, body)
+    }
+
+    /// Returns the key of one line of the body of a request with the key `key`.
+    ///
+    /// # Errors
+    /// Fails if the row cannot be written as JSON.
+    pub fn of_line(key: &str, line: u64, user: Uuid, route: &'static str, row: &impl Serialize) -> Result<Self> {
+        Self::digest(&[key.as_bytes(), b"\0", &line.to_be_bytes()], user, route, row)
+    }
+
+    fn digest(key: &[&[u8]], user: Uuid, route: &'static str, body: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(body).map_err(Problem::internal)?;
-        let fingerprint = Sha256::new().chain_update(key).chain_update([0]).chain_update(body);
-        Ok(Some(Self {
+        let key = key.concat();
+        let fingerprint = Sha256::new().chain_update(&key).chain_update([0]).chain_update(body);
+        Ok(Self {
             user,
             route,
-            key: format!("{:x}", Sha256::digest(key)),
+            key: format!("{:x}", Sha256::digest(&key)),
             fingerprint: fingerprint.finalize().to_vec(),
-        }))
+        })
     }
 
     /// Claims the key for this transaction; returns the id of what the same request created within the last 24 hours, if any.

@@ -1,4 +1,4 @@
-//! A record as the FHIR resource AuditEvent (<http://hl7.org/fhir/R4/auditevent.html>).
+//! A record as the FHIR resource `AuditEvent` (<http://hl7.org/fhir/R4/auditevent.html>).
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Errors of the FHIR API: each problem becomes an OperationOutcome.
+//! Errors of the FHIR API: each problem becomes an `OperationOutcome`.
 
 use axum::{
     extract::Request,

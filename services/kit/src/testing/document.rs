@@ -46,15 +46,16 @@ pub fn document_faults(document: &utoipa::openapi::OpenApi) -> Vec<String> {
             fault("parameters or a body, and no 4xx response");
         }
         if let Some(body) = operation.get("requestBody") {
-            let media = &body["content"]["application/json"];
-            let reference = media["schema"]["$ref"].as_str().unwrap_or_default();
-            let schema = complete_document
-                .pointer(reference.trim_start_matches('#'))
-                .unwrap_or(&Value::Null);
-            let parts = schema["allOf"].as_array().into_iter().flatten();
-            let examples = parts.chain([schema, media]).filter(|part| has_example(part)).count();
-            if examples == 0 {
-                fault("no example of the body");
+            for (_, media) in body["content"].as_object().into_iter().flatten() {
+                let reference = media["schema"]["$ref"].as_str().unwrap_or_default();
+                let schema = complete_document
+                    .pointer(reference.trim_start_matches('#'))
+                    .unwrap_or(&Value::Null);
+                let parts = schema["allOf"].as_array().into_iter().flatten();
+                let examples = parts.chain([schema, media]).filter(|part| has_example(part)).count();
+                if examples == 0 {
+                    fault("no example of the body");
+                }
             }
         }
     });

@@ -189,9 +189,13 @@ fn push_csv(text: &mut String, patient: &Patient) {
 
 /// Returns a quoted cell (RFC 4180, 2.5 to 2.7) that no spreadsheet takes for a formula.
 fn cell(value: &str) -> String {
-    let is_formula = value.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
-    let apostrophe = if is_formula { "'" } else { "" };
+    let apostrophe = if is_formula(value) { "'" } else { "" };
     format!("\"{apostrophe}{}\"", value.replace('"', "\"\""))
+}
+
+/// Returns true if a spreadsheet would take a cell for a formula.
+pub(super) fn is_formula(value: &str) -> bool {
+    value.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
 }
 
 #[cfg(test)]

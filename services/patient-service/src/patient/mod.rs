@@ -4,6 +4,7 @@ pub(crate) mod bulk;
 pub(crate) mod change;
 pub(crate) mod export;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod input;
 pub mod list;
 pub(crate) mod routes;

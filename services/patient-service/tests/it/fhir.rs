@@ -161,7 +161,11 @@ async fn pages_follow_the_link_and_no_address_or_cursor_shows_what_was_searched_
         ("x-forwarded-proto", "https"),
     ];
     let first = app
-        .send_form("/fhir/Patient/_search?_count=2", "name=Ada&birthdate=1990", &host)
+        .post(
+            "/fhir/Patient/_search?_count=2",
+            &host,
+            "name=Ada&birthdate=1990".into(),
+        )
         .await;
     assert_eq!(first.status, StatusCode::OK, "{}", first.body);
     let mut bundle = first.body;
@@ -263,7 +267,7 @@ async fn every_request_but_that_of_the_statement_is_recorded_with_whom_it_showed
     );
     app.get(&format!("/fhir/Patient/{ada}")).await;
     search(&app, "name=ada").await;
-    app.send_form("/fhir/Patient/_search", "name=nobody", &[FORM]).await;
+    app.post("/fhir/Patient/_search", &[FORM], "name=nobody".into()).await;
     app.call_as(Role::Auditor, Method::GET, "/fhir/Patient", None).await;
     app.get("/fhir/Patient?_format=xml").await;
     app.get("/fhir/Patient?birthdate=x").await;

@@ -10,6 +10,7 @@ mod changes;
 mod erasure;
 mod families;
 mod fhir;
+mod import;
 mod million;
 mod names;
 mod patients;

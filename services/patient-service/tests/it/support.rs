@@ -160,13 +160,13 @@ impl TestApp {
         self.router.clone().oneshot(request).await.expect("a response")
     }
 
-    /// Sends a form as an administrator; the headers include its type.
-    pub async fn send_form(&self, path: &str, form: &str, headers: &[(&str, &str)]) -> TestResponse {
+    /// Sends a body as an administrator; the headers include its type.
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: Body) -> TestResponse {
         let mut request = Request::post(path).header("authorization", format!("Bearer {}", self.admin));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(form.to_owned())).expect("a request");
+        let request = request.body(body).expect("a request");
         TestResponse::read(self.router.clone().oneshot(request).await.expect("a response")).await
     }
 
