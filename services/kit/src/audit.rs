@@ -191,6 +191,14 @@ impl Trail {
         draft.written = Some(outcome);
         draft.record(outcome)
     }
+
+    /// Returns a further record of a request that changes or shows patients in several steps, each with its own record.
+    pub fn further_record(&self, outcome: StatusCode) -> Event {
+        Event {
+            event_id: Uuid::now_v7(),
+            ..self.record(outcome)
+        }
+    }
 }
 
 impl Draft {

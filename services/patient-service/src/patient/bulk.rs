@@ -10,7 +10,7 @@ use axum::{
 };
 use futures::stream;
 use http::{StatusCode, header};
-use kit::audit::{Record, Sink, Trail};
+use kit::audit::{Outbox, Sink, Trail};
 use kit::database::{self, Pool};
 use kit::{Admin, Problem, Query, Result};
 use serde::Deserialize;
@@ -19,7 +19,6 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{Patient, store::SELECT};
-use crate::audit::Outbox;
 
 /// Patients of a chunk.
 const CHUNK: usize = 500;
@@ -124,10 +123,7 @@ async fn next(mut export: Export) -> std::result::Result<Option<(Bytes, Export)>
         return Ok(None);
     }
     export.trail.shown(patients.iter().map(|patient| patient.id));
-    let record = Record {
-        event_id: Uuid::now_v7(),
-        ..export.trail.record(StatusCode::OK)
-    };
+    let record = export.trail.further_record(StatusCode::OK);
     let written = Outbox(export.pool.clone()).write(record).await;
     written.map_err(|error| interrupted(&error))?;
     export.after = behind(&patients);

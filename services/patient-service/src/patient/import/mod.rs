@@ -8,15 +8,14 @@ mod decoder;
 use axum::{body::Body, extract::State};
 use futures::StreamExt;
 use http::{HeaderMap, StatusCode, header};
-use kit::audit::{Record, Trail};
+use kit::audit::{self, Trail};
 use kit::{Admin, Claims, Json, Problem, Result};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::{Patient, change, input::ValidPatient, store};
-use crate::{audit, calendar::Today, idempotency::IdempotencyKey, state::AppState};
+use crate::{calendar::Today, idempotency::IdempotencyKey, state::AppState};
 use decoder::{Decoder, Format, Row};
 
 /// Rows of a transaction.
@@ -198,10 +197,7 @@ impl Import {
         if let Some(first) = created.first() {
             self.trail.shown(created.iter().map(|patient| patient.id));
             self.trail.changed(change::changed_fields(None, first));
-            let record = Record {
-                event_id: Uuid::now_v7(),
-                ..self.trail.record(StatusCode::OK)
-            };
+            let record = self.trail.further_record(StatusCode::OK);
             audit::enqueue(&mut transaction, record).await?;
         }
         transaction.commit().await?;
