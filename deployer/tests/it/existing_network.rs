@@ -72,7 +72,7 @@ fn an_environment_is_deployed_into_an_existing_vpc_serves_and_leaves_it_as_it_wa
         "what others have in the VPC is not unmanaged"
     );
 
-    // a VPC of its own would replace everything
+    // its own VPC would replace everything
     project.edit(
         "deployer.toml",
         "[environments.guest.network]\nvpc",

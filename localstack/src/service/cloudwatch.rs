@@ -239,7 +239,7 @@ fn alarms(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let state = call.text("StateValue");
     let mut found = ALARMS.list(cx)?;
     found.retain(|a| (names.is_empty() || names.contains(&a.id)) && a.id.starts_with(&prefix));
-    found.retain(|alarm| state.as_deref().is_none_or(|wanted| state_of(alarm) == wanted));
+    found.retain(|alarm| state.as_deref().is_none_or(|requested| state_of(alarm) == requested));
     let limit = call.limit("MaxRecords", 50, 1..=100);
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
     let shown: Vec<Value> = found.iter().map(|alarm| description(cx, alarm)).collect();

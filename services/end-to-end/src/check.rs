@@ -30,7 +30,8 @@ pub struct Acknowledged {
 /// - the first occurrences of each patient's events ascend in version without gaps;
 /// - each patient has exactly one account: ACTIVE, or CLOSED once deleted;
 /// - analytics-service has one effect for each event, and the newest version of each patient;
-/// - notification-service has handled each event once, and sent or skipped one notification for each;
+/// - notification-service has handled each event once and has one notification for each: sent, so that the mail server has taken it,
+///   or skipped, because the patient was deleted first; the mail server has taken nothing else;
 /// - every copy of a living patient is the newest, and no table contains a deleted one; see [`copies::violations`];
 /// - the audit trail is intact, has a record of each answered request about a patient, and one of each change;
 /// - no process has panicked.
@@ -67,7 +68,8 @@ pub(crate) async fn invariants(
         .await,
     );
     violations.extend(analytics(&system.database(Service::Analytics), &history).await);
-    violations.extend(notifications(&system.database(Service::Notification), &history).await);
+    let taken = system.mail().message_ids();
+    violations.extend(notifications(&system.database(Service::Notification), &taken, &history).await);
     violations.extend(copies::violations(system, &history).await);
     violations.extend(audit::violations(system, answered, &history).await);
     for service in Service::ALL {
@@ -206,7 +208,7 @@ async fn analytics(database: &PgPool, history: &History) -> Vec<String> {
     violations
 }
 
-async fn notifications(database: &PgPool, history: &History) -> Vec<String> {
+async fn notifications(database: &PgPool, taken: &[String], history: &History) -> Vec<String> {
     let mut violations = event_ids(
         database,
         "select event_id::text from handled_events",
@@ -222,16 +224,35 @@ async fn notifications(database: &PgPool, history: &History) -> Vec<String> {
     if usize::try_from(count) != Ok(rows.len()) {
         violations.push(format!("{count} notifications for {} events", rows.len()));
     }
-    for event in history.events() {
+    let messages = pairs::<String>(database, "select message_id, status from notifications").await;
+    for id in taken.iter().filter_map(|id| id.parse().ok()) {
+        if !messages.contains_key(&id) {
+            violations.push(format!("the mail server took message {id}, which no notification has"));
+        }
+    }
+    for (id, _) in messages.iter().filter(|(_, status)| *status == "SENT") {
+        if !taken.contains(&id.to_string()) {
+            violations.push(format!(
+                "message {id} counts as sent, and the mail server has not taken it"
+            ));
+        }
+    }
+    for (patient, event) in history
+        .patients
+        .values()
+        .flat_map(|patient| patient.events.iter().map(move |event| (patient, event)))
+    {
         let kind = match event.event_type.as_str() {
             "PATIENT_CREATED" => "WELCOME",
             "PATIENT_UPDATED" => "DETAILS_CHANGED",
             _ => "FAREWELL",
         };
         let id = Uuid::parse_str(&event.event_id).unwrap_or_default();
-        // Skipped without a mail server, or because the patient was deleted before it was sent.
-        let finished = [format!("{kind} SENT"), format!("{kind} SKIPPED")];
-        if rows.get(&id).is_none_or(|row| !finished.contains(row)) {
+        // Skipped because the patient was deleted before it was sent.
+        let is_finished = |row: &String| {
+            *row == format!("{kind} SENT") || (patient.is_deleted() && *row == format!("{kind} SKIPPED"))
+        };
+        if !rows.get(&id).is_some_and(is_finished) {
             violations.push(format!(
                 "event {id} should have a notification {kind}: {:?}",
                 rows.get(&id)

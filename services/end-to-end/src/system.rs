@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
-    Broker, Client, Kafka, Link, Options, Postgres, Proxy, Replica, Service, broker::Listener, free_port, log,
-    postgres, tools::binary,
+    Broker, Client, Kafka, Link, MailServer, Options, Postgres, Proxy, Replica, Service, broker::Listener, free_port,
+    log, postgres, tools::binary,
 };
 
 /// The processes, the links between them, and the folder with their data and logs; dropping it ends and deletes them.
@@ -27,6 +27,7 @@ pub struct System {
     replicas: Mutex<Vec<Arc<Replica>>>,
     broker: Option<Broker>,
     postgres: Option<Postgres>,
+    mail: MailServer,
     links: BTreeMap<Link, Proxy>,
     pools: Mutex<BTreeMap<Service, PgPool>>,
     secrets: BTreeMap<&'static str, String>,
@@ -110,6 +111,7 @@ impl System {
             replicas: Mutex::default(),
             broker,
             postgres,
+            mail: MailServer::start().await,
             links,
             pools: Mutex::default(),
             secrets: names.into_iter().map(|name| (name, secret())).collect(),
@@ -280,6 +282,11 @@ impl System {
         self.broker.as_ref().expect("a system with a broker")
     }
 
+    /// Returns the mail server of notification-service.
+    pub fn mail(&self) -> &MailServer {
+        &self.mail
+    }
+
     /// Returns a client of the broker, without a proxy.
     pub fn kafka(&self) -> Kafka {
         self.broker().client()
@@ -368,7 +375,11 @@ impl System {
                     set(peer.url_variable(), &self.base(peer));
                 }
             }
-            Service::Analytics | Service::Notification | Service::Audit => {}
+            Service::Notification => {
+                set("SMTP_URL", &self.mail.url());
+                set("MAIL_FROM", "Patient Management <noreply@example.org>");
+            }
+            Service::Analytics | Service::Audit => {}
         }
         for (only, name, value) in &self.options.env {
             if only.is_none_or(|only| only == service) {

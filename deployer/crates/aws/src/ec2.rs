@@ -133,7 +133,7 @@ pub async fn nat_gateways_by_zone(aws: &Session) -> Result<BTreeMap<String, usiz
     Ok(zones)
 }
 
-/// What network interfaces belong to.
+/// The owner of network interfaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InterfaceOwner {
     /// VPCs, by their IDs.

@@ -90,7 +90,7 @@ pub enum NetworkProblem {
         tier: SubnetTier,
         free: u64,
         needed: u64,
-        /// What needs them, with its verb.
+        /// The resources that need them, with the verb.
         use_: &'static str,
     },
     #[error(

@@ -185,6 +185,7 @@ fn account() -> Vec<Problem> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of all problems")]
 fn network() -> Vec<Problem> {
     let (subnet, zone, table) = (text("subnet-1"), text("eu-central-1a"), text("rtb-1"));
     let (private, isolated) = (SubnetTier::Private, SubnetTier::Isolated);

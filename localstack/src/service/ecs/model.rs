@@ -44,6 +44,7 @@ pub struct Service {
 }
 
 /// The parameters of a service besides its name and desired count.
+#[expect(clippy::struct_excessive_bools, reason = "separate settings of ECS's API")]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSpec {
     /// The task definition's ARN.
@@ -100,7 +101,7 @@ pub struct LoadBalancer {
     pub target_group: String,
     pub container: String,
     pub port: u16,
-    /// What a deployment needs to move requests.
+    /// Needed by a deployment that moves requests.
     #[serde(default)]
     pub advanced: Option<Advanced>,
 }

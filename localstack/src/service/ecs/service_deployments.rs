@@ -13,12 +13,13 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (cluster, name) = cluster_and_name(cx, &call.input, &call.required("service")?)?;
     let missing = || AwsError::new("ServiceNotFoundException", "Service not found.");
     let service = model::service(cx, &cluster, &name)?.ok_or_else(missing)?;
-    let wanted = call.texts("status");
+    let statuses = call.texts("status");
     let briefs = service
         .deployments
         .iter()
         .map(|deployment| brief(cx, &service, deployment));
-    let briefs = briefs.filter(|brief| wanted.is_empty() || wanted.iter().any(|status| brief["status"] == **status));
+    let briefs =
+        briefs.filter(|brief| statuses.is_empty() || statuses.iter().any(|status| brief["status"] == **status));
     Ok(json!({"serviceDeployments": briefs.collect::<Vec<_>>()}))
 }
 

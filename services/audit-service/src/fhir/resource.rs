@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::record::Record;
 
-/// Returns the resource: a record of a RESTful operation, with ids and names of fields only.
+/// Returns the resource: a record of a REST operation, with ids and names of fields only.
 pub fn resource(record: &Record) -> Value {
     let mut event = json!({
         "resourceType": "AuditEvent",

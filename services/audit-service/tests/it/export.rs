@@ -25,7 +25,7 @@ async fn the_export_has_requests_and_lists_and_nothing_of_other_patients() {
     let path = format!("/audit/patients/{patient}/export");
     let (status, headers, held) = app.get(&path, Some(Role::Admin)).await;
     assert_eq!(
-        (status, &*headers["content-type"].to_str().expect("text")),
+        (status, headers["content-type"].to_str().expect("text")),
         (StatusCode::OK, "application/json")
     );
     let records = held["records"].as_array().expect("records");

@@ -131,19 +131,14 @@ impl RoleMap {
     pub fn parse(text: &str) -> Result<Self, String> {
         let (mut entries, mut value) = (Vec::new(), String::new());
         for part in text.split(',').filter(|_| !text.is_empty()) {
-            match part
-                .rsplit_once('=')
-                .map(|(name, role)| (name, Role::parse(role.trim())))
-            {
-                Some((name, Some(role))) => {
-                    value.push_str(name);
-                    entries.push((value.trim().to_owned(), role));
-                    value.clear();
-                }
-                _ => {
-                    value.push_str(part);
-                    value.push(',');
-                }
+            let entry = part.rsplit_once('=');
+            if let Some((name, Some(role))) = entry.map(|(name, role)| (name, Role::parse(role.trim()))) {
+                value.push_str(name);
+                entries.push((value.trim().to_owned(), role));
+                value.clear();
+            } else {
+                value.push_str(part);
+                value.push(',');
             }
         }
         if value.is_empty() && entries.iter().all(|(value, _)| !value.is_empty()) {

@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 use crate::fake_provider::{CLIENT_ID, Token};
 use crate::single_sign_on::{begin, complete, configure, get, log_in, start, users};
 
+/// Its name, the change of the token, and the status of the response.
+type Case = (&'static str, fn(&mut Token), StatusCode);
+
 #[tokio::test]
 async fn an_id_token_that_is_not_for_this_login_is_refused() {
     let Some((app, provider)) = start().await else { return };
     let before = users(&app).await;
     let (bad, login) = (StatusCode::BAD_GATEWAY, StatusCode::BAD_REQUEST);
-    let cases: [(&str, fn(&mut Token), StatusCode); 19] = [
+    let cases: [Case; 19] = [
         (
             "algorithm none",
             |t| (t.header["alg"], t.signature) = (json!("none"), Some(String::new())),

@@ -159,14 +159,18 @@ fn select(criteria: &[Criterion], after: Option<Uuid>, rows: i64, tried: Option<
         }
     }
     query.push(JOIN).push(" where p.id > ").push_bind(after);
-    criteria.iter().for_each(|criterion| criterion.push(&mut query));
+    for criterion in criteria {
+        criterion.push(&mut query);
+    }
     query.push(" order by p.id limit ").push_bind(rows);
     query
 }
 
 async fn count(pool: &Pool, criteria: &[Criterion]) -> sqlx::Result<i64> {
     let mut query = QueryBuilder::new("select count(*) from patient p where true");
-    criteria.iter().for_each(|criterion| criterion.push(&mut query));
+    for criterion in criteria {
+        criterion.push(&mut query);
+    }
     query.build_query_scalar().persistent(false).fetch_one(pool).await
 }
 

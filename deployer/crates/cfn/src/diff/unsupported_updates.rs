@@ -23,7 +23,7 @@ pub enum UnsupportedUpdate {
     #[error(
         "the platform runs in {}: everything in it would be replaced, its data included",
         if *into_existing {
-            "a VPC of its own, and network.vpc names an existing one"
+            "its own VPC, and network.vpc names an existing one"
         } else {
             "an existing VPC, and network.vpc is not set"
         }
@@ -268,7 +268,7 @@ mod tests {
         insta::assert_snapshot!(all.join("\n"), @"
         network.cidr is 10.0.0.0/16 where it runs, and 10.9.0.0/16 in the manifest: the CIDR block of a VPC cannot change
           set it back; another network needs another environment, or `deployer destroy` and `deployer up`
-        the platform runs in a VPC of its own, and network.vpc names an existing one: everything in it would be replaced, its data included
+        the platform runs in its own VPC, and network.vpc names an existing one: everything in it would be replaced, its data included
           set it back; another network needs another environment: deploy that, move the data (a database with `snapshot`), then destroy this one
         the platform runs in an existing VPC, and network.vpc is not set: everything in it would be replaced, its data included
           set it back; another network needs another environment: deploy that, move the data (a database with `snapshot`), then destroy this one

@@ -32,7 +32,7 @@ pub fn settings(source: &SourceText, environment: &str) -> Result<Settings, Mani
 const NEW: [&str; 3] = ["cidr", "nat", "flow_logs"];
 const EXISTING: [&str; 4] = ["vpc", "public_subnets", "private_subnets", "isolated_subnets"];
 
-/// Removes what an environment cannot inherit: with a VPC of its own the common settings of a new one, and with settings of a new one
+/// Removes what an environment cannot inherit: with its own VPC the common settings of a new one, and with settings of a new one
 /// the common VPC.
 fn replace_network(base: &mut Table, over: &Table) {
     let Some(under) = base.get_mut("network").and_then(Value::as_table_mut) else {

@@ -101,7 +101,9 @@ pub enum Problem {
     )]
     NoSubnets(&'static str),
     /// Subnets without an existing VPC.
-    #[error("requires network.vpc, the VPC of these subnets; the platform creates those of its own VPC")]
+    #[error(
+        "requires network.vpc, the VPC of these subnets; in a VPC that the platform creates, it creates the subnets too"
+    )]
     SubnetsWithoutVpc,
     /// A setting of a VPC that the platform creates.
     #[error(

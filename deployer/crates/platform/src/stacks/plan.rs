@@ -118,7 +118,7 @@ pub enum Source {
     /// Subnets of an existing VPC, joined by commas: those that the manifest lists, or those with a tag, chosen when the stack is
     /// created and never changed afterwards, because other subnets would move or replace what is in them.
     Subnets {
-        /// What is in them.
+        /// The resources in them.
         tier: SubnetTier,
         /// The VPC with the subnets of all tiers: those that are chosen are in common zones.
         network: ExistingNetwork,

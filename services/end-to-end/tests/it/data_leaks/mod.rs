@@ -68,7 +68,7 @@ const EXPECTED_LINES: [(Service, &str); 9] = [
         Service::Notification,
         r#""level":"DEBUG","service":"notification-service","message":"handled an event""#,
     ),
-    (Service::Notification, r#""message":"skipped a notification""#),
+    (Service::Notification, r#""message":"sent a notification""#),
     (Service::Gateway, r#""http.status":503"#),
 ];
 

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::new::Tier;
 use crate::manifest::{Nat, NewNetwork};
 use crate::stacks::links::Group;
 use cfn::template::{Handle, Resource, Template, sub};
@@ -17,8 +16,15 @@ const APIS: [(&str, &str); 4] = [
 ];
 
 /// Adds the endpoint of S3, which is free and serves the layers of images; without NAT, those of the other APIs too.
-pub fn add(template: &mut Template, network: &NewNetwork, vpc: &Handle, private: &Tier, groups: &[(Group, Handle)]) {
-    let tables: Vec<Value> = private.tables.iter().map(Handle::reference).collect();
+pub fn add(
+    template: &mut Template,
+    network: &NewNetwork,
+    vpc: &Handle,
+    subnets: &[Handle],
+    tables: &[Handle],
+    groups: &[(Group, Handle)],
+) {
+    let tables: Vec<Value> = tables.iter().map(Handle::reference).collect();
     // With NAT the same buckets are reachable through the internet: a policy here would only break services that use S3.
     let isolated = network.nat == Nat::None;
     template.add(
@@ -30,7 +36,7 @@ pub fn add(template: &mut Template, network: &NewNetwork, vpc: &Handle, private:
     if !isolated {
         return;
     }
-    let subnets: Vec<Value> = private.subnets.iter().map(Handle::reference).collect();
+    let subnets: Vec<Value> = subnets.iter().map(Handle::reference).collect();
     let group = groups.iter().find(|(group, _)| *group == Group::Endpoints);
     let group: Vec<Value> = group.iter().map(|(_, handle)| handle.attribute("GroupId")).collect();
     for (name, api) in APIS {

@@ -9,9 +9,9 @@ use crate::manifest::{Manifest, Nat, NewNetwork, SubnetTier};
 use cfn::template::{Handle, Resource, Template, join, pseudo, sub};
 
 /// Subnets of one tier, one in each zone.
-pub struct Tier {
-    pub subnets: Vec<Handle>,
-    pub tables: Vec<Handle>,
+struct Tier {
+    subnets: Vec<Handle>,
+    tables: Vec<Handle>,
 }
 
 /// Adds the VPC with everything in it.
@@ -28,7 +28,8 @@ pub fn add(template: &mut Template, manifest: &Manifest, network: &NewNetwork, i
     let zones = zones::parameters(template, manifest, network, inputs);
     let tiers = subnets(template, manifest, network, &vpc, &zones);
     let groups = security_groups(template, manifest, &vpc.reference());
-    endpoints::add(template, network, &vpc, &tiers[1], &groups);
+    let [_, private, _] = &tiers;
+    endpoints::add(template, network, &vpc, &private.subnets, &private.tables, &groups);
     if network.flow_logs {
         let key = kms::arn(manifest, template, inputs);
         flow_logs(template, manifest, &vpc, key);
