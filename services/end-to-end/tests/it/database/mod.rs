@@ -167,8 +167,6 @@ async fn without_the_secret_a_rotated_password_ends_the_service_with_a_message_a
     let service = rds.service("the-first", Some(&rds.authority), &[]);
     service.wait_ready().await;
     rds.set_password("the-second").await;
-    assert!(service.is_ready().await, "open connections stay open");
-
     rds.end_sessions().await;
     // The next query, here the health check, opens a new connection.
     let _ = service.is_ready().await;

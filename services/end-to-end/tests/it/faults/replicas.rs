@@ -76,10 +76,11 @@ async fn other_leader(system: &System, than: &Replica) -> Arc<Replica> {
 }
 
 async fn leading(system: &System) -> Option<Arc<Replica>> {
-    // kit::outbox: the lock is "outbox" in ASCII, 0x6f75_7462_6f78.
+    // The view has the locks of all databases, and other services relay too. kit::outbox: the lock is "outbox" in ASCII, 0x6f75_7462_6f78.
     let holder = "select application_name from pg_locks l join pg_stat_activity a using (pid)
                   where l.locktype = 'advisory' and l.granted and l.classid::bigint = x'6f75'::bigint
-                    and l.objid::bigint = x'74626f78'::bigint";
+                    and l.objid::bigint = x'74626f78'::bigint
+                    and l.database = (select oid from pg_database where datname = current_database())";
     let holder: Option<String> = sqlx::query_scalar(holder)
         .fetch_optional(&system.database(Patient))
         .await
