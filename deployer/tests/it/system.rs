@@ -211,7 +211,7 @@ fn a_change_is_previewed_and_applied(system: &System) {
 
 fn a_service_that_exits_at_start_is_rolled_back(system: &System) {
     let manifest = std::fs::read_to_string(system.manifest()).unwrap();
-    let mail = "publishes = [\"patient.dlq\"]\nenvironment = { TOKEN_AUDIENCE = \"patient-management\", MAIL_TRANSPORT";
+    let mail = "publishes = [\"patient.dlq\", \"audit\"]\nenvironment = { TOKEN_AUDIENCE = \"patient-management\", MAIL_TRANSPORT";
     system.edit(mail, &mail.replace("{ TOKEN", "{ DATABASE_TLS = \"nonsense\", TOKEN"));
     let up = system.json(&["up", "--yes"]);
     up.fails(4, "stack_failed");

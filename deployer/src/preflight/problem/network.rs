@@ -15,8 +15,8 @@ pub enum NetworkProblem {
         setting: &'static str,
     },
     #[error(
-        "{vpc} belongs to the account {owner}: Route 53 associates a private hosted zone, which services are found by, with a VPC of \
-         its own account alone, and the routes may not be visible"
+        "{vpc} belongs to the account {owner}: Route 53 associates a private hosted zone, which services are found by, with VPCs of the \
+         same account only, and the routes may not be visible"
     )]
     Shared { vpc: String, owner: String },
     #[error("{tier} has {subnet}, which is not a subnet of {vpc}")]
