@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::error::invalid_parameter;
 use super::members::{list, text};
-use super::model::{self, CAPACITY_PROVIDER_ASSOCIATIONS, ServiceSpec};
+use super::model::{self, CAPACITY_PROVIDER_ASSOCIATIONS};
+use super::spec::ServiceSpec;
 use crate::records::texts;
 use crate::{AwsError, Context};
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::error::invalid_parameter;
 use super::members::{boolean, integer, list, text};
-use super::model::{ServiceSpec, Strategy};
+use super::spec::{ServiceSpec, Strategy};
 use crate::AwsError;
 
 /// The longest step or bake time, in minutes.

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::members::text;
-use super::model::{self, ServiceSpec, Task};
+use super::model::{self, Task};
+use super::spec::ServiceSpec;
 use super::{capacity, task_definition};
 use crate::{AwsError, Context};
 

@@ -105,7 +105,8 @@ pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::service::ecs::model::{Deployment, ServiceSpec};
+    use crate::service::ecs::model::Deployment;
+    use crate::service::ecs::spec::ServiceSpec;
 
     pub fn service(desired: u32, minimum_percent: u32, maximum_percent: u32) -> Service {
         let spec = ServiceSpec {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::error::invalid_parameter;
 use super::members::{boolean, integer, list, text};
-use super::model::{Advanced, LoadBalancer, Registry, ServiceSpec, Strategy};
+use super::spec::{Advanced, LoadBalancer, Registry, ServiceSpec, Strategy};
 use super::{capacity, deployment_configuration, task_definition};
 use crate::{AwsError, Context};
 

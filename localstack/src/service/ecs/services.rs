@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::error::invalid_parameter;
 use super::members::{boolean, integer, tag_list, text, with_next_token};
-use super::model::{self, Deployment, LoadBalancer, Service, ServiceSpec, ShiftStage, Status, Task};
+use super::model::{self, Deployment, Service, ShiftStage, Status, Task};
+use super::spec::{LoadBalancer, ServiceSpec};
 use super::state::EcsState;
-use super::{capacity, deployment_configuration, scheduler, service_spec, traffic_shift};
+use super::{capacity, deployment_configuration, deployments, service_spec, traffic_shift};
 use crate::records::{now, page, seconds, tags_of};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -48,7 +49,7 @@ pub fn create_service(
         properties: Value::Null,
         created: now(),
     };
-    scheduler::start_deployment(&mut service, spec);
+    deployments::start_deployment(&mut service, spec);
     adjust(&mut service);
     service.put(cx)?;
     ecs.wake_scheduler();
@@ -78,9 +79,9 @@ pub fn update_service(
     }
     let forced = boolean(input.get("forceNewDeployment")) == Some(true);
     if forced || needs_deployment(&service.spec, &spec) {
-        scheduler::start_deployment(&mut service, spec);
+        deployments::start_deployment(&mut service, spec);
     } else {
-        scheduler::prune_failed_deployments(&mut service);
+        deployments::prune_failed_deployments(&mut service);
         if service.spec != spec {
             service.spec = spec.clone();
             if let Some(primary) = service.deployments.first_mut() {

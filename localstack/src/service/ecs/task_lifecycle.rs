@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::container_monitor::RunningContainer;
 use super::members::{list, text};
-use super::model::{self, ContainerState, ServiceSpec, Status, Task, update_task};
+use super::model::{self, ContainerState, Status, Task, update_task};
+use super::spec::ServiceSpec;
 use super::state::EcsState;
 use super::{launch, service_discovery, task_definition};
 use crate::records::now;

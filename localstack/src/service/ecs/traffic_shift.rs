@@ -1,8 +1,9 @@
 //! Deployments that move requests from one target group to another in steps, computed without side effects ("Amazon ECS
 //! blue/green, linear and canary deployments").
 
-use super::model::{Deployment, LoadBalancer, RolloutState, Service, ServiceSpec, ShiftStage, Strategy, TrafficShift};
+use super::model::{Deployment, RolloutState, Service, ShiftStage, TrafficShift};
 use super::rolling_update::{Step, TaskView, ids};
+use super::spec::{LoadBalancer, ServiceSpec, Strategy};
 
 /// Returns the target group of a new deployment's tasks and the movement of requests to it. The first deployment of a service has
 /// nothing to move from.
@@ -173,8 +174,9 @@ pub fn advance(shift: &TrafficShift, spec: &ServiceSpec, ready: bool, now: i64, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Advanced, Status};
+    use super::super::model::Status;
     use super::super::rolling_update::tests::service;
+    use super::super::spec::Advanced;
     use super::*;
 
     fn spec(strategy: Strategy) -> ServiceSpec {
