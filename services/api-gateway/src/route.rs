@@ -40,10 +40,12 @@ impl Access {
 /// One row of the table.
 #[derive(Debug)]
 pub struct Route {
-    /// The public path, with the first segment.
+    /// The public path.
     pub path: &'static str,
     /// True if the paths below `path` belong to the route.
     pub has_subpaths: bool,
+    /// False if the service receives the path with its first segment.
+    is_stripped: bool,
     /// The service that handles the route.
     pub backend: Backend,
     access: Access,
@@ -87,15 +89,16 @@ pub const ROUTES: &[Route] = &[
         segment_access: Some(("/export", Access::ADMINS)),
         ..subtree("/api/audit", Backend::Audit, Access::AUDITORS)
     },
-    exact("/fhir/metadata", Backend::Patient, Access::Public),
-    subtree("/fhir/Patient", Backend::Patient, Access::USERS),
-    subtree("/fhir/AuditEvent", Backend::Audit, Access::AUDITORS),
+    unstripped(exact("/fhir/metadata", Backend::Patient, Access::Public)),
+    unstripped(subtree("/fhir/Patient", Backend::Patient, Access::USERS)),
+    unstripped(subtree("/fhir/AuditEvent", Backend::Audit, Access::AUDITORS)),
 ];
 
 const fn exact(path: &'static str, backend: Backend, access: Access) -> Route {
     Route {
         path,
         has_subpaths: false,
+        is_stripped: true,
         backend,
         access,
         delete_access: access,
@@ -111,6 +114,13 @@ const fn subtree(path: &'static str, backend: Backend, access: Access) -> Route 
     }
 }
 
+const fn unstripped(route: Route) -> Route {
+    Route {
+        is_stripped: false,
+        ..route
+    }
+}
+
 impl Route {
     /// Returns the access that this method requires of a path.
     pub fn access(&self, method: &Method, path: &str) -> Access {
@@ -121,9 +131,9 @@ impl Route {
         }
     }
 
-    /// Returns the first segment, such as `/api`, which the service does not receive; empty for `/fhir`, which it does.
+    /// Returns what the service does not receive of the path: its first segment, such as `/api`, or nothing.
     pub fn prefix(&self) -> &'static str {
-        if self.path.starts_with("/fhir/") {
+        if !self.is_stripped {
             return "";
         }
         let end = self.path[1..].find('/').map_or(self.path.len(), |at| at + 1);
