@@ -69,8 +69,9 @@ fn role(text: &str) -> Role {
 
 /// Returns the user with an email address, or the hash of the next user in alphabetical order.
 ///
-/// Users of the identity provider are like unknown addresses here. Known and unknown addresses take the same query and find a hash of the same cost, also while a raised cost spreads from
-/// login to login: the time that a login takes does not reveal if the account exists.
+/// Users of the identity provider are like unknown addresses here. Known and unknown addresses take the same query and find a
+/// hash of the same cost, also while a raised cost spreads from login to login: the time that a login takes does not reveal if the
+/// account exists.
 ///
 /// # Errors
 /// Fails if the database fails.

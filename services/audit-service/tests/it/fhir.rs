@@ -1,13 +1,9 @@
 //! `/fhir/AuditEvent`: for auditors only, by patient, date and agent, recorded, and valid by the specification's schema.
 
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-};
-
 use contracts::audit::Event;
 use http::StatusCode;
 use kit::Role;
+use kit::testing::check_fhir;
 use serde_json::{Value, json};
 use time::Duration;
 use uuid::Uuid;
@@ -140,23 +136,5 @@ async fn pages_go_to_the_oldest_record_and_every_answer_is_valid_by_the_schema()
     resources.push(counted);
     resources.push(app.get("/fhir/AuditEvent?date=x", Some(Role::Auditor)).await.2);
     app.database.drop().await;
-    validate(&json!(resources));
-}
-
-/// Validates resources with `scripts/fhir-schema`, which says if it has to be skipped.
-fn validate(resources: &Value) {
-    let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/fhir-schema"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("scripts/fhir-schema");
-    let mut stdin = script.stdin.take().expect("a pipe");
-    stdin.write_all(resources.to_string().as_bytes()).expect("written");
-    drop(stdin);
-    let output = script.wait_with_output().expect("an exit code");
-    let report = String::from_utf8_lossy(&output.stdout);
-    match output.status.code() {
-        Some(77) => eprintln!("{report}"),
-        code => assert_eq!(code, Some(0), "{report}"),
-    }
+    check_fhir(&resources);
 }

@@ -33,6 +33,18 @@ pub async fn audit_records(pool: &Pool) -> Vec<Event> {
     rows.iter().map(|row| Event::decode(row).expect("readable")).collect()
 }
 
+/// Returns the documented routes of which there is no record: a test of successful requests has forgotten them.
+///
+/// # Panics
+/// Never: a document is JSON.
+pub fn routes_without_record(document: &OpenApi, records: &[Event]) -> Vec<String> {
+    let routes = operations(document).into_iter();
+    let routes = routes.map(|(method, path)| format!("{method} {path}"));
+    routes
+        .filter(|route| !records.iter().any(|record| record.route == *route))
+        .collect()
+}
+
 /// Checks that each outcome of each route is one record, that a request without a user is none, and that no response leaves that
 /// could not be recorded; `ids` take the place of each parameter of a path, one after another.
 ///

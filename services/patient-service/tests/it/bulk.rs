@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use axum::body::Body;
-use contracts::audit::Event;
 use futures::StreamExt;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
+use kit::testing::audit_records;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -17,12 +17,7 @@ use crate::{
 
 /// Returns the ids of each record, in the order of their writing.
 async fn shown(app: &TestApp) -> Vec<Vec<Uuid>> {
-    let select = "select payload from outbox where topic = 'audit' order by id";
-    let rows: Vec<Vec<u8>> = sqlx::query_scalar(select)
-        .fetch_all(&app.database.pool)
-        .await
-        .expect("the outbox");
-    let events = rows.iter().map(|row| Event::decode(row).expect("readable"));
+    let events = audit_records(&app.database.pool).await.into_iter();
     events
         .filter(|event| event.action == "EXPORT" && event.outcome == 200)
         .map(|event| event.shown)

@@ -1,13 +1,8 @@
 //! The FHIR API: resources, searches, errors, audit records, and their validity by the specification's schema.
 
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-};
-
-use contracts::audit::Event;
 use http::{Method, StatusCode};
 use kit::Role;
+use kit::testing::{audit_records, check_fhir};
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, TestResponse, patient};
@@ -46,15 +41,6 @@ async fn search(app: &TestApp, query: &str) -> Value {
     let response = app.get(&format!("/fhir/Patient?{query}")).await;
     assert_eq!(response.status, StatusCode::OK, "{query}: {}", response.body);
     response.body
-}
-
-async fn records(app: &TestApp) -> Vec<Event> {
-    let select = "select payload from outbox where topic = 'audit' order by id";
-    let rows: Vec<Vec<u8>> = sqlx::query_scalar(select)
-        .fetch_all(&app.database.pool)
-        .await
-        .expect("the outbox");
-    rows.iter().map(|row| Event::decode(row).expect("readable")).collect()
 }
 
 #[tokio::test]
@@ -259,7 +245,7 @@ async fn every_request_but_that_of_the_statement_is_recorded_with_whom_it_showed
     let Some(app) = TestApp::start().await else { return };
     let ada = app.create("Ada").await;
     let ada = id(&ada).parse().expect("an id");
-    let before = records(&app).await.len();
+    let before = audit_records(&app.database.pool).await.len();
     let statement = app.get_without_token("/fhir/metadata").await;
     assert_eq!(
         (statement.status, &statement.body["fhirVersion"]),
@@ -271,7 +257,7 @@ async fn every_request_but_that_of_the_statement_is_recorded_with_whom_it_showed
     app.call_as(Role::Auditor, Method::GET, "/fhir/Patient", None).await;
     app.get("/fhir/Patient?_format=xml").await;
     app.get("/fhir/Patient?birthdate=x").await;
-    let records = records(&app).await.split_off(before);
+    let records = audit_records(&app.database.pool).await.split_off(before);
     let found: Vec<_> = records
         .iter()
         .map(|record| {
@@ -322,23 +308,5 @@ async fn every_answer_is_valid_by_the_schema_of_the_specification() {
     for kind in ["CapabilityStatement", "Patient", "Bundle", "OperationOutcome"] {
         assert!(kinds.contains(&&json!(kind)), "{kind}: {kinds:?}");
     }
-    validate(&json!(resources));
-}
-
-/// Validates resources with `scripts/fhir-schema`, which says if it has to be skipped.
-fn validate(resources: &Value) {
-    let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/fhir-schema"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("scripts/fhir-schema");
-    let mut stdin = script.stdin.take().expect("a pipe");
-    stdin.write_all(resources.to_string().as_bytes()).expect("written");
-    drop(stdin);
-    let output = script.wait_with_output().expect("an exit code");
-    let report = String::from_utf8_lossy(&output.stdout);
-    match output.status.code() {
-        Some(77) => eprintln!("{report}"),
-        code => assert_eq!(code, Some(0), "{report}"),
-    }
+    check_fhir(&resources);
 }

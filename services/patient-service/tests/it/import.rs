@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, convert::Infallible, io};
 
 use axum::body::{Body, Bytes};
-use contracts::audit::Event;
 use futures::{SinkExt, stream};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
+use kit::testing::audit_records;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -34,15 +34,6 @@ async fn insist(app: &TestApp, key: &str, body: &str) -> TestResponse {
             return response;
         }
     }
-}
-
-async fn records(app: &TestApp) -> Vec<Event> {
-    let select = "select payload from outbox where topic = 'audit' order by id";
-    let rows: Vec<Vec<u8>> = sqlx::query_scalar(select)
-        .fetch_all(&app.database.pool)
-        .await
-        .expect("the outbox");
-    rows.iter().map(|row| Event::decode(row).expect("readable")).collect()
 }
 
 #[tokio::test]
@@ -73,7 +64,7 @@ async fn ten_thousand_rows_arrive_once_with_events_intents_and_audit_records() {
     ] {
         assert_eq!(app.count(count).await, 10_000, "{count}");
     }
-    let mut records = records(&app).await;
+    let mut records = audit_records(&app.database.pool).await;
     records.retain(|record| !record.shown.is_empty());
     let shown: BTreeSet<Uuid> = records.iter().flat_map(|record| record.shown.clone()).collect();
     let ids: BTreeSet<Uuid> = records.iter().map(|record| record.event_id).collect();
@@ -240,7 +231,7 @@ async fn a_request_that_is_no_import_is_refused_and_rows_are_bounded() {
         (nothing.status, &nothing.body["rows"]),
         (StatusCode::OK, &Value::from(0))
     );
-    let shown = records(&app).await;
+    let shown = audit_records(&app.database.pool).await;
     assert!(shown.iter().any(|record| record.outcome == 413) && shown.iter().any(|record| record.outcome == 403));
     app.database.drop().await;
 }
