@@ -55,6 +55,16 @@ impl From<anyhow::Error> for AwsError {
     }
 }
 
+impl From<Failure> for AwsError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Api(error) => error,
+            Failure::Refused(reason) => Self::validation(reason),
+            Failure::Internal(error) => Self::internal(format!("{error:#}")),
+        }
+    }
+}
+
 /// The reason why a resource could not be created, updated or deleted; stack events show it as text.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {

@@ -6,6 +6,7 @@ pub mod error;
 pub mod resource;
 pub mod service;
 
+pub mod direct;
 pub mod registry;
 
 pub mod encryption;

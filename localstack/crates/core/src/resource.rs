@@ -61,6 +61,19 @@ impl Initiated {
 }
 
 impl Desired {
+    /// Creates the desired state of a resource that no stack declares.
+    pub fn outside_stacks(properties: Value) -> Self {
+        Self {
+            stack_name: String::new(),
+            stack_id: String::new(),
+            logical_id: String::new(),
+            properties,
+            tags: Vec::new(),
+            initiated: Initiated::default(),
+            cancel: CancellationToken::new(),
+        }
+    }
+
     /// Generates a physical name in CloudFormation's form, `STACK-LOGICALID-RANDOM`, of at most `max` characters.
     pub fn generated_name(&self, max: usize) -> String {
         const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";

@@ -127,15 +127,8 @@ pub fn named(cx: &Context, name: &str) -> Result<Value, AwsError> {
 }
 
 pub fn register_call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let desired = Desired {
-        stack_name: String::new(),
-        stack_id: String::new(),
-        logical_id: String::new(),
-        properties: json!({"Tags": call.input.get("tags").cloned().unwrap_or_default()}),
-        tags: Vec::new(),
-        initiated: crate::Initiated::default(),
-        cancel: tokio_util::sync::CancellationToken::default(),
-    };
+    let tags = json!({"Tags": call.input.get("tags").cloned().unwrap_or_default()});
+    let desired = Desired::outside_stacks(tags);
     let registered = register(cx, &call.input, &desired)?;
     Ok(json!({"taskDefinition": description(&registered), "tags": registered["tags"]}))
 }

@@ -84,13 +84,9 @@ async fn create(cx: &Context, call: Call) -> Result<Value, AwsError> {
     let tags = tags_of(&properties.get("Tags").cloned().unwrap_or_default());
     properties["Tags"] = tag_list(&tags);
     let desired = Desired {
-        stack_name: String::new(),
-        stack_id: String::new(),
         logical_id: id.clone(),
-        properties,
-        tags: Vec::new(),
-        initiated: crate::Initiated::default(),
         cancel: cx.shutdown().child_token(),
+        ..Desired::outside_stacks(properties)
     };
     let creation = lifecycle::prepare(cx, &desired).await?;
     let record = if creation.is_delayed() {

@@ -1,0 +1,84 @@
+//! Creation, change and deletion of resources by API calls, with the rules of their resource types: one implementation serves the
+//! API of a service and CloudFormation.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+
+use crate::context::Context;
+use crate::error::AwsError;
+use crate::resource::{Desired, Resource, ResourceType};
+
+/// One lock for each resource that an API call changes, so that two calls do not overwrite each other's change.
+#[derive(Default)]
+struct ChangeLocks(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+
+impl ChangeLocks {
+    fn of(&self, type_name: &str, physical_id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let key = format!("{type_name} {physical_id}");
+        let mut locks = self.0.lock();
+        if let Some(lock) = locks.get(&key).and_then(Weak::upgrade) {
+            return lock;
+        }
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::default();
+        locks.insert(key, Arc::downgrade(&lock));
+        lock
+    }
+}
+
+impl Context {
+    /// Creates a resource that belongs to no stack. `properties` have the form of a template, with `Tags`.
+    ///
+    /// # Errors
+    /// The error of the resource type.
+    pub async fn create_resource(&self, type_name: &str, properties: Value) -> Result<Resource, AwsError> {
+        let resource_type = self.known_type(type_name)?;
+        Ok(resource_type.create(self, &Desired::outside_stacks(properties)).await?)
+    }
+
+    /// Changes the properties of a resource, which have the form of a template. Returns `None` if it does not exist.
+    ///
+    /// # Errors
+    /// The error of `change`, or of the resource type.
+    pub async fn update_resource(
+        &self,
+        type_name: &str,
+        physical_id: &str,
+        change: impl FnOnce(&mut Map<String, Value>) -> Result<(), AwsError> + Send,
+    ) -> Result<Option<Resource>, AwsError> {
+        let resource_type = self.known_type(type_name)?;
+        let lock = self.extension::<ChangeLocks>().of(type_name, physical_id);
+        let _guard = lock.lock().await;
+        let Some(previous) = resource_type.read(self, physical_id).await? else {
+            return Ok(None);
+        };
+        let mut properties = previous.as_object().cloned().unwrap_or_default();
+        change(&mut properties)?;
+        let desired = Desired::outside_stacks(Value::Object(properties));
+        let updated = resource_type.update(self, physical_id, &previous, &desired).await?;
+        Ok(Some(updated))
+    }
+
+    /// Deletes a resource. Returns false if it does not exist.
+    ///
+    /// # Errors
+    /// The error of the resource type, such as that of a resource in use.
+    pub async fn delete_resource(&self, type_name: &str, physical_id: &str) -> Result<bool, AwsError> {
+        let resource_type = self.known_type(type_name)?;
+        let lock = self.extension::<ChangeLocks>().of(type_name, physical_id);
+        let _guard = lock.lock().await;
+        let Some(properties) = resource_type.read(self, physical_id).await? else {
+            return Ok(false);
+        };
+        resource_type.delete(self, physical_id, &properties).await?;
+        Ok(true)
+    }
+
+    fn known_type(&self, name: &str) -> Result<Arc<dyn ResourceType>, AwsError> {
+        let missing = || AwsError::internal(format!("The resource type {name} is not registered."));
+        self.resource_type(name).ok_or_else(missing)
+    }
+}
