@@ -33,6 +33,9 @@ struct Args {
     /// `CODE=VALUE` of Service Quotas.
     #[arg(long, env = "DEPLOYER_QUOTA", value_delimiter = ',')]
     quota: Vec<QuotaValue>,
+    /// Aborts right after this number of writes to the state file.
+    #[arg(long)]
+    crash_after_commits: Option<u64>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -49,6 +52,8 @@ async fn serve() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .with_writer(std::io::stderr)
+        // A line that cannot be written must not end what wrote it: the report of it would panic on the same full disk.
+        .log_internal_errors(false)
         .init();
     let state_dir = std::path::absolute(args.state_dir)?;
     server::run(Config {
@@ -61,6 +66,7 @@ async fn serve() -> anyhow::Result<()> {
             slow: args.slow,
             dns: args.dns,
             quotas: args.quota,
+            crash_after_commits: args.crash_after_commits,
         },
     })
     .await

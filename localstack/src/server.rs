@@ -26,6 +26,9 @@ use crate::{Config, Context, Service, service, wire};
 /// Timeout for open requests when the endpoint stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The folders in the state directory that services fill with what the state file describes.
+const DATA_FOLDERS: &[&str] = &["rds", "kafka", "tasks", "registry", "s3"];
+
 /// Runs the endpoint until SIGTERM, SIGINT or `POST /_localstack/shutdown`, then stops its processes and keeps the state.
 ///
 /// # Errors
@@ -73,7 +76,7 @@ pub fn assemble(config: Config) -> anyhow::Result<Context> {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))
         .with_context(|| format!("cannot set the permissions of the state directory {}", folder.display()))?;
     let state = folder.join("state.redb");
-    let store = Store::open(&state)?;
+    let store = Store::open(&state, DATA_FOLDERS)?.crashing_after(config.behavior.crash_after_commits);
     fs::set_permissions(&state, fs::Permissions::from_mode(0o600))?;
     let cx = Context::new(config, store);
     cx.register(service::all());
@@ -220,7 +223,7 @@ async fn health(State(cx): State<Context>) -> Json<Value> {
     // Clients of HTTPS listeners need this CA file.
     let ca_file = CertificateAuthority::for_public_names(cx.state_dir()).path();
     Json(json!({
-        "services": services, "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": ca_file,
+        "services": services, "background_faults": cx.background_faults(), "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": ca_file,
     }))
 }
 

@@ -65,6 +65,7 @@ impl From<BehaviorArgs> for Behavior {
             slow: args.slow,
             dns: args.dns,
             quotas: args.quota,
+            crash_after_commits: None,
         }
     }
 }
@@ -112,6 +113,8 @@ async fn foreground(session: &Session, detached: bool, behavior: Behavior) -> Re
         .with_env_filter(filter)
         .with_ansi(false)
         .with_writer(std::io::stderr)
+        // A line that cannot be written must not end what wrote it: the report of it would panic on the same full disk.
+        .log_internal_errors(false)
         .try_init();
     let mut options = session.embedded_options();
     options.behavior = behavior;

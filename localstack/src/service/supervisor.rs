@@ -66,21 +66,22 @@ pub async fn delete_unfinished<T: Supervised>(cx: &Context) -> Result<(), AwsErr
 pub async fn start<T: Supervised>(cx: &Context) -> Result<(), AwsError> {
     let records = T::RECORDS.list(cx)?;
     join_all(records.iter().map(|record| check::<T>(cx, &record.id))).await;
-    let cx = cx.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = cx.shutdown().cancelled() => break,
-                () = sleep(CHECK_INTERVAL) => {}
-            }
-            for record in T::RECORDS.list(&cx).unwrap_or_default() {
-                let part = cx.extension::<LifecycleLock<T>>();
-                let _held = part.hold().await;
-                check::<T>(&cx, &record.id).await;
-            }
-        }
-    });
+    cx.keep_running(T::RECORDS.0, watch::<T>);
     Ok(())
+}
+
+async fn watch<T: Supervised>(cx: Context) {
+    loop {
+        tokio::select! {
+            () = cx.shutdown().cancelled() => break,
+            () = sleep(CHECK_INTERVAL) => {}
+        }
+        for record in T::RECORDS.list(&cx).unwrap_or_default() {
+            let part = cx.extension::<LifecycleLock<T>>();
+            let _held = part.hold().await;
+            check::<T>(&cx, &record.id).await;
+        }
+    }
 }
 
 /// Reads the record again, since it may have changed before the lock was free.

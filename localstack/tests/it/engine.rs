@@ -19,7 +19,7 @@ struct TestEndpoint {
 
 fn test_endpoint() -> TestEndpoint {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("state.redb")).unwrap();
+    let store = Store::open(&folder.path().join("state.redb"), &[]).unwrap();
     let state_dir = folder.path().to_owned();
     let config = Config {
         port: 0,

@@ -1,6 +1,7 @@
 //! Integration tests of the endpoint.
 
 mod account;
+mod crash_points;
 mod database;
 mod endpoint;
 mod engine;

@@ -26,9 +26,7 @@ pub async fn delete_stack(operation: &StackOperation, retain: &[String]) -> anyh
     if !failed.is_empty() {
         return operation.set_status("DELETE_FAILED", Some(failed_reason(&failed)));
     }
-    let stack = operation.edit(|stack| {
-        stack.status = "DELETE_COMPLETE".into();
-        stack.reason = None;
+    operation.end("DELETE_COMPLETE", None, |stack| {
         stack.deleted = Some(stack::now());
         stack.previous = None;
         stack.pending_deletion.clear();
@@ -38,9 +36,7 @@ pub async fn delete_stack(operation: &StackOperation, retain: &[String]) -> anyh
             resource.properties.clear();
             resource.attributes.clear();
         }
-        stack.clone()
-    })?;
-    stack.record_event(&operation.cx, None)
+    })
 }
 
 /// Deletes all resources of a stack whose creation failed, and returns the ids of those that could not be deleted.
@@ -63,8 +59,7 @@ pub async fn clean_up(operation: &StackOperation, status: &str) -> anyhow::Resul
     if operation.is_superseded() {
         return Ok(());
     }
-    operation.edit(|stack| stack.pending_deletion.clear())?;
-    operation.set_status(status, None)
+    operation.end(status, None, |stack| stack.pending_deletion.clear())
 }
 
 /// Returns the reason of a status that follows from failed deletions.
@@ -202,22 +197,25 @@ fn set_status(
     resource.status = status.into();
     resource.reason = reason;
     resource.updated = stack::now();
-    let stack = operation.edit(|stack| {
-        let stored = stack.resources.get_mut(&resource.logical_id);
-        match stored.filter(|r| r.physical_id == resource.physical_id) {
-            Some(stored) => {
-                stored.status.clone_from(&resource.status);
-                stored.reason.clone_from(&resource.reason);
-                stored.updated.clone_from(&resource.updated);
+    operation.cx.store().transaction(|| {
+        let stack = operation.edit(|stack| {
+            let stored = stack.resources.get_mut(&resource.logical_id);
+            match stored.filter(|r| r.physical_id == resource.physical_id) {
+                Some(stored) => {
+                    stored.status.clone_from(&resource.status);
+                    stored.reason.clone_from(&resource.reason);
+                    stored.updated.clone_from(&resource.updated);
+                }
+                None if matches!(status, "DELETE_COMPLETE" | "DELETE_SKIPPED") => {
+                    let is_same = |r: &StackResource| {
+                        r.physical_id == resource.physical_id && r.logical_id == resource.logical_id
+                    };
+                    stack.pending_deletion.retain(|r| !is_same(r));
+                }
+                None => {}
             }
-            None if matches!(status, "DELETE_COMPLETE" | "DELETE_SKIPPED") => {
-                let is_same =
-                    |r: &StackResource| r.physical_id == resource.physical_id && r.logical_id == resource.logical_id;
-                stack.pending_deletion.retain(|r| !is_same(r));
-            }
-            None => {}
-        }
-        stack.clone()
-    })?;
-    stack.record_event(&operation.cx, Some(resource))
+            stack.clone()
+        })?;
+        stack.record_event(&operation.cx, Some(resource))
+    })
 }

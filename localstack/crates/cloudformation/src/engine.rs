@@ -11,13 +11,22 @@ pub use crate::operation::{cancel, stop_all};
 
 const USER_INITIATED: &str = "User Initiated";
 
-/// Starts the creation of a stack that is already stored.
+/// Stores a stack, and starts its creation.
 ///
 /// # Errors
 /// When the state cannot be read or written, as for all functions here.
-pub fn create(cx: &Context, id: &str) -> anyhow::Result<()> {
-    set_status(cx, id, "CREATE_IN_PROGRESS", Some(USER_INITIATED.to_owned()))?;
-    operation::start(cx, id, |operation| async move {
+pub fn create(cx: &Context, stack: &Stack) -> anyhow::Result<()> {
+    cx.store().transaction(|| {
+        stack::insert(cx, stack)?;
+        set_status(
+            cx,
+            &stack.id,
+            "CREATE_IN_PROGRESS",
+            Some(USER_INITIATED.to_owned()),
+            |_| {},
+        )
+    })?;
+    operation::start(cx, &stack.id, |operation| async move {
         let result = deploy(&operation).await;
         finish_creation(&operation, result).await
     });
@@ -46,12 +55,19 @@ async fn finish_creation(operation: &StackOperation, result: Result<(), Deployme
     }
 }
 
-/// Starts an update to a new definition; the current state is stored for a rollback.
+/// Starts an update to a new definition after `change`; the current state is stored for a rollback.
 ///
 /// # Errors
 /// As for `create`.
-pub fn update(cx: &Context, id: &str, definition: StackDefinition) -> anyhow::Result<()> {
-    stack::edit(cx, id, |stack| {
+pub fn update(
+    cx: &Context,
+    id: &str,
+    definition: StackDefinition,
+    change: impl FnOnce(&mut Stack),
+) -> anyhow::Result<()> {
+    let reason = Some(USER_INITIATED.to_owned());
+    set_status(cx, id, "UPDATE_IN_PROGRESS", reason, |stack| {
+        change(stack);
         for resource in stack.resources.values_mut() {
             resource.is_new = false;
         }
@@ -63,7 +79,6 @@ pub fn update(cx: &Context, id: &str, definition: StackDefinition) -> anyhow::Re
         }));
         stack.updated = Some(stack::now());
     })?;
-    set_status(cx, id, "UPDATE_IN_PROGRESS", Some(USER_INITIATED.to_owned()))?;
     operation::start(cx, id, |operation| async move {
         let result = deploy(&operation).await;
         finish_update(&operation, result).await
@@ -73,8 +88,9 @@ pub fn update(cx: &Context, id: &str, definition: StackDefinition) -> anyhow::Re
 
 async fn finish_update(operation: &StackOperation, result: Result<(), DeploymentError>) -> anyhow::Result<()> {
     let Some(error) = failure(result)? else {
-        operation.edit(|stack| stack.previous = None)?;
-        operation.set_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", None)?;
+        operation.end("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", None, |stack| {
+            stack.previous = None
+        })?;
         return clean_up(operation, "UPDATE_COMPLETE").await;
     };
     if matches!(error, DeploymentError::Superseded) {
@@ -96,12 +112,12 @@ fn failure(result: Result<(), DeploymentError>) -> anyhow::Result<Option<Deploym
     }
 }
 
-/// Starts the deletion of a stack. A running operation on it is superseded.
+/// Starts the deletion of a stack, after `change`. A running operation on it is superseded.
 ///
 /// # Errors
 /// As for `create`.
-pub fn delete(cx: &Context, id: &str, retain: Vec<String>) -> anyhow::Result<()> {
-    set_status(cx, id, "DELETE_IN_PROGRESS", Some(USER_INITIATED.to_owned()))?;
+pub fn delete(cx: &Context, id: &str, retain: Vec<String>, change: impl FnOnce(&mut Stack)) -> anyhow::Result<()> {
+    set_status(cx, id, "DELETE_IN_PROGRESS", Some(USER_INITIATED.to_owned()), change)?;
     operation::start(cx, id, move |operation| async move {
         delete_stack(&operation, &retain).await
     });
@@ -113,7 +129,13 @@ pub fn delete(cx: &Context, id: &str, retain: Vec<String>) -> anyhow::Result<()>
 /// # Errors
 /// As for `create`.
 pub fn continue_rollback(cx: &Context, id: &str, skip: Vec<String>) -> anyhow::Result<()> {
-    set_status(cx, id, "UPDATE_ROLLBACK_IN_PROGRESS", Some(USER_INITIATED.to_owned()))?;
+    set_status(
+        cx,
+        id,
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        Some(USER_INITIATED.to_owned()),
+        |_| {},
+    )?;
     operation::start(cx, id, move |operation| async move {
         roll_back_update(&operation, &skip).await
     });
@@ -131,7 +153,7 @@ pub fn roll_back(cx: &Context, id: &str) -> anyhow::Result<()> {
     } else {
         "UPDATE_ROLLBACK_IN_PROGRESS"
     };
-    set_status(cx, id, status, Some(USER_INITIATED.to_owned()))?;
+    set_status(cx, id, status, Some(USER_INITIATED.to_owned()), |_| {})?;
     operation::start(cx, id, move |operation| async move {
         if is_creation {
             roll_back_creation(&operation).await
@@ -148,18 +170,21 @@ pub fn roll_back(cx: &Context, id: &str) -> anyhow::Result<()> {
 /// # Errors
 /// As for `create`.
 pub fn recover(cx: &Context) -> anyhow::Result<()> {
+    stack::forget_deleted(cx)?;
     for stack in stack::all(cx)?.into_iter().filter(Stack::is_in_progress) {
         let (id, status) = (stack.id.clone(), stack.status.clone());
         tracing::info!(stack = %stack.name, %status, "resuming an interrupted stack operation");
         let resources = stack.resources.values();
         for resource in resources.filter(|r| r.status.ends_with("_IN_PROGRESS")) {
-            let stack = stack::edit(cx, &id, |stack| {
-                let resource = stack.resources.entry(resource.logical_id.clone()).or_default();
-                resource.status = resource.status.replace("_IN_PROGRESS", "_FAILED");
-                resource.reason = Some(DeploymentError::EndpointStopped.to_string());
-                stack.clone()
+            cx.store().transaction(|| {
+                let stack = stack::edit(cx, &id, |stack| {
+                    let resource = stack.resources.entry(resource.logical_id.clone()).or_default();
+                    resource.status = resource.status.replace("_IN_PROGRESS", "_FAILED");
+                    resource.reason = Some(DeploymentError::EndpointStopped.to_string());
+                    stack.clone()
+                })?;
+                stack.record_event(cx, stack.resources.get(&resource.logical_id))
             })?;
-            stack.record_event(cx, stack.resources.get(&resource.logical_id))?;
         }
         operation::start(cx, &id, move |operation| async move {
             let interrupted = Err(DeploymentError::EndpointStopped);

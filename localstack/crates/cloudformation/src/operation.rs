@@ -62,7 +62,15 @@ impl StackOperation {
     /// # Errors
     /// As for `stack`.
     pub fn set_status(&self, status: &str, reason: Option<String>) -> anyhow::Result<()> {
-        set_status(&self.cx, &self.stack_id, status, reason)
+        self.end(status, reason, |_| {})
+    }
+
+    /// Changes the stack and sets its status in one transaction, and records an event.
+    ///
+    /// # Errors
+    /// As for `stack`.
+    pub fn end(&self, status: &str, reason: Option<String>, change: impl FnOnce(&mut Stack)) -> anyhow::Result<()> {
+        set_status(&self.cx, &self.stack_id, status, reason, change)
     }
 
     /// Changes one resource, and records an event with its status.
@@ -70,14 +78,36 @@ impl StackOperation {
     /// # Errors
     /// As for `stack`.
     pub fn edit_resource(&self, logical_id: &str, change: impl FnOnce(&mut StackResource)) -> anyhow::Result<()> {
-        let stack = self.edit(|stack| {
-            let resource = stack.resources.entry(logical_id.to_owned()).or_default();
-            logical_id.clone_into(&mut resource.logical_id);
-            change(resource);
-            resource.updated = stack::now();
-            stack.clone()
-        })?;
-        stack.record_event(&self.cx, stack.resources.get(logical_id))
+        self.cx.store().transaction(|| {
+            let stack = self.edit(|stack| {
+                let resource = stack.resources.entry(logical_id.to_owned()).or_default();
+                logical_id.clone_into(&mut resource.logical_id);
+                change(resource);
+                resource.updated = stack::now();
+                stack.clone()
+            })?;
+            stack.record_event(&self.cx, stack.resources.get(logical_id))
+        })
+    }
+
+    /// Stores the physical id of a new resource, and the resource that it replaces, which the clean-up deletes.
+    ///
+    /// # Errors
+    /// As for `stack`.
+    pub fn record_initiation(
+        &self,
+        logical_id: &str,
+        physical_id: &str,
+        replaced: Option<&StackResource>,
+    ) -> anyhow::Result<()> {
+        self.cx.store().transaction(|| {
+            self.edit(|stack| stack.pending_deletion.extend(replaced.cloned()))?;
+            self.edit_resource(logical_id, |resource| {
+                resource.physical_id = Some(physical_id.to_owned());
+                resource.is_new = true;
+                resource.reason = Some("Resource creation Initiated".to_owned());
+            })
+        })
     }
 
     /// Updates a resource in place. Dynamic references are resolved in the new properties, and in the old ones if possible.
@@ -101,17 +131,26 @@ impl StackOperation {
     }
 }
 
-/// Sets a stack's status, and records an event.
+/// Changes a stack and sets its status in one transaction, and records an event.
 ///
 /// # Errors
 /// When the state cannot be read or written.
-pub fn set_status(cx: &Context, stack_id: &str, status: &str, reason: Option<String>) -> anyhow::Result<()> {
-    let stack = stack::edit(cx, stack_id, |stack| {
-        stack.status = status.into();
-        stack.reason = reason;
-        stack.clone()
-    })?;
-    stack.record_event(cx, None)
+pub fn set_status(
+    cx: &Context,
+    stack_id: &str,
+    status: &str,
+    reason: Option<String>,
+    change: impl FnOnce(&mut Stack),
+) -> anyhow::Result<()> {
+    cx.store().transaction(|| {
+        let stack = stack::edit(cx, stack_id, |stack| {
+            change(stack);
+            stack.status = status.into();
+            stack.reason = reason;
+            stack.clone()
+        })?;
+        stack.record_event(cx, None)
+    })
 }
 
 /// Runs an operation in the background. A running operation on the stack is superseded, and has ended before this one starts.

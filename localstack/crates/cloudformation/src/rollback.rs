@@ -46,7 +46,7 @@ pub async fn roll_back_update(operation: &StackOperation, skip: &[String]) -> an
             return operation.set_status("UPDATE_ROLLBACK_FAILED", Some(reason));
         }
     }
-    operation.edit(|stack| {
+    operation.end("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", None, |stack| {
         let physical_ids = previous.resources.values().filter_map(|r| r.physical_id.clone());
         let physical_ids: Vec<_> = physical_ids.collect();
         let is_created = |r: &StackResource| r.physical_id.as_ref().is_some_and(|id| !physical_ids.contains(id));
@@ -60,7 +60,6 @@ pub async fn roll_back_update(operation: &StackOperation, skip: &[String]) -> an
         stack.imports = previous.imports;
         stack.previous = None;
     })?;
-    operation.set_status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", None)?;
     delete::clean_up(operation, "UPDATE_ROLLBACK_COMPLETE").await
 }
 
@@ -79,23 +78,27 @@ async fn restore(operation: &StackOperation, before: &StackResource) -> anyhow::
     };
     if now.physical_id != before.physical_id {
         // The clean-up deletes the replacement; the replaced resource is unchanged.
-        operation.edit(|stack| {
-            stack.pending_deletion.retain(|r| r.physical_id != before.physical_id);
-            if now.physical_id.is_some() {
-                stack.pending_deletion.push(now);
-            }
-            stack.resources.insert(id.to_owned(), before.clone());
+        operation.cx.store().transaction(|| {
+            operation.edit(|stack| {
+                stack.pending_deletion.retain(|r| r.physical_id != before.physical_id);
+                if now.physical_id.is_some() {
+                    stack.pending_deletion.push(now);
+                }
+                stack.resources.insert(id.to_owned(), before.clone());
+            })?;
+            operation.edit_resource(id, |resource| resource.status = "UPDATE_COMPLETE".into())
         })?;
-        operation.edit_resource(id, |resource| resource.status = "UPDATE_COMPLETE".into())?;
         return Ok(true);
     }
     if differences(&now.properties, &before.properties).is_empty() && now.tags == before.tags {
         let was_changed = now.status != before.status || now.updated != before.updated;
-        operation.edit(|stack| stack.resources.insert(id.to_owned(), before.clone()))?;
-        if was_changed {
-            set_status("UPDATE_COMPLETE", None)?;
-        }
-        return Ok(true);
+        return operation.cx.store().transaction(|| {
+            operation.edit(|stack| stack.resources.insert(id.to_owned(), before.clone()))?;
+            if was_changed {
+                set_status("UPDATE_COMPLETE", None)?;
+            }
+            Ok(true)
+        });
     }
     set_status("UPDATE_IN_PROGRESS", None)?;
     let Some(resource_type) = operation.cx.resource_type(&before.resource_type) else {

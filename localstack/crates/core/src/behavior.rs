@@ -13,6 +13,8 @@ pub struct Behavior {
     pub dns: Dns,
     /// Values of Service Quotas that differ from those of this endpoint.
     pub quotas: Vec<QuotaValue>,
+    /// Aborts the endpoint right after this number of writes to the state file, for tests of its recovery.
+    pub crash_after_commits: Option<u64>,
 }
 
 impl Behavior {

@@ -1,33 +1,17 @@
 //! Creation, change and deletion of resources by API calls, with the rules of their resource types: one implementation serves the
 //! API of a service and CloudFormation.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::error::AwsError;
+use crate::locks::KeyedLocks;
 use crate::resource::{Desired, Resource, ResourceType};
 
-/// One lock for each resource that an API call changes, so that two calls do not overwrite each other's change.
-#[derive(Default)]
-struct ChangeLocks(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
-
-impl ChangeLocks {
-    fn of(&self, type_name: &str, physical_id: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let key = format!("{type_name} {physical_id}");
-        let mut locks = self.0.lock();
-        if let Some(lock) = locks.get(&key).and_then(Weak::upgrade) {
-            return lock;
-        }
-        locks.retain(|_, lock| lock.strong_count() > 0);
-        let lock = Arc::default();
-        locks.insert(key, Arc::downgrade(&lock));
-        lock
-    }
-}
+/// Marks the locks of resources, by type and physical id: two calls must not overwrite each other's change.
+struct Changed;
 
 impl Context {
     /// Creates a resource that belongs to no stack. `properties` have the form of a template, with `Tags`.
@@ -50,8 +34,8 @@ impl Context {
         change: impl FnOnce(&mut Map<String, Value>) -> Result<(), AwsError> + Send,
     ) -> Result<Option<Resource>, AwsError> {
         let resource_type = self.known_type(type_name)?;
-        let lock = self.extension::<ChangeLocks>().of(type_name, physical_id);
-        let _guard = lock.lock().await;
+        let locks = self.extension::<KeyedLocks<Changed>>();
+        let _guard = locks.lock(&format!("{type_name} {physical_id}")).await;
         let Some(previous) = resource_type.read(self, physical_id).await? else {
             return Ok(None);
         };
@@ -68,8 +52,8 @@ impl Context {
     /// The error of the resource type, such as that of a resource in use.
     pub async fn delete_resource(&self, type_name: &str, physical_id: &str) -> Result<bool, AwsError> {
         let resource_type = self.known_type(type_name)?;
-        let lock = self.extension::<ChangeLocks>().of(type_name, physical_id);
-        let _guard = lock.lock().await;
+        let locks = self.extension::<KeyedLocks<Changed>>();
+        let _guard = locks.lock(&format!("{type_name} {physical_id}")).await;
         let Some(properties) = resource_type.read(self, physical_id).await? else {
             return Ok(false);
         };

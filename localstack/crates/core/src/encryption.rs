@@ -99,7 +99,7 @@ mod tests {
 
     fn context() -> (Context, TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("state.redb")).unwrap();
+        let store = Store::open(&folder.path().join("state.redb"), &[]).unwrap();
         let config = Config {
             port: 0,
             state_dir: folder.path().to_owned(),

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod background;
+
 pub mod behavior;
 pub mod context;
 pub mod error;
@@ -10,13 +12,16 @@ pub mod direct;
 pub mod registry;
 
 pub mod encryption;
+pub mod locks;
 pub mod records;
 pub mod store;
 
 pub mod wire;
 
+pub use background::Fault;
 pub use behavior::Behavior;
 pub use context::{Config, Context, LoopbackBlock};
 pub use error::{AwsError, Failure};
+pub use locks::KeyedLocks;
 pub use resource::{Desired, Initiated, Resource, ResourceType, Schema};
 pub use service::{Call, Route, Service};

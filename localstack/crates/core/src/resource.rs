@@ -1,8 +1,10 @@
 //! The trait of a CloudFormation resource type.
 
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
@@ -36,27 +38,37 @@ pub struct Desired {
     pub properties: Value,
     /// The stack's tags. Types with tags merge them under the resource's own.
     pub tags: Vec<(String, String)>,
-    /// Receives the physical id of a resource whose creation takes long, as soon as there is one.
+    /// Receives the physical id of a new resource before anything of it exists, or in the same transaction, so that a stack whose
+    /// operation is interrupted knows what to delete.
     pub initiated: Initiated,
     /// Cancelled when the stack abandons this operation: return soon, and delete what was created.
     pub cancel: CancellationToken,
 }
 
 /// Reports to the stack that a resource's creation has started: the event `Resource creation Initiated`.
-#[derive(Debug, Clone, Default)]
-pub struct Initiated(Option<UnboundedSender<String>>);
+#[derive(Clone, Default)]
+pub struct Initiated(Option<Arc<Listener>>);
+
+type Listener = dyn Fn(&str) -> anyhow::Result<()> + Send + Sync;
+
+impl fmt::Debug for Initiated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Initiated").field(&self.0.is_some()).finish()
+    }
+}
 
 impl Initiated {
-    /// Sends the physical id to `listener`.
-    pub fn new(listener: UnboundedSender<String>) -> Self {
-        Self(Some(listener))
+    /// Calls `listener` with the physical id; it stores the id before it returns.
+    pub fn new(listener: impl Fn(&str) -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(listener)))
     }
 
     /// Reports the physical id, to be called once; has no effect without a listener.
-    pub fn report(&self, physical_id: &str) {
-        if let Some(listener) = &self.0 {
-            let _ = listener.send(physical_id.to_owned());
-        }
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn report(&self, physical_id: &str) -> anyhow::Result<()> {
+        self.0.as_ref().map_or(Ok(()), |listener| listener(physical_id))
     }
 }
 
@@ -121,7 +133,8 @@ pub trait ResourceType: Send + Sync {
     /// Returns the properties and attributes of the type.
     fn schema(&self) -> Schema;
 
-    /// Creates the resource and waits until it is stable.
+    /// Creates the resource and waits until it is stable. Reports its physical id with `desired.initiated` before anything of it
+    /// exists; `delete` with that id must then succeed at any moment.
     ///
     /// # Errors
     /// The reason that the stack event shows; nothing of the resource remains.

@@ -89,8 +89,8 @@ impl Service for EcsService {
     }
 
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
-        task_lifecycle::adopt(cx)?;
-        tokio::spawn(scheduler::run(cx.clone()));
+        task_lifecycle::adopt(cx).await?;
+        cx.keep_running("ecs.scheduler", scheduler::run);
         Ok(())
     }
 

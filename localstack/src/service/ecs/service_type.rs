@@ -69,8 +69,8 @@ impl ResourceType for ServiceType {
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
         let input = input(desired)?;
         let name = text(&input, "serviceName").map_or_else(|| desired.generated_name(255), str::to_owned);
-        let created = services::create_service(cx, &name, &input, |service| apply_template(service, desired))?;
-        desired.initiated.report(&created.arn);
+        let apply = |service: &mut Service| apply_template(service, desired);
+        let created = services::create_service(cx, &name, &input, &desired.initiated, apply)?;
         let deployment = created.deployments.first().map(|d| d.id.clone()).unwrap_or_default();
         if let Err(failure) = wait_until_stable(cx, &created, &deployment, &desired.cancel).await {
             delete_service(cx, &created.cluster, &created.name).await?;

@@ -10,11 +10,11 @@ use super::state::EcsState;
 use super::{capacity, deployment_configuration, deployments, service_spec, traffic_shift};
 use crate::records::{now, page, seconds, tags_of};
 use crate::service::Call;
-use crate::{AwsError, Context};
+use crate::{AwsError, Context, Initiated};
 
 pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("serviceName")?;
-    let created = create_service(cx, &name, &call.input, |_| {})?;
+    let created = create_service(cx, &name, &call.input, &Initiated::default(), |_| {})?;
     Ok(json!({"service": description(cx, &created, &model::tasks(cx)?)}))
 }
 
@@ -23,6 +23,7 @@ pub fn create_service(
     cx: &Context,
     name: &str,
     input: &Value,
+    initiated: &Initiated,
     adjust: impl FnOnce(&mut Service),
 ) -> Result<Service, AwsError> {
     let ecs = cx.extension::<EcsState>();
@@ -51,7 +52,10 @@ pub fn create_service(
     };
     deployments::start_deployment(&mut service, spec);
     adjust(&mut service);
-    service.put(cx)?;
+    cx.store().transaction(|| -> Result<_, AwsError> {
+        service.put(cx)?;
+        Ok(initiated.report(&service.arn)?)
+    })?;
     ecs.wake_scheduler();
     Ok(service)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::store::Store;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,11 @@ pub struct EcsState {
 impl EcsState {
     /// Makes reading records and writing them back one step. Held while a few documents are read and written, never
     /// across an await.
+    ///
+    /// # Panics
+    /// In a transaction of the store, since another holder of the lock may wait for that transaction.
     pub fn lock(&self) -> MutexGuard<'_, ()> {
+        assert!(!Store::is_in_transaction(), "the lock is taken before the transaction");
         self.lock.lock()
     }
 

@@ -190,9 +190,14 @@ fn register(cx: &Context, input: &Value, desired: &Desired) -> Result<Value, Aws
         }
     }
     let definition = Value::Object(definition);
-    cx.store().put(REVISIONS, &family, &revision)?;
-    put(cx, &definition)?;
-    Ok(definition)
+    cx.store().transaction(|| -> Result<_, AwsError> {
+        cx.store().put(REVISIONS, &family, &revision)?;
+        put(cx, &definition)?;
+        desired
+            .initiated
+            .report(text(&definition, "taskDefinitionArn").unwrap_or_default())?;
+        Ok(definition)
+    })
 }
 
 /// Checks a container definition and fills in the defaults of ECS.

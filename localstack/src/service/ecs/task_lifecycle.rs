@@ -1,5 +1,6 @@
 //! The lifecycle of a task: start its containers, monitor them, and stop them.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -58,7 +59,6 @@ pub fn start(
 ) -> Result<Task, AwsError> {
     let definition = task_definition::named(cx, &spec.task_definition)?;
     let n = cx.store().get::<u16>(COUNTERS, "task")?.unwrap_or(0);
-    cx.store().put(COUNTERS, "task", &n.wrapping_add(1))?;
     let containers = list(&definition, "containerDefinitions")
         .iter()
         .map(|c| ContainerState {
@@ -97,7 +97,10 @@ pub fn start(
         },
     };
     adjust(&mut task);
-    task.put(cx)?;
+    cx.store().transaction(|| -> Result<_, AwsError> {
+        cx.store().put(COUNTERS, "task", &n.wrapping_add(1))?;
+        task.put(cx)
+    })?;
     spawn(cx, &task.id);
     Ok(task)
 }
@@ -133,12 +136,32 @@ pub fn failure_description(task: &Task) -> String {
     description
 }
 
-/// Adopts the tasks that an earlier endpoint process started. The scheduler replaces those that have ended since.
-pub fn adopt(cx: &Context) -> anyhow::Result<()> {
-    for task in model::tasks(cx)?.into_iter().filter(Task::is_live) {
+/// Adopts the tasks that an earlier endpoint process started, and ends what runs in folders that belong to no task. The scheduler
+/// replaces the tasks that have ended since.
+pub async fn adopt(cx: &Context) -> anyhow::Result<()> {
+    let live: Vec<Task> = model::tasks(cx)?.into_iter().filter(Task::is_live).collect();
+    for folder in folders(&cx.state_dir().join("tasks")) {
+        if live.iter().any(|task| folder.ends_with(&task.id)) {
+            continue;
+        }
+        for folder in folders(&folder) {
+            if let Some(supervisor) = Container::supervisor_in(&folder) {
+                tracing::warn!(folder = %folder.display(), "ending a container that belongs to no task");
+                Container { folder, supervisor }.stop(Duration::ZERO).await;
+            }
+        }
+        std::fs::remove_dir_all(&folder)?;
+    }
+    for task in live {
         spawn(cx, &task.id);
     }
     Ok(())
+}
+
+/// Returns the folders in a folder, which may not exist.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
 /// Stops every task because the endpoint stops. Services keep their desired count, so that the next start of the endpoint
@@ -223,6 +246,8 @@ async fn start_containers(
             .find(|c| Some(c.name.as_str()) == text(container, "name"));
         let adopted = adopted.and_then(|state| state.supervisor);
         let prepared = launch::prepare(cx, task, definition, container).await?;
+        // A supervisor that the last run of the endpoint started and did not record.
+        let adopted = adopted.or_else(|| Container::supervisor_in(&prepared.folder(cx, task)));
         if token.is_cancelled() && adopted.is_none() {
             return Ok(());
         }
@@ -309,8 +334,9 @@ async fn shut_down(
     // A container that runs but could not be adopted, because its image or a secret no longer exists, is stopped too.
     for state in model::task(cx, &task.id)?.map(|t| t.containers).unwrap_or_default() {
         let known = containers.iter().any(|running| running.prepared.name == state.name);
-        if let Some(supervisor) = state.supervisor.filter(|_| !known) {
-            let folder = model::task_folder(cx, &task.id).join(&state.name);
+        let folder = model::task_folder(cx, &task.id).join(&state.name);
+        let supervisor = state.supervisor.or_else(|| Container::supervisor_in(&folder));
+        if let Some(supervisor) = supervisor.filter(|_| !known) {
             let outcome = Container { folder, supervisor }.stop(Duration::from_secs(10)).await;
             record_exit(cx, task, &state.name, outcome)?;
         }

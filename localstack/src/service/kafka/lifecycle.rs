@@ -10,7 +10,7 @@ use super::sasl_proxy::{ensure_sasl_proxy, stop_sasl_proxy};
 use crate::behavior::SlowOperation;
 use crate::records::{Record, texts};
 use crate::service::supervisor::LifecycleLock;
-use crate::{AwsError, Context, Desired};
+use crate::{AwsError, Context, Desired, Initiated};
 
 /// Rejects properties that MSK rejects.
 pub fn check(record: &Record) -> Result<(), AwsError> {
@@ -39,7 +39,7 @@ pub fn check(record: &Record) -> Result<(), AwsError> {
 pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
     let mut record = Record::new("", desired);
     check(&record)?;
-    reserve(cx, &mut record).await?;
+    reserve(cx, &mut record, &desired.initiated).await?;
     let server = server(cx, &record)?;
     let delay = cx.config().behavior.delay(SlowOperation::CreateCluster);
     let started = async {
@@ -70,7 +70,7 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
 }
 
 /// Reserves the name and a free address.
-async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+async fn reserve(cx: &Context, record: &mut Record, initiated: &Initiated) -> Result<(), AwsError> {
     let name = record.text("ClusterName").unwrap_or_default();
     let part = cx.extension::<LifecycleLock<Clusters>>();
     let _held = part.hold().await;
@@ -97,7 +97,10 @@ async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         .insert("cluster_id".into(), URL_SAFE_NO_PAD.encode(id.as_bytes()).into());
     record.computed.insert("address".into(), address.into());
     record.computed.insert(STATE.into(), "CREATING".into());
-    CLUSTERS.put(cx, record)
+    cx.store().transaction(|| {
+        CLUSTERS.put(cx, record)?;
+        Ok(initiated.report(&record.id)?)
+    })
 }
 
 /// Applies the new settings of an active cluster; restarts the broker if its listeners change.

@@ -11,7 +11,7 @@ use super::broker::server;
 use super::model::{self, TOPICS};
 use crate::records::{Record, scalar};
 use crate::runtime::broker::Client;
-use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
+use crate::{AwsError, Context, Desired, Failure, KeyedLocks, Resource, ResourceType, Schema};
 
 /// A config that counts brokers, of which there is one here.
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
@@ -52,9 +52,20 @@ impl ResourceType for TopicType {
                 "the topic gets one replica, since the local cluster has one broker"
             );
         }
-        client.create(&name, partitions, &configs).await?;
         record.id = format!("{}/{name}", cluster.replacen(":cluster/", ":topic/", 1));
-        TOPICS.put(cx, &record)?;
+        let locks = cx.extension::<KeyedLocks<TopicType>>();
+        let _guard = locks.lock(&record.id).await;
+        if !client.topics(Some(&[&name])).await?.is_empty() {
+            return Err(Failure::new(format!("The topic {name} already exists in the cluster")));
+        }
+        cx.store().transaction(|| -> Result<_, AwsError> {
+            TOPICS.put(cx, &record)?;
+            Ok(desired.initiated.report(&record.id)?)
+        })?;
+        if let Err(error) = client.create(&name, partitions, &configs).await {
+            TOPICS.delete(cx, &record.id)?;
+            return Err(error.into());
+        }
         Ok(resource(&record))
     }
 

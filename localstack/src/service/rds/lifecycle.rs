@@ -16,7 +16,7 @@ use crate::behavior::SlowOperation;
 use crate::records::{Record, now};
 use crate::runtime::postgres::{Installation, Master};
 use crate::service::supervisor::LifecycleLock;
-use crate::{AwsError, Context, Desired};
+use crate::{AwsError, Context, Desired, Initiated};
 
 /// The computed value with the name of the final snapshot of an instance that is being deleted.
 const FINAL_SNAPSHOT: &str = "final_snapshot";
@@ -48,14 +48,18 @@ pub async fn prepare(cx: &Context, desired: &Desired) -> Result<Creation, AwsErr
     let mut record = check(cx, desired)?;
     let source = restored_from(cx, &mut record)?;
     let password = password(&mut record, source.is_some())?;
-    reserve(cx, &mut record).await?;
+    reserve(cx, &mut record, &desired.initiated).await?;
     let created = async {
         let user = master_user(&record);
         if let Some(password) = password
             .as_ref()
             .filter(|_| record.has("ManageMasterUserPassword", "true"))
         {
-            let secret = create_secret(cx, &record, &user, password).await?;
+            // Recorded first: the deletion of an instance that was not created completely finds the secret by its name.
+            let name = format!("rds!db-{}", Uuid::new_v4());
+            record.computed.insert("secret_name".into(), name.as_str().into());
+            INSTANCES.put(cx, &record)?;
+            let secret = create_secret(cx, &record, &name, &user, password).await?;
             record.computed.insert("secret".into(), secret.into());
             INSTANCES.put(cx, &record)?;
         }
@@ -254,7 +258,7 @@ fn check(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
 }
 
 /// Reserves the identifier and a free address.
-async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+async fn reserve(cx: &Context, record: &mut Record, initiated: &Initiated) -> Result<(), AwsError> {
     let part = cx.extension::<LifecycleLock<Instances>>();
     let _held = part.hold().await;
     if INSTANCES.get(cx, &record.id)?.is_some() {
@@ -287,7 +291,10 @@ async fn reserve(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         format!("db-{}", Uuid::new_v4().simple().to_string().to_uppercase()).into(),
     );
     record.computed.insert(STATUS.into(), "creating".into());
-    INSTANCES.put(cx, record)
+    cx.store().transaction(|| {
+        INSTANCES.put(cx, record)?;
+        Ok(initiated.report(&record.id)?)
+    })
 }
 
 /// Creates the data, new or as a copy of the snapshot in the folder `source`.
@@ -370,7 +377,7 @@ pub async fn delete(cx: &Context, id: &str, final_snapshot: Option<&str>) -> Res
         snapshot::take_final_snapshot(cx, &cluster, &snapshot)?;
     }
     cluster.destroy()?;
-    if let Some(secret) = record.computed("secret") {
+    if let Some(secret) = record.computed("secret").or_else(|| record.computed("secret_name")) {
         let input = json!({"SecretId": secret, "ForceDeleteWithoutRecovery": true});
         if let Err(error) = cx.call("secretsmanager", "DeleteSecret", input).await
             && error.code != "ResourceNotFoundException"
@@ -382,10 +389,16 @@ pub async fn delete(cx: &Context, id: &str, final_snapshot: Option<&str>) -> Res
     Ok(())
 }
 
-async fn create_secret(cx: &Context, record: &Record, user: &str, password: &str) -> Result<String, AwsError> {
+async fn create_secret(
+    cx: &Context,
+    record: &Record,
+    name: &str,
+    user: &str,
+    password: &str,
+) -> Result<String, AwsError> {
     let arn = model::instance_arn(cx, &record.id);
     let input = json!({
-        "Name": format!("rds!db-{}", Uuid::new_v4()),
+        "Name": name,
         "Description": format!("The secret associated with the primary RDS DB instance: {arn}"),
         "SecretString": json!({"username": user, "password": password}).to_string(),
         // The tags of a managed secret ("Secrets managed by other AWS services").

@@ -38,12 +38,17 @@ impl ResourceType for SecretType {
         let lock = cx.extension::<WriteLock>();
         let _guard = lock.lock();
         let text = |property: &str| desired.properties.get(property).and_then(scalar);
-        let mut secret = Secret::new(cx, &text("Name").unwrap_or_else(|| desired.generated_name(64)))?;
-        if let Some(value) = desired_value(desired)? {
-            secret.put(cx, None, &SecretValue::Text(value), &[])?;
-        }
-        describe(&mut secret, desired);
-        secret.store(cx)?;
+        let name = text("Name").unwrap_or_else(|| desired.generated_name(64));
+        let secret = cx.store().transaction(|| -> Result<_, AwsError> {
+            let mut secret = Secret::new(cx, &name)?;
+            if let Some(value) = desired_value(desired)? {
+                secret.put(cx, None, &SecretValue::Text(value), &[])?;
+            }
+            describe(&mut secret, desired);
+            secret.store(cx)?;
+            desired.initiated.report(&secret.arn)?;
+            Ok(secret)
+        })?;
         Ok(resource(&secret))
     }
 

@@ -74,13 +74,15 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         Err(error) if error.status >= 500 => return Err(error),
         Err(error) => fail(&mut set, error.message),
     }
-    if is_new {
-        stack.status = "REVIEW_IN_PROGRESS".into();
-        stack.reason = Some("User Initiated".to_owned());
-        stack::insert(cx, &stack)?;
-        stack.record_event(cx, None)?;
-    }
-    change_set::put(cx, &set)?;
+    cx.store().transaction(|| {
+        if is_new {
+            stack.status = "REVIEW_IN_PROGRESS".into();
+            stack.reason = Some("User Initiated".to_owned());
+            stack::insert(cx, &stack)?;
+            stack.record_event(cx, None)?;
+        }
+        change_set::put(cx, &set)
+    })?;
     Ok(json!({"Id": set.id, "StackId": set.stack_id}))
 }
 
@@ -135,7 +137,7 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             ),
         ));
     }
-    let stack = stack::existing(cx, &set.stack_id)?;
+    let mut stack = stack::existing(cx, &set.stack_id)?;
     match set.is_create {
         true if stack.status != "REVIEW_IN_PROGRESS" => {
             return Err(AwsError::validation(format!(
@@ -150,30 +152,33 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .boolean("DisableRollback")
         .map(|d| if d { OnFailure::DoNothing } else { OnFailure::Rollback });
     let on_failure = disable.or(set.on_failure).unwrap_or_default();
-    stack::edit(cx, &stack.id, |stack: &mut Stack| {
+    let (id, token) = (set.id.clone(), call.text("ClientRequestToken"));
+    let (definition, capabilities) = (set.definition.clone(), set.capabilities.clone());
+    let begin = |stack: &mut Stack| {
         stack.on_failure = on_failure;
-        stack.change_set = Some(set.id.clone());
-        stack.token = call.text("ClientRequestToken");
-        stack.capabilities.clone_from(&set.capabilities);
-        if set.is_create {
-            stack.definition = set.definition.clone();
-        }
-    })?;
-    // The other change sets were computed for the stack's previous state.
-    for mut other in change_set::of_stack(cx, &stack.id)?
-        .into_iter()
-        .filter(|o| o.id != set.id)
-    {
-        other.execution_status = "OBSOLETE".into();
-        change_set::put(cx, &other)?;
-    }
-    set.execution_status = "EXECUTE_COMPLETE".into();
-    change_set::put(cx, &set)?;
+        stack.change_set = Some(id);
+        stack.token = token;
+        stack.capabilities = capabilities;
+    };
     if set.is_create {
-        engine::create(cx, &stack.id)?;
+        begin(&mut stack);
+        stack.definition = definition;
+        engine::create(cx, &stack)?;
     } else {
-        engine::update(cx, &stack.id, set.definition)?;
+        engine::update(cx, &stack.id, definition, begin)?;
     }
+    cx.store().transaction(|| {
+        // The other change sets were computed for the stack's previous state.
+        for mut other in change_set::of_stack(cx, &stack.id)?
+            .into_iter()
+            .filter(|o| o.id != set.id)
+        {
+            other.execution_status = "OBSOLETE".into();
+            change_set::put(cx, &other)?;
+        }
+        set.execution_status = "EXECUTE_COMPLETE".into();
+        change_set::put(cx, &set)
+    })?;
     Ok(json!({}))
 }
 

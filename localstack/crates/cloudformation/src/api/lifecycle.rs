@@ -12,7 +12,12 @@ use endpoint_core::{AwsError, Call, Context};
 /// Handles `CreateStack`.
 pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let name = input::name(call, "StackName")?;
-    if stack::find(cx, &name)?.is_some() {
+    let token = call.text("ClientRequestToken");
+    if let Some(existing) = stack::find(cx, &name)? {
+        // The repetition of a request whose answer was lost (API reference, CreateStack, ClientRequestToken).
+        if token.is_some() && existing.token == token && existing.status.starts_with("CREATE_") {
+            return Ok(json!({"StackId": existing.id}));
+        }
         return Err(AwsError::new(
             "AlreadyExistsException",
             format!("Stack [{name}] already exists"),
@@ -25,8 +30,7 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
     validate::acyclic(&template, &scope)?;
     stack.definition = definition;
     stack.on_failure = on_failure(call)?.unwrap_or_default();
-    stack::insert(cx, &stack)?;
-    engine::create(cx, &stack.id)?;
+    engine::create(cx, &stack)?;
     Ok(json!({"StackId": stack.id}))
 }
 
@@ -83,19 +87,22 @@ pub fn check_updatable(stack: &Stack) -> Result<(), AwsError> {
 /// Handles `UpdateStack`.
 pub async fn update(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
+    let token = call.text("ClientRequestToken");
+    if token.is_some() && stack.token == token && stack.status.starts_with("UPDATE_") {
+        return Ok(json!({"StackId": stack.id}));
+    }
     check_updatable(&stack)?;
     let (template, definition) = input::definition(cx, call, objects, Some(&stack)).await?;
     let preview = change_set_preview::preview(cx, &stack, &template, &definition).await?;
     if preview.is_empty && !stack.status.ends_with("_FAILED") {
         return Err(AwsError::validation("No updates are to be performed."));
     }
-    let (on_failure, token) = (on_failure(call)?.unwrap_or_default(), call.text("ClientRequestToken"));
-    stack::edit(cx, &stack.id, |stack| {
+    let on_failure = on_failure(call)?.unwrap_or_default();
+    engine::update(cx, &stack.id, definition, |stack| {
         stack.on_failure = on_failure;
         stack.token = token;
         stack.capabilities = call.texts("Capabilities");
     })?;
-    engine::update(cx, &stack.id, definition)?;
     Ok(json!({"StackId": stack.id}))
 }
 
@@ -132,12 +139,11 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             stack.id
         )));
     }
-    for set in change_set::of_stack(cx, &stack.id)? {
+    let (sets, token) = (change_set::of_stack(cx, &stack.id)?, call.text("ClientRequestToken"));
+    engine::delete(cx, &stack.id, retain, |stack| stack.token = token)?;
+    for set in sets {
         change_set::delete(cx, &set.id)?;
     }
-    let token = call.text("ClientRequestToken");
-    stack::edit(cx, &stack.id, |stack| stack.token = token)?;
-    engine::delete(cx, &stack.id, retain)?;
     Ok(json!({}))
 }
 

@@ -12,7 +12,9 @@ mod templates;
 
 use serde_json::{Value, json};
 
-use endpoint_core::{AwsError, Call, Context};
+use crate::change_set;
+use crate::stack::{self, Stack};
+use endpoint_core::{AwsError, Call, Context, KeyedLocks};
 
 /// Reads the S3 object that a URL names, or returns `None` for a URL that is not one of S3.
 pub type ObjectReader = fn(&Context, url: &str) -> Result<Option<Vec<u8>>, AwsError>;
@@ -22,6 +24,10 @@ pub type ObjectReader = fn(&Context, url: &str) -> Result<Option<Vec<u8>>, AwsEr
 /// # Errors
 /// The error of the API reference, `NotImplemented` for an operation that the endpoint does not have.
 pub async fn handle(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
+    let _one_at_a_time = match changed_stack(cx, call)? {
+        Some(name) => Some(cx.extension::<KeyedLocks<Stack>>().lock(&name).await),
+        None => None,
+    };
     match call.operation.as_str() {
         "CreateStack" => lifecycle::create(cx, call, objects).await,
         "UpdateStack" => lifecycle::update(cx, call, objects).await,
@@ -56,4 +62,32 @@ pub async fn handle(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         "GetStackPolicy" => Ok(json!({})),
         operation => Err(AwsError::not_implemented("cloudformation", operation)),
     }
+}
+
+/// Returns the name of the stack that a call changes. Such calls wait for each other, so that what one has seen of the stack holds until
+/// it has changed it.
+fn changed_stack(cx: &Context, call: &Call) -> Result<Option<String>, AwsError> {
+    const CHANGES: &[&str] = &[
+        "CreateStack",
+        "UpdateStack",
+        "DeleteStack",
+        "CancelUpdateStack",
+        "ContinueUpdateRollback",
+        "RollbackStack",
+        "UpdateTerminationProtection",
+        "CreateChangeSet",
+        "ExecuteChangeSet",
+        "DeleteChangeSet",
+    ];
+    if !CHANGES.contains(&call.operation.as_str()) {
+        return Ok(None);
+    }
+    if let Some(name) = call.text("ChangeSetName").filter(|name| name.starts_with("arn:")) {
+        return Ok(change_set::existing(cx, &name, None).ok().map(|set| set.stack_name));
+    }
+    let Some(name) = call.text("StackName") else {
+        return Ok(None);
+    };
+    let found = name.starts_with("arn:").then(|| stack::find(cx, &name)).transpose()?;
+    Ok(Some(found.flatten().map_or(name, |stack| stack.name)))
 }

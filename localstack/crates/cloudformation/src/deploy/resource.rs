@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
 
 use super::Deployment;
 use crate::compare::{differences, replaces};
@@ -12,9 +11,6 @@ use crate::stack::{Stack, StackResource};
 use crate::stack_scope::resource_values;
 use crate::validate;
 use endpoint_core::{Desired, Failure, Initiated, Resource, ResourceType};
-
-/// The reason in the event that first shows a new resource's physical id.
-const INITIATED: &str = "Resource creation Initiated";
 
 /// The action on a resource that stack statuses name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,39 +135,30 @@ impl Deployment {
             Change::None => Ok(()),
             Change::Create => {
                 self.set_resource_status(id, Action::Create.in_progress(), None)?;
-                let (sender, receiver) = mpsc::unbounded_channel();
-                let desired = |properties| Desired {
-                    initiated: Initiated::new(sender.clone()),
-                    ..desired(properties)
-                };
-                let creation = self.create(resource_type.as_ref(), &desired, &properties);
-                let created = self.record_initiation(id, receiver, creation).await?;
-                self.finish(id, Action::Create, created, properties, &stack)
+                let created = self.create(resource_type.as_ref(), desired, &properties, None).await;
+                self.finish(id, Action::Create, created, properties)
             }
             Change::Update(old) => {
-                self.set_resource_status(id, Action::Update.in_progress(), None)?;
                 // Stored before the update: after a failure the resource may be in the attempted state.
-                self.operation.edit(|stack| {
-                    let tags = &stack.definition.tags;
-                    if let Some(resource) = stack.resources.get_mut(id) {
-                        resource.properties.clone_from(&properties);
-                        resource.tags.clone_from(tags);
-                    }
+                self.operation.edit_resource(id, |resource| {
+                    resource.status = Action::Update.in_progress().into();
+                    resource.reason = None;
+                    resource.properties.clone_from(&properties);
+                    resource.tags.clone_from(&stack.definition.tags);
                 })?;
                 let operation = &self.operation;
                 let updated = operation
                     .update_in_place(resource_type.as_ref(), &old, &desired, &properties)
                     .await;
-                self.finish(id, Action::Update, updated, properties, &stack)
+                self.finish(id, Action::Update, updated, properties)
             }
             Change::Replace(old) => {
                 let reason = "Requested update requires the creation of a new physical resource; hence creating one.";
                 self.set_resource_status(id, Action::Update.in_progress(), Some(reason.to_owned()))?;
-                let created = self.create(resource_type.as_ref(), &desired, &properties).await;
-                if created.is_ok() {
-                    self.operation.edit(|stack| stack.pending_deletion.push(old))?;
-                }
-                self.finish(id, Action::Update, created, properties, &stack)
+                let created = self
+                    .create(resource_type.as_ref(), desired, &properties, Some(old))
+                    .await;
+                self.finish(id, Action::Update, created, properties)
             }
         }
     }
@@ -192,51 +179,37 @@ impl Deployment {
         Ok(properties)
     }
 
+    /// Creates a resource, which may replace one.
     async fn create(
         &self,
         resource_type: &dyn ResourceType,
-        desired: &impl Fn(Value) -> Desired,
+        desired: impl Fn(Value) -> Desired,
         properties: &Map<String, Value>,
+        replaced: Option<StackResource>,
     ) -> Result<Resource, Failure> {
         let cx = &self.operation.cx;
         let properties = dynamic_reference::resolve(cx, &Value::Object(properties.clone())).await?;
-        resource_type.create(cx, &desired(properties)).await
-    }
-
-    /// Awaits a creation, and records an event as soon as the resource type reports a physical id.
-    async fn record_initiation<T>(
-        &self,
-        id: &str,
-        mut initiated: mpsc::UnboundedReceiver<String>,
-        creation: impl Future<Output = T>,
-    ) -> anyhow::Result<T> {
-        tokio::pin!(creation);
-        loop {
-            tokio::select! {
-                biased;
-                Some(physical_id) = initiated.recv() => {
-                    // Stored, so that an interrupted operation can delete the resource.
-                    self.operation.edit(|stack| {
-                        if let Some(resource) = stack.resources.get_mut(id) {
-                            resource.physical_id = Some(physical_id);
-                            resource.is_new = true;
-                        }
-                    })?;
-                    self.set_resource_status(id, Action::Create.in_progress(), Some(INITIATED.to_owned()))?;
-                }
-                created = &mut creation => return Ok(created),
-            }
+        let mut desired = desired(properties);
+        let (operation, id) = (self.operation.clone(), desired.logical_id.clone());
+        let initiated =
+            Initiated::new(move |physical_id| operation.record_initiation(&id, physical_id, replaced.as_ref()));
+        desired.initiated = initiated.clone();
+        let resource = resource_type.create(cx, &desired).await?;
+        let stack = self.operation.stack()?;
+        let stored = stack.resources.get(&desired.logical_id);
+        if stored.and_then(|stored| stored.physical_id.as_ref()) != Some(&resource.physical_id) {
+            initiated.report(&resource.physical_id)?;
         }
+        Ok(resource)
     }
 
-    /// Stores the result of an action, and records its events.
+    /// Stores the result of an action, and records its event.
     fn finish(
         &self,
         id: &str,
         action: Action,
         result: Result<Resource, Failure>,
         properties: Map<String, Value>,
-        stack: &Stack,
     ) -> Result<(), ResourceError> {
         let resource = match result {
             Ok(resource) => resource,
@@ -245,26 +218,16 @@ impl Deployment {
             }
             Err(failure) => return Err(self.fail(id, action, failure.to_string())),
         };
-        let current = self.operation.stack()?.resources.get(id).cloned();
-        let is_initiated = current.is_some_and(|r| r.reason.as_deref() == Some(INITIATED));
-        let previous = stack.resources.get(id);
-        let is_replaced = previous.is_some_and(|r| r.physical_id.as_ref() != Some(&resource.physical_id));
-        self.operation.edit(|stack| {
-            let tags = &stack.definition.tags;
-            if let Some(stored) = stack.resources.get_mut(id) {
-                stored.is_new = is_replaced || action == Action::Create;
-                stored.physical_id = Some(resource.physical_id);
-                stored.attributes = resource.attributes;
-                stored.properties = properties;
-                stored.tags.clone_from(tags);
-                stored.drift = None;
-            }
-        })?;
-        if action == Action::Create && !is_initiated {
-            self.set_resource_status(id, action.in_progress(), Some(INITIATED.to_owned()))?;
-        }
-        self.set_resource_status(id, action.complete(), None)?;
-        Ok(())
+        let tags = self.operation.stack()?.definition.tags;
+        Ok(self.operation.edit_resource(id, |stored| {
+            stored.physical_id = Some(resource.physical_id);
+            stored.attributes = resource.attributes;
+            stored.properties = properties;
+            stored.tags = tags;
+            stored.drift = None;
+            stored.status = action.complete().into();
+            stored.reason = None;
+        })?)
     }
 
     fn fail(&self, id: &str, action: Action, reason: String) -> ResourceError {

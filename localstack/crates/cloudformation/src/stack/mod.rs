@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::parameter::Parameters;
 
 pub use event::{StackEvent, events};
-pub use store::{all, delete, edit, existing, find, insert};
+pub use store::{all, delete, edit, existing, find, forget_deleted, insert};
 
 /// A stack; deleted ones are kept.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -163,7 +163,11 @@ impl Stack {
 
 /// Returns the current time as CloudFormation formats it, UTC with milliseconds.
 pub fn now() -> String {
-    let at = OffsetDateTime::now_utc();
+    format(OffsetDateTime::now_utc())
+}
+
+/// Formats a time as CloudFormation does; texts of this form sort by time.
+fn format(at: OffsetDateTime) -> String {
     let at = at
         .replace_nanosecond(u32::from(at.millisecond()) * 1_000_000)
         .unwrap_or(at);

@@ -1,7 +1,7 @@
 //! Reading and writing of stacks.
 
 use anyhow::anyhow;
-use parking_lot::Mutex;
+use time::{Duration, OffsetDateTime};
 
 use super::{Stack, event};
 use endpoint_core::{AwsError, Context};
@@ -9,17 +9,15 @@ use endpoint_core::{AwsError, Context};
 const STACKS: &str = "cloudformation.stacks";
 const NAMES: &str = "cloudformation.names";
 
-/// Makes each edit one step.
-#[derive(Default)]
-struct EditLock(Mutex<()>);
-
 /// Stores a new stack and its name.
 ///
 /// # Errors
 /// When the state cannot be written.
 pub fn insert(cx: &Context, stack: &Stack) -> anyhow::Result<()> {
-    cx.store().put(STACKS, &stack.id, stack)?;
-    cx.store().put(NAMES, &stack.name, &stack.id)
+    cx.store().transaction(|| {
+        cx.store().put(STACKS, &stack.id, stack)?;
+        cx.store().put(NAMES, &stack.name, &stack.id)
+    })
 }
 
 /// Changes a stack. No other function does, so that concurrent changes are not lost.
@@ -27,16 +25,16 @@ pub fn insert(cx: &Context, stack: &Stack) -> anyhow::Result<()> {
 /// # Errors
 /// When the stack does not exist, or the state cannot be read or written.
 pub fn edit<T>(cx: &Context, id: &str, change: impl FnOnce(&mut Stack) -> T) -> anyhow::Result<T> {
-    let lock = cx.extension::<EditLock>();
-    let _guard = lock.0.lock();
-    let stack: Option<Stack> = cx.store().get(STACKS, id)?;
-    let mut stack = stack.ok_or_else(|| anyhow!("the stack {id} no longer exists"))?;
-    let result = change(&mut stack);
-    cx.store().put(STACKS, id, &stack)?;
-    if stack.is_deleted() {
-        release_name(cx, &stack)?;
-    }
-    Ok(result)
+    cx.store().transaction(|| {
+        let stack: Option<Stack> = cx.store().get(STACKS, id)?;
+        let mut stack = stack.ok_or_else(|| anyhow!("the stack {id} no longer exists"))?;
+        let result = change(&mut stack);
+        cx.store().put(STACKS, id, &stack)?;
+        if stack.is_deleted() {
+            release_name(cx, &stack)?;
+        }
+        Ok(result)
+    })
 }
 
 /// Deletes a stack and its events without a trace, as when the last change set of a stack in review is deleted.
@@ -44,9 +42,11 @@ pub fn edit<T>(cx: &Context, id: &str, change: impl FnOnce(&mut Stack) -> T) -> 
 /// # Errors
 /// When the state cannot be written.
 pub fn delete(cx: &Context, stack: &Stack) -> anyhow::Result<()> {
-    cx.store().delete(STACKS, &stack.id)?;
-    event::delete_all(cx, &stack.id)?;
-    release_name(cx, stack)
+    cx.store().transaction(|| {
+        cx.store().delete(STACKS, &stack.id)?;
+        event::delete_all(cx, &stack.id)?;
+        release_name(cx, stack)
+    })
 }
 
 fn release_name(cx: &Context, stack: &Stack) -> anyhow::Result<()> {
@@ -56,17 +56,32 @@ fn release_name(cx: &Context, stack: &Stack) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Deletes the stacks that were deleted 90 days ago or earlier, as `ListStacks` forgets them on AWS (API reference, `ListStacks`).
+///
+/// # Errors
+/// When the state cannot be read or written.
+pub fn forget_deleted(cx: &Context) -> anyhow::Result<()> {
+    let limit = super::format(OffsetDateTime::now_utc() - Duration::days(90));
+    for stack in all(cx)? {
+        if stack.is_deleted() && stack.deleted.as_ref().is_none_or(|deleted| *deleted < limit) {
+            delete(cx, &stack)?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns a stack by its name, or by its id, which also finds deleted stacks.
 ///
 /// # Errors
 /// When the state cannot be read.
 pub fn find(cx: &Context, name_or_id: &str) -> anyhow::Result<Option<Stack>> {
-    let id = if name_or_id.starts_with("arn:") {
-        Some(name_or_id.to_owned())
-    } else {
-        cx.store().get(NAMES, name_or_id)?
-    };
-    id.map_or(Ok(None), |id| cx.store().get(STACKS, &id))
+    if name_or_id.starts_with("arn:") {
+        return cx.store().get(STACKS, name_or_id);
+    }
+    let id: Option<String> = cx.store().get(NAMES, name_or_id)?;
+    let stack: Option<Stack> = id.map_or(Ok(None), |id| cx.store().get(STACKS, &id))?;
+    // The deletion may end between the two reads.
+    Ok(stack.filter(|stack| !stack.is_deleted()))
 }
 
 /// Returns a stack by its name or id.

@@ -11,8 +11,10 @@ use super::record::{Record, Records};
 use crate::context::Context;
 use crate::error::{AwsError, Failure};
 use crate::resource::{Desired, Resource, ResourceType, Schema};
+use crate::store::Store;
 
-/// The rules of one type of record; [`record_type`] adds storing and reading. All functions run under the [`WriteLock`].
+/// The rules of one type of record; [`record_type`] adds storing and reading. All functions run under the [`WriteLock`], and those that
+/// change something in a transaction of the store.
 pub trait RecordType: Send + Sync + 'static {
     /// Name of the resource type, such as `AWS::EC2::VPC`.
     const TYPE: &'static str;
@@ -75,8 +77,12 @@ impl<K: RecordType> ResourceType for Type<K> {
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
         let lock = cx.extension::<WriteLock>();
         let _guard = lock.lock();
-        let record = K::create(cx, desired)?;
-        K::RECORDS.put(cx, &record)?;
+        let record = cx.store().transaction(|| -> Result<_, AwsError> {
+            let record = K::create(cx, desired)?;
+            K::RECORDS.put(cx, &record)?;
+            desired.initiated.report(&K::resource(cx, &record).physical_id)?;
+            Ok(record)
+        })?;
         Ok(K::resource(cx, &record))
     }
 
@@ -90,19 +96,23 @@ impl<K: RecordType> ResourceType for Type<K> {
             )));
         };
         record.set_desired(desired);
-        K::update(cx, &mut record)?;
-        K::RECORDS.put(cx, &record)?;
+        cx.store().transaction(|| -> Result<_, AwsError> {
+            K::update(cx, &mut record)?;
+            Ok(K::RECORDS.put(cx, &record)?)
+        })?;
         Ok(K::resource(cx, &record))
     }
 
     async fn delete(&self, cx: &Context, id: &str, _properties: &Value) -> Result<(), Failure> {
         let lock = cx.extension::<WriteLock>();
         let _guard = lock.lock();
-        if let Some(record) = K::RECORDS.get(cx, id)? {
-            K::delete(cx, &record)?;
-            K::RECORDS.delete(cx, id)?;
-        }
-        Ok(())
+        cx.store().transaction(|| {
+            if let Some(record) = K::RECORDS.get(cx, id)? {
+                K::delete(cx, &record)?;
+                K::RECORDS.delete(cx, id)?;
+            }
+            Ok(())
+        })
     }
 
     async fn read(&self, cx: &Context, id: &str) -> Result<Option<Value>, Failure> {
@@ -116,7 +126,11 @@ pub struct WriteLock(Mutex<()>);
 
 impl WriteLock {
     /// Waits for the lock. Not to be held across an `await`.
+    ///
+    /// # Panics
+    /// In a transaction of the store, since another holder of the lock may wait for that transaction.
     pub fn lock(&self) -> MutexGuard<'_, ()> {
+        assert!(!Store::is_in_transaction(), "the lock is taken before the transaction");
         self.0.lock()
     }
 }

@@ -40,6 +40,9 @@ impl Server {
     pub async fn start(&self) -> anyhow::Result<&'static str> {
         let broker = choose(self.broker.as_deref())?;
         let (address, port) = (self.settings.address, self.settings.listeners.plaintext);
+        if let Some(process) = Identity::find_in(&self.settings.folder) {
+            daemon::stop(process, Signal::TERM, Duration::from_secs(20)).await;
+        }
         if !daemon::wait_until_free(address, port).await {
             bail!("the broker cannot listen on {address}:{port}: another process uses the port");
         }
@@ -108,7 +111,7 @@ impl Server {
     /// # Errors
     /// When the data cannot be deleted.
     pub async fn destroy(&self) -> anyhow::Result<()> {
-        if let Some(process) = self.running() {
+        if let Some(process) = self.running().or_else(|| Identity::find_in(&self.settings.folder)) {
             daemon::stop(process, Signal::KILL, Duration::ZERO).await;
         }
         match fs::remove_dir_all(&self.settings.folder) {

@@ -146,6 +146,18 @@ impl Cluster {
     /// When the port is in use, or the server does not start in time; with the end of its log.
     pub async fn start(&self) -> anyhow::Result<Identity> {
         let (install, user) = (Installation::find()?, OsUser::choose()?);
+        let data = self.folder.join("data");
+        if !data.join("PG_VERSION").exists() {
+            bail!(
+                "the data of the database is missing: {} has no data directory",
+                self.folder.display()
+            );
+        }
+        if let Some(server) = Identity::find_in(&data) {
+            self.stop(server).await;
+        }
+        // PostgreSQL takes the pid of a killed server for a running one if another process has it now.
+        let _ = fs::remove_file(data.join("postmaster.pid"));
         if !daemon::wait_until_free(self.address, self.port).await {
             bail!(
                 "the database cannot listen on {}:{}: another process uses the port",
@@ -217,12 +229,13 @@ impl Cluster {
             .await
     }
 
-    /// Returns the process of the running server, from PostgreSQL's pid file.
+    /// Returns the process of the running server, from PostgreSQL's pid file. The pid may have been reused, by another server too: this
+    /// one works in its data directory.
     pub fn running(&self) -> Option<Identity> {
-        let pid_file = fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
+        let data = self.folder.join("data");
+        let pid_file = fs::read_to_string(data.join("postmaster.pid")).ok()?;
         let found = Identity::of(pid_file.lines().next()?.trim().parse().ok()?)?;
-        let name = fs::read_to_string(format!("/proc/{}/comm", found.pid)).ok()?;
-        name.starts_with("postgres").then_some(found)
+        found.runs_in(&data).then_some(found)
     }
 
     /// Shuts the server down: sessions are closed, committed data is kept.

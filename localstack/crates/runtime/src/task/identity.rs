@@ -1,5 +1,8 @@
 //! The identity of a process: its pid alone may be reused by another process.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 /// A pid and the start time of that process, in clock ticks since boot.
@@ -32,6 +35,22 @@ impl Identity {
         Self::of(self.pid) == Some(self)
     }
 
+    /// Returns true if the folder is the process's working directory, also at another path of a mount namespace.
+    pub fn runs_in(self, folder: &Path) -> bool {
+        let file = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        let folder = file(folder);
+        folder.is_some()
+            && file(&Path::new("/proc").join(self.pid.to_string()).join("cwd")) == folder
+            && self.is_alive()
+    }
+
+    /// Returns a process whose working directory is the folder: one that was started there and not recorded.
+    pub fn find_in(folder: &Path) -> Option<Self> {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter_map(Self::of).find(|process| process.runs_in(folder))
+    }
+
     /// Sends a signal if the process still has this identity. Returns true if the signal was sent.
     pub fn signal(self, signal: rustix::process::Signal) -> bool {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw) else {
@@ -44,6 +63,20 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_found_by_its_working_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Identity::find_in(folder.path()), None);
+        let mut child = std::process::Command::new("sleep");
+        let mut child = child.arg("60").current_dir(folder.path()).spawn().unwrap();
+        let identity = Identity::of(child.id()).unwrap();
+        assert_eq!(Identity::find_in(folder.path()), Some(identity));
+        assert!(identity.runs_in(folder.path()) && !identity.runs_in(Path::new("/")));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!identity.runs_in(folder.path()));
+    }
 
     #[test]
     fn a_process_with_the_same_pid_and_another_start_time_is_not_the_same() {

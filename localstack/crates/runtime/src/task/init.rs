@@ -43,6 +43,9 @@ fn read_request() -> anyhow::Result<LaunchRequest> {
 fn supervise(mut run: Run) -> anyhow::Result<i32> {
     // Fails if this process already leads its group, as under some shells.
     let _ = rustix::process::setsid();
+    // An endpoint that is killed before it has recorded this process finds it here.
+    let identity = Identity::of(std::process::id()).context("this process is not in /proc")?;
+    std::fs::write(run.folder.join("supervisor"), serde_json::to_vec(&identity)?)?;
     let status = match start_inner(&mut run) {
         Ok(mut child) => {
             let ended = child.wait()?;

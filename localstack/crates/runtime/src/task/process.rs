@@ -17,7 +17,7 @@ use super::{ARGUMENT, Exec, ExitStatus, Identity, LaunchRequest, Run, launch_req
 /// A container that was started by this endpoint or by an earlier one.
 #[derive(Debug, Clone)]
 pub struct Container {
-    /// Contains `output`, `hosts`, `pid`, `exit_status`.
+    /// Contains `output`, `hosts`, `supervisor`, `pid`, `exit_status`.
     pub folder: PathBuf,
     /// The process that waits for the container.
     pub supervisor: Identity,
@@ -29,7 +29,7 @@ pub struct Container {
 /// When the folder cannot be written, or the process cannot be started.
 pub async fn start(folder: &Path, rootfs: &Path, command: launch_request::Command) -> anyhow::Result<Container> {
     fs::create_dir_all(folder.join("root")).with_context(|| format!("cannot create {}", folder.display()))?;
-    for stale in ["exit_status", "failure", "pid"] {
+    for stale in ["exit_status", "failure", "pid", "supervisor"] {
         let _ = fs::remove_file(folder.join(stale));
     }
     for (name, text) in [
@@ -72,6 +72,13 @@ pub async fn start(folder: &Path, rootfs: &Path, command: launch_request::Comman
 }
 
 impl Container {
+    /// Returns the supervisor that was started in a folder and still runs, or whose container does.
+    pub fn supervisor_in(folder: &Path) -> Option<Identity> {
+        let supervisor: Identity = read(&folder.join("supervisor"))?;
+        let process: Option<Identity> = read(&folder.join("pid"));
+        (supervisor.is_alive() || process.is_some_and(Identity::is_alive)).then_some(supervisor)
+    }
+
     /// Returns the exit status; `None` while the container runs. A container whose supervisor was killed counts as killed.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         let file = self.folder.join("exit_status");
