@@ -7,6 +7,7 @@
 mod address;
 mod bucket;
 mod buckets;
+mod condition;
 
 mod listing;
 mod object;

@@ -11,7 +11,7 @@ use time::macros::format_description;
 
 use super::request::S3Request;
 use super::response::S3Response;
-use super::{Object, settings, upload};
+use super::{Object, condition, settings, upload};
 use crate::records::WriteLock;
 use crate::{AwsError, Context};
 
@@ -55,6 +55,7 @@ pub fn put(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
             headers.insert(CONTENT_ENCODING.to_string(), own.join(", "));
         }
     }
+    condition::check_write(request, Object::find(cx, &request.address)?.as_ref())?;
     let object = Object::put(cx, &request.address, &content, headers)?;
     let encryption = object.headers.get(ENCRYPTION).map_or("AES256", String::as_str);
     Ok(S3Response::empty(200)
@@ -71,6 +72,11 @@ pub fn get(cx: &Context, request: &S3Request, with_content: bool) -> Result<S3Re
     // Held so that the object is not replaced between the two reads.
     let guard = lock.lock();
     let object = Object::get(cx, &request.address)?;
+    if !condition::check_read(request, &object, "")? {
+        return Ok(S3Response::empty(304)
+            .with("etag", &format!("\"{}\"", object.etag))
+            .with("last-modified", &http_date(object.modified)));
+    }
     let mut content = object.content(cx)?;
     drop(guard);
     let (status, part) = match request
@@ -109,6 +115,7 @@ pub fn delete(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError>
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
     if let Some(object) = Object::find(cx, &request.address)? {
+        condition::check_delete(request, &object)?;
         object.delete(cx)?;
     }
     Ok(S3Response::empty(204))
