@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::invalid;
+use super::model::{POLICIES, find_topic};
 use super::subscription::{self, Subscription, is_pending};
-use super::topic::{POLICIES, Topic, check_policy, find_topic};
+use super::topic::{Topic, check_policy};
 use crate::records::{Record, RecordType, WriteLock, scalar, tags_of, texts};
 use crate::service::Call;
 use crate::{AwsError, Context};

@@ -2,6 +2,8 @@
 //! stays unconfirmed, and messages for any other are refused.
 
 mod attributes;
+mod create;
+mod model;
 mod subscription;
 mod topic;
 
@@ -15,7 +17,7 @@ use crate::records::{page, record_type};
 use crate::service::Call;
 use crate::{AwsError, Context, ResourceType, Service};
 
-use topic::{TOPICS, find_topic};
+use model::{TOPICS, find_topic};
 
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Sns)
@@ -39,11 +41,11 @@ impl Service for Sns {
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
-            "CreateTopic" => topic::create(cx, &call).await,
+            "CreateTopic" => create::topic(cx, &call).await,
             "DeleteTopic" => topic::delete(cx, &call).await,
             "GetTopicAttributes" => attributes::of_topic(cx, &call),
             "SetTopicAttributes" => attributes::set_of_topic(cx, &call).await,
-            "Subscribe" => subscription::create(cx, &call).await,
+            "Subscribe" => create::subscription(cx, &call).await,
             "Unsubscribe" => subscription::delete(cx, &call).await,
             "GetSubscriptionAttributes" => attributes::of_subscription(cx, &call),
             "SetSubscriptionAttributes" => attributes::set_of_subscription(cx, &call).await,
@@ -143,9 +145,10 @@ mod tests {
     async fn a_topic_of_the_api_is_read_back_and_a_fifo_topic_needs_its_suffix() {
         let (cx, _folder) = context_with(vec![service()]);
         let call = async |operation: &'static str, input: Value| cx.call("sns", operation, input).await;
-        let wanted = json!({"Name": "t", "Attributes": {"DisplayName": "shown"}, "Tags": [{"Key": "a", "Value": "b"}]});
-        let arn = call("CreateTopic", wanted.clone()).await.unwrap()["TopicArn"].clone();
-        assert_eq!(call("CreateTopic", wanted).await.unwrap()["TopicArn"], arn);
+        let desired =
+            json!({"Name": "t", "Attributes": {"DisplayName": "shown"}, "Tags": [{"Key": "a", "Value": "b"}]});
+        let arn = call("CreateTopic", desired.clone()).await.unwrap()["TopicArn"].clone();
+        assert_eq!(call("CreateTopic", desired).await.unwrap()["TopicArn"], arn);
         let other = json!({"Name": "t", "Attributes": {"DisplayName": "other"}});
         for (operation, input, code) in [
             ("CreateTopic", other, "InvalidParameter"),

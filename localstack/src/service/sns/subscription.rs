@@ -1,16 +1,14 @@
 //! `AWS::SNS::Subscription`, the subscriptions that a topic declares, and the operations on them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::topic::find_topic;
-use super::{attributes, invalid};
+use super::invalid;
+use super::model::{SUBSCRIPTIONS, find_topic};
 use crate::records::{Record, RecordType, Records};
 use crate::service::Call;
-use crate::service::input::only;
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
-pub const SUBSCRIPTIONS: Records = Records("sns.subscriptions");
 /// The computed value of a subscription that its topic declares.
 const DECLARED: &str = "DeclaredByTopic";
 const PROTOCOLS: [&str; 9] = [
@@ -78,21 +76,21 @@ fn checked(topic: &str, mut record: Record) -> Result<Record, AwsError> {
 /// Makes the declared subscriptions of a topic those of its property `Subscription`.
 pub fn declare(cx: &Context, topic: &Record) -> Result<(), AwsError> {
     let declared = topic.properties.get("Subscription").and_then(Value::as_array);
-    let mut wanted = Vec::new();
+    let mut desired = Vec::new();
     for one in declared.into_iter().flatten() {
         let mut record = Record::from_properties("", one.clone());
         record.properties.insert("TopicArn".into(), topic.id.clone().into());
         record.computed.insert(DECLARED.into(), true.into());
-        wanted.push(checked(&topic.id, record)?);
+        desired.push(checked(&topic.id, record)?);
     }
     for existing in of_topic(cx, Some(&topic.id))? {
-        match wanted.iter().position(|one| one.properties == existing.properties) {
-            Some(position) => drop(wanted.remove(position)),
+        match desired.iter().position(|one| one.properties == existing.properties) {
+            Some(position) => drop(desired.remove(position)),
             None if existing.computed(DECLARED).is_some() => drop(SUBSCRIPTIONS.delete(cx, &existing.id)?),
             None => {}
         }
     }
-    wanted.iter().try_for_each(|record| SUBSCRIPTIONS.put(cx, record))
+    desired.iter().try_for_each(|record| SUBSCRIPTIONS.put(cx, record))
 }
 
 /// Deletes the subscriptions of a topic that is being deleted.
@@ -126,44 +124,6 @@ pub fn list(cx: &Context, topic: Option<&str>) -> Result<Vec<Value>, AwsError> {
         })
     });
     Ok(shown.collect())
-}
-
-/// `Subscribe`: the same topic, protocol and endpoint twice give the same subscription.
-pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let members = [
-        "TopicArn",
-        "Protocol",
-        "Endpoint",
-        "Attributes",
-        "ReturnSubscriptionArn",
-    ];
-    only(call, "InvalidParameter", &members)?;
-    let mut wanted = Map::new();
-    for (attribute, value) in attributes::given(call) {
-        attributes::insert(&mut wanted, attributes::SUBSCRIPTION, &attribute, &value)?;
-    }
-    for member in ["TopicArn", "Protocol", "Endpoint"] {
-        wanted.insert(member.into(), call.required(member)?.into());
-    }
-    let same = |s: &Record| {
-        ["TopicArn", "Protocol", "Endpoint"]
-            .iter()
-            .all(|m| s.properties.get(*m) == wanted.get(*m))
-    };
-    let arn = match SUBSCRIPTIONS.find(cx, same)? {
-        Some(existing) => existing.id,
-        None => {
-            let created = cx.create_resource(Subscription::TYPE, Value::Object(wanted)).await?;
-            created.physical_id
-        }
-    };
-    let pending = SUBSCRIPTIONS.get(cx, &arn)?.is_some_and(|s| is_pending(&s));
-    let shown = if pending && call.boolean("ReturnSubscriptionArn") != Some(true) {
-        "pending confirmation".to_owned()
-    } else {
-        arn
-    };
-    Ok(json!({"SubscriptionArn": shown}))
 }
 
 /// `Unsubscribe`, which succeeds if there is no such subscription.

@@ -1,15 +1,12 @@
 //! `AWS::SNS::Topic`, `AWS::SNS::TopicPolicy` and the operations on topics.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{attributes, invalid, subscription};
+use super::model::{POLICIES, TOPICS, find_topic};
+use super::{invalid, subscription};
 use crate::records::{Record, RecordType, Records, texts};
 use crate::service::Call;
-use crate::service::input::only;
 use crate::{AwsError, Context, Desired, Resource, Schema};
-
-pub const TOPICS: Records = Records("sns.topics");
-pub const POLICIES: Records = Records("sns.policies");
 
 pub struct Topic;
 
@@ -124,44 +121,8 @@ pub fn check_policy(cx: &Context, record: &Record) -> Result<(), AwsError> {
     }
 }
 
-/// `CreateTopic`: the same call twice returns the same topic.
-pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    only(call, "InvalidParameter", &["Name", "Attributes", "Tags"])?;
-    let name = call.required("Name")?;
-    let mut wanted = Map::new();
-    let mut policy = None;
-    for (attribute, value) in attributes::given(call) {
-        match attribute.as_str() {
-            "Policy" => policy = Some(value),
-            _ => attributes::insert(&mut wanted, attributes::TOPIC, &attribute, &value)?,
-        }
-    }
-    if let Some(existing) = TOPICS.get(cx, &cx.arn("sns", &name))? {
-        let differs = |(name, value): (&String, &Value)| existing.properties.get(name) != Some(value);
-        return if wanted.iter().any(differs) {
-            Err(invalid(
-                "Attributes Reason: Topic already exists with different attributes",
-            ))
-        } else {
-            Ok(json!({"TopicArn": existing.id}))
-        };
-    }
-    wanted.insert("TopicName".into(), name.into());
-    wanted.insert("Tags".into(), call.list("Tags").into());
-    let created = cx.create_resource(Topic::TYPE, Value::Object(wanted)).await?;
-    if let Some(policy) = policy {
-        attributes::set_policy(cx, &created.physical_id, &policy)?;
-    }
-    Ok(json!({"TopicArn": created.physical_id}))
-}
-
 /// `DeleteTopic`, which succeeds if there is no such topic.
 pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     cx.delete_resource(Topic::TYPE, &call.required("TopicArn")?).await?;
     Ok(json!({}))
-}
-
-pub fn find_topic(cx: &Context, arn: &str) -> Result<Record, AwsError> {
-    let not_found = || AwsError::new("NotFound", format!("Topic does not exist: {arn}")).with_status(404);
-    TOPICS.get(cx, arn)?.ok_or_else(not_found)
 }

@@ -1,5 +1,6 @@
 //! The parameter store of Systems Manager.
 
+mod label;
 mod parameter;
 mod put;
 mod read;
@@ -53,8 +54,8 @@ impl Service for Ssm {
                 }
             }
             "DeleteParameters" => delete_all(cx, &call),
-            "LabelParameterVersion" => version::label(cx, &call),
-            "UnlabelParameterVersion" => version::unlabel(cx, &call),
+            "LabelParameterVersion" => label::label(cx, &call),
+            "UnlabelParameterVersion" => label::unlabel(cx, &call),
             "ListTagsForResource" => Ok(json!({"TagList": tagged(cx, &call)?.tag_list()})),
             "AddTagsToResource" | "RemoveTagsFromResource" => {
                 let mut record = tagged(cx, &call)?;
