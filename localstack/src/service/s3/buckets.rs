@@ -6,6 +6,7 @@ use super::bucket::{BUCKETS, Bucket, check_name};
 use super::request::S3Request;
 use super::response::S3Response;
 use super::settings::{SETTINGS, Setting};
+use super::subresource::WITHOUT_ACCESS_BLOCK;
 use super::{Object, listing, xml};
 use crate::records::{Record, RecordType, WriteLock, iso};
 use crate::{AwsError, Context};
@@ -138,6 +139,9 @@ fn put(cx: &Context, request: &S3Request, setting: &Setting) -> Result<S3Respons
     let _guard = lock.lock();
     let mut bucket = request.bucket(cx)?;
     bucket.properties.insert(setting.property.to_owned(), value);
+    if setting.noun == "PublicAccessBlock" {
+        bucket.computed.shift_remove(WITHOUT_ACCESS_BLOCK);
+    }
     BUCKETS.put(cx, &bucket)?;
     Ok(with_minimum_size(S3Response::empty(200), setting, &bucket))
 }
@@ -155,6 +159,10 @@ fn with_minimum_size(response: S3Response, setting: &Setting, bucket: &Record) -
 
 fn get(cx: &Context, request: &S3Request, setting: &Setting) -> Result<S3Response, AwsError> {
     let bucket = request.bucket(cx)?;
+    if setting.noun == "PublicAccessBlock" && bucket.computed(WITHOUT_ACCESS_BLOCK).is_some() {
+        let message = "The public access block configuration was not found";
+        return Err(AwsError::new("NoSuchPublicAccessBlockConfiguration", message).with_status(404));
+    }
     let content = (setting.to_xml)(bucket.properties.get(setting.property))?;
     let response = S3Response::xml(xml::document(setting.root, &content));
     Ok(with_minimum_size(response, setting, &bucket))

@@ -12,7 +12,7 @@ use time::macros::format_description;
 use super::request::S3Request;
 use super::response::S3Response;
 use super::{Object, condition, settings, upload};
-use crate::records::WriteLock;
+use crate::records::{Record, WriteLock};
 use crate::{AwsError, Context};
 
 /// S3's limit of the length of a key.
@@ -27,7 +27,18 @@ pub fn put(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
     let bucket = request.bucket(cx)?;
-    let mut headers = BTreeMap::from([(ENCRYPTION.to_owned(), settings::encryption(&bucket))]);
+    let headers = stored_headers(request, &bucket);
+    condition::check_write(request, Object::find(cx, &request.address)?.as_ref())?;
+    let object = Object::put(cx, &request.address, &content, headers)?;
+    let encryption = object.headers.get(ENCRYPTION).map_or("AES256", String::as_str);
+    Ok(S3Response::empty(200)
+        .with("etag", &format!("\"{}\"", object.etag))
+        .with(ENCRYPTION, encryption))
+}
+
+/// Returns the headers of a request that are stored with its object.
+pub fn stored_headers(request: &S3Request, bucket: &Record) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::from([(ENCRYPTION.to_owned(), settings::encryption(bucket))]);
     let standard = [
         CACHE_CONTROL,
         CONTENT_DISPOSITION,
@@ -55,12 +66,7 @@ pub fn put(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
             headers.insert(CONTENT_ENCODING.to_string(), own.join(", "));
         }
     }
-    condition::check_write(request, Object::find(cx, &request.address)?.as_ref())?;
-    let object = Object::put(cx, &request.address, &content, headers)?;
-    let encryption = object.headers.get(ENCRYPTION).map_or("AES256", String::as_str);
-    Ok(S3Response::empty(200)
-        .with("etag", &format!("\"{}\"", object.etag))
-        .with(ENCRYPTION, encryption))
+    headers
 }
 
 /// `GetObject` and, without the content, `HeadObject`.
