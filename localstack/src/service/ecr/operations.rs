@@ -59,17 +59,17 @@ async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "tags",
     ];
     only(call, "InvalidParameterException", &MEMBERS)?;
-    let mut wanted = json!({"RepositoryName": call.required("repositoryName")?, "Tags": call.list("tags")});
+    let mut desired = json!({"RepositoryName": call.required("repositoryName")?, "Tags": call.list("tags")});
     for (member, property) in [
         ("imageTagMutability", "ImageTagMutability"),
         ("imageScanningConfiguration", "ImageScanningConfiguration"),
         ("encryptionConfiguration", "EncryptionConfiguration"),
     ] {
         if let Some(value) = call.input.get(member) {
-            wanted[property] = upper_camel(value);
+            desired[property] = upper_camel(value);
         }
     }
-    let created = cx.create_resource(Repository::TYPE, wanted).await?;
+    let created = cx.create_resource(Repository::TYPE, desired).await?;
     let record = model::repository(cx, &created.physical_id)?;
     Ok(json!({"repository": model::description(cx, &record)}))
 }

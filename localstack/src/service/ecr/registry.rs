@@ -69,10 +69,10 @@ async fn handle(cx: &Context, request: Request<Body>) -> Result<Response<Body>, 
 
 /// Returns a page of the tags: at most `n` after `last` (OCI Distribution Specification, "Listing Tags").
 fn tag_list(name: &str, mut tags: Vec<String>, query: &str) -> Result<Response<Body>, AwsError> {
-    let parameter = |wanted: &str| {
+    let parameter = |desired: &str| {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         pairs
-            .find(|(key, _)| key == wanted)
+            .find(|(key, _)| key == desired)
             .map(|(_, value)| value.into_owned())
     };
     if let Some(last) = parameter("last") {

@@ -109,10 +109,10 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if let Some(existing) = CLUSTERS.get(cx, &name)? {
         return Ok(json!({"cluster": description(cx, &existing)?}));
     }
-    let mut wanted = stored(&call.input);
-    wanted.insert("ClusterName".into(), name.into());
-    wanted.insert("Tags".into(), call.list("tags").into());
-    let created = cx.create_resource(Cluster::TYPE, Value::Object(wanted)).await?;
+    let mut desired = stored(&call.input);
+    desired.insert("ClusterName".into(), name.into());
+    desired.insert("Tags".into(), call.list("tags").into());
+    let created = cx.create_resource(Cluster::TYPE, Value::Object(desired)).await?;
     let record = model::cluster(cx, Some(&created.physical_id))?;
     Ok(json!({"cluster": description(cx, &record)?}))
 }

@@ -82,8 +82,8 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "CreateInstanceProfile" => {
             only(call, "ValidationError", &["InstanceProfileName", "Path", "Tags"])?;
             let path = call.text("Path").unwrap_or_else(|| "/".into());
-            let wanted = json!({"InstanceProfileName": name, "Path": path, "Roles": [], "Tags": call.list("Tags")});
-            cx.create_resource(InstanceProfile::TYPE, wanted).await?;
+            let desired = json!({"InstanceProfileName": name, "Path": path, "Roles": [], "Tags": call.list("Tags")});
+            cx.create_resource(InstanceProfile::TYPE, desired).await?;
             shown()
         }
         "GetInstanceProfile" => shown(),

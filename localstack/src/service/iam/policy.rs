@@ -235,16 +235,16 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "ValidationError",
         &["PolicyName", "Path", "PolicyDocument", "Description", "Tags"],
     )?;
-    let mut wanted = json!({
+    let mut desired = json!({
         "ManagedPolicyName": call.required("PolicyName")?, "Tags": call.list("Tags"),
         "PolicyDocument": document::parse(&call.required("PolicyDocument")?)?,
     });
     for member in ["Path", "Description"] {
         if let Some(text) = call.text(member) {
-            wanted[member] = text.into();
+            desired[member] = text.into();
         }
     }
-    let created = cx.create_resource(ManagedPolicy::TYPE, wanted).await?;
+    let created = cx.create_resource(ManagedPolicy::TYPE, desired).await?;
     let policy = MANAGED_POLICIES.get(cx, &created.physical_id)?.unwrap_or_default();
     Ok(json!({"Policy": description(cx, &policy)?}))
 }

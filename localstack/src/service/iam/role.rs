@@ -99,13 +99,13 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     ];
     only(call, "ValidationError", &MEMBERS)?;
     let names = MEMBERS.map(|member| (member, member));
-    let mut wanted = properties(&call.input, &names);
-    wanted.insert("RoleName".into(), call.required("RoleName")?.into());
-    wanted.insert(
+    let mut desired = properties(&call.input, &names);
+    desired.insert("RoleName".into(), call.required("RoleName")?.into());
+    desired.insert(
         "AssumeRolePolicyDocument".into(),
         trust_policy(&call.required("AssumeRolePolicyDocument")?)?,
     );
-    let created = cx.create_resource(Role::TYPE, Value::Object(wanted)).await?;
+    let created = cx.create_resource(Role::TYPE, Value::Object(desired)).await?;
     Ok(json!({"Role": description(cx, &model::role(cx, &created.physical_id)?)}))
 }
 

@@ -79,9 +79,9 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         &["logGroupName", "kmsKeyId", "logGroupClass", "tags"],
     )?;
     call.required("logGroupName")?;
-    let mut wanted = properties(&call.input, &names);
-    wanted.insert("Tags".into(), tag_list(&tags_of(&call.input["tags"])));
-    cx.create_resource(LogGroup::TYPE, Value::Object(wanted)).await?;
+    let mut desired = properties(&call.input, &names);
+    desired.insert("Tags".into(), tag_list(&tags_of(&call.input["tags"])));
+    cx.create_resource(LogGroup::TYPE, Value::Object(desired)).await?;
     Ok(json!({}))
 }
 

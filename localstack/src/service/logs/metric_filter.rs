@@ -88,15 +88,15 @@ pub async fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         }
         transformations.push(Value::Object(properties(&given, &TRANSFORMATION)));
     }
-    let wanted = json!({
+    let desired = json!({
         "FilterName": name, "LogGroupName": group, "FilterPattern": call.text("filterPattern").unwrap_or_default(),
         "MetricTransformations": transformations,
     });
     match find(cx, &group, &name)? {
-        None => drop(cx.create_resource(MetricFilter::TYPE, wanted).await?),
+        None => drop(cx.create_resource(MetricFilter::TYPE, desired).await?),
         Some(existing) => {
             let replace = |properties: &mut Map<String, Value>| {
-                properties.extend(wanted.as_object().cloned().unwrap_or_default());
+                properties.extend(desired.as_object().cloned().unwrap_or_default());
                 Ok(())
             };
             cx.update_resource(MetricFilter::TYPE, &existing.id, replace).await?;

@@ -72,11 +72,11 @@ mod tests {
         let (cx, _folder) = context_with(vec![service()]);
         let call = async |operation: &'static str, input: Value| cx.call("secretsmanager", operation, input).await;
         let token = "11111111-2222-3333-4444-555555555555";
-        let wanted = |value: &str| json!({"Name": "s", "SecretString": value, "ClientRequestToken": token});
-        let first = call("CreateSecret", wanted("1")).await.unwrap();
-        assert_eq!(call("CreateSecret", wanted("1")).await.unwrap(), first);
+        let desired = |value: &str| json!({"Name": "s", "SecretString": value, "ClientRequestToken": token});
+        let first = call("CreateSecret", desired("1")).await.unwrap();
+        assert_eq!(call("CreateSecret", desired("1")).await.unwrap(), first);
         assert_eq!(
-            call("CreateSecret", wanted("2")).await.unwrap_err().code,
+            call("CreateSecret", desired("2")).await.unwrap_err().code,
             "ResourceExistsException"
         );
         let described = call("DescribeSecret", json!({"SecretId": "s"})).await.unwrap();
