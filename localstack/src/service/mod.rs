@@ -14,6 +14,7 @@ pub(crate) mod ecr;
 pub(crate) mod ecs;
 mod elbv2;
 mod iam;
+mod input;
 mod kafka;
 mod kms;
 mod logs;

@@ -5,6 +5,7 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::blobs::{Blobs, hex_digits};
 use super::model::REPOSITORIES;
@@ -69,6 +70,11 @@ pub fn find(cx: &Context, repository: &str, reference: &str) -> Result<Option<Im
     Ok(list(cx, repository)?
         .into_iter()
         .find(|image| image.tags.iter().any(|tag| tag == reference)))
+}
+
+/// Returns the digest of a manifest.
+pub fn digest(manifest: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(manifest)))
 }
 
 /// Stores a manifest. If the reference is a tag, moves the tag to it.

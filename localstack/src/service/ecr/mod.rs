@@ -4,6 +4,8 @@ mod blobs;
 mod images;
 mod model;
 mod operations;
+mod policies;
+mod put_image;
 mod registry;
 mod repository;
 #[cfg(test)]
@@ -38,7 +40,7 @@ impl Service for Ecr {
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
-        operations::call(cx, &call)
+        operations::call(cx, &call).await
     }
 
     /// Deletes the uploads that the last run did not complete.

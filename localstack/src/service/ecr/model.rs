@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::records::{Record, Records, seconds};
+use crate::records::{Record, Records, scalar, seconds};
 use crate::{AwsError, Context};
 
 pub const REPOSITORIES: Records = Records("ecr.repositories");
@@ -29,6 +29,9 @@ pub fn uri(cx: &Context, name: &str) -> String {
 
 /// Describes a repository as `DescribeRepositories` does.
 pub fn description(cx: &Context, record: &Record) -> Value {
+    let member = |property: &str, name: &str| record.properties.get(property)?.get(name).and_then(scalar);
+    let is_true = |name: &str| member("ImageScanningConfiguration", name).as_deref() == Some("true");
+    let encryption = |name: &str| member("EncryptionConfiguration", name);
     json!({
         "repositoryArn": arn(cx, &record.id),
         "registryId": cx.account(),
@@ -36,7 +39,10 @@ pub fn description(cx: &Context, record: &Record) -> Value {
         "repositoryUri": uri(cx, &record.id),
         "createdAt": seconds(record.created),
         "imageTagMutability": record.text("ImageTagMutability").unwrap_or_else(|| "MUTABLE".into()),
-        "imageScanningConfiguration": {"scanOnPush": false},
-        "encryptionConfiguration": {"encryptionType": "AES256"},
+        "imageScanningConfiguration": {"scanOnPush": is_true("ScanOnPush")},
+        "encryptionConfiguration": {
+            "encryptionType": encryption("EncryptionType").unwrap_or_else(|| "AES256".into()),
+            "kmsKey": encryption("KmsKey"),
+        },
     })
 }

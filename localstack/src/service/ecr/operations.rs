@@ -6,21 +6,36 @@ use serde_json::{Map, Value, json};
 
 use super::images::{self, Image};
 use super::model::{self, REPOSITORIES};
-use super::repository::{check_new_name, delete_images};
-use crate::records::{Record, WriteLock, now, page, seconds, tags_of};
+use super::repository::{Repository, delete_images};
+use super::{policies, put_image};
+use crate::records::{Record, RecordType, WriteLock, now, page, seconds};
+use crate::service::input::{only, retag};
 use crate::{AwsError, Call, Context};
 
-pub fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     match call.operation.as_str() {
         "GetAuthorizationToken" => Ok(authorization(cx)),
-        "CreateRepository" => create(cx, call),
+        "CreateRepository" => create(cx, call).await,
         "DeleteRepository" => delete(cx, call),
         "DescribeRepositories" => describe_repositories(cx, call),
         "DescribeImages" => describe_images(cx, call),
         "ListImages" => list_images(cx, call),
         "BatchGetImage" => batch_get(cx, call),
         "BatchDeleteImage" => batch_delete(cx, call),
-        "ListTagsForResource" => tags(cx, call),
+        "PutImage" => put_image::put(cx, call),
+        "PutImageTagMutability" | "PutImageScanningConfiguration" => settings(cx, call).await,
+        "PutLifecyclePolicy" | "GetLifecyclePolicy" | "DeleteLifecyclePolicy" => {
+            policies::call(cx, call, &policies::LIFECYCLE).await
+        }
+        "SetRepositoryPolicy" | "GetRepositoryPolicy" | "DeleteRepositoryPolicy" => {
+            policies::call(cx, call, &policies::REPOSITORY).await
+        }
+        "ListTagsForResource" => Ok(json!({"tags": tagged(cx, call)?.tag_list()})),
+        "TagResource" | "UntagResource" => {
+            let id = tagged(cx, call)?.id;
+            retag(cx, REPOSITORIES, &id, &call.input["tags"], &call.input["tagKeys"])?;
+            Ok(json!({}))
+        }
         other => Err(AwsError::not_implemented("ecr", other)),
     }
 }
@@ -34,18 +49,62 @@ fn authorization(cx: &Context) -> Value {
     }]})
 }
 
-fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
-    let _guard = lock.lock();
-    let name = call.required("repositoryName")?;
-    check_new_name(cx, &name)?;
-    let mut record = Record::from_properties(&name, json!({"RepositoryName": name}));
-    if let Some(mutability) = call.text("imageTagMutability") {
-        record.properties.insert("ImageTagMutability".into(), mutability.into());
+async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    const MEMBERS: [&str; 6] = [
+        "registryId",
+        "repositoryName",
+        "imageTagMutability",
+        "imageScanningConfiguration",
+        "encryptionConfiguration",
+        "tags",
+    ];
+    only(call, "InvalidParameterException", &MEMBERS)?;
+    let mut desired = json!({"RepositoryName": call.required("repositoryName")?, "Tags": call.list("tags")});
+    for (member, property) in [
+        ("imageTagMutability", "ImageTagMutability"),
+        ("imageScanningConfiguration", "ImageScanningConfiguration"),
+        ("encryptionConfiguration", "EncryptionConfiguration"),
+    ] {
+        if let Some(value) = call.input.get(member) {
+            desired[property] = upper_camel(value);
+        }
     }
-    record.tags = tags_of(&Value::Array(call.list("tags")));
-    REPOSITORIES.put(cx, &record)?;
+    let created = cx.create_resource(Repository::TYPE, desired).await?;
+    let record = model::repository(cx, &created.physical_id)?;
     Ok(json!({"repository": model::description(cx, &record)}))
+}
+
+/// `PutImageTagMutability` and `PutImageScanningConfiguration`.
+async fn settings(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let (member, property) = match call.operation.as_str() {
+        "PutImageTagMutability" => ("imageTagMutability", "ImageTagMutability"),
+        _ => ("imageScanningConfiguration", "ImageScanningConfiguration"),
+    };
+    only(
+        call,
+        "InvalidParameterException",
+        &["registryId", "repositoryName", member],
+    )?;
+    let name = model::repository(cx, &call.required("repositoryName")?)?.id;
+    let value = call.input.get(member).cloned().unwrap_or_default();
+    let set = |properties: &mut Map<String, Value>| {
+        properties.insert(property.into(), upper_camel(&value));
+        Ok(())
+    };
+    cx.update_resource(Repository::TYPE, &name, set).await?;
+    Ok(json!({"registryId": cx.account(), "repositoryName": name, member: value}))
+}
+
+/// Returns a value whose members begin with a capital, as those of a template do.
+fn upper_camel(value: &Value) -> Value {
+    let Value::Object(members) = value else {
+        return value.clone();
+    };
+    let upper = |name: &str| name[..1].to_uppercase() + &name[1..];
+    let members = members
+        .iter()
+        .filter(|(name, _)| !name.is_empty() && name.is_char_boundary(1));
+    Value::Object(members.map(|(name, value)| (upper(name), value.clone())).collect())
 }
 
 fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -92,6 +151,7 @@ fn describe_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
     if ids.is_empty() {
         found = images::list(cx, &name)?;
+        found.retain(status_filter(call)?);
     }
     let (found, next) = paged(call, found)?;
     let shown: Vec<Value> = found.iter().map(|image| image.description(cx)).collect();
@@ -101,7 +161,9 @@ fn describe_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 fn list_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = model::repository(cx, &call.required("repositoryName")?)?.id;
     let mut ids = Vec::new();
-    for image in images::list(cx, &name)? {
+    let mut found = images::list(cx, &name)?;
+    found.retain(status_filter(call)?);
+    for image in found {
         if image.tags.is_empty() {
             ids.push(json!({"imageDigest": image.digest}));
         }
@@ -159,10 +221,25 @@ fn batch_delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"imageIds": deleted, "failures": failures}))
 }
 
-fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+/// Returns the repository whose tags a call reads or changes.
+fn tagged(cx: &Context, call: &Call) -> Result<Record, AwsError> {
     let arn = call.required("resourceArn")?;
-    let record = model::repository(cx, arn.split_once(":repository/").map_or("", |(_, name)| name))?;
-    Ok(json!({"tags": record.tag_list()}))
+    model::repository(cx, arn.split_once(":repository/").map_or("", |(_, name)| name))
+}
+
+/// Returns the member `tagStatus` of a call's filter: `TAGGED`, `UNTAGGED` or `ANY`.
+fn status_filter(call: &Call) -> Result<impl Fn(&Image) -> bool + use<>, AwsError> {
+    let status = call.input.pointer("/filter/tagStatus").and_then(Value::as_str);
+    let tagged = match status.unwrap_or("ANY") {
+        "TAGGED" => Some(true),
+        "UNTAGGED" => Some(false),
+        "ANY" => None,
+        other => {
+            let message = format!("Invalid parameter at 'filter.tagStatus': {other} is not TAGGED, UNTAGGED or ANY");
+            return Err(AwsError::new("InvalidParameterException", message));
+        }
+    };
+    Ok(move |image: &Image| tagged.is_none_or(|tagged| tagged != image.tags.is_empty()))
 }
 
 fn by_id(cx: &Context, repository: &str, id: &Value) -> Result<Option<Image>, AwsError> {

@@ -1,7 +1,7 @@
 //! The part of the OCI distribution protocol that pushing and pulling images uses.
 
 use axum::body::Body;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LINK, LOCATION, RANGE};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tokio_util::io::ReaderStream;
@@ -62,14 +62,43 @@ async fn handle(cx: &Context, request: Request<Body>) -> Result<Response<Body>, 
             .flat_map(|image| image.tags)
             .collect();
         tags.sort();
-        let body = json!({"name": name, "tags": tags});
-        return Ok(build(
-            200,
-            &[(CONTENT_TYPE, "application/json")],
-            Body::from(body.to_string()),
-        ));
+        return tag_list(name, tags, request.uri().query().unwrap_or_default());
     }
     Err(AwsError::new("UNSUPPORTED", format!("{path} is not a path of the registry.")).with_status(404))
+}
+
+/// Returns a page of the tags: at most `n` after `last` (OCI Distribution Specification, "Listing Tags").
+fn tag_list(name: &str, mut tags: Vec<String>, query: &str) -> Result<Response<Body>, AwsError> {
+    let parameter = |desired: &str| {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs
+            .find(|(key, _)| key == desired)
+            .map(|(_, value)| value.into_owned())
+    };
+    if let Some(last) = parameter("last") {
+        tags.retain(|tag| *tag > last);
+    }
+    let mut next = None;
+    if let Some(number) = parameter("n") {
+        let invalid = |_| {
+            AwsError::new(
+                "PAGINATION_NUMBER_INVALID",
+                format!("{number} is not a number of tags."),
+            )
+        };
+        let number: usize = number.parse().map_err(invalid)?;
+        if tags.len() > number {
+            tags.truncate(number);
+            let link = |last: &String| format!("</v2/{name}/tags/list?n={number}&last={last}>; rel=\"next\"");
+            next = tags.last().map(link);
+        }
+    }
+    let body = Body::from(json!({"name": name, "tags": tags}).to_string());
+    let mut headers = vec![(CONTENT_TYPE, "application/json")];
+    if let Some(next) = &next {
+        headers.push((LINK, next));
+    }
+    Ok(build(200, &headers, body))
 }
 
 /// Checks that the repository exists, since ECR creates none at a push.

@@ -39,7 +39,13 @@ impl RecordType for Repository {
             None => desired.generated_name(256).to_lowercase(),
         };
         check_new_name(cx, &name)?;
-        Ok(Record::new(name, desired))
+        let record = Record::new(name, desired);
+        check(&record)?;
+        Ok(record)
+    }
+
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        check(record)
     }
 
     fn resource(cx: &Context, record: &Record) -> Resource {
@@ -53,8 +59,20 @@ impl RecordType for Repository {
     }
 }
 
+fn check(record: &Record) -> Result<(), AwsError> {
+    match record.text("ImageTagMutability").as_deref() {
+        None | Some("MUTABLE" | "IMMUTABLE") => Ok(()),
+        Some(other) => Err(AwsError::new(
+            "InvalidParameterException",
+            format!(
+                "Invalid parameter at 'imageTagMutability': the embedded endpoint supports MUTABLE and IMMUTABLE, not {other}"
+            ),
+        )),
+    }
+}
+
 /// Checks that the name of a new repository is valid and free.
-pub fn check_new_name(cx: &Context, name: &str) -> Result<(), AwsError> {
+fn check_new_name(cx: &Context, name: &str) -> Result<(), AwsError> {
     let is_valid_part = |part: &str| {
         let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         ends(part.chars().next())

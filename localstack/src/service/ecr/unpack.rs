@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::blobs::{Blobs, hex_digits};
+use super::images::Image;
 use super::{images, model};
 use crate::Context;
 
@@ -62,6 +63,7 @@ pub async fn unpack(cx: &Context, image: &str) -> anyhow::Result<Unpacked> {
         model::repository(cx, &name).map_err(|error| anyhow::anyhow!("CannotPullContainerError: {}", error.message))?;
         bail!("CannotPullContainerError: {image} was not found in the repository {name}");
     };
+    let found = of_platform(cx, &name, image, found)?;
     let hex = hex_digits(&found.digest).context("the digest of the image is invalid")?;
     let target = cx.state_dir().join("images").join(hex);
     let part = cx.extension::<UnpackLock>();
@@ -78,6 +80,28 @@ pub async fn unpack(cx: &Context, image: &str) -> anyhow::Result<Unpacked> {
     Ok(Unpacked {
         rootfs: target.join("rootfs"),
         config: serde_json::from_slice(&config)?,
+    })
+}
+
+/// Returns the image of an index (a list of images for several platforms) that is for this machine, or the image itself.
+fn of_platform(cx: &Context, repository: &str, name: &str, image: Image) -> anyhow::Result<Image> {
+    let manifest: Value = serde_json::from_slice(&image.manifest(cx)?)?;
+    let Some(manifests) = manifest.get("manifests").and_then(Value::as_array) else {
+        return Ok(image);
+    };
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let fits = |one: &&Value| one["platform"]["os"] == "linux" && one["platform"]["architecture"] == architecture;
+    let digest = manifests.iter().find(fits).and_then(|one| one["digest"].as_str());
+    let found = digest.map(|digest| images::find(cx, repository, digest)).transpose()?;
+    found.flatten().with_context(|| {
+        format!(
+            "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/{architecture}': \
+             {name}"
+        )
     })
 }
 

@@ -9,6 +9,7 @@ use super::members::{list, text};
 use super::model::{self, CAPACITY_PROVIDER_ASSOCIATIONS};
 use super::spec::ServiceSpec;
 use crate::records::texts;
+use crate::service::Call;
 use crate::{AwsError, Context};
 
 /// Returns the capacity provider strategy that a service or a task asks for, or `None` if it asks for none.
@@ -36,6 +37,58 @@ pub fn strategy(cx: &Context, input: &Value) -> Result<Option<Value>, AwsError> 
         }
     }
     Ok(Some(json!(strategy)))
+}
+
+/// The capacity providers of Fargate, which every account has.
+pub const FARGATE: [&str; 2] = ["FARGATE", "FARGATE_SPOT"];
+
+/// `DescribeCapacityProviders`.
+pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let names = call.texts("capacityProviders");
+    let short = |name: &String| name.rsplit('/').next().unwrap_or_default().to_owned();
+    let asked: Vec<String> = names.iter().map(short).collect();
+    let found = FARGATE
+        .iter()
+        .filter(|name| asked.is_empty() || asked.iter().any(|one| one == *name));
+    let found: Vec<Value> = found
+        .map(|name| {
+            json!({
+                "capacityProviderArn": cx.arn("ecs", &format!("capacity-provider/{name}")), "name": name,
+                "status": "ACTIVE", "tags": [],
+            })
+        })
+        .collect();
+    let missing = asked.iter().filter(|name| !FARGATE.contains(&name.as_str()));
+    let failures: Vec<Value> = missing
+        .map(|name| json!({"arn": cx.arn("ecs", &format!("capacity-provider/{name}")), "reason": "MISSING"}))
+        .collect();
+    Ok(json!({"capacityProviders": found, "failures": failures}))
+}
+
+/// Checks the providers of a cluster and its default strategy.
+///
+/// # Errors
+/// `InvalidParameterException` for a provider that the endpoint does not have, or that the cluster does not name.
+pub fn check(providers: &[String], strategy: &[Value], member: &str) -> Result<(), AwsError> {
+    if let Some(other) = providers.iter().find(|name| !FARGATE.contains(&name.as_str())) {
+        return Err(invalid_parameter(format!(
+            "The specified capacity provider {other} was not found: the embedded endpoint has {} only.",
+            FARGATE.join(" and ")
+        )));
+    }
+    let used = |item: &Value| {
+        item.get(member)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .unwrap_or_default()
+    };
+    match strategy.iter().map(used).find(|name| !providers.contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(invalid_parameter(format!(
+            "The default capacity provider strategy contains the capacity provider {name} that is not associated with the \
+             cluster."
+        ))),
+    }
 }
 
 /// Returns the providers of a cluster, from its own property and from associations.

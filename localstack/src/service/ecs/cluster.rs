@@ -1,12 +1,14 @@
 //! Clusters.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::capacity;
 use super::error::invalid_parameter;
-use super::members::{lower_camel, tag_list, with_next_token};
+use super::members::{lower_camel, tag_list, upper_camel, with_next_token};
 use super::model::{self, CAPACITY_PROVIDER_ASSOCIATIONS, CLUSTERS, cluster_arn};
-use crate::records::{Record, RecordType, Records, WriteLock, page, tags_of, texts};
+use crate::records::{Record, RecordType, Records, WriteLock, page, texts};
 use crate::service::Call;
+use crate::service::input::only;
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct Cluster;
@@ -43,7 +45,12 @@ impl RecordType for Cluster {
                 record.id
             )));
         }
+        check(&record)?;
         Ok(record)
+    }
+
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        check(record)
     }
 
     fn resource(cx: &Context, record: &Record) -> Resource {
@@ -77,17 +84,68 @@ impl RecordType for CapacityProviders {
     }
 }
 
-pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
-    let _guard = lock.lock();
+/// The members of `CreateCluster` and `UpdateCluster` that become properties.
+const STORED: [(&str, &str); 5] = [
+    ("settings", "ClusterSettings"),
+    ("configuration", "Configuration"),
+    ("capacityProviders", "CapacityProviders"),
+    ("defaultCapacityProviderStrategy", "DefaultCapacityProviderStrategy"),
+    ("serviceConnectDefaults", "ServiceConnectDefaults"),
+];
+
+/// Returns the members of an input that become properties, in the form of a template.
+fn stored(input: &Value) -> Map<String, Value> {
+    let given = STORED
+        .iter()
+        .filter_map(|(member, property)| Some(((*property).to_owned(), upper_camel(input.get(member)?))));
+    given.collect()
+}
+
+/// `CreateCluster`, which returns the cluster if it exists.
+pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let members = [&STORED.map(|(member, _)| member)[..], &["clusterName", "tags"]].concat();
+    only(call, "InvalidParameterException", &members)?;
     let name = call.text("clusterName").unwrap_or_else(|| "default".into());
     if let Some(existing) = CLUSTERS.get(cx, &name)? {
         return Ok(json!({"cluster": description(cx, &existing)?}));
     }
-    let mut record = Record::from_properties(&name, json!({"ClusterName": name}));
-    record.tags = tags_of(&call.input["tags"]);
-    CLUSTERS.put(cx, &record)?;
+    let mut desired = stored(&call.input);
+    desired.insert("ClusterName".into(), name.into());
+    desired.insert("Tags".into(), call.list("tags").into());
+    let created = cx.create_resource(Cluster::TYPE, Value::Object(desired)).await?;
+    let record = model::cluster(cx, Some(&created.physical_id))?;
     Ok(json!({"cluster": description(cx, &record)?}))
+}
+
+/// `UpdateCluster`, `UpdateClusterSettings` and `PutClusterCapacityProviders`.
+pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let members: &[&str] = match call.operation.as_str() {
+        "UpdateCluster" => &["cluster", "settings", "configuration", "serviceConnectDefaults"],
+        "UpdateClusterSettings" => &["cluster", "settings"],
+        _ => &["cluster", "capacityProviders", "defaultCapacityProviderStrategy"],
+    };
+    only(call, "InvalidParameterException", members)?;
+    let id = model::cluster(cx, Some(&call.required("cluster")?))?.id;
+    if call.operation == "PutClusterCapacityProviders" {
+        // The new providers replace also those of an association.
+        CAPACITY_PROVIDER_ASSOCIATIONS.delete(cx, &id)?;
+    }
+    let set = |properties: &mut Map<String, Value>| {
+        properties.extend(stored(&call.input));
+        Ok(())
+    };
+    cx.update_resource(Cluster::TYPE, &id, set).await?;
+    let record = model::cluster(cx, Some(&id))?;
+    Ok(json!({"cluster": description(cx, &record)?}))
+}
+
+fn check(record: &Record) -> Result<(), AwsError> {
+    let strategy = record
+        .properties
+        .get("DefaultCapacityProviderStrategy")
+        .and_then(Value::as_array);
+    let providers = texts(record.properties.get("CapacityProviders"));
+    capacity::check(&providers, strategy.map_or(&[], Vec::as_slice), "CapacityProvider")
 }
 
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -165,14 +223,31 @@ fn description(cx: &Context, record: &Record) -> Result<Value, AwsError> {
         .iter()
         .filter(|s| s.cluster == record.id && s.status == "ACTIVE")
         .count();
-    let members = |property: &str| lower_camel(record.properties.get(property).unwrap_or(&json!([])));
-    Ok(json!({
+    let association = CAPACITY_PROVIDER_ASSOCIATIONS.get(cx, &record.id)?;
+    let members = |property: &str| {
+        let own = record.properties.get(property).and_then(Value::as_array);
+        let more = association
+            .as_ref()
+            .and_then(|record| record.properties.get(property)?.as_array());
+        let all = own.into_iter().flatten().chain(more.into_iter().flatten());
+        lower_camel(&all.cloned().collect())
+    };
+    let mut shown = json!({
         "clusterArn": cluster_arn(cx, &record.id), "clusterName": record.id, "status": "ACTIVE",
         "registeredContainerInstancesCount": 0, "activeServicesCount": active,
         "runningTasksCount": count(&|s| s == model::Status::Running),
         "pendingTasksCount": count(&|s| s < model::Status::Running),
         "statistics": [], "tags": tag_list(&record.tags), "settings": members("ClusterSettings"),
-        "capacityProviders": texts(record.properties.get("CapacityProviders")),
+        "capacityProviders": members("CapacityProviders"),
         "defaultCapacityProviderStrategy": members("DefaultCapacityProviderStrategy"),
-    }))
+    });
+    for (member, property) in [
+        ("configuration", "Configuration"),
+        ("serviceConnectDefaults", "ServiceConnectDefaults"),
+    ] {
+        if let Some(value) = record.properties.get(property) {
+            shown[member] = lower_camel(value);
+        }
+    }
+    Ok(shown)
 }

@@ -28,6 +28,28 @@ pub fn lower_camel(value: &Value) -> Value {
     }
 }
 
+/// Converts the API's `lowerCamel` member names to the `UpperCamel` names of a template. Keys that the caller chooses stay as
+/// they are.
+pub fn upper_camel(value: &Value) -> Value {
+    match value {
+        Value::Array(list) => list.iter().map(upper_camel).collect(),
+        Value::Object(map) => {
+            let upper = |key: &String, value: &Value| {
+                let value = if USER_KEYED_MAPS.contains(&key.as_str()) {
+                    value.clone()
+                } else {
+                    upper_camel(value)
+                };
+                let mut rest = key.chars();
+                let first = rest.next().map(|first| first.to_ascii_uppercase());
+                (first.into_iter().chain(rest).collect(), value)
+            };
+            Value::Object(map.iter().map(|(key, value)| upper(key, value)).collect::<Map<_, _>>())
+        }
+        other => other.clone(),
+    }
+}
+
 fn lower_first(name: &str) -> String {
     let mut rest = name.chars();
     rest.next()

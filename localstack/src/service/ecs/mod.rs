@@ -1,9 +1,11 @@
 //! Amazon ECS: clusters, task definitions, services and tasks.
 
+mod account_settings;
 mod capacity;
 mod cluster;
 mod container_monitor;
 pub(crate) mod credentials;
+mod definition_rules;
 mod deployment_configuration;
 mod deployments;
 mod error;
@@ -21,6 +23,7 @@ mod service_type;
 mod services;
 mod spec;
 mod state;
+mod tagging;
 mod task_definition;
 mod task_lifecycle;
 mod tasks;
@@ -31,8 +34,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use self::error::invalid_parameter;
-use self::members::tag_list;
 use crate::records::record_type;
 use crate::service::{Call, Service};
 use crate::{AwsError, Context, ResourceType};
@@ -63,8 +64,23 @@ impl Service for EcsService {
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
-            "CreateCluster" => cluster::create(cx, &call),
+            "CreateCluster" => cluster::create(cx, &call).await,
             "DescribeClusters" => cluster::describe(cx, &call),
+            "UpdateCluster" | "UpdateClusterSettings" | "PutClusterCapacityProviders" => {
+                cluster::update(cx, &call).await
+            }
+            "DescribeCapacityProviders" => capacity::describe(cx, &call),
+            "ListAccountSettings" => account_settings::list(cx, &call),
+            "PutAccountSetting" | "PutAccountSettingDefault" | "DeleteAccountSetting" => {
+                account_settings::change(cx, &call)
+            }
+            // Fargate has no container instances.
+            "ListContainerInstances" => {
+                model::cluster(cx, call.text("cluster").as_deref())?;
+                Ok(json!({"containerInstanceArns": []}))
+            }
+            "DeleteTaskDefinitions" => task_definition::delete_all(cx, &call),
+            "TagResource" | "UntagResource" => tagging::change(cx, &call),
             "ListClusters" => cluster::list(cx, &call),
             "DeleteCluster" => cluster::delete(cx, &call),
             "RegisterTaskDefinition" => task_definition::register_call(cx, &call),
@@ -83,7 +99,7 @@ impl Service for EcsService {
             "StopTask" => tasks::stop(cx, &call),
             "ListTasks" => tasks::list(cx, &call),
             "DescribeTasks" => tasks::describe(cx, &call),
-            "ListTagsForResource" => tags(cx, &call),
+            "ListTagsForResource" => tagging::list(cx, &call),
             other => Err(AwsError::not_implemented("ecs", other)),
         }
     }
@@ -97,24 +113,4 @@ impl Service for EcsService {
     async fn stop(&self, cx: &Context) {
         task_lifecycle::stop_all(cx).await;
     }
-}
-
-fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let arn = call.required("resourceArn")?;
-    let kind = arn
-        .split(':')
-        .nth(5)
-        .and_then(|rest| rest.split('/').next())
-        .unwrap_or_default()
-        .to_owned();
-    let name = |n: usize| arn.split('/').nth(n).unwrap_or_default();
-    let missing = || invalid_parameter("The specified resource ARN does not name an existing resource.");
-    let found = match kind.as_str() {
-        "cluster" => model::cluster(cx, Some(&arn))?.tags,
-        "service" => model::service(cx, name(1), name(2))?.ok_or_else(missing)?.tags,
-        "task" => model::task(cx, name(2))?.ok_or_else(missing)?.tags,
-        "task-definition" => return Ok(json!({"tags": task_definition::named(cx, &arn)?["tags"]})),
-        _ => return Err(missing()),
-    };
-    Ok(json!({"tags": tag_list(&found)}))
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::error::invalid_parameter;
 use super::members::{boolean, integer, list, text};
 use super::spec::{Advanced, LoadBalancer, Registry, ServiceSpec, Strategy};
-use super::{capacity, deployment_configuration, task_definition};
+use super::{capacity, definition_rules, deployment_configuration, task_definition};
 use crate::{AwsError, Context};
 
 /// Applies the members of a request to the previous parameters. A member that the request does not have stays as it is.
@@ -19,6 +19,7 @@ pub fn read(cx: &Context, input: &Value, before: Option<&ServiceSpec>) -> Result
         launch_type: "FARGATE".into(),
         propagate_tags: "NONE".into(),
         network: json!({}),
+        zone_rebalancing: "ENABLED".into(),
         ..ServiceSpec::default()
     });
     if let Some(controller) = input
@@ -83,12 +84,24 @@ pub fn read(cx: &Context, input: &Value, before: Option<&ServiceSpec>) -> Result
     if let Some(from) = text(input, "propagateTags") {
         spec.propagate_tags = from.into();
     }
+    if let Some(enable) = boolean(input.get("enableECSManagedTags")) {
+        spec.managed_tags = enable;
+    }
+    if let Some(rebalancing) = text(input, "availabilityZoneRebalancing") {
+        if !["ENABLED", "DISABLED"].contains(&rebalancing) {
+            return Err(invalid_parameter(format!(
+                "availabilityZoneRebalancing must be ENABLED or DISABLED, not {rebalancing}."
+            )));
+        }
+        spec.zone_rebalancing = rebalancing.into();
+    }
     check(cx, &spec)?;
     Ok(spec)
 }
 
 fn check(cx: &Context, spec: &ServiceSpec) -> Result<(), AwsError> {
     let definition = task_definition::named(cx, &spec.task_definition)?;
+    definition_rules::check_runnable(&definition)?;
     if spec.maximum_percent <= spec.minimum_percent && (spec.minimum_percent, spec.maximum_percent) != (0, 0) {
         let both = (spec.minimum_percent, spec.maximum_percent);
         if both.0 >= 100 || both.1 < 100 {

@@ -243,7 +243,9 @@ fn description(cx: &Context, service: &Service, tasks: &[Task]) -> Value {
         "loadBalancers": balancers, "serviceRegistries": registries, "networkConfiguration": spec.network,
         "healthCheckGracePeriodSeconds": spec.grace_seconds, "events": events, "createdAt": seconds(service.created),
         "enableExecuteCommand": spec.enable_execute_command, "propagateTags": spec.propagate_tags,
-        "enableECSManagedTags": false, "placementConstraints": [], "placementStrategy": [],
+        "enableECSManagedTags": spec.managed_tags,
+        "availabilityZoneRebalancing": if spec.zone_rebalancing.is_empty() { "DISABLED" } else { &spec.zone_rebalancing },
+        "placementConstraints": [], "placementStrategy": [],
         "tags": tag_list(&service.tags),
     })
 }

@@ -25,6 +25,12 @@ pub struct ServiceSpec {
     pub capacity_strategy: Value,
     pub enable_execute_command: bool,
     pub propagate_tags: String,
+    /// New tasks get the tags `aws:ecs:clusterName` and `aws:ecs:serviceName`.
+    #[serde(default)]
+    pub managed_tags: bool,
+    /// `ENABLED` or `DISABLED`; empty for a service without it. Stored only, since all zones are this machine.
+    #[serde(default)]
+    pub zone_rebalancing: String,
     #[serde(default)]
     pub strategy: Strategy,
     /// Minutes for which the former tasks run on after all requests have moved.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
+use super::definition_rules;
 use super::error::invalid_parameter;
 use super::members::{integer, list, lower_camel, text, with_next_token};
 use super::state::EcsState;
@@ -151,6 +152,7 @@ fn register(cx: &Context, input: &Value, desired: &Desired) -> Result<Value, Aws
     }
     let containers: Result<Vec<Value>, AwsError> = containers.iter().map(normalize_container).collect();
     let containers = containers?;
+    definition_rules::check(input, &containers)?;
     let revision = cx.store().get::<i64>(REVISIONS, &family)?.unwrap_or(0) + 1;
     let mut definition: Map<String, Value> = input.as_object().cloned().unwrap_or_default();
     definition.shift_remove("tags");
@@ -229,17 +231,16 @@ fn normalize_container(container: &Value) -> Result<Value, AwsError> {
                 ));
             };
             mapping["containerPort"] = port.into();
-            mapping["hostPort"] = port.into();
+            if mapping
+                .get("hostPort")
+                .is_none_or(|host| integer(Some(host)) == Some(0))
+            {
+                mapping["hostPort"] = port.into();
+            }
             if mapping.get("protocol").is_none() {
                 mapping["protocol"] = "tcp".into();
             }
         }
-    }
-    let driver = container.get("logConfiguration").and_then(|l| text(l, "logDriver"));
-    if let Some(other) = driver.filter(|d| *d != "awslogs") {
-        return Err(invalid_parameter(format!(
-            "The embedded endpoint supports the log driver awslogs only, not {other}."
-        )));
     }
     Ok(Value::Object(normal))
 }
@@ -252,6 +253,44 @@ pub fn deregister(cx: &Context, name: &str) -> Result<Value, AwsError> {
     record["deregisteredAt"] = seconds(now());
     put(cx, &record)?;
     Ok(json!({"taskDefinition": description(&record)}))
+}
+
+/// `DeleteTaskDefinitions`: of inactive revisions only.
+pub fn delete_all(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let ecs = cx.extension::<EcsState>();
+    let _lock = ecs.lock();
+    let (mut deleted, mut failures) = (Vec::new(), Vec::new());
+    for name in call.texts("taskDefinitions") {
+        let short = name.rsplit('/').next().unwrap_or(&name);
+        let reason = match cx.store().get::<Value>(DEFINITIONS, short)? {
+            None => "The specified task definition does not exist.",
+            Some(record) if text(&record, "status") == Some("ACTIVE") => {
+                "The specified task definition is still in ACTIVE status. Please deregister the target and try again."
+            }
+            Some(mut record) => {
+                // It stays for the descriptions of its tasks.
+                record["status"] = "DELETE_IN_PROGRESS".into();
+                put(cx, &record)?;
+                deleted.push(description(&record));
+                continue;
+            }
+        };
+        failures.push(json!({"arn": name, "reason": reason}));
+    }
+    Ok(json!({"taskDefinitions": deleted, "failures": failures}))
+}
+
+/// Changes the tags of a revision.
+pub fn retag(
+    cx: &Context,
+    arn: &str,
+    change: impl FnOnce(&mut indexmap::IndexMap<String, String>),
+) -> Result<(), AwsError> {
+    let mut record = named(cx, arn)?;
+    let mut tags = tags_of(&record["tags"]);
+    change(&mut tags);
+    record["tags"] = super::members::tag_list(&tags);
+    put(cx, &record)
 }
 
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {

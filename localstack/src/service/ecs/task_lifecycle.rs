@@ -97,6 +97,12 @@ pub fn start(
         },
     };
     adjust(&mut task);
+    if spec.managed_tags {
+        task.tags.insert("aws:ecs:clusterName".into(), cluster.into());
+        if let Some((service, _)) = owner {
+            task.tags.insert("aws:ecs:serviceName".into(), service.into());
+        }
+    }
     cx.store().transaction(|| -> Result<_, AwsError> {
         cx.store().put(COUNTERS, "task", &n.wrapping_add(1))?;
         task.put(cx)

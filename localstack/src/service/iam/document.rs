@@ -42,6 +42,12 @@ pub fn check(document: Option<&Value>, trust: bool) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// Parses the text of a policy that an API call gives, and checks it.
+pub fn parse(text: &str) -> Result<Value, AwsError> {
+    check(Some(&text.into()), false)?;
+    Ok(serde_json::from_str(text).unwrap_or_default())
+}
+
 /// Encodes the document for a response: URL-encoded JSON (RFC 3986).
 pub fn encoded(document: Option<&Value>) -> String {
     let text = match document {

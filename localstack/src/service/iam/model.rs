@@ -2,11 +2,15 @@
 
 use serde_json::Value;
 
+use super::managed;
 use crate::records::{Record, Records, texts};
 use crate::{AwsError, Context};
 
 pub const ROLES: Records = Records("iam.roles");
 pub const POLICIES: Records = Records("iam.policies");
+pub const INSTANCE_PROFILES: Records = Records("iam.instance-profiles");
+pub const USERS: Records = Records("iam.users");
+pub const GROUPS: Records = Records("iam.groups");
 pub const MANAGED_POLICIES: Records = Records("iam.managed-policies");
 
 pub fn role(cx: &Context, name: &str) -> Result<Record, AwsError> {
@@ -40,7 +44,7 @@ pub fn attached_to(cx: &Context, role: &str) -> Result<Vec<Record>, AwsError> {
     Ok(policies)
 }
 
-/// Returns the documents of all policies of a role. Policies that AWS manages are not known here.
+/// Returns the documents of all policies of a role; of the policies that AWS manages, a few are known here.
 pub fn documents(cx: &Context, role: &Record) -> Result<Vec<Value>, AwsError> {
     let inline = role.properties.get("Policies").and_then(Value::as_array);
     let mut found: Vec<Value> = inline
@@ -58,6 +62,9 @@ pub fn documents(cx: &Context, role: &Record) -> Result<Vec<Value>, AwsError> {
 
 /// Returns the document of a managed policy, if the policy is known here.
 pub fn managed_document(cx: &Context, arn: &str) -> Result<Option<Value>, AwsError> {
+    if let Some(document) = managed::document(arn) {
+        return Ok(Some(document));
+    }
     let policy = MANAGED_POLICIES.get(cx, arn)?;
     Ok(policy.and_then(|policy| policy.properties.get("PolicyDocument").cloned()))
 }

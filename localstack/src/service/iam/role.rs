@@ -1,11 +1,12 @@
 //! `AWS::IAM::Role` and the operations on roles.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::document;
-use super::model::{self, ROLES, already_exists, generate_id, path, role_arn};
-use crate::records::{Record, RecordType, Records, iso};
+use super::model::{self, INSTANCE_PROFILES, ROLES, already_exists, generate_id, not_found, path, role_arn};
+use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
+use crate::service::input::{only, properties};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct Role;
@@ -85,6 +86,89 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"Roles": shown, "IsTruncated": false}))
 }
 
+/// `CreateRole`.
+pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    const MEMBERS: [&str; 7] = [
+        "Path",
+        "RoleName",
+        "AssumeRolePolicyDocument",
+        "Description",
+        "MaxSessionDuration",
+        "PermissionsBoundary",
+        "Tags",
+    ];
+    only(call, "ValidationError", &MEMBERS)?;
+    let names = MEMBERS.map(|member| (member, member));
+    let mut desired = properties(&call.input, &names);
+    desired.insert("RoleName".into(), call.required("RoleName")?.into());
+    desired.insert(
+        "AssumeRolePolicyDocument".into(),
+        trust_policy(&call.required("AssumeRolePolicyDocument")?)?,
+    );
+    let created = cx.create_resource(Role::TYPE, Value::Object(desired)).await?;
+    Ok(json!({"Role": description(cx, &model::role(cx, &created.physical_id)?)}))
+}
+
+/// `UpdateRole`, `UpdateRoleDescription`, `UpdateAssumeRolePolicy`, `PutRolePermissionsBoundary` and
+/// `DeleteRolePermissionsBoundary`.
+pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let name = call.required("RoleName")?;
+    let mut changed = properties(
+        &call.input,
+        &["Description", "MaxSessionDuration", "PermissionsBoundary"].map(|member| (member, member)),
+    );
+    if call.operation == "UpdateAssumeRolePolicy" {
+        let document = trust_policy(&call.required("PolicyDocument")?)?;
+        changed.insert("AssumeRolePolicyDocument".into(), document);
+    }
+    let set = |properties: &mut Map<String, Value>| {
+        if call.operation == "DeleteRolePermissionsBoundary" {
+            properties.shift_remove("PermissionsBoundary");
+        }
+        properties.extend(changed);
+        Ok(())
+    };
+    let updated = cx.update_resource(Role::TYPE, &name, set).await?;
+    updated.ok_or_else(|| not_found("role", &name))?;
+    if call.operation == "UpdateRoleDescription" {
+        return Ok(json!({"Role": description(cx, &model::role(cx, &name)?)}));
+    }
+    Ok(json!({}))
+}
+
+/// `DeleteRole`, which refuses a role with policies or instance profiles.
+pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let name = call.required("RoleName")?;
+    let role = model::role(cx, &name)?;
+    let has = |property: &str| {
+        !role
+            .properties
+            .get(property)
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty)
+    };
+    let conflict = |message: &str| Err(AwsError::new("DeleteConflict", message).with_status(409));
+    if has("Policies") {
+        return conflict("Cannot delete entity, must delete policies first.");
+    }
+    if has("ManagedPolicyArns") {
+        return conflict("Cannot delete entity, must detach all policies first.");
+    }
+    if INSTANCE_PROFILES
+        .find(cx, |profile| texts(profile.properties.get("Roles")).contains(&name))?
+        .is_some()
+    {
+        return conflict("Cannot delete entity, must remove roles from instance profile first.");
+    }
+    cx.delete_resource(Role::TYPE, &name).await?;
+    Ok(json!({}))
+}
+
+fn trust_policy(text: &str) -> Result<Value, AwsError> {
+    document::check(Some(&text.into()), true)?;
+    Ok(serde_json::from_str(text).unwrap_or_default())
+}
+
 /// Checks that the name is valid and free.
 fn new_name(cx: &Context, name: String) -> Result<String, AwsError> {
     if name.len() > 64 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c)) {
@@ -100,6 +184,12 @@ fn new_name(cx: &Context, name: String) -> Result<String, AwsError> {
 }
 
 fn check(record: &Record) -> Result<(), AwsError> {
+    let duration = record
+        .text("MaxSessionDuration")
+        .map(|text| text.parse::<i64>().unwrap_or_default());
+    if duration.is_some_and(|seconds| !(3600..=43_200).contains(&seconds)) {
+        return Err(AwsError::validation("MaxSessionDuration must be 3600 to 43200."));
+    }
     document::check(record.properties.get("AssumeRolePolicyDocument"), true)?;
     for policy in record
         .properties
@@ -118,7 +208,11 @@ pub fn description(cx: &Context, role: &Record) -> Value {
         .text("MaxSessionDuration")
         .and_then(|seconds| seconds.parse::<i64>().ok())
         .unwrap_or(3600);
+    let boundary = role.text("PermissionsBoundary");
     json!({
+        "PermissionsBoundary": boundary.map(|arn| json!({
+            "PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn,
+        })),
         "RoleName": role.id, "RoleId": role.computed("RoleId"), "Arn": role_arn(cx, role), "Path": path(role),
         "CreateDate": iso(role.created), "Description": role.text("Description").unwrap_or_default(),
         "AssumeRolePolicyDocument": document::encoded(role.properties.get("AssumeRolePolicyDocument")),

@@ -56,11 +56,36 @@ pub fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             "Log events in a single PutLogEvents request must be in chronological order.",
         ));
     }
+    let (accepted, rejected) = accepted(&events, &group);
     let next = with_file(cx, &group.id, &name, |file| {
-        file.append(&events, now())?;
+        file.append(&events[accepted], now())?;
         Ok(file.end())
     })?;
-    Ok(json!({"nextSequenceToken": next.to_string()}))
+    let mut response = json!({"nextSequenceToken": next.to_string()});
+    if let Some(rejected) = rejected {
+        response["rejectedLogEventsInfo"] = rejected;
+    }
+    Ok(response)
+}
+
+/// Returns the range of the events that are neither older than 14 days or the group's retention period nor more than 2 hours
+/// ahead, and the description of the others (`PutLogEvents`, `RejectedLogEventsInfo`).
+fn accepted(events: &[(i64, String)], group: &Record) -> (std::ops::Range<usize>, Option<Value>) {
+    let before = |limit: i64| events.partition_point(|(timestamp, _)| *timestamp < limit);
+    let old = before(now() - 14 * 86_400_000);
+    let expired = retained_since(group).map_or(0, before);
+    let new = before(now() + 2 * 3_600_000 + 1);
+    let mut info = serde_json::Map::new();
+    if new < events.len() {
+        info.insert("tooNewLogEventStartIndex".into(), new.into());
+    }
+    for (member, end) in [("tooOldLogEventEndIndex", old), ("expiredLogEventEndIndex", expired)] {
+        if end > 0 {
+            info.insert(member.into(), end.into());
+        }
+    }
+    let start = old.max(expired);
+    (start..new.max(start), (!info.is_empty()).then_some(Value::Object(info)))
 }
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -70,7 +95,7 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         return Err(not_found("stream"));
     }
     let (start, end) = time_range(call, &group);
-    let limit = limit(call);
+    let limit = super::limit(call, 10_000, 10_000)?;
     let token = call.text("nextToken");
     let (forward, from) = match token
         .as_deref()
@@ -122,7 +147,7 @@ pub fn filter(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let group = model::group_of(cx, call)?;
     let pattern = Pattern::parse(&call.text("filterPattern").unwrap_or_default())?;
     let (start, end) = time_range(call, &group);
-    let limit = limit(call);
+    let limit = super::limit(call, 10_000, 10_000)?;
     let mut offsets = offsets(call)?;
     let mut cursors = Vec::new();
     for name in searched_streams(cx, call, &group.id)? {
@@ -234,10 +259,6 @@ fn time_range(call: &Call, group: &Record) -> (i64, i64) {
         .integer("endTime")
         .map_or(i64::MAX, |end| end.saturating_add(inclusive));
     (start.max(retained_since(group).unwrap_or(i64::MIN)), end)
-}
-
-fn limit(call: &Call) -> usize {
-    call.limit("limit", 10_000, 1..=10_000)
 }
 
 /// Returns a stable ID of an event, from its time, stream and offset; 56 digits like AWS's.

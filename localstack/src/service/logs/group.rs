@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::model::{self, GROUPS, group_arn, with_token};
 use super::{file, invalid, metric_filter, stream};
-use crate::records::{Record, RecordType, Records, WriteLock, page, tags_of, texts};
+use crate::records::{Record, RecordType, Records, WriteLock, page, tag_list, tags_of};
 use crate::service::Call;
+use crate::service::input::{change_tags, only, properties};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 /// The valid retention periods (CloudWatch Logs API, "`PutRetentionPolicy`"), in days.
@@ -66,14 +67,21 @@ impl RecordType for LogGroup {
     }
 }
 
-pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
-    let _guard = lock.lock();
-    let name = call.required("logGroupName")?;
-    check_new_name(cx, &name)?;
-    let mut record = Record::from_properties(&name, json!({"LogGroupName": name}));
-    record.tags = tags_of(&call.input["tags"]);
-    GROUPS.put(cx, &record)?;
+pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let names = [
+        ("logGroupName", "LogGroupName"),
+        ("kmsKeyId", "KmsKeyId"),
+        ("logGroupClass", "LogGroupClass"),
+    ];
+    only(
+        call,
+        "InvalidParameterException",
+        &["logGroupName", "kmsKeyId", "logGroupClass", "tags"],
+    )?;
+    call.required("logGroupName")?;
+    let mut desired = properties(&call.input, &names);
+    desired.insert("Tags".into(), tag_list(&tags_of(&call.input["tags"])));
+    cx.create_resource(LogGroup::TYPE, Value::Object(desired)).await?;
     Ok(json!({}))
 }
 
@@ -90,9 +98,14 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let prefix = call.text("logGroupNamePrefix").unwrap_or_default();
     let pattern = call.text("logGroupNamePattern").unwrap_or_default();
+    if !prefix.is_empty() && !pattern.is_empty() {
+        return Err(invalid(
+            "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.",
+        ));
+    }
     let mut found = GROUPS.list(cx)?;
     found.retain(|g| g.id.starts_with(&prefix) && g.id.contains(&pattern));
-    let limit = call.limit("limit", 50, 1..=50);
+    let limit = super::limit(call, 50, 50)?;
     let (found, next) = page(found, limit, call.text("nextToken").as_deref())?;
     let groups: Vec<Value> = found.iter().map(|group| description(cx, group)).collect();
     Ok(with_token(json!({"logGroups": groups}), next))
@@ -123,10 +136,7 @@ pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let _guard = lock.lock();
     let mut group = model::group(cx, &call.required("resourceArn")?)?;
     match call.operation.as_str() {
-        "TagResource" => group.tags.extend(tags_of(&call.input["tags"])),
-        "UntagResource" => texts(call.input.get("tagKeys"))
-            .iter()
-            .for_each(|key| drop(group.tags.shift_remove(key))),
+        "TagResource" | "UntagResource" => change_tags(&mut group, &call.input["tags"], &call.input["tagKeys"]),
         _ => {
             let tags: Map<String, Value> = group.tags.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
             return Ok(json!({"tags": tags}));
@@ -143,6 +153,9 @@ fn description(cx: &Context, group: &Record) -> Value {
         "metricFilterCount": metric_filter::count(cx, &group.id), "storedBytes": file::stored_bytes(cx, &group.id),
         "logGroupClass": group.text("LogGroupClass").unwrap_or_else(|| "STANDARD".into()),
     });
+    if let Some(key) = group.text("KmsKeyId") {
+        description["kmsKeyId"] = key.into();
+    }
     if let Some(days) = group.text("RetentionInDays").and_then(|days| days.parse::<i64>().ok()) {
         description["retentionInDays"] = days.into();
     }

@@ -1,12 +1,13 @@
 //! `AWS::Logs::MetricFilter`: stored and checked; no metrics are collected. Patterns are those of `FilterLogEvents`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::invalid;
 use super::model::{self, with_token};
 use super::pattern::Pattern;
 use crate::records::{Record, RecordType, Records, page, texts};
 use crate::service::Call;
+use crate::service::input::{only, properties};
 use crate::{AwsError, Context, Desired, Schema};
 
 const FILTERS: Records = Records("logs.metric-filters");
@@ -37,14 +38,95 @@ impl RecordType for MetricFilter {
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         model::group(cx, &record.text("LogGroupName").unwrap_or_default())?;
-        record.id = record.text("FilterName").unwrap_or_else(|| desired.generated_name(512));
+        let name = record.text("FilterName").unwrap_or_else(|| desired.generated_name(512));
+        let group = record.text("LogGroupName").unwrap_or_default();
+        if name.is_empty() || name.len() > 512 || name.contains([':', '*']) {
+            return Err(invalid(format!("The filter name '{name}' is not valid.")));
+        }
+        record.properties.insert("FilterName".into(), name.clone().into());
+        // A name is unique in its group only; the ID of a second filter of this name has the group's name too.
+        record.id = match FILTERS.get(cx, &name)? {
+            None => name,
+            Some(_) => format!("{group}:{name}"),
+        };
         check(&record)?;
         Ok(record)
     }
 
     fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        let name = record.id.rsplit(':').next().unwrap_or_default().to_owned();
+        record.properties.entry("FilterName").or_insert_with(|| name.into());
         check(record)
     }
+}
+
+/// The members of a transformation, which begin with a capital in a template.
+const TRANSFORMATION: [(&str, &str); 5] = [
+    ("metricName", "MetricName"),
+    ("metricNamespace", "MetricNamespace"),
+    ("metricValue", "MetricValue"),
+    ("defaultValue", "DefaultValue"),
+    ("unit", "Unit"),
+];
+
+/// `PutMetricFilter`: creates a filter, or replaces the one with this name.
+pub async fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let members = ["logGroupName", "filterName", "filterPattern", "metricTransformations"];
+    only(call, "InvalidParameterException", &members)?;
+    let group = model::group_of(cx, call)?.id;
+    let name = call.required("filterName")?;
+    let mut transformations = Vec::new();
+    for given in call.list("metricTransformations") {
+        let given_members = given.as_object().into_iter().flat_map(Map::keys);
+        if let Some(other) = given_members
+            .into_iter()
+            .find(|member| !TRANSFORMATION.iter().any(|(known, _)| known == member))
+        {
+            return Err(invalid(format!(
+                "The embedded endpoint does not support the member {other} of metricTransformations."
+            )));
+        }
+        transformations.push(Value::Object(properties(&given, &TRANSFORMATION)));
+    }
+    let desired = json!({
+        "FilterName": name, "LogGroupName": group, "FilterPattern": call.text("filterPattern").unwrap_or_default(),
+        "MetricTransformations": transformations,
+    });
+    match find(cx, &group, &name)? {
+        None => drop(cx.create_resource(MetricFilter::TYPE, desired).await?),
+        Some(existing) => {
+            let replace = |properties: &mut Map<String, Value>| {
+                properties.extend(desired.as_object().cloned().unwrap_or_default());
+                Ok(())
+            };
+            cx.update_resource(MetricFilter::TYPE, &existing.id, replace).await?;
+        }
+    }
+    Ok(json!({}))
+}
+
+/// `DeleteMetricFilter`.
+pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let group = model::group_of(cx, call)?.id;
+    let missing = || {
+        AwsError::new(
+            "ResourceNotFoundException",
+            "The specified metric filter does not exist.",
+        )
+    };
+    let found = find(cx, &group, &call.required("filterName")?)?.ok_or_else(missing)?;
+    cx.delete_resource(MetricFilter::TYPE, &found.id).await?;
+    Ok(json!({}))
+}
+
+fn find(cx: &Context, group: &str, name: &str) -> Result<Option<Record>, AwsError> {
+    FILTERS.find(cx, |filter| {
+        filter.has("LogGroupName", group) && self::name(filter) == name
+    })
+}
+
+fn name(filter: &Record) -> String {
+    filter.text("FilterName").unwrap_or_else(|| filter.id.clone())
 }
 
 /// Checks that the pattern is valid and that there is exactly one metric (`PutMetricFilter`).
@@ -84,8 +166,11 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         call.text("filterNamePrefix").unwrap_or_default(),
     );
     let mut found = FILTERS.list(cx)?;
-    found.retain(|f| f.id.starts_with(&prefix) && group.as_ref().is_none_or(|g| f.has("LogGroupName", g)));
-    let limit = call.limit("limit", 50, 1..=50);
+    if let Some(group) = &group {
+        model::group(cx, group)?;
+    }
+    found.retain(|f| name(f).starts_with(&prefix) && group.as_ref().is_none_or(|g| f.has("LogGroupName", g)));
+    let limit = super::limit(call, 50, 50)?;
     let (found, next) = page(found, limit, call.text("nextToken").as_deref())?;
     let shown: Vec<Value> = found.iter().map(description).collect();
     Ok(with_token(json!({"metricFilters": shown}), next))
@@ -106,7 +191,7 @@ fn description(filter: &Record) -> Value {
         shown
     };
     json!({
-        "filterName": filter.id, "filterPattern": filter.text("FilterPattern"),
+        "filterName": name(filter), "filterPattern": filter.text("FilterPattern"),
         "logGroupName": filter.text("LogGroupName"), "creationTime": filter.created,
         "metricTransformations": transformations.into_iter().flatten().map(transformation).collect::<Vec<_>>(),
     })

@@ -40,7 +40,7 @@ impl Service for Logs {
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
-            "CreateLogGroup" => group::create(cx, &call),
+            "CreateLogGroup" => group::create(cx, &call).await,
             "DeleteLogGroup" => group::delete(cx, &call),
             "DescribeLogGroups" => group::describe(cx, &call),
             "PutRetentionPolicy" | "DeleteRetentionPolicy" => group::set_retention(cx, &call),
@@ -51,6 +51,8 @@ impl Service for Logs {
             "PutLogEvents" => events::put(cx, &call),
             "GetLogEvents" => events::get(cx, &call),
             "FilterLogEvents" => events::filter(cx, &call),
+            "PutMetricFilter" => metric_filter::put(cx, &call).await,
+            "DeleteMetricFilter" => metric_filter::delete(cx, &call).await,
             "DescribeMetricFilters" => metric_filter::describe(cx, &call),
             "TestMetricFilter" => metric_filter::test(&call),
             other => Err(AwsError::not_implemented("logs", other)),
@@ -63,6 +65,19 @@ fn not_found(what: &str) -> AwsError {
         "ResourceNotFoundException",
         format!("The specified log {what} does not exist."),
     )
+}
+
+/// Returns the size of a page.
+///
+/// # Errors
+/// `InvalidParameterException` if it is outside `1..=max`.
+fn limit(call: &Call, default: usize, max: usize) -> Result<usize, AwsError> {
+    crate::service::input::limit(call, "limit", default, 1..=max).ok_or_else(|| {
+        let given = call.text("limit").unwrap_or_default();
+        invalid(format!(
+            "1 validation error detected: Value '{given}' at 'limit' failed to satisfy constraint: it must be 1 to {max}"
+        ))
+    })
 }
 
 fn invalid(message: impl Into<String>) -> AwsError {

@@ -50,7 +50,14 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             streams.push(description(cx, &group.id, &name, &stream)?);
         }
     }
-    if call.text("orderBy").as_deref() == Some("LastEventTime") {
+    let order = call.text("orderBy").unwrap_or_else(|| "LogStreamName".into());
+    if !["LogStreamName", "LastEventTime"].contains(&order.as_str()) {
+        return Err(invalid(format!(
+            "1 validation error detected: Value '{order}' at 'orderBy' failed to satisfy constraint: Member must satisfy enum \
+             value set: [LogStreamName, LastEventTime]"
+        )));
+    }
+    if order == "LastEventTime" {
         if !prefix.is_empty() {
             return Err(invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
         }
@@ -59,7 +66,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if call.boolean("descending") == Some(true) {
         streams.reverse();
     }
-    let limit = call.limit("limit", 50, 1..=50);
+    let limit = super::limit(call, 50, 50)?;
     let (streams, next) = page(streams, limit, call.text("nextToken").as_deref())?;
     Ok(with_token(json!({"logStreams": streams}), next))
 }

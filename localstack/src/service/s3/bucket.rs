@@ -7,7 +7,7 @@ use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const BUCKETS: Records = Records("s3.buckets");
-const POLICIES: Records = Records("s3.policies");
+pub const POLICIES: Records = Records("s3.policies");
 
 pub struct Bucket;
 
@@ -143,7 +143,7 @@ impl RecordType for BucketPolicy {
 }
 
 /// Checks that the policy has statements, all of them about its own bucket.
-fn check(record: &Record) -> Result<(), AwsError> {
+pub fn check(record: &Record) -> Result<(), AwsError> {
     let malformed = |why: &str| Err(AwsError::new("MalformedPolicy", why));
     let document = record.properties.get("PolicyDocument").unwrap_or(&Value::Null);
     let Some(statements) = document["Statement"].as_array().filter(|list| !list.is_empty()) else {

@@ -6,12 +6,20 @@ use super::bucket::{BUCKETS, Bucket, check_name};
 use super::request::S3Request;
 use super::response::S3Response;
 use super::settings::{SETTINGS, Setting};
+use super::subresource::WITHOUT_ACCESS_BLOCK;
 use super::{Object, listing, xml};
 use crate::records::{Record, RecordType, WriteLock, iso};
 use crate::{AwsError, Context};
 
 /// The region of a bucket without a location constraint.
 const DEFAULT_REGION: &str = "us-east-1";
+
+/// The header and the property with the minimum size of the objects that a lifecycle rule moves.
+const MINIMUM_SIZE: (&str, &str) = (
+    "x-amz-transition-default-minimum-object-size",
+    "TransitionDefaultMinimumObjectSize",
+);
+const DEFAULT_MINIMUM_SIZE: &str = "all_storage_classes_128K";
 
 pub fn list(cx: &Context) -> Result<S3Response, AwsError> {
     let buckets: Vec<Value> = BUCKETS
@@ -118,17 +126,44 @@ pub fn setting(cx: &Context, request: &S3Request) -> Option<Result<S3Response, A
 }
 
 fn put(cx: &Context, request: &S3Request, setting: &Setting) -> Result<S3Response, AwsError> {
-    let value = (setting.from_xml)(&xml::parse(setting.root, &request.body)?)?;
+    let mut value = (setting.from_xml)(&xml::parse(setting.root, &request.body)?)?;
+    let size = request.header(MINIMUM_SIZE.0);
+    if let Some(size) = size.filter(|_| setting.property == "LifecycleConfiguration") {
+        if ![DEFAULT_MINIMUM_SIZE, "varies_by_storage_class"].contains(&size) {
+            let message = format!("Invalid value {size} of {}", MINIMUM_SIZE.0);
+            return Err(AwsError::new("InvalidArgument", message));
+        }
+        value[MINIMUM_SIZE.1] = size.into();
+    }
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
     let mut bucket = request.bucket(cx)?;
     bucket.properties.insert(setting.property.to_owned(), value);
+    if setting.noun == "PublicAccessBlock" {
+        bucket.computed.shift_remove(WITHOUT_ACCESS_BLOCK);
+    }
     BUCKETS.put(cx, &bucket)?;
-    Ok(S3Response::empty(200))
+    Ok(with_minimum_size(S3Response::empty(200), setting, &bucket))
+}
+
+/// Adds the minimum size of the objects that a lifecycle rule moves, which the API carries in a header.
+fn with_minimum_size(response: S3Response, setting: &Setting, bucket: &Record) -> S3Response {
+    match bucket.properties.get(setting.property) {
+        Some(lifecycle) if setting.property == "LifecycleConfiguration" => {
+            let size = lifecycle[MINIMUM_SIZE.1].as_str().unwrap_or(DEFAULT_MINIMUM_SIZE);
+            response.with(MINIMUM_SIZE.0, size)
+        }
+        _ => response,
+    }
 }
 
 fn get(cx: &Context, request: &S3Request, setting: &Setting) -> Result<S3Response, AwsError> {
     let bucket = request.bucket(cx)?;
+    if setting.noun == "PublicAccessBlock" && bucket.computed(WITHOUT_ACCESS_BLOCK).is_some() {
+        let message = "The public access block configuration was not found";
+        return Err(AwsError::new("NoSuchPublicAccessBlockConfiguration", message).with_status(404));
+    }
     let content = (setting.to_xml)(bucket.properties.get(setting.property))?;
-    Ok(S3Response::xml(xml::document(setting.root, &content)))
+    let response = S3Response::xml(xml::document(setting.root, &content));
+    Ok(with_minimum_size(response, setting, &bucket))
 }

@@ -1,4 +1,4 @@
-//! `ListObjectsV2`: the keys of a bucket in pages, grouped by a delimiter.
+//! `ListObjectsV2` and `ListObjects`: the keys of a bucket in pages, grouped by a delimiter.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,12 @@ const MAX_KEYS: usize = 1000;
 pub fn list(bucket: &str, objects: &[Object], query: impl Fn(&str) -> Option<String>) -> Result<Value, AwsError> {
     let given = |name: &str| query(name).filter(|text| !text.is_empty());
     let (prefix, delimiter) = (query("prefix").unwrap_or_default(), given("delimiter"));
-    let (start, token) = (given("start-after"), given("continuation-token"));
+    let is_second = query("list-type").is_some();
+    let (start, token) = if is_second {
+        (given("start-after"), given("continuation-token"))
+    } else {
+        (given("marker"), None)
+    };
     let limit = match given("max-keys") {
         None => MAX_KEYS,
         Some(text) => text.parse::<usize>().map(|limit| limit.min(MAX_KEYS)).map_err(|_| {
@@ -91,7 +96,18 @@ pub fn list(bucket: &str, objects: &[Object], query: impl Fn(&str) -> Option<Str
         })
         .collect();
     let folders: Vec<Value> = folders.iter().map(|folder| json!({"Prefix": encode(folder)})).collect();
-    let next = last.filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last));
+    let last = last.filter(|_| more);
+    if !is_second {
+        // "This element is returned only if you have the delimiter request parameter specified" (`ListObjects`, `NextMarker`).
+        let next = last.filter(|_| delimiter.is_some());
+        return Ok(json!({
+            "Name": bucket, "Prefix": encode(&prefix), "Marker": encode(&start.unwrap_or_default()),
+            "Delimiter": delimiter.as_deref().map(encode), "EncodingType": encodes.then_some("url"),
+            "MaxKeys": limit, "IsTruncated": more, "NextMarker": next.as_deref().map(encode),
+            "Contents": contents, "CommonPrefixes": folders,
+        }));
+    }
+    let next = last.map(|last| BASE64_URL_SAFE_NO_PAD.encode(last));
     Ok(json!({
         "Name": bucket, "Prefix": encode(&prefix), "Delimiter": delimiter.as_deref().map(encode),
         "StartAfter": start.as_deref().map(encode), "EncodingType": encodes.then_some("url"),

@@ -7,6 +7,9 @@
 mod address;
 mod bucket;
 mod buckets;
+mod condition;
+mod copy;
+mod delete_objects;
 
 mod listing;
 mod object;
@@ -16,6 +19,7 @@ mod request;
 mod response;
 mod router;
 mod settings;
+mod subresource;
 mod upload;
 mod xml;
 

@@ -11,8 +11,8 @@ use time::macros::format_description;
 
 use super::request::S3Request;
 use super::response::S3Response;
-use super::{Object, settings, upload};
-use crate::records::WriteLock;
+use super::{Object, condition, settings, upload};
+use crate::records::{Record, WriteLock};
 use crate::{AwsError, Context};
 
 /// S3's limit of the length of a key.
@@ -27,7 +27,18 @@ pub fn put(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
     let bucket = request.bucket(cx)?;
-    let mut headers = BTreeMap::from([(ENCRYPTION.to_owned(), settings::encryption(&bucket))]);
+    let headers = stored_headers(request, &bucket);
+    condition::check_write(request, Object::find(cx, &request.address)?.as_ref())?;
+    let object = Object::put(cx, &request.address, &content, headers)?;
+    let encryption = object.headers.get(ENCRYPTION).map_or("AES256", String::as_str);
+    Ok(S3Response::empty(200)
+        .with("etag", &format!("\"{}\"", object.etag))
+        .with(ENCRYPTION, encryption))
+}
+
+/// Returns the headers of a request that are stored with its object.
+pub fn stored_headers(request: &S3Request, bucket: &Record) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::from([(ENCRYPTION.to_owned(), settings::encryption(bucket))]);
     let standard = [
         CACHE_CONTROL,
         CONTENT_DISPOSITION,
@@ -55,11 +66,7 @@ pub fn put(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
             headers.insert(CONTENT_ENCODING.to_string(), own.join(", "));
         }
     }
-    let object = Object::put(cx, &request.address, &content, headers)?;
-    let encryption = object.headers.get(ENCRYPTION).map_or("AES256", String::as_str);
-    Ok(S3Response::empty(200)
-        .with("etag", &format!("\"{}\"", object.etag))
-        .with(ENCRYPTION, encryption))
+    headers
 }
 
 /// `GetObject` and, without the content, `HeadObject`.
@@ -71,6 +78,11 @@ pub fn get(cx: &Context, request: &S3Request, with_content: bool) -> Result<S3Re
     // Held so that the object is not replaced between the two reads.
     let guard = lock.lock();
     let object = Object::get(cx, &request.address)?;
+    if !condition::check_read(request, &object, "")? {
+        return Ok(S3Response::empty(304)
+            .with("etag", &format!("\"{}\"", object.etag))
+            .with("last-modified", &http_date(object.modified)));
+    }
     let mut content = object.content(cx)?;
     drop(guard);
     let (status, part) = match request
@@ -109,6 +121,7 @@ pub fn delete(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError>
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
     if let Some(object) = Object::find(cx, &request.address)? {
+        condition::check_delete(request, &object)?;
         object.delete(cx)?;
     }
     Ok(S3Response::empty(204))

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Request, Response, Uri};
 
 use super::request::S3Request;
 use super::response::S3Response;
-use super::{buckets, objects, xml};
+use super::{buckets, copy, delete_objects, objects, subresource, xml};
 use crate::{AwsError, Context, wire};
 
 /// The maximum size of an object here, since it is held in memory. S3 accepts 5 GiB in one upload.
@@ -82,14 +82,16 @@ fn dispatch(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
     if owner.is_some_and(|owner| owner != cx.account()) {
         return Err(AwsError::new("AccessDenied", "Access Denied").with_status(403));
     }
-    if let Some(response) = buckets::setting(cx, request) {
+    if let Some(response) = buckets::setting(cx, request).or_else(|| subresource::handle(cx, request)) {
         return response;
     }
     match request.operation.as_str() {
         "HeadBucket" => Ok(buckets::head(cx, &request.bucket(cx)?)),
         "GetBucketLocation" => Ok(buckets::location(cx, &request.bucket(cx)?)),
         "DeleteBucket" => buckets::delete(cx, request),
-        "ListObjectsV2" => buckets::objects(cx, request, &request.bucket(cx)?),
+        "CopyObject" => copy::copy(cx, request),
+        "DeleteObjects" => delete_objects::delete(cx, request),
+        "ListObjects" | "ListObjectsV2" => buckets::objects(cx, request, &request.bucket(cx)?),
         "PutObject" => objects::put(cx, request),
         "GetObject" => request.bucket(cx).and_then(|_| objects::get(cx, request, true)),
         "HeadObject" => request.bucket(cx).and_then(|_| objects::get(cx, request, false)),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::AwsError;
 use crate::wire::escape;
 
-const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+pub const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 /// A limit for malicious input; documents of S3 nest a few elements.
 const MAX_DEPTH: usize = 32;
 

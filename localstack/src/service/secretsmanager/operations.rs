@@ -3,13 +3,33 @@
 use serde_json::{Map, Value, json};
 
 use super::rotation;
-use super::secret::{Secret, SecretValue, Version, all, get, get_active};
+use super::secret::{Secret, SecretValue, Version, all, find, get, get_active};
 use crate::records::{now, page, seconds, tag_list, tags_of, texts};
 use crate::service::Call;
+use crate::service::input::only;
 use crate::{AwsError, Context};
 
+/// `CreateSecret`: a repetition with the same token and value returns the same secret.
 pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let mut secret = Secret::new(cx, &call.required("Name")?)?;
+    const MEMBERS: [&str; 7] = [
+        "Name",
+        "ClientRequestToken",
+        "Description",
+        "KmsKeyId",
+        "SecretBinary",
+        "SecretString",
+        "Tags",
+    ];
+    only(call, "InvalidParameterException", &MEMBERS)?;
+    let name = call.required("Name")?;
+    if let (Some(token), Some(value)) = (call.text("ClientRequestToken"), value_of(call)?)
+        && let Some(mut existing) = find(cx, &name)?.filter(|secret| secret.name == name && secret.deleted.is_none())
+        && existing.versions.iter().any(|version| version.id == token)
+    {
+        let version = existing.put(cx, Some(token), &value, &[])?;
+        return Ok(json!({"ARN": existing.arn, "Name": existing.name, "VersionId": version}));
+    }
+    let mut secret = Secret::new(cx, &name)?;
     secret.description = call.text("Description");
     secret.kms_key = call.text("KmsKeyId");
     secret.tags = tags_of(&call.input["Tags"]);
@@ -22,7 +42,24 @@ pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let mut secret = get(cx, &call.required("SecretId")?)?;
+    let id = call.required("SecretId")?;
+    let force = call.boolean("ForceDeleteWithoutRecovery") == Some(true);
+    if force && call.text("RecoveryWindowInDays").is_some() {
+        let message = "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.";
+        return Err(AwsError::new("InvalidParameterException", message));
+    }
+    let Some(mut secret) = find(cx, &id)? else {
+        // "If you use this operation to delete a secret that doesn't exist without recovery, it returns no error" (`DeleteSecret`).
+        if force && !id.starts_with("arn:") {
+            let arn = cx.arn("secretsmanager", &format!("secret:{id}"));
+            return Ok(json!({"ARN": arn, "Name": id, "DeletionDate": seconds(now())}));
+        }
+        return get(cx, &id).map(|_| json!({}));
+    };
+    if secret.deleted.is_some() && !force {
+        let message = "You can't perform this operation on the secret because it was already scheduled for deletion.";
+        return Err(AwsError::new("InvalidRequestException", message));
+    }
     let days = match call.text("RecoveryWindowInDays").map(|days| days.parse::<i64>()) {
         None => 30,
         Some(Ok(days)) if (7..=30).contains(&days) => days,
@@ -33,7 +70,6 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             ));
         }
     };
-    let force = call.boolean("ForceDeleteWithoutRecovery") == Some(true);
     let date = if force { now() } else { now() + days * 86_400_000 };
     if force {
         secret.delete(cx)?;
@@ -84,9 +120,16 @@ pub fn put_value(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn get_value(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let secret = get_active(cx, &call.required("SecretId")?)?;
+    let mut secret = get_active(cx, &call.required("SecretId")?)?;
     let version = secret.version(call.text("VersionId").as_deref(), call.text("VersionStage").as_deref())?;
-    value(cx, &secret, version)
+    let response = value(cx, &secret, version)?;
+    // "The date that the secret was last accessed … the time is truncated to the day" (`DescribeSecret`).
+    let today = now() / 86_400_000 * 86_400_000;
+    if secret.accessed != Some(today) {
+        secret.accessed = Some(today);
+        secret.store(cx)?;
+    }
+    Ok(response)
 }
 
 pub fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -108,7 +151,9 @@ pub fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let secret = get(cx, &call.required("SecretId")?)?;
     let mut response = description(&secret);
-    response["VersionIdsToStages"] = stages(&secret);
+    if !secret.versions.is_empty() {
+        response["VersionIdsToStages"] = stages(&secret);
+    }
     Ok(response)
 }
 
@@ -135,6 +180,42 @@ pub fn versions(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let shown = |version: &Version| json!({"VersionId": version.id, "VersionStages": version.stages, "CreatedDate": seconds(version.created)});
     let versions: Vec<Value> = secret.versions.iter().map(shown).collect();
     Ok(json!({"ARN": secret.arn, "Name": secret.name, "Versions": versions}))
+}
+
+/// `UpdateSecretVersionStage`.
+pub fn move_stage(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let mut secret = get_active(cx, &call.required("SecretId")?)?;
+    let (from, to) = (call.text("RemoveFromVersionId"), call.text("MoveToVersionId"));
+    secret.move_stage(&call.required("VersionStage")?, from.as_deref(), to.as_deref())?;
+    secret.store(cx)?;
+    Ok(json!({"ARN": secret.arn, "Name": secret.name}))
+}
+
+/// `GetResourcePolicy`, `PutResourcePolicy` and `DeleteResourcePolicy`. The policy is stored, and not evaluated.
+pub fn policy(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let id = call.required("SecretId")?;
+    let mut secret = get(cx, &id)?;
+    let mut response = json!({"ARN": secret.arn, "Name": secret.name});
+    match call.operation.as_str() {
+        "GetResourcePolicy" => {
+            if let Some(policy) = secret.policy {
+                response["ResourcePolicy"] = policy.into();
+            }
+            return Ok(response);
+        }
+        "PutResourcePolicy" => {
+            let text = call.required("ResourcePolicy")?;
+            let document: Option<Value> = serde_json::from_str(&text).ok();
+            if document.is_none_or(|document| document.get("Statement").is_none()) {
+                let message = "This resource policy contains invalid Json or no statements.";
+                return Err(AwsError::new("MalformedPolicyDocumentException", message));
+            }
+            secret.policy = Some(text);
+        }
+        _ => secret.policy = None,
+    }
+    secret.store(cx)?;
+    Ok(response)
 }
 
 pub fn tag(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -211,8 +292,14 @@ fn filtered(cx: &Context, call: &Call) -> Result<Vec<Secret>, AwsError> {
 fn description(secret: &Secret) -> Value {
     let mut response = json!({
         "ARN": secret.arn, "Name": secret.name, "CreatedDate": seconds(secret.created),
-        "LastChangedDate": seconds(secret.changed), "Tags": tag_list(&secret.tags), "RotationEnabled": false,
+        "LastChangedDate": seconds(secret.changed),
     });
+    if !secret.tags.is_empty() {
+        response["Tags"] = tag_list(&secret.tags);
+    }
+    if let Some(accessed) = secret.accessed {
+        response["LastAccessedDate"] = seconds(accessed);
+    }
     let optional = [("Description", &secret.description), ("KmsKeyId", &secret.kms_key)];
     for (member, text) in optional {
         if let Some(text) = text {

@@ -30,6 +30,12 @@ pub struct Secret {
     pub changed: i64,
     /// The time at which it was marked as deleted; `RestoreSecret` clears it.
     pub deleted: Option<i64>,
+    /// The day of the last read of a value, in milliseconds since 1970.
+    #[serde(default)]
+    pub accessed: Option<i64>,
+    /// The resource policy as JSON text.
+    #[serde(default)]
+    pub policy: Option<String>,
     /// The `GenerateSecretString` from which the value with the label AWSPREVIOUS was generated.
     pub replaced_generator: Option<serde_json::Value>,
 }
@@ -170,12 +176,62 @@ impl Secret {
         Ok(id)
     }
 
+    /// Moves a stage between versions; AWSPREVIOUS follows AWSCURRENT.
+    ///
+    /// # Errors
+    /// Returns `InvalidParameterException` if the version to remove it from does not have it, or another has it.
+    pub fn move_stage(&mut self, stage: &str, from: Option<&str>, to: Option<&str>) -> Result<(), AwsError> {
+        let invalid = |message: String| AwsError::new("InvalidParameterException", message);
+        for id in from.into_iter().chain(to) {
+            self.version(Some(id), None)?;
+        }
+        let holder = self.versions.iter().find(|v| v.stages.iter().any(|s| s == stage));
+        let holder = holder.map(|version| version.id.clone());
+        if from != holder.as_deref() && holder.as_deref() != to {
+            return Err(invalid(format!(
+                "The parameter RemoveFromVersionId can't be empty or wrong: the staging label {stage} is attached to the \
+                 version {}.",
+                holder.as_deref().unwrap_or("none")
+            )));
+        }
+        if stage == CURRENT && to.is_none() {
+            return Err(invalid(format!(
+                "You can't remove the staging label {CURRENT} without moving it."
+            )));
+        }
+        if holder.as_deref() == to {
+            return Ok(());
+        }
+        for version in &mut self.versions {
+            let moves_current = stage == CURRENT;
+            version
+                .stages
+                .retain(|s| s != stage && !(moves_current && s == PREVIOUS));
+            if to == Some(&version.id) {
+                version.stages.push(stage.to_owned());
+            } else if moves_current && holder.as_ref() == Some(&version.id) {
+                version.stages.push(PREVIOUS.to_owned());
+            }
+        }
+        self.versions.retain(|version| !version.stages.is_empty());
+        self.changed = now();
+        Ok(())
+    }
+
     pub fn version(&self, id: Option<&str>, stage: Option<&str>) -> Result<&Version, AwsError> {
         let stage = stage.or(if id.is_none() { Some(CURRENT) } else { None });
         let matches = |version: &&Version| {
             id.is_none_or(|id| version.id == id) && stage.is_none_or(|stage| version.stages.iter().any(|s| s == stage))
         };
         self.versions.iter().find(matches).ok_or_else(|| {
+            if let (Some(id), Some(_)) = (id, stage)
+                && self.versions.iter().any(|version| version.id == id)
+            {
+                return AwsError::new(
+                    "InvalidRequestException",
+                    "You provided a VersionStage that is not associated to the provided VersionId.",
+                );
+            }
             let what = match (id, stage) {
                 (Some(id), _) => format!("VersionId: {id}"),
                 (None, stage) => format!("staging label: {}", stage.unwrap_or(CURRENT)),

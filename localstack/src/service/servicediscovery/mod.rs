@@ -3,7 +3,9 @@
 mod instance;
 mod model;
 mod namespace;
+mod operation;
 mod service;
+mod tagging;
 
 use std::sync::Arc;
 
@@ -39,6 +41,14 @@ impl Service for ServiceDiscovery {
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
             "ListNamespaces" => namespace::list(cx, &call),
+            "CreatePrivateDnsNamespace" => namespace::create(cx, &call).await,
+            "UpdatePrivateDnsNamespace" => namespace::update(cx, &call).await,
+            "DeleteNamespace" => namespace::delete(cx, &call).await,
+            "GetOperation" => operation::get(cx, &call),
+            "CreateService" => service::create(cx, &call).await,
+            "UpdateService" => service::update(cx, &call).await,
+            "DeleteService" => service::delete(cx, &call).await,
+            "ListTagsForResource" | "TagResource" | "UntagResource" => tagging::call(cx, &call),
             "GetNamespace" => namespace::get(cx, &call),
             "ListServices" => service::list(cx, &call),
             "GetService" => service::get(cx, &call),
@@ -48,5 +58,44 @@ impl Service for ServiceDiscovery {
             "DiscoverInstances" => instance::discover(cx, &call),
             other => Err(AwsError::not_implemented("servicediscovery", other)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::service::testing::context_with;
+
+    #[tokio::test]
+    async fn a_namespace_and_a_service_are_made_and_deleted_by_the_api() {
+        let (cx, _folder) = context_with(vec![service()]);
+        let call = async |operation: &'static str, input: Value| cx.call("servicediscovery", operation, input).await;
+        let desired = json!({"Name": "shop.local", "Vpc": "vpc-1", "Tags": [{"Key": "a", "Value": "b"}]});
+        let started = call("CreatePrivateDnsNamespace", desired).await.unwrap();
+        let operation = call("GetOperation", started).await.unwrap()["Operation"].clone();
+        assert_eq!(operation["Status"], "SUCCESS");
+        let namespace = operation["Targets"]["NAMESPACE"].clone();
+        let dns = json!({"DnsRecords": [{"Type": "A", "TTL": 10}]});
+        let desired = json!({"Name": "web", "NamespaceId": namespace, "DnsConfig": dns});
+        let made = call("CreateService", desired).await.unwrap()["Service"].clone();
+        let change = json!({"Id": made["Id"], "Service": {"DnsConfig": {"DnsRecords": [{"Type": "A", "TTL": 20}]}}});
+        call("UpdateService", change).await.unwrap();
+        let shown = call("GetService", json!({"Id": made["Id"]})).await.unwrap();
+        assert_eq!(shown["Service"]["DnsConfig"]["DnsRecords"][0]["TTL"], 20);
+        let used = call("DeleteNamespace", json!({"Id": namespace})).await.unwrap_err();
+        assert_eq!(used.code, "ResourceInUse");
+        let tags = json!({"ResourceARN": made["Arn"], "Tags": [{"Key": "c", "Value": "d"}]});
+        call("TagResource", tags.clone()).await.unwrap();
+        let listed = call("ListTagsForResource", tags).await.unwrap();
+        assert_eq!(listed["Tags"], json!([{"Key": "c", "Value": "d"}]));
+        let instance = json!({"ServiceId": made["Id"], "InstanceId": "i", "Attributes": {}});
+        call("RegisterInstance", instance.clone()).await.unwrap();
+        let used = call("DeleteService", json!({"Id": made["Id"]})).await.unwrap_err();
+        assert_eq!(used.code, "ResourceInUse");
+        call("DeregisterInstance", instance).await.unwrap();
+        call("DeleteService", json!({"Id": made["Id"]})).await.unwrap();
+        call("DeleteNamespace", json!({"Id": namespace})).await.unwrap();
     }
 }

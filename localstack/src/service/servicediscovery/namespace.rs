@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use super::instance::soa_ttl;
 use super::model::{NAMESPACES, SERVICES, namespace_of, new_id};
+use super::operation;
 use crate::records::{Record, RecordType, Records, seconds, texts};
 use crate::service::Call;
+use crate::service::input::{only, properties};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct Namespace;
@@ -49,10 +51,7 @@ impl RecordType for Namespace {
         Resource::new(&record.id)
             .with("Id", record.id.clone())
             .with("Arn", arn(cx, &record.id))
-            .with(
-                "HostedZoneId",
-                format!("Z{}", record.id.trim_start_matches("ns-").to_uppercase()),
-            )
+            .with("HostedZoneId", hosted_zone(record))
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
@@ -64,6 +63,57 @@ impl RecordType for Namespace {
             None => Ok(()),
         }
     }
+}
+
+fn hosted_zone(record: &Record) -> String {
+    format!("Z{}", record.id.trim_start_matches("ns-").to_uppercase())
+}
+
+/// `CreatePrivateDnsNamespace`.
+pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    const MEMBERS: [&str; 6] = ["Name", "CreatorRequestId", "Description", "Vpc", "Tags", "Properties"];
+    only(call, "InvalidInput", &MEMBERS)?;
+    let names = ["Name", "Description", "Vpc", "Tags", "Properties"].map(|member| (member, member));
+    for member in ["Name", "Vpc"] {
+        if call.text(member).is_none() {
+            return Err(AwsError::new(
+                "InvalidInput",
+                format!("The parameter {member} is required."),
+            ));
+        }
+    }
+    let desired = Value::Object(properties(&call.input, &names));
+    let created = cx.create_resource(Namespace::TYPE, desired).await?;
+    operation::done(cx, "CREATE_NAMESPACE", &created.physical_id)
+}
+
+/// `UpdatePrivateDnsNamespace`.
+pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    only(call, "InvalidInput", &["Id", "UpdaterRequestId", "Namespace"])?;
+    let id = found(cx, call)?.id;
+    let change = &call.input["Namespace"];
+    let names = ["Description", "Properties"].map(|member| (member, member));
+    let changed = properties(change, &names);
+    cx.update_resource(Namespace::TYPE, &id, |properties| {
+        properties.extend(changed);
+        Ok(())
+    })
+    .await?;
+    operation::done(cx, "UPDATE_NAMESPACE", &id)
+}
+
+/// `DeleteNamespace`, which refuses a namespace with services.
+pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let id = found(cx, call)?.id;
+    cx.delete_resource(Namespace::TYPE, &id).await?;
+    operation::done(cx, "DELETE_NAMESPACE", &id)
+}
+
+/// Returns the namespace that a call names by its ID or ARN.
+fn found(cx: &Context, call: &Call) -> Result<Record, AwsError> {
+    let id = call.required("Id")?;
+    let record = NAMESPACES.get(cx, id.rsplit('/').next().unwrap_or(&id))?;
+    record.ok_or_else(|| AwsError::new("NamespaceNotFound", format!("No namespace has the id {id}.")))
 }
 
 fn arn(cx: &Context, id: &str) -> String {
@@ -92,10 +142,7 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let id = call.required("Id")?;
-    let record = NAMESPACES.get(cx, id.rsplit('/').next().unwrap_or(&id))?;
-    let record = record.ok_or_else(|| AwsError::new("NamespaceNotFound", format!("No namespace has the id {id}.")))?;
-    Ok(json!({"Namespace": description(cx, &record)}))
+    Ok(json!({"Namespace": description(cx, &found(cx, call)?)}))
 }
 
 fn description(cx: &Context, record: &Record) -> Value {
@@ -105,7 +152,7 @@ fn description(cx: &Context, record: &Record) -> Value {
         "Id": record.id, "Arn": arn(cx, &record.id), "Name": record.text("Name"), "Type": "DNS_PRIVATE",
         "Description": record.text("Description").unwrap_or_default(), "ServiceCount": count,
         "Properties": {
-            "DnsProperties": {"SOA": {"TTL": soa_ttl(record)}},
+            "DnsProperties": {"HostedZoneId": hosted_zone(record), "SOA": {"TTL": soa_ttl(record)}},
             "HttpProperties": {"HttpName": record.text("Name")},
         },
         "CreateDate": seconds(record.created),

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::model::{self, NAMESPACES, SERVICES, namespace_of, new_id, service_arn};
+use super::operation;
 use crate::records::{Record, RecordType, Records, seconds, texts};
 use crate::service::Call;
+use crate::service::input::{only, properties};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct DiscoveryService;
@@ -82,6 +84,61 @@ impl RecordType for DiscoveryService {
     }
 }
 
+/// The members that become properties.
+const STORED: [&str; 7] = [
+    "Name",
+    "NamespaceId",
+    "Description",
+    "DnsConfig",
+    "HealthCheckConfig",
+    "HealthCheckCustomConfig",
+    "Tags",
+];
+
+/// `CreateService`.
+pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    only(call, "InvalidInput", &[&STORED[..], &["CreatorRequestId"]].concat())?;
+    call.required("Name")?;
+    let desired = properties(&call.input, &STORED.map(|member| (member, member)));
+    let created = cx
+        .create_resource(DiscoveryService::TYPE, Value::Object(desired))
+        .await?;
+    Ok(json!({"Service": shown(cx, &model::service(cx, &created.physical_id)?)}))
+}
+
+/// `UpdateService`: the routing policy and the namespace of the DNS configuration stay.
+pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    only(call, "InvalidInput", &["Id", "Service"])?;
+    let id = model::service(cx, &call.required("Id")?)?.id;
+    let change = call.input["Service"].clone();
+    cx.update_resource(DiscoveryService::TYPE, &id, |properties| {
+        if let Some(text) = change.get("Description") {
+            properties.insert("Description".into(), text.clone());
+        }
+        if let Some(records) = change.pointer("/DnsConfig/DnsRecords") {
+            let config = properties.entry("DnsConfig").or_insert_with(|| json!({}));
+            config["DnsRecords"] = records.clone();
+        }
+        if let Some(check) = change.get("HealthCheckConfig") {
+            properties.insert("HealthCheckConfig".into(), check.clone());
+        }
+        Ok(())
+    })
+    .await?;
+    operation::done(cx, "UPDATE_SERVICE", &id)
+}
+
+/// `DeleteService`, which refuses a service with instances.
+pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let id = model::service(cx, &call.required("Id")?)?.id;
+    if !model::instances(cx, &id)?.is_empty() {
+        let message = format!("The service {id} has registered instances.");
+        return Err(AwsError::new("ResourceInUse", message));
+    }
+    cx.delete_resource(DiscoveryService::TYPE, &id).await?;
+    Ok(json!({}))
+}
+
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut found = SERVICES.list(cx)?;
     for filter in call.list("Filters") {
@@ -104,14 +161,18 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let record = model::service(cx, &call.required("Id")?)?;
-    let mut shown = description(cx, &record);
-    shown["NamespaceId"] = namespace_of(&record).into();
-    Ok(json!({"Service": shown}))
+    Ok(json!({"Service": shown(cx, &record)}))
+}
+
+fn shown(cx: &Context, record: &Record) -> Value {
+    let mut shown = description(cx, record);
+    shown["NamespaceId"] = namespace_of(record).into();
+    shown
 }
 
 fn description(cx: &Context, record: &Record) -> Value {
     let mut shown = json!({
-        "Id": record.id, "Arn": service_arn(cx, &record.id), "Name": record.text("Name"), "Type": "DNS_HTTP",
+        "Id": record.id, "Arn": service_arn(cx, &record.id), "Name": record.text("Name"), "Type": if record.properties.contains_key("DnsConfig") { "DNS_HTTP" } else { "HTTP" },
         "Description": record.text("Description").unwrap_or_default(), "CreateDate": seconds(record.created),
         "InstanceCount": model::instances(cx, &record.id).map_or(0, |i| i.len()),
     });

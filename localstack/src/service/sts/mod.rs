@@ -1,5 +1,6 @@
 //! STS: the caller's identity, which is always the root user of the account, and temporary credentials of roles.
 
+mod assume_role;
 pub mod session;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ impl Service for Sts {
             "GetCallerIdentity" => Ok(json!({
                 "UserId": cx.account(), "Account": cx.account(), "Arn": format!("arn:aws:iam::{}:root", cx.account()),
             })),
+            "AssumeRole" => assume_role::assume(cx, &call),
             other => Err(AwsError::not_implemented("sts", other)),
         }
     }

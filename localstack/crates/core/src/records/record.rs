@@ -54,10 +54,17 @@ impl Record {
         }
     }
 
-    /// Replaces the properties and tags by the desired ones.
+    /// Replaces the properties and tags by the desired ones. The tags of the stack stay if an API call changes its resource.
     pub fn set_desired(&mut self, desired: &Desired) {
         self.properties = desired.properties.as_object().cloned().unwrap_or_default();
         let own = tags_of(&self.properties.shift_remove("Tags").unwrap_or_default());
+        if desired.stack_id.is_empty() {
+            self.inherited.retain(|key| !own.contains_key(key));
+            let inherited = &self.inherited;
+            self.tags.retain(|key, _| inherited.contains(key));
+            self.tags.extend(own);
+            return;
+        }
         self.inherited = desired
             .tags
             .iter()

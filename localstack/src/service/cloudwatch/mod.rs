@@ -1,5 +1,8 @@
-//! Amazon CloudWatch: alarms and dashboards are stored only. The only metric is the usage of Fargate, so that an alarm changes its
-//! state by `SetAlarmState` alone.
+//! Amazon CloudWatch: alarms and dashboards are stored only. The metrics are those of `PutMetricData`, kept in memory, and the usage
+//! of Fargate. No metric is evaluated, so that an alarm changes its state by `SetAlarmState` alone.
+
+mod metrics;
+mod write;
 
 use std::sync::Arc;
 
@@ -7,12 +10,16 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::ecs::fargate::{Class, running_vcpus};
+use super::input::retag;
 use crate::records::{Record, RecordType, Records, WriteLock, iso, now, page, record_type, scalar, texts};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, ResourceType, Schema, Service};
 
 const ALARMS: Records = Records("cloudwatch.alarms");
 const DASHBOARDS: Records = Records("cloudwatch.dashboards");
+/// Computed values of an alarm: the times of its last changes, in milliseconds since 1970.
+const CHANGED: &str = "Changed";
+const STATE_CHANGED: &str = "StateChanged";
 const STATE_REASON: &str = "The embedded endpoint collects no metrics, so it does not evaluate alarms.";
 
 /// Returns the CloudWatch service.
@@ -45,20 +52,34 @@ impl Service for CloudWatch {
                     "DashboardName": name, "DashboardArn": dashboard_arn(cx, &name), "DashboardBody": body(&found),
                 }))
             }
-            "GetMetricStatistics" => usage(cx, &call),
-            "ListTagsForResource" => {
-                let arn = call.required("ResourceARN")?;
-                let alarm = arn
-                    .rsplit_once(":alarm:")
-                    .map(|(_, name)| ALARMS.get(cx, name))
-                    .transpose()?
-                    .flatten();
-                let missing = || AwsError::new("ResourceNotFoundException", format!("{arn} does not exist"));
-                Ok(json!({"Tags": alarm.ok_or_else(missing)?.tag_list()}))
+            "GetMetricStatistics" => match call.text("Namespace").as_deref() {
+                Some("AWS/Usage") => usage(cx, &call),
+                _ => metrics::statistics(cx, &call),
+            },
+            "PutMetricData" => metrics::put(cx, &call),
+            "ListMetrics" => metrics::list(cx, &call),
+            "PutMetricAlarm" => write::put_alarm(cx, &call).await,
+            "DeleteAlarms" => write::delete_alarms(cx, &call).await,
+            "EnableAlarmActions" | "DisableAlarmActions" => write::enable_actions(cx, &call).await,
+            "PutDashboard" => write::put_dashboard(cx, &call).await,
+            "DeleteDashboards" => write::delete_dashboards(cx, &call).await,
+            "TagResource" | "UntagResource" => {
+                let alarm = tagged(cx, &call)?;
+                retag(cx, ALARMS, &alarm.id, &call.input["Tags"], &call.input["TagKeys"])?;
+                Ok(json!({}))
             }
+            "ListTagsForResource" => Ok(json!({"Tags": tagged(cx, &call)?.tag_list()})),
             other => Err(AwsError::not_implemented("monitoring", other)),
         }
     }
+}
+
+/// Returns the alarm whose tags a call reads or changes.
+fn tagged(cx: &Context, call: &Call) -> Result<Record, AwsError> {
+    let arn = call.required("ResourceARN")?;
+    let name = arn.split_once(":alarm:").map_or("", |(_, name)| name);
+    let missing = || AwsError::new("ResourceNotFoundException", format!("{arn} does not exist")).with_status(404);
+    ALARMS.get(cx, name)?.ok_or_else(missing)
 }
 
 /// Returns the vCPUs of Fargate as the only datapoint, if any task runs ("AWS Fargate usage metrics").
@@ -147,6 +168,7 @@ impl RecordType for Alarm {
     }
 
     fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        record.computed.insert(CHANGED.into(), now().into());
         check(record)
     }
 }
@@ -265,6 +287,7 @@ fn set_state(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut alarm = ALARMS.get(cx, &name)?.ok_or_else(missing)?;
     alarm.computed.insert("StateValue".into(), value.into());
     alarm.computed.insert("StateReason".into(), reason.into());
+    alarm.computed.insert(STATE_CHANGED.into(), now().into());
     ALARMS.put(cx, &alarm)?;
     Ok(json!({}))
 }
@@ -304,6 +327,22 @@ fn description(cx: &Context, alarm: &Record) -> Value {
         .and_then(scalar)
         .is_none_or(|flag| flag == "true");
     item.insert("ActionsEnabled".into(), enabled.into());
+    for actions in ["AlarmActions", "OKActions", "InsufficientDataActions", "Dimensions"] {
+        item.entry(actions).or_insert_with(|| json!([]));
+    }
+    let changed = alarm
+        .computed
+        .get(CHANGED)
+        .and_then(Value::as_i64)
+        .unwrap_or(alarm.created);
+    let state_changed = alarm
+        .computed
+        .get(STATE_CHANGED)
+        .and_then(Value::as_i64)
+        .unwrap_or(alarm.created);
+    item.insert("AlarmConfigurationUpdatedTimestamp".into(), iso(changed).into());
+    item.insert("StateUpdatedTimestamp".into(), iso(state_changed).into());
+    item.insert("StateTransitionedTimestamp".into(), iso(state_changed).into());
     item.insert("AlarmName".into(), alarm.id.clone().into());
     item.insert("AlarmArn".into(), alarm_arn(cx, &alarm.id).into());
     item.insert("StateValue".into(), state_of(alarm).into());
@@ -332,4 +371,64 @@ fn alarm_arn(cx: &Context, name: &str) -> String {
 /// Returns a dashboard's ARN, which has no region because dashboards are global.
 fn dashboard_arn(cx: &Context, name: &str) -> String {
     format!("arn:aws:cloudwatch::{}:dashboard/{name}", cx.account())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::testing::context_with;
+
+    #[tokio::test]
+    async fn alarms_dashboards_and_metrics_are_put_and_read_by_the_api() {
+        let (cx, _folder) = context_with(vec![service()]);
+        let call = async |operation: &'static str, input: Value| cx.call("monitoring", operation, input).await;
+        let alarm = |threshold: &str| {
+            json!({
+                "AlarmName": "a", "Namespace": "N", "MetricName": "M", "Statistic": "Sum", "Period": "60",
+                "EvaluationPeriods": "1", "Threshold": threshold, "ComparisonOperator": "GreaterThanThreshold",
+                "Tags": [{"Key": "k", "Value": "v"}],
+            })
+        };
+        for threshold in ["1", "2"] {
+            call("PutMetricAlarm", alarm(threshold)).await.unwrap();
+        }
+        let found = call("DescribeAlarms", json!({})).await.unwrap()["MetricAlarms"][0].clone();
+        assert_eq!((&found["Threshold"], &found["AlarmActions"]), (&json!(2.0), &json!([])));
+        assert!(found["StateUpdatedTimestamp"].is_string());
+        let tags = json!({"ResourceARN": found["AlarmArn"], "TagKeys": ["k"]});
+        call("UntagResource", tags.clone()).await.unwrap();
+        assert_eq!(call("ListTagsForResource", tags).await.unwrap()["Tags"], json!([]));
+        let missing = call("DeleteAlarms", json!({"AlarmNames": ["a", "b"]}))
+            .await
+            .unwrap_err();
+        assert_eq!(missing.code, "ResourceNotFound");
+        call("DeleteAlarms", json!({"AlarmNames": ["a"]})).await.unwrap();
+
+        call("PutDashboard", json!({"DashboardName": "d", "DashboardBody": "{}"}))
+            .await
+            .unwrap();
+        let bad = call("PutDashboard", json!({"DashboardName": "d", "DashboardBody": "no"}))
+            .await
+            .unwrap_err();
+        assert_eq!(bad.code, "InvalidParameterInput");
+        call("DeleteDashboards", json!({"DashboardNames": ["d"]}))
+            .await
+            .unwrap();
+
+        let data = json!({"Namespace": "N", "MetricData": [
+            {"MetricName": "M", "Value": "1", "Timestamp": 600}, {"MetricName": "M", "Values": [2, 3], "Timestamp": 610},
+        ]});
+        call("PutMetricData", data).await.unwrap();
+        assert_eq!(
+            call("ListMetrics", json!({"Namespace": "N"})).await.unwrap()["Metrics"][0]["MetricName"],
+            "M"
+        );
+        let period = json!({
+            "Namespace": "N", "MetricName": "M", "StartTime": 540, "EndTime": 700, "Period": "60",
+            "Statistics": ["Sum", "Average", "SampleCount"],
+        });
+        let read = call("GetMetricStatistics", period).await.unwrap()["Datapoints"].clone();
+        assert_eq!(read.as_array().unwrap().len(), 1);
+        assert_eq!((&read[0]["Sum"], &read[0]["Average"]), (&json!(6.0), &json!(2.0)));
+    }
 }

@@ -3,12 +3,16 @@
 //! Policies are stored only, because the endpoint has no metrics. So are targets of broker storage, which only the disk
 //! limits.
 
+mod write;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::input::retag;
 use crate::records::{Record, RecordType, Records, record_type, seconds, texts};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema, Service};
@@ -44,6 +48,23 @@ impl Service for AutoScaling {
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        match call.operation.as_str() {
+            "RegisterScalableTarget" => return write::register(cx, &call).await,
+            "DeregisterScalableTarget" => return write::deregister(cx, &call).await,
+            "PutScalingPolicy" => return write::put_policy(cx, &call).await,
+            "DeleteScalingPolicy" => return write::delete_policy(cx, &call).await,
+            "TagResource" | "UntagResource" => {
+                let id = tagged(cx, &call)?.id;
+                retag(cx, TARGETS, &id, &call.input["Tags"], &call.input["TagKeys"])?;
+                return Ok(json!({}));
+            }
+            "ListTagsForResource" => {
+                let tags = tagged(cx, &call)?.tags;
+                let tags: Map<String, Value> = tags.into_iter().map(|(key, value)| (key, value.into())).collect();
+                return Ok(json!({"Tags": tags}));
+            }
+            _ => {}
+        }
         let namespace = call.required("ServiceNamespace")?;
         let resources = [
             texts(call.input.get("ResourceIds")),
@@ -258,6 +279,19 @@ impl RecordType for Policy {
     }
 }
 
+/// Returns the target whose tags a call reads or changes.
+fn tagged(cx: &Context, call: &Call) -> Result<Record, AwsError> {
+    let arn = call.required("ResourceARN")?;
+    let found = TARGETS.find(cx, |record| target_arn(cx, record) == arn)?;
+    found.ok_or_else(|| AwsError::new("ResourceNotFoundException", format!("{arn} does not exist")))
+}
+
+/// Returns the ARN of a target, which is constant for its resource and dimension.
+fn target_arn(cx: &Context, target: &Record) -> String {
+    let digest = hex::encode(Sha256::digest(target.id.as_bytes()));
+    cx.arn("application-autoscaling", &format!("scalable-target/{}", &digest[..32]))
+}
+
 fn bounds(target: &Record) -> Result<(i64, i64), AwsError> {
     let bound = |property: &str| target.text(property).and_then(|text| text.parse::<i64>().ok());
     match (bound("MinCapacity"), bound("MaxCapacity")) {
@@ -313,7 +347,7 @@ fn target(cx: &Context, record: &Record) -> Value {
     json!({
         "ServiceNamespace": namespace, "ResourceId": record.text("ResourceId"),
         "ScalableDimension": record.text("ScalableDimension"),
-        "MinCapacity": min, "MaxCapacity": max, "CreationTime": seconds(record.created),
+        "ScalableTargetARN": target_arn(cx, record), "MinCapacity": min, "MaxCapacity": max, "CreationTime": seconds(record.created),
         "RoleARN": record.text("RoleARN").unwrap_or_else(|| format!(
             "arn:aws:iam::{}:role/aws-service-role/{namespace}.application-autoscaling.amazonaws.com/\
              AWSServiceRoleForApplicationAutoScaling_{role}",
@@ -388,5 +422,56 @@ mod tests {
             assert_eq!(found["ScalableDimension"], "kafka:broker-storage:VolumeSize");
             assert_eq!(found["ResourceId"], cluster);
         }
+    }
+
+    #[tokio::test]
+    async fn targets_and_policies_are_registered_and_removed_by_the_api() {
+        let (cx, _folder) = context_with(vec![service()]);
+        let call =
+            async |operation: &'static str, input: Value| cx.call("application-autoscaling", operation, input).await;
+        let of_target = |more: Value| {
+            let mut input = json!({
+                "ServiceNamespace": "kafka", "ScalableDimension": "kafka:broker-storage:VolumeSize", "ResourceId": "c",
+            });
+            for (member, value) in more.as_object().unwrap() {
+                input[member.as_str()] = value.clone();
+            }
+            input
+        };
+        let policy = || {
+            let tracking = json!({"TargetValue": 60.0});
+            of_target(json!({
+                "PolicyName": "p", "PolicyType": "TargetTrackingScaling",
+                "TargetTrackingScalingPolicyConfiguration": tracking,
+            }))
+        };
+        let early = call("PutScalingPolicy", policy()).await.unwrap_err();
+        assert_eq!(early.code, "ObjectNotFoundException");
+        let bounds = json!({"MinCapacity": 1, "MaxCapacity": 5, "Tags": {"a": "b"}});
+        let arn = call("RegisterScalableTarget", of_target(bounds)).await.unwrap()["ScalableTargetARN"].clone();
+        call("RegisterScalableTarget", of_target(json!({"MaxCapacity": 9})))
+            .await
+            .unwrap();
+        let tags = call("ListTagsForResource", json!({"ResourceARN": arn})).await.unwrap();
+        assert_eq!(tags["Tags"], json!({"a": "b"}));
+        let found = call("DescribeScalableTargets", json!({"ServiceNamespace": "kafka"}))
+            .await
+            .unwrap();
+        let found = &found["ScalableTargets"][0];
+        assert_eq!((&found["MinCapacity"], &found["MaxCapacity"]), (&json!(1), &json!(9)));
+        let first = call("PutScalingPolicy", policy()).await.unwrap();
+        assert_eq!(call("PutScalingPolicy", policy()).await.unwrap(), first);
+        call("DeleteScalingPolicy", of_target(json!({"PolicyName": "p"})))
+            .await
+            .unwrap();
+        let gone = call("DeleteScalingPolicy", of_target(json!({"PolicyName": "p"})))
+            .await
+            .unwrap_err();
+        assert_eq!(gone.code, "ObjectNotFoundException");
+        call("DeregisterScalableTarget", of_target(json!({}))).await.unwrap();
+        let gone = call("DeregisterScalableTarget", of_target(json!({})))
+            .await
+            .unwrap_err();
+        assert_eq!(gone.code, "ObjectNotFoundException");
     }
 }

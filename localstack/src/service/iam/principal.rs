@@ -1,0 +1,158 @@
+//! `AWS::IAM::User`, `AWS::IAM::Group` and `AWS::IAM::AccessKey`. They are stored; the endpoint checks no access keys.
+
+use serde_json::Value;
+
+use super::document;
+use super::model::{GROUPS, USERS, already_exists, generate_id, not_found, path};
+use crate::encryption;
+use crate::records::{Record, RecordType, Records, texts};
+use crate::{AwsError, Context, Desired, Resource, Schema};
+
+const ACCESS_KEYS: Records = Records("iam.access-keys");
+const SECRET_PURPOSE: &str = "iam.access-key";
+
+pub struct User;
+
+impl RecordType for User {
+    const TYPE: &'static str = "AWS::IAM::User";
+    const RECORDS: Records = USERS;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &[
+                "UserName",
+                "Groups",
+                "ManagedPolicyArns",
+                "Path",
+                "PermissionsBoundary",
+                "Policies",
+                "Tags",
+            ],
+            create_only: &["UserName"],
+            attributes: &["Arn"],
+            ..Schema::default()
+        }
+    }
+
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let record = named(cx, USERS, "User", "UserName", desired)?;
+        check_groups(cx, &record)?;
+        Ok(record)
+    }
+
+    fn resource(cx: &Context, record: &Record) -> Resource {
+        let arn = format!("arn:aws:iam::{}:user{}{}", cx.account(), path(record), record.id);
+        Resource::new(&record.id).with("Arn", arn)
+    }
+
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        check_policies(record)?;
+        check_groups(cx, record)
+    }
+
+    fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
+        match ACCESS_KEYS.find(cx, |key| key.has("UserName", &record.id))? {
+            None => Ok(()),
+            Some(_) => {
+                let message = "Cannot delete entity, must delete access keys first.";
+                Err(AwsError::new("DeleteConflict", message).with_status(409))
+            }
+        }
+    }
+}
+
+pub struct Group;
+
+impl RecordType for Group {
+    const TYPE: &'static str = "AWS::IAM::Group";
+    const RECORDS: Records = GROUPS;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &["GroupName", "ManagedPolicyArns", "Path", "Policies"],
+            create_only: &["GroupName"],
+            attributes: &["Arn"],
+            ..Schema::default()
+        }
+    }
+
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        named(cx, GROUPS, "Group", "GroupName", desired)
+    }
+
+    fn resource(cx: &Context, record: &Record) -> Resource {
+        let arn = format!("arn:aws:iam::{}:group{}{}", cx.account(), path(record), record.id);
+        Resource::new(&record.id).with("Arn", arn)
+    }
+
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        check_policies(record)
+    }
+}
+
+pub struct AccessKey;
+
+impl RecordType for AccessKey {
+    const TYPE: &'static str = "AWS::IAM::AccessKey";
+    const RECORDS: Records = ACCESS_KEYS;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &["UserName", "Serial", "Status"],
+            required: &["UserName"],
+            create_only: &["UserName", "Serial"],
+            attributes: &["SecretAccessKey"],
+            ..Schema::default()
+        }
+    }
+
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new(generate_id("AKIA")[..20].to_owned(), desired);
+        let user = record.text("UserName").unwrap_or_default();
+        if USERS.get(cx, &user)?.is_none() {
+            return Err(not_found("user", &user));
+        }
+        let secret: String = (0..3).map(|_| generate_id("")).collect();
+        let sealed = encryption::seal(cx, SECRET_PURPOSE, &secret.as_bytes()[..40])?;
+        record.computed.insert("Secret".into(), sealed.into());
+        Ok(record)
+    }
+
+    fn resource(cx: &Context, record: &Record) -> Resource {
+        let sealed = record.computed("Secret").unwrap_or_default();
+        let secret = encryption::open(cx, SECRET_PURPOSE, &sealed).ok();
+        let secret = secret.and_then(|bytes| String::from_utf8(bytes).ok());
+        Resource::new(&record.id).with("SecretAccessKey", secret.unwrap_or_default())
+    }
+}
+
+/// Creates the record of a user or a group, whose name must be valid and free.
+fn named(cx: &Context, records: Records, what: &str, property: &str, desired: &Desired) -> Result<Record, AwsError> {
+    let mut record = Record::new("", desired);
+    record.id = record.text(property).unwrap_or_else(|| desired.generated_name(64));
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
+    if record.id.len() > 128 || !record.id.chars().all(allowed) {
+        let message = format!("The specified value for {property} is invalid: {}", record.id);
+        return Err(AwsError::validation(message));
+    }
+    if records.get(cx, &record.id)?.is_some() {
+        return Err(already_exists(what, &record.id));
+    }
+    check_policies(&record)?;
+    Ok(record)
+}
+
+fn check_policies(record: &Record) -> Result<(), AwsError> {
+    let policies = record.properties.get("Policies").and_then(Value::as_array);
+    let mut policies = policies.into_iter().flatten();
+    policies.try_for_each(|policy| document::check(policy.get("PolicyDocument"), false))
+}
+
+fn check_groups(cx: &Context, user: &Record) -> Result<(), AwsError> {
+    for group in texts(user.properties.get("Groups")) {
+        if GROUPS.get(cx, &group)?.is_none() {
+            return Err(not_found("group", &group));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Records of SNS: topics, their policies and subscriptions.
+
+use crate::records::{Record, Records};
+use crate::{AwsError, Context};
+
+pub const TOPICS: Records = Records("sns.topics");
+pub const POLICIES: Records = Records("sns.policies");
+pub const SUBSCRIPTIONS: Records = Records("sns.subscriptions");
+
+pub fn find_topic(cx: &Context, arn: &str) -> Result<Record, AwsError> {
+    let not_found = || AwsError::new("NotFound", format!("Topic does not exist: {arn}")).with_status(404);
+    TOPICS.get(cx, arn)?.ok_or_else(not_found)
+}
