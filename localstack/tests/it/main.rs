@@ -6,6 +6,7 @@ mod endpoint;
 mod engine;
 mod mail;
 mod names;
+mod network;
 mod protection;
 mod test_resource;
 mod wire;
