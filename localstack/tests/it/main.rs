@@ -4,6 +4,8 @@ mod account;
 mod database;
 mod endpoint;
 mod engine;
+mod groups;
+mod load_balancer;
 mod mail;
 mod names;
 mod network;
