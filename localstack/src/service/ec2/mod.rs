@@ -115,7 +115,7 @@ impl Service for Ec2 {
             }
             "DescribeRegions" => describe::response("Regions", "RegionName", zone::regions(cx), &call),
             "DescribeAccountAttributes" => {
-                let attributes = describe::account_attributes(vpc::default(cx)?.map(|vpc| vpc.id));
+                let attributes = describe::account_attributes(model::default_vpc(cx)?.map(|vpc| vpc.id));
                 describe::response("AccountAttributes", "AttributeName", attributes, &call)
             }
             other => Err(AwsError::not_implemented("ec2", other)),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::error::{dependency_violation, invalid_parameter, required};
 use super::model::{self, SECURITY_GROUP_RULES, SECURITY_GROUPS, new_id};
-use super::{rule, vpc};
+use super::rule;
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
@@ -41,7 +41,7 @@ impl RecordType for SecurityGroup {
         };
         let vpc = match record.text("VpcId") {
             Some(id) => model::vpc(cx, &id)?,
-            None => vpc::default(cx)?.ok_or_else(no_vpc)?,
+            None => model::default_vpc(cx)?.ok_or_else(no_vpc)?,
         };
         record.properties.insert("VpcId".into(), vpc.id.clone().into());
         let name = record.text("GroupName").unwrap_or_else(|| desired.generated_name(255));

@@ -109,21 +109,11 @@ impl RecordType for Vpc {
     }
 }
 
-/// Returns true for the account's default VPC.
-pub fn is_default(vpc: &Record) -> bool {
-    vpc.computed.contains_key("Default")
-}
-
-/// Returns the account's default VPC, if it has one.
-pub fn default(cx: &Context) -> Result<Option<Record>, AwsError> {
-    VPCS.find(cx, is_default)
-}
-
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let shown = |vpc: &Record| {
         let block = vpc.text("CidrBlock");
         json!({
-            "VpcId": vpc.id, "CidrBlock": block, "State": "available", "IsDefault": is_default(vpc), "OwnerId": cx.account(),
+            "VpcId": vpc.id, "CidrBlock": block, "State": "available", "IsDefault": model::is_default(vpc), "OwnerId": cx.account(),
             "InstanceTenancy": vpc.text("InstanceTenancy").unwrap_or_else(|| "default".into()),
             "DhcpOptionsId": DHCP_OPTIONS, "Tags": vpc.tag_list(),
             "CidrBlockAssociationSet": [{

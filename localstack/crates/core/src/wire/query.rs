@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn what_the_model_does_not_allow_has_the_code_of_the_service() {
         for (service, body, code) in [
-            ("ec2", "Action=CreateVpc&CidrBlok=10.0.0.0/16", "UnknownParameter"),
+            ("ec2", "Action=CreateVpc&Cidr=10.0.0.0/16", "UnknownParameter"),
             ("ec2", "Action=DeleteVpc", "MissingParameter"),
             ("ec2", "Action=DescribeVpcs&MaxResults=many", "InvalidParameterValue"),
             ("ec2", "Action=DescribeVpcs&DryRun=maybe", "InvalidParameterValue"),

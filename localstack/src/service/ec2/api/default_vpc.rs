@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::model::{SUBNETS, VPCS};
+use super::super::model::{self, SUBNETS, VPCS};
 use super::super::{vpc, zone};
 use crate::records::{Record, Records, WriteLock};
 use crate::{AwsError, Context};
@@ -23,7 +23,7 @@ pub async fn create_first(cx: &Context) -> Result<(), AwsError> {
 }
 
 pub async fn create(cx: &Context) -> Result<Value, AwsError> {
-    if let Some(existing) = vpc::default(cx)? {
+    if let Some(existing) = model::default_vpc(cx)? {
         let reason = format!(
             "A Default VPC already exists for this account in this region: {}",
             existing.id

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::describe::not_found;
 use super::super::model::{self, SECURITY_GROUP_RULES, SECURITY_GROUPS, VPCS};
-use super::super::{rule, vpc};
+use super::super::rule;
 use super::{input, permissions};
 use crate::records::Record;
 use crate::service::Call;
@@ -50,7 +50,7 @@ fn group(cx: &Context, call: &Call) -> Result<Record, AwsError> {
     match (call.text("GroupId"), call.text("GroupName")) {
         (Some(id), _) => model::security_group(cx, &id),
         (None, Some(name)) => {
-            let vpc = vpc::default(cx)?.map(|vpc| vpc.id);
+            let vpc = model::default_vpc(cx)?.map(|vpc| vpc.id);
             let found = SECURITY_GROUPS.find(cx, |group| {
                 group.computed("Name").as_ref() == Some(&name) && group.text("VpcId") == vpc
             })?;
@@ -106,19 +106,19 @@ pub async fn revoke(cx: &Context, call: &Call, egress: bool) -> Result<Value, Aw
         Vec::new()
     };
     for properties in given {
-        let wanted = Record::from_properties("", properties);
-        match own.iter().find(|rule| rule::equal(rule, &wanted)) {
+        let desired = Record::from_properties("", properties);
+        match own.iter().find(|rule| rule::equal(rule, &desired)) {
             Some(found) => revoked.push(found.clone()),
-            None => unknown.push(wanted),
+            None => unknown.push(desired),
         }
     }
     let in_default_vpc = VPCS
         .get(cx, &group.text("VpcId").unwrap_or_default())?
-        .is_some_and(|vpc| vpc::is_default(&vpc));
-    if let Some(wanted) = unknown.first().filter(|_| !in_default_vpc) {
+        .is_some_and(|vpc| model::is_default(&vpc));
+    if let Some(desired) = unknown.first().filter(|_| !in_default_vpc) {
         let reason = format!(
             "The specified rule does not exist in this security group: {}",
-            rule::text(wanted)
+            rule::text(desired)
         );
         return Err(AwsError::new("InvalidPermission.NotFound", reason));
     }
@@ -175,13 +175,16 @@ pub async fn describe_rules(cx: &Context, call: &Call, egress: bool) -> Result<V
     if let (Some(group), true) = (group, changes.is_empty()) {
         let own = own_rules(cx, &group, egress)?;
         for properties in permissions::of_call(cx, call, &group, egress)? {
-            let wanted = Record::from_properties("", properties);
+            let desired = Record::from_properties("", properties);
             let missing = || {
                 let reason = "The specified rule does not exist in this security group.";
                 AwsError::new("InvalidPermission.NotFound", reason)
             };
-            let found = own.iter().find(|rule| rule::equal(rule, &wanted)).ok_or_else(missing)?;
-            changes.push((found.id.clone(), wanted.properties.get("Description").cloned()));
+            let found = own
+                .iter()
+                .find(|rule| rule::equal(rule, &desired))
+                .ok_or_else(missing)?;
+            changes.push((found.id.clone(), desired.properties.get("Description").cloned()));
         }
     }
     for (id, description) in changes {
