@@ -16,6 +16,7 @@ pub fn context() -> (Context, TempDir) {
 
 /// Creates a context with its own loopback addresses, 127.`octet`.0.0/16, for tests that listen on fixed ports.
 pub fn context_on(octet: u8) -> (Context, TempDir) {
+    crate::wire::panic_at_unknown_members();
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("state.redb"), &[]).unwrap();
     let state_dir = folder.path().to_owned();

@@ -27,6 +27,7 @@ async fn create(endpoint: &Endpoint, port: &str) -> String {
             ("Action", "CreateDBInstance"),
             DATABASE,
             ("Engine", "postgres"),
+            ("DBInstanceClass", "db.t4g.micro"),
             ("MasterUsername", "app"),
             ("ManageMasterUserPassword", "true"),
             ("AllocatedStorage", "20"),

@@ -21,6 +21,7 @@ pub type Answer = Result<String, String>;
 impl Endpoint {
     /// Starts an endpoint on 127.`octet`.0.0/16 with the state in `folder`, waiting for an earlier one to release it.
     pub async fn start(folder: &TempDir, octet: u8, behavior: Behavior) -> Self {
+        embedded_endpoint::wire::panic_at_unknown_members();
         let config = Config {
             port: 0,
             state_dir: folder.path().join("state"),

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 fn endpoint() -> (Router, TempDir) {
+    embedded_endpoint::wire::panic_at_unknown_members();
     let folder = tempfile::tempdir().unwrap();
     let state_dir = folder.path().join("state");
     let config = Config {

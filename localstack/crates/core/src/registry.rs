@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::error::AwsError;
 use crate::resource::ResourceType;
 use crate::service::{Call, Service};
+use crate::wire;
 
 /// Set once, when the endpoint is assembled.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl Context {
     /// # Errors
     /// `NotImplemented` for an unknown service, otherwise the error of the operation.
     pub async fn call(&self, service: &str, operation: &str, input: Value) -> Result<Value, AwsError> {
-        let Some(service) = self.service(service) else {
+        let Some(found) = self.service(service) else {
             return Err(AwsError::not_implemented(service, operation));
         };
         let call = Call {
@@ -50,6 +51,8 @@ impl Context {
             input,
             region: self.region().to_owned(),
         };
-        service.call(self, call).await
+        let output = found.call(self, call).await?;
+        wire::check_output(service, operation, &output);
+        Ok(output)
     }
 }

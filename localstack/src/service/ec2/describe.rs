@@ -9,7 +9,9 @@ use crate::service::Call;
 use crate::service::wildcard;
 
 /// Filters that are not named after their member.
-const FILTER_MEMBERS: [(&str, &str); 10] = [
+const FILTER_MEMBERS: [(&str, &str); 12] = [
+    ("default", "IsDefault"),
+    ("dhcp-options-id", "DhcpOptionsId"),
     ("cidr", "CidrBlock"),
     ("cidrBlock", "CidrBlock"),
     ("isDefault", "IsDefault"),
@@ -20,6 +22,13 @@ const FILTER_MEMBERS: [(&str, &str); 10] = [
     ("attachment.state", "Attachments.State"),
     ("cidr-block-association.cidr-block", "CidrBlockAssociationSet.CidrBlock"),
     ("tag-key", "Tags.Key"),
+];
+
+/// Members that select items like the IDs, the members that they compare, and the codes for a value that no item has.
+const SELECTORS: [(&str, &str, &str); 3] = [
+    ("PublicIps", "PublicIp", "InvalidAddress.NotFound"),
+    ("GroupNames", "GroupName", "InvalidGroup.NotFound"),
+    ("ZoneIds", "ZoneId", "InvalidParameterValue"),
 ];
 
 /// Returns one page of the items that the call asks for, as the member `list`.
@@ -35,12 +44,15 @@ pub fn response(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Res
         return Err(not_found(id, missing));
     }
     items.retain(|item| requested.is_empty() || requested.iter().any(|one| item[id] == **one));
-    if list == "Addresses" {
-        let addresses: Vec<String> = ["PublicIps", "PublicIp"]
+    for (input, member, code) in SELECTORS {
+        let values = texts(call.input.get(input));
+        if let Some(missing) = values
             .iter()
-            .flat_map(|m| texts(call.input.get(m)))
-            .collect();
-        items.retain(|item| addresses.is_empty() || addresses.iter().any(|a| item["PublicIp"] == **a));
+            .find(|value| !items.iter().any(|item| item[member] == ***value))
+        {
+            return Err(AwsError::new(code, format!("The {member} '{missing}' does not exist")));
+        }
+        items.retain(|item| values.is_empty() || values.iter().any(|value| item[member] == **value));
     }
     for filter in ["Filters", "Filter"].iter().flat_map(|member| call.list(member)) {
         let name = filter["Name"].as_str().unwrap_or_default();
@@ -78,7 +90,17 @@ pub fn response(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Res
     Ok(Value::Object(response))
 }
 
-/// Returns the IDs that the call names: `VpcIds` in the API reference, `VpcId` in EC2's wire format.
+/// Returns the attributes of the account.
+pub fn account_attributes(default_vpc: Option<String>) -> Vec<Value> {
+    let attribute =
+        |name: &str, value: String| json!({"AttributeName": name, "AttributeValues": [{"AttributeValue": value}]});
+    vec![
+        attribute("supported-platforms", "VPC".into()),
+        attribute("default-vpc", default_vpc.unwrap_or_else(|| "none".into())),
+    ]
+}
+
+/// Returns the IDs that the call names: `VpcIds`, or `DhcpOptionsIds` where the ID is a plural itself.
 fn requested_ids(call: &Call, id: &str) -> Vec<String> {
     let members = [format!("{id}s"), id.to_owned()];
     members
@@ -87,7 +109,8 @@ fn requested_ids(call: &Call, id: &str) -> Vec<String> {
         .collect()
 }
 
-fn not_found(id: &str, value: &str) -> AwsError {
+/// Creates the error for a resource that does not exist, by the member with its ID.
+pub fn not_found(id: &str, value: &str) -> AwsError {
     let (code, kind) = match id {
         "VpcId" => ("InvalidVpcID.NotFound", "vpc ID"),
         "SubnetId" => ("InvalidSubnetID.NotFound", "subnet ID"),
@@ -99,6 +122,11 @@ fn not_found(id: &str, value: &str) -> AwsError {
         "SecurityGroupRuleId" => ("InvalidSecurityGroupRuleId.NotFound", "security group rule ID"),
         "VpcEndpointId" => ("InvalidVpcEndpointId.NotFound", "Vpc Endpoint Id"),
         "FlowLogId" => ("InvalidFlowLogId.NotFound", "Flow Log Id"),
+        "InstanceId" => ("InvalidInstanceID.NotFound", "instance ID"),
+        "NetworkAclId" => ("InvalidNetworkAclID.NotFound", "networkAcl ID"),
+        "DhcpOptionsId" => ("InvalidDhcpOptionID.NotFound", "DhcpOption ID"),
+        "PrefixListId" => ("InvalidPrefixListID.NotFound", "prefix list ID"),
+        "VpnGatewayId" => ("InvalidVpnGatewayID.NotFound", "vpnGateway ID"),
         "NetworkInterfaceId" => ("InvalidNetworkInterfaceID.NotFound", "networkInterface ID"),
         _ => ("InvalidParameterValue", "value"),
     };
@@ -142,6 +170,11 @@ pub fn with(mut item: Value, member: &str, value: Option<impl Into<Value>>) -> V
         item[member] = value.into();
     }
     item
+}
+
+/// Returns a boolean, written as a boolean or as text.
+pub fn flag_text(value: &Value) -> Option<bool> {
+    scalar(value)?.parse().ok()
 }
 
 /// Returns a boolean property, written as a boolean or as text.

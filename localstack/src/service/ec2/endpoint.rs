@@ -80,6 +80,19 @@ fn check(cx: &Context, record: &Record, vpc: &str) -> Result<(), AwsError> {
     }
 }
 
+/// Returns the policy as text; without one the endpoint allows everything (AWS `PrivateLink` Guide, "Default endpoint policy").
+fn policy(endpoint: &Record) -> String {
+    let given = endpoint.properties.get("PolicyDocument");
+    let default = json!({
+        "Version": "2008-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
+    });
+    match given.and_then(Value::as_str) {
+        Some(text) => text.to_owned(),
+        None => given.unwrap_or(&default).to_string(),
+    }
+}
+
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let shown = |endpoint: &Record| {
         let list = |property: &str| texts(endpoint.properties.get(property));
@@ -91,7 +104,10 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             "VpcEndpointId": endpoint.id, "VpcId": endpoint.text("VpcId"), "ServiceName": endpoint.text("ServiceName"),
             "VpcEndpointType": endpoint.text("VpcEndpointType").unwrap_or_else(|| "Gateway".into()),
             "State": "available", "SubnetIds": list("SubnetIds"), "RouteTableIds": list("RouteTableIds"),
-            "Groups": groups, "PrivateDnsEnabled": flag(endpoint, "PrivateDnsEnabled", false),
+            "Groups": groups, "PolicyDocument": policy(endpoint), "DnsEntries": [], "NetworkInterfaceIds": [],
+            "IpAddressType": endpoint.text("IpAddressType").unwrap_or_else(|| "ipv4".into()), "RequesterManaged": false,
+            "DnsOptions": endpoint.properties.get("DnsOptions"),
+            "ServiceRegion": cx.region(), "PrivateDnsEnabled": flag(endpoint, "PrivateDnsEnabled", false),
             "CreationTimestamp": iso(endpoint.created), "OwnerId": cx.account(), "Tags": endpoint.tag_list(),
         })
     };

@@ -102,6 +102,11 @@ impl RecordType for Attachment {
     }
 }
 
+/// Returns the attachment of a gateway to a VPC.
+pub fn attachment(cx: &Context, gateway: &str, vpc: &str) -> Result<Option<Record>, AwsError> {
+    GATEWAY_ATTACHMENTS.find(cx, |a| a.has("InternetGatewayId", gateway) && a.has("VpcId", vpc))
+}
+
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let attachments = GATEWAY_ATTACHMENTS.list(cx)?;
     let shown = |gateway: &Record| {

@@ -1,5 +1,6 @@
 //! Amazon EC2: networks as records checked by AWS's rules, and the security-group check of the runtime (`reachability`).
 
+mod api;
 mod cidr;
 mod describe;
 mod endpoint;
@@ -8,6 +9,7 @@ mod flow_log;
 mod gateway;
 mod model;
 mod nat;
+mod network;
 pub(crate) mod reachability;
 mod route;
 mod rule;
@@ -19,7 +21,7 @@ mod zone;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::records::record_type;
 use crate::service::Call;
@@ -57,7 +59,19 @@ impl Service for Ec2 {
         ]
     }
 
+    async fn start(&self, cx: &Context) -> anyhow::Result<()> {
+        Ok(api::create_first(cx).await?)
+    }
+
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
+        if call.boolean("DryRun") == Some(true) {
+            // EC2 API Reference, "Common error codes".
+            let message = "Request would have succeeded, but DryRun flag is set.";
+            return Err(AwsError::new("DryRunOperation", message).with_status(412));
+        }
+        if let Some(result) = api::call(cx, &call).await {
+            return result;
+        }
         match call.operation.as_str() {
             "DescribeVpcs" => describe::response("Vpcs", "VpcId", vpc::describe(cx)?, &call),
             "DescribeVpcAttribute" => vpc::describe_attribute(cx, &call),
@@ -78,6 +92,21 @@ impl Service for Ec2 {
                 describe::response("VpcEndpoints", "VpcEndpointId", endpoint::describe(cx)?, &call)
             }
             "DescribeFlowLogs" => describe::response("FlowLogs", "FlowLogId", flow_log::describe(cx)?, &call),
+            "DescribeAddressesAttribute" => {
+                describe::response("Addresses", "AllocationId", nat::describe_attributes(cx)?, &call)
+            }
+            "DescribeNetworkAcls" => describe::response("NetworkAcls", "NetworkAclId", network::acls(cx)?, &call),
+            "DescribeDhcpOptions" => {
+                describe::response("DhcpOptions", "DhcpOptionsId", network::dhcp_options(cx), &call)
+            }
+            "DescribePrefixLists" => {
+                describe::response("PrefixLists", "PrefixListId", network::prefix_lists(cx), &call)
+            }
+            "DescribeManagedPrefixLists" => {
+                describe::response("PrefixLists", "PrefixListId", network::managed_prefix_lists(cx), &call)
+            }
+            "DescribeVpnGateways" => describe::response("VpnGateways", "VpnGatewayId", Vec::new(), &call),
+            "DescribeInstances" => describe::response("Reservations", "InstanceId", Vec::new(), &call),
             "DescribeNetworkInterfaces" => {
                 describe::response("NetworkInterfaces", "NetworkInterfaceId", Vec::new(), &call)
             }
@@ -85,10 +114,10 @@ impl Service for Ec2 {
                 describe::response("AvailabilityZones", "ZoneName", zone::describe(cx), &call)
             }
             "DescribeRegions" => describe::response("Regions", "RegionName", zone::regions(cx), &call),
-            "DescribeAccountAttributes" => Ok(json!({"AccountAttributes": [
-                {"AttributeName": "supported-platforms", "AttributeValues": [{"AttributeValue": "VPC"}]},
-                {"AttributeName": "default-vpc", "AttributeValues": [{"AttributeValue": "none"}]},
-            ]})),
+            "DescribeAccountAttributes" => {
+                let attributes = describe::account_attributes(model::default_vpc(cx)?.map(|vpc| vpc.id));
+                describe::response("AccountAttributes", "AttributeName", attributes, &call)
+            }
             other => Err(AwsError::not_implemented("ec2", other)),
         }
     }

@@ -30,6 +30,16 @@ pub fn vpc(cx: &Context, id: &str) -> Result<Record, AwsError> {
     find(cx, VPCS, "InvalidVpcID", &format!("vpc ID '{id}'"), id)
 }
 
+/// Returns true for the account's default VPC.
+pub fn is_default(vpc: &Record) -> bool {
+    vpc.computed.contains_key("Default")
+}
+
+/// Returns the account's default VPC, if it has one.
+pub fn default_vpc(cx: &Context) -> Result<Option<Record>, AwsError> {
+    VPCS.find(cx, is_default)
+}
+
 pub fn subnet(cx: &Context, id: &str) -> Result<Record, AwsError> {
     find(cx, SUBNETS, "InvalidSubnetID", &format!("subnet ID '{id}'"), id)
 }

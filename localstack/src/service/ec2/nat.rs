@@ -149,6 +149,12 @@ pub fn describe_addresses(cx: &Context) -> Result<Vec<Value>, AwsError> {
     Ok(ADDRESSES.list(cx)?.iter().map(shown).collect())
 }
 
+/// Returns the addresses as `DescribeAddressesAttribute` shows them: none has a reverse DNS name.
+pub fn describe_attributes(cx: &Context) -> Result<Vec<Value>, AwsError> {
+    let shown = |address: Record| json!({"PublicIp": address.id, "AllocationId": address.computed("AllocationId")});
+    Ok(ADDRESSES.list(cx)?.into_iter().map(shown).collect())
+}
+
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let shown = |nat: &Record| {
         json!({

@@ -41,24 +41,23 @@ impl RecordType for RouteTable {
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        if ROUTE_TABLE_ASSOCIATIONS
-            .find(cx, |a| a.has("RouteTableId", &record.id))?
-            .is_some()
-        {
+        let association = ROUTE_TABLE_ASSOCIATIONS.find(cx, |a| a.has("RouteTableId", &record.id))?;
+        if association.is_some() || record.computed.contains_key("Main") {
             return Err(dependency_violation(format!(
                 "The routeTable '{}' has dependencies and cannot be deleted.",
                 record.id
             )));
         }
-        for route in ROUTES
-            .list(cx)?
-            .iter()
-            .filter(|route| route.has("RouteTableId", &record.id))
-        {
-            ROUTES.delete(cx, &route.id)?;
-        }
-        Ok(())
+        delete_routes(cx, &record.id)
     }
+}
+
+/// Deletes the routes of a table.
+pub fn delete_routes(cx: &Context, table: &str) -> Result<(), AwsError> {
+    for route in ROUTES.list(cx)?.iter().filter(|route| route.has("RouteTableId", table)) {
+        ROUTES.delete(cx, &route.id)?;
+    }
+    Ok(())
 }
 
 pub struct Route;

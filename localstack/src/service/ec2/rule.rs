@@ -79,16 +79,25 @@ impl<const EGRESS: bool> RecordType for RuleResource<EGRESS> {
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut rule = Record::new(new_id("sgr"), desired);
-        // The stack's tags are not set on rules.
-        rule.inherited = Vec::new();
-        rule.tags.clear();
+        without_stack_tags(&mut rule);
         check(cx, &mut rule, EGRESS)?;
         Ok(rule)
+    }
+
+    fn update(cx: &Context, rule: &mut Record) -> Result<(), AwsError> {
+        without_stack_tags(rule);
+        check(cx, rule, EGRESS)
     }
 
     fn resource(_cx: &Context, record: &Record) -> Resource {
         Resource::new(&record.id).with("Id", record.id.clone())
     }
+}
+
+/// Removes the stack's tags, which are not set on rules.
+fn without_stack_tags(rule: &mut Record) {
+    let inherited = std::mem::take(&mut rule.inherited);
+    rule.tags.retain(|key, _| !inherited.contains(key));
 }
 
 /// Returns the ingress and egress rules of a group.
@@ -221,19 +230,21 @@ fn check(cx: &Context, rule: &mut Record, egress: bool) -> Result<(), AwsError> 
     }
     for other in of_group(cx, &group.id)?.iter().filter(|other| other.id != rule.id) {
         // A default rule that allows everything may be declared again.
-        if is_egress(other) == egress
-            && rule_text(other) == rule_text(rule)
-            && other.computed("Inline").as_deref() != Some("default")
-        {
-            let reason = format!("the specified rule \"{}, ALLOW\" already exists", rule_text(rule));
+        if is_egress(other) == egress && equal(other, rule) && other.computed("Inline").as_deref() != Some("default") {
+            let reason = format!("the specified rule \"{}, ALLOW\" already exists", text(rule));
             return Err(AwsError::new("InvalidPermission.Duplicate", reason));
         }
     }
     Ok(())
 }
 
-/// Returns the rule as EC2's errors write it. Two rules are equal if these texts are.
-fn rule_text(rule: &Record) -> String {
+/// Returns true if two rules of a group and direction permit the same.
+pub fn equal(one: &Record, other: &Record) -> bool {
+    text(one) == text(other)
+}
+
+/// Returns the rule as EC2's errors write it.
+pub fn text(rule: &Record) -> String {
     let peer = PEERS.into_iter().find_map(|peer| rule.text(peer)).unwrap_or_default();
     let protocol = match rule.text("IpProtocol").unwrap_or_default().as_str() {
         "-1" | "all" => return format!("peer: {peer}, ALL"),
@@ -275,6 +286,18 @@ pub fn permission(cx: &Context, rule: &Record) -> Value {
     with(with(permission, "FromPort", port("FromPort")), "ToPort", port("ToPort"))
 }
 
+/// Returns the rule as the answer of a revocation shows it.
+pub fn revoked(rule: &Record, egress: bool) -> Value {
+    let port = |property: &str| rule.text(property).and_then(|p| p.parse::<i64>().ok());
+    let prefix_list = rule.text("SourcePrefixListId").or(rule.text("DestinationPrefixListId"));
+    json!({
+        "SecurityGroupRuleId": rule.id, "GroupId": rule.text("GroupId"), "IsEgress": egress,
+        "IpProtocol": rule.text("IpProtocol"), "FromPort": port("FromPort"), "ToPort": port("ToPort"),
+        "CidrIpv4": rule.text("CidrIp"), "CidrIpv6": rule.text("CidrIpv6"), "PrefixListId": prefix_list,
+        "ReferencedGroupId": peer_group(rule), "Description": rule.text("Description"),
+    })
+}
+
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let shown = |rule: &Record| {
         let port = |property: &str| rule.text(property).and_then(|p| p.parse::<i64>().ok()).unwrap_or(-1);
@@ -286,6 +309,8 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
         let item = with(item, "CidrIpv4", rule.text("CidrIp"));
         let item = with(item, "CidrIpv6", rule.text("CidrIpv6"));
         let item = with(item, "Description", rule.text("Description"));
+        let prefix_list = rule.text("SourcePrefixListId").or(rule.text("DestinationPrefixListId"));
+        let item = with(item, "PrefixListId", prefix_list);
         with(
             item,
             "ReferencedGroupInfo",

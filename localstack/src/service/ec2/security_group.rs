@@ -39,7 +39,11 @@ impl RecordType for SecurityGroup {
                 "No default VPC for this user: the group needs a VpcId.",
             )
         };
-        let vpc = model::vpc(cx, &record.text("VpcId").ok_or_else(no_vpc)?)?;
+        let vpc = match record.text("VpcId") {
+            Some(id) => model::vpc(cx, &id)?,
+            None => model::default_vpc(cx)?.ok_or_else(no_vpc)?,
+        };
+        record.properties.insert("VpcId".into(), vpc.id.clone().into());
         let name = record.text("GroupName").unwrap_or_else(|| desired.generated_name(255));
         if name.starts_with("sg-") {
             return Err(invalid_parameter("Group names may not be in the format sg-*"));
@@ -71,6 +75,13 @@ impl RecordType for SecurityGroup {
     }
 
     fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        // A template may leave the default VPC out.
+        if let Some(vpc) = SECURITY_GROUPS
+            .get(cx, &record.id)?
+            .and_then(|before| before.text("VpcId"))
+        {
+            record.properties.insert("VpcId".into(), vpc.into());
+        }
         rule::replace_inline(cx, record)
     }
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::describe::flag;
+use super::describe::{flag, flag_text};
 use super::error::{dependency_violation, invalid_parameter, required};
 use super::model::{self, NAT_GATEWAYS, ROUTE_TABLE_ASSOCIATIONS, SUBNETS, VPC_ENDPOINTS, new_id};
 use super::{cidr, zone};
-use crate::records::{Record, RecordType, Records, texts};
+use crate::records::{Record, RecordType, Records, scalar, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct Subnet;
@@ -128,12 +128,25 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             "SubnetId": subnet.id, "SubnetArn": cx.arn("ec2", &format!("subnet/{}", subnet.id)),
             "VpcId": subnet.text("VpcId"), "CidrBlock": block, "State": "available", "OwnerId": cx.account(),
             "AvailableIpAddressCount": cidr::parse(&block).map_or(0, cidr::usable_addresses),
-            "AvailabilityZoneId": zone::id(cx, &zone), "AvailabilityZone": zone, "DefaultForAz": false,
+            "AvailabilityZoneId": zone::id(cx, &zone), "AvailabilityZone": zone, "DefaultForAz": subnet.computed.contains_key("Default"),
             "MapPublicIpOnLaunch": flag(subnet, "MapPublicIpOnLaunch", false),
-            "AssignIpv6AddressOnCreation": false, "Tags": subnet.tag_list(),
+            "AssignIpv6AddressOnCreation": false, "EnableDns64": flag(subnet, "EnableDns64", false), "Ipv6Native": false,
+            "PrivateDnsNameOptionsOnLaunch": dns_name_options(subnet), "Tags": subnet.tag_list(),
         })
     };
     Ok(SUBNETS.list(cx)?.iter().map(shown).collect())
+}
+
+/// Returns the options with the defaults of an IPv4 subnet (EC2 API Reference, `PrivateDnsNameOptionsOnLaunch`).
+fn dns_name_options(subnet: &Record) -> Value {
+    let given = subnet.properties.get("PrivateDnsNameOptionsOnLaunch");
+    let flag = |name: &str| given.and_then(|options| flag_text(options.get(name)?)).unwrap_or(false);
+    let kind = given.and_then(|options| options.get("HostnameType")).and_then(scalar);
+    json!({
+        "HostnameType": kind.unwrap_or_else(|| "ip-name".into()),
+        "EnableResourceNameDnsARecord": flag("EnableResourceNameDnsARecord"),
+        "EnableResourceNameDnsAAAARecord": flag("EnableResourceNameDnsAAAARecord"),
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::describe::flag;
 use super::error::{dependency_violation, invalid_parameter};
 use super::model::{self, GATEWAY_ATTACHMENTS, ROUTE_TABLES, SECURITY_GROUPS, SUBNETS, VPC_ENDPOINTS, VPCS, new_id};
+use super::network::DHCP_OPTIONS;
 use super::{route, security_group};
 use crate::records::{Record, RecordType, Records};
 use crate::service::Call;
@@ -101,6 +102,7 @@ impl RecordType for Vpc {
             security_group::delete(cx, &group)?;
         }
         if let Some(table) = record.computed("MainRouteTable") {
+            route::delete_routes(cx, &table)?;
             ROUTE_TABLES.delete(cx, &table)?;
         }
         Ok(())
@@ -111,9 +113,9 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let shown = |vpc: &Record| {
         let block = vpc.text("CidrBlock");
         json!({
-            "VpcId": vpc.id, "CidrBlock": block, "State": "available", "IsDefault": false, "OwnerId": cx.account(),
+            "VpcId": vpc.id, "CidrBlock": block, "State": "available", "IsDefault": model::is_default(vpc), "OwnerId": cx.account(),
             "InstanceTenancy": vpc.text("InstanceTenancy").unwrap_or_else(|| "default".into()),
-            "DhcpOptionsId": "default", "Tags": vpc.tag_list(),
+            "DhcpOptionsId": DHCP_OPTIONS, "Tags": vpc.tag_list(),
             "CidrBlockAssociationSet": [{
                 "AssociationId": vpc.computed("Association"), "CidrBlock": block,
                 "CidrBlockState": {"State": "associated"},

@@ -6,24 +6,11 @@ use super::action::load_balancers_of;
 use super::load_balancer::HOSTED_ZONE_ID;
 use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS, integer, text};
 use super::tls;
-use crate::records::{Record, iso, texts};
+use crate::records::{Record, iso, page, texts};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
-/// AWS's default attributes ("Load balancer attributes", "Target group attributes").
-const BALANCER_DEFAULTS: [(&str, &str); 4] = [
-    ("deletion_protection.enabled", "false"),
-    ("idle_timeout.timeout_seconds", "60"),
-    ("routing.http2.enabled", "true"),
-    ("access_logs.s3.enabled", "false"),
-];
-const GROUP_DEFAULTS: [(&str, &str); 3] = [
-    ("deregistration_delay.timeout_seconds", "300"),
-    ("load_balancing.algorithm.type", "round_robin"),
-    ("stickiness.enabled", "false"),
-];
-
-pub fn load_balancers(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+pub async fn load_balancers(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let found = select(
         LOAD_BALANCERS.list(cx)?,
         call,
@@ -31,25 +18,49 @@ pub fn load_balancers(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "LoadBalancerNotFound",
         "Load balancers",
     )?;
-    let shown: Vec<Value> = found
-        .iter()
-        .map(|r| {
-            let subnets = texts(r.properties.get("Subnets"));
-            let zones: Vec<Value> = subnets
-                .iter()
-                .enumerate()
-                .map(|(n, s)| json!({"SubnetId": s, "ZoneName": format!("{}{}", cx.region(), ['a', 'b', 'c'][n % 3])}))
-                .collect();
-            json!({
-                "LoadBalancerArn": r.id, "DNSName": "localhost", "CanonicalHostedZoneId": HOSTED_ZONE_ID,
-                "CreatedTime": iso(r.created), "LoadBalancerName": r.computed("Name"),
-                "Scheme": r.text("Scheme").unwrap_or_else(|| "internet-facing".into()), "State": {"Code": "active"},
-                "Type": "application", "AvailabilityZones": zones, "IpAddressType": "ipv4",
-                "SecurityGroups": texts(r.properties.get("SecurityGroups")),
-            })
+    paged(call, "LoadBalancers", shown_balancers(cx, &found).await?)
+}
+
+/// Returns EC2's subnets.
+pub async fn subnets(cx: &Context) -> Vec<Value> {
+    let found = cx.call("ec2", "DescribeSubnets", json!({})).await.ok();
+    let list = found.as_ref().and_then(|found| found["Subnets"].as_array());
+    list.cloned().unwrap_or_default()
+}
+
+/// Describes load balancers.
+pub async fn shown_balancers(cx: &Context, found: &[Record]) -> Result<Vec<Value>, AwsError> {
+    let known = subnets(cx).await;
+    let shown = |r: &Record| {
+        let mapped = r.properties.get("SubnetMappings").and_then(Value::as_array);
+        let mapped = mapped
+            .into_iter()
+            .flatten()
+            .filter_map(|mapping| text(mapping, "SubnetId"));
+        let own: Vec<String> = texts(r.properties.get("Subnets")).into_iter().chain(mapped).collect();
+        let of = |id: &str| known.iter().find(|subnet| subnet["SubnetId"] == id);
+        let zones: Vec<Value> = own
+            .iter()
+            .map(|id| json!({"SubnetId": id, "ZoneName": of(id).map(|subnet| &subnet["AvailabilityZone"])}))
+            .collect();
+        json!({
+            "LoadBalancerArn": r.id, "DNSName": "localhost", "CanonicalHostedZoneId": HOSTED_ZONE_ID,
+            "CreatedTime": iso(r.created), "LoadBalancerName": r.computed("Name"),
+            "Scheme": r.text("Scheme").unwrap_or_else(|| "internet-facing".into()), "State": {"Code": "active"},
+            "Type": "application", "AvailabilityZones": zones, "IpAddressType": "ipv4",
+            "VpcId": own.first().and_then(|id| of(id)).map(|subnet| &subnet["VpcId"]),
+            "SecurityGroups": texts(r.properties.get("SecurityGroups")),
         })
-        .collect();
-    Ok(json!({"LoadBalancers": shown}))
+    };
+    Ok(found.iter().map(shown).collect())
+}
+
+/// Returns one page of a list.
+fn paged(call: &Call, list: &str, items: Vec<Value>) -> Result<Value, AwsError> {
+    let limit = call.limit("PageSize", 400, 1..=400);
+    let (items, next) =
+        page(items, limit, call.text("Marker").as_deref()).map_err(|error| AwsError::validation(error.message))?;
+    Ok(json!({list: items, "NextMarker": next}))
 }
 
 pub fn target_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -70,7 +81,7 @@ pub fn target_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         found = of_balancer;
     }
     let shown: Result<Vec<Value>, AwsError> = found.iter().map(|r| target_group(cx, r)).collect();
-    Ok(json!({"TargetGroups": shown?}))
+    paged(call, "TargetGroups", shown?)
 }
 
 pub fn target_group(cx: &Context, r: &Record) -> Result<Value, AwsError> {
@@ -106,7 +117,7 @@ pub fn listeners(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         model::load_balancer(cx, &balancer)?;
         found.retain(|r| r.has("LoadBalancerArn", &balancer));
     }
-    Ok(json!({"Listeners": found.iter().map(listener).collect::<Vec<_>>()}))
+    paged(call, "Listeners", found.iter().map(listener).collect())
 }
 
 pub fn listener(r: &Record) -> Value {
@@ -137,7 +148,7 @@ pub fn rules(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             "Conditions": [], "Actions": listener.properties.get("DefaultActions"), "IsDefault": true,
         }));
     }
-    Ok(json!({"Rules": shown}))
+    paged(call, "Rules", shown)
 }
 
 pub fn rule(r: &Record) -> Value {
@@ -157,27 +168,6 @@ pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         }
     }
     Ok(json!({"TagDescriptions": shown}))
-}
-
-pub fn attributes(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError> {
-    let arn = call.required(&format!("{kind}Arn"))?;
-    let (record, defaults) = match kind {
-        "LoadBalancer" => (model::load_balancer(cx, &arn)?, BALANCER_DEFAULTS.as_slice()),
-        _ => (model::target_group(cx, &arn)?, GROUP_DEFAULTS.as_slice()),
-    };
-    let own = record
-        .properties
-        .get(&format!("{kind}Attributes"))
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let missing = defaults
-        .iter()
-        .filter(|(key, _)| !own.iter().any(|a| text(a, "Key").as_deref() == Some(key)));
-    let missing: Vec<Value> = missing
-        .map(|(key, value)| json!({"Key": key, "Value": value}))
-        .collect();
-    Ok(json!({"Attributes": own.into_iter().chain(missing).collect::<Vec<_>>()}))
 }
 
 /// Returns the records that the call names by ARN or name, or all if it names none.

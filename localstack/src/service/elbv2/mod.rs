@@ -1,6 +1,8 @@
 //! Elastic Load Balancing v2: application load balancers, target groups, listeners and rules.
 
 mod action;
+mod api;
+mod attributes;
 mod describe;
 mod listener;
 mod load_balancer;
@@ -20,7 +22,7 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(crate) use weights::set_weights;
 
@@ -53,20 +55,38 @@ impl Service for Elb {
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
-            "DescribeLoadBalancers" => describe::load_balancers(cx, &call),
+            "DescribeLoadBalancers" => describe::load_balancers(cx, &call).await,
             "DescribeTargetGroups" => describe::target_groups(cx, &call),
             "DescribeListeners" => describe::listeners(cx, &call),
             "DescribeRules" => describe::rules(cx, &call),
             "DescribeTags" => describe::tags(cx, &call),
-            "DescribeLoadBalancerAttributes" => describe::attributes(cx, &call, "LoadBalancer"),
-            "DescribeTargetGroupAttributes" => describe::attributes(cx, &call, "TargetGroup"),
+            "DescribeLoadBalancerAttributes" => attributes::describe(cx, &call, "LoadBalancer"),
+            "DescribeTargetGroupAttributes" => attributes::describe(cx, &call, "TargetGroup"),
+            "DescribeListenerAttributes" => attributes::describe(cx, &call, "Listener"),
+            // No load balancer here has a reservation.
+            "DescribeCapacityReservation" => {
+                model::load_balancer(cx, &call.required("LoadBalancerArn")?)?;
+                Ok(json!({"CapacityReservationState": []}))
+            }
+            "CreateLoadBalancer" => api::create_load_balancer(cx, &call).await,
+            "CreateTargetGroup" => api::create_target_group(cx, &call).await,
+            "CreateListener" => api::create_listener(cx, &call).await,
+            "CreateRule" => api::create_rule(cx, &call).await,
+            "DeleteTargetGroup" => api::delete_target_group(cx, &call).await,
+            "DeleteListener" => api::delete_listener(cx, &call).await,
+            "DeleteRule" => api::delete_rule(cx, &call).await,
+            "SetRulePriorities" => api::set_rule_priorities(cx, &call),
+            "SetSecurityGroups" => api::set_security_groups(cx, &call).await,
+            "SetSubnets" => api::set_subnets(cx, &call).await,
+            "AddTags" => api::add_tags(cx, &call),
+            "RemoveTags" => api::remove_tags(cx, &call),
             "DescribeTargetHealth" => targets::health(cx, &call),
             "RegisterTargets" => targets::register(cx, &call),
             "DeregisterTargets" => targets::deregister(cx, &call),
             "DeleteLoadBalancer" => modify::delete_load_balancer(cx, &call),
             "ModifyTargetGroup" => modify::target_group(cx, &call),
-            "ModifyTargetGroupAttributes" => modify::attributes(cx, &call, "TargetGroup"),
-            "ModifyLoadBalancerAttributes" => modify::attributes(cx, &call, "LoadBalancer"),
+            "ModifyTargetGroupAttributes" => attributes::modify(cx, &call, "TargetGroup"),
+            "ModifyLoadBalancerAttributes" => attributes::modify(cx, &call, "LoadBalancer"),
             "ModifyListener" => modify::listener(cx, &call),
             "ModifyRule" => modify::rule(cx, &call),
             other => Err(AwsError::not_implemented("elasticloadbalancing", other)),

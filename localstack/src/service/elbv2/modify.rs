@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 
 use super::load_balancer::LoadBalancer;
-use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS, text};
-use super::{describe, listener, rule, sync};
+use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS};
+use super::{api, describe, listener, rule, sync};
 use crate::records::{Record, RecordType, WriteLock};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
 pub fn target_group(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut record = model::target_group(cx, &call.required("TargetGroupArn")?)?;
+    api::check_members(call)?;
     set_members(&mut record, call, "TargetGroupArn");
     TARGET_GROUPS.put(cx, &record)?;
     sync::apply(cx)?;
@@ -19,6 +20,7 @@ pub fn target_group(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn listener(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut record = model::listener(cx, &call.required("ListenerArn")?)?;
+    api::check_members(call)?;
     set_members(&mut record, call, "ListenerArn");
     listener::check(cx, &record)?;
     LISTENERS.put(cx, &record)?;
@@ -28,40 +30,12 @@ pub fn listener(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn rule(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut record = model::rule(cx, &call.required("RuleArn")?)?;
+    api::check_members(call)?;
     set_members(&mut record, call, "RuleArn");
     rule::check(cx, &record)?;
     RULES.put(cx, &record)?;
     sync::apply(cx)?;
     Ok(json!({"Rules": [describe::rule(&record)]}))
-}
-
-pub fn attributes(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError> {
-    let arn = call.required(&format!("{kind}Arn"))?;
-    {
-        let lock = cx.extension::<WriteLock>();
-        let _guard = lock.lock();
-        let balancer = kind == "LoadBalancer";
-        let mut record = if balancer {
-            model::load_balancer(cx, &arn)?
-        } else {
-            model::target_group(cx, &arn)?
-        };
-        let property = format!("{kind}Attributes");
-        let mut all = record
-            .properties
-            .get(&property)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        for new in call.list("Attributes") {
-            all.retain(|old| text(old, "Key") != text(&new, "Key"));
-            all.push(new);
-        }
-        record.properties.insert(property, all.into());
-        if balancer { LOAD_BALANCERS } else { TARGET_GROUPS }.put(cx, &record)?;
-    }
-    sync::apply(cx)?;
-    describe::attributes(cx, call, kind)
 }
 
 /// Deletes a load balancer with its listeners and their rules. Succeeds if it does not exist.

@@ -1,5 +1,6 @@
 //! `AWS::MSK::Configuration`: stored and described, not applied to the broker.
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::records::{Record, RecordType, Records, iso};
@@ -41,6 +42,7 @@ impl RecordType for Configuration {
         }
         record.id = cx.arn("kafka", &format!("configuration/{name}/{}-1", Uuid::new_v4()));
         record.computed.insert("revision".into(), 1.into());
+        add_revision(&mut record);
         Ok(record)
     }
 
@@ -57,8 +59,37 @@ impl RecordType for Configuration {
 
     fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         record.computed.insert("revision".into(), (revision(record) + 1).into());
+        add_revision(record);
         Ok(())
     }
+}
+
+impl Configuration {
+    /// Returns a configuration.
+    pub fn find(cx: &Context, arn: &str) -> Result<Record, AwsError> {
+        let missing = || {
+            let message = format!("This configuration doesn't exist: {arn}");
+            AwsError::new("NotFoundException", message).with_status(404)
+        };
+        Self::RECORDS.get(cx, arn)?.ok_or_else(missing)
+    }
+
+    /// Returns the properties of each revision by its number.
+    pub fn revisions(record: &Record) -> Vec<(i64, String)> {
+        let all = record.computed.get(REVISIONS).and_then(Value::as_object);
+        let number = |(number, text): (&String, &Value)| Some((number.parse().ok()?, text.as_str()?.to_owned()));
+        all.into_iter().flatten().filter_map(number).collect()
+    }
+}
+
+/// The computed value with the properties of each revision.
+const REVISIONS: &str = "revisions";
+
+fn add_revision(record: &mut Record) {
+    let text = record.text("ServerProperties").unwrap_or_default();
+    let number = revision(record).to_string();
+    let all = record.computed.entry(REVISIONS).or_insert_with(|| json!({}));
+    all[number] = text.into();
 }
 
 pub fn revision(record: &Record) -> i64 {

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::api;
 use super::broker::server;
-use super::configuration::{Configuration, revision};
+use super::configuration::Configuration;
 use super::model::{self, CLUSTERS, STATE};
 use crate::records::{Record, RecordType, iso, page};
 use crate::{AwsError, Call, Context};
@@ -107,17 +108,7 @@ pub fn configurations(cx: &Context) -> Result<Value, AwsError> {
     let shown: Vec<Value> = Configuration::RECORDS
         .list(cx)?
         .iter()
-        .map(|record| {
-            json!({
-                "arn": record.id,
-                "name": record.text("Name"),
-                "description": record.text("Description").unwrap_or_default(),
-                "creationTime": iso(record.created),
-                "state": "ACTIVE",
-                "kafkaVersions": [],
-                "latestRevision": {"creationTime": iso(record.created), "revision": revision(record)},
-            })
-        })
+        .map(api::configuration)
         .collect();
     Ok(json!({"configurations": shown}))
 }
@@ -148,10 +139,13 @@ fn description(record: &Record, version: ApiVersion) -> Value {
         .text("NumberOfBrokerNodes")
         .and_then(|n| n.parse().ok())
         .unwrap_or(1);
-    let group = record
+    let mut group = record
         .properties
         .get("BrokerNodeGroupInfo")
         .map_or_else(|| json!({}), lower_camel);
+    if group.get("brokerAZDistribution").is_none() {
+        group["brokerAZDistribution"] = "DEFAULT".into();
+    }
     let details = json!({
         "brokerNodeGroupInfo": group,
         "currentBrokerSoftwareInfo": {"kafkaVersion": record.text("KafkaVersion")},

@@ -1,5 +1,6 @@
 //! Amazon MSK: a cluster is one Kafka-protocol broker on loopback.
 
+mod api;
 mod broker;
 mod cluster;
 mod cluster_policy;
@@ -84,6 +85,46 @@ const ROUTES: &[Route] = &[
         path: "/v1/tags/{resourceArn}",
         operation: "ListTagsForResource",
     },
+    Route {
+        method: "POST",
+        path: "/v1/configurations",
+        operation: "CreateConfiguration",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/configurations/{arn}",
+        operation: "DescribeConfiguration",
+    },
+    Route {
+        method: "PUT",
+        path: "/v1/configurations/{arn}",
+        operation: "UpdateConfiguration",
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/configurations/{arn}",
+        operation: "DeleteConfiguration",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/configurations/{arn}/revisions/{revision}",
+        operation: "DescribeConfigurationRevision",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/kafka-versions",
+        operation: "ListKafkaVersions",
+    },
+    Route {
+        method: "POST",
+        path: "/v1/tags/{resourceArn}",
+        operation: "TagResource",
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/tags/{resourceArn}",
+        operation: "UntagResource",
+    },
 ];
 
 #[async_trait]
@@ -118,6 +159,14 @@ impl Service for Kafka {
             "DescribeTopic" => describe::topic(cx, &call).await,
             "ListConfigurations" => describe::configurations(cx),
             "ListTagsForResource" => describe::tags(cx, &call),
+            "CreateConfiguration" => api::create_configuration(cx, &call).await,
+            "DescribeConfiguration" => api::describe_configuration(cx, &call),
+            "DescribeConfigurationRevision" => api::describe_revision(cx, &call),
+            "UpdateConfiguration" => api::update_configuration(cx, &call).await,
+            "DeleteConfiguration" => api::delete_configuration(cx, &call).await,
+            "ListKafkaVersions" => Ok(api::versions()),
+            "TagResource" => api::tag(cx, &call),
+            "UntagResource" => api::untag(cx, &call),
             other => Err(AwsError::not_implemented("kafka", other)),
         }
     }

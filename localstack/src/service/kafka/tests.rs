@@ -57,3 +57,56 @@ async fn a_cluster_keeps_its_topics_when_its_broker_is_killed() {
     assert!(server.running().is_none() && !server.settings.folder.exists());
     cx.shutdown().cancel();
 }
+
+#[tokio::test]
+async fn each_revision_of_a_configuration_keeps_its_properties() {
+    let (cx, _folder) = context_with(vec![super::service()]);
+    let call = async |operation: &str, input: serde_json::Value| {
+        let answer = cx.call("kafka", operation, input).await;
+        answer.map_err(|error| error.code)
+    };
+    let first = json!({"name": "blue", "kafkaVersions": ["3.9.x"], "serverProperties": "YT0x"});
+    let created = call("CreateConfiguration", first.clone()).await.unwrap();
+    assert_eq!(created["latestRevision"]["revision"], 1);
+    let arn = created["arn"].clone();
+    let updated = call("UpdateConfiguration", json!({"arn": arn, "serverProperties": "YT0y"})).await;
+    assert_eq!(updated.unwrap()["latestRevision"]["revision"], 2);
+    for (revision, properties) in [("1", "YT0x"), ("2", "YT0y")] {
+        let shown = call(
+            "DescribeConfigurationRevision",
+            json!({"arn": arn, "revision": revision}),
+        )
+        .await;
+        assert_eq!(shown.unwrap()["serverProperties"], properties);
+    }
+    let shown = call("DescribeConfiguration", json!({"arn": arn})).await.unwrap();
+    assert_eq!(shown["kafkaVersions"], json!(["3.9.x"]));
+    for (operation, input, code) in [
+        ("CreateConfiguration", first, "ConflictException"),
+        (
+            "CreateConfiguration",
+            json!({"name": "a b", "serverProperties": "YT0x"}),
+            "BadRequestException",
+        ),
+        (
+            "CreateConfiguration",
+            json!({"name": "red", "serverProperties": "%"}),
+            "BadRequestException",
+        ),
+        (
+            "CreateConfiguration",
+            json!({"name": "red", "serverProperties": "YT0x", "colour": 1}),
+            "BadRequestException",
+        ),
+        (
+            "DescribeConfigurationRevision",
+            json!({"arn": arn, "revision": "3"}),
+            "NotFoundException",
+        ),
+        ("DescribeConfiguration", json!({"arn": "arn:x"}), "NotFoundException"),
+    ] {
+        assert_eq!(call(operation, input).await, Err(code.to_owned()), "{operation}");
+    }
+    call("DeleteConfiguration", json!({"arn": arn})).await.unwrap();
+    assert!(call("DescribeConfiguration", json!({"arn": arn})).await.is_err());
+}

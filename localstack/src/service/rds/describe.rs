@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::model::{
-    self, INSTANCES, PARAMETER_GROUPS, PENDING, REBOOTING_UNTIL, ROTATING, SNAPSHOTS, STATUS, SUBNET_GROUPS,
-};
+use super::model::{self, INSTANCES, PARAMETER_GROUPS, PENDING, REBOOTING_UNTIL, ROTATING, STATUS, SUBNET_GROUPS};
+use super::validation;
 use crate::records::{Record, iso, page, texts};
 use crate::runtime::postgres::Installation;
 use crate::{AwsError, Call, Context};
@@ -13,13 +12,30 @@ use crate::{AwsError, Call, Context};
 const MAX_INSTANCES: u32 = 254;
 
 pub async fn instances(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let found = match call.text("DBInstanceIdentifier") {
+    let mut found = match call.text("DBInstanceIdentifier") {
         Some(id) => {
             let id = id.rsplit(":db:").next().unwrap_or(&id).to_owned();
             vec![model::instance(cx, &id)?]
         }
         None => INSTANCES.list(cx)?,
     };
+    for filter in call.list("Filters") {
+        let name = filter["Name"].as_str().unwrap_or_default();
+        let value: fn(&Record) -> Option<String> = match name {
+            "db-instance-id" => |record| Some(record.id.clone()),
+            "dbi-resource-id" => |record| record.computed("resource_id"),
+            "engine" => |_| Some("postgres".to_owned()),
+            // No instance is in a cluster or a domain.
+            "db-cluster-id" | "domain" => |_| None,
+            _ => return Err(validation::invalid(format!("Unrecognized filter name: {name}"))),
+        };
+        // An instance may be named by its ARN.
+        let values: Vec<String> = texts(filter.get("Values"))
+            .into_iter()
+            .map(|value| value.rsplit(":db:").next().unwrap_or_default().to_owned())
+            .collect();
+        found.retain(|record| value(record).is_some_and(|value| values.contains(&value)));
+    }
     let limit = call.limit("MaxRecords", 100, 20..=100);
     let (found, next) = page(found, limit, call.text("Marker").as_deref())?;
     let mut instances = Vec::new();
@@ -117,7 +133,8 @@ pub async fn subnet_groups(cx: &Context, call: &Call) -> Result<Value, AwsError>
     Ok(json!({"DBSubnetGroups": groups}))
 }
 
-async fn subnet_group(cx: &Context, record: &Record) -> Result<Value, AwsError> {
+/// Describes one subnet group.
+pub async fn subnet_group(cx: &Context, record: &Record) -> Result<Value, AwsError> {
     let ids = texts(record.properties.get("SubnetIds"));
     let response = cx
         .call("ec2", "DescribeSubnets", json!({"SubnetId": ids, "SubnetIds": ids}))
@@ -169,18 +186,18 @@ pub fn parameter_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             return Err(AwsError::new("DBParameterGroupNotFound", message).with_status(404));
         }
     }
-    let groups: Vec<Value> = found
-        .iter()
-        .map(|record| {
-            json!({
-                "DBParameterGroupName": record.id,
-                "DBParameterGroupFamily": record.text("Family"),
-                "Description": record.text("Description"),
-                "DBParameterGroupArn": cx.arn("rds", &format!("pg:{}", record.id)),
-            })
-        })
-        .collect();
+    let groups: Vec<Value> = found.iter().map(|record| parameter_group(cx, record)).collect();
     Ok(json!({"DBParameterGroups": groups}))
+}
+
+/// Describes one parameter group.
+pub fn parameter_group(cx: &Context, record: &Record) -> Value {
+    json!({
+        "DBParameterGroupName": record.id,
+        "DBParameterGroupFamily": record.text("Family"),
+        "Description": record.text("Description"),
+        "DBParameterGroupArn": cx.arn("rds", &format!("pg:{}", record.id)),
+    })
 }
 
 /// Describes the use of RDS's own quotas, of which the endpoint counts the instances.
@@ -207,24 +224,72 @@ pub fn engine_versions(call: &Call) -> Result<Value, AwsError> {
     }]}))
 }
 
-pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let arn = call.required("ResourceName")?;
-    let mut parts = arn.rsplitn(3, ':');
-    let (name, resource) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let records = match resource {
-        "db" => INSTANCES,
-        "snapshot" => SNAPSHOTS,
-        "subgrp" => SUBNET_GROUPS,
-        "pg" => PARAMETER_GROUPS,
-        _ => {
-            return Err(AwsError::new(
-                "InvalidParameterValue",
-                format!("The ARN {arn} is not that of an RDS resource of this endpoint."),
-            ));
+/// Instance classes of RDS for PostgreSQL that platforms of this size use (RDS User Guide, "DB instance class types").
+const CLASSES: [&str; 12] = [
+    "db.t3.micro",
+    "db.t3.small",
+    "db.t3.medium",
+    "db.t4g.micro",
+    "db.t4g.small",
+    "db.t4g.medium",
+    "db.m6g.large",
+    "db.m6g.xlarge",
+    "db.m7g.large",
+    "db.m7g.xlarge",
+    "db.r6g.large",
+    "db.r7g.large",
+];
+
+/// Describes the classes and the storage that instances of the installed version can have.
+pub fn orderable_options(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    if let Some(filters) = call.input.get("Filters") {
+        return Err(validation::invalid(format!("Unrecognized filters: {filters}")));
+    }
+    let install = Installation::find()?;
+    let differs = |member: &str, value: &str| call.text(member).is_some_and(|given| given != value);
+    let zones: Vec<Value> = ["a", "b", "c"]
+        .iter()
+        .map(|zone| json!({"Name": format!("{}{zone}", cx.region())}))
+        .collect();
+    let mut options = Vec::new();
+    for class in CLASSES {
+        for storage in ["gp2", "gp3"] {
+            options.push(json!({
+                "Engine": "postgres", "EngineVersion": install.version, "DBInstanceClass": class, "StorageType": storage,
+                "LicenseModel": "postgresql-license", "AvailabilityZones": zones, "Vpc": true, "MultiAZCapable": true,
+                "SupportsStorageEncryption": true, "MinStorageSize": 20, "MaxStorageSize": 65_536,
+            }));
         }
-    };
-    let record = records.get(cx, name)?;
-    let record =
-        record.ok_or_else(|| AwsError::new("DBInstanceNotFound", format!("{arn} not found")).with_status(404))?;
-    Ok(json!({"TagList": record.tag_list()}))
+    }
+    options.retain(|option| {
+        !differs(
+            "DBInstanceClass",
+            option["DBInstanceClass"].as_str().unwrap_or_default(),
+        )
+    });
+    let other_license = differs("LicenseModel", "postgresql-license");
+    if differs("Engine", "postgres")
+        || differs("EngineVersion", &install.version)
+        || other_license
+        || call.boolean("Vpc") == Some(false)
+        || call
+            .text("AvailabilityZoneGroup")
+            .is_some_and(|group| group != cx.region())
+    {
+        options.clear();
+    }
+    let limit = call.limit("MaxRecords", 100, 20..=10_000);
+    let (options, next) = page(options, limit, call.text("Marker").as_deref())?;
+    Ok(json!({"OrderableDBInstanceOptions": options, "Marker": next}))
+}
+
+/// Lists the clusters, of which the endpoint has none.
+pub fn clusters(call: &Call) -> Result<Value, AwsError> {
+    match call.text("DBClusterIdentifier") {
+        Some(id) => {
+            let message = format!("DBCluster {id} not found.");
+            Err(AwsError::new("DBClusterNotFoundFault", message).with_status(404))
+        }
+        None => Ok(json!({"DBClusters": []})),
+    }
 }

@@ -213,7 +213,11 @@ fn restored_from(cx: &Context, record: &mut Record) -> Result<Option<PathBuf>, A
 fn check(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
     let given = desired.properties.get("DBInstanceIdentifier").and_then(Value::as_str);
     let id = validation::identifier(&given.map_or_else(|| desired.generated_name(63), str::to_owned))?;
-    let record = Record::new(id, desired);
+    let mut record = Record::new(id, desired);
+    // An empty name is none; PostgreSQL has its own database `postgres` (RDS API Reference, `CreateDBInstance`).
+    if record.has("DBName", "") {
+        record.properties.shift_remove("DBName");
+    }
     let engine = record.text("Engine").unwrap_or_else(|| {
         // A restored instance has its snapshot's engine by default.
         let is_restored = record.text("DBSnapshotIdentifier").is_some_and(|id| !id.is_empty());

@@ -1,11 +1,13 @@
 //! Amazon RDS: each instance is a PostgreSQL server.
 
+mod api;
 mod describe;
 mod groups;
 mod instance;
 mod lifecycle;
 mod model;
 mod modify;
+mod parameters;
 mod rotation;
 mod server;
 mod snapshot;
@@ -53,7 +55,19 @@ impl Service for Rds {
             "DescribeDBParameterGroups" => describe::parameter_groups(cx, &call),
             "DescribeAccountAttributes" => describe::account(cx),
             "DescribeDBEngineVersions" => describe::engine_versions(&call),
-            "ListTagsForResource" => describe::tags(cx, &call),
+            "DescribeDBParameters" => parameters::describe(cx, &call),
+            "DescribeOrderableDBInstanceOptions" => describe::orderable_options(cx, &call),
+            "DescribeDBClusters" => describe::clusters(&call),
+            "ListTagsForResource" => api::tags(cx, &call),
+            "AddTagsToResource" => api::add_tags(cx, &call),
+            "RemoveTagsFromResource" => api::remove_tags(cx, &call),
+            "CreateDBSubnetGroup" => api::create_subnet_group(cx, &call).await,
+            "ModifyDBSubnetGroup" => api::modify_subnet_group(cx, &call).await,
+            "DeleteDBSubnetGroup" => api::delete_subnet_group(cx, &call).await,
+            "CreateDBParameterGroup" => api::create_parameter_group(cx, &call).await,
+            "ModifyDBParameterGroup" => parameters::modify(cx, &call).await,
+            "ResetDBParameterGroup" => parameters::reset(cx, &call).await,
+            "DeleteDBParameterGroup" => api::delete_parameter_group(cx, &call).await,
             "CreateDBInstance" => create(cx, call).await,
             "RestoreDBInstanceFromDBSnapshot" => restore(cx, call).await,
             "ModifyDBInstance" => modify::modify(cx, &call).await,

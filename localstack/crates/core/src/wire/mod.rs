@@ -2,6 +2,7 @@
 
 mod casing;
 mod cbor;
+mod model;
 mod protocol;
 mod query;
 mod render;
@@ -21,7 +22,7 @@ pub use casing::lower_first;
 pub use protocol::Protocol;
 use target::Target;
 pub use target::credential_scope;
-pub use xml::escape;
+pub use xml::{check_output, escape, panic_at_unknown_members};
 
 /// Maximum size of an API request, in bytes; layers of images do not come this way.
 const MAX_REQUEST: usize = 16 << 20;
@@ -82,7 +83,7 @@ async fn call(cx: &Context, target: Target, input: Value) -> Result<Value, AwsEr
 
 fn input(target: &Target, parts: &http::request::Parts, body: &[u8]) -> Result<Value, AwsError> {
     match &target.protocol {
-        Protocol::Query | Protocol::Ec2 => query::input(parts, body, target.protocol == Protocol::Ec2),
+        Protocol::Query | Protocol::Ec2 => query::input(&target.service, &target.operation, parts, body),
         Protocol::Json(_) => json(body).map(Value::Object),
         Protocol::Cbor => cbor::decode(body),
         Protocol::Rest => {

@@ -1,14 +1,27 @@
-//! Inputs of the query protocols: `A.member.1.B=x` becomes `{"A": [{"B": "x"}]}`.
+//! Inputs of the query protocols, parsed by the model of the operation: `A.member.1.B=x` becomes `{"A": [{"B": "x"}]}`.
 
 use http::request::Parts;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::casing::upper_first;
+use super::model::{Kind, Model, Reference, Shape};
 use crate::error::AwsError;
 
 /// Maximum nesting of a parameter's name; no API has deeper ones.
 const MAX_DEPTH: usize = 24;
+/// Parameters that authenticate a request, in a query string (`X-Amz-` of Signature Version 4 too) or a form.
+const AUTHENTICATION: [&str; 9] = [
+    "Action",
+    "Version",
+    "AWSAccessKeyId",
+    "Signature",
+    "SignatureMethod",
+    "SignatureVersion",
+    "SecurityToken",
+    "Timestamp",
+    "Expires",
+];
 
 /// Returns the `Action` and `Version` of a query request, from its body or its query string.
 pub fn action(parts: &Parts, body: &[u8]) -> Option<(String, Option<String>)> {
@@ -17,15 +30,20 @@ pub fn action(parts: &Parts, body: &[u8]) -> Option<(String, Option<String>)> {
     Some((of("Action")?, of("Version")))
 }
 
-/// Returns the input as JSON. All scalars are strings. `ec2` lists are numbered without a wrapper and named in the singular;
-/// they get their API names (`VpcId.1` is `VpcIds`).
+/// Returns the input of an operation as JSON, with the member names of the API reference. All scalars are strings.
 ///
 /// # Errors
-/// `MalformedQueryString` for a name that nests too deeply.
-pub fn input(parts: &Parts, body: &[u8], ec2: bool) -> Result<Value, AwsError> {
+/// `NotImplemented` for an operation without a model, and the service's code for a member that the operation does not have, a missing
+/// one, or a value that the model does not allow. AWS ignores unknown members in some services; ignored input would mislead here.
+pub fn input(service: &str, operation: &str, parts: &Parts, body: &[u8]) -> Result<Value, AwsError> {
+    let model = Model::of(service);
+    let missing = || AwsError::not_implemented(service, operation);
+    let (model, found) = model
+        .and_then(|model| Some((model, model.operation(operation)?)))
+        .ok_or_else(missing)?;
     let mut root = Node::default();
     for (name, value) in pairs(parts, body) {
-        if matches!(name.as_str(), "Action" | "Version") {
+        if AUTHENTICATION.contains(&name.as_str()) || name.starts_with("X-Amz-") {
             continue;
         }
         if name.split('.').count() > MAX_DEPTH {
@@ -36,10 +54,14 @@ pub fn input(parts: &Parts, body: &[u8], ec2: bool) -> Result<Value, AwsError> {
         }
         root.insert(name.split('.'), value);
     }
-    Ok(match root.value(ec2) {
-        Value::Object(input) => Value::Object(input),
-        _ => Value::Object(Map::new()),
-    })
+    let parser = Parser { service, model };
+    match found.input.as_deref().and_then(|name| model.shape(name)) {
+        Some(shape) => parser.structure(shape, root, ""),
+        None => match root.children.keys().next() {
+            Some(name) => Err(parser.unknown(name)),
+            None => Ok(Value::Object(Map::new())),
+        },
+    }
 }
 
 fn pairs(parts: &Parts, body: &[u8]) -> Vec<(String, String)> {
@@ -53,6 +75,7 @@ fn pairs(parts: &Parts, body: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
+/// A parameter and those whose names continue its name.
 #[derive(Default)]
 struct Node {
     text: Option<String>,
@@ -67,55 +90,212 @@ impl Node {
         }
     }
 
-    fn is_list(&self) -> bool {
-        !self.children.is_empty() && self.children.keys().all(|k| k.parse::<u32>().is_ok())
-    }
-
-    fn value(self, ec2: bool) -> Value {
-        if self.children.is_empty() {
-            return Value::String(self.text.unwrap_or_default());
+    /// Returns the numbered children in order, or the name of one that has no number.
+    fn numbered(self) -> Result<Vec<Node>, String> {
+        let mut items = Vec::new();
+        for (name, node) in self.children {
+            match name.parse::<u32>() {
+                Ok(number) => items.push((number, node)),
+                Err(_) => return Err(name),
+            }
         }
-        if self.is_list() {
-            return self.list(ec2);
-        }
-        if !ec2 && self.children.len() == 1 && self.children[0].is_list() {
-            let (wrapper, list) = self.children.into_iter().next().expect("there is exactly one child");
-            let list = list.list(ec2);
-            return if wrapper == "entry" { map(list) } else { list };
-        }
-        let members = self.children.into_iter().map(|(name, node)| {
-            let name = if ec2 { ec2_name(&name, node.is_list()) } else { name };
-            (name, node.value(ec2))
-        });
-        Value::Object(members.collect())
-    }
-
-    fn list(self, ec2: bool) -> Value {
-        let mut numbered: Vec<(u32, Node)> = self
-            .children
-            .into_iter()
-            .filter_map(|(k, node)| Some((k.parse().ok()?, node)))
-            .collect();
-        numbered.sort_by_key(|(n, _)| *n);
-        Value::Array(numbered.into_iter().map(|(_, node)| node.value(ec2)).collect())
+        items.sort_by_key(|(number, _)| *number);
+        Ok(items.into_iter().map(|(_, node)| node).collect())
     }
 }
 
-fn map(entries: Value) -> Value {
-    let Value::Array(entries) = entries else { return entries };
-    let pairs = entries.into_iter().filter_map(|entry| {
-        let key = entry.get("key")?.as_str()?.to_owned();
-        Some((key, entry.get("value").cloned().unwrap_or_default()))
-    });
-    Value::Object(pairs.collect())
+struct Parser<'a> {
+    service: &'a str,
+    model: &'a Model,
 }
 
-fn ec2_name(name: &str, is_list: bool) -> String {
-    let mut name = upper_first(name);
-    if is_list && !name.ends_with('s') {
-        name.push('s');
+impl Parser<'_> {
+    fn value(&self, reference: &Reference, node: Node, path: &str) -> Result<Value, AwsError> {
+        let Some(shape) = self.model.shape(&reference.shape) else {
+            return Err(self.unknown(path));
+        };
+        match shape.kind {
+            Kind::Structure => self.structure(shape, node, path),
+            Kind::List => self.list(shape, shape.flattened || reference.flattened, node, path),
+            Kind::Map => self.map(shape, shape.flattened || reference.flattened, node, path),
+            _ => self.scalar(shape, node, path),
+        }
     }
-    name
+
+    fn structure(&self, shape: &Shape, node: Node, path: &str) -> Result<Value, AwsError> {
+        let mut members = Map::new();
+        for (name, node) in node.children {
+            let path = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            let mut found = shape.members.iter();
+            let Some((member, reference)) = found.find(|(member, reference)| self.wire_name(member, reference) == name)
+            else {
+                return Err(self.unknown(&path));
+            };
+            members.insert(member.clone(), self.value(reference, node, &path)?);
+        }
+        match shape.required.iter().find(|member| !members.contains_key(*member)) {
+            Some(missing) => Err(self.missing(path, missing)),
+            None => Ok(Value::Object(members)),
+        }
+    }
+
+    fn wire_name(&self, member: &str, reference: &Reference) -> String {
+        match &reference.query_name {
+            Some(name) => name.clone(),
+            None if self.service == "ec2" => upper_first(reference.wire_name(member)),
+            None => reference.wire_name(member).to_owned(),
+        }
+    }
+
+    /// Parses `Name.member.1`, `Name.ELEMENT.1`, or `Name.1` for a flattened list and those of EC2. `Name=` is an empty list.
+    fn list(&self, shape: &Shape, flattened: bool, node: Node, path: &str) -> Result<Value, AwsError> {
+        let Some(item) = &shape.member else {
+            return Err(self.unknown(path));
+        };
+        let node = if flattened || self.service == "ec2" {
+            node
+        } else {
+            self.wrapped(node, &["member", item.wire_name("member")], path)?
+        };
+        let items = node
+            .numbered()
+            .map_err(|name| self.unknown(&format!("{path}.{name}")))?;
+        self.check_size(shape, items.len(), path)?;
+        let parsed = items.into_iter().enumerate();
+        parsed
+            .map(|(at, node)| self.value(item, node, &format!("{path}.{}", at + 1)))
+            .collect()
+    }
+
+    /// Parses `Name.entry.1.key` and `Name.entry.1.value`.
+    fn map(&self, shape: &Shape, flattened: bool, node: Node, path: &str) -> Result<Value, AwsError> {
+        let (Some(key), Some(value)) = (&shape.key, &shape.value) else {
+            return Err(self.unknown(path));
+        };
+        let node = if flattened {
+            node
+        } else {
+            self.wrapped(node, &["entry"], path)?
+        };
+        let mut entries = Map::new();
+        for mut entry in node
+            .numbered()
+            .map_err(|name| self.unknown(&format!("{path}.{name}")))?
+        {
+            let mut part = |name: &str| entry.children.shift_remove(name).unwrap_or_default();
+            let (name, node) = (part(key.wire_name("key")), part(value.wire_name("value")));
+            if let Some(name) = entry.children.keys().next() {
+                return Err(self.unknown(&format!("{path}.{name}")));
+            }
+            entries.insert(name.text.unwrap_or_default(), self.value(value, node, path)?);
+        }
+        Ok(Value::Object(entries))
+    }
+
+    /// Returns the only child, which must have one of these names.
+    fn wrapped(&self, node: Node, names: &[&str], path: &str) -> Result<Node, AwsError> {
+        let mut found = Node::default();
+        for (name, child) in node.children {
+            if !names.contains(&name.as_str()) {
+                return Err(self.unknown(&format!("{path}.{name}")));
+            }
+            found = child;
+        }
+        Ok(found)
+    }
+
+    fn scalar(&self, shape: &Shape, node: Node, path: &str) -> Result<Value, AwsError> {
+        if let Some(name) = node.children.keys().next() {
+            return Err(self.unknown(&format!("{path}.{name}")));
+        }
+        let text = node.text.unwrap_or_default();
+        let number = || text.parse::<f64>().ok().filter(|number| number.is_finite());
+        match shape.kind {
+            Kind::Boolean => {
+                let text = text.to_ascii_lowercase();
+                let valid = matches!(text.as_str(), "true" | "false");
+                return if valid {
+                    Ok(text.into())
+                } else {
+                    Err(self.invalid(path, &text))
+                };
+            }
+            Kind::Integer | Kind::Long => match text.parse::<i64>() {
+                Ok(_) => self.check_range(shape, number().unwrap_or_default(), path, &text)?,
+                Err(_) => return Err(self.invalid(path, &text)),
+            },
+            Kind::Double | Kind::Float => match number() {
+                Some(number) => self.check_range(shape, number, path, &text)?,
+                None => return Err(self.invalid(path, &text)),
+            },
+            Kind::String => {
+                if !shape.values.is_empty() && !shape.values.contains(&text) {
+                    return Err(self.invalid(path, &text));
+                }
+                self.check_size(shape, text.chars().count(), path)?;
+            }
+            _ => {}
+        }
+        Ok(text.into())
+    }
+
+    fn check_range(&self, shape: &Shape, number: f64, path: &str, text: &str) -> Result<(), AwsError> {
+        let valid = shape.min.is_none_or(|min| number >= min) && shape.max.is_none_or(|max| number <= max);
+        if valid { Ok(()) } else { Err(self.invalid(path, text)) }
+    }
+
+    fn check_size(&self, shape: &Shape, size: usize, path: &str) -> Result<(), AwsError> {
+        let size = f64::from(u32::try_from(size).unwrap_or(u32::MAX));
+        let (code, _) = self.codes();
+        let refuse = |bound: &str, limit: f64| {
+            Err(AwsError::new(
+                code,
+                format!(
+                    "1 validation error detected: Value at '{path}' failed to satisfy constraint: Member must have length {bound} than or equal to {limit}"
+                ),
+            ))
+        };
+        match (shape.min, shape.max) {
+            (Some(min), _) if size < min => refuse("greater", min),
+            (_, Some(max)) if size > max => refuse("less", max),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the codes of an invalid value and of a missing member (the API references: "Common Error Codes" of each service).
+    fn codes(&self) -> (&'static str, &'static str) {
+        match self.service {
+            "ec2" | "rds" | "monitoring" => ("InvalidParameterValue", "MissingParameter"),
+            "sns" => ("InvalidParameter", "InvalidParameter"),
+            _ => ("ValidationError", "ValidationError"),
+        }
+    }
+
+    fn invalid(&self, path: &str, text: &str) -> AwsError {
+        AwsError::new(
+            self.codes().0,
+            format!("Value ({text}) for parameter {path} is invalid."),
+        )
+    }
+
+    fn missing(&self, path: &str, member: &str) -> AwsError {
+        let separator = if path.is_empty() { "" } else { "." };
+        let message = format!("The request must contain the parameter {path}{separator}{member}");
+        AwsError::new(self.codes().1, message)
+    }
+
+    fn unknown(&self, path: &str) -> AwsError {
+        let code = if self.service == "ec2" {
+            "UnknownParameter"
+        } else {
+            self.codes().0
+        };
+        AwsError::new(code, format!("The parameter {path} is not recognized"))
+    }
 }
 
 #[cfg(test)]
@@ -124,33 +304,79 @@ mod tests {
 
     use super::*;
 
-    fn parsed(body: &str, ec2: bool) -> Value {
+    fn parsed(service: &str, body: &str) -> Result<Value, String> {
         let (parts, ()) = http::Request::post("/").body(()).unwrap().into_parts();
-        input(&parts, body.as_bytes(), ec2).unwrap()
+        let (action, _) = action(&parts, body.as_bytes()).unwrap();
+        input(service, &action, &parts, body.as_bytes()).map_err(|error| error.code)
     }
 
     #[test]
-    fn member_lists_and_maps_become_arrays_and_objects() {
-        let body = "Action=X&Version=1&A.member.2.K=b&A.member.1.K=a&M.entry.1.key=k&M.entry.1.value=v&Empty=";
-        assert_eq!(
-            parsed(body, false),
-            json!({"A": [{"K": "a"}, {"K": "b"}], "M": {"k": "v"}, "Empty": ""})
-        );
+    fn inputs_have_the_names_and_structures_of_the_api_reference() {
+        for (service, body, expected) in [
+            (
+                "cloudformation",
+                "Action=CreateStack&Version=2010-05-15&StackName=s&Tags.member.2.Key=b&Tags.member.2.Value=2&Tags.member.1.Key=a&Tags.member.1.Value=1&Capabilities=",
+                json!({"StackName": "s", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}], "Capabilities": []}),
+            ),
+            (
+                "sns",
+                "Action=CreateTopic&Name=t&Attributes.entry.1.key=DisplayName&Attributes.entry.1.value=v",
+                json!({"Name": "t", "Attributes": {"DisplayName": "v"}}),
+            ),
+            (
+                "rds",
+                "Action=DescribeDBInstances&Filters.Filter.1.Name=n&Filters.Filter.1.Values.Value.1=a",
+                json!({"Filters": [{"Name": "n", "Values": ["a"]}]}),
+            ),
+            (
+                "ec2",
+                "Action=DescribeSubnets&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&SubnetId.1=subnet-1&DryRun=True",
+                json!({"Filters": [{"Name": "vpc-id", "Values": ["vpc-1"]}], "SubnetIds": ["subnet-1"], "DryRun": "true"}),
+            ),
+            (
+                "ec2",
+                "Action=AuthorizeSecurityGroupIngress&GroupId=sg-1&IpPermissions.1.Groups.1.GroupId=sg-2&IpPermissions.1.IpRanges.1.CidrIp=10.0.0.0/8",
+                json!({"GroupId": "sg-1", "IpPermissions": [{"UserIdGroupPairs": [{"GroupId": "sg-2"}], "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}]}),
+            ),
+        ] {
+            assert_eq!(parsed(service, body), Ok(expected), "{body}");
+        }
     }
 
     #[test]
-    fn the_wrapper_of_an_rds_list_is_removed() {
-        let body = "Filters.Filter.1.Name=n&Filters.Filter.1.Values.Value.1=a";
-        assert_eq!(
-            parsed(body, false),
-            json!({"Filters": [{"Name": "n", "Values": ["a"]}]})
-        );
-    }
-
-    #[test]
-    fn ec2_lists_get_plural_names() {
-        let body = "Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&SubnetId.1=subnet-1&attributeName.1=x";
-        let expected = json!({"Filters": [{"Name": "vpc-id", "Values": ["vpc-1"]}], "SubnetIds": ["subnet-1"], "AttributeNames": ["x"]});
-        assert_eq!(parsed(body, true), expected);
+    fn what_the_model_does_not_allow_has_the_code_of_the_service() {
+        for (service, body, code) in [
+            ("ec2", "Action=CreateVpc&Cidr=10.0.0.0/16", "UnknownParameter"),
+            ("ec2", "Action=DeleteVpc", "MissingParameter"),
+            ("ec2", "Action=DescribeVpcs&MaxResults=many", "InvalidParameterValue"),
+            ("ec2", "Action=DescribeVpcs&DryRun=maybe", "InvalidParameterValue"),
+            ("ec2", "Action=DescribeVpcs&VpcId.x=vpc-1", "UnknownParameter"),
+            (
+                "ec2",
+                "Action=CreateVpc&InstanceTenancy=shared",
+                "InvalidParameterValue",
+            ),
+            ("ec2", "Action=RunInstances", "NotImplemented"),
+            ("rds", "Action=DeleteDBInstance", "MissingParameter"),
+            (
+                "rds",
+                "Action=DescribeDBInstances&DBInstanceIdentifiers=a",
+                "InvalidParameterValue",
+            ),
+            ("iam", "Action=GetRole&RoleName=", "ValidationError"),
+            (
+                "cloudformation",
+                "Action=CreateStack&StackName=s&Tags.member.1.Key=a",
+                "ValidationError",
+            ),
+            (
+                "cloudformation",
+                "Action=CreateStack&StackName.a.b=s",
+                "ValidationError",
+            ),
+            ("sts", "Action=GetCallerIdentity&Name=a", "ValidationError"),
+        ] {
+            assert_eq!(parsed(service, body), Err(code.to_owned()), "{body}");
+        }
     }
 }

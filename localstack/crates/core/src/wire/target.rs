@@ -5,7 +5,7 @@ use http::{HeaderMap, Uri};
 use serde_json::{Map, Value};
 
 use super::protocol::Protocol;
-use super::{query, rest};
+use super::{model, query, rest};
 use crate::context::Context;
 use crate::error::AwsError;
 
@@ -31,18 +31,6 @@ const TARGETS: &[(&str, &str)] = &[
     ("AmazonEC2ContainerRegistry_V20150921", "ecr"),
     ("Route53AutoNaming_v20170314", "servicediscovery"),
     ("GraniteServiceVersion20100801", "monitoring"),
-];
-
-/// API versions of the query services and their signing names, for requests without a signature.
-const VERSIONS: &[(&str, &str)] = &[
-    ("2010-05-15", "cloudformation"),
-    ("2016-11-15", "ec2"),
-    ("2014-10-31", "rds"),
-    ("2010-05-08", "iam"),
-    ("2011-06-15", "sts"),
-    ("2015-12-01", "elasticloadbalancing"),
-    ("2010-08-01", "monitoring"),
-    ("2010-03-31", "sns"),
 ];
 
 impl Target {
@@ -80,11 +68,8 @@ impl Target {
             }
         }
         if let Some((action, version)) = query::action(parts, body) {
-            let by_version = VERSIONS
-                .iter()
-                .find(|(v, _)| Some(*v) == version.as_deref())
-                .map(|(_, s)| (*s).to_owned());
-            let service = scope.map(|(_, service)| service).or(by_version);
+            let by_version = version.as_deref().and_then(model::service_of_version);
+            let service = scope.map(|(_, service)| service).or(by_version.map(str::to_owned));
             let service =
                 service.ok_or_else(|| unknown(&format!("action {action} without a signature and a Version")))?;
             let protocol = if service == "ec2" {

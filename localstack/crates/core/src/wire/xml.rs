@@ -1,70 +1,44 @@
-//! XML responses of awsQuery and ec2Query.
+//! XML responses of awsQuery and ec2Query, rendered by the model of the operation.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use super::casing::lower_first;
+use super::model::{Kind, Model, Operation, Reference, Shape};
 use crate::error::AwsError;
 
-const NAMESPACES: &[(&str, &str)] = &[
-    ("cloudformation", "http://cloudformation.amazonaws.com/doc/2010-05-15/"),
-    ("rds", "http://rds.amazonaws.com/doc/2014-10-31/"),
-    ("iam", "https://iam.amazonaws.com/doc/2010-05-08/"),
-    ("sts", "https://sts.amazonaws.com/doc/2011-06-15/"),
-    (
-        "elasticloadbalancing",
-        "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
-    ),
-    ("sns", "http://sns.amazonaws.com/doc/2010-03-31/"),
-    ("monitoring", "http://monitoring.amazonaws.com/doc/2010-08-01/"),
-];
+/// Set by tests: an output that the model does not describe is a panic, and not only logged.
+static STRICT: AtomicBool = AtomicBool::new(false);
 
-/// The element names of RDS's lists; any other list has `member`.
-const RDS_ELEMENTS: &[(&str, &str)] = &[
-    ("AccountQuotas", "AccountQuota"),
-    ("DBInstances", "DBInstance"),
-    ("DBSecurityGroups", "DBSecurityGroup"),
-    ("VpcSecurityGroups", "VpcSecurityGroupMembership"),
-    ("DBParameterGroups", "DBParameterGroup"),
-    ("Parameters", "Parameter"),
-    ("Subnets", "Subnet"),
-    ("ProcessorFeatures", "ProcessorFeature"),
-    ("ReadReplicaDBInstanceIdentifiers", "ReadReplicaDBInstanceIdentifier"),
-    ("ReadReplicaDBClusterIdentifiers", "ReadReplicaDBClusterIdentifier"),
-    ("OptionGroupMemberships", "OptionGroupMembership"),
-    ("StatusInfos", "DBInstanceStatusInfo"),
-    ("DomainMemberships", "DomainMembership"),
-    ("AssociatedRoles", "DBInstanceRole"),
-    ("TagList", "Tag"),
-    ("DBSubnetGroups", "DBSubnetGroup"),
-    ("DBEngineVersions", "DBEngineVersion"),
-    ("DBClusters", "DBCluster"),
-    ("DBSnapshots", "DBSnapshot"),
-    ("SupportedCharacterSets", "CharacterSet"),
-    ("ValidUpgradeTarget", "UpgradeTarget"),
-    ("SupportedTimezones", "Timezone"),
-    ("AvailabilityZones", "AvailabilityZone"),
-    ("OrderableDBInstanceOptions", "OrderableDBInstanceOption"),
-];
+/// Makes every output that the model of its operation does not describe a panic, in this process; for tests.
+pub fn panic_at_unknown_members() {
+    STRICT.store(true, Ordering::Relaxed);
+}
 
-/// EC2 lists that keep their name in lower camel case; others have the singular with the suffix `Set`.
-const EC2_PLAIN: &[&str] = &[
-    "IpPermissions",
-    "IpPermissionsEgress",
-    "IpRanges",
-    "Ipv6Ranges",
-    "PrefixListIds",
-];
+/// Checks an output against the model of its operation, after [`panic_at_unknown_members`]; does nothing before.
+///
+/// # Panics
+/// If the service has the query protocol, and the operation has no model, or its output has a member that the model lacks.
+pub fn check_output(service: &str, operation: &str, output: &Value) {
+    if STRICT.load(Ordering::Relaxed) && Model::of(service).is_some() {
+        members(&mut String::new(), service, operation, output);
+    }
+}
 
 /// Renders `<OpResponse><OpResult>…</OpResult><ResponseMetadata>…`.
 pub fn query(service: &str, operation: &str, id: &str, output: &Value) -> String {
     let namespace = namespace(service);
-    let mut out = format!("<{operation}Response xmlns=\"{namespace}\"><{operation}Result>");
-    let elements = if service == "rds" { RDS_ELEMENTS } else { &[] };
-    members(&mut out, output, &|list| {
-        elements.iter().find(|(n, _)| *n == list).map_or("member", |(_, e)| e)
-    });
+    let mut out = format!("<{operation}Response xmlns=\"{namespace}\">");
+    let wrapper = found(service, operation).and_then(|(_, operation)| operation.wrapper.as_deref());
+    if let Some(wrapper) = wrapper {
+        out.push_str(&format!("<{wrapper}>"));
+    }
+    members(&mut out, service, operation, output);
+    if let Some(wrapper) = wrapper {
+        out.push_str(&format!("</{wrapper}>"));
+    }
     out.push_str(&format!(
-        "</{operation}Result><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{operation}Response>"
+        "<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{operation}Response>"
     ));
     out
 }
@@ -80,11 +54,14 @@ pub fn query_error(service: &str, id: &str, error: &AwsError) -> String {
     )
 }
 
-/// Renders `<OpResponse><requestId>…` with EC2's element names.
+/// Renders `<OpResponse><requestId>…`; an operation without output has `<return>true</return>`.
 pub fn ec2(operation: &str, id: &str, output: &Value) -> String {
-    let mut out =
-        format!("<{operation}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>{id}</requestId>");
-    ec2_members(&mut out, output, "");
+    let namespace = namespace("ec2");
+    let mut out = format!("<{operation}Response xmlns=\"{namespace}\"><requestId>{id}</requestId>");
+    match found("ec2", operation) {
+        Some((_, Operation { output: None, .. })) => out.push_str("<return>true</return>"),
+        _ => members(&mut out, "ec2", operation, output),
+    }
     out.push_str(&format!("</{operation}Response>"));
     out
 }
@@ -99,95 +76,97 @@ pub fn ec2_error(id: &str, error: &AwsError) -> String {
 }
 
 fn namespace(service: &str) -> &'static str {
-    NAMESPACES
-        .iter()
-        .find(|(n, _)| *n == service)
-        .map_or("http://aws.amazon.com/", |(_, uri)| uri)
+    Model::of(service).map_or("http://aws.amazon.com/", |model| &model.namespace)
 }
 
-fn members(out: &mut String, value: &Value, element: &dyn Fn(&str) -> &'static str) {
-    match value {
-        Value::Object(object) => {
-            for (name, value) in object.iter().filter(|(_, v)| !v.is_null()) {
-                out.push_str(&format!("<{name}>"));
-                match value {
-                    Value::Array(list) => {
-                        let item = element(name);
-                        for value in list {
-                            out.push_str(&format!("<{item}>"));
-                            members(out, value, element);
-                            out.push_str(&format!("</{item}>"));
-                        }
-                    }
-                    value => members(out, value, element),
-                }
-                out.push_str(&format!("</{name}>"));
-            }
-        }
-        Value::Array(list) => list.iter().for_each(|value| members(out, value, element)),
-        scalar => out.push_str(&text(scalar)),
-    }
+fn found(service: &str, operation: &str) -> Option<(&'static Model, &'static Operation)> {
+    let model = Model::of(service)?;
+    Some((model, model.operation(operation)?))
 }
 
-fn ec2_members(out: &mut String, value: &Value, parent: &str) {
-    match value {
-        Value::Object(object) => {
-            for (name, value) in object.iter().filter(|(_, v)| !v.is_null()) {
-                let tag = ec2_tag(name, value.is_array(), parent);
-                out.push_str(&format!("<{tag}>"));
-                match value {
-                    Value::Array(list) => {
-                        for value in list {
-                            out.push_str("<item>");
-                            ec2_members(out, value, name);
-                            out.push_str("</item>");
-                        }
-                    }
-                    value => ec2_members(out, value, name),
-                }
-                out.push_str(&format!("</{tag}>"));
-            }
-        }
-        Value::Array(list) => list.iter().for_each(|value| ec2_members(out, value, parent)),
-        scalar => out.push_str(&text(scalar)),
-    }
-}
-
-fn ec2_tag(name: &str, is_list: bool, parent: &str) -> String {
-    let irregular = match (name, parent) {
-        ("Description", "SecurityGroups") => Some("groupDescription"),
-        ("State", "AvailabilityZones") => Some("zoneState"),
-        ("Endpoint", "Regions") => Some("regionEndpoint"),
-        ("SecurityGroups", "") => Some("securityGroupInfo"),
-        ("AvailabilityZones", "") => Some("availabilityZoneInfo"),
-        ("Regions", "") => Some("regionInfo"),
-        ("UserIdGroupPairs", _) => Some("groups"),
-        ("Addresses" | "PrivateIpAddresses" | "Ipv6Addresses", _) => {
-            return format!("{}Set", lower_first(name));
-        }
-        ("DnsEntries", _) => Some("dnsEntrySet"),
-        ("NatGatewayAddresses", _) => Some("natGatewayAddressSet"),
-        _ => None,
+/// Renders the members of an output. Those that the model lacks are left out and logged.
+fn members(out: &mut String, service: &str, operation: &str, output: &Value) {
+    let Some((model, found)) = found(service, operation) else {
+        assert!(!STRICT.load(Ordering::Relaxed), "{service}:{operation} has no model");
+        return;
     };
-    if let Some(tag) = irregular {
-        return tag.to_owned();
+    let unknown = Vec::new();
+    let mut renderer = Renderer { model, out, unknown };
+    match found.output.as_deref().and_then(|name| model.shape(name)) {
+        Some(shape) => renderer.members(shape, output),
+        None => renderer.nothing(output),
     }
-    let plain = lower_first(name);
-    if !is_list || EC2_PLAIN.contains(&name) || name.ends_with("Set") {
-        return plain;
+    let unknown = renderer.unknown;
+    if !unknown.is_empty() {
+        assert!(
+            !STRICT.load(Ordering::Relaxed),
+            "{service}:{operation} answers what its model does not have: {unknown:?}"
+        );
+        tracing::error!(aws.service = %service, aws.operation = %operation, ?unknown, "an answer has members that the API lacks");
     }
-    if let Some(stem) = plain.strip_suffix("xes") {
-        return format!("{stem}xSet");
-    }
-    plain
-        .strip_suffix('s')
-        .map_or(plain.clone(), |singular| format!("{singular}Set"))
 }
 
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => escape(text),
-        other => other.to_string(),
+struct Renderer<'a> {
+    model: &'a Model,
+    out: &'a mut String,
+    unknown: Vec<String>,
+}
+
+impl Renderer<'_> {
+    fn element(&mut self, tag: &str, reference: &Reference, value: &Value) {
+        let Some(shape) = self.model.shape(&reference.shape) else {
+            return self.unknown.push(reference.shape.clone());
+        };
+        if let (Kind::List, Value::Array(list), Some(item)) = (shape.kind, value, &shape.member)
+            && (shape.flattened || reference.flattened)
+        {
+            let tag = item.location_name.as_deref().unwrap_or(tag);
+            list.iter().for_each(|value| self.element(tag, item, value));
+            return;
+        }
+        self.out.push_str(&format!("<{tag}>"));
+        self.content(shape, value);
+        self.out.push_str(&format!("</{tag}>"));
+    }
+
+    fn content(&mut self, shape: &Shape, value: &Value) {
+        match (shape.kind, value) {
+            (Kind::Structure, Value::Object(_)) => self.members(shape, value),
+            (Kind::List, Value::Array(list)) => {
+                if let Some(item) = &shape.member {
+                    let tag = item.wire_name("member");
+                    list.iter().for_each(|value| self.element(tag, item, value));
+                }
+            }
+            (Kind::Map, Value::Object(entries)) => {
+                for (name, value) in entries {
+                    self.out.push_str(&format!("<entry><key>{}</key>", escape(name)));
+                    if let Some(reference) = &shape.value {
+                        self.element("value", reference, value);
+                    }
+                    self.out.push_str("</entry>");
+                }
+            }
+            (Kind::Structure | Kind::List | Kind::Map, other) => self.unknown.push(other.to_string()),
+            (_, Value::String(text)) => self.out.push_str(&escape(text)),
+            (_, Value::Number(_) | Value::Bool(_)) => self.out.push_str(&value.to_string()),
+            (_, other) => self.unknown.push(other.to_string()),
+        }
+    }
+
+    fn members(&mut self, shape: &Shape, value: &Value) {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            match shape.members.get(name) {
+                _ if value.is_null() => {}
+                Some(reference) => self.element(reference.wire_name(name), reference, value),
+                None => self.unknown.push(name.clone()),
+            }
+        }
+    }
+
+    fn nothing(&mut self, output: &Value) {
+        let members = output.as_object().into_iter().flatten();
+        self.unknown.extend(members.map(|(name, _)| name.clone()));
     }
 }
 
@@ -216,38 +195,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn list_elements_have_the_names_of_the_service() {
-        let rds = query(
-            "rds",
-            "DescribeDBInstances",
-            "1",
-            &json!({"DBInstances": [{"A": "x & y"}]}),
-        );
-        assert!(
-            rds.contains("<DBInstances><DBInstance><A>x &amp; y</A></DBInstance></DBInstances>"),
-            "{rds}"
-        );
-        let cfn = query(
-            "cloudformation",
-            "ListStacks",
-            "1",
-            &json!({"StackSummaries": [{"N": true, "Absent": null}]}),
-        );
-        assert!(
-            cfn.contains("<StackSummaries><member><N>true</N></member></StackSummaries>"),
-            "{cfn}"
-        );
-    }
-
-    #[test]
-    fn ec2_names_are_lower_camel_case_with_sets_and_exceptions() {
+    fn elements_have_the_names_of_the_model() {
+        let rds =
+            json!({"DBInstances": [{"DBInstanceIdentifier": "x & y", "VpcSecurityGroups": [{"Status": "active"}]}]});
+        let stacks = json!({"StackSummaries": [{"StackName": "s", "ParentId": null}]});
+        let topic = json!({"Attributes": {"DisplayName": "d"}});
         let groups = json!({"SecurityGroups": [{"Description": "d", "Tags": [{"Key": "k"}], "IpPermissions": [{"UserIdGroupPairs": [{"GroupId": "g"}]}]}]});
-        let out = ec2("DescribeSecurityGroups", "1", &groups);
-        let expected = "<securityGroupInfo><item><groupDescription>d</groupDescription><tagSet><item><key>k</key></item></tagSet><ipPermissions><item><groups><item><groupId>g</groupId></item></groups></item></ipPermissions></item></securityGroupInfo>";
-        assert!(out.contains(expected), "{out}");
-        assert!(
-            ec2("X", "1", &json!({"Addresses": [], "FlowLogs": []}))
-                .contains("<addressesSet></addressesSet><flowLogSet>")
-        );
+        let addresses = json!({"Addresses": [], "Zones": 1});
+        for (service, operation, output, expected) in [
+            (
+                "rds",
+                "DescribeDBInstances",
+                rds,
+                "<DescribeDBInstancesResult><DBInstances><DBInstance><DBInstanceIdentifier>x &amp; y</DBInstanceIdentifier><VpcSecurityGroups><VpcSecurityGroupMembership><Status>active</Status>",
+            ),
+            (
+                "cloudformation",
+                "ListStacks",
+                stacks,
+                "<StackSummaries><member><StackName>s</StackName></member></StackSummaries>",
+            ),
+            (
+                "sns",
+                "GetTopicAttributes",
+                topic,
+                "<Attributes><entry><key>DisplayName</key><value>d</value></entry></Attributes>",
+            ),
+            (
+                "ec2",
+                "DescribeSecurityGroups",
+                groups,
+                "<securityGroupInfo><item><groupDescription>d</groupDescription><tagSet><item><key>k</key></item></tagSet><ipPermissions><item><groups><item><groupId>g</groupId></item></groups></item></ipPermissions></item></securityGroupInfo>",
+            ),
+            (
+                "ec2",
+                "DescribeAddresses",
+                addresses,
+                "</requestId><addressesSet></addressesSet></DescribeAddressesResponse>",
+            ),
+            ("ec2", "DeleteVpc", json!({}), "<return>true</return>"),
+        ] {
+            let rendered = match service {
+                "ec2" => ec2(operation, "1", &output),
+                _ => query(service, operation, "1", &output),
+            };
+            assert!(rendered.contains(expected), "{rendered}");
+        }
     }
 }

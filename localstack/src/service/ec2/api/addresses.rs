@@ -1,0 +1,42 @@
+//! Elastic IP addresses.
+
+use serde_json::{Value, json};
+
+use super::super::model;
+use super::input;
+use crate::service::Call;
+use crate::{AwsError, Context};
+
+const ADDRESS: &str = "AWS::EC2::EIP";
+
+pub async fn allocate(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let defaults = [
+        ("NetworkBorderGroup", cx.region()),
+        ("PublicIpv4Pool", "amazon"),
+        ("Domain", "vpc"),
+    ];
+    let properties = input::properties(call, "elastic-ip", &[], &defaults)?;
+    let created = cx.create_resource(ADDRESS, properties.into()).await?;
+    Ok(json!({
+        "PublicIp": created.physical_id, "AllocationId": created.attributes.get("AllocationId"), "Domain": "vpc",
+        "PublicIpv4Pool": "amazon", "NetworkBorderGroup": cx.region(),
+    }))
+}
+
+pub async fn release(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    input::properties(call, "", &["AllocationId"], &[("NetworkBorderGroup", cx.region())])?;
+    let Some(allocation) = call.text("AllocationId") else {
+        let reason = "The request must contain the parameter AllocationId";
+        return Err(AwsError::new("MissingParameter", reason));
+    };
+    let address = model::address(cx, &allocation)?;
+    cx.delete_resource(ADDRESS, &address.id).await?;
+    Ok(json!({}))
+}
+
+/// Addresses are associated with instances and network interfaces, which this endpoint does not have.
+pub fn disassociate(call: &Call) -> Result<Value, AwsError> {
+    let association = call.text("AssociationId").or(call.text("PublicIp")).unwrap_or_default();
+    let reason = format!("The association ID '{association}' does not exist");
+    Err(AwsError::new("InvalidAssociationID.NotFound", reason))
+}
