@@ -7,5 +7,6 @@ mod engine;
 mod mail;
 mod names;
 mod protection;
+mod templates;
 mod test_resource;
 mod wire;

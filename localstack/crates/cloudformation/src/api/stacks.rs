@@ -37,25 +37,25 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 fn shown(stack: &Stack) -> Value {
     let template = Template::parse(&stack.definition.template_body).unwrap_or_default();
-    let outputs: Vec<Value> = stack
+    let parameters = parameter::shown(
+        &template,
+        &stack.definition.parameters,
+        &stack.definition.parameter_values,
+    );
+    let outputs: Value = stack
         .outputs
         .iter()
         .map(|o| json!({"OutputKey": o.key, "OutputValue": o.value, "Description": o.description, "ExportName": o.export}))
         .collect();
-    let tags: Vec<Value> = stack
-        .definition
-        .tags
-        .iter()
-        .map(|(k, v)| json!({"Key": k, "Value": v}))
-        .collect();
     json!({
         "StackId": stack.id, "StackName": stack.name, "ChangeSetId": stack.change_set, "Description": template.description,
-        "Parameters": parameter::shown(&template, &stack.definition.parameters, &stack.definition.parameter_values),
+        "Parameters": input::unless_empty(parameters), "RollbackConfiguration": {},
         "CreationTime": stack.created, "LastUpdatedTime": stack.updated, "DeletionTime": stack.deleted,
         "StackStatus": stack.status, "StackStatusReason": stack.reason,
         "DisableRollback": stack.on_failure == OnFailure::DoNothing, "NotificationARNs": [],
-        "TimeoutInMinutes": stack.timeout_minutes, "Capabilities": stack.capabilities, "Outputs": outputs, "Tags": tags,
-        "EnableTerminationProtection": stack.termination_protection, "DriftInformation": drift(stack),
+        "TimeoutInMinutes": stack.timeout_minutes, "Capabilities": input::unless_empty(stack.capabilities.clone().into()),
+        "Outputs": input::unless_empty(outputs), "Tags": input::tag_list(&stack.definition.tags),
+        "EnableTerminationProtection": (!stack.is_deleted()).then_some(stack.termination_protection), "DriftInformation": drift(stack),
     })
 }
 
