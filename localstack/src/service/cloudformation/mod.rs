@@ -1,6 +1,8 @@
 //! The CloudFormation API; its engine is in [`crate::cloudformation`].
 
 mod metadata;
+mod nested_stack;
+pub mod wait_condition;
 
 use std::sync::Arc;
 
@@ -25,7 +27,12 @@ impl Service for CloudFormation {
     }
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
-        vec![Arc::new(metadata::Metadata)]
+        vec![
+            Arc::new(metadata::Metadata),
+            Arc::new(nested_stack::NestedStack),
+            Arc::new(wait_condition::WaitConditionHandle),
+            Arc::new(wait_condition::WaitCondition),
+        ]
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {

@@ -16,6 +16,9 @@ const MAX_TEMPLATE_BODY: usize = 51_200;
 /// Maximum size of a template in S3, in bytes ("1 MB" in the quotas; this is the number in AWS's error).
 const MAX_TEMPLATE_OBJECT: usize = 1_000_000;
 
+/// The resource type of nested stacks.
+pub const NESTED_STACK: &str = "AWS::CloudFormation::Stack";
+
 /// Returns the stack with the name or id in `StackName`.
 pub fn stack(cx: &Context, call: &Call) -> Result<Stack, AwsError> {
     stack::existing(cx, &call.required("StackName")?)
@@ -122,6 +125,11 @@ fn check_options(call: &Call, template: &Template) -> Result<(), AwsError> {
     };
     if let Some(option) = UNSUPPORTED.iter().find(|option| is_given(option)) {
         let message = format!("{option} is not supported by the embedded endpoint.");
+        return Err(AwsError::validation(message));
+    }
+    let has_nested_stacks = || template.resources.values().any(|r| r.resource_type == NESTED_STACK);
+    if is_given("IncludeNestedStacks") && has_nested_stacks() {
+        let message = "IncludeNestedStacks is not supported by the embedded endpoint for a template with nested stacks.";
         return Err(AwsError::validation(message));
     }
     let permitted = call.texts("ResourceTypes");

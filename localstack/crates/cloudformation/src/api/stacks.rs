@@ -1,8 +1,10 @@
 //! `DescribeStacks` and `ListStacks`.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
-use super::input;
+use super::input::{self, NESTED_STACK};
 use crate::parameter;
 use crate::stack::{self, OnFailure, Stack};
 use crate::template::Template;
@@ -14,8 +16,31 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         Some(name) => vec![stack::existing(cx, &name)?],
         None => stack::all(cx)?.into_iter().filter(|s| !s.is_deleted()).collect(),
     };
-    let (page, next) = input::page(stacks.iter().map(shown).collect(), call, 100)?;
+    let parents = parents(cx)?;
+    let shown = stacks.iter().map(|stack| {
+        let mut shown = shown(stack);
+        let mut ancestor = parents.get(&stack.id);
+        shown["ParentId"] = ancestor.cloned().into();
+        while let Some(id) = ancestor {
+            shown["RootId"] = id.clone().into();
+            ancestor = parents.get(id);
+        }
+        shown
+    });
+    let (page, next) = input::page(shown.collect(), call, 100)?;
     Ok(json!({"Stacks": page, "NextToken": next}))
+}
+
+/// Returns the parent of each nested stack: the stack with it as a resource.
+fn parents(cx: &Context) -> Result<HashMap<String, String>, AwsError> {
+    let mut parents = HashMap::new();
+    for stack in stack::all(cx)? {
+        let nested = stack.resources.values().filter(|r| r.resource_type == NESTED_STACK);
+        for id in nested.filter_map(|resource| resource.physical_id.clone()) {
+            parents.insert(id, stack.id.clone());
+        }
+    }
+    Ok(parents)
 }
 
 /// Handles `ListStacks`.
