@@ -129,7 +129,8 @@ fn check_options(call: &Call, template: &Template) -> Result<(), AwsError> {
     }
     let has_nested_stacks = || template.resources.values().any(|r| r.resource_type == NESTED_STACK);
     if is_given("IncludeNestedStacks") && has_nested_stacks() {
-        let message = "IncludeNestedStacks is not supported by the embedded endpoint for a template with nested stacks.";
+        let message =
+            "IncludeNestedStacks is not supported by the embedded endpoint for a template with nested stacks.";
         return Err(AwsError::validation(message));
     }
     let permitted = call.texts("ResourceTypes");
