@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::serve::ListenerExt;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -119,6 +119,10 @@ pub fn router(cx: Context) -> Router {
         .route(
             service::ecs::credentials::ROUTE,
             get(service::ecs::credentials::respond),
+        )
+        .route(
+            service::cloudformation::wait_condition::ROUTE,
+            put(service::cloudformation::wait_condition::signal),
         )
         .fallback(aws)
         .layer(axum::middleware::from_fn(reject_foreign))

@@ -93,6 +93,16 @@ impl Endpoint {
         Err(code.rsplit('#').next().unwrap_or_default().to_owned())
     }
 
+    /// Sends a `PUT`, as to S3 or to the URL of a wait condition handle.
+    pub async fn put(&self, path: &str, body: String) -> StatusCode {
+        let request = Request::put(path)
+            .header("host", "localhost:4566")
+            .header("authorization", authorization("s3"))
+            .body(Body::from(body))
+            .unwrap();
+        self.send(request).await.0
+    }
+
     async fn send(&self, request: Request<Body>) -> (StatusCode, String) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();

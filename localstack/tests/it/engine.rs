@@ -11,13 +11,13 @@ use tempfile::TempDir;
 
 use crate::test_resource::{Resources, TestService, resource};
 
-struct TestEndpoint {
-    cx: Context,
+pub struct TestEndpoint {
+    pub cx: Context,
     resources: Resources,
     _folder: TempDir,
 }
 
-fn test_endpoint() -> TestEndpoint {
+pub fn test_endpoint() -> TestEndpoint {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("state.redb"), &[]).unwrap();
     let state_dir = folder.path().to_owned();
@@ -44,11 +44,11 @@ fn test_endpoint() -> TestEndpoint {
 }
 
 impl TestEndpoint {
-    async fn call(&self, operation: &str, input: Value) -> Result<Value, AwsError> {
+    pub async fn call(&self, operation: &str, input: Value) -> Result<Value, AwsError> {
         self.cx.call("cloudformation", operation, input).await
     }
 
-    async fn call_with_template(&self, operation: &str, name: &str, template: Value) -> Result<Value, AwsError> {
+    pub async fn call_with_template(&self, operation: &str, name: &str, template: Value) -> Result<Value, AwsError> {
         self.call(
             operation,
             json!({"StackName": name, "TemplateBody": template.to_string()}),
@@ -57,7 +57,7 @@ impl TestEndpoint {
     }
 
     /// Waits until no operation runs on the stack, and returns its status; `DELETED` if no stack has the name.
-    async fn status(&self, name: &str) -> String {
+    pub async fn status(&self, name: &str) -> String {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let found = stack::find(&self.cx, name).unwrap();
@@ -69,12 +69,12 @@ impl TestEndpoint {
         }
     }
 
-    async fn create(&self, name: &str, template: Value) -> String {
+    pub async fn create(&self, name: &str, template: Value) -> String {
         self.call_with_template("CreateStack", name, template).await.unwrap();
         self.status(name).await
     }
 
-    async fn update(&self, name: &str, template: Value) -> String {
+    pub async fn update(&self, name: &str, template: Value) -> String {
         self.call_with_template("UpdateStack", name, template).await.unwrap();
         self.status(name).await
     }
@@ -97,13 +97,17 @@ impl TestEndpoint {
         }
     }
 
-    fn names(&self) -> Vec<String> {
+    pub fn properties(&self, name: &str) -> Value {
+        self.resources.lock().unwrap()[name].clone()
+    }
+
+    pub fn names(&self) -> Vec<String> {
         self.resources.lock().unwrap().keys().cloned().collect()
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "callers write `json!` in place")]
-fn template(resources: Value) -> Value {
+pub fn template(resources: Value) -> Value {
     json!({"Resources": resources})
 }
 

@@ -84,6 +84,10 @@ fn collect(value: &Value, condition: &dyn Fn(&str) -> Option<bool>, found: &mut 
         (Some(("Fn::GetAtt", argument)), _) => {
             if let Some((resource, attribute)) = attribute(argument) {
                 found.push(Reference::Attribute(resource, attribute));
+            } else if let Some([Value::String(resource), name]) = argument.as_array().map(Vec::as_slice) {
+                // The name of the attribute is an expression: only its evaluation tells which one it is.
+                found.push(Reference::Name(resource.clone()));
+                collect(name, condition, found);
             }
         }
         (Some(("Fn::Sub", argument)), _) => substitution(argument, condition, found),

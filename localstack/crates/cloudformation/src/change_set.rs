@@ -43,13 +43,15 @@ pub fn delete(cx: &Context, id: &str) -> anyhow::Result<bool> {
     cx.store().delete(SETS, id)
 }
 
-/// Returns the change sets of a stack, oldest first.
+/// Returns the change sets of a stack that can still be executed or have failed, oldest first. The execution of one removes all
+/// from the stack; their ARNs stay valid.
 ///
 /// # Errors
 /// When the state cannot be read.
 pub fn of_stack(cx: &Context, stack_id: &str) -> anyhow::Result<Vec<ChangeSet>> {
     let mut sets: Vec<ChangeSet> = cx.store().list(SETS)?.into_iter().map(|(_, set)| set).collect();
-    sets.retain(|set: &ChangeSet| set.stack_id == stack_id);
+    let is_closed = |set: &ChangeSet| matches!(set.execution_status.as_str(), "EXECUTE_COMPLETE" | "OBSOLETE");
+    sets.retain(|set: &ChangeSet| set.stack_id == stack_id && !is_closed(set));
     sets.sort_by(|a, b| a.created.cmp(&b.created));
     Ok(sets)
 }
@@ -66,7 +68,8 @@ pub fn existing(cx: &Context, name: &str, stack_name: Option<&str>) -> Result<Ch
     let stack_name = stack_name.ok_or_else(|| {
         AwsError::validation("StackName must be specified if ChangeSetName is not specified as an ARN.")
     })?;
-    let stack = stack::existing(cx, stack_name)?;
+    let no_stack = || AwsError::validation(format!("Stack [{stack_name}] does not exist"));
+    let stack = stack::find(cx, stack_name)?.ok_or_else(no_stack)?;
     of_stack(cx, &stack.id)?
         .into_iter()
         .find(|set| set.name == name)

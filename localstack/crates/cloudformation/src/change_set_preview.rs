@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 
 use crate::compare::{Difference, differences, replaces, same};
 use crate::graph::{graph, order};
+use crate::parameter;
 use crate::references::{Reference, references};
 use crate::scope::{Scope, UNKNOWN, text};
 use crate::stack::{Stack, StackDefinition, StackResource};
 use crate::stack_scope::stack_scope;
 use crate::template::{Template, TemplateResource};
-use crate::{parameter, validate};
 use endpoint_core::{AwsError, Context, Schema};
 
 /// The changes that an update would make.
@@ -36,7 +36,6 @@ pub async fn preview(
     resources.retain(|_, resource| resource.physical_id.is_some());
     let mut scope = stack_scope(cx, stack, template, &definition.parameter_values, &resources).await?;
     scope.preview = true;
-    validate::acyclic(template, &scope)?;
     let graph = graph(template, &scope);
     let retyped: Vec<&str> = graph
         .keys()
@@ -75,7 +74,7 @@ pub async fn preview(
         changes.extend(change);
     }
     for resource in resources.values().filter(|r| !graph.contains_key(&r.logical_id)) {
-        changes.push(removal(cx, resource));
+        changes.push(builder.removal(resource));
     }
     let is_empty = changes.is_empty() && definition.tags == stack.definition.tags && !builder.outputs_change()?;
     Ok(Preview { changes, is_empty })
@@ -87,6 +86,9 @@ pub fn without_values(change: &Value) -> Value {
     if let Some(change) = change.as_object_mut() {
         change.shift_remove("BeforeContext");
         change.shift_remove("AfterContext");
+        if change.get("Action").is_some_and(|action| action == "Add") {
+            change.shift_remove("Replacement");
+        }
         if let Some(Value::Array(details)) = change.get_mut("Details") {
             for target in details.iter_mut().filter_map(|d| d["Target"].as_object_mut()) {
                 for member in ["Path", "BeforeValue", "AfterValue", "AttributeChangeType"] {
@@ -122,7 +124,7 @@ impl PreviewBuilder<'_> {
         self.changed.insert(id.to_owned(), true);
         let after = self.scope.object(&declared.properties).unwrap_or_default();
         json!({
-            "Action": "Add", "LogicalResourceId": id, "ResourceType": declared.resource_type, "Scope": [], "Details": [],
+            "Action": "Add", "Replacement": "True", "LogicalResourceId": id, "ResourceType": declared.resource_type, "Scope": [], "Details": [],
             "AfterContext": self.context(&after),
         })
     }
@@ -139,6 +141,7 @@ impl PreviewBuilder<'_> {
             .map(|t| t.schema())
             .unwrap_or_default();
         let after = self.scope.object(&declared.properties)?;
+        let policies = self.scope.policies(id, declared)?;
         let mut details = Vec::new();
         let mut replacement = "False";
         for difference in differences(&resource.properties, &after) {
@@ -181,10 +184,10 @@ impl PreviewBuilder<'_> {
         }
         for (attribute, is_changed) in [
             ("Metadata", resource.metadata != declared.metadata),
-            ("DeletionPolicy", resource.deletion_policy != declared.deletion_policy),
+            ("DeletionPolicy", resource.deletion_policy != policies.deletion),
             (
                 "UpdateReplacePolicy",
-                resource.update_replace_policy != declared.update_replace_policy,
+                resource.update_replace_policy != policies.update_replace,
             ),
         ] {
             if is_changed {
@@ -202,6 +205,8 @@ impl PreviewBuilder<'_> {
         }
         if replacement == "True" {
             self.scope.resources.shift_remove(id);
+        } else if let Some(values) = self.scope.resources.get_mut(id) {
+            values.attributes.extend(after.clone());
         }
         let mut scopes: Vec<Value> = Vec::new();
         for detail in &details {
@@ -215,8 +220,7 @@ impl PreviewBuilder<'_> {
             "BeforeContext": self.context(&resource.properties), "AfterContext": self.context(&after),
         });
         if replacement == "True" {
-            let policy = declared.update_replace_policy.as_deref();
-            change["PolicyAction"] = match policy {
+            change["PolicyAction"] = match policies.update_replace.as_deref() {
                 Some("Retain") => "ReplaceAndRetain",
                 Some("Snapshot") => "ReplaceAndSnapshot",
                 _ => "ReplaceAndDelete",
@@ -224,6 +228,25 @@ impl PreviewBuilder<'_> {
             .into();
         }
         Ok(Some(change))
+    }
+
+    fn removal(&self, resource: &StackResource) -> Value {
+        let supports_snapshots = || {
+            self.cx
+                .resource_type(&resource.resource_type)
+                .is_some_and(|one| one.supports_snapshots())
+        };
+        let policy = match resource.deletion_policy.as_deref() {
+            Some("Retain" | "RetainExceptOnCreate") => "Retain",
+            Some("Snapshot") => "Snapshot",
+            None if supports_snapshots() => "Snapshot",
+            _ => "Delete",
+        };
+        json!({
+            "PolicyAction": policy, "Action": "Remove", "LogicalResourceId": resource.logical_id,
+            "PhysicalResourceId": resource.physical_id, "ResourceType": resource.resource_type, "Scope": [], "Details": [],
+            "BeforeContext": self.context(&resource.properties),
+        })
     }
 
     fn property_detail(
@@ -325,23 +348,6 @@ impl PreviewBuilder<'_> {
         }
         text
     }
-}
-
-fn removal(cx: &Context, resource: &StackResource) -> Value {
-    let supports_snapshots = || {
-        cx.resource_type(&resource.resource_type)
-            .is_some_and(|one| one.supports_snapshots())
-    };
-    let policy = match resource.deletion_policy.as_deref() {
-        Some("Retain" | "RetainExceptOnCreate") => "Retain",
-        Some("Snapshot") => "Snapshot",
-        None if supports_snapshots() => "Snapshot",
-        _ => "Delete",
-    };
-    json!({
-        "PolicyAction": policy, "Action": "Remove", "LogicalResourceId": resource.logical_id,
-        "PhysicalResourceId": resource.physical_id, "ResourceType": resource.resource_type, "Scope": [], "Details": [],
-    })
 }
 
 fn requires_recreation(path: &str, schema: &Schema) -> &'static str {

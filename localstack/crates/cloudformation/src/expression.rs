@@ -36,6 +36,14 @@ pub enum EvaluationError {
     NoMapping([String; 3]),
     #[error("No export named {0} found.")]
     NoExport(String),
+    #[error("Template format error: Unrecognized {attribute} {value} for resource {resource}")]
+    Policy {
+        attribute: &'static str,
+        value: Value,
+        resource: String,
+    },
+    #[error("Template error: Fn::GetAZs of {0} is not supported by the embedded endpoint, which has one region")]
+    OtherRegion(String),
     #[error(transparent)]
     Cidr(#[from] CidrError),
 }
@@ -103,6 +111,9 @@ impl Scope {
                 self.truth(&condition).map(Value::Bool)
             }
             ("Fn::GetAtt", _) => {
+                if let [Value::String(resource), name @ Value::Object(_)] = parts {
+                    return self.attribute(resource, &self.text(name)?);
+                }
                 let (resource, attribute) = attribute(argument).ok_or_else(invalid)?;
                 self.attribute(&resource, &attribute)
             }
@@ -120,8 +131,8 @@ impl Scope {
             ("Fn::Split", [delimiter, source]) => {
                 let delimiter = delimiter.as_str().filter(|d| !d.is_empty()).ok_or_else(invalid)?;
                 let source = self.text(source)?;
-                if source == UNKNOWN {
-                    return Ok(source.into());
+                if source.contains(UNKNOWN) {
+                    return Ok(UNKNOWN.into());
                 }
                 Ok(Value::Array(source.split(delimiter).map(Value::from).collect()))
             }
@@ -153,7 +164,14 @@ impl Scope {
                 self.imported.lock().insert(name);
                 Ok(value.clone().into())
             }
-            ("Fn::GetAZs", _) => Ok(Value::Array(self.zones.iter().cloned().map(Value::String).collect())),
+            ("Fn::GetAZs", _) => {
+                let region = text(&self.value(argument)?).unwrap_or_default();
+                let current = self.names.get("AWS::Region").and_then(Value::as_str);
+                if !region.is_empty() && current.is_some_and(|current| current != region) {
+                    return Err(EvaluationError::OtherRegion(region));
+                }
+                Ok(self.zones.iter().cloned().map(Value::String).collect())
+            }
             ("Fn::Base64", _) => {
                 let text = self.text(argument)?;
                 Ok(if text == UNKNOWN {
@@ -165,8 +183,8 @@ impl Scope {
             }
             ("Fn::Cidr", [block, count, host_bits @ ..]) => {
                 let block = self.text(block)?;
-                if block == UNKNOWN {
-                    return Ok(block.into());
+                if block.contains(UNKNOWN) {
+                    return Ok(UNKNOWN.into());
                 }
                 let number = |v: &Value| self.text(v)?.parse::<u32>().map_err(|_| invalid());
                 let host_bits = host_bits.first().map(number).transpose()?.unwrap_or(8);
@@ -201,8 +219,11 @@ impl Scope {
         if name == "AWS::NoValue" {
             return Ok(Value::Null);
         }
-        if let Some(value) = self.names.get(name) {
-            return Ok(value.clone());
+        match self.names.get(name) {
+            // A parameter may have the name of a pseudo parameter as its value.
+            Some(value) if value == "AWS::NoValue" => return Ok(Value::Null),
+            Some(value) => return Ok(value.clone()),
+            None => {}
         }
         match self.resources.get(name) {
             Some(resource) => Ok(resource.physical_id.clone().into()),

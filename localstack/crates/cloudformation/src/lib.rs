@@ -4,7 +4,11 @@ pub mod api;
 pub mod engine;
 pub mod stack;
 
+mod function_form;
 mod parameter;
+mod policy;
+mod request_values;
+mod rules;
 mod template;
 mod validate;
 

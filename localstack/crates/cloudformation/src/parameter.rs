@@ -15,7 +15,7 @@ pub type Parameters = IndexMap<String, String>;
 ///
 /// # Errors
 /// `ValidationError` for parameters that are missing, not declared, or violate their constraints.
-pub fn gather(template: &Template, input: &[Value], previous: Option<&Parameters>) -> Result<Parameters, AwsError> {
+pub fn gather(template: &Template, input: &[Value], previous: &Parameters) -> Result<Parameters, AwsError> {
     let mut given = Parameters::new();
     for entry in input {
         let key = entry
@@ -27,7 +27,7 @@ pub fn gather(template: &Template, input: &[Value], previous: Option<&Parameters
             .get("UsePreviousValue")
             .and_then(text)
             .is_some_and(|t| t == "true");
-        let value = match previous.and_then(|p| p.get(&key)) {
+        let value = match previous.get(&key) {
             Some(value) if use_previous => value.clone(),
             None if use_previous => {
                 return Err(AwsError::validation(format!(
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_parameter() {
-        let error = |input: &[Value]| gather(&template(), input, None).unwrap_err().message;
+        let error = |input: &[Value]| gather(&template(), input, &Parameters::new()).unwrap_err().message;
         assert_eq!(error(&[]), "Parameters: [N] must have values");
         assert_eq!(
             error(&[entry("N", "1"), entry("Z", "1")]),
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_no_echo_value_is_masked() {
-        let parameters = gather(&template(), &[entry("N", "1")], None).unwrap();
+        let parameters = gather(&template(), &[entry("N", "1")], &Parameters::new()).unwrap();
         let shown = shown(&template(), &parameters, &Map::new()).to_string();
         assert!(shown.contains("****") && !shown.contains("hidden"), "{shown}");
     }

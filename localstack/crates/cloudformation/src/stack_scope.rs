@@ -47,12 +47,14 @@ pub async fn stack_scope(
     Ok(scope)
 }
 
-/// Returns the values of the resources that exist.
+/// Returns the values of the resources that exist. `Fn::GetAtt` may also name a property of the template.
 pub fn resource_values(resources: &IndexMap<String, StackResource>) -> IndexMap<String, ResourceValues> {
     let values = resources.values().filter_map(|resource| {
+        let mut attributes = resource.properties.clone();
+        attributes.extend(resource.attributes.clone());
         let values = ResourceValues {
             physical_id: resource.physical_id.clone()?,
-            attributes: resource.attributes.clone(),
+            attributes,
         };
         Some((resource.logical_id.clone(), values))
     });

@@ -13,6 +13,7 @@ pub struct Template {
     pub metadata: Option<Value>,
     pub parameters: IndexMap<String, Value>,
     pub mappings: Map<String, Value>,
+    pub rules: IndexMap<String, Value>,
     pub conditions: IndexMap<String, Value>,
     pub resources: IndexMap<String, TemplateResource>,
     pub outputs: IndexMap<String, TemplateOutput>,
@@ -25,10 +26,11 @@ pub struct TemplateResource {
     pub properties: Map<String, Value>,
     pub depends_on: Vec<String>,
     pub condition: Option<String>,
-    pub deletion_policy: Option<String>,
-    pub update_replace_policy: Option<String>,
+    /// An expression; [`crate::policy`] evaluates it.
+    pub deletion_policy: Option<Value>,
+    /// An expression, as `deletion_policy`.
+    pub update_replace_policy: Option<Value>,
     pub metadata: Option<Value>,
-    pub update_policy: Option<Value>,
 }
 
 /// One output of a template.
@@ -46,6 +48,7 @@ const SECTIONS: &[&str] = &[
     "Metadata",
     "Parameters",
     "Mappings",
+    "Rules",
     "Conditions",
     "Resources",
     "Outputs",
@@ -58,10 +61,23 @@ const ATTRIBUTES: &[&str] = &[
     "DeletionPolicy",
     "UpdateReplacePolicy",
     "Metadata",
-    "UpdatePolicy",
-    "CreationPolicy",
 ];
-const POLICIES: &[&str] = &["Delete", "Retain", "Snapshot", "RetainExceptOnCreate"];
+/// Attributes of resource types that the endpoint does not have, such as Auto Scaling groups.
+const UNSUPPORTED_ATTRIBUTES: &[&str] = &["CreationPolicy", "UpdatePolicy"];
+const OUTPUT_MEMBERS: &[&str] = &["Value", "Description", "Export", "Condition"];
+const PARAMETER_MEMBERS: &[&str] = &[
+    "Type",
+    "Default",
+    "Description",
+    "NoEcho",
+    "AllowedValues",
+    "AllowedPattern",
+    "ConstraintDescription",
+    "MinLength",
+    "MaxLength",
+    "MinValue",
+    "MaxValue",
+];
 
 impl Template {
     /// Parses JSON or YAML.
@@ -74,7 +90,9 @@ impl Template {
             return Err(malformed("unsupported structure."));
         };
         if let Some(path) = null_in(&Value::Object(sections.clone()), String::new()) {
-            return Err(malformed(&format!("[{path}] Null values are not allowed in templates")));
+            return Err(AwsError::validation(format!(
+                "[{path}] 'null' values are not allowed in templates"
+            )));
         }
         if let Some(transform) = sections.get("Transform") {
             let name = transform.as_str().map_or_else(|| transform.to_string(), str::to_owned);
@@ -84,7 +102,7 @@ impl Template {
         }
         if let Some(unknown) = sections.keys().find(|k| !SECTIONS.contains(&k.as_str())) {
             return Err(match unknown.as_str() {
-                "Rules" | "Hooks" => AwsError::validation(format!(
+                "Hooks" => AwsError::validation(format!(
                     "The template's section {unknown} is not supported by the embedded endpoint."
                 )),
                 _ => AwsError::validation(format!("Invalid template property or properties [{unknown}]")),
@@ -103,11 +121,15 @@ impl Template {
         if resources.is_empty() {
             return Err(malformed("At least one Resources member must be defined."));
         }
+        let (parameters, mappings) = (section(&sections, "Parameters")?, section(&sections, "Mappings")?);
+        parameters.iter().try_for_each(|(name, spec)| parameter(name, spec))?;
+        mappings.iter().try_for_each(|(name, map)| mapping(name, map))?;
         Ok(Self {
-            description: sections.get("Description").and_then(Value::as_str).map(str::to_owned),
+            description: text_member(&sections, "Description", "the template")?,
             metadata: sections.get("Metadata").cloned(),
-            parameters: section(&sections, "Parameters")?.into_iter().collect(),
-            mappings: section(&sections, "Mappings")?,
+            parameters: parameters.into_iter().collect(),
+            mappings,
+            rules: section(&sections, "Rules")?.into_iter().collect(),
             conditions: section(&sections, "Conditions")?.into_iter().collect(),
             resources: resources
                 .into_iter()
@@ -136,16 +158,17 @@ fn section(sections: &Map<String, Value>, name: &str) -> Result<Map<String, Valu
 
 fn resource(id: &str, value: Value) -> Result<TemplateResource, AwsError> {
     let Value::Object(mut value) = value else {
-        return Err(malformed(&format!("Resource {id} must be an object.")));
+        return Err(malformed("Any Resources member must be an object."));
     };
     if !id.chars().all(|c| c.is_ascii_alphanumeric()) || id.is_empty() {
         return Err(malformed(&format!("Resource name {id} is non alphanumeric.")));
     }
-    if let Some(unknown) = value.keys().find(|k| !ATTRIBUTES.contains(&k.as_str())) {
+    if let Some(attribute) = value.keys().find(|k| UNSUPPORTED_ATTRIBUTES.contains(&k.as_str())) {
         return Err(AwsError::validation(format!(
-            "Invalid template resource property '{unknown}' in resource {id}"
+            "The attribute {attribute} of resource {id} is not supported by the embedded endpoint."
         )));
     }
+    reject_unknown(&value, ATTRIBUTES, "resource", id)?;
     let Some(Value::String(resource_type)) = value.remove("Type") else {
         return Err(malformed(&format!(
             "[/Resources/{id}] Every Resources object must contain a Type member."
@@ -168,32 +191,31 @@ fn resource(id: &str, value: Value) -> Result<TemplateResource, AwsError> {
             )));
         }
     };
-    let mut text = |name: &str| value.remove(name).and_then(|v| v.as_str().map(str::to_owned));
-    let (condition, deletion_policy, update_replace_policy) =
-        (text("Condition"), text("DeletionPolicy"), text("UpdateReplacePolicy"));
-    for policy in [&deletion_policy, &update_replace_policy].into_iter().flatten() {
-        if !POLICIES.contains(&policy.as_str()) {
-            return Err(malformed(&format!(
-                "Unrecognized DeletionPolicy {policy} for resource {id}"
-            )));
+    let metadata = match value.remove("Metadata") {
+        Some(metadata) if !metadata.is_object() => {
+            return Err(malformed(&format!("[/Resources/{id}/Metadata] must be an object.")));
         }
-    }
+        metadata => metadata,
+    };
     Ok(TemplateResource {
         resource_type,
         properties,
         depends_on,
-        condition,
-        deletion_policy,
-        update_replace_policy,
-        metadata: value.remove("Metadata"),
-        update_policy: value.remove("UpdatePolicy"),
+        condition: text_member(&value, "Condition", &format!("resource {id}"))?,
+        deletion_policy: value.remove("DeletionPolicy"),
+        update_replace_policy: value.remove("UpdateReplacePolicy"),
+        metadata,
     })
 }
 
 fn output(id: &str, value: &Value) -> Result<TemplateOutput, AwsError> {
-    let found = value.get("Value").cloned();
-    let value_of = found.ok_or_else(|| malformed(&format!("Output {id} must have a Value.")))?;
-    let export = match value.get("Export") {
+    let Value::Object(members) = value else {
+        return Err(malformed(&format!("Output {id} must be an object.")));
+    };
+    reject_unknown(members, OUTPUT_MEMBERS, "output", id)?;
+    let missing = || malformed("Every Outputs member must contain a Value object");
+    let value = members.get("Value").cloned().ok_or_else(missing)?;
+    let export = match members.get("Export") {
         None => None,
         Some(export) => Some(
             export
@@ -202,18 +224,64 @@ fn output(id: &str, value: &Value) -> Result<TemplateOutput, AwsError> {
                 .ok_or_else(|| malformed(&format!("Output {id}'s Export must have a Name.")))?,
         ),
     };
-    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let text = |name: &str| text_member(members, name, &format!("output {id}"));
     Ok(TemplateOutput {
-        value: value_of,
-        description: text("Description"),
+        value,
+        description: text("Description")?,
         export,
-        condition: text("Condition"),
+        condition: text("Condition")?,
     })
 }
 
-/// Returns the path of the first null in a value.
+/// Checks the form of a parameter. The wording is CloudFormation's.
+fn parameter(name: &str, spec: &Value) -> Result<(), AwsError> {
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Err(malformed(&format!("Parameter name {name} is non alphanumeric.")));
+    }
+    let Value::Object(members) = spec else {
+        return Err(malformed(&format!("Parameter {name} must be an object.")));
+    };
+    reject_unknown(members, PARAMETER_MEMBERS, "parameter", name)?;
+    match members.get("Type") {
+        Some(Value::String(_)) => Ok(()),
+        _ => Err(malformed("Every Parameters object must contain a Type member.")),
+    }
+}
+
+/// Checks that a mapping has two levels. The wording is CloudFormation's.
+fn mapping(name: &str, map: &Value) -> Result<(), AwsError> {
+    let not_map = |name: &str| malformed(&format!("Every Mappings member {name} must be a map"));
+    for (key, attributes) in map.as_object().ok_or_else(|| not_map(name))? {
+        let mut values = attributes.as_object().ok_or_else(|| not_map(key))?.values();
+        if values.any(|v| v.is_object() || v.as_array().is_some_and(|list| list.iter().any(Value::is_object))) {
+            return Err(malformed("Every Mappings attribute must be a String or a List."));
+        }
+    }
+    Ok(())
+}
+
+fn reject_unknown(members: &Map<String, Value>, known: &[&str], kind: &str, name: &str) -> Result<(), AwsError> {
+    match members.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(unknown) => Err(AwsError::validation(format!(
+            "Invalid template {kind} property '{unknown}' in {kind} {name}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Returns a member that is text, and refuses any other form.
+fn text_member(members: &Map<String, Value>, name: &str, owner: &str) -> Result<Option<String>, AwsError> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(malformed(&format!("{name} of {owner} must be a string."))),
+    }
+}
+
+/// Returns the path of the first null in a value. `!GetAZs` may have nothing after it.
 fn null_in(value: &Value, path: String) -> Option<String> {
     match value {
+        Value::Object(map) if map.len() == 1 && map.get("Fn::GetAZs").is_some_and(Value::is_null) => None,
         Value::Null => Some(path),
         Value::Array(list) => list
             .iter()

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::graph;
 use crate::references::{Reference, references};
-use crate::scope::Scope;
+use crate::request_values::unresolved;
 use crate::template::{Template, malformed};
+use crate::{function_form, policy};
 use endpoint_core::{AwsError, Context, Schema};
 
 const PSEUDO: &[&str] = &[
@@ -27,14 +27,18 @@ const PSEUDO: &[&str] = &[
 /// `ValidationError` with AWS's wording that names what does not exist.
 pub fn validate(cx: &Context, template: &Template) -> Result<(), AwsError> {
     types(cx, template)?;
-    snapshots(cx, template)?;
     for (name, expression) in &template.conditions {
+        function_form::check(expression)?;
         block(cx, template, expression, "Conditions", Some(name))?;
     }
     let mut unresolved = BTreeSet::new();
     for (id, resource) in &template.resources {
         named_condition(template, resource.condition.as_deref(), "Resources")?;
-        let properties = Value::Object(resource.properties.clone());
+        policy::check_form(id, resource)?;
+        let attributes = [&resource.deletion_policy, &resource.update_replace_policy];
+        let attributes = attributes.into_iter().flatten().cloned();
+        let properties = attributes.chain([Value::Object(resource.properties.clone())]).collect();
+        function_form::check(&properties)?;
         unresolved.extend(block(cx, template, &properties, "Resources", None)?);
         if resource.depends_on.contains(id) {
             return Err(AwsError::validation(format!(
@@ -58,19 +62,10 @@ pub fn validate(cx: &Context, template: &Template) -> Result<(), AwsError> {
                 .flatten()
                 .collect(),
         );
+        function_form::check(&expressions)?;
         reject_unresolved(&block(cx, template, &expressions, "Outputs", None)?, "Outputs")?;
     }
     Ok(())
-}
-
-/// Checks that the resources whose conditions hold do not depend on each other in a circle.
-///
-/// # Errors
-/// `ValidationError` that names the members of the circle.
-pub fn acyclic(template: &Template, scope: &Scope) -> Result<(), AwsError> {
-    graph::order(&graph::graph(template, scope))
-        .map(|_| ())
-        .map_err(|cycle| AwsError::validation(format!("Circular dependency between resources: [{}]", cycle.join(", "))))
 }
 
 /// Properties that do not match the schema of their resource type, with CloudFormation's wording.
@@ -135,22 +130,6 @@ fn types(cx: &Context, template: &Template) -> Result<(), AwsError> {
     }
 }
 
-/// Checks that only types that support snapshots have a policy `Snapshot`.
-fn snapshots(cx: &Context, template: &Template) -> Result<(), AwsError> {
-    let lacks_snapshots = |name: &str| cx.resource_type(name).is_some_and(|one| !one.supports_snapshots());
-    for resource in template.resources.values() {
-        let policies = [&resource.deletion_policy, &resource.update_replace_policy];
-        let mut policies = policies.into_iter();
-        if policies.any(|policy| policy.as_deref() == Some("Snapshot")) && lacks_snapshots(&resource.resource_type) {
-            return Err(AwsError::validation(format!(
-                "Template error: resource type {} does not support deletion policy Snapshot",
-                resource.resource_type
-            )));
-        }
-    }
-    Ok(())
-}
-
 fn named_condition(template: &Template, condition: Option<&str>, block: &str) -> Result<(), AwsError> {
     match condition {
         Some(name) if !template.conditions.contains_key(name) => Err(malformed(&format!(
@@ -160,15 +139,8 @@ fn named_condition(template: &Template, condition: Option<&str>, block: &str) ->
     }
 }
 
-fn reject_unresolved(unresolved: &BTreeSet<String>, block: &str) -> Result<(), AwsError> {
-    if unresolved.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<&str> = unresolved.iter().map(String::as_str).collect();
-    Err(malformed(&format!(
-        "Unresolved resource dependencies [{}] in the {block} block of the template",
-        names.join(", ")
-    )))
+fn reject_unresolved(names: &BTreeSet<String>, block: &str) -> Result<(), AwsError> {
+    unresolved(names, block).map_or(Ok(()), |message| Err(malformed(&message)))
 }
 
 /// Checks one block, and returns the names that do not exist.
@@ -200,27 +172,36 @@ fn block(
                         "Template error: instance of Fn::GetAtt references undefined resource {resource}"
                     )));
                 };
-                let known = cx
-                    .resource_type(&declared.resource_type)
-                    .map(|t| t.schema().attributes)
-                    .unwrap_or_default();
-                let is_known = known
-                    .iter()
-                    .any(|k| attribute == *k || attribute.strip_prefix(k).is_some_and(|rest| rest.starts_with('.')));
-                if !is_known {
+                let resource_type = cx.resource_type(&declared.resource_type);
+                if !resource_type.is_some_and(|one| has_attribute(&one.schema(), &attribute)) {
                     return Err(AwsError::validation(format!(
                         "Template error: resource {resource} does not support attribute type {attribute} in Fn::GetAtt"
                     )));
                 }
             }
-            Reference::Condition(name) => named_condition(template, Some(&name), block)?,
+            Reference::Condition(name) if condition.is_some() => named_condition(template, Some(&name), block)?,
+            Reference::Condition(name) if !template.conditions.contains_key(&name) => {
+                return Err(AwsError::validation(format!(
+                    "Template error: unresolved condition dependency {name} in Fn::If"
+                )));
+            }
             Reference::Map(name) if !template.mappings.contains_key(&name) => {
                 return Err(AwsError::validation(format!(
                     "Template error: Mapping named '{name}' is not present in the 'Mappings' section of template."
                 )));
             }
-            Reference::Map(_) | Reference::Import => {}
+            Reference::Condition(_) | Reference::Map(_) | Reference::Import => {}
         }
     }
     Ok(unresolved)
+}
+
+/// Returns true if `Fn::GetAtt` may name an attribute: one that the type returns, or a property that can be read.
+fn has_attribute(schema: &Schema, attribute: &str) -> bool {
+    let is_readable = |name: &&&str| !schema.write_only.contains(*name);
+    let properties = schema.properties.iter().filter(is_readable);
+    schema.attributes.iter().chain(properties).any(|known| {
+        let rest = attribute.strip_prefix(known);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
 }

@@ -45,8 +45,7 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
             format!("ChangeSet {name} cannot be created due to a mismatch with existing attribute Name"),
         ));
     }
-    let previous = (change_set_type == "UPDATE").then_some(&stack);
-    let (template, definition) = input::definition(cx, call, objects, previous).await?;
+    let (template, definition) = input::definition(cx, call, objects, &stack).await?;
     let mut set = ChangeSet {
         id: cx.arn("cloudformation", &format!("changeSet/{name}/{}", uuid::Uuid::new_v4())),
         name,
@@ -69,7 +68,7 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         set.reason = Some(reason);
     };
     match change_set_preview::preview(cx, &stack, &template, &set.definition).await {
-        Ok(preview) if preview.is_empty => fail(&mut set, NO_CHANGES.to_owned()),
+        Ok(preview) if preview.is_empty && !set.is_create => fail(&mut set, NO_CHANGES.to_owned()),
         Ok(preview) => set.changes = preview.changes,
         Err(error) if error.status >= 500 => return Err(error),
         Err(error) => fail(&mut set, error.message),
@@ -110,18 +109,13 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .collect();
     let (page, next) = input::page(changes, call, 100)?;
     let template = Template::parse(&set.definition.template_body).unwrap_or_default();
-    let tags: Vec<Value> = set
-        .definition
-        .tags
-        .iter()
-        .map(|(k, v)| json!({"Key": k, "Value": v}))
-        .collect();
+    let parameters = parameter::shown(&template, &set.definition.parameters, &set.definition.parameter_values);
     Ok(json!({
         "ChangeSetName": set.name, "ChangeSetId": set.id, "StackId": set.stack_id, "StackName": set.stack_name,
-        "Description": set.description, "Parameters": parameter::shown(&template, &set.definition.parameters, &set.definition.parameter_values),
+        "Description": set.description, "Parameters": input::unless_empty(parameters),
         "CreationTime": set.created, "ExecutionStatus": set.execution_status, "Status": set.status,
         "StatusReason": set.reason, "NotificationARNs": [], "RollbackConfiguration": {},
-        "Capabilities": set.capabilities, "Tags": tags, "Changes": page, "NextToken": next, "IncludeNestedStacks": false,
+        "Capabilities": set.capabilities, "Tags": input::unless_empty(input::tag_list(&set.definition.tags)), "Changes": page, "NextToken": next, "IncludeNestedStacks": false,
     }))
 }
 
@@ -163,6 +157,8 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if set.is_create {
         begin(&mut stack);
         stack.definition = definition;
+        // On AWS the execution counts as an update.
+        stack.updated = Some(stack::now());
         engine::create(cx, &stack)?;
     } else {
         engine::update(cx, &stack.id, definition, begin)?;

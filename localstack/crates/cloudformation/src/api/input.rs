@@ -1,13 +1,13 @@
 //! Inputs that several operations have.
 
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ObjectReader;
-use crate::parameter::{self, Parameters};
+use crate::parameter;
 use crate::stack::{self, Stack, StackDefinition};
 use crate::template::Template;
-use crate::validate;
+use crate::{request_values, validate};
 use endpoint_core::wire::lower_first;
 use endpoint_core::{AwsError, Call, Context};
 
@@ -15,6 +15,9 @@ use endpoint_core::{AwsError, Call, Context};
 const MAX_TEMPLATE_BODY: usize = 51_200;
 /// Maximum size of a template in S3, in bytes ("1 MB" in the quotas; this is the number in AWS's error).
 const MAX_TEMPLATE_OBJECT: usize = 1_000_000;
+
+/// The resource type of nested stacks.
+pub const NESTED_STACK: &str = "AWS::CloudFormation::Stack";
 
 /// Returns the stack with the name or id in `StackName`.
 pub fn stack(cx: &Context, call: &Call) -> Result<Stack, AwsError> {
@@ -71,24 +74,25 @@ async fn stored_template(cx: &Context, read: ObjectReader, url: &str) -> Result<
     String::from_utf8(bytes).map_err(|_| AwsError::validation("Template format error: the template is not UTF-8 text."))
 }
 
-/// Returns the template and the definition of a request, validated.
+/// Returns the template and the definition of a request, validated. A new stack has no previous values.
 pub async fn definition(
     cx: &Context,
     call: &Call,
     objects: ObjectReader,
-    previous: Option<&Stack>,
+    stack: &Stack,
 ) -> Result<(Template, StackDefinition), AwsError> {
-    let template_body = template_body(cx, call, objects, previous).await?;
+    let template_body = template_body(cx, call, objects, Some(stack)).await?;
     let template = Template::parse(&template_body)?;
+    check_options(call, &template)?;
     validate::validate(cx, &template)?;
-    let before: Option<&Parameters> = previous.map(|s| &s.definition.parameters);
-    let parameters = parameter::gather(&template, &call.list("Parameters"), before)?;
+    let parameters = parameter::gather(&template, &call.list("Parameters"), &stack.definition.parameters)?;
     let parameter_values = parameter::values(cx, &template, &parameters).await?;
     let tags = match call.input.get("Tags") {
-        None => previous.map(|s| s.definition.tags.clone()).unwrap_or_default(),
+        None => stack.definition.tags.clone(),
         Some(_) => tags(&call.list("Tags")),
     };
     check_capabilities(call, &template)?;
+    request_values::check(cx, stack, &template, &parameter_values).await?;
     Ok((
         template,
         StackDefinition {
@@ -98,6 +102,67 @@ pub async fn definition(
             tags,
         },
     ))
+}
+
+/// Refuses the options that have no effect here, and applies `ResourceTypes`.
+fn check_options(call: &Call, template: &Template) -> Result<(), AwsError> {
+    const UNSUPPORTED: &[&str] = &[
+        "ImportExistingResources",
+        "NotificationARNs",
+        "ResourcesToImport",
+        "RollbackConfiguration",
+        "StackPolicyBody",
+        "StackPolicyDuringUpdateBody",
+        "StackPolicyDuringUpdateURL",
+        "StackPolicyURL",
+    ];
+    let is_given = |option: &str| match call.input.get(option) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::String(text)) => !text.is_empty() && text != "false",
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(Value::Object(members)) => !members.is_empty(),
+        Some(_) => true,
+    };
+    if let Some(option) = UNSUPPORTED.iter().find(|option| is_given(option)) {
+        let message = format!("{option} is not supported by the embedded endpoint.");
+        return Err(AwsError::validation(message));
+    }
+    let has_nested_stacks = || template.resources.values().any(|r| r.resource_type == NESTED_STACK);
+    if is_given("IncludeNestedStacks") && has_nested_stacks() {
+        let message =
+            "IncludeNestedStacks is not supported by the embedded endpoint for a template with nested stacks.";
+        return Err(AwsError::validation(message));
+    }
+    let permitted = call.texts("ResourceTypes");
+    let is_permitted = |name: &str| {
+        permitted.iter().any(|one| match one.strip_suffix("::*") {
+            Some(prefix) => name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with("::")),
+            None => name == one,
+        })
+    };
+    let mut types = template.resources.values().map(|r| r.resource_type.as_str());
+    match types.find(|name| !permitted.is_empty() && !is_permitted(name)) {
+        Some(name) => Err(AwsError::validation(format!(
+            "Resource type {name} is not allowed by parameter ResourceTypes [{}]",
+            permitted.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Returns a list, or null for an empty one, which AWS leaves out of some answers.
+pub fn unless_empty(list: Value) -> Value {
+    if list.as_array().is_some_and(Vec::is_empty) {
+        return Value::Null;
+    }
+    list
+}
+
+/// Returns tags in the form of the API.
+pub fn tag_list(tags: &[(String, String)]) -> Value {
+    tags.iter()
+        .map(|(key, value)| json!({"Key": key, "Value": value}))
+        .collect()
 }
 
 fn tags(list: &[Value]) -> Vec<(String, String)> {

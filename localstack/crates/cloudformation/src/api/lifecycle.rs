@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use super::{ObjectReader, input};
 use crate::exports::importers;
 use crate::stack::{self, OnFailure, Stack};
-use crate::stack_scope::stack_scope;
-use crate::{change_set, change_set_preview, engine, validate};
+use crate::{change_set, change_set_preview, engine};
 use endpoint_core::{AwsError, Call, Context};
 
 /// Handles `CreateStack`.
@@ -23,11 +22,8 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
             format!("Stack [{name}] already exists"),
         ));
     }
-    let (template, definition) = input::definition(cx, call, objects, None).await?;
     let mut stack = new(cx, &name, call);
-    let values = &definition.parameter_values;
-    let scope = stack_scope(cx, &stack, &template, values, &stack.resources).await?;
-    validate::acyclic(&template, &scope)?;
+    let (_, definition) = input::definition(cx, call, objects, &stack).await?;
     stack.definition = definition;
     stack.on_failure = on_failure(call)?.unwrap_or_default();
     engine::create(cx, &stack)?;
@@ -37,7 +33,7 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
 /// Returns a new stack that is not stored yet.
 pub fn new(cx: &Context, name: &str, call: &Call) -> Stack {
     Stack {
-        id: cx.arn("cloudformation", &format!("stack/{name}/{}", uuid::Uuid::new_v4())),
+        id: call.text(stack::NEW_ID).unwrap_or_else(|| stack::new_id(cx, name)),
         name: name.to_owned(),
         created: stack::now(),
         capabilities: call.texts("Capabilities"),
@@ -86,13 +82,15 @@ pub fn check_updatable(stack: &Stack) -> Result<(), AwsError> {
 
 /// Handles `UpdateStack`.
 pub async fn update(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
-    let stack = input::stack(cx, call)?;
+    let name = call.required("StackName")?;
+    let missing = || AwsError::validation(format!("Stack [{name}] does not exist"));
+    let stack = stack::find(cx, &name)?.ok_or_else(missing)?;
     let token = call.text("ClientRequestToken");
     if token.is_some() && stack.token == token && stack.status.starts_with("UPDATE_") {
         return Ok(json!({"StackId": stack.id}));
     }
     check_updatable(&stack)?;
-    let (template, definition) = input::definition(cx, call, objects, Some(&stack)).await?;
+    let (template, definition) = input::definition(cx, call, objects, &stack).await?;
     let preview = change_set_preview::preview(cx, &stack, &template, &definition).await?;
     if preview.is_empty && !stack.status.ends_with("_FAILED") {
         return Err(AwsError::validation("No updates are to be performed."));

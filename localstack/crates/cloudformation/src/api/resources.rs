@@ -8,7 +8,9 @@ use endpoint_core::{AwsError, Call, Context};
 
 /// Handles `DescribeStackResource`.
 pub fn describe_one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let stack = input::stack(cx, call)?;
+    let name = call.required("StackName")?;
+    let no_stack = || AwsError::validation(format!("Stack '{name}' does not exist"));
+    let stack = stack::find(cx, &name)?.ok_or_else(no_stack)?;
     let id = call.required("LogicalResourceId")?;
     let missing = || AwsError::validation(format!("Resource {id} does not exist for stack {}", stack.name));
     let resource = stack.resources.get(&id).ok_or_else(missing)?;

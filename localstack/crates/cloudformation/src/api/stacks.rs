@@ -1,8 +1,10 @@
 //! `DescribeStacks` and `ListStacks`.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
-use super::input;
+use super::input::{self, NESTED_STACK};
 use crate::parameter;
 use crate::stack::{self, OnFailure, Stack};
 use crate::template::Template;
@@ -14,8 +16,31 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         Some(name) => vec![stack::existing(cx, &name)?],
         None => stack::all(cx)?.into_iter().filter(|s| !s.is_deleted()).collect(),
     };
-    let (page, next) = input::page(stacks.iter().map(shown).collect(), call, 100)?;
+    let parents = parents(cx)?;
+    let shown = stacks.iter().map(|stack| {
+        let mut shown = shown(stack);
+        let mut ancestor = parents.get(&stack.id);
+        shown["ParentId"] = ancestor.cloned().into();
+        while let Some(id) = ancestor {
+            shown["RootId"] = id.clone().into();
+            ancestor = parents.get(id);
+        }
+        shown
+    });
+    let (page, next) = input::page(shown.collect(), call, 100)?;
     Ok(json!({"Stacks": page, "NextToken": next}))
+}
+
+/// Returns the parent of each nested stack: the stack with it as a resource.
+fn parents(cx: &Context) -> Result<HashMap<String, String>, AwsError> {
+    let mut parents = HashMap::new();
+    for stack in stack::all(cx)? {
+        let nested = stack.resources.values().filter(|r| r.resource_type == NESTED_STACK);
+        for id in nested.filter_map(|resource| resource.physical_id.clone()) {
+            parents.insert(id, stack.id.clone());
+        }
+    }
+    Ok(parents)
 }
 
 /// Handles `ListStacks`.
@@ -37,25 +62,25 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 fn shown(stack: &Stack) -> Value {
     let template = Template::parse(&stack.definition.template_body).unwrap_or_default();
-    let outputs: Vec<Value> = stack
+    let parameters = parameter::shown(
+        &template,
+        &stack.definition.parameters,
+        &stack.definition.parameter_values,
+    );
+    let outputs: Value = stack
         .outputs
         .iter()
         .map(|o| json!({"OutputKey": o.key, "OutputValue": o.value, "Description": o.description, "ExportName": o.export}))
         .collect();
-    let tags: Vec<Value> = stack
-        .definition
-        .tags
-        .iter()
-        .map(|(k, v)| json!({"Key": k, "Value": v}))
-        .collect();
     json!({
         "StackId": stack.id, "StackName": stack.name, "ChangeSetId": stack.change_set, "Description": template.description,
-        "Parameters": parameter::shown(&template, &stack.definition.parameters, &stack.definition.parameter_values),
+        "Parameters": input::unless_empty(parameters), "RollbackConfiguration": {},
         "CreationTime": stack.created, "LastUpdatedTime": stack.updated, "DeletionTime": stack.deleted,
         "StackStatus": stack.status, "StackStatusReason": stack.reason,
         "DisableRollback": stack.on_failure == OnFailure::DoNothing, "NotificationARNs": [],
-        "TimeoutInMinutes": stack.timeout_minutes, "Capabilities": stack.capabilities, "Outputs": outputs, "Tags": tags,
-        "EnableTerminationProtection": stack.termination_protection, "DriftInformation": drift(stack),
+        "TimeoutInMinutes": stack.timeout_minutes, "Capabilities": input::unless_empty(stack.capabilities.clone().into()),
+        "Outputs": input::unless_empty(outputs), "Tags": input::tag_list(&stack.definition.tags),
+        "EnableTerminationProtection": (!stack.is_deleted()).then_some(stack.termination_protection), "DriftInformation": drift(stack),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Operations on templates.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{ObjectReader, input};
@@ -10,6 +12,13 @@ use endpoint_core::{AwsError, Call, Context};
 /// Handles `GetTemplate`.
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let body = match call.text("ChangeSetName") {
+        None if call.text("StackName").is_none() => {
+            let message = "StackName is required if ChangeSetName is not specified.";
+            return Err(AwsError::validation(message));
+        }
+        Some(name) if !name.starts_with("arn:") && call.text("StackName").is_none() => {
+            return Err(AwsError::validation("StackName is a required parameter."));
+        }
         Some(name) => {
             change_set::existing(cx, &name, call.text("StackName").as_deref())?
                 .definition
@@ -34,14 +43,22 @@ pub async fn validate(cx: &Context, call: &Call, objects: ObjectReader) -> Resul
     let needed: Vec<&str> = input::required_capabilities(&template).into_iter().collect();
     let reason = (!needed.is_empty()).then(|| iam_reason(&template));
     Ok(json!({
-        "Parameters": parameters, "Description": template.description, "Capabilities": needed, "CapabilitiesReason": reason,
+        "Parameters": parameters, "Description": template.description, "CapabilitiesReason": reason,
+        "Capabilities": input::unless_empty(json!(needed)),
     }))
 }
 
 /// Handles `GetTemplateSummary`.
 pub async fn summary(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let body = match call.text("StackName") {
-        Some(_) => input::stack(cx, call)?.definition.template_body,
+        Some(_) => {
+            let stack = input::stack(cx, call)?;
+            if stack.status == "REVIEW_IN_PROGRESS" {
+                let message = "GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.";
+                return Err(AwsError::validation(message));
+            }
+            stack.definition.template_body
+        }
         None => input::template_body(cx, call, objects, None).await?,
     };
     let template = Template::parse(&body)?;
@@ -49,22 +66,29 @@ pub async fn summary(cx: &Context, call: &Call, objects: ObjectReader) -> Result
         .parameters
         .iter()
         .map(|(name, spec)| {
-            let allowed = spec.get("AllowedValues").cloned().unwrap_or_else(|| json!([]));
+            let constraints = spec.get("AllowedValues").map_or_else(|| json!({}), |allowed| json!({"AllowedValues": allowed}));
             json!({
                 "ParameterKey": name, "DefaultValue": spec.get("Default"), "ParameterType": parameter::parameter_type(spec),
                 "NoEcho": parameter::no_echo(spec), "Description": spec.get("Description"),
-                "ParameterConstraints": {"AllowedValues": allowed},
+                "ParameterConstraints": constraints,
             })
         })
         .collect();
-    let mut types: Vec<&str> = template.resources.values().map(|r| r.resource_type.as_str()).collect();
-    types.sort_unstable();
-    types.dedup();
+    let mut resources: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (id, resource) in &template.resources {
+        resources.entry(&resource.resource_type).or_default().push(id);
+    }
+    // Without `ResourceIdentifiers`: the endpoint does not import resources.
+    let identifiers = resources.iter();
+    let identifiers: Vec<Value> = identifiers
+        .map(|(resource_type, ids)| json!({"ResourceType": resource_type, "LogicalResourceIds": ids}))
+        .collect();
+    let types: Vec<&&str> = resources.keys().collect();
     let needed: Vec<&str> = input::required_capabilities(&template).into_iter().collect();
     let reason = (!needed.is_empty()).then(|| iam_reason(&template));
     Ok(json!({
-        "Parameters": parameters, "Description": template.description, "Capabilities": needed, "CapabilitiesReason": reason,
-        "ResourceTypes": types, "Version": "2010-09-09", "Metadata": template.metadata.as_ref().map(Value::to_string),
+        "Parameters": parameters, "Description": template.description, "CapabilitiesReason": reason,
+        "Capabilities": input::unless_empty(json!(needed)), "ResourceTypes": types, "ResourceIdentifierSummaries": identifiers, "Version": "2010-09-09", "Metadata": template.metadata.as_ref().map(Value::to_string),
     }))
 }
 

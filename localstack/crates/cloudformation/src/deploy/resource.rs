@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Deployment;
 use crate::compare::{differences, replaces};
 use crate::dynamic_reference;
+use crate::policy::Policies;
 use crate::stack::{Stack, StackResource};
 use crate::stack_scope::resource_values;
 use crate::validate;
@@ -100,8 +101,9 @@ impl Deployment {
             let reason = format!("Unrecognized resource type: {}", declared.resource_type);
             return Err(self.fail(id, action, reason));
         };
-        let properties = match self.properties(id, &stack, resource_type.as_ref()) {
-            Ok(properties) => properties,
+        let evaluated = self.properties(id, &stack, resource_type.as_ref());
+        let (properties, policies) = match evaluated.and_then(|found| Ok((found, self.policies(id)?))) {
+            Ok(evaluated) => evaluated,
             Err(reason) => {
                 self.operation.edit(|stack| {
                     let resource = stack.resources.entry(id.to_owned()).or_default();
@@ -116,10 +118,8 @@ impl Deployment {
             id.clone_into(&mut resource.logical_id);
             resource.resource_type.clone_from(&declared.resource_type);
             resource.depends_on = dependencies;
-            resource.deletion_policy.clone_from(&declared.deletion_policy);
-            resource
-                .update_replace_policy
-                .clone_from(&declared.update_replace_policy);
+            resource.deletion_policy = policies.deletion;
+            resource.update_replace_policy = policies.update_replace;
             resource.metadata.clone_from(&declared.metadata);
         })?;
         let desired = |properties: Value| Desired {
@@ -177,6 +177,11 @@ impl Deployment {
         let checked = validate::properties(id, &resource_type.schema(), &properties);
         checked.map_err(|error| Failure::new(error.to_string()))?;
         Ok(properties)
+    }
+
+    fn policies(&self, id: &str) -> Result<Policies, Failure> {
+        let policies = self.scope.policies(id, &self.template.resources[id]);
+        policies.map_err(|error| Failure::new(error.to_string()))
     }
 
     /// Creates a resource, which may replace one.

@@ -12,9 +12,19 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::parameter::Parameters;
+use endpoint_core::Context;
 
 pub use event::{StackEvent, events};
 pub use store::{all, delete, edit, existing, find, forget_deleted, insert};
+
+/// The member of `CreateStack` with the id of a nested stack, which its parent has chosen. No client can send it: the model of the API does
+/// not have it.
+pub const NEW_ID: &str = "NewStackId";
+
+/// Returns an id for a new stack.
+pub fn new_id(cx: &Context, name: &str) -> String {
+    cx.arn("cloudformation", &format!("stack/{name}/{}", uuid::Uuid::new_v4()))
+}
 
 /// A stack; deleted ones are kept.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -1,5 +1,9 @@
 //! The CloudFormation API; its engine is in [`crate::cloudformation`].
 
+mod metadata;
+mod nested_stack;
+pub mod wait_condition;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,7 +11,7 @@ use serde_json::Value;
 
 use crate::cloudformation::{api, engine};
 use crate::service::s3::{self, Address};
-use crate::{AwsError, Call, Context, Service};
+use crate::{AwsError, Call, Context, ResourceType, Service};
 
 struct CloudFormation;
 
@@ -20,6 +24,15 @@ pub fn service() -> Arc<dyn Service> {
 impl Service for CloudFormation {
     fn name(&self) -> &'static str {
         "cloudformation"
+    }
+
+    fn types(&self) -> Vec<Arc<dyn ResourceType>> {
+        vec![
+            Arc::new(metadata::Metadata),
+            Arc::new(nested_stack::NestedStack),
+            Arc::new(wait_condition::WaitConditionHandle),
+            Arc::new(wait_condition::WaitCondition),
+        ]
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
