@@ -53,6 +53,7 @@ async fn a_load_balancer_is_created_changed_and_deleted_by_calls() {
         ("Port", "80"),
         ("VpcId", vpc),
         ("TargetType", "ip"),
+        ("ProtocolVersion", ""),
     ];
     let group = get(&endpoint, "CreateTargetGroup", &group, "TargetGroupArn").await;
     let balancer = ("LoadBalancerArn", balancer.as_str());

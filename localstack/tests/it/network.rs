@@ -403,6 +403,12 @@ async fn an_account_has_a_default_vpc_until_it_is_deleted() {
                 &[("DhcpOptionsId.1", "dopt-1")],
                 Some("InvalidDhcpOptionID.NotFound"),
             ),
+            ("GetManagedPrefixListEntries", &[("PrefixListId", "pl-63a5400a")], None),
+            (
+                "GetManagedPrefixListEntries",
+                &[("PrefixListId", "pl-1")],
+                Some("InvalidPrefixListID.NotFound"),
+            ),
             ("DescribeVpnGateways", &[], None),
             (
                 "DescribeInstances",

@@ -77,6 +77,14 @@ pub fn response(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Res
                 .any(|text| values.iter().any(|v| wildcard::matches(v, text))),
         });
     }
+    page_of(list, items, call)
+}
+
+/// Returns one page of a list.
+///
+/// # Errors
+/// `InvalidNextToken` for an unknown token.
+pub fn page_of(list: &str, items: Vec<Value>, call: &Call) -> Result<Value, AwsError> {
     let limit = match call.integer("MaxResults") {
         Some(_) => call.limit("MaxResults", 1000, 1..=1000),
         None => usize::MAX / 2,

@@ -105,6 +105,7 @@ impl Service for Ec2 {
             "DescribeManagedPrefixLists" => {
                 describe::response("PrefixLists", "PrefixListId", network::managed_prefix_lists(cx), &call)
             }
+            "GetManagedPrefixListEntries" => network::prefix_list_entries(&call),
             "DescribeVpnGateways" => describe::response("VpnGateways", "VpnGatewayId", Vec::new(), &call),
             "DescribeInstances" => describe::response("Reservations", "InstanceId", Vec::new(), &call),
             "DescribeNetworkInterfaces" => {

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::describe::{not_found, page_of};
+use super::error::invalid_parameter;
 use super::model::{SUBNETS, VPCS};
 use crate::records::Record;
+use crate::service::Call;
 use crate::{AwsError, Context};
 
 /// The DHCP options of every VPC.
@@ -78,6 +81,19 @@ pub fn prefix_lists(cx: &Context) -> Vec<Value> {
         json!({"PrefixListId": id, "PrefixListName": name, "Cidrs": blocks})
     };
     PREFIX_LISTS.into_iter().map(shown).collect()
+}
+
+/// Returns the blocks of one list, which has had one version only.
+pub fn prefix_list_entries(call: &Call) -> Result<Value, AwsError> {
+    let id = call.text("PrefixListId").unwrap_or_default();
+    if let Some(version) = call.text("TargetVersion") {
+        let reason = format!("Value ({version}) for parameter targetVersion is invalid. The list has no versions.");
+        return Err(invalid_parameter(reason));
+    }
+    let found = PREFIX_LISTS.iter().find(|(_, known, _)| *known == id);
+    let (_, _, blocks) = found.ok_or_else(|| not_found("PrefixListId", &id))?;
+    let entries = blocks.iter().map(|block| json!({"Cidr": block})).collect();
+    page_of("Entries", entries, call)
 }
 
 pub fn managed_prefix_lists(cx: &Context) -> Vec<Value> {

@@ -43,7 +43,7 @@ pub fn check_members(call: &Call) -> Result<(), AwsError> {
         let given = scalar(value).unwrap_or_default();
         let ignored = WITHOUT_EFFECT
             .iter()
-            .any(|(member, only)| member == name && given != *only);
+            .any(|(member, only)| member == name && !given.is_empty() && given != *only);
         let disabled = value.get("Mode").is_some_and(|mode| mode == "off");
         if ignored || UNSUPPORTED.contains(&name.as_str()) && !disabled {
             let message = format!("The embedded endpoint does not support {name} {given}");
@@ -57,6 +57,8 @@ fn properties(call: &Call) -> Result<Map<String, Value>, AwsError> {
     check_members(call)?;
     let mut properties = call.input.as_object().cloned().unwrap_or_default();
     properties.shift_remove("MutualAuthentication");
+    // Terraform sends members that its configuration leaves out as empty text, which AWS takes as absent.
+    properties.retain(|_, value| *value != "");
     Ok(properties)
 }
 
