@@ -24,6 +24,8 @@ mod upload;
 mod xml;
 
 #[cfg(test)]
+mod api_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
