@@ -243,16 +243,23 @@ async fn rules_of_a_security_group_are_added_changed_and_revoked() {
         ("IpPermissions.1.ToPort", "443"),
         ("IpPermissions.1.IpRanges.1.CidrIp", "10.0.0.0/8"),
     ];
-    let mut two = permission.to_vec();
-    two.extend([
-        ("IpPermissions.1.Groups.1.GroupId", group.1),
+    let mut tagged = permission.to_vec();
+    tagged.extend([
         ("TagSpecification.1.ResourceType", "security-group-rule"),
         ("TagSpecification.1.Tag.1.Key", "k"),
         ("TagSpecification.1.Tag.1.Value", "v"),
     ]);
-    let added = ec2(&endpoint, "AuthorizeSecurityGroupIngress", &two).await.unwrap();
-    assert_eq!(added.matches("<securityGroupRuleId>").count(), 2, "{added}");
+    let added = ec2(&endpoint, "AuthorizeSecurityGroupIngress", &tagged).await.unwrap();
+    assert_eq!(added.matches("<securityGroupRuleId>").count(), 1, "{added}");
     let rule = element(&added, "securityGroupRuleId").unwrap();
+    let peers = [
+        group,
+        ("IpPermissions.1.IpProtocol", "-1"),
+        ("IpPermissions.1.Groups.1.GroupId", group.1),
+        ("IpPermissions.1.Ipv6Ranges.1.CidrIpv6", "::/0"),
+    ];
+    let both = ec2(&endpoint, "AuthorizeSecurityGroupIngress", &peers).await.unwrap();
+    assert_eq!(both.matches("<securityGroupRuleId>").count(), 2, "{both}");
     let changed = [
         group,
         ("SecurityGroupRule.1.SecurityGroupRuleId", rule),

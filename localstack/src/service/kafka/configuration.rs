@@ -67,9 +67,12 @@ impl RecordType for Configuration {
 impl Configuration {
     /// Returns a configuration.
     pub fn find(cx: &Context, arn: &str) -> Result<Record, AwsError> {
+        // The code and the text by which Terraform's provider sees that a configuration is gone.
         let missing = || {
-            let message = format!("This configuration doesn't exist: {arn}");
-            AwsError::new("NotFoundException", message).with_status(404)
+            AwsError::new(
+                "BadRequestException",
+                format!("Configuration ARN does not exist: {arn}"),
+            )
         };
         Self::RECORDS.get(cx, arn)?.ok_or_else(missing)
     }

@@ -103,7 +103,7 @@ async fn each_revision_of_a_configuration_keeps_its_properties() {
             json!({"arn": arn, "revision": "3"}),
             "NotFoundException",
         ),
-        ("DescribeConfiguration", json!({"arn": "arn:x"}), "NotFoundException"),
+        ("DescribeConfiguration", json!({"arn": "arn:x"}), "BadRequestException"),
     ] {
         assert_eq!(call(operation, input).await, Err(code.to_owned()), "{operation}");
     }
