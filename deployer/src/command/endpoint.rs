@@ -156,7 +156,14 @@ async fn status(session: &Session) -> Result<()> {
                 .filter(|_| embedded)
                 .map(|pid| format!(", pid {pid}"))
                 .unwrap_or_default();
-            format!("{url}: {kind}, version {version}{pid}")
+            let faults = health["background_faults"].as_object().into_iter().flatten();
+            let faults: String = faults
+                .map(|(name, fault)| {
+                    let (restarts, reason) = (&fault["restarts"], fault["reason"].as_str().unwrap_or("?"));
+                    format!("\nfault: {name} was started again {restarts} times; the last reason: {reason}")
+                })
+                .collect();
+            format!("{url}: {kind}, version {version}{pid}{faults}")
         }
         Probe::Nothing(reason) => format!("not running: {reason}"),
         Probe::Other(found) => format!("{url}: not an AWS endpoint: {found}"),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 /// Marks the process that serves: a run of this test binary.
 const SERVE: &str = "CRASH_POINTS_SERVE";
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 const STACK: &str = "crash";
 
 /// Serves the endpoint in a process that the other tests start; otherwise does nothing.

@@ -18,6 +18,9 @@ pub struct Endpoint {
 /// A response: `Ok` for a success, `Err` with the code of an error.
 pub type Answer = Result<String, String>;
 
+/// An operation, its parameters, and the code of the error that it ends with; `None` for success.
+pub type ExpectedCall<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+
 impl Endpoint {
     /// Starts an endpoint on 127.`octet`.0.0/16 with the state in `folder`, waiting for an earlier one to release it.
     pub async fn start(folder: &TempDir, octet: u8, behavior: Behavior) -> Self {
@@ -48,6 +51,28 @@ impl Endpoint {
     pub async fn stop(self) {
         self.cx.shutdown().cancel();
         server::stop_services(&self.cx).await;
+    }
+
+    /// Calls operations in order, and checks how each ends. `service` is its signing name and the version of its API.
+    pub async fn expect(&self, service: (&str, &str), calls: &[ExpectedCall<'_>]) {
+        for (action, parameters, code) in calls {
+            let answer = self.action(service, action, parameters).await;
+            let found = answer.as_ref().err().map(String::as_str);
+            assert_eq!(found, *code, "{action} {parameters:?}");
+        }
+    }
+
+    /// Returns the text of an element in the answer of a call that must succeed.
+    pub async fn get(&self, service: (&str, &str), action: &str, parameters: &[(&str, &str)], name: &str) -> String {
+        let answer = self.action(service, action, parameters).await;
+        let answer = answer.unwrap_or_else(|code| panic!("{action} {parameters:?}: {code}"));
+        element(&answer, name).unwrap_or_default().to_owned()
+    }
+
+    /// Calls an operation of the query protocol.
+    pub async fn action(&self, service: (&str, &str), action: &str, parameters: &[(&str, &str)]) -> Answer {
+        let all = [&[("Action", action)], parameters].concat();
+        self.query(service.0, service.1, &all).await
     }
 
     /// Sends a request of the query protocol.

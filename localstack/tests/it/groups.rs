@@ -4,20 +4,10 @@ use embedded_endpoint::Behavior;
 
 use crate::endpoint::{Endpoint, element};
 
-async fn expect(endpoint: &Endpoint, calls: &[(&str, &[(&str, &str)], Option<&str>)]) {
-    for (action, parameters, code) in calls {
-        let mut all = vec![("Action", *action)];
-        all.extend(*parameters);
-        let answer = endpoint.rds(&all).await;
-        assert_eq!(
-            answer.as_ref().err().map(String::as_str),
-            *code,
-            "{action} {parameters:?}"
-        );
-    }
-}
+const RDS: (&str, &str) = ("rds", "2014-10-31");
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a list of calls")]
 async fn groups_of_subnets_and_parameters_are_created_changed_and_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::start(&folder, 105, Behavior::default()).await;
@@ -35,44 +25,45 @@ async fn groups_of_subnets_and_parameters_are_created_changed_and_deleted() {
     let group = [name, ("DBParameterGroupFamily", family), ("Description", "d")];
     let tag = [("Tags.Tag.1.Key", "k"), ("Tags.Tag.1.Value", "v")];
     let arn = ("ResourceName", "arn:aws:rds:us-east-1:000000000000:pg:blue");
-    expect(
-        &endpoint,
-        &[
-            ("CreateDBParameterGroup", &group, None),
-            ("CreateDBParameterGroup", &group, Some("DBParameterGroupAlreadyExists")),
-            (
-                "ModifyDBParameterGroup",
-                &parameter("work_mem", "8192", "immediate"),
-                None,
-            ),
-            (
-                "ModifyDBParameterGroup",
-                &parameter("max_connections", "9", "immediate"),
-                Some("InvalidParameterCombination"),
-            ),
-            (
-                "ModifyDBParameterGroup",
-                &parameter("listen_addresses", "*", "immediate"),
-                Some("InvalidParameterCombination"),
-            ),
-            (
-                "ModifyDBParameterGroup",
-                &parameter("work_memory", "1", "immediate"),
-                Some("InvalidParameterValue"),
-            ),
-            ("AddTagsToResource", &[arn, tag[0], tag[1]], None),
-            (
-                "AddTagsToResource",
-                &[
-                    ("ResourceName", "arn:aws:rds:us-east-1:000000000000:pg:red"),
-                    tag[0],
-                    tag[1],
-                ],
-                Some("DBParameterGroupNotFound"),
-            ),
-        ],
-    )
-    .await;
+    endpoint
+        .expect(
+            RDS,
+            &[
+                ("CreateDBParameterGroup", &group, None),
+                ("CreateDBParameterGroup", &group, Some("DBParameterGroupAlreadyExists")),
+                (
+                    "ModifyDBParameterGroup",
+                    &parameter("work_mem", "8192", "immediate"),
+                    None,
+                ),
+                (
+                    "ModifyDBParameterGroup",
+                    &parameter("max_connections", "9", "immediate"),
+                    Some("InvalidParameterCombination"),
+                ),
+                (
+                    "ModifyDBParameterGroup",
+                    &parameter("listen_addresses", "*", "immediate"),
+                    Some("InvalidParameterCombination"),
+                ),
+                (
+                    "ModifyDBParameterGroup",
+                    &parameter("work_memory", "1", "immediate"),
+                    Some("InvalidParameterValue"),
+                ),
+                ("AddTagsToResource", &[arn, tag[0], tag[1]], None),
+                (
+                    "AddTagsToResource",
+                    &[
+                        ("ResourceName", "arn:aws:rds:us-east-1:000000000000:pg:red"),
+                        tag[0],
+                        tag[1],
+                    ],
+                    Some("DBParameterGroupNotFound"),
+                ),
+            ],
+        )
+        .await;
     let of_user = [("Action", "DescribeDBParameters"), name, ("Source", "user")];
     let parameters = endpoint.rds(&of_user).await.unwrap();
     for (member, value) in [
@@ -102,60 +93,61 @@ async fn groups_of_subnets_and_parameters_are_created_changed_and_deleted() {
         ("SubnetIds.SubnetIdentifier.2", subnets[1]),
     ];
     let text = ("DBSubnetGroupDescription", "d");
-    expect(
-        &endpoint,
-        &[
-            (
-                "CreateDBSubnetGroup",
-                &[name_of, text, two[0]],
-                Some("DBSubnetGroupDoesNotCoverEnoughAZs"),
-            ),
-            (
-                "CreateDBSubnetGroup",
-                &[name_of, text, two[0], ("SubnetIds.SubnetIdentifier.2", "subnet-1")],
-                Some("InvalidSubnet"),
-            ),
-            ("CreateDBSubnetGroup", &[name_of, text, two[0], two[1]], None),
-            (
-                "ModifyDBSubnetGroup",
-                &[
-                    name_of,
-                    ("SubnetIds.SubnetIdentifier.1", subnets[1]),
-                    ("SubnetIds.SubnetIdentifier.2", subnets[2]),
-                ],
-                None,
-            ),
-            ("DeleteDBSubnetGroup", &[name_of], None),
-            ("DeleteDBSubnetGroup", &[name_of], Some("DBSubnetGroupNotFoundFault")),
-            ("RemoveTagsFromResource", &[arn, ("TagKeys.member.1", "k")], None),
-            ("ResetDBParameterGroup", &[name, ("ResetAllParameters", "true")], None),
-            ("DeleteDBParameterGroup", &[name], None),
-            ("DeleteDBParameterGroup", &[name], None),
-            ("DescribeDBParameters", &[name], Some("DBParameterGroupNotFound")),
-            ("DescribeOrderableDBInstanceOptions", &[("Engine", "postgres")], None),
-            (
-                "DescribeDBClusters",
-                &[("DBClusterIdentifier", "c")],
-                Some("DBClusterNotFoundFault"),
-            ),
-            (
-                "DescribeDBInstances",
-                &[
-                    ("Filters.Filter.1.Name", "colour"),
-                    ("Filters.Filter.1.Values.Value.1", "blue"),
-                ],
-                Some("InvalidParameterValue"),
-            ),
-            (
-                "DescribeDBInstances",
-                &[
-                    ("Filters.Filter.1.Name", "engine"),
-                    ("Filters.Filter.1.Values.Value.1", "mysql"),
-                ],
-                None,
-            ),
-        ],
-    )
-    .await;
+    endpoint
+        .expect(
+            RDS,
+            &[
+                (
+                    "CreateDBSubnetGroup",
+                    &[name_of, text, two[0]],
+                    Some("DBSubnetGroupDoesNotCoverEnoughAZs"),
+                ),
+                (
+                    "CreateDBSubnetGroup",
+                    &[name_of, text, two[0], ("SubnetIds.SubnetIdentifier.2", "subnet-1")],
+                    Some("InvalidSubnet"),
+                ),
+                ("CreateDBSubnetGroup", &[name_of, text, two[0], two[1]], None),
+                (
+                    "ModifyDBSubnetGroup",
+                    &[
+                        name_of,
+                        ("SubnetIds.SubnetIdentifier.1", subnets[1]),
+                        ("SubnetIds.SubnetIdentifier.2", subnets[2]),
+                    ],
+                    None,
+                ),
+                ("DeleteDBSubnetGroup", &[name_of], None),
+                ("DeleteDBSubnetGroup", &[name_of], Some("DBSubnetGroupNotFoundFault")),
+                ("RemoveTagsFromResource", &[arn, ("TagKeys.member.1", "k")], None),
+                ("ResetDBParameterGroup", &[name, ("ResetAllParameters", "true")], None),
+                ("DeleteDBParameterGroup", &[name], None),
+                ("DeleteDBParameterGroup", &[name], None),
+                ("DescribeDBParameters", &[name], Some("DBParameterGroupNotFound")),
+                ("DescribeOrderableDBInstanceOptions", &[("Engine", "postgres")], None),
+                (
+                    "DescribeDBClusters",
+                    &[("DBClusterIdentifier", "c")],
+                    Some("DBClusterNotFoundFault"),
+                ),
+                (
+                    "DescribeDBInstances",
+                    &[
+                        ("Filters.Filter.1.Name", "colour"),
+                        ("Filters.Filter.1.Values.Value.1", "blue"),
+                    ],
+                    Some("InvalidParameterValue"),
+                ),
+                (
+                    "DescribeDBInstances",
+                    &[
+                        ("Filters.Filter.1.Name", "engine"),
+                        ("Filters.Filter.1.Values.Value.1", "mysql"),
+                    ],
+                    None,
+                ),
+            ],
+        )
+        .await;
     endpoint.stop().await;
 }

@@ -2,30 +2,9 @@
 
 use embedded_endpoint::Behavior;
 
-use crate::endpoint::{Answer, Endpoint, element};
+use crate::endpoint::{Endpoint, element};
 
-async fn elb(endpoint: &Endpoint, action: &str, parameters: &[(&str, &str)]) -> Answer {
-    let mut all = vec![("Action", action)];
-    all.extend(parameters);
-    endpoint.query("elasticloadbalancing", "2015-12-01", &all).await
-}
-
-async fn get(endpoint: &Endpoint, action: &str, parameters: &[(&str, &str)], name: &str) -> String {
-    let answer = elb(endpoint, action, parameters).await;
-    let answer = answer.unwrap_or_else(|code| panic!("{action} {parameters:?}: {code}"));
-    element(&answer, name).unwrap_or_default().to_owned()
-}
-
-async fn expect(endpoint: &Endpoint, calls: &[(&str, &[(&str, &str)], Option<&str>)]) {
-    for (action, parameters, code) in calls {
-        let answer = elb(endpoint, action, parameters).await;
-        assert_eq!(
-            answer.as_ref().err().map(String::as_str),
-            *code,
-            "{action} {parameters:?}"
-        );
-    }
-}
+const ELB: (&str, &str) = ("elasticloadbalancing", "2015-12-01");
 
 #[tokio::test]
 async fn a_load_balancer_is_created_changed_and_deleted_by_calls() {
@@ -41,8 +20,9 @@ async fn a_load_balancer_is_created_changed_and_deleted_by_calls() {
         .collect();
     let name = ("Name", "web");
     let both = [name, ("Subnets.member.1", subnets[0]), ("Subnets.member.2", subnets[1])];
-    let balancer = get(&endpoint, "CreateLoadBalancer", &both, "LoadBalancerArn").await;
-    let shown = elb(&endpoint, "DescribeLoadBalancers", &[("Names.member.1", "web")])
+    let balancer = endpoint.get(ELB, "CreateLoadBalancer", &both, "LoadBalancerArn").await;
+    let shown = endpoint
+        .action(ELB, "DescribeLoadBalancers", &[("Names.member.1", "web")])
         .await
         .unwrap();
     assert_eq!(element(&shown, "VpcId"), Some(vpc));
@@ -55,14 +35,14 @@ async fn a_load_balancer_is_created_changed_and_deleted_by_calls() {
         ("TargetType", "ip"),
         ("ProtocolVersion", ""),
     ];
-    let group = get(&endpoint, "CreateTargetGroup", &group, "TargetGroupArn").await;
+    let group = endpoint.get(ELB, "CreateTargetGroup", &group, "TargetGroupArn").await;
     let balancer = ("LoadBalancerArn", balancer.as_str());
     let action = [
         ("DefaultActions.member.1.Type", "forward"),
         ("DefaultActions.member.1.TargetGroupArn", group.as_str()),
     ];
     let listener = [balancer, ("Protocol", "HTTP"), ("Port", "18304"), action[0], action[1]];
-    let listener = get(&endpoint, "CreateListener", &listener, "ListenerArn").await;
+    let listener = endpoint.get(ELB, "CreateListener", &listener, "ListenerArn").await;
     let listener = ("ListenerArn", listener.as_str());
     let rule = |priority| {
         [
@@ -74,8 +54,8 @@ async fn a_load_balancer_is_created_changed_and_deleted_by_calls() {
             ("Actions.member.1.TargetGroupArn", group.as_str()),
         ]
     };
-    let first = get(&endpoint, "CreateRule", &rule("1"), "RuleArn").await;
-    let second = get(&endpoint, "CreateRule", &rule("2"), "RuleArn").await;
+    let first = endpoint.get(ELB, "CreateRule", &rule("1"), "RuleArn").await;
+    let second = endpoint.get(ELB, "CreateRule", &rule("2"), "RuleArn").await;
     let swapped = [
         ("RulePriorities.member.1.RuleArn", first.as_str()),
         ("RulePriorities.member.1.Priority", "2"),
@@ -96,83 +76,89 @@ async fn a_load_balancer_is_created_changed_and_deleted_by_calls() {
         ]
     };
     let default = format!("{}/default", first.rsplit_once('/').unwrap().0);
-    expect(
-        &endpoint,
-        &[
-            ("CreateLoadBalancer", &both, Some("DuplicateLoadBalancerName")),
-            (
-                "CreateLoadBalancer",
-                &[("Name", "b"), both[1], ("Subnets.member.2", "subnet-1")],
-                Some("SubnetNotFound"),
-            ),
-            (
-                "CreateLoadBalancer",
-                &[("Name", "b"), both[1], ("Subnets.member.2", subnets[0])],
-                Some("InvalidConfigurationRequest"),
-            ),
-            (
-                "CreateLoadBalancer",
-                &[("Name", "b"), both[1], both[2], ("Type", "network")],
-                Some("ValidationError"),
-            ),
-            (
-                "CreateTargetGroup",
-                &[("Name", "b"), ("Protocol", "HTTP"), ("Port", "80")],
-                Some("ValidationError"),
-            ),
-            ("CreateRule", &rule("1"), Some("PriorityInUse")),
-            ("SetRulePriorities", &swapped, None),
-            ("SetRulePriorities", &swapped[..2], None),
-            (
-                "SetRulePriorities",
-                &[swapped[0], ("RulePriorities.member.1.Priority", "1")],
-                Some("PriorityInUse"),
-            ),
-            ("AddTags", &tags, None),
-            (
-                "ModifyTargetGroupAttributes",
-                &attribute("deregistration_delay.timeout_seconds"),
-                None,
-            ),
-            (
-                "ModifyTargetGroupAttributes",
-                &attribute("deregistration.delay"),
-                Some("ValidationError"),
-            ),
-            ("DescribeListenerAttributes", &[listener], None),
-            ("DescribeCapacityReservation", &[balancer], None),
-            ("DeleteRule", &[("RuleArn", &default)], Some("OperationNotPermitted")),
-            ("DeleteTargetGroup", &[group], Some("ResourceInUse")),
-        ],
-    )
-    .await;
-    assert_eq!(get(&endpoint, "DescribeTags", &tags[..1], "Value").await, "v");
-    let attributes = elb(&endpoint, "DescribeTargetGroupAttributes", &[group]).await.unwrap();
+    endpoint
+        .expect(
+            ELB,
+            &[
+                ("CreateLoadBalancer", &both, Some("DuplicateLoadBalancerName")),
+                (
+                    "CreateLoadBalancer",
+                    &[("Name", "b"), both[1], ("Subnets.member.2", "subnet-1")],
+                    Some("SubnetNotFound"),
+                ),
+                (
+                    "CreateLoadBalancer",
+                    &[("Name", "b"), both[1], ("Subnets.member.2", subnets[0])],
+                    Some("InvalidConfigurationRequest"),
+                ),
+                (
+                    "CreateLoadBalancer",
+                    &[("Name", "b"), both[1], both[2], ("Type", "network")],
+                    Some("ValidationError"),
+                ),
+                (
+                    "CreateTargetGroup",
+                    &[("Name", "b"), ("Protocol", "HTTP"), ("Port", "80")],
+                    Some("ValidationError"),
+                ),
+                ("CreateRule", &rule("1"), Some("PriorityInUse")),
+                ("SetRulePriorities", &swapped, None),
+                ("SetRulePriorities", &swapped[..2], None),
+                (
+                    "SetRulePriorities",
+                    &[swapped[0], ("RulePriorities.member.1.Priority", "1")],
+                    Some("PriorityInUse"),
+                ),
+                ("AddTags", &tags, None),
+                (
+                    "ModifyTargetGroupAttributes",
+                    &attribute("deregistration_delay.timeout_seconds"),
+                    None,
+                ),
+                (
+                    "ModifyTargetGroupAttributes",
+                    &attribute("deregistration.delay"),
+                    Some("ValidationError"),
+                ),
+                ("DescribeListenerAttributes", &[listener], None),
+                ("DescribeCapacityReservation", &[balancer], None),
+                ("DeleteRule", &[("RuleArn", &default)], Some("OperationNotPermitted")),
+                ("DeleteTargetGroup", &[group], Some("ResourceInUse")),
+            ],
+        )
+        .await;
+    assert_eq!(endpoint.get(ELB, "DescribeTags", &tags[..1], "Value").await, "v");
+    let attributes = endpoint
+        .action(ELB, "DescribeTargetGroupAttributes", &[group])
+        .await
+        .unwrap();
     assert_eq!(attributes.matches("<Key>").count(), 14, "{attributes}");
-    let page = elb(&endpoint, "DescribeRules", &[listener, ("PageSize", "1")])
+    let page = endpoint
+        .action(ELB, "DescribeRules", &[listener, ("PageSize", "1")])
         .await
         .unwrap();
     assert_eq!(
         (page.matches("<RuleArn>").count(), element(&page, "RuleArn")),
         (1, Some(second.as_str()))
     );
-    expect(
-        &endpoint,
-        &[
-            ("RemoveTags", &[tags[0], ("TagKeys.member.1", "k")], None),
-            ("DeleteRule", &[("RuleArn", &first)], None),
-            ("DeleteRule", &[("RuleArn", &first)], Some("RuleNotFound")),
-            ("DeleteListener", &[listener], None),
-            ("DeleteListener", &[listener], Some("ListenerNotFound")),
-            ("DeleteTargetGroup", &[group], None),
-            ("DeleteLoadBalancer", &[balancer], None),
-            (
-                "DescribeLoadBalancers",
-                &[("Names.member.1", "web")],
-                Some("LoadBalancerNotFound"),
-            ),
-        ],
-    )
-    .await;
+    endpoint
+        .expect(
+            ELB,
+            &[
+                ("RemoveTags", &[tags[0], ("TagKeys.member.1", "k")], None),
+                ("DeleteRule", &[("RuleArn", &first)], None),
+                ("DeleteRule", &[("RuleArn", &first)], Some("RuleNotFound")),
+                ("DeleteListener", &[listener], None),
+                ("DeleteListener", &[listener], Some("ListenerNotFound")),
+                ("DeleteTargetGroup", &[group], None),
+                ("DeleteLoadBalancer", &[balancer], None),
+                (
+                    "DescribeLoadBalancers",
+                    &[("Names.member.1", "web")],
+                    Some("LoadBalancerNotFound"),
+                ),
+            ],
+        )
+        .await;
     endpoint.stop().await;
 }

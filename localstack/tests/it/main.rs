@@ -12,6 +12,7 @@ mod names;
 mod nested_stacks;
 mod network;
 mod protection;
+mod security_groups;
 mod templates;
 mod test_resource;
 mod wait_conditions;

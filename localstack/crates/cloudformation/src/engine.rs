@@ -89,7 +89,7 @@ pub fn update(
 async fn finish_update(operation: &StackOperation, result: Result<(), DeploymentError>) -> anyhow::Result<()> {
     let Some(error) = failure(result)? else {
         operation.end("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", None, |stack| {
-            stack.previous = None
+            stack.previous = None;
         })?;
         return clean_up(operation, "UPDATE_COMPLETE").await;
     };

@@ -5,8 +5,10 @@ use serde_json::Value;
 use crate::references::function;
 use endpoint_core::AwsError;
 
-/// For each function: the test of its argument, and CloudFormation's error after "Template error: ".
-const FORMS: &[(&str, fn(&Value) -> bool, &str)] = &[
+/// A function's name, the test of its argument, and CloudFormation's error after "Template error: ".
+type Form = (&'static str, fn(&Value) -> bool, &'static str);
+
+const FORMS: &[Form] = &[
     (
         "Ref",
         Value::is_string,

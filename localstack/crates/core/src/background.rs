@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::context::Context;
 
 /// The pause before a loop that ended is started again.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The faults of the loops of one endpoint.
 #[derive(Default)]
@@ -66,7 +66,7 @@ mod tests {
     use crate::store::Store;
     use crate::{Behavior, Config};
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_loop_that_panics_or_returns_is_started_again_and_reported() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("state.redb"), &[]).unwrap();

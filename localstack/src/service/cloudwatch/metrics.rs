@@ -250,13 +250,11 @@ fn number(value: Option<&Value>) -> Option<f64> {
 #[expect(clippy::cast_possible_truncation, reason = "`as` saturates at the ends of time")]
 fn milliseconds(value: &Value) -> Option<i64> {
     let text = scalar(value)?;
-    match text.parse::<f64>() {
-        Ok(seconds) => Some((seconds * 1000.0) as i64),
-        Err(_) => {
-            let time = OffsetDateTime::parse(&text, &Rfc3339).ok()?;
-            Some(time.unix_timestamp() * 1000 + i64::from(time.millisecond()))
-        }
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Some((seconds * 1000.0) as i64);
     }
+    let time = OffsetDateTime::parse(&text, &Rfc3339).ok()?;
+    Some(time.unix_timestamp() * 1000 + i64::from(time.millisecond()))
 }
 
 fn invalid(message: impl Into<String>) -> AwsError {

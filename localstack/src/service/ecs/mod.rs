@@ -69,7 +69,7 @@ impl Service for EcsService {
             "UpdateCluster" | "UpdateClusterSettings" | "PutClusterCapacityProviders" => {
                 cluster::update(cx, &call).await
             }
-            "DescribeCapacityProviders" => capacity::describe(cx, &call),
+            "DescribeCapacityProviders" => Ok(capacity::describe(cx, &call)),
             "ListAccountSettings" => account_settings::list(cx, &call),
             "PutAccountSetting" | "PutAccountSettingDefault" | "DeleteAccountSetting" => {
                 account_settings::change(cx, &call)

@@ -225,12 +225,15 @@ pub fn remove_tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     change_tags(cx, call, |record| record.tags.retain(|key, _| !keys.contains(key)))
 }
 
+/// Finds a record by its ARN.
+type Find = fn(&Context, &str) -> Result<Record, AwsError>;
+
 fn change_tags(cx: &Context, call: &Call, apply: impl Fn(&mut Record)) -> Result<Value, AwsError> {
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
     let mut changed: Vec<(Records, Record)> = Vec::new();
     for arn in texts(call.input.get("ResourceArns")) {
-        let kinds: [(&str, Records, fn(&Context, &str) -> Result<Record, AwsError>); 4] = [
+        let kinds: [(&str, Records, Find); 4] = [
             (":loadbalancer/", LOAD_BALANCERS, model::load_balancer),
             (":targetgroup/", TARGET_GROUPS, model::target_group),
             (":listener/", LISTENERS, model::listener),

@@ -51,13 +51,11 @@ impl RecordType for User {
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        match ACCESS_KEYS.find(cx, |key| key.has("UserName", &record.id))? {
-            None => Ok(()),
-            Some(_) => {
-                let message = "Cannot delete entity, must delete access keys first.";
-                Err(AwsError::new("DeleteConflict", message).with_status(409))
-            }
+        if ACCESS_KEYS.find(cx, |key| key.has("UserName", &record.id))?.is_some() {
+            let message = "Cannot delete entity, must delete access keys first.";
+            return Err(AwsError::new("DeleteConflict", message).with_status(409));
         }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::master_password::{create_secret, take_password};
 use super::model::{
     self, AVAILABLE, AVAILABLE_AT, INSTANCES, Instances, PARAMETER_GROUPS, STATUS, master_user, setting,
 };
@@ -47,7 +48,7 @@ pub async fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError>
 pub async fn prepare(cx: &Context, desired: &Desired) -> Result<Creation, AwsError> {
     let mut record = check(cx, desired)?;
     let source = restored_from(cx, &mut record)?;
-    let password = password(&mut record, source.is_some())?;
+    let password = take_password(&mut record, source.is_some())?;
     reserve(cx, &mut record, &desired.initiated).await?;
     let created = async {
         let user = master_user(&record);
@@ -161,34 +162,6 @@ async fn undo(cx: &Context, id: &str, error: AwsError) -> AwsError {
         tracing::warn!(instance = %id, error = %deletion, "a failed instance was not deleted completely");
     }
     error
-}
-
-/// Takes the master user's password out of the properties, or generates it. A restored instance may have none.
-fn password(record: &mut Record, is_restored: bool) -> Result<Option<String>, AwsError> {
-    let given = record
-        .properties
-        .shift_remove("MasterUserPassword")
-        .and_then(|p| p.as_str().map(str::to_owned));
-    let password = match (given, record.has("ManageMasterUserPassword", "true")) {
-        (Some(_), true) => {
-            return Err(validation::invalid(
-                "You can't specify MasterUserPassword and ManageMasterUserPassword together.",
-            ));
-        }
-        (Some(given), false) => Some(given),
-        (None, true) => Some(generate_password()),
-        // The snapshot's data has the password.
-        (None, false) if is_restored => None,
-        (None, false) => {
-            return Err(validation::invalid(
-                "The parameter MasterUserPassword must be provided.",
-            ));
-        }
-    };
-    if let Some(password) = &password {
-        validation::password(password)?;
-    }
-    Ok(password)
 }
 
 /// Returns the folder of the snapshot that the template names, and copies the inherited settings into the record.
@@ -391,36 +364,4 @@ pub async fn delete(cx: &Context, id: &str, final_snapshot: Option<&str>) -> Res
     }
     INSTANCES.delete(cx, &record.id)?;
     Ok(())
-}
-
-async fn create_secret(
-    cx: &Context,
-    record: &Record,
-    name: &str,
-    user: &str,
-    password: &str,
-) -> Result<String, AwsError> {
-    let arn = model::instance_arn(cx, &record.id);
-    let input = json!({
-        "Name": name,
-        "Description": format!("The secret associated with the primary RDS DB instance: {arn}"),
-        "SecretString": json!({"username": user, "password": password}).to_string(),
-        // The tags of a managed secret ("Secrets managed by other AWS services").
-        "Tags": [
-            {"Key": "aws:secretsmanager:owningService", "Value": "rds"},
-            {"Key": "aws:rds:primaryDBInstanceArn", "Value": arn},
-        ],
-    });
-    let created = cx.call("secretsmanager", "CreateSecret", input).await?;
-    let secret = created.get("ARN").and_then(Value::as_str);
-    secret
-        .map(str::to_owned)
-        .ok_or_else(|| AwsError::internal("CreateSecret returned no ARN"))
-}
-
-pub fn generate_password() -> String {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    (0..32)
-        .map(|_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())]))
-        .collect()
 }

@@ -5,6 +5,7 @@ mod describe;
 mod groups;
 mod instance;
 mod lifecycle;
+mod master_password;
 mod model;
 mod modify;
 mod parameters;

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::lifecycle::{self, generate_password};
+use super::lifecycle;
+use super::master_password::generate_password;
 use super::model::{self, INSTANCES, ROTATING, master_user};
 use crate::records::Record;
 use crate::{AwsError, Context};

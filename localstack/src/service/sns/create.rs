@@ -64,12 +64,11 @@ pub async fn subscription(cx: &Context, call: &Call) -> Result<Value, AwsError> 
             .iter()
             .all(|m| s.properties.get(*m) == desired.get(*m))
     };
-    let arn = match SUBSCRIPTIONS.find(cx, same)? {
-        Some(existing) => existing.id,
-        None => {
-            let created = cx.create_resource(Subscription::TYPE, Value::Object(desired)).await?;
-            created.physical_id
-        }
+    let arn = if let Some(existing) = SUBSCRIPTIONS.find(cx, same)? {
+        existing.id
+    } else {
+        let created = cx.create_resource(Subscription::TYPE, Value::Object(desired)).await?;
+        created.physical_id
     };
     let pending = SUBSCRIPTIONS.get(cx, &arn)?.is_some_and(|s| is_pending(&s));
     let shown = if pending && call.boolean("ReturnSubscriptionArn") != Some(true) {

@@ -96,9 +96,9 @@ impl<K: RecordType> ResourceType for Type<K> {
             )));
         };
         record.set_desired(desired);
-        cx.store().transaction(|| -> Result<_, AwsError> {
+        cx.store().transaction(|| {
             K::update(cx, &mut record)?;
-            Ok(K::RECORDS.put(cx, &record)?)
+            K::RECORDS.put(cx, &record)
         })?;
         Ok(K::resource(cx, &record))
     }

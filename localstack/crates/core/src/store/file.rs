@@ -160,10 +160,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.redb");
         let write = || {
-            Store::open(&path, &["rds"])
-                .unwrap()
-                .put("a", "1", &vec![7; 5000])
-                .unwrap()
+            let store = Store::open(&path, &["rds"]).unwrap();
+            store.put("a", "1", &vec![7; 5000]).unwrap();
         };
         write();
         write();

@@ -25,6 +25,14 @@ struct Current {
     has_changes: bool,
 }
 
+/// Ends the transaction of this thread, also after a panic.
+struct Guard(Option<Current>);
+impl Drop for Guard {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}
+
 /// A handle on the state file. The state survives `kill -9`: a write is on disk when its call, or the transaction around it,
 /// returns.
 #[derive(Clone)]
@@ -81,13 +89,6 @@ impl Store {
             write,
             has_changes: false,
         }));
-        /// Ends the transaction of this thread, also after a panic.
-        struct Guard(Option<Current>);
-        impl Drop for Guard {
-            fn drop(&mut self) {
-                CURRENT.set(self.0.take());
-            }
-        }
         let guard = Guard(outer);
         let result = run()?;
         let current = CURRENT.take();

@@ -121,7 +121,9 @@ impl Renderer<'_> {
             && (shape.flattened || reference.flattened)
         {
             let tag = item.location_name.as_deref().unwrap_or(tag);
-            list.iter().for_each(|value| self.element(tag, item, value));
+            for value in list {
+                self.element(tag, item, value);
+            }
             return;
         }
         self.out.push_str(&format!("<{tag}>"));
@@ -135,7 +137,9 @@ impl Renderer<'_> {
             (Kind::List, Value::Array(list)) => {
                 if let Some(item) = &shape.member {
                     let tag = item.wire_name("member");
-                    list.iter().for_each(|value| self.element(tag, item, value));
+                    for value in list {
+                        self.element(tag, item, value);
+                    }
                 }
             }
             (Kind::Map, Value::Object(entries)) => {

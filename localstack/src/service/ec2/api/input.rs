@@ -79,13 +79,13 @@ pub async fn create_once(
     };
     let id = format!("{} {token}", call.operation);
     if let Some(before) = TOKENS.get(cx, &id)? {
-        return match before.properties.get("Properties") == Some(&properties) {
-            true => Ok(before.text("Id").unwrap_or_default()),
-            false => Err(AwsError::new(
-                "IdempotentParameterMismatch",
-                "The request uses the same client token as a previous, but non-identical request.",
-            )),
-        };
+        if before.properties.get("Properties") == Some(&properties) {
+            return Ok(before.text("Id").unwrap_or_default());
+        }
+        return Err(AwsError::new(
+            "IdempotentParameterMismatch",
+            "The request uses the same client token as a previous, but non-identical request.",
+        ));
     }
     let created = cx.create_resource(resource_type, properties.clone()).await?;
     let lock = cx.extension::<WriteLock>();

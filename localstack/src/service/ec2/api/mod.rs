@@ -148,9 +148,10 @@ impl Creation {
 /// Deletes the resource whose ID the call names.
 async fn delete(cx: &Context, call: &Call, resource_type: &str, member: &str) -> Result<Value, AwsError> {
     let id = call.text(member).unwrap_or_default();
-    match cx.delete_resource(resource_type, &id).await? {
-        true => Ok(json!({})),
-        false => Err(not_found(member, &id)),
+    if cx.delete_resource(resource_type, &id).await? {
+        Ok(json!({}))
+    } else {
+        Err(not_found(member, &id))
     }
 }
 

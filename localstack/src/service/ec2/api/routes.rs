@@ -26,7 +26,7 @@ pub async fn replace(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let given = input::properties(call, "", &MEMBERS, &[("LocalTarget", "false")])?;
     let id = destination(cx, call)?;
     let replaced = cx.update_resource(ROUTE, &id, |properties| {
-        TARGETS.iter().for_each(|target| drop(properties.shift_remove(*target)));
+        properties.retain(|name, _| !TARGETS.contains(&name.as_str()));
         properties.extend(given);
         Ok(())
     });
@@ -40,9 +40,10 @@ pub async fn replace(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     input::properties(call, "", &MEMBERS, &[])?;
     let id = destination(cx, call)?;
-    match cx.delete_resource(ROUTE, &id).await? {
-        true => Ok(json!({})),
-        false => Err(no_route(&id)),
+    if cx.delete_resource(ROUTE, &id).await? {
+        Ok(json!({}))
+    } else {
+        Err(no_route(&id))
     }
 }
 
