@@ -56,7 +56,7 @@ impl ResourceType for TopicType {
         let locks = cx.extension::<KeyedLocks<TopicType>>();
         let _guard = locks.lock(&record.id).await;
         if !client.topics(Some(&[&name])).await?.is_empty() {
-            return Err(Failure::new(format!("The topic {name} already exists in the cluster")));
+            return Err(Failure::new(format!("the topic '{name}' already exists")));
         }
         cx.store().transaction(|| -> Result<_, AwsError> {
             TOPICS.put(cx, &record)?;
