@@ -135,7 +135,7 @@ pub async fn modify(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     .await
 }
 
-/// Gives parameters the server's own values again: those that the call names, or all.
+/// Resets parameters to the server's own values: those that the call names, or all.
 pub async fn reset(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let all = call.boolean("ResetAllParameters").unwrap_or(true);
     if all != call.list("Parameters").is_empty() {

@@ -172,7 +172,7 @@ mod tests {
             ("half", good[..good.len() / 2].to_vec()),
             ("a page", good[..4096].to_vec()),
             ("100 bytes", good[..100].to_vec()),
-            ("text", b"not a database, but a text that somebody wrote here".to_vec()),
+            ("text", b"not a database, but a text of a person".to_vec()),
         ];
         for seed in 0_usize..8 {
             let mut flipped = good.clone();
