@@ -208,22 +208,47 @@ fn change(change: &ResourceChange) -> Change {
             None => merged.push(property),
         }
     }
+    let action = match change.action().map(|a| a.as_str()) {
+        Some("Add") => Action::Add,
+        Some("Remove") => Action::Remove,
+        Some("Import") => Action::Import,
+        Some("Dynamic") => Action::Dynamic,
+        _ => Action::Modify,
+    };
     Change {
         logical_id: change.logical_resource_id().unwrap_or_default().to_owned(),
         resource_type: change.resource_type().unwrap_or_default().to_owned(),
-        action: match change.action().map(|a| a.as_str()) {
-            Some("Add") => Action::Add,
-            Some("Remove") => Action::Remove,
-            Some("Import") => Action::Import,
-            Some("Dynamic") => Action::Dynamic,
-            _ => Action::Modify,
-        },
-        replacement: match change.replacement().map(|r| r.as_str()) {
-            Some("True") => Recreation::Always,
-            Some("Conditional") => Recreation::Conditionally,
+        // With property values, CloudFormation gives a new resource `Replacement: True` too: nothing is replaced by it.
+        replacement: match (action, change.replacement().map(|r| r.as_str())) {
+            (Action::Add | Action::Import, _) => Recreation::Never,
+            (_, Some("True")) => Recreation::Always,
+            (_, Some("Conditional")) => Recreation::Conditionally,
             _ => Recreation::Never,
         },
+        action,
         properties: merged,
         loss: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudformation::types::{ChangeAction, Replacement};
+
+    use super::*;
+
+    #[test]
+    fn only_a_resource_that_exists_is_replaced() {
+        for (action, expected) in [
+            (ChangeAction::Add, Recreation::Never),
+            (ChangeAction::Import, Recreation::Never),
+            (ChangeAction::Modify, Recreation::Always),
+        ] {
+            let found = ResourceChange::builder()
+                .action(action.clone())
+                .replacement(Replacement::True)
+                .build();
+            assert_eq!(change(&found).replacement, expected, "{action:?}");
+        }
     }
 }
