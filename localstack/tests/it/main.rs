@@ -1,6 +1,7 @@
 //! Integration tests of the endpoint.
 
 mod account;
+mod concurrency;
 mod crash_points;
 mod database;
 mod endpoint;

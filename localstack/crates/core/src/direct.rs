@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::context::Context;
 use crate::error::AwsError;
 use crate::locks::KeyedLocks;
-use crate::resource::{Desired, Resource, ResourceType};
+use crate::resource::{Desired, Initiated, Resource, ResourceType};
 
 /// Marks the locks of resources, by type and physical id: two calls must not overwrite each other's change.
 struct Changed;
@@ -19,8 +19,25 @@ impl Context {
     /// # Errors
     /// The error of the resource type.
     pub async fn create_resource(&self, type_name: &str, properties: Value) -> Result<Resource, AwsError> {
-        let resource_type = self.known_type(type_name)?;
-        Ok(resource_type.create(self, &Desired::outside_stacks(properties)).await?)
+        self.create_recorded_resource(type_name, properties, Initiated::default())
+            .await
+    }
+
+    /// Creates a resource as `create_resource` does, and reports its physical id in the transaction that stores it, or before.
+    ///
+    /// # Errors
+    /// The error of the resource type, or of the listener.
+    pub async fn create_recorded_resource(
+        &self,
+        type_name: &str,
+        properties: Value,
+        initiated: Initiated,
+    ) -> Result<Resource, AwsError> {
+        let desired = Desired {
+            initiated,
+            ..Desired::outside_stacks(properties)
+        };
+        Ok(self.known_type(type_name)?.create(self, &desired).await?)
     }
 
     /// Changes the properties of a resource, which have the form of a template. Returns `None` if it does not exist.

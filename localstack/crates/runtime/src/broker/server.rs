@@ -15,6 +15,9 @@ use crate::task::Identity;
 
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// The names of the processes that brokers are: Apache Kafka runs in Java.
+const PROGRAMS: &[&str] = &["java", "nisshi"];
+
 /// A broker's settings and its program.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -40,7 +43,7 @@ impl Server {
     pub async fn start(&self) -> anyhow::Result<&'static str> {
         let broker = choose(self.broker.as_deref())?;
         let (address, port) = (self.settings.address, self.settings.listeners.plaintext);
-        if let Some(process) = Identity::find_in(&self.settings.folder) {
+        if let Some(process) = Identity::find_in(&self.settings.folder, PROGRAMS) {
             daemon::stop(process, Signal::TERM, Duration::from_secs(20)).await;
         }
         if !daemon::wait_until_free(address, port).await {
@@ -111,7 +114,10 @@ impl Server {
     /// # Errors
     /// When the data cannot be deleted.
     pub async fn destroy(&self) -> anyhow::Result<()> {
-        if let Some(process) = self.running().or_else(|| Identity::find_in(&self.settings.folder)) {
+        if let Some(process) = self
+            .running()
+            .or_else(|| Identity::find_in(&self.settings.folder, PROGRAMS))
+        {
             daemon::stop(process, Signal::KILL, Duration::ZERO).await;
         }
         match fs::remove_dir_all(&self.settings.folder) {

@@ -153,7 +153,7 @@ impl Cluster {
                 self.folder.display()
             );
         }
-        if let Some(server) = Identity::find_in(&data) {
+        if let Some(server) = Identity::find_in(&data, &["postgres"]) {
             self.stop(server).await;
         }
         // PostgreSQL takes the pid of a killed server for a running one if another process has it now.

@@ -44,11 +44,15 @@ impl Identity {
             && self.is_alive()
     }
 
-    /// Returns a process whose working directory is the folder: one that was started there and not recorded.
-    pub fn find_in(folder: &Path) -> Option<Self> {
+    /// Returns a process of one of the programs whose working directory is the folder: one that was started there and not recorded. Other
+    /// programs, such as a person's shell, may work there too.
+    pub fn find_in(folder: &Path, programs: &[&str]) -> Option<Self> {
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter_map(Self::of).find(|process| process.runs_in(folder))
+        pids.filter_map(Self::of).find(|process| {
+            let name = std::fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
+            programs.contains(&name.trim_end()) && process.runs_in(folder)
+        })
     }
 
     /// Sends a signal if the process still has this identity. Returns true if the signal was sent.
@@ -67,11 +71,12 @@ mod tests {
     #[test]
     fn a_process_is_found_by_its_working_directory() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Identity::find_in(folder.path()), None);
+        assert_eq!(Identity::find_in(folder.path(), &["sleep"]), None);
         let mut child = std::process::Command::new("sleep");
         let mut child = child.arg("60").current_dir(folder.path()).spawn().unwrap();
         let identity = Identity::of(child.id()).unwrap();
-        assert_eq!(Identity::find_in(folder.path()), Some(identity));
+        assert_eq!(Identity::find_in(folder.path(), &["other", "sleep"]), Some(identity));
+        assert_eq!(Identity::find_in(folder.path(), &["other"]), None);
         assert!(identity.runs_in(folder.path()) && !identity.runs_in(Path::new("/")));
         child.kill().unwrap();
         child.wait().unwrap();

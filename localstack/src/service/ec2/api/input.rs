@@ -3,12 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::super::error::invalid_parameter;
-use crate::records::{Record, Records, WriteLock, scalar};
+use crate::records::{Record, Records, scalar};
 use crate::service::Call;
-use crate::{AwsError, Context};
+use crate::{AwsError, Context, Initiated, KeyedLocks};
 
 /// The resources that a `ClientToken` has created.
 const TOKENS: Records = Records("ec2.client-tokens");
+
+/// Marks the locks of client tokens: of two calls with the same token, the second waits for what the first creates.
+struct ClientToken;
 
 /// Returns the members of a call that are properties of the same name, with the tags of `TagSpecifications` for this kind of resource.
 ///
@@ -78,6 +81,8 @@ pub async fn create_once(
         return Ok(cx.create_resource(resource_type, properties).await?.physical_id);
     };
     let id = format!("{} {token}", call.operation);
+    let locks = cx.extension::<KeyedLocks<ClientToken>>();
+    let _guard = locks.lock(&id).await;
     if let Some(before) = TOKENS.get(cx, &id)? {
         if before.properties.get("Properties") == Some(&properties) {
             return Ok(before.text("Id").unwrap_or_default());
@@ -87,12 +92,11 @@ pub async fn create_once(
             "The request uses the same client token as a previous, but non-identical request.",
         ));
     }
-    let created = cx.create_resource(resource_type, properties.clone()).await?;
-    let lock = cx.extension::<WriteLock>();
-    let _guard = lock.lock();
-    TOKENS.put(
-        cx,
-        &Record::from_properties(id, json!({"Id": created.physical_id, "Properties": properties})),
-    )?;
+    let (store, given) = (cx.store().clone(), properties.clone());
+    let recorded = Initiated::new(move |physical_id| {
+        let record = Record::from_properties(&id, json!({"Id": physical_id, "Properties": given}));
+        store.put(TOKENS.0, &id, &record)
+    });
+    let created = cx.create_recorded_resource(resource_type, properties, recorded).await?;
     Ok(created.physical_id)
 }
