@@ -63,22 +63,11 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::store::Store;
-    use crate::{Behavior, Config};
+    use crate::testing::context;
 
     #[tokio::test]
     async fn a_loop_that_panics_or_returns_is_started_again_and_reported() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("state.redb"), &[]).unwrap();
-        let config = Config {
-            port: 0,
-            state_dir: folder.path().to_owned(),
-            loopback_octet: 77,
-            region: "us-east-1".into(),
-            broker: None,
-            behavior: Behavior::default(),
-        };
-        let cx = Context::new(config, store);
+        let (cx, _folder) = context();
         let runs = Arc::new(AtomicU32::new(0));
         let counted = runs.clone();
         cx.keep_running("test", move |cx| {

@@ -92,24 +92,7 @@ fn path(cx: &Context) -> std::path::PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tempfile::TempDir;
-
-    use crate::context::Config;
-    use crate::store::Store;
-
-    fn context() -> (Context, TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("state.redb"), &[]).unwrap();
-        let config = Config {
-            port: 0,
-            state_dir: folder.path().to_owned(),
-            loopback_octet: 77,
-            region: "us-east-1".into(),
-            broker: None,
-            behavior: crate::Behavior::default(),
-        };
-        (Context::new(config, store), folder)
-    }
+    use crate::testing::context;
 
     #[test]
     fn a_sealed_value_opens_for_the_same_purpose_only() {

@@ -18,6 +18,9 @@ pub mod store;
 
 pub mod wire;
 
+#[cfg(test)]
+mod testing;
+
 pub use background::Fault;
 pub use behavior::Behavior;
 pub use context::{Config, Context, LoopbackBlock};

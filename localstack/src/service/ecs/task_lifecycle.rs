@@ -20,6 +20,8 @@ use crate::runtime::task::process::Container;
 use crate::{AwsError, Context};
 
 const MONITOR_INTERVAL: Duration = Duration::from_millis(100);
+/// The pause before the monitor of a task is started again.
+const MONITOR_RESTART: Duration = Duration::from_millis(500);
 const COUNTERS: &str = "ecs.counters";
 
 /// The reason for the end of a task.
@@ -199,8 +201,20 @@ fn spawn(cx: &Context, id: &str) {
         .insert(id.to_owned(), token.clone());
     let (cx, id) = (cx.clone(), id.to_owned());
     tokio::spawn(async move {
-        if let Err(error) = run(&cx, &id, &token).await {
-            tracing::error!(task.id = %id, %error, "a task could not be run to its end");
+        loop {
+            let (own, task, stop) = (cx.clone(), id.clone(), token.clone());
+            match tokio::spawn(async move { run(&own, &task, &stop).await }).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => {
+                    tracing::error!(task.id = %id, %error, "a task could not be run to its end");
+                    break;
+                }
+                // The containers still run: the next attempt adopts them.
+                Err(panic) => {
+                    tracing::error!(task.id = %id, %panic, "the monitor of a task ended and is started again")
+                }
+            }
+            tokio::time::sleep(MONITOR_RESTART).await;
         }
         let ecs = cx.extension::<EcsState>();
         ecs.stop_tokens().remove(&id);

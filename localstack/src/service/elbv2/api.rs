@@ -246,8 +246,10 @@ fn change_tags(cx: &Context, call: &Call, apply: impl Fn(&mut Record)) -> Result
         apply(&mut record);
         changed.push((records, record));
     }
-    for (records, record) in changed {
-        records.put(cx, &record)?;
-    }
-    Ok(json!({}))
+    cx.store().transaction(|| {
+        for (records, record) in changed {
+            records.put(cx, &record)?;
+        }
+        Ok(json!({}))
+    })
 }

@@ -22,7 +22,9 @@ pub fn open(path: &Path, data: &[&str]) -> anyhow::Result<Database> {
         Err(error) if error.kind() == ErrorKind::NotFound => 0,
         Err(error) => return Err(error).with_context(|| format!("cannot read the state file {}", path.display())),
     };
-    let (backup, copy) = (path.with_extension("redb.backup"), path.with_extension("redb.copy"));
+    let backup = path.with_extension("redb.backup");
+    // Its own for each process: two endpoints may be started at once.
+    let copy = path.with_extension(format!("redb.copy-{}", std::process::id()));
     if length == 0 {
         check_new(path, &backup, data)?;
     } else {
@@ -40,7 +42,9 @@ pub fn open(path: &Path, data: &[&str]) -> anyhow::Result<Database> {
         }
         other => {
             // The check may have written: the file stays as it was found.
-            let _ = std::fs::copy(&copy, path);
+            if length > 0 {
+                let _ = std::fs::copy(&copy, path);
+            }
             damaged(path, &backup, other.as_ref())
         }
     });
