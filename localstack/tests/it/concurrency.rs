@@ -67,8 +67,8 @@ async fn one_call_of_many_begins_an_operation_on_a_stack() {
         .action(CLOUDFORMATION, "DescribeStackEvents", &[name])
         .await
         .unwrap();
-    let begun = "<ResourceStatus>UPDATE_IN_PROGRESS</ResourceStatus><ResourceStatusReason>User Initiated<";
-    assert_eq!(events.matches(begun).count(), 2, "{events}");
+    let started = "<ResourceStatus>UPDATE_IN_PROGRESS</ResourceStatus><ResourceStatusReason>User Initiated<";
+    assert_eq!(events.matches(started).count(), 2, "{events}");
     endpoint.stop().await;
 }
 
