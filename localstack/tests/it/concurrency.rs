@@ -58,7 +58,7 @@ async fn one_call_of_many_begins_an_operation_on_a_stack() {
     assert_eq!(winners(&endpoint, "ExecuteChangeSet", &set).await.len(), 1);
     settle(&endpoint, "UPDATE_COMPLETE").await;
 
-    // The repetitions of a call whose answer was lost are told what the first call began.
+    // Repetitions of a call whose answer was lost have the answer of the first one.
     let token = ("ClientRequestToken", "token");
     let updated = winners(&endpoint, "UpdateStack", &[name, token, ("TemplateBody", &third)]).await;
     assert_eq!(updated.len(), CALLS);

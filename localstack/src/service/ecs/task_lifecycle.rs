@@ -211,7 +211,7 @@ fn spawn(cx: &Context, id: &str) {
                 }
                 // The containers still run: the next attempt adopts them.
                 Err(panic) => {
-                    tracing::error!(task.id = %id, %panic, "the monitor of a task ended and is started again")
+                    tracing::error!(task.id = %id, %panic, "the monitor of a task ended and is started again");
                 }
             }
             tokio::time::sleep(MONITOR_RESTART).await;
