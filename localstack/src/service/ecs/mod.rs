@@ -1,6 +1,7 @@
 //! Amazon ECS: clusters, task definitions, services and tasks.
 
 mod account_settings;
+mod adoption;
 mod capacity;
 mod cluster;
 mod container_monitor;
@@ -105,7 +106,7 @@ impl Service for EcsService {
     }
 
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
-        task_lifecycle::adopt(cx).await?;
+        adoption::adopt(cx).await?;
         cx.keep_running("ecs.scheduler", scheduler::run);
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! The lifecycle of a task: start its containers, monitor them, and stop them.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -144,34 +143,6 @@ pub fn failure_description(task: &Task) -> String {
     description
 }
 
-/// Adopts the tasks that an earlier endpoint process started, and ends what runs in folders that belong to no task. The scheduler
-/// replaces the tasks that have ended since.
-pub async fn adopt(cx: &Context) -> anyhow::Result<()> {
-    let live: Vec<Task> = model::tasks(cx)?.into_iter().filter(Task::is_live).collect();
-    for folder in folders(&cx.state_dir().join("tasks")) {
-        if live.iter().any(|task| folder.ends_with(&task.id)) {
-            continue;
-        }
-        for folder in folders(&folder) {
-            if let Some(supervisor) = Container::supervisor_in(&folder) {
-                tracing::warn!(folder = %folder.display(), "ending a container that belongs to no task");
-                Container { folder, supervisor }.stop(Duration::ZERO).await;
-            }
-        }
-        std::fs::remove_dir_all(&folder)?;
-    }
-    for task in live {
-        spawn(cx, &task.id);
-    }
-    Ok(())
-}
-
-/// Returns the folders in a folder, which may not exist.
-fn folders(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
-}
-
 /// Stops every task because the endpoint stops. Services keep their desired count, so that the next start of the endpoint
 /// starts their tasks again.
 pub async fn stop_all(cx: &Context) {
@@ -194,7 +165,7 @@ pub async fn stop_all(cx: &Context) {
 }
 
 /// Runs a task in the background until it has ended.
-fn spawn(cx: &Context, id: &str) {
+pub fn spawn(cx: &Context, id: &str) {
     let token = CancellationToken::new();
     cx.extension::<EcsState>()
         .stop_tokens()
