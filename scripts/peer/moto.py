@@ -65,11 +65,11 @@ def run(args, paths, log, program=None):
     environment |= {key: os.environ[key] for key in ("PEER_PORT",) if key in os.environ}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "endpoint_peer", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-n", args.jobs]
     if program:
-        environment["PEER_ENDPOINT"] = str(program)
+        environment |= {"PEER_ENDPOINT": str(program), "PEER_REGIONS": str((args.out / "regions.json").resolve())}
         command += ["-k", args.only] if args.only else []
     with open(log / "pytest.log", "wb") as output:
         subprocess.run([*command, *paths], cwd=args.checkout, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    if errors := [line for line in (log / "pytest.log").read_text(errors="replace").splitlines() if "ERROR" in line and "::" not in line]:
+    if errors := [line for line in (log / "pytest.log").read_text(errors="replace").splitlines() if "ERROR collecting" in line]:
         sys.exit("pytest could not load all tests:\n" + "\n".join(errors[:5]))
     return {test["id"]: test for path in log.glob("*.jsonl") for test in map(json.loads, path.read_text().splitlines())}
 
@@ -88,6 +88,10 @@ def main():
         known[service] = run(args, chosen[service], args.out / "calls")
         known_file.write_text(json.dumps(known))
 
+    # An endpoint has one region: that of most calls of the test.
+    regions = {test["id"]: collections.Counter(call["region"] for call in test["calls"]).most_common(1)[0][0]
+               for service in chosen for test in known[service].values() if test["calls"]}
+    (args.out / "regions.json").write_text(json.dumps(regions))
     results = run(args, [path for paths in chosen.values() for path in paths], args.out / "log", program)
     print(f"{'service':26}{'all':>6}{'skipped':>9}{'out of field':>14}{'in field':>10}{'passed':>8}   failing: missing, fault, moto's own")
     sums, failing = collections.Counter(), []

@@ -30,15 +30,18 @@ import moto.core  # noqa: E402
 import moto.core.models  # noqa: E402
 from botocore.handlers import BUILTIN_HANDLERS  # noqa: E402
 
+# the region of each test, which becomes the endpoint's
+REGIONS = json.loads(pathlib.Path(os.environ["PEER_REGIONS"]).read_text()) if PROGRAM else {}
 calls = []
 
 
-def called(model, params, **_):
-    """Notes the operation before it is sent, with the resource types of a template."""
+def called(model, params, request_signer, **_):
+    """Notes the operation before it is sent, with the region and the resource types of a template."""
     body = params.get("body")
     text = " ".join(str(body.get(key, "")) for key in ("TemplateBody", "TemplateURL")) if isinstance(body, dict) else ""
     types = sorted(set(re.findall(r"AWS::\w+::\w+(?:::\w+)?|Custom::\w+|AWS::(?:Include|Serverless)[\w-]*", text)))
-    calls.append({"service": model.service_model.service_name, "operation": model.name, "types": types})
+    region = request_signer.region_name
+    calls.append({"service": model.service_model.service_name, "operation": model.name, "region": region, "types": types})
 
 
 def answered(http_response, parsed, model, **_):
@@ -54,12 +57,13 @@ BUILTIN_HANDLERS.extend([("before-call", called), ("after-call", answered)])
 
 
 class Endpoint:
-    """An endpoint process with an empty state folder."""
+    """An endpoint process of a region with an empty state folder."""
 
-    def __init__(self):
+    def __init__(self, region):
+        self.region = region
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="peer"))
         self.log = open(self.folder / "log", "wb")
-        arguments = ["--port", str(PORT), "--state-dir", str(self.folder / "state"), "--loopback-octet", str(100 + WORKER)]
+        arguments = ["--port", str(PORT), "--state-dir", str(self.folder / "state"), "--loopback-octet", str(100 + WORKER), "--region", region]
         self.process = subprocess.Popen([PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         # The port is open when the endpoint has named itself; the socket queues what comes before it serves.
         while not (self.folder / "state/endpoint.pid").exists():
@@ -83,18 +87,20 @@ class Endpoint:
 
 class State:
     endpoint = None
-    # calls seen since the endpoint's start, in this test or before it
-    is_fresh = False
+    # of the test that runs
+    region = "us-east-1"
+    # the number of calls of the test when the endpoint was started
+    calls = 0
 
 
 def reset(_self=None):
     """Takes the place of moto's `POST /moto-api/reset`."""
-    if State.is_fresh and not calls:
-        return
     if State.endpoint:
+        if State.endpoint.region == State.region and len(calls) == State.calls:
+            return
         State.endpoint.stop()
-    State.endpoint = Endpoint()
-    State.is_fresh = True
+    State.endpoint = Endpoint(State.region)
+    State.calls = len(calls)
 
 
 if PROGRAM:
@@ -109,13 +115,13 @@ def expired(_number, _frame):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    if State.endpoint and calls:
-        State.is_fresh = False
+    State.calls = State.calls - len(calls)  # below zero: the endpoint has seen calls
     calls.clear()
     item.peer = {"id": item.nodeid, "outcome": "passed", "reason": ""}
     signal.signal(signal.SIGALRM, expired)
     signal.alarm(TIMEOUT)
     if PROGRAM:
+        State.region = REGIONS.get(item.nodeid, "us-east-1")
         reset()
     try:
         return (yield)
