@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::cidr;
 use super::error::{dependency_violation, invalid_parameter, required};
-use super::model::{self, GATEWAY_ATTACHMENTS, ROUTE_TABLE_ASSOCIATIONS, ROUTE_TABLES, ROUTES, new_id};
+use super::model::{self, GATEWAY_ATTACHMENTS, PEERINGS, ROUTE_TABLE_ASSOCIATIONS, ROUTE_TABLES, ROUTES, VPC_BLOCKS, new_id};
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 /// The properties of a route's target that this endpoint supports.
-const TARGETS: [&str; 2] = ["GatewayId", "NatGatewayId"];
+const TARGETS: [&str; 3] = ["GatewayId", "NatGatewayId", "VpcPeeringConnectionId"];
 
 pub struct RouteTable;
 
@@ -173,6 +173,12 @@ fn check_target(cx: &Context, route: &Record, vpc: &str) -> Result<(), AwsError>
     if let Some(nat) = route.text("NatGatewayId") {
         return model::nat_gateway(cx, &nat).map(drop);
     }
+    if let Some(peering) = route.text("VpcPeeringConnectionId") {
+        let known = PEERINGS.get(cx, &peering)?;
+        let active = known.is_some_and(|known| known.computed("Status").as_deref() == Some("active"));
+        let reason = format!("The vpcPeeringConnection ID '{peering}' does not exist or is not active");
+        return if active { Ok(()) } else { Err(AwsError::new("InvalidVpcPeeringConnectionID.NotFound", reason)) };
+    }
     Err(invalid_parameter(format!(
         "A route must have one target. The embedded endpoint supports {}.",
         TARGETS.join(" and ")
@@ -201,14 +207,15 @@ pub fn create_main(cx: &Context, vpc: &str, block: &str) -> Result<String, AwsEr
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let (routes, associations) = (ROUTES.list(cx)?, ROUTE_TABLE_ASSOCIATIONS.list(cx)?);
+    let blocks = VPC_BLOCKS.list(cx)?;
     let shown = |table: &Record| {
-        let mut all = vec![json!({
-            "DestinationCidrBlock": table.computed("Local"), "GatewayId": "local", "State": "active",
-            "Origin": "CreateRouteTable",
-        })];
+        let more = blocks.iter().filter(|block| block.text("VpcId") == table.text("VpcId"));
+        let locals = std::iter::once(table.computed("Local")).chain(more.map(|block| block.text("CidrBlock")));
+        let local = |block| json!({"DestinationCidrBlock": block, "GatewayId": "local", "State": "active", "Origin": "CreateRouteTable"});
+        let mut all: Vec<Value> = locals.map(local).collect();
         for route in routes.iter().filter(|route| route.has("RouteTableId", &table.id)) {
             let mut item = json!({"State": "active", "Origin": "CreateRoute"});
-            for member in ["DestinationCidrBlock", "GatewayId", "NatGatewayId"] {
+            for member in ["DestinationCidrBlock", "GatewayId", "NatGatewayId", "VpcPeeringConnectionId"] {
                 route
                     .text(member)
                     .into_iter()

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::error::{dependency_violation, invalid_parameter, required};
-use super::model::{self, SECURITY_GROUP_RULES, SECURITY_GROUPS, new_id};
+use super::model::{self, NETWORK_INTERFACES, SECURITY_GROUP_RULES, SECURITY_GROUPS, new_id};
 use super::rule;
-use crate::records::{Record, RecordType, Records};
+use crate::records::{Record, RecordType, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct SecurityGroup;
@@ -95,6 +95,10 @@ impl RecordType for SecurityGroup {
             );
             return Err(dependency_violation(reason));
         }
+        let within = |interface: &Record| texts(interface.properties.get("GroupSet")).contains(&record.id);
+        if let Some(user) = NETWORK_INTERFACES.find(cx, within)? {
+            return Err(dependency_violation(format!("resource {} has a dependent object: {}", record.id, user.id)));
+        }
         rule::delete_all(cx, &record.id)
     }
 }
@@ -110,6 +114,11 @@ pub fn display_name(cx: &Context, id: &str) -> String {
         Some(name) => format!("{name} ({id})"),
         None => id.to_owned(),
     }
+}
+
+/// Returns the name of a group.
+pub fn name(cx: &Context, id: &str) -> Option<String> {
+    SECURITY_GROUPS.get(cx, id).ok()??.computed("Name")
 }
 
 /// Creates a new VPC's default group with AWS's default rules, and returns its ID.

@@ -23,6 +23,14 @@ pub fn id(cx: &Context, zone: &str) -> String {
     format!("{short}-az{number}")
 }
 
+/// Returns the domain of private DNS names (Amazon VPC User Guide, "DHCP option sets").
+pub fn internal_domain(cx: &Context) -> String {
+    match cx.region() {
+        "us-east-1" => "ec2.internal".to_owned(),
+        region => format!("{region}.compute.internal"),
+    }
+}
+
 pub fn describe(cx: &Context) -> Vec<Value> {
     let shown = |name: String| {
         json!({
