@@ -60,7 +60,7 @@ def run(args, paths, log, program=None):
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PEER_", "TEST_SERVER_MODE"))}
     environment |= {
         "PEER_LOG": str(log.resolve()), "PYTHONPATH": str(here / "plugin"), "PYTHONSAFEPATH": "1", "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true", "TESTS_SKIP_REQUIRES_DOCKER": "true",
+        "AWS_MAX_ATTEMPTS": "2", "AWS_EC2_METADATA_DISABLED": "true", "TESTS_SKIP_REQUIRES_DOCKER": "true",
     }
     environment |= {key: os.environ[key] for key in ("PEER_PORT",) if key in os.environ}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "endpoint_peer", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-n", args.jobs]

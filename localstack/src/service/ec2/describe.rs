@@ -9,7 +9,7 @@ use crate::service::Call;
 use crate::service::wildcard;
 
 /// Filters that are not named after their member.
-const FILTER_MEMBERS: [(&str, &str); 25] = [
+const FILTER_MEMBERS: [(&str, &str); 46] = [
     ("default", "IsDefault"),
     ("dhcp-options-id", "DhcpOptionsId"),
     ("cidr", "CidrBlock"),
@@ -23,10 +23,55 @@ const FILTER_MEMBERS: [(&str, &str); 25] = [
     ("cidr-block-association.cidr-block", "CidrBlockAssociationSet.CidrBlock"),
     ("tag-key", "Tags.Key"),
     ("tag-key", "TagSet.Key"),
+    ("tag-value", "Tags.Value"),
+    ("tag-value", "TagSet.Value"),
+    ("association.association-id", "Associations.NetworkAclAssociationId"),
+    ("ip-permission.cidr", "IpPermissions.IpRanges.CidrIp"),
+    ("ip-permission.ipv6-cidr", "IpPermissions.Ipv6Ranges.CidrIpv6"),
+    ("ip-permission.from-port", "IpPermissions.FromPort"),
+    ("ip-permission.to-port", "IpPermissions.ToPort"),
+    ("ip-permission.protocol", "IpPermissions.IpProtocol"),
+    ("ip-permission.group-id", "IpPermissions.UserIdGroupPairs.GroupId"),
+    ("ip-permission.group-name", "IpPermissions.UserIdGroupPairs.GroupName"),
+    ("ip-permission.user-id", "IpPermissions.UserIdGroupPairs.UserId"),
+    (
+        "ip-permission.prefix-list-id",
+        "IpPermissions.PrefixListIds.PrefixListId",
+    ),
+    ("egress.ip-permission.cidr", "IpPermissionsEgress.IpRanges.CidrIp"),
+    (
+        "egress.ip-permission.ipv6-cidr",
+        "IpPermissionsEgress.Ipv6Ranges.CidrIpv6",
+    ),
+    ("egress.ip-permission.from-port", "IpPermissionsEgress.FromPort"),
+    ("egress.ip-permission.to-port", "IpPermissionsEgress.ToPort"),
+    ("egress.ip-permission.protocol", "IpPermissionsEgress.IpProtocol"),
+    (
+        "egress.ip-permission.group-id",
+        "IpPermissionsEgress.UserIdGroupPairs.GroupId",
+    ),
+    (
+        "egress.ip-permission.group-name",
+        "IpPermissionsEgress.UserIdGroupPairs.GroupName",
+    ),
+    (
+        "egress.ip-permission.user-id",
+        "IpPermissionsEgress.UserIdGroupPairs.UserId",
+    ),
+    (
+        "egress.ip-permission.prefix-list-id",
+        "IpPermissionsEgress.PrefixListIds.PrefixListId",
+    ),
     ("key", "DhcpConfigurations.Key"),
     ("value", "DhcpConfigurations.Values.Value"),
-    ("cidr-block-association.association-id", "CidrBlockAssociationSet.AssociationId"),
-    ("cidr-block-association.state", "CidrBlockAssociationSet.CidrBlockState.State"),
+    (
+        "cidr-block-association.association-id",
+        "CidrBlockAssociationSet.AssociationId",
+    ),
+    (
+        "cidr-block-association.state",
+        "CidrBlockAssociationSet.CidrBlockState.State",
+    ),
     ("group-id", "Groups.GroupId"),
     ("group-name", "Groups.GroupName"),
     ("addresses.private-ip-address", "PrivateIpAddresses.PrivateIpAddress"),
@@ -79,7 +124,11 @@ pub fn response(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Res
         items.retain(|item| match name.strip_prefix("tag:") {
             Some(key) => {
                 let lists = [&item["Tags"], &item["TagSet"]];
-                let tags = lists.into_iter().filter_map(Value::as_array).flatten().filter(|tag| tag["Key"] == key);
+                let tags = lists
+                    .into_iter()
+                    .filter_map(Value::as_array)
+                    .flatten()
+                    .filter(|tag| tag["Key"] == key);
                 tags.filter_map(|tag| tag["Value"].as_str())
                     .any(|value| values.iter().any(|v| wildcard::matches(v, value)))
             }
@@ -144,6 +193,7 @@ pub fn not_found(id: &str, value: &str) -> AwsError {
         "FlowLogId" => ("InvalidFlowLogId.NotFound", "Flow Log Id"),
         "InstanceId" => ("InvalidInstanceID.NotFound", "instance ID"),
         "VpcPeeringConnectionId" => ("InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection ID"),
+        "EgressOnlyInternetGatewayId" => ("InvalidGatewayID.NotFound", "eigw ID"),
         "NetworkAclId" => ("InvalidNetworkAclID.NotFound", "networkAcl ID"),
         "DhcpOptionsId" => ("InvalidDhcpOptionID.NotFound", "DhcpOption ID"),
         "PrefixListId" => ("InvalidPrefixListID.NotFound", "prefix list ID"),

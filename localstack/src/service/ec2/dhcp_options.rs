@@ -54,8 +54,13 @@ impl RecordType for DhcpOptions {
                 return Err(invalid_parameter(reason));
             }
         }
-        if let Some(kind) = record.text("NetbiosNodeType").filter(|kind| !["1", "2", "4", "8"].contains(&kind.as_str())) {
-            return Err(invalid_parameter(format!("Value ({kind}) for parameter netbios-node-type is invalid.")));
+        if let Some(kind) = record
+            .text("NetbiosNodeType")
+            .filter(|kind| !["1", "2", "4", "8"].contains(&kind.as_str()))
+        {
+            return Err(invalid_parameter(format!(
+                "Value ({kind}) for parameter netbios-node-type is invalid."
+            )));
         }
         Ok(record)
     }
@@ -67,7 +72,10 @@ impl RecordType for DhcpOptions {
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         match VPCS.find(cx, |vpc| of_vpc(vpc) == record.id)? {
             Some(vpc) => {
-                let reason = format!("The dhcpOptions '{}' has dependencies and cannot be deleted: {}", record.id, vpc.id);
+                let reason = format!(
+                    "The dhcpOptions '{}' has dependencies and cannot be deleted: {}",
+                    record.id, vpc.id
+                );
                 Err(dependency_violation(reason))
             }
             None => Ok(()),

@@ -55,9 +55,15 @@ impl RecordType for FlowLog {
             }
         };
         let same = |other: &Record| {
-            ["ResourceId", "TrafficType", "LogDestination", "LogDestinationType", "LogGroupName"]
-                .iter()
-                .all(|property| other.text(property) == record.text(property))
+            [
+                "ResourceId",
+                "TrafficType",
+                "LogDestination",
+                "LogDestinationType",
+                "LogGroupName",
+            ]
+            .iter()
+            .all(|property| other.text(property) == record.text(property))
         };
         if FLOW_LOGS.find(cx, same)?.is_some() {
             let reason = "Error. There is an existing Flow Log with the same configuration and log destination.";

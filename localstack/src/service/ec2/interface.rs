@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::cidr;
+use super::describe::flag_text;
 use super::error::{invalid_parameter, required};
 use super::model::{self, ADDRESS_ASSOCIATIONS, NETWORK_INTERFACES, VPCS, new_id};
 use super::{security_group, zone};
@@ -25,12 +26,13 @@ impl RecordType for NetworkInterface {
                 "Description",
                 "GroupSet",
                 "PrivateIpAddress",
+                "PrivateIpAddresses",
                 "SecondaryPrivateIpAddressCount",
                 "SourceDestCheck",
                 "Tags",
             ],
             required: &["SubnetId"],
-            create_only: &["SubnetId", "PrivateIpAddress"],
+            create_only: &["SubnetId", "PrivateIpAddress", "PrivateIpAddresses"],
             attributes: &["Id", "PrimaryPrivateIpAddress", "SecondaryPrivateIpAddresses", "VpcId"],
             ..Schema::default()
         }
@@ -40,16 +42,31 @@ impl RecordType for NetworkInterface {
         let mut record = Record::new(new_id("eni"), desired);
         let subnet = model::subnet(cx, &required(&record, "SubnetId")?)?;
         let vpc = model::vpc(cx, &required(&subnet, "VpcId")?)?;
-        let given = record.text("PrivateIpAddress");
-        assign(cx, &mut record, given.into_iter().collect(), 1)?;
-        let more = record.text("SecondaryPrivateIpAddressCount").and_then(|count| count.parse().ok());
-        assign(cx, &mut record, Vec::new(), 1 + more.unwrap_or(0))?;
+        let mut given: Vec<String> = record.text("PrivateIpAddress").into_iter().collect();
+        let listed = record.properties.get("PrivateIpAddresses").and_then(Value::as_array);
+        let mut listed: Vec<&Value> = listed.into_iter().flatten().collect();
+        listed.sort_by_key(|address| flag_text(&address["Primary"]) != Some(true));
+        given.extend(
+            listed
+                .into_iter()
+                .filter_map(|address| address["PrivateIpAddress"].as_str())
+                .map(str::to_owned),
+        );
+        let count = given.len().max(1);
+        assign(cx, &mut record, given, count)?;
+        let more = record
+            .text("SecondaryPrivateIpAddressCount")
+            .and_then(|count| count.parse().ok());
+        assign(cx, &mut record, Vec::new(), count + more.unwrap_or(0))?;
         if texts(record.properties.get("GroupSet")).is_empty() {
             let default = vpc.computed("DefaultSecurityGroup");
             record.properties.insert("GroupSet".into(), json!([default]));
         }
         let mac: [u8; 5] = rand::random();
-        let mac: Vec<String> = std::iter::once(2).chain(mac).map(|byte: u8| format!("{byte:02x}")).collect();
+        let mac: Vec<String> = std::iter::once(2)
+            .chain(mac)
+            .map(|byte: u8| format!("{byte:02x}"))
+            .collect();
         record.computed.insert("MacAddress".into(), mac.join(":").into());
         record.computed.insert("VpcId".into(), vpc.id.into());
         check_groups(cx, &record)?;
@@ -60,7 +77,10 @@ impl RecordType for NetworkInterface {
         let addresses = addresses(record);
         Resource::new(&record.id)
             .with("Id", record.id.clone())
-            .with("PrimaryPrivateIpAddress", addresses.first().cloned().unwrap_or_default())
+            .with(
+                "PrimaryPrivateIpAddress",
+                addresses.first().cloned().unwrap_or_default(),
+            )
             .with("SecondaryPrivateIpAddresses", json!(addresses.get(1..)))
             .with("VpcId", record.computed("VpcId").unwrap_or_default())
     }
@@ -71,7 +91,11 @@ impl RecordType for NetworkInterface {
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         // An interface is deleted with the associations of its addresses.
-        for association in ADDRESS_ASSOCIATIONS.list(cx)?.iter().filter(|one| one.has("NetworkInterfaceId", &record.id)) {
+        for association in ADDRESS_ASSOCIATIONS
+            .list(cx)?
+            .iter()
+            .filter(|one| one.has("NetworkInterfaceId", &record.id))
+        {
             ADDRESS_ASSOCIATIONS.delete(cx, &association.id)?;
         }
         Ok(())
@@ -104,7 +128,9 @@ pub fn assign(cx: &Context, interface: &mut Record, given: Vec<String>, count: u
     let mut taken = addresses_in(cx, &subnet.id)?;
     let mut own = addresses(interface);
     for address in given {
-        let inside = address.parse().is_ok_and(|address: std::net::Ipv4Addr| block.contains(&address));
+        let inside = address
+            .parse()
+            .is_ok_and(|address: std::net::Ipv4Addr| block.contains(&address));
         if !inside {
             let reason = format!("Address does not fall within the subnet's address range: {address}");
             return Err(invalid_parameter(reason));
@@ -118,9 +144,16 @@ pub fn assign(cx: &Context, interface: &mut Record, given: Vec<String>, count: u
     taken.extend(own.clone());
     // The first four addresses and the last are AWS's ("Subnet CIDR blocks").
     let last = (1u32 << (32 - block.prefix_len())) - 1;
-    let mut free = (4..last).map(|offset| cidr::address_at(block, offset)).filter(|address| !taken.contains(address));
+    let mut free = (4..last)
+        .map(|offset| cidr::address_at(block, offset))
+        .filter(|address| !taken.contains(address));
     while own.len() < count {
-        let full = || AwsError::new("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses.");
+        let full = || {
+            AwsError::new(
+                "InsufficientFreeAddressesInSubnet",
+                "The specified subnet does not have enough free addresses.",
+            )
+        };
         own.push(free.next().ok_or_else(full)?);
     }
     interface.computed.insert(ADDRESSES.into(), json!(own));
@@ -133,8 +166,14 @@ pub fn assign(cx: &Context, interface: &mut Record, given: Vec<String>, count: u
 /// An address that the interface does not have, or its primary one.
 pub fn unassign(interface: &mut Record, given: &[String]) -> Result<(), AwsError> {
     let mut own = addresses(interface);
-    if let Some(address) = given.iter().find(|address| !own.iter().skip(1).any(|one| one == *address)) {
-        let reason = format!("Some of the specified addresses are not assigned to interface {}: {address}", interface.id);
+    if let Some(address) = given
+        .iter()
+        .find(|address| !own.iter().skip(1).any(|one| one == *address))
+    {
+        let reason = format!(
+            "Some of the specified addresses are not assigned to interface {}: {address}",
+            interface.id
+        );
         return Err(invalid_parameter(reason));
     }
     own.retain(|address| !given.contains(address));
@@ -158,8 +197,20 @@ impl RecordType for AddressAssociation {
 
     fn schema() -> Schema {
         Schema {
-            properties: &["AllocationId", "EIP", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress"],
-            create_only: &["AllocationId", "EIP", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress"],
+            properties: &[
+                "AllocationId",
+                "EIP",
+                "InstanceId",
+                "NetworkInterfaceId",
+                "PrivateIpAddress",
+            ],
+            create_only: &[
+                "AllocationId",
+                "EIP",
+                "InstanceId",
+                "NetworkInterfaceId",
+                "PrivateIpAddress",
+            ],
             attributes: &["Id"],
             ..Schema::default()
         }
@@ -181,9 +232,15 @@ impl RecordType for AddressAssociation {
         }
         let interface = model::network_interface(cx, &required(&record, "NetworkInterfaceId")?)?;
         let own = addresses(&interface);
-        let private = record.text("PrivateIpAddress").or_else(|| own.first().cloned()).unwrap_or_default();
+        let private = record
+            .text("PrivateIpAddress")
+            .or_else(|| own.first().cloned())
+            .unwrap_or_default();
         if !own.contains(&private) {
-            let reason = format!("The private IP address {private} is not assigned to interface {}", interface.id);
+            let reason = format!(
+                "The private IP address {private} is not assigned to interface {}",
+                interface.id
+            );
             return Err(invalid_parameter(reason));
         }
         record.computed.insert("PublicIp".into(), address.id.into());
@@ -212,7 +269,9 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             .map(|id| json!({"GroupId": id, "GroupName": security_group::name(cx, &id)}))
             .collect();
         let association = |private: &str| {
-            let mut of = associations.iter().filter(|one| one.has("NetworkInterfaceId", &interface.id));
+            let mut of = associations
+                .iter()
+                .filter(|one| one.has("NetworkInterfaceId", &interface.id));
             let found = of.find(|one| one.computed("PrivateIpAddress").as_deref() == Some(private))?;
             let address = model::address_of(cx, &found.computed("PublicIp")?).ok()?;
             Some(json!({

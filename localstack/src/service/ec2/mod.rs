@@ -51,6 +51,7 @@ impl Service for Ec2 {
             record_type::<subnet::Subnet>(),
             record_type::<gateway::InternetGateway>(),
             record_type::<gateway::Attachment>(),
+            record_type::<gateway::EgressOnly>(),
             record_type::<route::RouteTable>(),
             record_type::<route::Route>(),
             record_type::<route::Association>(),
@@ -93,6 +94,10 @@ impl Service for Ec2 {
             "DescribeInternetGateways" => {
                 describe::response("InternetGateways", "InternetGatewayId", gateway::describe(cx)?, &call)
             }
+            "DescribeEgressOnlyInternetGateways" => {
+                let all = gateway::describe_egress_only(cx)?;
+                describe::response("EgressOnlyInternetGateways", "EgressOnlyInternetGatewayId", all, &call)
+            }
             "DescribeRouteTables" => describe::response("RouteTables", "RouteTableId", route::describe(cx)?, &call),
             "DescribeAddresses" => describe::response("Addresses", "AllocationId", nat::describe_addresses(cx)?, &call),
             "DescribeNatGateways" => describe::response("NatGateways", "NatGatewayId", nat::describe(cx)?, &call),
@@ -109,7 +114,9 @@ impl Service for Ec2 {
             "DescribeAddressesAttribute" => {
                 describe::response("Addresses", "AllocationId", nat::describe_attributes(cx)?, &call)
             }
-            "DescribeNetworkAcls" => describe::response("NetworkAcls", "NetworkAclId", network_acl::describe(cx)?, &call),
+            "DescribeNetworkAcls" => {
+                describe::response("NetworkAcls", "NetworkAclId", network_acl::describe(cx)?, &call)
+            }
             "DescribeDhcpOptions" => {
                 describe::response("DhcpOptions", "DhcpOptionsId", dhcp_options::describe(cx)?, &call)
             }
@@ -122,12 +129,18 @@ impl Service for Ec2 {
             "GetManagedPrefixListEntries" => network::prefix_list_entries(&call),
             "DescribeVpnGateways" => describe::response("VpnGateways", "VpnGatewayId", Vec::new(), &call),
             "DescribeInstances" => describe::response("Reservations", "InstanceId", Vec::new(), &call),
-            "DescribeNetworkInterfaces" => {
-                describe::response("NetworkInterfaces", "NetworkInterfaceId", interface::describe(cx)?, &call)
-            }
-            "DescribeVpcPeeringConnections" => {
-                describe::response("VpcPeeringConnections", "VpcPeeringConnectionId", peering::describe(cx)?, &call)
-            }
+            "DescribeNetworkInterfaces" => describe::response(
+                "NetworkInterfaces",
+                "NetworkInterfaceId",
+                interface::describe(cx)?,
+                &call,
+            ),
+            "DescribeVpcPeeringConnections" => describe::response(
+                "VpcPeeringConnections",
+                "VpcPeeringConnectionId",
+                peering::describe(cx)?,
+                &call,
+            ),
             "DescribeAvailabilityZones" => {
                 describe::response("AvailabilityZones", "ZoneName", zone::describe(cx), &call)
             }

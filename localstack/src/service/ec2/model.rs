@@ -20,6 +20,7 @@ pub const SECURITY_GROUPS: Records = Records("ec2.security-groups");
 pub const SECURITY_GROUP_RULES: Records = Records("ec2.security-group-rules");
 pub const VPC_ENDPOINTS: Records = Records("ec2.vpc-endpoints");
 pub const FLOW_LOGS: Records = Records("ec2.flow-logs");
+pub const EGRESS_ONLY_GATEWAYS: Records = Records("ec2.egress-only-gateways");
 pub const NETWORK_ACLS: Records = Records("ec2.network-acls");
 pub const NETWORK_ACL_ENTRIES: Records = Records("ec2.network-acl-entries");
 pub const DHCP_OPTION_SETS: Records = Records("ec2.dhcp-options");
@@ -97,15 +98,29 @@ pub fn address(cx: &Context, allocation: &str) -> Result<Record, AwsError> {
 /// Returns the Elastic IP address with a public IP.
 pub fn address_of(cx: &Context, ip: &str) -> Result<Record, AwsError> {
     let reason = format!("Address '{ip}' not found.");
-    ADDRESSES.get(cx, ip)?.ok_or_else(|| AwsError::new("InvalidAddress.NotFound", reason))
+    ADDRESSES
+        .get(cx, ip)?
+        .ok_or_else(|| AwsError::new("InvalidAddress.NotFound", reason))
 }
 
 pub fn network_acl(cx: &Context, id: &str) -> Result<Record, AwsError> {
-    find(cx, NETWORK_ACLS, "InvalidNetworkAclID", &format!("network acl ID '{id}'"), id)
+    find(
+        cx,
+        NETWORK_ACLS,
+        "InvalidNetworkAclID",
+        &format!("network acl ID '{id}'"),
+        id,
+    )
 }
 
 pub fn dhcp_options(cx: &Context, id: &str) -> Result<Record, AwsError> {
-    find(cx, DHCP_OPTION_SETS, "InvalidDhcpOptionID", &format!("dhcpOption ID '{id}'"), id)
+    find(
+        cx,
+        DHCP_OPTION_SETS,
+        "InvalidDhcpOptionID",
+        &format!("dhcpOption ID '{id}'"),
+        id,
+    )
 }
 
 pub fn network_interface(cx: &Context, id: &str) -> Result<Record, AwsError> {

@@ -4,9 +4,9 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::{cidr, interface};
 use super::error::{dependency_violation, required};
 use super::model::{self, ADDRESSES, GATEWAY_ATTACHMENTS, NAT_GATEWAYS, ROUTES, new_id};
+use super::{cidr, interface};
 use crate::records::{Record, RecordType, Records, iso};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 

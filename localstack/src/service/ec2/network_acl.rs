@@ -42,10 +42,16 @@ impl RecordType for NetworkAcl {
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         if is_default(record) {
-            let reason = format!("The network acl '{}' is the default one of its VPC and cannot be deleted.", record.id);
+            let reason = format!(
+                "The network acl '{}' is the default one of its VPC and cannot be deleted.",
+                record.id
+            );
             return Err(invalid_parameter(reason));
         }
-        if SUBNETS.find(cx, |subnet| subnet.computed(ACL).as_ref() == Some(&record.id))?.is_some() {
+        if SUBNETS
+            .find(cx, |subnet| subnet.computed(ACL).as_ref() == Some(&record.id))?
+            .is_some()
+        {
             let reason = format!("The networkAcl '{}' has dependencies and cannot be deleted.", record.id);
             return Err(dependency_violation(reason));
         }
@@ -58,7 +64,11 @@ fn is_default(acl: &Record) -> bool {
 }
 
 fn delete_entries(cx: &Context, acl: &str) -> Result<(), AwsError> {
-    for entry in NETWORK_ACL_ENTRIES.list(cx)?.iter().filter(|entry| entry.has("NetworkAclId", acl)) {
+    for entry in NETWORK_ACL_ENTRIES
+        .list(cx)?
+        .iter()
+        .filter(|entry| entry.has("NetworkAclId", acl))
+    {
         NETWORK_ACL_ENTRIES.delete(cx, &entry.id)?;
     }
     Ok(())
@@ -142,12 +152,18 @@ fn number(entry: &Record) -> Result<i64, AwsError> {
     let given = required(entry, "RuleNumber")?;
     // "Positive integer from 1 to 32766" (CreateNetworkAclEntry, RuleNumber).
     let number = given.parse().ok().filter(|number| (1..LAST_RULE).contains(number));
-    number.ok_or_else(|| invalid_parameter(format!("Value ({given}) for parameter ruleNumber is invalid. It must be 1 to 32766.")))
+    number.ok_or_else(|| {
+        invalid_parameter(format!(
+            "Value ({given}) for parameter ruleNumber is invalid. It must be 1 to 32766."
+        ))
+    })
 }
 
 fn check(entry: &Record) -> Result<(), AwsError> {
     match (entry.text("CidrBlock"), entry.text("Ipv6CidrBlock")) {
-        (Some(block), None) => cidr::parse(&block).map(drop).map_err(|error| invalid_parameter(error.to_string()))?,
+        (Some(block), None) => cidr::parse(&block)
+            .map(drop)
+            .map_err(|error| invalid_parameter(error.to_string()))?,
         (None, Some(block)) if block.parse::<ipnet::Ipv6Net>().is_ok() => {}
         (None, Some(block)) => {
             return Err(invalid_parameter(format!(
@@ -162,7 +178,10 @@ fn check(entry: &Record) -> Result<(), AwsError> {
     // "If you specify protocol 6 (TCP) or 17 (UDP), you must specify the port range" (CreateNetworkAclEntry, PortRange).
     let protocol = entry.text("Protocol").unwrap_or_default();
     if ["6", "17"].contains(&protocol.as_str()) && !entry.properties.contains_key("PortRange") {
-        return Err(AwsError::new("MissingParameter", "The request must contain the parameter portRange"));
+        return Err(AwsError::new(
+            "MissingParameter",
+            "The request must contain the parameter portRange",
+        ));
     }
     Ok(())
 }
@@ -211,7 +230,10 @@ impl RecordType for Association {
 pub fn associate(cx: &Context, subnet: &str, acl: &str) -> Result<String, AwsError> {
     let (mut subnet, acl) = (model::subnet(cx, subnet)?, model::network_acl(cx, acl)?);
     if subnet.text("VpcId") != acl.text("VpcId") {
-        let reason = format!("Network ACL {} and subnet {} belong to different networks", acl.id, subnet.id);
+        let reason = format!(
+            "Network ACL {} and subnet {} belong to different networks",
+            acl.id, subnet.id
+        );
         return Err(invalid_parameter(reason));
     }
     let id = new_id("aclassoc");
@@ -223,14 +245,20 @@ pub fn associate(cx: &Context, subnet: &str, acl: &str) -> Result<String, AwsErr
 
 /// Returns the subnet with an association.
 pub fn associated_subnet(cx: &Context, association: &str) -> Result<Record, AwsError> {
-    let found = SUBNETS.find(cx, |subnet| subnet.computed(ASSOCIATION).as_deref() == Some(association))?;
+    let found = SUBNETS.find(cx, |subnet| {
+        subnet.computed(ASSOCIATION).as_deref() == Some(association)
+    })?;
     let reason = format!("The association ID '{association}' does not exist");
     found.ok_or_else(|| AwsError::new("InvalidAssociationID.NotFound", reason))
 }
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let (vpcs, subnets, entries) = (VPCS.list(cx)?, SUBNETS.list(cx)?, NETWORK_ACL_ENTRIES.list(cx)?);
-    let default_of = |vpc: &str| vpcs.iter().find(|known| known.id == vpc).and_then(|vpc| vpc.computed("DefaultNetworkAcl"));
+    let default_of = |vpc: &str| {
+        vpcs.iter()
+            .find(|known| known.id == vpc)
+            .and_then(|vpc| vpc.computed("DefaultNetworkAcl"))
+    };
     let shown = |acl: &Record| {
         let of_subnet = |subnet: &&Record| {
             let default = || subnet.text("VpcId").and_then(|vpc| default_of(&vpc));

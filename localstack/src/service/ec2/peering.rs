@@ -42,7 +42,9 @@ impl RecordType for Peering {
         let vpc = model::vpc(cx, &required(&record, "VpcId")?)?;
         let peer = model::vpc(cx, &required(&record, "PeerVpcId")?)?;
         let (own, others) = (vpc_block::blocks(cx, &vpc)?, vpc_block::blocks(cx, &peer)?);
-        let overlaps = own.iter().any(|one| others.iter().any(|other| cidr::overlap(*one, *other)));
+        let overlaps = own
+            .iter()
+            .any(|one| others.iter().any(|other| cidr::overlap(*one, *other)));
         // "You cannot create a VPC peering connection between VPCs that have matching or overlapping CIDR blocks": it fails.
         let status = match (overlaps, desired.stack_id.is_empty()) {
             (true, _) => "failed",
@@ -59,7 +61,10 @@ impl RecordType for Peering {
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         match ROUTES.find(cx, |route| route.has("VpcPeeringConnectionId", &record.id))? {
-            Some(route) => Err(dependency_violation(format!("{} is the target of the route {}", record.id, route.id))),
+            Some(route) => Err(dependency_violation(format!(
+                "{} is the target of the route {}",
+                record.id, route.id
+            ))),
             None => Ok(()),
         }
     }
@@ -79,7 +84,12 @@ pub fn shown(cx: &Context, peering: &Record) -> Result<Value, AwsError> {
         let id = required(peering, member)?;
         let block = VPCS.get(cx, &id)?.and_then(|vpc| vpc.text("CidrBlock"));
         let given = peering.computed.get(options);
-        let option = |name: &str| given.and_then(|given| given.get(name)).cloned().unwrap_or_else(|| false.into());
+        let option = |name: &str| {
+            given
+                .and_then(|given| given.get(name))
+                .cloned()
+                .unwrap_or_else(|| false.into())
+        };
         Ok(json!({
             "VpcId": id, "OwnerId": cx.account(), "Region": cx.region(), "CidrBlock": block,
             "CidrBlockSet": [{"CidrBlock": block}],

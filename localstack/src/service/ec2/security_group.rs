@@ -39,6 +39,10 @@ impl RecordType for SecurityGroup {
                 "No default VPC for this user: the group needs a VpcId.",
             )
         };
+        if record.text("GroupDescription").is_none_or(|text| text.is_empty()) {
+            let reason = "The request must contain the parameter GroupDescription";
+            return Err(AwsError::new("MissingParameter", reason));
+        }
         let vpc = match record.text("VpcId") {
             Some(id) => model::vpc(cx, &id)?,
             None => model::default_vpc(cx)?.ok_or_else(no_vpc)?,
@@ -97,7 +101,10 @@ impl RecordType for SecurityGroup {
         }
         let within = |interface: &Record| texts(interface.properties.get("GroupSet")).contains(&record.id);
         if let Some(user) = NETWORK_INTERFACES.find(cx, within)? {
-            return Err(dependency_violation(format!("resource {} has a dependent object: {}", record.id, user.id)));
+            return Err(dependency_violation(format!(
+                "resource {} has a dependent object: {}",
+                record.id, user.id
+            )));
         }
         rule::delete_all(cx, &record.id)
     }
@@ -144,7 +151,8 @@ pub fn delete(cx: &Context, id: &str) -> Result<(), AwsError> {
 }
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
-    let rules = SECURITY_GROUP_RULES.list(cx)?;
+    let mut rules = SECURITY_GROUP_RULES.list(cx)?;
+    rules.sort_by_key(|rule| rule.created);
     let shown = |group: &Record| {
         let of = |egress: bool| -> Vec<Value> {
             let own = rules

@@ -45,7 +45,9 @@ impl RecordType for Subnet {
         let mut record = Record::new(new_id("subnet"), desired);
         let vpc = model::vpc(cx, &required(&record, "VpcId")?)?;
         let block = model::block(&record)?;
-        if !vpc_block::blocks(cx, &vpc)?.iter().any(|own| own.contains(&block)) || !(16..=28).contains(&block.prefix_len()) {
+        if !vpc_block::blocks(cx, &vpc)?.iter().any(|own| own.contains(&block))
+            || !(16..=28).contains(&block.prefix_len())
+        {
             return Err(AwsError::new(
                 "InvalidSubnet.Range",
                 format!("The CIDR '{block}' is invalid."),
@@ -127,7 +129,7 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
         let block = subnet.text("CidrBlock").unwrap_or_default();
         let zone = subnet.text("AvailabilityZone").unwrap_or_default();
         Ok(json!({
-            "SubnetId": subnet.id, "SubnetArn": cx.arn("ec2", &format!("subnet/{}", subnet.id)),
+            "SubnetId": subnet.id, "Ipv6CidrBlockAssociationSet": [], "SubnetArn": cx.arn("ec2", &format!("subnet/{}", subnet.id)),
             "VpcId": subnet.text("VpcId"), "CidrBlock": block, "State": "available", "OwnerId": cx.account(),
             "AvailableIpAddressCount": cidr::parse(&block).map_or(0, cidr::usable_addresses).saturating_sub(used),
             "AvailabilityZoneId": zone::id(cx, &zone), "AvailabilityZone": zone, "DefaultForAz": subnet.computed.contains_key("Default"),

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::describe::flag;
 use super::error::{dependency_violation, invalid_parameter};
 use super::model::{
-    self, GATEWAY_ATTACHMENTS, NETWORK_ACLS, ROUTE_TABLES, SECURITY_GROUPS, SUBNETS, VPC_BLOCKS, VPC_ENDPOINTS, VPCS,
-    new_id,
+    self, EGRESS_ONLY_GATEWAYS, GATEWAY_ATTACHMENTS, NETWORK_ACLS, ROUTE_TABLES, SECURITY_GROUPS, SUBNETS, VPC_BLOCKS,
+    VPC_ENDPOINTS, VPCS, new_id,
 };
 use super::{dhcp_options, network_acl, route, security_group, vpc_block};
 use crate::records::{Record, RecordType, Records};
@@ -90,6 +90,7 @@ impl RecordType for Vpc {
             SECURITY_GROUPS,
             ROUTE_TABLES,
             NETWORK_ACLS,
+            EGRESS_ONLY_GATEWAYS,
             GATEWAY_ATTACHMENTS,
             VPC_ENDPOINTS,
         ];
@@ -125,7 +126,9 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
         let block = vpc.text("CidrBlock");
         let first = vpc_block::shown(vpc.computed("Association").as_deref(), block.as_deref(), "associated");
         let others = vpc_block::of_vpc(cx, &vpc.id)?;
-        let others = others.iter().map(|block| vpc_block::shown(Some(&block.id), block.text("CidrBlock").as_deref(), "associated"));
+        let others = others
+            .iter()
+            .map(|block| vpc_block::shown(Some(&block.id), block.text("CidrBlock").as_deref(), "associated"));
         Ok(json!({
             "VpcId": vpc.id, "CidrBlock": block, "State": "available", "IsDefault": model::is_default(vpc), "OwnerId": cx.account(),
             "InstanceTenancy": vpc.text("InstanceTenancy").unwrap_or_else(|| "default".into()),

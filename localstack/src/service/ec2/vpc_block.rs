@@ -3,9 +3,9 @@
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
+use super::cidr;
 use super::error::{dependency_violation, invalid_parameter, required};
 use super::model::{self, SUBNETS, VPC_BLOCKS, new_id};
-use super::cidr;
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
@@ -33,15 +33,23 @@ impl RecordType for VpcBlock {
         let vpc = model::vpc(cx, &required(&record, "VpcId")?)?;
         let block = model::block(&record)?;
         if !(16..=28).contains(&block.prefix_len()) {
-            return Err(AwsError::new("InvalidVpc.Range", format!("The CIDR '{block}' is invalid.")));
+            return Err(AwsError::new(
+                "InvalidVpc.Range",
+                format!("The CIDR '{block}' is invalid."),
+            ));
         }
         let existing = blocks(cx, &vpc)?;
         if existing.len() >= MAX_BLOCKS {
-            let reason = format!("This network {} has met its maximum number of allowed CIDRs: {MAX_BLOCKS}", vpc.id);
+            let reason = format!(
+                "This network {} has met its maximum number of allowed CIDRs: {MAX_BLOCKS}",
+                vpc.id
+            );
             return Err(AwsError::new("CidrLimitExceeded", reason));
         }
         if let Some(other) = existing.into_iter().find(|other| cidr::overlap(*other, block)) {
-            return Err(invalid_parameter(format!("The CIDR '{block}' conflicts with {other}, another CIDR of the VPC")));
+            return Err(invalid_parameter(format!(
+                "The CIDR '{block}' conflicts with {other}, another CIDR of the VPC"
+            )));
         }
         Ok(record)
     }
@@ -54,7 +62,8 @@ impl RecordType for VpcBlock {
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let (vpc, block) = (required(record, "VpcId")?, model::block(record)?);
-        let inside = |subnet: &Record| subnet.has("VpcId", &vpc) && model::block(subnet).is_ok_and(|own| block.contains(&own));
+        let inside =
+            |subnet: &Record| subnet.has("VpcId", &vpc) && model::block(subnet).is_ok_and(|own| block.contains(&own));
         match SUBNETS.find(cx, inside)? {
             Some(subnet) => Err(dependency_violation(format!(
                 "The vpc CIDR block with association ID {} has dependencies and cannot be disassociated: {}",

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::model::{self, LISTENERS, LOAD_BALANCERS, TARGET_GROUPS, text};
+use super::model::{self, LISTENERS, LOAD_BALANCERS, TARGET_GROUPS, target_protocol, text};
 use super::sync;
 use crate::records::{Record, Records, WriteLock};
 use crate::service::Call;
@@ -90,6 +90,45 @@ pub fn describe(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError
     Ok(json!({ "Attributes": all }))
 }
 
+fn names(kind: &str) -> &'static str {
+    match kind {
+        "LoadBalancer" => "Load balancer",
+        "Listener" => "Listener",
+        _ => "Target group",
+    }
+}
+
+/// Checks the stickiness of a target group (Elastic Load Balancing API, `TargetGroupAttribute`: which protocols have which types).
+fn check_stickiness(protocol: &str, attributes: &[Value]) -> Result<(), AwsError> {
+    let value = |key: &str| {
+        attributes
+            .iter()
+            .find(|one| text(one, "Key").as_deref() == Some(key))
+            .and_then(|one| text(one, "Value"))
+    };
+    let Some(kind) = value("stickiness.type") else {
+        return Ok(());
+    };
+    let of_flows = ["source_ip_dest_ip_proto", "source_ip_dest_ip"];
+    let of_protocol: &[&str] = match protocol {
+        "HTTP" | "HTTPS" => &["lb_cookie", "app_cookie"],
+        "GENEVE" => &of_flows,
+        _ => &["source_ip"],
+    };
+    let message = if protocol == "GENEVE" && !of_flows.contains(&kind.as_str()) {
+        format!("'{kind}' must be one of [{}]", of_flows.join(", "))
+    } else if protocol != "GENEVE" && !["app_cookie", "lb_cookie", "source_ip"].contains(&kind.as_str()) {
+        "'Stickiness type' must be one of [app_cookie, lb_cookie, source_ip]".to_owned()
+    } else if !of_protocol.contains(&kind.as_str()) {
+        format!("Stickiness type '{kind}' is not supported for target groups with the {protocol} protocol")
+    } else if protocol == "TLS" && value("stickiness.enabled").as_deref() == Some("true") {
+        "You cannot enable stickiness on target groups with the TLS protocol".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(AwsError::validation(message))
+}
+
 pub fn modify(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError> {
     {
         let lock = cx.extension::<WriteLock>();
@@ -98,12 +137,16 @@ pub fn modify(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError> 
         let mut all = own(&record, kind);
         for new in call.list("Attributes") {
             let key = text(&new, "Key").unwrap_or_default();
-            if !defaults.iter().any(|(known, _)| *known == key) {
-                let message = format!("Attribute key '{key}' is not recognized");
+            let foreign = kind == "TargetGroup" && target_protocol(&record) == "GENEVE" && key.contains("_cookie.");
+            if foreign || !defaults.iter().any(|(known, _)| *known == key) {
+                let message = format!("{} attribute key '{key}' is not recognized", names(kind));
                 return Err(AwsError::validation(message));
             }
             all.retain(|old| text(old, "Key") != text(&new, "Key"));
             all.push(new);
+        }
+        if kind == "TargetGroup" {
+            check_stickiness(&target_protocol(&record), &all)?;
         }
         record.properties.insert(format!("{kind}Attributes"), all.into());
         records.put(cx, &record)?;

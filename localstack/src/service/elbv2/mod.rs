@@ -3,6 +3,7 @@
 mod action;
 mod api;
 mod attributes;
+mod condition_limits;
 mod describe;
 mod listener;
 mod load_balancer;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::action::{forwards_to, load_balancers_of};
-use super::model::{LISTENERS, RULES, TARGET_GROUPS, arn_suffix};
+use super::model::{LISTENERS, RULES, TARGET_GROUPS, arn_suffix, integer, target_protocol};
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
@@ -57,24 +57,9 @@ impl RecordType for TargetGroup {
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
-        for (property, only) in [
-            ("Protocol", "HTTP"),
-            ("HealthCheckProtocol", "HTTP"),
-            ("ProtocolVersion", "HTTP1"),
-            ("TargetType", "ip"),
-        ] {
-            if let Some(other) = record.text(property).filter(|value| value != only) {
-                return Err(AwsError::validation(format!(
-                    "The embedded endpoint supports target groups with {property} {only} only, not {other}."
-                )));
-            }
-        }
+        check(&record)?;
         let name = record.text("Name").unwrap_or_else(|| desired.generated_name(32));
-        if name.len() > 32 || name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-            return Err(AwsError::validation(format!(
-                "Target group name '{name}' must be 1 to 32 alphanumeric characters and hyphens"
-            )));
-        }
+        check_name(&name)?;
         if TARGET_GROUPS
             .find(cx, |r| r.computed("Name").as_ref() == Some(&name))?
             .is_some()
@@ -111,4 +96,58 @@ impl RecordType for TargetGroup {
         }
         Ok(())
     }
+}
+
+/// Checks the protocols, the kind of targets and the health check. Groups of network and gateway load balancers are kept, but no listener
+/// of this endpoint forwards to them.
+///
+/// # Errors
+/// `ValidationError` for what the endpoint does not support, or AWS refuses (Elastic Load Balancing API, `CreateTargetGroup`).
+pub fn check(record: &Record) -> Result<(), AwsError> {
+    let protocol = target_protocol(record);
+    let is_http = protocol == "HTTP";
+    for (property, supported, applies) in [
+        ("HealthCheckProtocol", &["HTTP"][..], is_http),
+        ("ProtocolVersion", &["HTTP1"], is_http),
+        ("TargetType", &["ip", "instance"], true),
+    ] {
+        if let Some(other) = record
+            .text(property)
+            .filter(|value| applies && !supported.contains(&value.as_str()))
+        {
+            return Err(AwsError::validation(format!(
+                "The embedded endpoint supports target groups with {property} {} only, not {other}.",
+                supported.join(" and ")
+            )));
+        }
+    }
+    let interval = integer(record, "HealthCheckIntervalSeconds").unwrap_or(30);
+    let Some(timeout) = integer(record, "HealthCheckTimeoutSeconds") else {
+        return Ok(());
+    };
+    let (fits, relation) = match protocol.as_str() {
+        "HTTP" | "HTTPS" => (timeout < interval, "smaller than"),
+        _ => (timeout <= interval, "smaller than or equal to"),
+    };
+    if fits {
+        return Ok(());
+    }
+    let message = format!("Health check timeout '{timeout}' must be {relation} the interval '{interval}'");
+    Err(AwsError::validation(message))
+}
+
+fn check_name(name: &str) -> Result<(), AwsError> {
+    let message = if name.len() > 32 {
+        format!("Target group name '{name}' cannot be longer than '32' characters")
+    } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        format!("Target group name '{name}' can only contain characters that are alphanumeric characters or hyphens(-)")
+    } else if name.is_empty() || name.starts_with('-') || name.ends_with('-') || name.contains("--") {
+        format!(
+            "1 validation error detected: Value '{name}' at 'targetGroup.targetGroupArn.targetGroupName' failed to satisfy constraint: \
+             Member must satisfy regular expression pattern: (?!.*--)(?!^-)(?!.*-$)^[A-Za-z0-9-]+$"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(AwsError::validation(message))
 }

@@ -3,6 +3,7 @@
 mod api;
 mod broker;
 mod cluster;
+mod cluster_api;
 mod cluster_policy;
 mod configuration;
 mod describe;
@@ -35,6 +36,81 @@ pub fn service() -> Arc<dyn Service> {
 struct Kafka;
 
 const ROUTES: &[Route] = &[
+    Route {
+        method: "POST",
+        path: "/v1/clusters",
+        operation: "CreateCluster",
+    },
+    Route {
+        method: "POST",
+        path: "/api/v2/clusters",
+        operation: "CreateClusterV2",
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/clusters/{clusterArn}",
+        operation: "DeleteCluster",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/clusters/{clusterArn}/policy",
+        operation: "GetClusterPolicy",
+    },
+    Route {
+        method: "PUT",
+        path: "/v1/clusters/{clusterArn}/policy",
+        operation: "PutClusterPolicy",
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/clusters/{clusterArn}/policy",
+        operation: "DeleteClusterPolicy",
+    },
+    Route {
+        method: "PUT",
+        path: "/v1/clusters/{clusterArn}/nodes/count",
+        operation: "UpdateBrokerCount",
+    },
+    Route {
+        method: "PUT",
+        path: "/v1/clusters/{clusterArn}/nodes/type",
+        operation: "UpdateBrokerType",
+    },
+    Route {
+        method: "PUT",
+        path: "/v1/clusters/{clusterArn}/nodes/storage",
+        operation: "UpdateBrokerStorage",
+    },
+    Route {
+        method: "PUT",
+        path: "/v1/clusters/{clusterArn}/configuration",
+        operation: "UpdateClusterConfiguration",
+    },
+    Route {
+        method: "PUT",
+        path: "/v1/clusters/{clusterArn}/version",
+        operation: "UpdateClusterKafkaVersion",
+    },
+    Route {
+        method: "PATCH",
+        path: "/v1/clusters/{clusterArn}/security",
+        operation: "UpdateSecurity",
+    },
+    Route {
+        method: "PUT",
+        path: "/v1/clusters/{clusterArn}/monitoring",
+        operation: "UpdateMonitoring",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/operations/{clusterOperationArn}",
+        operation: "DescribeClusterOperation",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/clusters/{clusterArn}/operations",
+        operation: "ListClusterOperations",
+    },
     Route {
         method: "GET",
         path: "/v1/clusters",
@@ -165,6 +241,20 @@ impl Service for Kafka {
             "UpdateConfiguration" => api::update_configuration(cx, &call).await,
             "DeleteConfiguration" => api::delete_configuration(cx, &call).await,
             "ListKafkaVersions" => Ok(api::versions()),
+            "CreateCluster" | "CreateClusterV2" => cluster_api::create(cx, &call).await,
+            "DeleteCluster" => cluster_api::delete(cx, &call).await,
+            "GetClusterPolicy" => cluster_api::policy(cx, &call),
+            "PutClusterPolicy" => cluster_api::put_policy(cx, &call).await,
+            "DeleteClusterPolicy" => cluster_api::delete_policy(cx, &call).await,
+            "UpdateBrokerCount"
+            | "UpdateBrokerType"
+            | "UpdateBrokerStorage"
+            | "UpdateClusterConfiguration"
+            | "UpdateClusterKafkaVersion"
+            | "UpdateSecurity"
+            | "UpdateMonitoring" => cluster_api::update(cx, &call).await,
+            "DescribeClusterOperation" => cluster_api::operation(cx, &call),
+            "ListClusterOperations" => cluster_api::operations(cx, &call),
             "TagResource" => api::tag(cx, &call),
             "UntagResource" => api::untag(cx, &call),
             other => Err(AwsError::not_implemented("kafka", other)),

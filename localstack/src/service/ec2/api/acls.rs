@@ -24,7 +24,10 @@ const ENTRY_MEMBERS: [&str; 8] = [
 
 fn entry(call: &Call) -> Result<Map<String, Value>, AwsError> {
     let mut call = call.clone();
-    let icmp = call.input.as_object_mut().and_then(|input| input.shift_remove("IcmpTypeCode"));
+    let icmp = call
+        .input
+        .as_object_mut()
+        .and_then(|input| input.shift_remove("IcmpTypeCode"));
     let mut properties = input::properties(&call, "", &ENTRY_MEMBERS, &[])?;
     if let Some(icmp) = icmp {
         properties.insert("Icmp".into(), icmp);
@@ -54,7 +57,11 @@ pub async fn delete_entry(cx: &Context, call: &Call) -> Result<Value, AwsError> 
 fn entry_id(cx: &Context, call: &Call) -> Result<String, AwsError> {
     let acl = model::network_acl(cx, &call.text("NetworkAclId").unwrap_or_default())?;
     let number = call.integer("RuleNumber").unwrap_or_default();
-    Ok(network_acl::entry_id(&acl.id, call.boolean("Egress") == Some(true), number))
+    Ok(network_acl::entry_id(
+        &acl.id,
+        call.boolean("Egress") == Some(true),
+        number,
+    ))
 }
 
 fn no_entry(call: &Call) -> AwsError {
@@ -77,7 +84,9 @@ pub async fn create_dhcp_options(cx: &Context, call: &Call) -> Result<Value, Aws
     for option in call.list("DhcpConfigurations") {
         let key = option["Key"].as_str().unwrap_or_default();
         let Some((_, property, most)) = KEYS.iter().find(|(known, ..)| *known == key) else {
-            return Err(invalid_parameter(format!("Value ({key}) for parameter key is invalid. It is no DHCP option.")));
+            return Err(invalid_parameter(format!(
+                "Value ({key}) for parameter key is invalid. It is no DHCP option."
+            )));
         };
         let values = texts(option.get("Values"));
         properties[*property] = match (most, values.as_slice()) {
@@ -86,7 +95,9 @@ pub async fn create_dhcp_options(cx: &Context, call: &Call) -> Result<Value, Aws
         };
     }
     let mut call = call.clone();
-    call.input.as_object_mut().map(|input| input.shift_remove("DhcpConfigurations"));
+    call.input
+        .as_object_mut()
+        .map(|input| input.shift_remove("DhcpConfigurations"));
     let creation = Creation {
         resource_type: "AWS::EC2::DHCPOptions",
         kind: "dhcp-options",
@@ -110,6 +121,7 @@ pub async fn delete_dhcp_options(cx: &Context, call: &Call) -> Result<Value, Aws
 pub async fn associate_dhcp_options(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let properties = input::properties(call, "", &["DhcpOptionsId", "VpcId"], &[])?;
     model::vpc(cx, &call.text("VpcId").unwrap_or_default())?;
-    cx.create_resource("AWS::EC2::VPCDHCPOptionsAssociation", properties.into()).await?;
+    cx.create_resource("AWS::EC2::VPCDHCPOptionsAssociation", properties.into())
+        .await?;
     Ok(json!({}))
 }

@@ -29,7 +29,10 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     check(call)?;
     let (mut created, mut unsuccessful) = (Vec::new(), Vec::new());
     for id in call.texts("ResourceIds") {
-        let missing = match call.text("LogDestination").filter(|_| call.text("LogDestinationType").as_deref() == Some("s3")) {
+        let missing = match call
+            .text("LogDestination")
+            .filter(|_| call.text("LogDestinationType").as_deref() == Some("s3"))
+        {
             Some(destination) => missing_bucket(cx, &destination).await,
             None => None,
         };
@@ -50,7 +53,8 @@ fn check(call: &Call) -> Result<(), AwsError> {
     let given = |member: &str| call.text(member).filter(|text| !text.is_empty());
     let kind = given("LogDestinationType").unwrap_or_else(|| "cloud-watch-logs".into());
     let (group, destination) = (given("LogGroupName"), given("LogDestination"));
-    let reason = if given("MaxAggregationInterval").is_some_and(|interval| !["60", "600"].contains(&interval.as_str())) {
+    let reason = if given("MaxAggregationInterval").is_some_and(|interval| !["60", "600"].contains(&interval.as_str()))
+    {
         "Invalid Flow Log Max Aggregation Interval"
     } else if group.is_none() && destination.is_none() {
         "LogDestination can't be empty if LogGroupName is not provided."
@@ -59,7 +63,9 @@ fn check(call: &Call) -> Result<(), AwsError> {
     } else if kind == "cloud-watch-logs" && given("DeliverLogsPermissionArn").is_none() {
         "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs."
     } else if !["cloud-watch-logs", "s3"].contains(&kind.as_str()) {
-        return Err(invalid_parameter(format!("The embedded endpoint does not support the LogDestinationType {kind}.")));
+        return Err(invalid_parameter(format!(
+            "The embedded endpoint does not support the LogDestinationType {kind}."
+        )));
     } else {
         return Ok(());
     };

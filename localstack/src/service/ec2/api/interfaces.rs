@@ -14,16 +14,27 @@ use crate::{AwsError, Context};
 
 pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut call = call.clone();
-    let groups = call.input.as_object_mut().and_then(|input| input.shift_remove("Groups"));
+    let mut take = |member: &str| call.input.as_object_mut().and_then(|input| input.shift_remove(member));
+    let (groups, listed) = (take("Groups"), take("PrivateIpAddresses"));
     let creation = Creation {
         resource_type: NetworkInterface::TYPE,
         kind: "network-interface",
-        members: &["SubnetId", "Description", "PrivateIpAddress", "SecondaryPrivateIpAddressCount"],
+        members: &[
+            "SubnetId",
+            "Description",
+            "PrivateIpAddress",
+            "SecondaryPrivateIpAddressCount",
+        ],
         defaults: &[("InterfaceType", "interface")],
         output: ("NetworkInterface", "NetworkInterfaceId"),
         describe: interface::describe,
     };
-    let more = groups.map_or_else(|| json!({}), |groups| json!({"GroupSet": groups}));
+    let mut more = json!({});
+    for (property, value) in [("GroupSet", groups), ("PrivateIpAddresses", listed)] {
+        if let Some(value) = value {
+            more[property] = value;
+        }
+    }
     creation.create_with(cx, &call, more).await
 }
 
@@ -37,7 +48,11 @@ pub async fn modify(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         }
     }
     update(cx, call, NetworkInterface::TYPE, "NetworkInterfaceId", |properties| {
-        if let Some(value) = call.input.get("Description").and_then(|description| description.get("Value")) {
+        if let Some(value) = call
+            .input
+            .get("Description")
+            .and_then(|description| description.get("Value"))
+        {
             properties.insert("Description".into(), value.clone());
         }
         if let Some(value) = attribute(call, "SourceDestCheck") {
@@ -54,21 +69,41 @@ pub async fn modify(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn describe_attribute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let id = call.text("NetworkInterfaceId").unwrap_or_default();
-    let found = interface::describe(cx)?.into_iter().find(|one| one["NetworkInterfaceId"] == id);
+    let found = interface::describe(cx)?
+        .into_iter()
+        .find(|one| one["NetworkInterfaceId"] == id);
     let found = found.ok_or_else(|| not_found("NetworkInterfaceId", &id))?;
     let (member, value) = match call.text("Attribute").as_deref() {
         Some("description") => ("Description", json!({"Value": found["Description"]})),
         Some("sourceDestCheck") => ("SourceDestCheck", json!({"Value": found["SourceDestCheck"]})),
         Some("groupSet") => ("Groups", found["Groups"].clone()),
         Some("attachment") => ("Attachment", Value::Null),
-        _ => return Err(invalid_parameter("The request must name one of the attributes description, groupSet, sourceDestCheck, attachment")),
+        _ => {
+            return Err(invalid_parameter(
+                "The request must name one of the attributes description, groupSet, sourceDestCheck, attachment",
+            ));
+        }
     };
-    Ok(super::super::describe::with(json!({"NetworkInterfaceId": id}), member, Some(value).filter(|value| !value.is_null())))
+    Ok(super::super::describe::with(
+        json!({"NetworkInterfaceId": id}),
+        member,
+        Some(value).filter(|value| !value.is_null()),
+    ))
 }
 
 /// Assigns secondary private addresses, or takes them away.
 pub fn change_addresses(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    input::properties(call, "", &["NetworkInterfaceId", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount", "AllowReassignment"], &[])?;
+    input::properties(
+        call,
+        "",
+        &[
+            "NetworkInterfaceId",
+            "PrivateIpAddresses",
+            "SecondaryPrivateIpAddressCount",
+            "AllowReassignment",
+        ],
+        &[],
+    )?;
     let lock = cx.extension::<WriteLock>();
     let _guard = lock.lock();
     let mut record = model::network_interface(cx, &call.text("NetworkInterfaceId").unwrap_or_default())?;
@@ -87,15 +122,28 @@ pub fn change_addresses(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if call.operation == "UnassignPrivateIpAddresses" {
         return Ok(json!({}));
     }
-    let assigned = texts(record.computed.get("PrivateIpAddresses")).into_iter().filter(|address| !before.contains(address));
+    let assigned = texts(record.computed.get("PrivateIpAddresses"))
+        .into_iter()
+        .filter(|address| !before.contains(address));
     let assigned: Vec<Value> = assigned.map(|address| json!({"PrivateIpAddress": address})).collect();
     Ok(json!({"NetworkInterfaceId": record.id, "AssignedPrivateIpAddresses": assigned}))
 }
 
 pub async fn associate_address(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let members = ["AllocationId", "PublicIp", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress", "AllowReassociation"];
+    let members = [
+        "AllocationId",
+        "PublicIp",
+        "InstanceId",
+        "NetworkInterfaceId",
+        "PrivateIpAddress",
+        "AllowReassociation",
+    ];
     let mut properties = input::properties(call, "", &members, &[])?;
-    let again = properties.shift_remove("AllowReassociation").as_ref().and_then(flag_text) == Some(true);
+    let again = properties
+        .shift_remove("AllowReassociation")
+        .as_ref()
+        .and_then(flag_text)
+        == Some(true);
     if let Some(ip) = properties.shift_remove("PublicIp") {
         properties.insert("EIP".into(), ip);
     }
@@ -115,7 +163,10 @@ pub async fn associate_address(cx: &Context, call: &Call) -> Result<Value, AwsEr
             return Ok(json!({"AssociationId": before.id}));
         }
         if !again {
-            let reason = format!("resource {} is already associated with associate-id {}", address.id, before.id);
+            let reason = format!(
+                "resource {} is already associated with associate-id {}",
+                address.id, before.id
+            );
             return Err(AwsError::new("Resource.AlreadyAssociated", reason));
         }
         cx.delete_resource(AddressAssociation::TYPE, &before.id).await?;

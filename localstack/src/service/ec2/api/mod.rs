@@ -66,6 +66,22 @@ pub async fn call(cx: &Context, call: &Call) -> Option<Result<Value, AwsError>> 
             };
             creation.create(cx, call).await
         }
+        "CreateEgressOnlyInternetGateway" => {
+            let creation = Creation {
+                resource_type: "AWS::EC2::EgressOnlyInternetGateway",
+                kind: "egress-only-internet-gateway",
+                members: &["VpcId"],
+                defaults: &[],
+                output: ("EgressOnlyInternetGateway", "EgressOnlyInternetGatewayId"),
+                describe: gateway::describe_egress_only,
+            };
+            creation.create(cx, call).await
+        }
+        "DeleteEgressOnlyInternetGateway" => {
+            let kind = "AWS::EC2::EgressOnlyInternetGateway";
+            let deleted = delete(cx, call, kind, "EgressOnlyInternetGatewayId").await;
+            deleted.map(|_| json!({"ReturnCode": true}))
+        }
         "CreateRouteTable" => {
             let creation = Creation {
                 resource_type: "AWS::EC2::RouteTable",

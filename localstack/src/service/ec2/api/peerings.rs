@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::model::{PEERINGS, ROUTES};
 use super::super::error::dependency_violation;
+use super::super::model::{PEERINGS, ROUTES};
 use super::super::peering::{self, OPTIONS, Peering, STATUS};
 use super::input;
 use crate::records::{Record, RecordType, WriteLock};
@@ -17,14 +17,17 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut shown = peering::shown(cx, &find(cx, &id)?)?;
     if shown["Status"]["Code"] == "pending-acceptance" {
         // The answer shows the first status; the connection waits for its acceptance a moment later.
-        shown["Status"] = json!({"Code": "initiating-request", "Message": format!("Initiating Request to {}", cx.account())});
+        shown["Status"] =
+            json!({"Code": "initiating-request", "Message": format!("Initiating Request to {}", cx.account())});
     }
     Ok(json!({"VpcPeeringConnection": shown}))
 }
 
 fn find(cx: &Context, id: &str) -> Result<Record, AwsError> {
     let reason = format!("The vpcPeeringConnection ID '{id}' does not exist");
-    PEERINGS.get(cx, id)?.ok_or_else(|| AwsError::new("InvalidVpcPeeringConnectionID.NotFound", reason))
+    PEERINGS
+        .get(cx, id)?
+        .ok_or_else(|| AwsError::new("InvalidVpcPeeringConnectionID.NotFound", reason))
 }
 
 /// Accepts, rejects or deletes a connection, or changes its options. Rejected and deleted ones stay visible.
@@ -40,24 +43,36 @@ pub fn change(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         _ => (&["active"], "active"),
     };
     if !before.contains(&status.as_str()) {
-        let reason = format!("Invalid state transition for {}, attempted to transition from {status} to {after}", peering.id);
+        let reason = format!(
+            "Invalid state transition for {}, attempted to transition from {status} to {after}",
+            peering.id
+        );
         return Err(AwsError::new("InvalidStateTransition", reason));
     }
     if after == "deleted"
         && let Some(route) = ROUTES.find(cx, |route| route.has("VpcPeeringConnectionId", &peering.id))?
     {
-        return Err(dependency_violation(format!("{} is the target of the route {}", peering.id, route.id)));
+        return Err(dependency_violation(format!(
+            "{} is the target of the route {}",
+            peering.id, route.id
+        )));
     }
     peering.computed.insert(STATUS.into(), after.into());
     let mut changed = json!({});
     for side in OPTIONS {
         let Some(given) = call.input.get(side) else { continue };
         let allowed = given["AllowDnsResolutionFromRemoteVpc"] == "true";
-        if ["AllowEgressFromLocalClassicLinkToRemoteVpc", "AllowEgressFromLocalVpcToRemoteClassicLink"]
-            .iter()
-            .any(|option| given[*option] == "true")
+        if [
+            "AllowEgressFromLocalClassicLinkToRemoteVpc",
+            "AllowEgressFromLocalVpcToRemoteClassicLink",
+        ]
+        .iter()
+        .any(|option| given[*option] == "true")
         {
-            return Err(AwsError::new("InvalidParameterValue", "ClassicLink is no longer available."));
+            return Err(AwsError::new(
+                "InvalidParameterValue",
+                "ClassicLink is no longer available.",
+            ));
         }
         let options = json!({"AllowDnsResolutionFromRemoteVpc": allowed});
         changed[side] = options.clone();

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::super::describe::{not_found, response};
 use super::super::error::invalid_parameter;
 use super::super::model::{
-    self, ADDRESSES, DHCP_OPTION_SETS, FLOW_LOGS, INTERNET_GATEWAYS, NAT_GATEWAYS, NETWORK_ACLS, NETWORK_INTERFACES, PEERINGS, ROUTE_TABLES, SECURITY_GROUP_RULES, SECURITY_GROUPS,
-    SUBNETS, VPC_ENDPOINTS, VPCS,
+    self, ADDRESSES, DHCP_OPTION_SETS, EGRESS_ONLY_GATEWAYS, FLOW_LOGS, INTERNET_GATEWAYS, NAT_GATEWAYS, NETWORK_ACLS,
+    NETWORK_INTERFACES, PEERINGS, ROUTE_TABLES, SECURITY_GROUP_RULES, SECURITY_GROUPS, SUBNETS, VPC_ENDPOINTS, VPCS,
 };
 use crate::records::{Record, Records, WriteLock};
 use crate::service::Call;
@@ -16,7 +16,7 @@ use crate::{AwsError, Context};
 const MAX_TAGS: usize = 50;
 
 /// The prefixes of IDs, with the collection of the records, the member with such an ID, and the resource type of tags.
-const KINDS: [(&str, Records, &str, &str); 14] = [
+const KINDS: [(&str, Records, &str, &str); 15] = [
     ("vpc", VPCS, "VpcId", "vpc"),
     ("subnet", SUBNETS, "SubnetId", "subnet"),
     ("igw", INTERNET_GATEWAYS, "InternetGatewayId", "internet-gateway"),
@@ -24,9 +24,20 @@ const KINDS: [(&str, Records, &str, &str); 14] = [
     ("eipalloc", ADDRESSES, "AllocationId", "elastic-ip"),
     ("nat", NAT_GATEWAYS, "NatGatewayId", "natgateway"),
     ("sg", SECURITY_GROUPS, "GroupId", "security-group"),
-    ("sgr", SECURITY_GROUP_RULES, "SecurityGroupRuleId", "security-group-rule"),
+    (
+        "sgr",
+        SECURITY_GROUP_RULES,
+        "SecurityGroupRuleId",
+        "security-group-rule",
+    ),
     ("vpce", VPC_ENDPOINTS, "VpcEndpointId", "vpc-endpoint"),
     ("fl", FLOW_LOGS, "FlowLogId", "vpc-flow-log"),
+    (
+        "eigw",
+        EGRESS_ONLY_GATEWAYS,
+        "EgressOnlyInternetGatewayId",
+        "egress-only-internet-gateway",
+    ),
     ("acl", NETWORK_ACLS, "NetworkAclId", "network-acl"),
     ("dopt", DHCP_OPTION_SETS, "DhcpOptionsId", "dhcp-options"),
     ("eni", NETWORK_INTERFACES, "NetworkInterfaceId", "network-interface"),
@@ -113,7 +124,9 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
                 _ => record.id,
             };
             let of = record.tags.iter();
-            tags.extend(of.map(|(key, value)| json!({"ResourceId": id, "ResourceType": kind, "Key": key, "Value": value})));
+            tags.extend(
+                of.map(|(key, value)| json!({"ResourceId": id, "ResourceType": kind, "Key": key, "Value": value})),
+            );
         }
     }
     response("Tags", "Key", tags, call)

@@ -109,12 +109,23 @@ pub async fn modify_subnet(cx: &Context, call: &Call) -> Result<Value, AwsError>
 
 /// Adds an IPv4 block to a VPC.
 pub async fn associate_block(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let properties = input::properties(call, "", &["VpcId", "CidrBlock"], &[("AmazonProvidedIpv6CidrBlock", "false")])?;
+    let properties = input::properties(
+        call,
+        "",
+        &["VpcId", "CidrBlock"],
+        &[("AmazonProvidedIpv6CidrBlock", "false")],
+    )?;
     let block = call.text("CidrBlock");
     if block.is_none() {
-        return Err(AwsError::new("MissingParameter", "Either 'cidrBlock' or 'ipv6CidrBlock' should be provided."));
+        return Err(AwsError::new(
+            "MissingParameter",
+            "Either 'cidrBlock' or 'ipv6CidrBlock' should be provided.",
+        ));
     }
-    let id = cx.create_resource("AWS::EC2::VPCCidrBlock", properties.into()).await?.physical_id;
+    let id = cx
+        .create_resource("AWS::EC2::VPCCidrBlock", properties.into())
+        .await?
+        .physical_id;
     Ok(json!({
         "VpcId": call.text("VpcId"), "CidrBlockAssociation": vpc_block::shown(Some(&id), block.as_deref(), "associating"),
     }))
@@ -122,7 +133,10 @@ pub async fn associate_block(cx: &Context, call: &Call) -> Result<Value, AwsErro
 
 pub async fn disassociate_block(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let id = call.text("AssociationId").unwrap_or_default();
-    if VPCS.find(cx, |vpc| vpc.computed("Association").as_ref() == Some(&id))?.is_some() {
+    if VPCS
+        .find(cx, |vpc| vpc.computed("Association").as_ref() == Some(&id))?
+        .is_some()
+    {
         let reason = format!(
             "The vpc CIDR block with association ID {id} may not be disassociated. It is the primary IPv4 CIDR block of the VPC"
         );
