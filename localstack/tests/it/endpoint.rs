@@ -42,7 +42,7 @@ impl Endpoint {
             attempts += 1;
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        server::start(&cx).await.unwrap();
+        cx.start().await.unwrap();
         let router = server::router(cx.clone());
         Self { cx, router }
     }
@@ -50,7 +50,7 @@ impl Endpoint {
     /// Stops the processes and keeps the state.
     pub async fn stop(self) {
         self.cx.shutdown().cancel();
-        server::stop_services(&self.cx).await;
+        self.cx.stop().await;
     }
 
     /// Calls operations in order, and checks how each ends. `service` is its signing name and the version of its API.

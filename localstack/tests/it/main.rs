@@ -16,5 +16,6 @@ mod protection;
 mod security_groups;
 mod templates;
 mod test_resource;
+mod unsupported;
 mod wait_conditions;
 mod wire;

@@ -40,7 +40,7 @@ impl Context {
                 let reason = ended.map_or_else(|error| error.to_string(), |()| "it returned".to_owned());
                 tracing::error!(name, reason, "a background loop ended and is started again");
                 {
-                    let faults = cx.extension::<Faults>();
+                    let faults = cx.shared::<Faults>();
                     let mut faults = faults.0.lock();
                     let fault = faults.entry(name).or_default();
                     fault.restarts += 1;
@@ -53,7 +53,7 @@ impl Context {
 
     /// Returns the loops that had to be started again, by name.
     pub fn background_faults(&self) -> BTreeMap<&'static str, Fault> {
-        self.extension::<Faults>().0.lock().clone()
+        self.shared::<Faults>().0.lock().clone()
     }
 }
 

@@ -66,7 +66,7 @@ pub async fn unpack(cx: &Context, image: &str) -> anyhow::Result<Unpacked> {
     let found = of_platform(cx, &name, image, found)?;
     let hex = hex_digits(&found.digest).context("the digest of the image is invalid")?;
     let target = cx.state_dir().join("images").join(hex);
-    let part = cx.extension::<UnpackLock>();
+    let part = cx.shared::<UnpackLock>();
     let _held = part.0.lock().await;
     if !target.exists() {
         let manifest: Value = serde_json::from_slice(&found.manifest(cx)?)?;

@@ -162,9 +162,9 @@ impl PreparedContainer {
 /// AWS's names.
 fn write_ca_bundles(cx: &Context, rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
-    let databases = CertificateAuthority::for_databases(cx.state_dir()).certificate_pem()?;
+    let databases = CertificateAuthority::for_databases(cx.root_dir()).certificate_pem()?;
     fs::write(folder.join(task::RDS_CA_BUNDLE.file), databases)?;
-    let public = CertificateAuthority::for_public_names(cx.state_dir()).certificate_pem()?;
+    let public = CertificateAuthority::for_public_names(cx.root_dir()).certificate_pem()?;
     for bundle in &task::SYSTEM_CA_BUNDLES {
         let of_image = rootfs.join(bundle.image_path);
         if task::is_regular_file(&of_image) {

@@ -77,7 +77,7 @@ pub fn start(
         service: owner.map(|(service, _)| service.to_owned()),
         deployment: owner.map(|(_, deployment)| deployment.to_owned()),
         spec: spec.clone(),
-        address: cx.loopback().task(n),
+        address: cx.loopback()?.task(n),
         last_status: Status::Provisioning,
         stopping: false,
         failed: false,

@@ -92,7 +92,7 @@ pub fn describe(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError
 
 pub fn modify(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError> {
     {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         let (mut record, records, defaults) = found(cx, call, kind)?;
         let mut all = own(&record, kind);

@@ -10,7 +10,7 @@ use crate::service::Call;
 use crate::{AwsError, Context};
 
 pub fn create(cx: &Context, call: &Call) -> Result<(), AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let group = model::group_of(cx, call)?;
     let stream = call.required("logStreamName")?;

@@ -78,7 +78,7 @@ async fn ask_at(
     let authority = cx.state_dir().join("authority-for-clients.pem");
     std::fs::write(
         &authority,
-        CertificateAuthority::for_databases(cx.state_dir())
+        CertificateAuthority::for_databases(cx.root_dir())
             .certificate_pem()
             .unwrap(),
     )
@@ -199,7 +199,7 @@ async fn the_final_snapshot_outlives_the_instance_and_restores_its_rows() {
         .await
         .unwrap();
     assert!(INSTANCES.list(&cx).unwrap().is_empty() && !cx.state_dir().join("rds/orders").exists());
-    assert_eq!(super::retained_snapshots(cx.state_dir()), ["stack-snapshot-db-1x"]);
+    assert_eq!(super::retained_snapshots(&cx.state_dir()), ["stack-snapshot-db-1x"]);
     let folder = cx.state_dir().join("rds-snapshots/stack-snapshot-db-1x");
     for private in [folder.clone(), folder.join("data")] {
         use std::os::unix::fs::PermissionsExt;
@@ -251,7 +251,7 @@ async fn the_final_snapshot_outlives_the_instance_and_restores_its_rows() {
             .await
             .unwrap();
     }
-    assert!(super::retained_snapshots(cx.state_dir()).is_empty() && !folder.exists());
+    assert!(super::retained_snapshots(&cx.state_dir()).is_empty() && !folder.exists());
     lifecycle::delete(&cx, "third", None).await.unwrap();
     cx.shutdown().cancel();
 }
@@ -271,7 +271,7 @@ async fn after_a_crash_a_final_snapshot_is_completed_and_an_unfinished_copy_is_d
 
     super::supervisor::recover(&cx).await.unwrap();
     assert!(INSTANCES.list(&cx).unwrap().is_empty());
-    assert_eq!(super::retained_snapshots(cx.state_dir()), ["final"]);
+    assert_eq!(super::retained_snapshots(&cx.state_dir()), ["final"]);
     let described = call(&cx, "DescribeDBSnapshots", json!({})).await.unwrap();
     assert_eq!(
         described["DBSnapshots"].as_array().map(Vec::len),

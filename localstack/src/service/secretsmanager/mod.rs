@@ -40,7 +40,7 @@ impl Service for SecretsManager {
         if call.operation == "RotateSecret" {
             return rotation::rotate(cx, &call).await;
         }
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         match call.operation.as_str() {
             "CreateSecret" => operations::create(cx, &call),
