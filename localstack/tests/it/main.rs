@@ -13,6 +13,7 @@ mod names;
 mod nested_stacks;
 mod network;
 mod protection;
+mod regions;
 mod security_groups;
 mod templates;
 mod test_resource;
