@@ -150,12 +150,22 @@ impl Scope {
                 let holds = self.condition(condition)?;
                 self.value(if holds { yes } else { no })
             }
-            ("Fn::FindInMap", [map, first, second]) => {
+            ("Fn::FindInMap", [map, first, second, options @ ..]) => {
                 let keys = [self.text(map)?, self.text(first)?, self.text(second)?];
                 let map = self.mappings.get(&keys[0]);
                 let found = map.and_then(|m| m.get(&keys[1])).and_then(|m| m.get(&keys[2]));
-                found.cloned().ok_or(EvaluationError::NoMapping(keys))
+                let default = options.first().and_then(|options| options.get("DefaultValue"));
+                match (found, default) {
+                    (Some(found), _) => Ok(found.clone()),
+                    (None, Some(default)) => self.value(default),
+                    (None, None) => Err(EvaluationError::NoMapping(keys)),
+                }
             }
+            ("Fn::Length", _) => match self.value(argument)? {
+                unknown if unknown == UNKNOWN => Ok(unknown),
+                list => Ok(list.as_array().ok_or_else(invalid)?.len().into()),
+            },
+            ("Fn::ToJsonString", _) => Ok(self.value(argument)?.to_string().into()),
             ("Fn::ImportValue", _) => {
                 let name = self.text(argument)?;
                 let Some(value) = self.exports.get(&name) else {

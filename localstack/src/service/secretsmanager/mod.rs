@@ -3,6 +3,7 @@
 mod attachment;
 mod generate;
 mod operations;
+mod resource_policy;
 mod rotation;
 mod secret;
 mod template;
@@ -33,6 +34,7 @@ impl Service for SecretsManager {
             Arc::new(template::SecretType),
             Arc::new(attachment::SecretTargetAttachment),
             Arc::new(rotation::RotationSchedule),
+            Arc::new(resource_policy::ResourcePolicy),
         ]
     }
 
