@@ -120,6 +120,8 @@ pub fn router(cx: Context) -> Router {
             service::ecs::credentials::ROUTE,
             get(service::ecs::credentials::respond),
         )
+        .route(service::ecs::metadata::ROUTE, get(service::ecs::metadata::of_container))
+        .route(service::ecs::metadata::ROUTE_BELOW, get(service::ecs::metadata::below))
         .route(
             service::cloudformation::wait_condition::ROUTE,
             put(service::cloudformation::wait_condition::signal),
@@ -227,7 +229,8 @@ async fn health(State(cx): State<Context>) -> Json<Value> {
     // Clients of HTTPS listeners need this CA file.
     let ca_file = CertificateAuthority::for_public_names(cx.state_dir()).path();
     Json(json!({
-        "services": services, "background_faults": cx.background_faults(), "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": ca_file,
+        "services": services, "background_faults": cx.background_faults(),
+        "task_memory": service::ecs::memory_limits::MECHANISM, "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": ca_file,
     }))
 }
 

@@ -122,7 +122,7 @@ pub fn of_target_group(record: &Record) -> Result<TargetGroupSettings, AwsError>
         Some((low.trim().parse().ok()?, high.trim().parse().ok()?))
     };
     let kind = Kind::TargetGroup;
-    let number = |key| kind.number(record, key);
+    let number = |key: &str| kind.number(record, key);
     let minimum = |of: &str| {
         let key = format!("target_group_health.unhealthy_state_routing.minimum_healthy_targets.{of}");
         usize::try_from(number(&key)).unwrap_or_default()
