@@ -94,6 +94,8 @@ pub fn router(cx: Context) -> Router {
             service::ecs::credentials::ROUTE,
             get(service::ecs::credentials::respond),
         )
+        .route(service::ecs::metadata::ROUTE, get(service::ecs::metadata::of_container))
+        .route(service::ecs::metadata::ROUTE_BELOW, get(service::ecs::metadata::below))
         .route(
             service::cloudformation::wait_condition::ROUTE,
             put(service::cloudformation::wait_condition::signal),
@@ -207,7 +209,8 @@ async fn health(State(cx): State<Context>) -> Json<Value> {
         .map(|cx| (cx.region().to_owned(), stack::names(cx).unwrap_or_default().into()))
         .collect();
     Json(json!({
-        "services": services, "stacks": stacks, "background_faults": cx.background_faults(), "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": ca_file,
+        "services": services, "stacks": stacks, "background_faults": cx.background_faults(),
+        "task_memory": service::ecs::memory_limits::MECHANISM, "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": ca_file,
     }))
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::action::load_balancers_of;
 use super::load_balancer::HOSTED_ZONE_ID;
 use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS, integer, text};
-use super::tls;
+use super::{proxy_settings, tls};
 use crate::records::{Record, iso, page, texts};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -87,21 +87,17 @@ pub fn target_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn target_group(cx: &Context, r: &Record) -> Result<Value, AwsError> {
     let or = |property: &str, default: &str| r.text(property).unwrap_or_else(|| default.into());
     let number = |property: &str, default: i64| integer(r, property).unwrap_or(default);
-    let codes = r
-        .properties
-        .get("Matcher")
-        .and_then(|m| text(m, "HttpCode"))
-        .unwrap_or_else(|| "200".into());
+    let (member, codes) = proxy_settings::matcher(r);
     Ok(json!({
         "TargetGroupArn": r.id, "TargetGroupName": r.computed("Name"), "Protocol": "HTTP", "Port": integer(r, "Port"),
         "VpcId": r.text("VpcId"), "HealthCheckProtocol": "HTTP", "HealthCheckEnabled": true,
-        "HealthCheckPort": or("HealthCheckPort", "traffic-port"), "HealthCheckPath": or("HealthCheckPath", "/"),
+        "HealthCheckPort": or("HealthCheckPort", "traffic-port"), "HealthCheckPath": proxy_settings::health_check_path(r),
         "HealthCheckIntervalSeconds": number("HealthCheckIntervalSeconds", 30),
         "HealthCheckTimeoutSeconds": number("HealthCheckTimeoutSeconds", 5),
         "HealthyThresholdCount": number("HealthyThresholdCount", 5),
         "UnhealthyThresholdCount": number("UnhealthyThresholdCount", 2),
-        "Matcher": {"HttpCode": codes}, "LoadBalancerArns": load_balancers_of(cx, &r.id)?,
-        "TargetType": or("TargetType", "instance"), "ProtocolVersion": "HTTP1", "IpAddressType": "ipv4",
+        "Matcher": {member: codes}, "LoadBalancerArns": load_balancers_of(cx, &r.id)?,
+        "TargetType": or("TargetType", "instance"), "ProtocolVersion": or("ProtocolVersion", "HTTP1"), "IpAddressType": "ipv4",
     }))
 }
 

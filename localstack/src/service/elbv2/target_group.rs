@@ -3,8 +3,11 @@
 use serde_json::json;
 
 use super::action::{forwards_to, load_balancers_of};
+use super::attributes::Kind;
 use super::model::{LISTENERS, RULES, TARGET_GROUPS, arn_suffix};
+use super::proxy_settings;
 use crate::records::{Record, RecordType, Records};
+use crate::runtime::load_balancer::TargetProtocol;
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct TargetGroup;
@@ -60,7 +63,6 @@ impl RecordType for TargetGroup {
         for (property, only) in [
             ("Protocol", "HTTP"),
             ("HealthCheckProtocol", "HTTP"),
-            ("ProtocolVersion", "HTTP1"),
             ("TargetType", "ip"),
         ] {
             if let Some(other) = record.text(property).filter(|value| value != only) {
@@ -69,6 +71,7 @@ impl RecordType for TargetGroup {
                 )));
             }
         }
+        check(&record)?;
         let name = record.text("Name").unwrap_or_else(|| desired.generated_name(32));
         if name.len() > 32 || name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
             return Err(AwsError::validation(format!(
@@ -100,6 +103,10 @@ impl RecordType for TargetGroup {
             .with("LoadBalancerArns", load_balancers)
     }
 
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        check(record)
+    }
+
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let used = |r: &Record| forwards_to(r).contains(&record.id);
         if LISTENERS.find(cx, used)?.is_some() || RULES.find(cx, used)?.is_some() {
@@ -111,4 +118,45 @@ impl RecordType for TargetGroup {
         }
         Ok(())
     }
+}
+
+/// Checks the attributes and the health check of a target group.
+pub fn check(record: &Record) -> Result<(), AwsError> {
+    let kind = Kind::TargetGroup;
+    kind.check(record)?;
+    let is_on = |key, off: &str| kind.value(record, key) != off;
+    if kind.is_true(record, "stickiness.enabled")
+        && kind.value(record, "stickiness.type") == "app_cookie"
+        && !is_on("stickiness.app_cookie.cookie_name", "")
+    {
+        return Err(AwsError::validation(
+            "You must specify a value for the attribute 'stickiness.app_cookie.cookie_name'",
+        ));
+    }
+    if kind
+        .value(record, "stickiness.app_cookie.cookie_name")
+        .starts_with("AWSALB")
+    {
+        return Err(AwsError::validation(
+            "The cookie names that begin with AWSALB are reserved for the load balancer",
+        ));
+    }
+    if is_on("slow_start.duration_seconds", "0") && is_on("load_balancing.algorithm.type", "round_robin") {
+        return Err(AwsError::validation(
+            "Slow start requires the load balancing algorithm round_robin",
+        ));
+    }
+    let settings = proxy_settings::of_target_group(record)?;
+    let (member, codes) = proxy_settings::matcher(record);
+    let (low, high) = match settings.protocol {
+        TargetProtocol::Grpc => (0, 99),
+        TargetProtocol::Http1 | TargetProtocol::Http2 => (200, 499),
+    };
+    let is_valid = |(from, to): &(u16, u16)| (low..=high).contains(from) && (low..=high).contains(to);
+    if settings.matcher.len() != codes.split(',').count() || !settings.matcher.iter().all(is_valid) {
+        return Err(AwsError::validation(format!(
+            "Health check matcher {member} '{codes}' must be within {low} and {high}"
+        )));
+    }
+    Ok(())
 }

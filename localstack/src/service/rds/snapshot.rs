@@ -112,7 +112,7 @@ fn set_available(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
 /// `CreateDBSnapshot`: copies the data of a running instance, and returns when the copy is complete.
 pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let instance = model::instance(cx, &call.required("DBInstanceIdentifier")?)?;
-    model::require_available(&instance)?;
+    model::require_available(cx, &instance)?;
     let mut record = begin(cx, &instance, &call.required("DBSnapshotIdentifier")?)?;
     record.tags.extend(tags_of(&Value::Array(call.list("Tags"))));
     let copied = match cluster(cx, &instance) {

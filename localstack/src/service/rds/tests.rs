@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::lifecycle;
-use super::model::INSTANCES;
+use super::model::{self, INSTANCES, Instances};
 use super::server::cluster;
+use super::{describe, lifecycle};
 use crate::Context;
 use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::runtime::postgres::Installation;
+use crate::service::supervisor::LifecycleLock;
 use crate::service::testing::{context_with, create, desired, error_code};
 
 fn properties(id: &str, name: &str) -> Value {
@@ -47,6 +48,31 @@ async fn an_instance_survives_the_death_of_its_server_and_its_deletion_removes_t
         .unwrap();
     let second = cluster(&cx, &record).unwrap().running().unwrap();
     assert_ne!(first, second);
+
+    // Without its data it has failed, and gets no new data.
+    let until = async |expected: &str| {
+        let status = async || describe::instance(&cx, &record).await.unwrap()["DBInstanceStatus"].clone();
+        while status().await != expected {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let lock = cx.extension::<LifecycleLock<Instances>>();
+    {
+        let _held = lock.hold().await;
+        second.signal(rustix::process::Signal::KILL);
+        while second.is_alive() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        std::fs::rename(folder.join("data"), folder.join("away")).unwrap();
+    }
+    until("failed").await;
+    assert!(model::require_available(&cx, &record).is_err() && !folder.join("data").exists());
+    {
+        let _held = lock.hold().await;
+        std::fs::rename(folder.join("away"), folder.join("data")).unwrap();
+    }
+    until("available").await;
+    let second = cluster(&cx, &record).unwrap().running().unwrap();
 
     lifecycle::delete(&cx, "orders", None).await.unwrap();
     assert!(!second.is_alive() && !folder.exists());
