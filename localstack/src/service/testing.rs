@@ -28,7 +28,7 @@ pub fn context_on(octet: u8) -> (Context, TempDir) {
         broker: None,
         behavior: crate::Behavior::default(),
     };
-    (Context::new(config, store), folder)
+    (Context::new(config, store).unwrap(), folder)
 }
 
 /// Creates a context with these services.

@@ -103,7 +103,8 @@ fn collect(value: &Value, condition: &dyn Fn(&str) -> Option<bool>, found: &mut 
             }
         }
         (Some(("Fn::FindInMap", Value::Array(parts))), _) => {
-            if let Some(Value::String(map)) = parts.first() {
+            // A default value stands for a mapping that does not exist (`AWS::LanguageExtensions`).
+            if let [Value::String(map), _, _] = parts.as_slice() {
                 found.push(Reference::Map(map.clone()));
             }
             parts.iter().skip(1).for_each(|part| collect(part, condition, found));

@@ -25,6 +25,9 @@ pub struct ChangeSet {
     pub capabilities: Vec<String>,
     pub changes: Vec<Value>,
     pub on_failure: Option<OnFailure>,
+    /// ARN of the service role of the execution.
+    #[serde(default)]
+    pub role: Option<String>,
 }
 
 /// Stores a change set.

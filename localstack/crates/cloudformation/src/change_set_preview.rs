@@ -52,7 +52,7 @@ pub async fn preview(
         )));
     }
     let mut secrets = parameter::secrets(template, &definition.parameters);
-    if let Ok(old) = Template::parse(&stack.definition.template_body) {
+    if let Ok(old) = stack.definition.template() {
         secrets.extend(parameter::secrets(&old, &stack.definition.parameters));
     }
     let mut builder = PreviewBuilder {

@@ -124,17 +124,22 @@ pub fn delete(cx: &Context, id: &str, retain: Vec<String>, change: impl FnOnce(&
     Ok(())
 }
 
-/// Continues a failed rollback of an update. The resources in `skip` are not restored.
+/// Continues a failed rollback of an update after `change`. The resources in `skip` are not restored.
 ///
 /// # Errors
 /// As for `create`.
-pub fn continue_rollback(cx: &Context, id: &str, skip: Vec<String>) -> anyhow::Result<()> {
+pub fn continue_rollback(
+    cx: &Context,
+    id: &str,
+    skip: Vec<String>,
+    change: impl FnOnce(&mut Stack),
+) -> anyhow::Result<()> {
     set_status(
         cx,
         id,
         "UPDATE_ROLLBACK_IN_PROGRESS",
         Some(USER_INITIATED.to_owned()),
-        |_| {},
+        change,
     )?;
     operation::start(cx, id, move |operation| async move {
         roll_back_update(&operation, &skip).await
@@ -142,18 +147,18 @@ pub fn continue_rollback(cx: &Context, id: &str, skip: Vec<String>) -> anyhow::R
     Ok(())
 }
 
-/// Rolls back a failed operation whose failure option was to do nothing (`RollbackStack`).
+/// Rolls back, after `change`, a failed operation whose failure option was to do nothing (`RollbackStack`).
 ///
 /// # Errors
 /// As for `create`.
-pub fn roll_back(cx: &Context, id: &str) -> anyhow::Result<()> {
+pub fn roll_back(cx: &Context, id: &str, change: impl FnOnce(&mut Stack)) -> anyhow::Result<()> {
     let is_creation = stack::existing(cx, id)?.previous.is_none();
     let status = if is_creation {
         "ROLLBACK_IN_PROGRESS"
     } else {
         "UPDATE_ROLLBACK_IN_PROGRESS"
     };
-    set_status(cx, id, status, Some(USER_INITIATED.to_owned()), |_| {})?;
+    set_status(cx, id, status, Some(USER_INITIATED.to_owned()), change)?;
     operation::start(cx, id, move |operation| async move {
         if is_creation {
             roll_back_creation(&operation).await

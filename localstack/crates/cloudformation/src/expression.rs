@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::cidr::{self, CidrError};
 use crate::references::{Segment, attribute, function, segments};
 use crate::scope::{Scope, UNKNOWN, text};
-use endpoint_core::AwsError;
+use endpoint_core::{AwsError, region};
 
 /// An expression that has no value. The wording is CloudFormation's where it has one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -42,8 +42,8 @@ pub enum EvaluationError {
         value: Value,
         resource: String,
     },
-    #[error("Template error: Fn::GetAZs of {0} is not supported by the embedded endpoint, which has one region")]
-    OtherRegion(String),
+    #[error("Template error: Fn::GetAZs cannot find the region {0}")]
+    UnknownRegion(String),
     #[error(transparent)]
     Cidr(#[from] CidrError),
 }
@@ -150,12 +150,22 @@ impl Scope {
                 let holds = self.condition(condition)?;
                 self.value(if holds { yes } else { no })
             }
-            ("Fn::FindInMap", [map, first, second]) => {
+            ("Fn::FindInMap", [map, first, second, options @ ..]) => {
                 let keys = [self.text(map)?, self.text(first)?, self.text(second)?];
                 let map = self.mappings.get(&keys[0]);
                 let found = map.and_then(|m| m.get(&keys[1])).and_then(|m| m.get(&keys[2]));
-                found.cloned().ok_or(EvaluationError::NoMapping(keys))
+                let default = options.first().and_then(|options| options.get("DefaultValue"));
+                match (found, default) {
+                    (Some(found), _) => Ok(found.clone()),
+                    (None, Some(default)) => self.value(default),
+                    (None, None) => Err(EvaluationError::NoMapping(keys)),
+                }
             }
+            ("Fn::Length", _) => match self.value(argument)? {
+                unknown if unknown == UNKNOWN => Ok(unknown),
+                list => Ok(list.as_array().ok_or_else(invalid)?.len().into()),
+            },
+            ("Fn::ToJsonString", _) => Ok(self.value(argument)?.to_string().into()),
             ("Fn::ImportValue", _) => {
                 let name = self.text(argument)?;
                 let Some(value) = self.exports.get(&name) else {
@@ -165,12 +175,13 @@ impl Scope {
                 Ok(value.clone().into())
             }
             ("Fn::GetAZs", _) => {
-                let region = text(&self.value(argument)?).unwrap_or_default();
-                let current = self.names.get("AWS::Region").and_then(Value::as_str);
-                if !region.is_empty() && current.is_some_and(|current| current != region) {
-                    return Err(EvaluationError::OtherRegion(region));
+                let current = || self.names.get("AWS::Region").cloned().unwrap_or_default();
+                let named = Some(self.value(argument)?).filter(|region| !region.is_null() && region != "");
+                let region = text(&named.unwrap_or_else(current)).unwrap_or_default();
+                if !region::is_name(&region) {
+                    return Err(EvaluationError::UnknownRegion(region));
                 }
-                Ok(self.zones.iter().cloned().map(Value::String).collect())
+                Ok(region::zones(&region).into_iter().map(Value::String).collect())
             }
             ("Fn::Base64", _) => {
                 let text = self.text(argument)?;

@@ -99,13 +99,37 @@ const FORMS: &[Form] = &[
     ),
 ];
 
-/// Checks the form of every function in an expression.
+/// The functions that the transform `AWS::LanguageExtensions` adds or extends.
+const EXTENSIONS: &[Form] = &[
+    (
+        "Fn::FindInMap",
+        |v| {
+            matches!(list(v), [keys @ .., Value::Object(options)] if keys.len() == 3 && keys.iter().all(is_text) && options.contains_key("DefaultValue"))
+                || matches!(list(v), keys @ [_, _, _] if keys.iter().all(is_text))
+        },
+        "every Fn::FindInMap object requires three parameters, the map name, map key and the attribute for return value, and an \
+         optional object with a DefaultValue",
+    ),
+    (
+        "Fn::Length",
+        is_list,
+        "every Fn::Length object requires a list or a function that returns a list",
+    ),
+    (
+        "Fn::ToJsonString",
+        |v| v.is_array() || v.is_object(),
+        "every Fn::ToJsonString object requires an object or a list",
+    ),
+];
+
+/// Checks the form of every function in an expression. `is_extended` permits those of `AWS::LanguageExtensions`.
 ///
 /// # Errors
 /// `ValidationError` for the first malformed or unknown function.
-pub fn check(expression: &Value) -> Result<(), AwsError> {
+pub fn check(expression: &Value, is_extended: bool) -> Result<(), AwsError> {
     if let Some((name, argument)) = function(expression) {
-        let form = FORMS.iter().find(|(known, ..)| *known == name);
+        let extensions = if is_extended { EXTENSIONS } else { &[] };
+        let form = extensions.iter().chain(FORMS).find(|(known, ..)| *known == name);
         match form {
             Some((_, is_valid, message)) if !is_valid(argument) => {
                 return Err(AwsError::validation(format!("Template error: {message}")));
@@ -125,8 +149,8 @@ pub fn check(expression: &Value) -> Result<(), AwsError> {
         return Err(AwsError::validation(message));
     }
     match expression {
-        Value::Array(list) => list.iter().try_for_each(check),
-        Value::Object(object) => object.values().try_for_each(check),
+        Value::Array(list) => list.iter().try_for_each(|item| check(item, is_extended)),
+        Value::Object(object) => object.values().try_for_each(|member| check(member, is_extended)),
         _ => Ok(()),
     }
 }
@@ -207,7 +231,7 @@ mod tests {
         ];
         for function in malformed {
             let nested = json!({"P": [{"Fn::Base64": {"Fn::If": ["C", function, "x"]}}]});
-            assert_eq!(check(&nested).unwrap_err().code, "ValidationError", "{function}");
+            assert_eq!(check(&nested, false).unwrap_err().code, "ValidationError", "{function}");
         }
     }
 
@@ -223,7 +247,7 @@ mod tests {
             json!({"Fn::Sub": ["${a}", {"a": 1}]}),
             json!({"Condition": {"StringEquals": {"a": "b"}}}),
         ] {
-            assert!(check(&function).is_ok(), "{function}");
+            assert!(check(&function, false).is_ok(), "{function}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod policy;
 mod request_values;
 mod rules;
 mod template;
+mod transform;
 mod validate;
 
 mod compare;

@@ -17,6 +17,8 @@ pub struct Template {
     pub conditions: IndexMap<String, Value>,
     pub resources: IndexMap<String, TemplateResource>,
     pub outputs: IndexMap<String, TemplateOutput>,
+    /// True after the transform `AWS::LanguageExtensions`, which adds functions.
+    pub is_extended: bool,
 }
 
 /// One resource of a template.
@@ -85,10 +87,40 @@ impl Template {
     /// # Errors
     /// `ValidationError` that names the section or the resource.
     pub fn parse(text: &str) -> Result<Self, AwsError> {
-        let parsed = yaml::parse(text).map_err(|error| malformed(&error.to_string()))?;
-        let Value::Object(sections) = parsed else {
-            return Err(malformed("unsupported structure."));
-        };
+        Self::from_sections(&Self::sections(text)?)
+    }
+
+    /// Parses JSON or YAML into its sections.
+    ///
+    /// # Errors
+    /// `ValidationError` for a text that is neither.
+    pub fn sections(text: &str) -> Result<Map<String, Value>, AwsError> {
+        match yaml::parse(text).map_err(|error| malformed(&error.to_string()))? {
+            Value::Object(sections) => Ok(sections),
+            _ => Err(malformed("unsupported structure.")),
+        }
+    }
+
+    /// Returns the parameters and mappings alone, which a transform works with.
+    ///
+    /// # Errors
+    /// As for `parse`.
+    pub fn head(sections: &Map<String, Value>) -> Result<Self, AwsError> {
+        let (parameters, mappings) = (section(sections, "Parameters")?, section(sections, "Mappings")?);
+        parameters.iter().try_for_each(|(name, spec)| parameter(name, spec))?;
+        mappings.iter().try_for_each(|(name, map)| mapping(name, map))?;
+        Ok(Self {
+            parameters: parameters.into_iter().collect(),
+            mappings,
+            ..Self::default()
+        })
+    }
+
+    /// Parses the sections of a template.
+    ///
+    /// # Errors
+    /// As for `parse`.
+    pub fn from_sections(sections: &Map<String, Value>) -> Result<Self, AwsError> {
         if let Some(path) = null_in(&Value::Object(sections.clone()), String::new()) {
             return Err(AwsError::validation(format!(
                 "[{path}] 'null' values are not allowed in templates"
@@ -117,28 +149,24 @@ impl Template {
                 sections["AWSTemplateFormatVersion"]
             )));
         }
-        let resources = section(&sections, "Resources")?;
+        let resources = section(sections, "Resources")?;
         if resources.is_empty() {
             return Err(malformed("At least one Resources member must be defined."));
         }
-        let (parameters, mappings) = (section(&sections, "Parameters")?, section(&sections, "Mappings")?);
-        parameters.iter().try_for_each(|(name, spec)| parameter(name, spec))?;
-        mappings.iter().try_for_each(|(name, map)| mapping(name, map))?;
         Ok(Self {
-            description: text_member(&sections, "Description", "the template")?,
+            description: text_member(sections, "Description", "the template")?,
             metadata: sections.get("Metadata").cloned(),
-            parameters: parameters.into_iter().collect(),
-            mappings,
-            rules: section(&sections, "Rules")?.into_iter().collect(),
-            conditions: section(&sections, "Conditions")?.into_iter().collect(),
+            rules: section(sections, "Rules")?.into_iter().collect(),
+            conditions: section(sections, "Conditions")?.into_iter().collect(),
             resources: resources
                 .into_iter()
                 .map(|(id, v)| Ok((id.clone(), resource(&id, v)?)))
                 .collect::<Result<_, AwsError>>()?,
-            outputs: section(&sections, "Outputs")?
+            outputs: section(sections, "Outputs")?
                 .into_iter()
                 .map(|(id, v)| Ok((id.clone(), output(&id, &v)?)))
                 .collect::<Result<_, AwsError>>()?,
+            ..Self::head(sections)?
         })
     }
 }

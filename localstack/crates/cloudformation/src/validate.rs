@@ -28,7 +28,7 @@ const PSEUDO: &[&str] = &[
 pub fn validate(cx: &Context, template: &Template) -> Result<(), AwsError> {
     types(cx, template)?;
     for (name, expression) in &template.conditions {
-        function_form::check(expression)?;
+        function_form::check(expression, template.is_extended)?;
         block(cx, template, expression, "Conditions", Some(name))?;
     }
     let mut unresolved = BTreeSet::new();
@@ -38,7 +38,7 @@ pub fn validate(cx: &Context, template: &Template) -> Result<(), AwsError> {
         let attributes = [&resource.deletion_policy, &resource.update_replace_policy];
         let attributes = attributes.into_iter().flatten().cloned();
         let properties = attributes.chain([Value::Object(resource.properties.clone())]).collect();
-        function_form::check(&properties)?;
+        function_form::check(&properties, template.is_extended)?;
         unresolved.extend(block(cx, template, &properties, "Resources", None)?);
         if resource.depends_on.contains(id) {
             return Err(AwsError::validation(format!(
@@ -62,7 +62,7 @@ pub fn validate(cx: &Context, template: &Template) -> Result<(), AwsError> {
                 .flatten()
                 .collect(),
         );
-        function_form::check(&expressions)?;
+        function_form::check(&expressions, template.is_extended)?;
         reject_unresolved(&block(cx, template, &expressions, "Outputs", None)?, "Outputs")?;
     }
     Ok(())

@@ -17,5 +17,5 @@ pub fn context() -> (Context, TempDir) {
         broker: None,
         behavior: crate::Behavior::default(),
     };
-    (Context::new(config, store), folder)
+    (Context::new(config, store).unwrap(), folder)
 }

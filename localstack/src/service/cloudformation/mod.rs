@@ -48,8 +48,14 @@ impl Service for CloudFormation {
     }
 }
 
-/// Reads an object of this endpoint's S3. Its URL may be that of this endpoint or of AWS.
+/// Reads an object of this endpoint's S3. Its URL may be that of this endpoint or of AWS, or `s3://BUCKET/KEY`.
 fn read_object(cx: &Context, url: &str) -> Result<Option<Vec<u8>>, AwsError> {
-    let address = Address::of_url(url);
+    let address = match url.strip_prefix("s3://").and_then(|path| path.split_once('/')) {
+        Some((bucket, key)) => Some(Address {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        }),
+        None => Address::of_url(url),
+    };
     address.map(|address| s3::read(cx, &address)).transpose()
 }

@@ -283,7 +283,7 @@ fn set_state(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             "StateValue '{value}' is not one of OK, ALARM, INSUFFICIENT_DATA"
         )));
     }
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let missing = || AwsError::new("ResourceNotFound", format!("Alarm {name} does not exist")).with_status(404);
     let mut alarm = ALARMS.get(cx, &name)?.ok_or_else(missing)?;

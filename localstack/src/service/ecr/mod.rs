@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub use registry::registry;
-pub use unpack::unpack;
+pub use unpack::{Unpacked, unpack};
 
 use crate::records::record_type;
 use crate::{AwsError, Call, Context, ResourceType, Service};

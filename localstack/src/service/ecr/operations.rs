@@ -40,10 +40,11 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
 }
 
-/// Returns a token because clients require one; the registry listens on loopback and checks none.
+/// Returns a token with the name of the region, by which the registry finds its repositories. It is no secret: the registry listens on
+/// loopback and checks none.
 fn authorization(cx: &Context) -> Value {
     json!({"authorizationData": [{
-        "authorizationToken": STANDARD.encode("AWS:local"),
+        "authorizationToken": STANDARD.encode(format!("AWS:{}", cx.region())),
         "expiresAt": seconds(now() + 12 * 3_600_000),
         "proxyEndpoint": format!("http://localhost:{}", cx.config().port),
     }]})
@@ -108,7 +109,7 @@ fn upper_camel(value: &Value) -> Value {
 }
 
 fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let record = model::repository(cx, &call.required("repositoryName")?)?;
     delete_images(cx, &record.id, call.boolean("force").unwrap_or(false))?;
@@ -202,7 +203,7 @@ fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn batch_delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let name = model::repository(cx, &call.required("repositoryName")?)?.id;
     let (mut deleted, mut failures) = (Vec::new(), Vec::new());

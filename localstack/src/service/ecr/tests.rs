@@ -150,5 +150,5 @@ async fn a_layer_with_a_path_outside_its_root_is_rejected() {
     let error = unpack(&cx, &format!("localhost:0/shop@{digest}")).await.unwrap_err();
     let cause = error.downcast_ref::<UnpackError>();
     assert!(matches!(cause, Some(UnpackError::OutsideRoot(_))), "{error:#}");
-    assert_eq!(std::fs::read_dir(cx.state_dir().join("images")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(cx.root_dir().join("images")).unwrap().count(), 0);
 }

@@ -44,6 +44,12 @@ pub fn parse(actions: Option<&Value>) -> Result<Action, AwsError> {
     let of = |config: &str, member: &str| action.get(config).and_then(|c| text(c, member));
     match text(action, "Type").as_deref() {
         Some("forward") => {
+            let sticky = action.pointer("/ForwardConfig/TargetGroupStickinessConfig");
+            if sticky.and_then(|sticky| text(sticky, "Enabled")).as_deref() == Some("true") {
+                return Err(AwsError::validation(
+                    "The embedded endpoint does not support TargetGroupStickinessConfig: requests are distributed by weight.",
+                ));
+            }
             let listed = action.pointer("/ForwardConfig/TargetGroups").and_then(Value::as_array);
             let mut groups: Vec<(String, u32)> = listed
                 .into_iter()

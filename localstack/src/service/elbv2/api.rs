@@ -159,7 +159,7 @@ pub async fn delete_rule(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn set_rule_priorities(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut changed: Vec<Record> = Vec::new();
     {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         for pair in call.list("RulePriorities") {
             let mut rule = model::rule(cx, &text(&pair, "RuleArn").unwrap_or_default())?;
@@ -242,7 +242,7 @@ pub fn remove_tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 type Find = fn(&Context, &str) -> Result<Record, AwsError>;
 
 fn change_tags(cx: &Context, call: &Call, apply: impl Fn(&mut Record)) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut changed: Vec<(Records, Record)> = Vec::new();
     for arn in texts(call.input.get("ResourceArns")) {

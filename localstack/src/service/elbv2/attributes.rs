@@ -1,154 +1,135 @@
-//! Attributes of load balancers, target groups and listeners.
-//!
-//! `idle_timeout.timeout_seconds`, `routing.http2.enabled`, `deletion_protection.enabled` and `deregistration_delay.timeout_seconds` act;
-//! the others are stored and shown.
+//! Attributes of load balancers, target groups and listeners: descriptions, changes and checks by the table of all attributes.
 
 use serde_json::{Value, json};
 
-use super::model::{self, LISTENERS, LOAD_BALANCERS, TARGET_GROUPS, target_protocol, text};
-use super::sync;
+use super::attribute_table::{
+    Attribute, Effect, LISTENERS as OF_LISTENERS, LOAD_BALANCERS as OF_BALANCERS, TARGET_GROUPS as OF_GROUPS,
+};
+use super::model::{self, LISTENERS, LOAD_BALANCERS, TARGET_GROUPS, text};
+use super::{stickiness, sync};
 use crate::records::{Record, Records, WriteLock};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
-/// AWS's attributes with their defaults (Elastic Load Balancing API, `LoadBalancerAttribute`).
-const OF_LOAD_BALANCERS: [(&str, &str); 19] = [
-    ("access_logs.s3.enabled", "false"),
-    ("access_logs.s3.bucket", ""),
-    ("access_logs.s3.prefix", ""),
-    ("client_keep_alive.seconds", "3600"),
-    ("connection_logs.s3.enabled", "false"),
-    ("connection_logs.s3.bucket", ""),
-    ("connection_logs.s3.prefix", ""),
-    ("deletion_protection.enabled", "false"),
-    ("idle_timeout.timeout_seconds", "60"),
-    ("load_balancing.cross_zone.enabled", "true"),
-    ("routing.http.desync_mitigation_mode", "defensive"),
-    ("routing.http.drop_invalid_header_fields.enabled", "false"),
-    ("routing.http.preserve_host_header.enabled", "false"),
-    ("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false"),
-    ("routing.http.xff_client_port.enabled", "false"),
-    ("routing.http.xff_header_processing.mode", "append"),
-    ("routing.http2.enabled", "true"),
-    ("waf.fail_open.enabled", "false"),
-    ("zonal_shift.config.enabled", "false"),
-];
-/// The same of target groups (`TargetGroupAttribute`).
-const OF_TARGET_GROUPS: [(&str, &str); 14] = [
-    ("deregistration_delay.timeout_seconds", "300"),
-    ("load_balancing.algorithm.anomaly_mitigation", "off"),
-    ("load_balancing.algorithm.type", "round_robin"),
-    ("load_balancing.cross_zone.enabled", "use_load_balancer_configuration"),
-    ("slow_start.duration_seconds", "0"),
-    ("stickiness.app_cookie.cookie_name", ""),
-    ("stickiness.app_cookie.duration_seconds", "86400"),
-    ("stickiness.enabled", "false"),
-    ("stickiness.lb_cookie.duration_seconds", "86400"),
-    ("stickiness.type", "lb_cookie"),
-    ("target_group_health.dns_failover.minimum_healthy_targets.count", "1"),
-    (
-        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
-        "off",
-    ),
-    (
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-        "1",
-    ),
-    (
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
-        "off",
-    ),
-];
-/// The same of listeners (`ListenerAttribute`).
-const OF_LISTENERS: [(&str, &str); 1] = [("routing.http.response.server.enabled", "true")];
-
-type Defaults = &'static [(&'static str, &'static str)];
-
-/// Returns the record that the call names, its collection and the attributes of its kind.
-fn found(cx: &Context, call: &Call, kind: &str) -> Result<(Record, Records, Defaults), AwsError> {
-    let arn = call.required(&format!("{kind}Arn"))?;
-    Ok(match kind {
-        "LoadBalancer" => (model::load_balancer(cx, &arn)?, LOAD_BALANCERS, &OF_LOAD_BALANCERS),
-        "Listener" => (model::listener(cx, &arn)?, LISTENERS, &OF_LISTENERS),
-        _ => (model::target_group(cx, &arn)?, TARGET_GROUPS, &OF_TARGET_GROUPS),
-    })
+/// The kind of an object with attributes.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    LoadBalancer,
+    TargetGroup,
+    Listener,
 }
 
-fn own(record: &Record, kind: &str) -> Vec<Value> {
-    let own = record.properties.get(&format!("{kind}Attributes"));
-    own.and_then(Value::as_array).cloned().unwrap_or_default()
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::LoadBalancer => "LoadBalancer",
+            Self::TargetGroup => "TargetGroup",
+            Self::Listener => "Listener",
+        }
+    }
+
+    fn property(self) -> String {
+        format!("{}Attributes", self.name())
+    }
+
+    fn table(self) -> &'static [Attribute] {
+        match self {
+            Self::LoadBalancer => OF_BALANCERS,
+            Self::TargetGroup => OF_GROUPS,
+            Self::Listener => OF_LISTENERS,
+        }
+    }
+
+    fn find(self, cx: &Context, call: &Call) -> Result<(Record, Records), AwsError> {
+        let arn = call.required(&format!("{}Arn", self.name()))?;
+        Ok(match self {
+            Self::LoadBalancer => (model::load_balancer(cx, &arn)?, LOAD_BALANCERS),
+            Self::TargetGroup => (model::target_group(cx, &arn)?, TARGET_GROUPS),
+            Self::Listener => (model::listener(cx, &arn)?, LISTENERS),
+        })
+    }
+
+    /// Returns the value of an attribute: the object's, or the default.
+    pub fn value(self, record: &Record, key: &str) -> String {
+        let own = model::attribute(record, &self.property(), key);
+        let default = || self.table().iter().find(|known| known.key == key);
+        own.or_else(|| default().map(|known| known.default.to_owned()))
+            .unwrap_or_default()
+    }
+
+    /// Returns the value of an attribute that is a number; 0 if it is none, such as `off`.
+    pub fn number(self, record: &Record, key: &str) -> u64 {
+        self.value(record, key).parse().unwrap_or_default()
+    }
+
+    pub fn is_true(self, record: &Record, key: &str) -> bool {
+        self.value(record, key) == "true"
+    }
+
+    /// Checks the attributes of a record.
+    ///
+    /// # Errors
+    /// `ValidationError` for an attribute or a value that AWS does not know, and for one that the endpoint would ignore.
+    pub fn check(self, record: &Record) -> Result<(), AwsError> {
+        self.own(record).iter().try_for_each(|one| self.check_one(one))
+    }
+
+    fn check_one(self, one: &Value) -> Result<(), AwsError> {
+        let key = text(one, "Key").unwrap_or_default();
+        let value = text(one, "Value").unwrap_or_default();
+        let Some(known) = self.table().iter().find(|known| known.key == key) else {
+            return Err(AwsError::validation(format!("Attribute key '{key}' is not recognized")));
+        };
+        // The protocol of the target group decides which types it can have: see `stickiness`.
+        if value == known.default || key == "stickiness.type" {
+            return Ok(());
+        }
+        if !known.values.contain(&value) {
+            return Err(AwsError::validation(format!(
+                "'{value}' is not a valid value for the attribute '{key}': it must be {}",
+                known.values
+            )));
+        }
+        match known.effect {
+            Effect::Refused(reason) => Err(AwsError::validation(format!(
+                "The embedded endpoint does not support {key} {value}: {reason}."
+            ))),
+            Effect::Acted | Effect::Kept(_) => Ok(()),
+        }
+    }
+
+    fn own(self, record: &Record) -> Vec<Value> {
+        let own = record.properties.get(&self.property());
+        own.and_then(Value::as_array).cloned().unwrap_or_default()
+    }
 }
 
-pub fn describe(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError> {
-    let (record, _, defaults) = found(cx, call, kind)?;
-    let mut all = own(&record, kind);
-    for (key, value) in defaults {
-        if !all.iter().any(|one| text(one, "Key").as_deref() == Some(key)) {
-            all.push(json!({"Key": key, "Value": value}));
+pub fn describe(cx: &Context, call: &Call, kind: Kind) -> Result<Value, AwsError> {
+    let (record, _) = kind.find(cx, call)?;
+    let mut all = kind.own(&record);
+    for known in kind.table().iter().filter(|known| known.is_shown) {
+        if !all.iter().any(|one| text(one, "Key").as_deref() == Some(known.key)) {
+            all.push(json!({"Key": known.key, "Value": known.default}));
         }
     }
     Ok(json!({ "Attributes": all }))
 }
 
-fn names(kind: &str) -> &'static str {
-    match kind {
-        "LoadBalancer" => "Load balancer",
-        "Listener" => "Listener",
-        _ => "Target group",
-    }
-}
-
-/// Checks the stickiness of a target group (Elastic Load Balancing API, `TargetGroupAttribute`: which protocols have which types).
-fn check_stickiness(protocol: &str, attributes: &[Value]) -> Result<(), AwsError> {
-    let value = |key: &str| {
-        attributes
-            .iter()
-            .find(|one| text(one, "Key").as_deref() == Some(key))
-            .and_then(|one| text(one, "Value"))
-    };
-    let Some(kind) = value("stickiness.type") else {
-        return Ok(());
-    };
-    let of_flows = ["source_ip_dest_ip_proto", "source_ip_dest_ip"];
-    let of_protocol: &[&str] = match protocol {
-        "HTTP" | "HTTPS" => &["lb_cookie", "app_cookie"],
-        "GENEVE" => &of_flows,
-        _ => &["source_ip"],
-    };
-    let message = if protocol == "GENEVE" && !of_flows.contains(&kind.as_str()) {
-        format!("'{kind}' must be one of [{}]", of_flows.join(", "))
-    } else if protocol != "GENEVE" && !["app_cookie", "lb_cookie", "source_ip"].contains(&kind.as_str()) {
-        "'Stickiness type' must be one of [app_cookie, lb_cookie, source_ip]".to_owned()
-    } else if !of_protocol.contains(&kind.as_str()) {
-        format!("Stickiness type '{kind}' is not supported for target groups with the {protocol} protocol")
-    } else if protocol == "TLS" && value("stickiness.enabled").as_deref() == Some("true") {
-        "You cannot enable stickiness on target groups with the TLS protocol".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(AwsError::validation(message))
-}
-
-pub fn modify(cx: &Context, call: &Call, kind: &str) -> Result<Value, AwsError> {
+pub fn modify(cx: &Context, call: &Call, kind: Kind) -> Result<Value, AwsError> {
     {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
-        let (mut record, records, defaults) = found(cx, call, kind)?;
-        let mut all = own(&record, kind);
+        let (mut record, records) = kind.find(cx, call)?;
+        let mut all = kind.own(&record);
         for new in call.list("Attributes") {
-            let key = text(&new, "Key").unwrap_or_default();
-            let foreign = kind == "TargetGroup" && target_protocol(&record) == "GENEVE" && key.contains("_cookie.");
-            if foreign || !defaults.iter().any(|(known, _)| *known == key) {
-                let message = format!("{} attribute key '{key}' is not recognized", names(kind));
-                return Err(AwsError::validation(message));
-            }
+            kind.check_one(&new)?;
             all.retain(|old| text(old, "Key") != text(&new, "Key"));
             all.push(new);
         }
-        if kind == "TargetGroup" {
-            check_stickiness(&target_protocol(&record), &all)?;
+        record.properties.insert(kind.property(), all.into());
+        if matches!(kind, Kind::TargetGroup) {
+            stickiness::check(&record)?;
         }
-        record.properties.insert(format!("{kind}Attributes"), all.into());
         records.put(cx, &record)?;
     }
     sync::apply(cx)?;

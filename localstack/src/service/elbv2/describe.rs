@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::action::load_balancers_of;
 use super::load_balancer::HOSTED_ZONE_ID;
 use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS, integer, text};
-use super::tls;
+use super::{proxy_settings, tls};
 use crate::records::{Record, iso, page, texts};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -87,11 +87,7 @@ pub fn target_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn target_group(cx: &Context, r: &Record) -> Result<Value, AwsError> {
     let or = |property: &str, default: &str| r.text(property).unwrap_or_else(|| default.into());
     let number = |property: &str, default: i64| integer(r, property).unwrap_or(default);
-    let codes = r
-        .properties
-        .get("Matcher")
-        .and_then(|m| text(m, "HttpCode"))
-        .unwrap_or_else(|| "200".into());
+    let (member, codes) = proxy_settings::matcher(r);
     let protocol = model::target_protocol(r);
     let check = or(
         "HealthCheckProtocol",
@@ -109,8 +105,8 @@ pub fn target_group(cx: &Context, r: &Record) -> Result<Value, AwsError> {
         "TargetType": or("TargetType", "instance"), "IpAddressType": "ipv4",
     });
     if check.starts_with("HTTP") {
-        shown["HealthCheckPath"] = or("HealthCheckPath", "/").into();
-        shown["Matcher"] = json!({"HttpCode": codes});
+        shown["HealthCheckPath"] = proxy_settings::health_check_path(r).into();
+        shown["Matcher"] = json!({member: codes});
     }
     if protocol.starts_with("HTTP") {
         shown["ProtocolVersion"] = or("ProtocolVersion", "HTTP1").into();

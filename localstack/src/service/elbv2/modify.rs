@@ -46,7 +46,7 @@ pub fn rule(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn delete_load_balancer(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("LoadBalancerArn")?;
     {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         if let Some(record) = LOAD_BALANCERS.get(cx, &arn)? {
             LoadBalancer::delete(cx, &record)?;

@@ -3,8 +3,11 @@
 use serde_json::json;
 
 use super::action::{forwards_to, load_balancers_of};
+use super::attributes::Kind;
 use super::model::{LISTENERS, RULES, TARGET_GROUPS, arn_suffix, integer, target_protocol};
+use super::{proxy_settings, stickiness};
 use crate::records::{Record, RecordType, Records};
+use crate::runtime::load_balancer::TargetProtocol;
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct TargetGroup;
@@ -85,6 +88,10 @@ impl RecordType for TargetGroup {
             .with("LoadBalancerArns", load_balancers)
     }
 
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        check(record)
+    }
+
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let used = |r: &Record| forwards_to(r).contains(&record.id);
         if LISTENERS.find(cx, used)?.is_some() || RULES.find(cx, used)?.is_some() {
@@ -98,17 +105,62 @@ impl RecordType for TargetGroup {
     }
 }
 
+/// Checks the attributes and the health check of a target group.
+pub fn check(record: &Record) -> Result<(), AwsError> {
+    check_protocols(record)?;
+    let kind = Kind::TargetGroup;
+    kind.check(record)?;
+    stickiness::check(record)?;
+    if !target_protocol(record).starts_with("HTTP") {
+        return Ok(());
+    }
+    let is_on = |key, off: &str| kind.value(record, key) != off;
+    if kind.is_true(record, "stickiness.enabled")
+        && kind.value(record, "stickiness.type") == "app_cookie"
+        && !is_on("stickiness.app_cookie.cookie_name", "")
+    {
+        return Err(AwsError::validation(
+            "You must specify a value for the attribute 'stickiness.app_cookie.cookie_name'",
+        ));
+    }
+    if kind
+        .value(record, "stickiness.app_cookie.cookie_name")
+        .starts_with("AWSALB")
+    {
+        return Err(AwsError::validation(
+            "The cookie names that begin with AWSALB are reserved for the load balancer",
+        ));
+    }
+    if is_on("slow_start.duration_seconds", "0") && is_on("load_balancing.algorithm.type", "round_robin") {
+        return Err(AwsError::validation(
+            "Slow start requires the load balancing algorithm round_robin",
+        ));
+    }
+    let settings = proxy_settings::of_target_group(record)?;
+    let (member, codes) = proxy_settings::matcher(record);
+    let (low, high) = match settings.protocol {
+        TargetProtocol::Grpc => (0, 99),
+        TargetProtocol::Http1 | TargetProtocol::Http2 => (200, 499),
+    };
+    let is_valid = |(from, to): &(u16, u16)| (low..=high).contains(from) && (low..=high).contains(to);
+    if settings.matcher.len() != codes.split(',').count() || !settings.matcher.iter().all(is_valid) {
+        return Err(AwsError::validation(format!(
+            "Health check matcher {member} '{codes}' must be within {low} and {high}"
+        )));
+    }
+    Ok(())
+}
+
 /// Checks the protocols, the kind of targets and the health check. Groups of network and gateway load balancers are kept, but no listener
 /// of this endpoint forwards to them.
 ///
 /// # Errors
 /// `ValidationError` for what the endpoint does not support, or AWS refuses (Elastic Load Balancing API, `CreateTargetGroup`).
-pub fn check(record: &Record) -> Result<(), AwsError> {
+fn check_protocols(record: &Record) -> Result<(), AwsError> {
     let protocol = target_protocol(record);
     let is_http = protocol == "HTTP";
     for (property, supported, applies) in [
         ("HealthCheckProtocol", &["HTTP"][..], is_http),
-        ("ProtocolVersion", &["HTTP1"], is_http),
         ("TargetType", &["ip", "instance"], true),
     ] {
         if let Some(other) = record

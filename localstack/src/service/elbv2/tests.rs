@@ -53,7 +53,7 @@ async fn curl(arguments: &[&str]) -> Result<String, i32> {
 
 /// Returns the path of the endpoint's public CA certificate.
 fn ca_file(cx: &Context) -> String {
-    CertificateAuthority::for_public_names(cx.state_dir())
+    CertificateAuthority::for_public_names(cx.root_dir())
         .path()
         .display()
         .to_string()

@@ -40,6 +40,10 @@ impl Service for Iam {
         "iam"
     }
 
+    fn is_global(&self) -> bool {
+        true
+    }
+
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
             record_type::<role::Role>(),

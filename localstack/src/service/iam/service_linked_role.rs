@@ -45,7 +45,7 @@ impl RecordType for ServiceLinkedRole {
 }
 
 pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let record = fill(cx, Record::from_properties("", call.input.clone()))?;
     ROLES.put(cx, &record)?;

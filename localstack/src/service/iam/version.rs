@@ -65,7 +65,7 @@ fn add(policy: &mut Record, mut versions: Vec<Value>, document: Value, is_defaul
 
 /// `GetPolicyVersion`, `ListPolicyVersions`, `CreatePolicyVersion`, `SetDefaultPolicyVersion` and `DeletePolicyVersion`.
 pub fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let arn = call.required("PolicyArn")?;
     let of_aws =

@@ -77,7 +77,7 @@ impl Role {
             .set("auto.offset.reset", "earliest")
             .set(
                 "ssl.ca.pem",
-                CertificateAuthority::for_public_names(cx.state_dir())
+                CertificateAuthority::for_public_names(cx.root_dir())
                     .certificate_pem()
                     .unwrap(),
             );

@@ -27,181 +27,13 @@ use describe::ApiVersion;
 
 use crate::records::record_type;
 use crate::service::supervisor::stop_all;
-use crate::{AwsError, Call, Context, ResourceType, Route, Service};
+use crate::{AwsError, Call, Context, ResourceType, Service};
 
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Kafka)
 }
 
 struct Kafka;
-
-const ROUTES: &[Route] = &[
-    Route {
-        method: "POST",
-        path: "/v1/clusters",
-        operation: "CreateCluster",
-    },
-    Route {
-        method: "POST",
-        path: "/api/v2/clusters",
-        operation: "CreateClusterV2",
-    },
-    Route {
-        method: "DELETE",
-        path: "/v1/clusters/{clusterArn}",
-        operation: "DeleteCluster",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}/policy",
-        operation: "GetClusterPolicy",
-    },
-    Route {
-        method: "PUT",
-        path: "/v1/clusters/{clusterArn}/policy",
-        operation: "PutClusterPolicy",
-    },
-    Route {
-        method: "DELETE",
-        path: "/v1/clusters/{clusterArn}/policy",
-        operation: "DeleteClusterPolicy",
-    },
-    Route {
-        method: "PUT",
-        path: "/v1/clusters/{clusterArn}/nodes/count",
-        operation: "UpdateBrokerCount",
-    },
-    Route {
-        method: "PUT",
-        path: "/v1/clusters/{clusterArn}/nodes/type",
-        operation: "UpdateBrokerType",
-    },
-    Route {
-        method: "PUT",
-        path: "/v1/clusters/{clusterArn}/nodes/storage",
-        operation: "UpdateBrokerStorage",
-    },
-    Route {
-        method: "PUT",
-        path: "/v1/clusters/{clusterArn}/configuration",
-        operation: "UpdateClusterConfiguration",
-    },
-    Route {
-        method: "PUT",
-        path: "/v1/clusters/{clusterArn}/version",
-        operation: "UpdateClusterKafkaVersion",
-    },
-    Route {
-        method: "PATCH",
-        path: "/v1/clusters/{clusterArn}/security",
-        operation: "UpdateSecurity",
-    },
-    Route {
-        method: "PUT",
-        path: "/v1/clusters/{clusterArn}/monitoring",
-        operation: "UpdateMonitoring",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/operations/{clusterOperationArn}",
-        operation: "DescribeClusterOperation",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}/operations",
-        operation: "ListClusterOperations",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters",
-        operation: "ListClusters",
-    },
-    Route {
-        method: "GET",
-        path: "/api/v2/clusters",
-        operation: "ListClustersV2",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}",
-        operation: "DescribeCluster",
-    },
-    Route {
-        method: "GET",
-        path: "/api/v2/clusters/{clusterArn}",
-        operation: "DescribeClusterV2",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}/bootstrap-brokers",
-        operation: "GetBootstrapBrokers",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}/nodes",
-        operation: "ListNodes",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}/topics",
-        operation: "ListTopics",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}/topics/{topicName}",
-        operation: "DescribeTopic",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/configurations",
-        operation: "ListConfigurations",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/tags/{resourceArn}",
-        operation: "ListTagsForResource",
-    },
-    Route {
-        method: "POST",
-        path: "/v1/configurations",
-        operation: "CreateConfiguration",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/configurations/{arn}",
-        operation: "DescribeConfiguration",
-    },
-    Route {
-        method: "PUT",
-        path: "/v1/configurations/{arn}",
-        operation: "UpdateConfiguration",
-    },
-    Route {
-        method: "DELETE",
-        path: "/v1/configurations/{arn}",
-        operation: "DeleteConfiguration",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/configurations/{arn}/revisions/{revision}",
-        operation: "DescribeConfigurationRevision",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/kafka-versions",
-        operation: "ListKafkaVersions",
-    },
-    Route {
-        method: "POST",
-        path: "/v1/tags/{resourceArn}",
-        operation: "TagResource",
-    },
-    Route {
-        method: "DELETE",
-        path: "/v1/tags/{resourceArn}",
-        operation: "UntagResource",
-    },
-];
 
 #[async_trait]
 impl Service for Kafka {
@@ -217,10 +49,6 @@ impl Service for Kafka {
             record_type::<configuration::Configuration>(),
             record_type::<cluster_policy::ClusterPolicy>(),
         ]
-    }
-
-    fn routes(&self) -> &'static [Route] {
-        ROUTES
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {

@@ -21,7 +21,7 @@ const MEMBERS: [&str; 5] = [
 ];
 
 pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let key = usable(cx, call)?;
     if call.boolean("DryRun") == Some(true) {
@@ -88,7 +88,7 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// Revokes a grant of a key, or retires the one with a token.
 pub fn end(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let found = match call.text("GrantToken") {
         Some(given) => GRANTS.find(cx, |grant| token(grant) == given)?,

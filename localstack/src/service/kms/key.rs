@@ -179,7 +179,7 @@ pub fn schedule_deletion(cx: &Context, id: &str, days: i64) -> Result<i64, AwsEr
         let message = format!("PendingWindowInDays must be 7 to 30; it is {days}.");
         return Err(AwsError::new("ValidationException", message));
     }
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut key = find_key(cx, id)?;
     let date = now() + days * 86_400_000;

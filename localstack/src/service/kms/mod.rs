@@ -98,7 +98,7 @@ impl Service for Kms {
                 }))
             }
             "CancelKeyDeletion" => {
-                let lock = cx.extension::<WriteLock>();
+                let lock = cx.shared::<WriteLock>();
                 let _guard = lock.lock();
                 let mut key = find_key(cx, &call.required("KeyId")?)?;
                 if key.computed.shift_remove(DELETION_DATE).is_none() {

@@ -25,7 +25,7 @@ pub fn count(key: &Record) -> usize {
 }
 
 pub fn on_demand(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut key = usable(cx, call)?;
     check_enabled(cx, &key)?;

@@ -86,7 +86,7 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let group = model::group_of(cx, call)?;
     metric_filter::delete_all(cx, &group.id)?;
@@ -113,7 +113,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// `PutRetentionPolicy` and `DeleteRetentionPolicy`.
 pub fn set_retention(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut group = model::group_of(cx, call)?;
     match call.operation.as_str() {
@@ -132,7 +132,7 @@ pub fn set_retention(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// `TagResource`, `UntagResource` and `ListTagsForResource`.
 pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut group = model::group(cx, &call.required("resourceArn")?)?;
     match call.operation.as_str() {

@@ -7,6 +7,7 @@ mod metric_filter;
 mod model;
 mod pattern;
 mod stream;
+mod stream_type;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ impl Service for Logs {
         vec![
             record_type::<group::LogGroup>(),
             record_type::<metric_filter::MetricFilter>(),
+            Arc::new(stream_type::LogStream),
         ]
     }
 

@@ -10,27 +10,38 @@ use crate::service::Call;
 use crate::{AwsError, Context};
 
 pub fn create(cx: &Context, call: &Call) -> Result<(), AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let group = model::group_of(cx, call)?;
-    let stream = call.required("logStreamName")?;
-    if Stream::exists(cx, &group.id, &stream)? {
+    add(cx, &group.id, &call.required("logStreamName")?)
+}
+
+/// Creates a stream, under the [`WriteLock`].
+pub fn add(cx: &Context, group: &str, stream: &str) -> Result<(), AwsError> {
+    if Stream::exists(cx, group, stream)? {
         return Err(AwsError::new(
             "ResourceAlreadyExistsException",
             "The specified log stream already exists",
         ));
     }
-    Stream::add(cx, &group.id, &stream)
+    Stream::add(cx, group, stream)
 }
 
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let group = model::group_of(cx, call)?;
-    let stream = call.required("logStreamName")?;
-    if !Stream::delete(cx, &group.id, &stream)? {
-        return Err(not_found("stream"));
+    if remove(cx, &group.id, &call.required("logStreamName")?)? {
+        return Ok(json!({}));
     }
-    cx.extension::<Files>().delete(cx, &group.id, Some(&stream))?;
-    Ok(json!({}))
+    Err(not_found("stream"))
+}
+
+/// Deletes a stream with its events. Returns false if it does not exist.
+pub fn remove(cx: &Context, group: &str, stream: &str) -> Result<bool, AwsError> {
+    let existed = Stream::delete(cx, group, stream)?;
+    if existed {
+        cx.extension::<Files>().delete(cx, group, Some(stream))?;
+    }
+    Ok(existed)
 }
 
 /// Deletes the streams of a group that is being deleted.

@@ -258,8 +258,9 @@ async fn reserve(cx: &Context, record: &mut Record, initiated: &Initiated) -> Re
         .iter()
         .filter_map(|other| other.computed("address"))
         .collect();
+    let block = cx.loopback()?;
     let address = (1..=254)
-        .map(|n| cx.loopback().database(n).to_string())
+        .map(|n| block.database(n).to_string())
         .find(|address| !taken.contains(address));
     let address = address.ok_or_else(|| {
         AwsError::new(

@@ -3,6 +3,7 @@
 mod api;
 mod describe;
 mod events;
+mod failures;
 mod groups;
 mod instance;
 mod lifecycle;
@@ -133,7 +134,7 @@ async fn delete(cx: &Context, call: Call) -> Result<Value, AwsError> {
         return Err(AwsError::new("InvalidParameterCombination", conflict));
     }
     if snapshot.is_some() {
-        model::require_available(&record)?;
+        model::require_available(cx, &record)?;
     }
     let description = describe::instance(cx, &record).await?;
     lifecycle::delete(cx, &record.id, snapshot.as_deref()).await?;

@@ -40,7 +40,7 @@ pub async fn modify(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let part = cx.extension::<LifecycleLock<Instances>>();
     let _held = part.hold().await;
     let mut record = model::instance(cx, &id)?;
-    model::require_available(&record)?;
+    model::require_available(cx, &record)?;
     let at_once = call.boolean("ApplyImmediately") == Some(true);
     let mut changes = changes(&record, call)?;
     change_password(cx, &mut record, call, at_once).await?;
@@ -111,7 +111,7 @@ pub async fn reboot(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let part = cx.extension::<LifecycleLock<Instances>>();
     let _held = part.hold().await;
     let mut record = model::instance(cx, &call.required("DBInstanceIdentifier")?)?;
-    model::require_available(&record)?;
+    model::require_available(cx, &record)?;
     if call.boolean("ForceFailover") == Some(true) && !record.has("MultiAZ", "true") {
         return Err(combination(
             "Cannot failover a DB instance that is not a Multi-AZ deployment.",

@@ -19,10 +19,13 @@ pub const INHERITED: &[&str] = &["AllocatedStorage", "DBName", "MasterUsername",
 /// The folder of all snapshots in the state directory; each snapshot has a folder in it.
 const FOLDER: &str = "rds-snapshots";
 
-/// Returns the identifiers of the snapshots in a state directory. The endpoint need not run.
+/// Returns the identifiers of the snapshots in a state directory, of all regions. The endpoint need not run.
 pub fn retained(state_dir: &Path) -> Vec<String> {
-    let found = fs::read_dir(state_dir.join(FOLDER)).into_iter().flatten().flatten();
+    let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+    let regions = entries(state_dir.join("regions")).map(|region| region.path());
+    let found = std::iter::once(state_dir.to_owned()).chain(regions);
     let mut names: Vec<String> = found
+        .flat_map(|region| entries(region.join(FOLDER)))
         .filter(|entry| entry.path().join("data").is_dir())
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
@@ -112,7 +115,7 @@ fn set_available(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
 /// `CreateDBSnapshot`: copies the data of a running instance, and returns when the copy is complete.
 pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let instance = model::instance(cx, &call.required("DBInstanceIdentifier")?)?;
-    model::require_available(&instance)?;
+    model::require_available(cx, &instance)?;
     let mut record = begin(cx, &instance, &call.required("DBSnapshotIdentifier")?)?;
     record.tags.extend(tags_of(&Value::Array(call.list("Tags"))));
     let copied = match cluster(cx, &instance) {

@@ -3,6 +3,7 @@
 mod attachment;
 mod generate;
 mod operations;
+mod resource_policy;
 mod rotation;
 mod secret;
 mod template;
@@ -33,6 +34,7 @@ impl Service for SecretsManager {
             Arc::new(template::SecretType),
             Arc::new(attachment::SecretTargetAttachment),
             Arc::new(rotation::RotationSchedule),
+            Arc::new(resource_policy::ResourcePolicy),
         ]
     }
 
@@ -40,7 +42,7 @@ impl Service for SecretsManager {
         if call.operation == "RotateSecret" {
             return rotation::rotate(cx, &call).await;
         }
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         match call.operation.as_str() {
             "CreateSecret" => operations::create(cx, &call),

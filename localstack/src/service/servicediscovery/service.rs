@@ -59,8 +59,9 @@ impl RecordType for DiscoveryService {
             ));
         }
         let taken: Vec<String> = others.iter().filter_map(|s| s.computed("Address")).collect();
+        let block = cx.loopback()?;
         let free = (1..=254)
-            .map(|n| cx.loopback().service_name(n).to_string())
+            .map(|n| block.service_name(n).to_string())
             .find(|address| !taken.contains(address));
         let Some(free) = free else {
             return Err(AwsError::new(

@@ -126,7 +126,7 @@ pub async fn set_of_subscription(cx: &Context, call: &Call) -> Result<Value, Aws
 
 /// Sets the policy of one topic; an empty text restores the default.
 pub fn set_policy(cx: &Context, topic: &str, text: &str) -> Result<(), AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     if text.is_empty() {
         return POLICIES.delete(cx, topic).map(drop);

@@ -36,7 +36,7 @@ impl Service for Ssm {
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         match call.operation.as_str() {
             "PutParameter" => put::put(cx, &call),

@@ -78,7 +78,12 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     filter(&mut found, &former, &["Name", "Type", "KeyId"])?;
     let limit = limit(call, 50)?;
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
-    let shown: Vec<Value> = found.iter().map(|p| description(cx, p)).collect();
+    let shown = found.iter().map(|record| {
+        let mut shown = description(cx, record);
+        shown["ARN"] = arn(cx, &record.id).into();
+        shown
+    });
+    let shown: Vec<Value> = shown.collect();
     Ok(with_token(json!({"Parameters": shown}), next))
 }
 
@@ -173,7 +178,7 @@ fn value(cx: &Context, record: &Record, call: &Call, selector: Option<&str>) -> 
 
 fn description(cx: &Context, record: &Record) -> Value {
     let mut shown = json!({
-        "Name": record.id, "ARN": arn(cx, &record.id), "Type": record.text("Type"),
+        "Name": record.id, "Type": record.text("Type"),
         "Version": version::number(record), "Tier": tier(record),
         "LastModifiedDate": seconds(version::modified(record)),
         "LastModifiedUser": format!("arn:aws:iam::{}:root", cx.account()),

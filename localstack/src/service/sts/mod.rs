@@ -23,6 +23,10 @@ impl Service for Sts {
         "sts"
     }
 
+    fn is_global(&self) -> bool {
+        true
+    }
+
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
             "GetCallerIdentity" => Ok(json!({

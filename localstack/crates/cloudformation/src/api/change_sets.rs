@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::{ObjectReader, input, lifecycle};
 use crate::change_set::{self, ChangeSet};
 use crate::stack::{self, OnFailure, Stack};
-use crate::template::Template;
 use crate::{change_set_preview, engine, parameter};
 use endpoint_core::{AwsError, Call, Context};
 
@@ -60,6 +59,7 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         capabilities: call.texts("Capabilities"),
         changes: Vec::new(),
         on_failure: on_failure(call)?,
+        role: input::role(cx, call).await?,
         definition,
     };
     let fail = |set: &mut ChangeSet, reason: String| {
@@ -108,7 +108,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .map(|c| json!({"Type": "Resource", "ResourceChange": if with_values { c.clone() } else { change_set_preview::without_values(c) }}))
         .collect();
     let (page, next) = input::page(changes, call, 100)?;
-    let template = Template::parse(&set.definition.template_body).unwrap_or_default();
+    let template = set.definition.template().unwrap_or_default();
     let parameters = parameter::shown(&template, &set.definition.parameters, &set.definition.parameter_values);
     Ok(json!({
         "ChangeSetName": set.name, "ChangeSetId": set.id, "StackId": set.stack_id, "StackName": set.stack_name,
@@ -147,12 +147,13 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .map(|d| if d { OnFailure::DoNothing } else { OnFailure::Rollback });
     let on_failure = disable.or(set.on_failure).unwrap_or_default();
     let (id, token) = (set.id.clone(), call.text("ClientRequestToken"));
-    let (definition, capabilities) = (set.definition.clone(), set.capabilities.clone());
+    let (definition, capabilities, role) = (set.definition.clone(), set.capabilities.clone(), set.role.clone());
     let begin = |stack: &mut Stack| {
         stack.on_failure = on_failure;
         stack.change_set = Some(id);
         stack.token = token;
         stack.capabilities = capabilities;
+        stack.role = role.or(stack.role.take());
     };
     if set.is_create {
         begin(&mut stack);

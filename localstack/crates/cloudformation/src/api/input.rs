@@ -7,7 +7,7 @@ use super::ObjectReader;
 use crate::parameter;
 use crate::stack::{self, Stack, StackDefinition};
 use crate::template::Template;
-use crate::{request_values, validate};
+use crate::{request_values, transform, validate};
 use endpoint_core::wire::lower_first;
 use endpoint_core::{AwsError, Call, Context};
 
@@ -57,9 +57,16 @@ pub async fn template_body(
 /// Returns the template that `TemplateURL` names, an object in S3.
 async fn stored_template(cx: &Context, read: ObjectReader, url: &str) -> Result<String, AwsError> {
     let (cx, url) = (cx.clone(), url.to_owned());
-    let read = tokio::task::spawn_blocking(move || read(&cx, &url));
-    let read = read.await.map_err(|error| AwsError::internal(error.to_string()))?;
-    let object = read.map_err(|error| match error.status {
+    if url.starts_with("s3:") {
+        return Err(AwsError::validation("TemplateURL must be a supported URL."));
+    }
+    let read = tokio::task::spawn_blocking(move || read_text(&cx, read, &url));
+    read.await.map_err(|error| AwsError::internal(error.to_string()))?
+}
+
+/// Returns the text of an object in S3, by its URL or as `s3://BUCKET/KEY`.
+pub fn read_text(cx: &Context, read: ObjectReader, url: &str) -> Result<String, AwsError> {
+    let object = read(cx, url).map_err(|error| match error.status {
         500 => error,
         _ => AwsError::validation(format!(
             "S3 error: {}\nFor more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html",
@@ -82,7 +89,8 @@ pub async fn definition(
     stack: &Stack,
 ) -> Result<(Template, StackDefinition), AwsError> {
     let template_body = template_body(cx, call, objects, Some(stack)).await?;
-    let template = Template::parse(&template_body)?;
+    let processed = transform::process(cx, call, objects, stack, &template_body).await?;
+    let template = processed.template;
     check_options(call, &template)?;
     validate::validate(cx, &template)?;
     let parameters = parameter::gather(&template, &call.list("Parameters"), &stack.definition.parameters)?;
@@ -91,17 +99,41 @@ pub async fn definition(
         None => stack.definition.tags.clone(),
         Some(_) => tags(&call.list("Tags")),
     };
-    check_capabilities(call, &template)?;
+    check_capabilities(call, &template, &processed.transforms)?;
     request_values::check(cx, stack, &template, &parameter_values).await?;
     Ok((
         template,
         StackDefinition {
             template_body,
+            processed_template: processed.text,
             parameters,
             parameter_values,
             tags,
         },
     ))
+}
+
+/// Returns the service role of a request. The endpoint checks no permissions, but the role must exist and trust CloudFormation.
+///
+/// # Errors
+/// `ValidationError` for any other role; the wording is CloudFormation's.
+pub async fn role(cx: &Context, call: &Call) -> Result<Option<String>, AwsError> {
+    let Some(arn) = call.text("RoleARN") else {
+        return Ok(None);
+    };
+    let refused = || AwsError::validation(format!("Role {arn} is invalid or cannot be assumed"));
+    let name = arn
+        .rsplit('/')
+        .next()
+        .filter(|_| arn.contains(":role/"))
+        .ok_or_else(refused)?;
+    let found = cx
+        .call("iam", "GetRole", json!({"RoleName": name}))
+        .await
+        .map_err(|_| refused())?;
+    let trust = found["Role"]["AssumeRolePolicyDocument"].to_string();
+    let is_trusted = found["Role"]["Arn"] == *arn && trust.contains("cloudformation.amazonaws.com");
+    if is_trusted { Ok(Some(arn)) } else { Err(refused()) }
 }
 
 /// Refuses the options that have no effect here, and applies `ResourceTypes`.
@@ -170,18 +202,25 @@ fn tags(list: &[Value]) -> Vec<(String, String)> {
     list.iter().map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
 }
 
-/// Checks that the caller acknowledged IAM resources; named ones need another capability.
-fn check_capabilities(call: &Call, template: &Template) -> Result<(), AwsError> {
-    let required = required_capabilities(template);
+/// Checks that the caller acknowledged IAM resources; named ones need another capability. Transforms need one where no change set shows
+/// their result first (API reference, CreateStack, Capabilities).
+fn check_capabilities(call: &Call, template: &Template, transforms: &[String]) -> Result<(), AwsError> {
+    let expands = !transforms.is_empty() && call.operation != "CreateChangeSet";
+    let required = required_capabilities(template)
+        .into_iter()
+        .chain(expands.then_some("CAPABILITY_AUTO_EXPAND"));
     let acknowledged = call.texts("Capabilities");
-    let suffices = |needed: &str| acknowledged.iter().any(|g| g == needed || g == "CAPABILITY_NAMED_IAM");
-    match required {
-        Some(needed) if !suffices(needed) => Err(AwsError::new(
-            "InsufficientCapabilitiesException",
-            format!("Requires capabilities : [{needed}]"),
-        )),
-        _ => Ok(()),
+    let suffices = |needed: &str| {
+        let includes_needed =
+            |one: &String| one == needed || one == "CAPABILITY_NAMED_IAM" && needed == "CAPABILITY_IAM";
+        acknowledged.iter().any(includes_needed)
+    };
+    let lacking: Vec<&str> = required.filter(|needed| !suffices(needed)).collect();
+    if lacking.is_empty() {
+        return Ok(());
     }
+    let message = format!("Requires capabilities : [{}]", lacking.join(", "));
+    Err(AwsError::new("InsufficientCapabilitiesException", message))
 }
 
 /// Returns the capability that a template requires.

@@ -12,7 +12,12 @@ use endpoint_core::{AwsError, Call, Context};
 pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let name = input::name(call, "StackName")?;
     let token = call.text("ClientRequestToken");
-    if let Some(existing) = stack::find(cx, &name)? {
+    let existing = stack::find(cx, &name)?;
+    let in_review = existing
+        .as_ref()
+        .filter(|stack| stack.status == "REVIEW_IN_PROGRESS")
+        .cloned();
+    if let Some(existing) = existing.filter(|_| in_review.is_none()) {
         // The repetition of a request whose answer was lost (API reference, CreateStack, ClientRequestToken).
         if token.is_some() && existing.token == token && existing.status.starts_with("CREATE_") {
             return Ok(json!({"StackId": existing.id}));
@@ -23,10 +28,20 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         ));
     }
     let mut stack = new(cx, &name, call);
+    stack.role = input::role(cx, call).await?;
+    if let Some(in_review) = &in_review {
+        (stack.id, stack.created) = (in_review.id.clone(), in_review.created.clone());
+    }
     let (_, definition) = input::definition(cx, call, objects, &stack).await?;
     stack.definition = definition;
     stack.on_failure = on_failure(call)?.unwrap_or_default();
-    engine::create(cx, &stack)?;
+    cx.store().transaction(|| {
+        for mut set in change_set::of_stack(cx, &stack.id)? {
+            set.execution_status = "OBSOLETE".into();
+            change_set::put(cx, &set)?;
+        }
+        engine::create(cx, &stack)
+    })?;
     Ok(json!({"StackId": stack.id}))
 }
 
@@ -95,9 +110,10 @@ pub async fn update(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
     if preview.is_empty && !stack.status.ends_with("_FAILED") {
         return Err(AwsError::validation("No updates are to be performed."));
     }
-    let on_failure = on_failure(call)?.unwrap_or_default();
+    let (on_failure, role) = (on_failure(call)?.unwrap_or_default(), input::role(cx, call).await?);
     engine::update(cx, &stack.id, definition, |stack| {
         stack.on_failure = on_failure;
+        stack.role = role.or(stack.role.take());
         stack.token = token;
         stack.capabilities = call.texts("Capabilities");
     })?;
@@ -105,7 +121,7 @@ pub async fn update(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
 }
 
 /// Handles `DeleteStack`.
-pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let Some(stack) = stack::find(cx, &call.required("StackName")?)? else {
         return Ok(json!({}));
     };
@@ -138,7 +154,11 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         )));
     }
     let (sets, token) = (change_set::of_stack(cx, &stack.id)?, call.text("ClientRequestToken"));
-    engine::delete(cx, &stack.id, retain, |stack| stack.token = token)?;
+    let role = input::role(cx, call).await?;
+    engine::delete(cx, &stack.id, retain, |stack| {
+        stack.token = token;
+        stack.role = role.or(stack.role.take());
+    })?;
     for set in sets {
         change_set::delete(cx, &set.id)?;
     }
@@ -158,7 +178,7 @@ pub fn cancel(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 /// Handles `ContinueUpdateRollback`.
-pub fn continue_rollback(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+pub async fn continue_rollback(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     if stack.status != "UPDATE_ROLLBACK_FAILED" {
         return Err(AwsError::validation(format!(
@@ -166,12 +186,15 @@ pub fn continue_rollback(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             stack.id, stack.status
         )));
     }
-    engine::continue_rollback(cx, &stack.id, call.texts("ResourcesToSkip"))?;
+    let role = input::role(cx, call).await?;
+    engine::continue_rollback(cx, &stack.id, call.texts("ResourcesToSkip"), |stack| {
+        stack.role = role.or(stack.role.take());
+    })?;
     Ok(json!({}))
 }
 
 /// Handles `RollbackStack`.
-pub fn roll_back(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+pub async fn roll_back(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let stack = input::stack(cx, call)?;
     if !matches!(stack.status.as_str(), "CREATE_FAILED" | "UPDATE_FAILED") {
         return Err(AwsError::validation(format!(
@@ -179,7 +202,8 @@ pub fn roll_back(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             stack.id, stack.status
         )));
     }
-    engine::roll_back(cx, &stack.id)?;
+    let role = input::role(cx, call).await?;
+    engine::roll_back(cx, &stack.id, |stack| stack.role = role.or(stack.role.take()))?;
     Ok(json!({"StackId": stack.id}))
 }
 

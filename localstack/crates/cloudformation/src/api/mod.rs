@@ -12,6 +12,8 @@ mod templates;
 
 use serde_json::{Value, json};
 
+pub use input::read_text;
+
 use crate::change_set;
 use crate::stack::{self, Stack};
 use endpoint_core::{AwsError, Call, Context, KeyedLocks};
@@ -31,10 +33,10 @@ pub async fn handle(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
     match call.operation.as_str() {
         "CreateStack" => lifecycle::create(cx, call, objects).await,
         "UpdateStack" => lifecycle::update(cx, call, objects).await,
-        "DeleteStack" => lifecycle::delete(cx, call),
+        "DeleteStack" => lifecycle::delete(cx, call).await,
         "CancelUpdateStack" => lifecycle::cancel(cx, call),
-        "ContinueUpdateRollback" => lifecycle::continue_rollback(cx, call),
-        "RollbackStack" => lifecycle::roll_back(cx, call),
+        "ContinueUpdateRollback" => lifecycle::continue_rollback(cx, call).await,
+        "RollbackStack" => lifecycle::roll_back(cx, call).await,
         "UpdateTerminationProtection" => lifecycle::protect(cx, call),
         "DescribeStacks" => stacks::describe(cx, call),
         "ListStacks" => stacks::list(cx, call),

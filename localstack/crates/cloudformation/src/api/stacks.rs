@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::input::{self, NESTED_STACK};
 use crate::parameter;
 use crate::stack::{self, OnFailure, Stack};
-use crate::template::Template;
 use endpoint_core::{AwsError, Call, Context};
 
 /// Handles `DescribeStacks`.
@@ -61,7 +60,7 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn shown(stack: &Stack) -> Value {
-    let template = Template::parse(&stack.definition.template_body).unwrap_or_default();
+    let template = stack.definition.template().unwrap_or_default();
     let parameters = parameter::shown(
         &template,
         &stack.definition.parameters,
@@ -78,7 +77,7 @@ fn shown(stack: &Stack) -> Value {
         "CreationTime": stack.created, "LastUpdatedTime": stack.updated, "DeletionTime": stack.deleted,
         "StackStatus": stack.status, "StackStatusReason": stack.reason,
         "DisableRollback": stack.on_failure == OnFailure::DoNothing, "NotificationARNs": [],
-        "TimeoutInMinutes": stack.timeout_minutes, "Capabilities": input::unless_empty(stack.capabilities.clone().into()),
+        "TimeoutInMinutes": stack.timeout_minutes, "RoleARN": stack.role, "Capabilities": input::unless_empty(stack.capabilities.clone().into()),
         "Outputs": input::unless_empty(outputs), "Tags": input::tag_list(&stack.definition.tags),
         "EnableTerminationProtection": (!stack.is_deleted()).then_some(stack.termination_protection), "DriftInformation": drift(stack),
     })
@@ -92,7 +91,5 @@ fn drift(stack: &Stack) -> Value {
 }
 
 fn description(stack: &Stack) -> Option<String> {
-    Template::parse(&stack.definition.template_body)
-        .ok()
-        .and_then(|t| t.description)
+    stack.definition.template().ok().and_then(|t| t.description)
 }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{ObjectReader, input};
+use crate::stack::Stack;
 use crate::template::Template;
-use crate::{change_set, parameter, validate as validation};
+use crate::{change_set, parameter, transform, validate as validation};
 use endpoint_core::{AwsError, Call, Context};
 
 /// Handles `GetTemplate`.
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let body = match call.text("ChangeSetName") {
+    let definition = match call.text("ChangeSetName") {
         None if call.text("StackName").is_none() => {
             let message = "StackName is required if ChangeSetName is not specified.";
             return Err(AwsError::validation(message));
@@ -19,19 +20,21 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         Some(name) if !name.starts_with("arn:") && call.text("StackName").is_none() => {
             return Err(AwsError::validation("StackName is a required parameter."));
         }
-        Some(name) => {
-            change_set::existing(cx, &name, call.text("StackName").as_deref())?
-                .definition
-                .template_body
-        }
-        None => input::stack(cx, call)?.definition.template_body,
+        Some(name) => change_set::existing(cx, &name, call.text("StackName").as_deref())?.definition,
+        None => input::stack(cx, call)?.definition,
+    };
+    let body = match call.text("TemplateStage").as_deref() {
+        Some("Processed") => definition.template_text().to_owned(),
+        _ => definition.template_body,
     };
     Ok(json!({"TemplateBody": body, "StagesAvailable": ["Original", "Processed"]}))
 }
 
 /// Handles `ValidateTemplate`.
 pub async fn validate(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
-    let template = Template::parse(&input::template_body(cx, call, objects, None).await?)?;
+    let body = input::template_body(cx, call, objects, None).await?;
+    let processed = transform::process(cx, call, objects, &Stack::default(), &body).await?;
+    let template = processed.template;
     validation::validate(cx, &template)?;
     let parameters: Vec<Value> = template
         .parameters
@@ -45,23 +48,33 @@ pub async fn validate(cx: &Context, call: &Call, objects: ObjectReader) -> Resul
     Ok(json!({
         "Parameters": parameters, "Description": template.description, "CapabilitiesReason": reason,
         "Capabilities": input::unless_empty(json!(needed)),
+        "DeclaredTransforms": input::unless_empty(json!(processed.transforms)),
     }))
 }
 
 /// Handles `GetTemplateSummary`.
 pub async fn summary(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
+    let mut stack = Stack::default();
     let body = match call.text("StackName") {
         Some(_) => {
-            let stack = input::stack(cx, call)?;
+            stack = input::stack(cx, call)?;
             if stack.status == "REVIEW_IN_PROGRESS" {
                 let message = "GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.";
                 return Err(AwsError::validation(message));
             }
-            stack.definition.template_body
+            stack.definition.template_body.clone()
         }
         None => input::template_body(cx, call, objects, None).await?,
     };
-    let template = Template::parse(&body)?;
+    let (template, transforms) = if stack.id.is_empty() {
+        let processed = transform::process(cx, call, objects, &stack, &body).await?;
+        (processed.template, processed.transforms)
+    } else {
+        (
+            stack.definition.template()?,
+            transform::names(&Template::sections(&body)?)?,
+        )
+    };
     let parameters: Vec<Value> = template
         .parameters
         .iter()
@@ -89,6 +102,7 @@ pub async fn summary(cx: &Context, call: &Call, objects: ObjectReader) -> Result
     Ok(json!({
         "Parameters": parameters, "Description": template.description, "CapabilitiesReason": reason,
         "Capabilities": input::unless_empty(json!(needed)), "ResourceTypes": types, "ResourceIdentifierSummaries": identifiers, "Version": "2010-09-09", "Metadata": template.metadata.as_ref().map(Value::to_string),
+        "DeclaredTransforms": input::unless_empty(json!(transforms)),
     }))
 }
 

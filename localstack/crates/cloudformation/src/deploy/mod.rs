@@ -96,7 +96,7 @@ struct Deployment {
 /// The reason that the stack shows, unless the operation is superseded or the state cannot be read or written.
 pub async fn deploy(operation: &StackOperation) -> Result<(), DeploymentError> {
     let stack = operation.stack()?;
-    let template = Template::parse(&stack.definition.template_body).map_err(anyhow::Error::from)?;
+    let template = stack.definition.template().map_err(anyhow::Error::from)?;
     let values = &stack.definition.parameter_values;
     let scope = stack_scope(&operation.cx, &stack, &template, values, &stack.resources).await;
     let scope = scope.map_err(DeploymentError::Scope)?;

@@ -12,10 +12,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::parameter::Parameters;
-use endpoint_core::Context;
+use crate::template::Template;
+use endpoint_core::{AwsError, Context};
 
 pub use event::{StackEvent, events};
-pub use store::{all, delete, edit, existing, find, forget_deleted, insert};
+pub use store::{all, delete, edit, existing, find, forget_deleted, insert, names};
 
 /// The member of `CreateStack` with the id of a nested stack, which its parent has chosen. No client can send it: the model of the API does
 /// not have it.
@@ -59,6 +60,9 @@ pub struct Stack {
     pub capabilities: Vec<String>,
     /// Applies to creations only.
     pub on_failure: OnFailure,
+    /// ARN of the service role of the last operation that named one.
+    #[serde(default)]
+    pub role: Option<String>,
     /// Refuses `DeleteStack` when true.
     pub termination_protection: bool,
     /// Limit of the creation.
@@ -78,12 +82,30 @@ pub struct Stack {
 pub struct StackDefinition {
     /// As it was sent: JSON or YAML.
     pub template_body: String,
+    /// The template after its transforms, JSON; `None` for a template without transforms.
+    #[serde(default)]
+    pub processed_template: Option<String>,
     /// Values as they were sent.
     pub parameters: Parameters,
     /// The value of `Ref` for each parameter.
     pub parameter_values: Map<String, Value>,
     /// Tags of the stack, which its resources inherit.
     pub tags: Vec<(String, String)>,
+}
+
+impl StackDefinition {
+    /// Returns the template that is deployed: the processed one.
+    pub fn template_text(&self) -> &str {
+        self.processed_template.as_ref().unwrap_or(&self.template_body)
+    }
+
+    /// Parses the template that is deployed.
+    ///
+    /// # Errors
+    /// As for [`Template::parse`].
+    pub fn template(&self) -> Result<Template, AwsError> {
+        Template::parse(self.template_text())
+    }
 }
 
 /// The state of a stack before its update.

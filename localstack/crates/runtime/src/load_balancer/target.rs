@@ -6,9 +6,45 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A target group's settings for health checks and draining.
+use super::stickiness::Stickiness;
+use super::target_client::Http2Connection;
+
+/// The protocol version of a target group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 from the client to the target.
+    Http2,
+    /// gRPC; the matcher has its status codes.
+    Grpc,
+}
+
+/// The attribute `load_balancing.algorithm.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// One after the other.
+    RoundRobin,
+    /// The target with the fewest requests in flight.
+    LeastOutstanding,
+    /// At random; all targets have the same weight without anomaly mitigation.
+    Random,
+}
+
+/// The attributes `target_group_health.unhealthy_state_routing.minimum_healthy_targets`: with fewer healthy targets, requests are sent to
+/// all targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MinimumHealthy {
+    /// Number of targets.
+    pub count: usize,
+    /// Percentage of the registered targets; 0 if it is off.
+    pub percent: usize,
+}
+
+/// A target group's settings for the choice of a target, health checks and draining.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetGroupSettings {
     /// Path of the health check, with its query string.
@@ -23,8 +59,18 @@ pub struct TargetGroupSettings {
     pub healthy_threshold: u32,
     /// Consecutive failures that make a target unhealthy.
     pub unhealthy_threshold: u32,
-    /// Status codes that count as success, as inclusive ranges.
+    /// Status codes that count as success, as inclusive ranges: of HTTP or of gRPC.
     pub matcher: Vec<(u16, u16)>,
+    /// Of requests and health checks.
+    pub protocol: TargetProtocol,
+    /// The choice between healthy targets.
+    pub algorithm: Algorithm,
+    /// The time in which the share of a target that has become healthy grows; zero if it has its whole share at once.
+    pub slow_start: Duration,
+    /// `None` unless sessions are sticky.
+    pub stickiness: Option<Stickiness>,
+    /// The limit under which unhealthy targets get requests too.
+    pub minimum_healthy: MinimumHealthy,
     /// Limit of draining.
     pub deregistration_delay: Duration,
 }
@@ -45,13 +91,26 @@ pub struct Target {
     /// Loopback address of the task, and its port.
     pub address: SocketAddr,
     health: Mutex<TargetHealth>,
+    /// The time at which the target became healthy.
+    healthy_since: Mutex<Option<Instant>>,
     in_flight: AtomicUsize,
+    /// The connection to a target of HTTP/2.
+    pub(super) http2: Http2Connection,
     /// Cancelled when the target is deregistered.
     pub(super) stop: CancellationToken,
+    /// Cancelled when the target has drained, or the time for it is over.
+    pub(super) removed: CancellationToken,
 }
 
 /// One request to a target; dropped with the last byte of the response.
 pub struct InFlight(Arc<Target>);
+
+impl InFlight {
+    /// Waits until the deregistration of the target is complete.
+    pub async fn target_removed(&self) {
+        self.0.removed.cancelled().await;
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -69,8 +128,11 @@ impl Target {
                 reason: Some("Elb.RegistrationInProgress"),
                 description: Some("Target registration is in progress".into()),
             }),
+            healthy_since: Mutex::new(None),
             in_flight: AtomicUsize::new(0),
+            http2: Http2Connection::default(),
             stop,
+            removed: CancellationToken::new(),
         }
     }
 
@@ -88,8 +150,29 @@ impl Target {
     pub fn set_health(&self, health: TargetHealth) {
         let mut current = self.health.lock();
         if current.state != "draining" {
+            let mut since = self.healthy_since.lock();
+            *since = match health.state {
+                "healthy" => since.or_else(|| Some(Instant::now())),
+                _ => None,
+            };
             *current = health;
         }
+    }
+
+    /// Returns the part of a slow start that has passed, from 0 to 1.
+    pub fn started_part(&self, slow_start: Duration) -> f64 {
+        let since = *self.healthy_since.lock();
+        if slow_start.is_zero() {
+            return 1.0;
+        }
+        since.map_or(1.0, |since| {
+            (since.elapsed().as_secs_f64() / slow_start.as_secs_f64()).min(1.0)
+        })
+    }
+
+    /// Returns the number of requests in flight.
+    pub fn outstanding(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Counts a request until the returned value is dropped.

@@ -72,7 +72,7 @@ fn no_entry(call: &Call) -> AwsError {
 
 pub fn replace_association(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let text = |member: &str| call.text(member).unwrap_or_default();
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let subnet = network_acl::associated_subnet(cx, &text("AssociationId"))?;
     let id = network_acl::associate(cx, &subnet.id, &text("NetworkAclId"))?;

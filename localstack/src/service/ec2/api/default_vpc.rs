@@ -57,7 +57,7 @@ async fn build(cx: &Context) -> Result<String, AwsError> {
 }
 
 fn mark_default(cx: &Context, records: Records, id: &str) -> Result<(), AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     if let Some(mut record) = records.get(cx, id)? {
         record.computed.insert("Default".into(), true.into());

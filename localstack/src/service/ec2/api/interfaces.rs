@@ -104,7 +104,7 @@ pub fn change_addresses(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         ],
         &[],
     )?;
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut record = model::network_interface(cx, &call.text("NetworkInterfaceId").unwrap_or_default())?;
     let given = call.texts("PrivateIpAddresses");

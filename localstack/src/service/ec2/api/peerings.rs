@@ -32,7 +32,7 @@ fn find(cx: &Context, id: &str) -> Result<Record, AwsError> {
 
 /// Accepts, rejects or deletes a connection, or changes its options. Rejected and deleted ones stay visible.
 pub fn change(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut peering = find(cx, &call.text("VpcPeeringConnectionId").unwrap_or_default())?;
     let status = peering.computed(STATUS).unwrap_or_default();

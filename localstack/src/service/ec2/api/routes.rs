@@ -132,7 +132,7 @@ pub async fn replace_association(cx: &Context, call: &Call) -> Result<Value, Aws
 }
 
 fn replace_main(cx: &Context, id: &str, table: &str) -> Result<String, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let old = ROUTE_TABLES.find(cx, |table| table.computed("Main").as_deref() == Some(id))?;
     let mut old = old.ok_or_else(|| no_association(id))?;

@@ -100,7 +100,7 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// Changes the tags of all resources that the call names, or of none.
 fn change(cx: &Context, call: &Call, apply: impl Fn(&mut Record) -> Result<(), AwsError>) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut changed = Vec::new();
     for id in call.texts("Resources") {
