@@ -167,17 +167,17 @@ pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         record.id.replacen(":cluster/", ":cluster-operation/", 1),
         uuid::Uuid::new_v4()
     );
-    let kind = call.operation.trim_start_matches("Update");
-    let kind: String = kind
-        .chars()
-        .flat_map(|c| {
-            c.is_uppercase()
-                .then_some('_')
-                .into_iter()
-                .chain([c.to_ascii_uppercase()])
-        })
-        .collect();
-    let properties = json!({"ClusterArn": record.id, "OperationType": format!("UPDATE{kind}"), "EndTime": now()});
+    // The types of AWS's own operations (`aws kafka describe-cluster-operation`).
+    let kind = match call.operation.as_str() {
+        "UpdateBrokerCount" => "INCREASE_BROKER_COUNT",
+        "UpdateBrokerStorage" => "INCREASE_BROKER_STORAGE",
+        "UpdateBrokerType" => "UPDATE_BROKER_TYPE",
+        "UpdateClusterConfiguration" => "UPDATE_CLUSTER_CONFIGURATION",
+        "UpdateClusterKafkaVersion" => "UPDATE_CLUSTER_KAFKA_VERSION",
+        "UpdateSecurity" => "UPDATE_SECURITY",
+        _ => "UPDATE_MONITORING",
+    };
+    let properties = json!({"ClusterArn": record.id, "OperationType": kind, "EndTime": now()});
     OPERATIONS.put(cx, &Record::from_properties(&id, properties))?;
     Ok(json!({"clusterArn": record.id, "clusterOperationArn": id}))
 }
