@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::error::{client, invalid_parameter};
 use super::members::{integer, list, text};
-use super::{dependencies, volumes};
+use super::{dependencies, volume_rules};
 use crate::AwsError;
 use crate::records::texts;
 use crate::runtime::task::settings;
@@ -79,7 +79,7 @@ pub fn check(definition: &Value, containers: &[Value]) -> Result<(), AwsError> {
         }
     }
     dependencies::check(containers)?;
-    volumes::check(definition, containers)?;
+    volume_rules::check(definition, containers)?;
     if text(definition, "networkMode") == Some("awsvpc") {
         check_ports(containers)?;
     }
@@ -183,7 +183,7 @@ pub fn check_runnable(definition: &Value) -> Result<(), AwsError> {
         }
     }
     for volume in list(definition, "volumes") {
-        if let Some(member) = volumes::unsupported(volume) {
+        if let Some(member) = volume_rules::unsupported(volume) {
             return Err(unsupported(format!("{member} of a volume")));
         }
     }
