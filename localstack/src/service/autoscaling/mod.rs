@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::input::retag;
-use crate::records::{Record, RecordType, Records, record_type, seconds, texts};
+use crate::records::{Record, RecordType, Records, page, record_type, seconds, texts};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema, Service};
 

@@ -15,13 +15,32 @@ pub fn names(cx: &Context) -> Vec<String> {
 pub fn id(cx: &Context, zone: &str) -> String {
     let mut short = String::new();
     for (at, word) in cx.region().split('-').enumerate() {
-        short.push_str(if at == 0 { word } else { &word[..word.len().min(1)] });
+        short.push_str(if at == 0 { word } else { abbreviated(word) });
     }
     let number = match zone.bytes().last() {
         Some(b'c') if cx.region() == "us-east-1" => 4,
         suffix => suffix.map_or(1, |suffix| suffix.saturating_sub(b'a') + 1),
     };
     format!("{short}-az{number}")
+}
+
+/// Returns the domain of private DNS names (Amazon VPC User Guide, "DHCP option sets").
+pub fn internal_domain(cx: &Context) -> String {
+    match cx.region() {
+        "us-east-1" => "ec2.internal".to_owned(),
+        region => format!("{region}.compute.internal"),
+    }
+}
+
+/// Returns the part of a zone's ID for a word of the region's name: `ne` for `northeast`, the first character for others.
+fn abbreviated(word: &str) -> &str {
+    match word {
+        "northeast" => "ne",
+        "northwest" => "nw",
+        "southeast" => "se",
+        "southwest" => "sw",
+        _ => &word[..word.len().min(1)],
+    }
 }
 
 pub fn describe(cx: &Context) -> Vec<Value> {

@@ -14,11 +14,10 @@ const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
 const RULE: &str = "AWS::ElasticLoadBalancingV2::ListenerRule";
 
 /// Members that may have only the value with which they have no effect.
-const WITHOUT_EFFECT: [(&str, &str); 7] = [
+const WITHOUT_EFFECT: [(&str, &str); 6] = [
     ("Type", "application"),
     ("IpAddressType", "ipv4"),
     ("EnablePrefixForIpv6SourceNat", "off"),
-    ("HealthCheckProtocol", "HTTP"),
     ("HealthCheckEnabled", "true"),
     ("ResetTransforms", "false"),
     ("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", "off"),
@@ -94,8 +93,12 @@ async fn check_subnets(cx: &Context, call: &Call) -> Result<(), AwsError> {
 
 pub async fn create_target_group(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let properties = properties(call)?;
-    for member in ["Protocol", "Port", "VpcId"] {
-        call.required(member)?;
+    for (member, message) in [
+        ("Protocol", "A protocol must be specified"),
+        ("Port", "A port must be specified"),
+        ("VpcId", "A VPC ID must be specified"),
+    ] {
+        call.text(member).ok_or_else(|| AwsError::validation(message))?;
     }
     if cx
         .call("ec2", "DescribeVpcs", json!({"VpcIds": [call.text("VpcId")]}))
@@ -111,6 +114,12 @@ pub async fn create_target_group(cx: &Context, call: &Call) -> Result<Value, Aws
 }
 
 pub async fn create_listener(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    for (member, message) in [
+        ("Protocol", "A listener protocol must be specified"),
+        ("Port", "A listener port must be specified"),
+    ] {
+        call.text(member).ok_or_else(|| AwsError::validation(message))?;
+    }
     let created = cx.create_resource(LISTENER, properties(call)?.into()).await?;
     let record = model::listener(cx, &created.physical_id)?;
     Ok(json!({"Listeners": [describe::listener(&record)]}))
@@ -182,6 +191,10 @@ pub fn set_rule_priorities(cx: &Context, call: &Call) -> Result<Value, AwsError>
 pub async fn set_security_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     check_members(call)?;
     let groups = call.texts("SecurityGroups");
+    let known = cx
+        .call("ec2", "DescribeSecurityGroups", json!({"GroupIds": groups}))
+        .await;
+    known.map_err(|error| AwsError::new("InvalidSecurityGroup", error.message))?;
     set(cx, call, &["SecurityGroups"]).await?;
     Ok(json!({ "SecurityGroupIds": groups }))
 }

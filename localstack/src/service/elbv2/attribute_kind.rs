@@ -82,7 +82,8 @@ impl Kind {
         let Some(known) = self.table().iter().find(|known| known.key == key) else {
             return Err(AwsError::validation(format!("Attribute key '{key}' is not recognized")));
         };
-        if value == known.default {
+        // The protocol of the target group decides which types it can have: see `stickiness`.
+        if value == known.default || key == "stickiness.type" {
             return Ok(());
         }
         if !known.values.contain(&value) {

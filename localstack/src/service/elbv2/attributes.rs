@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::attribute_kind::Kind;
 use super::model::text;
-use super::sync;
+use super::{stickiness, sync};
 use crate::records::WriteLock;
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -32,6 +32,9 @@ pub fn modify(cx: &Context, call: &Call, kind: Kind) -> Result<Value, AwsError> 
             all.push(new);
         }
         record.properties.insert(kind.property(), all.into());
+        if matches!(kind, Kind::TargetGroup) {
+            stickiness::check(&record)?;
+        }
         records.put(cx, &record)?;
     }
     sync::apply(cx)?;

@@ -3,6 +3,7 @@
 mod api;
 mod broker;
 mod cluster;
+mod cluster_api;
 mod cluster_policy;
 mod configuration;
 mod describe;
@@ -68,6 +69,20 @@ impl Service for Kafka {
             "UpdateConfiguration" => api::update_configuration(cx, &call).await,
             "DeleteConfiguration" => api::delete_configuration(cx, &call).await,
             "ListKafkaVersions" => Ok(api::versions()),
+            "CreateCluster" | "CreateClusterV2" => cluster_api::create(cx, &call).await,
+            "DeleteCluster" => cluster_api::delete(cx, &call).await,
+            "GetClusterPolicy" => cluster_api::policy(cx, &call),
+            "PutClusterPolicy" => cluster_api::put_policy(cx, &call).await,
+            "DeleteClusterPolicy" => cluster_api::delete_policy(cx, &call).await,
+            "UpdateBrokerCount"
+            | "UpdateBrokerType"
+            | "UpdateBrokerStorage"
+            | "UpdateClusterConfiguration"
+            | "UpdateClusterKafkaVersion"
+            | "UpdateSecurity"
+            | "UpdateMonitoring" => cluster_api::update(cx, &call).await,
+            "DescribeClusterOperation" => cluster_api::operation(cx, &call),
+            "ListClusterOperations" => cluster_api::operations(cx, &call),
             "TagResource" => api::tag(cx, &call),
             "UntagResource" => api::untag(cx, &call),
             other => Err(AwsError::not_implemented("kafka", other)),

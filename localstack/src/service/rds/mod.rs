@@ -2,6 +2,7 @@
 
 mod api;
 mod describe;
+mod events;
 mod failures;
 mod groups;
 mod instance;
@@ -60,6 +61,7 @@ impl Service for Rds {
             "DescribeDBParameters" => parameters::describe(cx, &call),
             "DescribeOrderableDBInstanceOptions" => describe::orderable_options(cx, &call),
             "DescribeDBClusters" => describe::clusters(&call),
+            "DescribeEvents" => events::describe(cx, &call),
             "ListTagsForResource" => api::tags(cx, &call),
             "AddTagsToResource" => api::add_tags(cx, &call),
             "RemoveTagsFromResource" => api::remove_tags(cx, &call),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::model::{self, AVAILABLE, SNAPSHOTS, STATUS};
 use super::server::cluster;
-use super::validation;
+use super::{events, validation};
 use crate::records::{Record, iso, page, tags_of, texts};
 use crate::runtime::postgres::{Cluster, Installation};
 use crate::{AwsError, Call, Context};
@@ -106,7 +106,10 @@ fn set_available(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
     let bytes = disk_usage(&folder(cx, &record.id));
     tracing::info!(snapshot = %record.id, bytes, "stored a snapshot of a database");
     record.computed.insert(STATUS.into(), AVAILABLE.into());
-    SNAPSHOTS.put(cx, record)
+    cx.store().transaction(|| {
+        events::record(cx, &model::snapshot_arn(cx, &record.id), &events::SNAPSHOT_CREATED)?;
+        SNAPSHOTS.put(cx, record)
+    })
 }
 
 /// `CreateDBSnapshot`: copies the data of a running instance, and returns when the copy is complete.

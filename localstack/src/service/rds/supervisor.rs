@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::model::{self, INSTANCES, Instances, REBOOTING_UNTIL};
 use super::server::cluster;
-use super::{failures, lifecycle, rotation, snapshot};
+use super::{events, failures, lifecycle, rotation, snapshot};
 use crate::records::{Record, Records, now};
 use crate::service::supervisor::{self, Supervised};
 use crate::{AwsError, Context};
@@ -40,7 +40,11 @@ impl Supervised for Instances {
         } else if rebooting_until.is_some() {
             let mut record = record.clone();
             record.computed.shift_remove(REBOOTING_UNTIL);
-            if let Err(error) = INSTANCES.put(cx, &record) {
+            let stored = cx.store().transaction(|| {
+                events::record(cx, &model::instance_arn(cx, &record.id), &events::RESTARTED)?;
+                INSTANCES.put(cx, &record)
+            });
+            if let Err(error) = stored {
                 tracing::error!(instance = %record.id, %error, "cannot store the end of a reboot");
             }
         }

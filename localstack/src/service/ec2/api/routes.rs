@@ -12,8 +12,20 @@ use crate::{AwsError, Context};
 
 const ROUTE: &str = "AWS::EC2::Route";
 const ASSOCIATION: &str = "AWS::EC2::SubnetRouteTableAssociation";
-const TARGETS: [&str; 2] = ["GatewayId", "NatGatewayId"];
-const MEMBERS: [&str; 4] = ["RouteTableId", "DestinationCidrBlock", TARGETS[0], TARGETS[1]];
+const TARGETS: [&str; 4] = [
+    "GatewayId",
+    "NatGatewayId",
+    "VpcPeeringConnectionId",
+    "NetworkInterfaceId",
+];
+const MEMBERS: [&str; 6] = [
+    "RouteTableId",
+    "DestinationCidrBlock",
+    TARGETS[0],
+    TARGETS[1],
+    TARGETS[2],
+    TARGETS[3],
+];
 
 pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let properties = input::properties(call, "", &MEMBERS, &[])?;
