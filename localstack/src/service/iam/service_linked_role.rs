@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::model::{ROLES, generate_id};
+use super::model::{self, ROLES, generate_id};
 use super::role;
 use crate::records::{Record, RecordType, Records, WriteLock};
 use crate::service::Call;
@@ -50,6 +50,26 @@ pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let record = fill(cx, Record::from_properties("", call.input.clone()))?;
     ROLES.put(cx, &record)?;
     Ok(json!({"Role": role::description(cx, &record)}))
+}
+
+/// `DeleteServiceLinkedRole`, which is done when it answers, and the status of such a deletion.
+pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    if call.operation == "GetServiceLinkedRoleDeletionStatus" {
+        let task = call.required("DeletionTaskId")?;
+        let parts: Vec<&str> = task.split('/').collect();
+        let &["task", "aws-service-role", _, name, _] = parts.as_slice() else {
+            return Err(invalid(format!("Invalid deletion task id: {task}")));
+        };
+        let status = if ROLES.get(cx, name)?.is_none() { "SUCCEEDED" } else { "NOT_STARTED" };
+        return Ok(json!({"Status": status}));
+    }
+    let role = model::role(cx, &call.required("RoleName")?)?;
+    let Some(service) = role.text("AWSServiceName") else {
+        return Err(invalid(format!("The role {} is not a service-linked role.", role.id)));
+    };
+    cx.delete_resource(ServiceLinkedRole::TYPE, &role.id).await?;
+    let task = format!("task/aws-service-role/{service}/{}/{}", role.id, uuid::Uuid::new_v4());
+    Ok(json!({"DeletionTaskId": task}))
 }
 
 /// Names the role and its trust policy.
