@@ -1,6 +1,8 @@
 //! Amazon CloudWatch: alarms and dashboards are stored only. The metrics are those of `PutMetricData`, kept in memory, and the usage
 //! of Fargate. No metric is evaluated, so that an alarm changes its state by `SetAlarmState` alone.
 
+mod expression;
+mod metric_data;
 mod metrics;
 #[cfg(test)]
 mod tests;
@@ -58,6 +60,8 @@ impl Service for CloudWatch {
                 Some("AWS/Usage") => usage(cx, &call),
                 _ => metrics::statistics(cx, &call),
             },
+            "GetMetricData" => metric_data::get(cx, &call),
+            "DescribeAlarmsForMetric" => alarms_for_metric(cx, &call),
             "PutMetricData" => metrics::put(cx, &call),
             "ListMetrics" => metrics::list(cx, &call),
             "PutMetricAlarm" => write::put_alarm(cx, &call).await,
@@ -272,6 +276,19 @@ fn alarms(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         response["NextToken"] = token.into();
     }
     Ok(response)
+}
+
+/// `DescribeAlarmsForMetric`: the alarms about one metric alone, with the statistic, period and unit that the call names.
+fn alarms_for_metric(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let asked = metrics::dimensions(&call.input);
+    let mut found = ALARMS.list(cx)?;
+    found.retain(|alarm| {
+        let scalars = ["Namespace", "MetricName", "Statistic", "ExtendedStatistic", "Period", "Unit"];
+        let same = |member: &&str| call.text(member).is_none_or(|value| alarm.has(member, &value));
+        scalars.iter().all(same) && metrics::dimensions(&Value::Object(alarm.properties.clone())) == asked
+    });
+    let shown: Vec<Value> = found.iter().map(|alarm| description(cx, alarm)).collect();
+    Ok(json!({"MetricAlarms": shown}))
 }
 
 /// Sets the state until the next call: no metric changes it.
