@@ -62,6 +62,11 @@ pub fn listed(call: &Call, member: &str, items: Vec<Value>) -> Result<Value, Aws
     Ok(response)
 }
 
+/// Returns the tags of a record; nothing where it has none, as AWS does.
+pub fn tags_shown(record: &Record) -> Value {
+    if record.tags.is_empty() { Value::Null } else { record.tag_list() }
+}
+
 /// Returns a refusal to delete what has something that must be deleted before.
 pub fn conflict(message: &str) -> AwsError {
     AwsError::new("DeleteConflict", message).with_status(409)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::entity::Entity;
-use super::model::{MANAGED_POLICIES, POLICIES, check_path, check_tags, conflict, generate_id, listed, path};
+use super::model::{MANAGED_POLICIES, POLICIES, check_path, check_tags, conflict, generate_id, listed, path, tags_shown};
 use super::{document, managed, version};
 use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
@@ -142,7 +142,11 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
     let mut shown = Vec::new();
     for policy in &found {
-        let description = description(cx, policy)?;
+        let mut description = description(cx, policy)?;
+        // `ListPolicies` shows neither (API reference, `Policy`).
+        if let Some(members) = description.as_object_mut() {
+            members.retain(|member, _| member != "Tags" && member != "Description");
+        }
         let path = description["Path"].as_str().unwrap_or_default();
         if path.starts_with(&prefix) && (!attached || description["AttachmentCount"] != 0) {
             shown.push(description);
@@ -157,7 +161,7 @@ pub fn description(cx: &Context, policy: &Record) -> Result<Value, AwsError> {
         "Path": policy.text("Path").unwrap_or_else(|| "/".into()), "DefaultVersionId": version::default_id(policy),
         "AttachmentCount": attachments(cx, policy)?.len(), "IsAttachable": true,
         "PermissionsBoundaryUsageCount": boundaries(cx, policy)?,
-        "CreateDate": iso(policy.created), "UpdateDate": iso(version::newest(policy)), "Tags": policy.tag_list(),
+        "CreateDate": iso(policy.created), "UpdateDate": iso(version::newest(policy)), "Tags": tags_shown(policy),
         "Description": policy.text("Description"),
     }))
 }

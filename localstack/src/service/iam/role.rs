@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::document;
 use super::entity::Entity;
 use super::model::{
-    self, INSTANCE_PROFILES, ROLES, already_exists, check_path, conflict, generate_id, listed, not_found, path, role_arn,
+    self, INSTANCE_PROFILES, ROLES, already_exists, check_path, conflict, generate_id, listed, not_found, path, role_arn, tags_shown,
 };
 use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
@@ -222,6 +222,6 @@ pub fn description(cx: &Context, role: &Record) -> Value {
         "RoleName": role.id, "RoleId": role.computed("RoleId"), "Arn": role_arn(cx, role), "Path": path(role),
         "CreateDate": iso(role.created), "Description": role.text("Description"),
         "AssumeRolePolicyDocument": document::encoded(role.properties.get("AssumeRolePolicyDocument")),
-        "MaxSessionDuration": max_duration, "Tags": role.tag_list(),
+        "MaxSessionDuration": max_duration, "Tags": tags_shown(role),
     })
 }

@@ -8,17 +8,42 @@ use crate::records::{Record, RecordType, Records, WriteLock};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
-/// Principals and their roles, where the name does not follow from the principal ("Using service-linked roles" in the guide of
-/// each service).
-const NAMES: &[(&str, &str)] = &[
-    ("ecs", "ECS"),
-    ("rds", "RDS"),
-    ("elasticloadbalancing", "ElasticLoadBalancing"),
-    ("kafka", "Kafka"),
-    ("ecs.application-autoscaling", "ApplicationAutoScaling_ECSService"),
-    ("kafka.application-autoscaling", "ApplicationAutoScaling_KafkaCluster"),
-    ("rds.application-autoscaling", "ApplicationAutoScaling_RDSCluster"),
+/// Principals of services with their roles, and the managed policies of these (see the file).
+const RECORDED: &str = include_str!("service_linked_roles.txt");
+/// The same for scaling targets without a recording ("Service-linked roles for Application Auto Scaling").
+const SCALING: [(&str, &str); 5] = [
+    ("ecs.application-autoscaling", "ECSService"),
+    ("kafka.application-autoscaling", "KafkaCluster"),
+    ("rds.application-autoscaling", "RDSCluster"),
+    ("custom-resource.application-autoscaling", "CustomResource"),
+    ("dynamodb.application-autoscaling", "DynamoDBTable"),
 ];
+
+/// A service's role: the part of its name that follows `AWSServiceRoleFor`, its policy, and whether its name may have a suffix.
+struct Known {
+    stem: String,
+    policy: Option<&'static str>,
+    may_have_suffix: bool,
+}
+
+fn known(principal: &str) -> Known {
+    let recorded = RECORDED.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let mut recorded = recorded.filter(|fields| fields[0] == principal);
+    if let Some(fields) = recorded.next() {
+        return Known {
+            stem: fields[1].to_owned(),
+            policy: fields.get(2).copied(),
+            may_have_suffix: fields.contains(&"suffix"),
+        };
+    }
+    let scaling = SCALING.iter().find(|(known, _)| *known == principal);
+    let of_scaling = scaling.map(|(_, target)| format!("ApplicationAutoScaling_{target}"));
+    Known {
+        stem: of_scaling.unwrap_or_else(|| camel_case(principal)),
+        policy: None,
+        may_have_suffix: true,
+    }
+}
 
 pub struct ServiceLinkedRole;
 
@@ -79,9 +104,15 @@ fn fill(cx: &Context, mut record: Record) -> Result<Record, AwsError> {
     let principal = service.strip_suffix(".amazonaws.com").filter(|name| !name.is_empty());
     let principal =
         principal.ok_or_else(|| invalid(format!("The service name {service} is not a service principal.")))?;
-    let known = NAMES.iter().find(|(known, _)| *known == principal);
-    let stem = known.map_or_else(|| camel_case(principal), |(_, stem)| (*stem).to_owned());
+    let Known {
+        stem,
+        policy,
+        may_have_suffix,
+    } = known(principal);
     let suffix = record.text("CustomSuffix").map(|suffix| format!("_{suffix}"));
+    if suffix.is_some() && !may_have_suffix {
+        return Err(invalid(format!("Custom suffix is not allowed for {service}")));
+    }
     let name = format!("AWSServiceRoleFor{stem}{}", suffix.unwrap_or_default());
     if ROLES.get(cx, &name)?.is_some() {
         return Err(invalid(format!(
@@ -89,6 +120,10 @@ fn fill(cx: &Context, mut record: Record) -> Result<Record, AwsError> {
         )));
     }
     record.id = name;
+    if let Some(policy) = policy {
+        let arn = format!("{}/aws-service-role/{policy}", super::managed::PREFIX);
+        record.properties.insert("ManagedPolicyArns".into(), json!([arn]));
+    }
     let trust = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}},
     ]});
