@@ -113,7 +113,9 @@ fn combine(left: Operand, right: Operand, operation: impl Fn(f64, f64) -> f64) -
         Operand::Number(number) => *number,
         Operand::Series(series) => series[&at],
     };
-    let values = times.into_iter().map(|at| (at, operation(value(&left, at), value(&right, at))));
+    let values = times
+        .into_iter()
+        .map(|at| (at, operation(value(&left, at), value(&right, at))));
     // A division by zero has no value.
     Operand::Series(values.filter(|(_, value)| value.is_finite()).collect())
 }

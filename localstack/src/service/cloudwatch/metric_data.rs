@@ -18,7 +18,14 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     only(
         call,
         "ValidationError",
-        &["MetricDataQueries", "StartTime", "EndTime", "ScanBy", "MaxDatapoints", "LabelOptions"],
+        &[
+            "MetricDataQueries",
+            "StartTime",
+            "EndTime",
+            "ScanBy",
+            "MaxDatapoints",
+            "LabelOptions",
+        ],
     )?;
     let queries = call.list("MetricDataQueries");
     if queries.len() > MAX_QUERIES {
@@ -54,7 +61,10 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         }
     }
     // Expressions may name others in any order.
-    let mut open: Vec<&Value> = queries.iter().filter(|query| query.get("Expression").is_some()).collect();
+    let mut open: Vec<&Value> = queries
+        .iter()
+        .filter(|query| query.get("Expression").is_some())
+        .collect();
     while !open.is_empty() {
         let before = open.len();
         let mut failed = None;
@@ -118,7 +128,9 @@ fn values(cx: &Context, statistic: &Value, start: i64, end: i64) -> Result<BTree
             STATISTICS.join(", ")
         )));
     }
-    let period = of("/Period").and_then(|period| period.parse().ok()).filter(|period| *period > 0);
+    let period = of("/Period")
+        .and_then(|period| period.parse().ok())
+        .filter(|period| *period > 0);
     let query = Query {
         metric: Metric {
             namespace: of("/Metric/Namespace").unwrap_or_default(),

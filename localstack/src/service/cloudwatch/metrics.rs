@@ -79,7 +79,10 @@ fn check_values(datum: &Value, place: usize) -> Result<(), AwsError> {
         return Err(invalid(exclusive("Values")));
     }
     if has("Value") && has("StatisticValues") {
-        return Err(AwsError::new("InvalidParameterCombination", exclusive("StatisticValues")));
+        return Err(AwsError::new(
+            "InvalidParameterCombination",
+            exclusive("StatisticValues"),
+        ));
     }
     let length = |member: &str| datum.get(member).and_then(Value::as_array).map(Vec::len);
     if has("Counts") && length("Counts") != length("Values") {

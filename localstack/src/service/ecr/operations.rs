@@ -56,7 +56,9 @@ fn check_registry(cx: &Context, call: &Call) -> Result<(), AwsError> {
     let Some(other) = call.text("registryId").filter(|id| id != cx.account()) else {
         return Ok(());
     };
-    let name = call.text("repositoryName").or(call.texts("repositoryNames").into_iter().next());
+    let name = call
+        .text("repositoryName")
+        .or(call.texts("repositoryNames").into_iter().next());
     let message = format!(
         "The repository with name '{}' does not exist in the registry with id '{other}'",
         name.unwrap_or_else(|| "*".into())

@@ -39,7 +39,10 @@ pub fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
                 );
             }
             if rules.is_some_and(|rules| !rules.is_empty()) {
-                return Err(AwsError::not_implemented("ecr", "PutReplicationConfiguration with rules"));
+                return Err(AwsError::not_implemented(
+                    "ecr",
+                    "PutReplicationConfiguration with rules",
+                ));
             }
             Ok(json!({"replicationConfiguration": {"rules": []}}))
         }
@@ -83,7 +86,10 @@ fn change(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         return Ok(shown(&text));
     }
     let missing = || {
-        let message = format!("Registry policy does not exist in the registry with id '{}'", cx.account());
+        let message = format!(
+            "Registry policy does not exist in the registry with id '{}'",
+            cx.account()
+        );
         AwsError::new("RegistryPolicyNotFoundException", message)
     };
     let text = settings.text(POLICY).ok_or_else(missing)?;
@@ -138,7 +144,11 @@ fn scanning_of_repositories(cx: &Context, call: &Call) -> Result<Value, AwsError
         };
         let filters_of = |rule: &Value| -> Vec<Value> {
             let filters = rule["repositoryFilters"].as_array().into_iter().flatten();
-            let matches = |filter: &&Value| filter["filter"].as_str().is_some_and(|text| wildcard::matches(text, &name));
+            let matches = |filter: &&Value| {
+                filter["filter"]
+                    .as_str()
+                    .is_some_and(|text| wildcard::matches(text, &name))
+            };
             filters.filter(matches).cloned().collect()
         };
         let rule = rules.iter().find(|rule| !filters_of(rule).is_empty());

@@ -16,7 +16,14 @@ const OPERATORS: &str = "StringEquals StringNotEquals StringEqualsIgnoreCase Str
     DateNotEquals DateLessThan DateLessThanEquals DateGreaterThan DateGreaterThanEquals Bool BinaryEquals IpAddress NotIpAddress \
     ArnEquals ArnLike ArnNotEquals ArnNotLike Null";
 const PARTITIONS: [&str; 8] = [
-    "aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-eusc", "*",
+    "aws",
+    "aws-cn",
+    "aws-us-gov",
+    "aws-iso",
+    "aws-iso-b",
+    "aws-iso-e",
+    "aws-eusc",
+    "*",
 ];
 /// The beginnings of the paths of resources of IAM.
 const IAM_PATHS: [&str; 13] = [
@@ -136,7 +143,10 @@ fn condition(operator: &str, keys: &Value) -> bool {
 /// Returns false for what AWS's first parser rejects: effects in another case, dates that are none, and ARNs that break off.
 fn legacy(statement: &Map<String, Value>) -> bool {
     let dates = statement.get("Condition").and_then(Value::as_object);
-    let dates = dates.into_iter().flatten().filter(|(operator, _)| operator.contains("Date"));
+    let dates = dates
+        .into_iter()
+        .flatten()
+        .filter(|(operator, _)| operator.contains("Date"));
     let values = dates.flat_map(|(_, keys)| keys.as_object()).flat_map(Map::values);
     let mut values = values.flat_map(|value| match value {
         Value::Array(list) => list.iter().collect(),

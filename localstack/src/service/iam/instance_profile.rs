@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::model::{self, INSTANCE_PROFILES, already_exists, conflict, generate_id, listed, not_found, check_path};
+use super::model::{self, INSTANCE_PROFILES, already_exists, check_path, conflict, generate_id, listed, not_found};
 use super::role;
 use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
@@ -69,7 +69,9 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "ListInstanceProfiles" => return list(cx, call, |profile| model::path(profile).starts_with(&prefix)),
         "ListInstanceProfilesForRole" => {
             let role = model::role(cx, &call.required("RoleName")?)?.id;
-            return list(cx, call, |profile| texts(profile.properties.get("Roles")).contains(&role));
+            return list(cx, call, |profile| {
+                texts(profile.properties.get("Roles")).contains(&role)
+            });
         }
         _ => {}
     }
@@ -91,7 +93,9 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "DeleteInstanceProfile" => {
             let profile = INSTANCE_PROFILES.get(cx, &name)?.ok_or_else(missing)?;
             if !texts(profile.properties.get("Roles")).is_empty() {
-                return Err(conflict("Cannot delete entity, must remove roles from instance profile first."));
+                return Err(conflict(
+                    "Cannot delete entity, must remove roles from instance profile first.",
+                ));
             }
             cx.delete_resource(InstanceProfile::TYPE, &name).await?;
             Ok(json!({}))

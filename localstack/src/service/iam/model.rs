@@ -64,7 +64,11 @@ pub fn listed(call: &Call, member: &str, items: Vec<Value>) -> Result<Value, Aws
 
 /// Returns the tags of a record; nothing where it has none, as AWS does.
 pub fn tags_shown(record: &Record) -> Value {
-    if record.tags.is_empty() { Value::Null } else { record.tag_list() }
+    if record.tags.is_empty() {
+        Value::Null
+    } else {
+        record.tag_list()
+    }
 }
 
 /// Returns a refusal to delete what has something that must be deleted before.

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::entity::Entity;
-use super::model::{MANAGED_POLICIES, POLICIES, check_path, check_tags, conflict, generate_id, listed, path, tags_shown};
+use super::model::{
+    MANAGED_POLICIES, POLICIES, check_path, check_tags, conflict, generate_id, listed, path, tags_shown,
+};
 use super::{document, managed, version};
 use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
@@ -73,7 +75,11 @@ impl RecordType for ManagedPolicy {
             .unwrap_or_else(|| desired.generated_name(128));
         record.id = format!("arn:aws:iam::{}:policy{}{name}", cx.account(), path(&record));
         if MANAGED_POLICIES.get(cx, &record.id)?.is_some() {
-            return Err(AwsError::new("EntityAlreadyExists", format!("A policy called {name} already exists. Duplicate names are not allowed.")).with_status(409));
+            return Err(AwsError::new(
+                "EntityAlreadyExists",
+                format!("A policy called {name} already exists. Duplicate names are not allowed."),
+            )
+            .with_status(409));
         }
         record.computed.insert("Name".into(), name.into());
         record.computed.insert("PolicyId".into(), generate_id("ANPA").into());
@@ -197,7 +203,13 @@ pub fn entities(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     only(
         call,
         "ValidationError",
-        &["PolicyArn", "EntityFilter", "PathPrefix", "MaxItems", "PolicyUsageFilter"],
+        &[
+            "PolicyArn",
+            "EntityFilter",
+            "PathPrefix",
+            "MaxItems",
+            "PolicyUsageFilter",
+        ],
     )?;
     let arn = call.required("PolicyArn")?;
     let policy = MANAGED_POLICIES.get(cx, &arn)?.or(of_aws(&arn));
@@ -253,9 +265,7 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 /// `DeletePolicy`, which refuses a policy that is attached or has other versions.
 pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("PolicyArn")?;
-    let policy = MANAGED_POLICIES
-        .get(cx, &arn)?
-        .ok_or_else(|| missing(&arn))?;
+    let policy = MANAGED_POLICIES.get(cx, &arn)?.ok_or_else(|| missing(&arn))?;
     if !attachments(cx, &policy)?.is_empty() {
         return Err(conflict("Cannot delete a policy attached to entities."));
     }

@@ -26,7 +26,10 @@ fn is_time(time: &str) -> bool {
         None => (time, None),
     };
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
-    let is_clock = clock.is_empty() || clock.split(':').all(|part| number(part).is_some_and(|number| number < 60));
+    let is_clock = clock.is_empty()
+        || clock
+            .split(':')
+            .all(|part| number(part).is_some_and(|number| number < 60));
     let is_offset = offset.is_none_or(|offset| offset.split(':').all(|part| part.len() == 2 && number(part).is_some()));
     is_clock && fraction.len() <= 9 && number(fraction).is_some() && is_offset
 }

@@ -145,7 +145,10 @@ pub fn check_name(cx: &Context, records: Records, what: &str, property: &str, na
     let allowed = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
     let max = if what == "User" { 64 } else { 128 };
     if name.is_empty() || name.len() > max || !name.chars().all(allowed) {
-        let message = format!("The specified value for {} is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-", lower_first(property));
+        let message = format!(
+            "The specified value for {} is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-",
+            lower_first(property)
+        );
         return Err(AwsError::validation(message));
     }
     match records.find(cx, |record| record.id.eq_ignore_ascii_case(name))? {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::document;
 use super::entity::Entity;
 use super::model::{
-    self, INSTANCE_PROFILES, ROLES, already_exists, check_path, conflict, generate_id, listed, not_found, path, role_arn, tags_shown,
+    self, INSTANCE_PROFILES, ROLES, already_exists, check_path, conflict, generate_id, listed, not_found, path,
+    role_arn, tags_shown,
 };
 use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
@@ -168,7 +169,9 @@ pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .find(cx, |profile| texts(profile.properties.get("Roles")).contains(&name))?
         .is_some()
     {
-        return Err(conflict("Cannot delete entity, must remove roles from instance profile first."));
+        return Err(conflict(
+            "Cannot delete entity, must remove roles from instance profile first.",
+        ));
     }
     cx.delete_resource(Role::TYPE, &name).await?;
     Ok(json!({}))

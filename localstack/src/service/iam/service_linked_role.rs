@@ -85,7 +85,11 @@ pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         let &["task", "aws-service-role", _, name, _] = parts.as_slice() else {
             return Err(invalid(format!("Invalid deletion task id: {task}")));
         };
-        let status = if ROLES.get(cx, name)?.is_none() { "SUCCEEDED" } else { "NOT_STARTED" };
+        let status = if ROLES.get(cx, name)?.is_none() {
+            "SUCCEEDED"
+        } else {
+            "NOT_STARTED"
+        };
         return Ok(json!({"Status": status}));
     }
     let role = model::role(cx, &call.required("RoleName")?)?;

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::entity::Entity;
-use super::model::{ACCESS_KEYS, GROUPS, MANAGED_POLICIES, POLICIES, USERS, check_tags, conflict, listed, not_found, path};
+use super::model::{
+    ACCESS_KEYS, GROUPS, MANAGED_POLICIES, POLICIES, USERS, check_tags, conflict, listed, not_found, path,
+};
 use super::principal::{User, arn, check_name};
 use crate::records::{Record, RecordType, Records, WriteLock, iso, texts};
 use crate::service::Call;

@@ -203,7 +203,8 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let is_of_metric = |filter: &Record| {
         let transformations = filter.properties.get("MetricTransformations").and_then(Value::as_array);
         let same = |one: &Value| {
-            let matches = |(member, property): &(&str, &str)| call.text(member).is_none_or(|text| one[*property] == *text);
+            let matches =
+                |(member, property): &(&str, &str)| call.text(member).is_none_or(|text| one[*property] == *text);
             metric.iter().all(matches)
         };
         transformations.into_iter().flatten().any(same)

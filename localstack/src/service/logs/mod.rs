@@ -46,7 +46,11 @@ impl Service for Logs {
             "DeleteLogGroup" => group::delete(cx, &call),
             "DescribeLogGroups" => group::describe(cx, &call),
             "PutRetentionPolicy" | "DeleteRetentionPolicy" => group::set_retention(cx, &call),
-            "TagResource" | "UntagResource" | "ListTagsForResource" | "TagLogGroup" | "UntagLogGroup"
+            "TagResource"
+            | "UntagResource"
+            | "ListTagsForResource"
+            | "TagLogGroup"
+            | "UntagLogGroup"
             | "ListTagsLogGroup" => group::tags(cx, &call),
             "PutResourcePolicy" | "DescribeResourcePolicies" | "DeleteResourcePolicy" => {
                 resource_policy::call(cx, &call)

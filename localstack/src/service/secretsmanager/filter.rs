@@ -1,6 +1,5 @@
 //! The filters of `ListSecrets` and `BatchGetSecretValue` (API reference, `Filter`).
 
-
 use super::rotation;
 use super::secret::{Secret, all};
 use crate::records::texts;

@@ -29,7 +29,9 @@ pub fn apply<T>(
         match filter["Condition"].as_str().unwrap_or("EQ") {
             "EQ" | "IN" => items.retain(|item| value(item, name).is_some_and(|value| values.contains(&value))),
             "BEGINS_WITH" => {
-                items.retain(|item| value(item, name).is_some_and(|value| values.iter().any(|one| value.starts_with(one))));
+                items.retain(|item| {
+                    value(item, name).is_some_and(|value| values.iter().any(|one| value.starts_with(one)))
+                });
             }
             other => {
                 let message = format!("The embedded endpoint does not support the condition {other} of {name}.");

@@ -28,11 +28,15 @@ pub fn register(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
     let instance = InstanceRecord {
         id: call.required("InstanceId")?,
-        is_unhealthy: attributes.get("AWS_INIT_HEALTH_STATUS").is_some_and(|status| status == "UNHEALTHY"),
+        is_unhealthy: attributes
+            .get("AWS_INIT_HEALTH_STATUS")
+            .is_some_and(|status| status == "UNHEALTHY"),
         attributes,
         creator_request_id: call.text("CreatorRequestId"),
     };
-    change(cx, call, "REGISTER_INSTANCE", &instance.id, |service| instance.put(cx, service))
+    change(cx, call, "REGISTER_INSTANCE", &instance.id, |service| {
+        instance.put(cx, service)
+    })
 }
 
 pub fn deregister(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -67,11 +71,17 @@ fn change(
 }
 
 fn revision_of(service: &Record) -> u64 {
-    service.computed.get("Revision").and_then(Value::as_u64).unwrap_or_default()
+    service
+        .computed
+        .get("Revision")
+        .and_then(Value::as_u64)
+        .unwrap_or_default()
 }
 
 fn find(cx: &Context, service: &Record, id: &str) -> Result<InstanceRecord, AwsError> {
-    let found = instances(cx, &service.id)?.into_iter().find(|instance| instance.id == id);
+    let found = instances(cx, &service.id)?
+        .into_iter()
+        .find(|instance| instance.id == id);
     found.ok_or_else(|| AwsError::new("InstanceNotFound", id))
 }
 
@@ -101,10 +111,15 @@ pub fn health(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let service = model::service(cx, &call.required("ServiceId")?)?;
     let asked = call.texts("Instances");
     let found = instances(cx, &service.id)?;
-    if let Some(missing) = asked.iter().find(|id| !found.iter().any(|instance| instance.id == **id)) {
+    if let Some(missing) = asked
+        .iter()
+        .find(|id| !found.iter().any(|instance| instance.id == **id))
+    {
         return Err(AwsError::new("InstanceNotFound", missing.clone()));
     }
-    let shown = found.iter().filter(|instance| asked.is_empty() || asked.contains(&instance.id));
+    let shown = found
+        .iter()
+        .filter(|instance| asked.is_empty() || asked.contains(&instance.id));
     let shown: Vec<Value> = shown.map(|instance| json!([instance.id, status(instance)])).collect();
     let page = filter::page_of(call, "Status", shown)?;
     let items = page["Status"].as_array().into_iter().flatten();
@@ -169,7 +184,9 @@ pub fn discover(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let service = named(cx, call)?;
     let has = |instance: &InstanceRecord, member: &str| {
         let given = tags_of(&call.input[member]);
-        given.iter().all(|(key, value)| instance.attributes.get(key) == Some(value))
+        given
+            .iter()
+            .all(|(key, value)| instance.attributes.get(key) == Some(value))
     };
     let mut found = instances(cx, &service.id)?;
     found.retain(|instance| has(instance, "QueryParameters"));

@@ -101,8 +101,9 @@ impl<K: Kind> RecordType for Namespace<K> {
                 format!("The namespace name {name} is not valid."),
             ));
         }
-        let same =
-            |r: &Record| r.text("Name").as_ref() == Some(&name) && kind(r) == K::KIND && r.text("Vpc") == record.text("Vpc");
+        let same = |r: &Record| {
+            r.text("Name").as_ref() == Some(&name) && kind(r) == K::KIND && r.text("Vpc") == record.text("Vpc")
+        };
         if NAMESPACES.find(cx, same)?.is_some() {
             return Err(AwsError::new(
                 "NamespaceAlreadyExists",
@@ -196,10 +197,15 @@ fn arn(cx: &Context, id: &str) -> String {
 
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut found = NAMESPACES.list(cx)?;
-    filter::apply(call, &mut found, &["NAME", "HTTP_NAME", "TYPE"], |record, name| match name {
-        "TYPE" => Some(kind(record)),
-        _ => record.text("Name"),
-    })?;
+    filter::apply(
+        call,
+        &mut found,
+        &["NAME", "HTTP_NAME", "TYPE"],
+        |record, name| match name {
+            "TYPE" => Some(kind(record)),
+            _ => record.text("Name"),
+        },
+    )?;
     let shown = found.iter().map(|record| description(cx, record)).collect();
     filter::page_of(call, "Namespaces", shown)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::filter;
-use super::model::random;
+use super::model::{NAMESPACES, random};
 use crate::records::{now, scalar, seconds};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -47,6 +47,12 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 /// `ListOperations`.
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut found: Vec<Value> = newest_last(cx)?.into_iter().map(|(_, operation)| operation).collect();
+    // The operations on a namespace are listed as long as it exists.
+    let namespaces = NAMESPACES.list(cx)?;
+    found.retain(|operation| {
+        let namespace = operation["Targets"]["NAMESPACE"].as_str();
+        namespace.is_none_or(|id| namespaces.iter().any(|one| one.id == id))
+    });
     let known = ["NAMESPACE_ID", "SERVICE_ID", "STATUS", "TYPE"];
     filter::apply(call, &mut found, &known, |operation, name| {
         scalar(match name {
@@ -56,6 +62,8 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             _ => &operation["Type"],
         })
     })?;
-    let shown = found.iter().map(|one| json!({"Id": one["Id"], "Status": one["Status"]}));
+    let shown = found
+        .iter()
+        .map(|one| json!({"Id": one["Id"], "Status": one["Status"]}));
     filter::page_of(call, "Operations", shown.collect())
 }

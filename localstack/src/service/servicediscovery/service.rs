@@ -150,7 +150,9 @@ pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut found = SERVICES.list(cx)?;
-    filter::apply(call, &mut found, &["NAMESPACE_ID"], |record, _| Some(namespace_of(record)))?;
+    filter::apply(call, &mut found, &["NAMESPACE_ID"], |record, _| {
+        Some(namespace_of(record))
+    })?;
     let shown = found.iter().map(|record| description(cx, record)).collect();
     filter::page_of(call, "Services", shown)
 }
@@ -176,7 +178,12 @@ fn description(cx: &Context, record: &Record) -> Value {
         "Id": record.id, "Arn": service_arn(cx, &record.id), "Name": record.text("Name"), "Type": kind, "CreateDate": seconds(record.created),
         "InstanceCount": model::instances(cx, &record.id).map_or(0, |i| i.len()),
     });
-    for member in ["Description", "DnsConfig", "HealthCheckConfig", "HealthCheckCustomConfig"] {
+    for member in [
+        "Description",
+        "DnsConfig",
+        "HealthCheckConfig",
+        "HealthCheckCustomConfig",
+    ] {
         if let Some(value) = record.properties.get(member) {
             shown[member] = value.clone();
         }

@@ -102,7 +102,10 @@ fn effective_delivery_policy(topic: &Record) -> Value {
         "disableSubscriptionOverrides": false,
         "defaultRequestPolicy": {"headerContentType": "text/plain; charset=UTF-8"},
     }});
-    let own = topic.properties.get("DeliveryPolicy").and_then(|policy| policy["http"].as_object());
+    let own = topic
+        .properties
+        .get("DeliveryPolicy")
+        .and_then(|policy| policy["http"].as_object());
     for (member, value) in own.into_iter().flatten() {
         match (&mut policy["http"][member], value.as_object()) {
             (Value::Object(default), Some(value)) => default.extend(value.clone()),

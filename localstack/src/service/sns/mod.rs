@@ -129,7 +129,13 @@ mod tests {
         let to = |topic: &str| json!({"TopicArn": topic, "Protocol": "email", "Endpoint": "a@example.org"});
         let created = create(&cx, "AWS::SNS::Subscription", "Email", to(&topic.physical_id)).await;
         assert!(created.unwrap().physical_id.starts_with(&topic.physical_id));
-        let error = create(&cx, "AWS::SNS::Subscription", "Other", to("arn:aws:sns:us-east-1:000000000000:no")).await;
+        let error = create(
+            &cx,
+            "AWS::SNS::Subscription",
+            "Other",
+            to("arn:aws:sns:us-east-1:000000000000:no"),
+        )
+        .await;
         assert_eq!(error_code(&error.unwrap_err()), Some("NotFound"));
         let input = json!({"TopicArn": topic.physical_id});
         let found = cx.call("sns", "ListSubscriptionsByTopic", input).await.unwrap();
@@ -179,7 +185,11 @@ mod tests {
                 "InvalidParameter",
             ),
             ("CreateTopic", json!({"Name": "f.fifo"}), "InvalidParameter"),
-            ("GetTopicAttributes", json!({"TopicArn": "arn:aws:sns:us-east-1:000000000000:no"}), "NotFound"),
+            (
+                "GetTopicAttributes",
+                json!({"TopicArn": "arn:aws:sns:us-east-1:000000000000:no"}),
+                "NotFound",
+            ),
             (
                 "ListTagsForResource",
                 json!({"ResourceArn": "arn:no"}),

@@ -23,14 +23,18 @@ const MAX_ENTRIES: usize = 10;
 pub fn one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if let Some(number) = call.text("PhoneNumber") {
         if !number.starts_with('+') || !is_phone_number(&number) {
-            return Err(invalid(format!("PhoneNumber Reason: {number} is not valid to publish to")));
+            return Err(invalid(format!(
+                "PhoneNumber Reason: {number} is not valid to publish to"
+            )));
         }
         return Err(AwsError::not_implemented("sns", "Publish to a phone number"));
     }
     let arn = call.text("TopicArn").or(call.text("TargetArn"));
     let arn = arn.ok_or_else(|| invalid("TopicArn or TargetArn Reason: no value for required parameter"))?;
     if arn.contains(":endpoint/") {
-        return Err(invalid("TargetArn Reason: No endpoint found for the target arn specified"));
+        return Err(invalid(
+            "TargetArn Reason: No endpoint found for the target arn specified",
+        ));
     }
     let topic = find_topic(cx, &arn)?;
     check(&topic, &call.input)?;
@@ -56,13 +60,19 @@ pub fn batch(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         );
     }
     let mut ids = HashSet::new();
-    if !entries.iter().all(|entry| ids.insert(entry["Id"].as_str().unwrap_or_default())) {
+    if !entries
+        .iter()
+        .all(|entry| ids.insert(entry["Id"].as_str().unwrap_or_default()))
+    {
         return error(
             "BatchEntryIdsNotDistinct",
             "Two or more batch entries in the request have the same Id.",
         );
     }
-    let length: usize = entries.iter().map(|entry| entry["Message"].as_str().map_or(0, str::len)).sum();
+    let length: usize = entries
+        .iter()
+        .map(|entry| entry["Message"].as_str().map_or(0, str::len))
+        .sum();
     if length > MAX_MESSAGE {
         return error(
             "BatchRequestTooLong",
@@ -107,9 +117,7 @@ fn check(topic: &Record, message: &Value) -> Result<(), AwsError> {
     if body.len() > MAX_MESSAGE {
         return Err(invalid("Message too long"));
     }
-    let is_subject = |subject: &String| {
-        (1..=100).contains(&subject.chars().count()) && !subject.contains(['\n', '\r'])
-    };
+    let is_subject = |subject: &String| (1..=100).contains(&subject.chars().count()) && !subject.contains(['\n', '\r']);
     if text("Subject").is_some_and(|subject| !is_subject(&subject)) {
         return Err(invalid("Subject"));
     }
@@ -157,7 +165,9 @@ fn check_attribute(name: &str, attribute: &Value) -> Result<(), AwsError> {
     match attribute.get(member).and_then(scalar) {
         Some(value) if !value.is_empty() => {}
         None if given.iter().flatten().any(|value| !value.is_empty()) => {
-            return refuse(format!("The message attribute '{name}' with type '{base}' must use field '{field}'."));
+            return refuse(format!(
+                "The message attribute '{name}' with type '{base}' must use field '{field}'."
+            ));
         }
         _ => {
             return refuse(format!(
@@ -165,7 +175,11 @@ fn check_attribute(name: &str, attribute: &Value) -> Result<(), AwsError> {
             ));
         }
     }
-    if base == "Number" && attribute["StringValue"].as_str().is_some_and(|text| text.parse::<f64>().is_err()) {
+    if base == "Number"
+        && attribute["StringValue"]
+            .as_str()
+            .is_some_and(|text| text.parse::<f64>().is_err())
+    {
         return refuse(format!("Could not cast message attribute '{name}' value to number."));
     }
     Ok(())

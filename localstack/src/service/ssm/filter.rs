@@ -188,13 +188,19 @@ fn matches(parameter: &Record, filter: &Value) -> bool {
     let any = |matches: &dyn Fn(&str) -> bool| values.iter().any(|value| matches(value));
     let text = match key {
         "Path" => return any(&|path| is_below(&parameter.id, path, option == "Recursive")),
-        "Label" => return version::labels(parameter).iter().any(|label| any(&|value| value == label)),
+        "Label" => {
+            return version::labels(parameter)
+                .iter()
+                .any(|label| any(&|value| value == label));
+        }
         "Name" => Some(full_name(&parameter.id)),
         "Tier" => Some(tier(parameter)),
         "KeyId" => key_id(parameter),
         "Type" | "DataType" => parameter.text(key),
         tag => {
-            let value = tag.strip_prefix("tag:").and_then(|tag| parameter.tags.get(tag).cloned());
+            let value = tag
+                .strip_prefix("tag:")
+                .and_then(|tag| parameter.tags.get(tag).cloned());
             if values.is_empty() {
                 return value.is_some();
             }
@@ -205,7 +211,11 @@ fn matches(parameter: &Record, filter: &Value) -> bool {
         return false;
     };
     // A name is the same with and without a leading slash.
-    let bare = if key == "Name" { text.trim_start_matches('/') } else { &text };
+    let bare = if key == "Name" {
+        text.trim_start_matches('/')
+    } else {
+        &text
+    };
     any(&|value| match option {
         "BeginsWith" => text.starts_with(value) || bare.starts_with(value),
         "Contains" => text.contains(value),

@@ -15,7 +15,11 @@ pub fn label(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("Name")?;
     let mut record = find(cx, &name)?.ok_or_else(|| not_found(&name))?;
     let version = call.integer("ParameterVersion").unwrap_or_else(|| number(&record));
-    if let Some(long) = call.texts("Labels").iter().find(|label| !(1..=100).contains(&label.len())) {
+    if let Some(long) = call
+        .texts("Labels")
+        .iter()
+        .find(|label| !(1..=100).contains(&label.len()))
+    {
         let message = format!(
             "1 validation error detected: Value '[{long}]' at 'labels' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 100, Member must have length greater than or equal to 1]"
         );

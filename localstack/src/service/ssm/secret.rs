@@ -40,9 +40,15 @@ pub async fn get(cx: &Context, call: &Call) -> Result<Option<Value>, AwsError> {
             format!("An error occurred (ParameterNotFound) when referencing Secrets Manager: Secret {name} not found.");
         AwsError::new("ParameterNotFound", message)
     };
-    let secret = cx.call("secretsmanager", "GetSecretValue", input).await.map_err(missing)?;
+    let secret = cx
+        .call("secretsmanager", "GetSecretValue", input)
+        .await
+        .map_err(missing)?;
     let described = json!({"SecretId": id});
-    let mut source = cx.call("secretsmanager", "DescribeSecret", described).await.map_err(missing)?;
+    let mut source = cx
+        .call("secretsmanager", "DescribeSecret", described)
+        .await
+        .map_err(missing)?;
     source["CreatedDate"] = secret["CreatedDate"].clone();
     let selector = selector.map(|selector| format!(":{selector}"));
     let mut shown = json!({

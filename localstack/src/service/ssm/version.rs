@@ -29,7 +29,9 @@ pub fn next(record: &mut Record, former: Option<&Record>) {
 /// Checks that another version has room: the oldest makes it, unless it has a label (`PutParameter`, "Overwrite").
 pub fn check_room(record: &Record) -> Result<(), AwsError> {
     let all = all(record);
-    let oldest = all.first().filter(|oldest| all.len() >= MAX_VERSIONS && !labels(oldest).is_empty());
+    let oldest = all
+        .first()
+        .filter(|oldest| all.len() >= MAX_VERSIONS && !labels(oldest).is_empty());
     let Some(oldest) = oldest else {
         return Ok(());
     };
