@@ -104,6 +104,11 @@ fn check_fargate(definition: &Value, containers: &[Value]) -> Result<(), AwsErro
     if text(definition, "networkMode") != Some("awsvpc") {
         return Err(client("Fargate only supports network mode 'awsvpc'."));
     }
+    if text(definition, "pidMode") == Some("host") {
+        return Err(client(
+            "Tasks using the Fargate launch type do not support pidMode 'host'. The supported value for pidMode is 'task'.",
+        ));
+    }
     let size = |member: &str| {
         let value = definition.get(member).and_then(crate::records::scalar);
         value.ok_or_else(|| {

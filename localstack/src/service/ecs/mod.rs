@@ -95,7 +95,7 @@ impl Service for EcsService {
             "DeregisterTaskDefinition" => task_definition::deregister(cx, &call.required("taskDefinition")?),
             "DescribeTaskDefinition" => task_definition::describe(cx, &call),
             "ListTaskDefinitions" => task_definition::list_arns(cx, &call),
-            "ListTaskDefinitionFamilies" => task_definition::families(cx),
+            "ListTaskDefinitionFamilies" => task_definition::families(cx, &call),
             "CreateService" => services::create(cx, &call),
             "UpdateService" => services::update(cx, &call),
             "DeleteService" => services::delete(cx, &call),
