@@ -86,7 +86,8 @@ impl Service for AutoScaling {
             }
             "DescribeScalingPolicies" => {
                 let names = texts(call.input.get("PolicyNames"));
-                let is_named = |r: &&Record| names.is_empty() || r.text("PolicyName").is_some_and(|name| names.contains(&name));
+                let is_named =
+                    |r: &&Record| names.is_empty() || r.text("PolicyName").is_some_and(|name| names.contains(&name));
                 let found = POLICIES.list(cx)?;
                 let found = found.iter().filter(|r| requested(r)).filter(is_named).map(policy);
                 shown(&call, "ScalingPolicies", found.collect())
@@ -100,8 +101,12 @@ impl Service for AutoScaling {
 
 /// Returns one page of a list; it has at most 50 items ("MaxResults" in the API reference).
 fn shown(call: &Call, list: &str, found: Vec<Value>) -> Result<Value, AwsError> {
-    let (found, next) = page(found, call.limit("MaxResults", 50, 1..=50), call.text("NextToken").as_deref())
-        .map_err(|error| AwsError::new("InvalidNextTokenException", error.message))?;
+    let (found, next) = page(
+        found,
+        call.limit("MaxResults", 50, 1..=50),
+        call.text("NextToken").as_deref(),
+    )
+    .map_err(|error| AwsError::new("InvalidNextTokenException", error.message))?;
     Ok(json!({list: found, "NextToken": next}))
 }
 
