@@ -25,7 +25,9 @@ async fn what_is_made_in_a_region_is_there_alone_and_after_a_restart() {
         let input = json!({"Name": "color", "Value": value, "Type": "String"});
         parameter(client, "PutParameter", input).await.unwrap();
     }
-    let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
+    let statement =
+        json!({"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"});
+    let trust = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
     let role = [("RoleName", "r"), ("AssumeRolePolicyDocument", trust.as_str())];
     far.expect(("iam", "2010-05-08"), &[("CreateRole", &role, None)]).await;
     let unknown = near.in_region("nowhere");

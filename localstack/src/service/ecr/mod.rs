@@ -7,6 +7,7 @@ mod operations;
 mod policies;
 mod put_image;
 mod registry;
+mod registry_settings;
 mod repository;
 #[cfg(test)]
 mod tests;

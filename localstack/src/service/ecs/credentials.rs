@@ -71,12 +71,7 @@ fn document(cx: &Context, id: &str, headers: &HeaderMap) -> Result<Value, AwsErr
         return Err(AwsError::new("AccessDeniedException", message).with_status(403));
     }
     let missing = |message: &str| AwsError::new("NoSuchEntity", message).with_status(404);
-    let mut found = None;
-    for cx in cx.regions() {
-        let task = model::task(&cx, id)?.filter(Task::is_live);
-        found = found.or(task.map(|task| (cx, task)));
-    }
-    let (cx, task) = found.ok_or_else(|| missing("The task is not running."))?;
+    let (cx, task) = model::live_task(cx, id)?.ok_or_else(|| missing("The task is not running."))?;
     let definition = task_definition::named(&cx, &task.spec.task_definition)?;
     let role = role(&task, &definition).ok_or_else(|| missing("The task has no role."))?;
     if iam::with_arn(&cx, &role)?.is_none() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::error::{client, invalid_parameter};
 use super::members::{integer, list, text};
-use super::{dependencies, volumes};
+use super::{dependencies, volume_rules};
 use crate::AwsError;
 use crate::records::texts;
 use crate::runtime::task::settings;
@@ -79,7 +79,7 @@ pub fn check(definition: &Value, containers: &[Value]) -> Result<(), AwsError> {
         }
     }
     dependencies::check(containers)?;
-    volumes::check(definition, containers)?;
+    volume_rules::check(definition, containers)?;
     if text(definition, "networkMode") == Some("awsvpc") {
         check_ports(containers)?;
     }
@@ -103,6 +103,11 @@ fn check_ports(containers: &[Value]) -> Result<(), AwsError> {
 fn check_fargate(definition: &Value, containers: &[Value]) -> Result<(), AwsError> {
     if text(definition, "networkMode") != Some("awsvpc") {
         return Err(client("Fargate only supports network mode 'awsvpc'."));
+    }
+    if text(definition, "pidMode") == Some("host") {
+        return Err(client(
+            "Tasks using the Fargate launch type do not support pidMode 'host'. The supported value for pidMode is 'task'.",
+        ));
     }
     let size = |member: &str| {
         let value = definition.get(member).and_then(crate::records::scalar);
@@ -183,7 +188,7 @@ pub fn check_runnable(definition: &Value) -> Result<(), AwsError> {
         }
     }
     for volume in list(definition, "volumes") {
-        if let Some(member) = volumes::unsupported(volume) {
+        if let Some(member) = volume_rules::unsupported(volume) {
             return Err(unsupported(format!("{member} of a volume")));
         }
     }

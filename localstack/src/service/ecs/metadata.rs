@@ -66,9 +66,11 @@ fn respond(cx: &Context, task: &str, version: &str, container: &str, what: &str)
 }
 
 fn document(cx: &Context, id: &str, version: &str, name: &str, what: &str) -> Result<Option<Value>, AwsError> {
-    let Some(task) = model::task(cx, id)?.filter(|task| task.is_live() && matches!(version, "v3" | "v4")) else {
+    let found = model::live_task(cx, id)?.filter(|_| matches!(version, "v3" | "v4"));
+    let Some((cx, task)) = found else {
         return Ok(None);
     };
+    let cx = &cx;
     let Some(state) = task.containers.iter().find(|one| one.name == name) else {
         return Ok(None);
     };

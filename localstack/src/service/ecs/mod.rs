@@ -34,6 +34,7 @@ mod task_definition;
 mod task_lifecycle;
 mod tasks;
 mod traffic_shift;
+mod volume_rules;
 mod volumes;
 
 use std::sync::Arc;
@@ -94,7 +95,7 @@ impl Service for EcsService {
             "DeregisterTaskDefinition" => task_definition::deregister(cx, &call.required("taskDefinition")?),
             "DescribeTaskDefinition" => task_definition::describe(cx, &call),
             "ListTaskDefinitions" => task_definition::list_arns(cx, &call),
-            "ListTaskDefinitionFamilies" => task_definition::families(cx),
+            "ListTaskDefinitionFamilies" => task_definition::families(cx, &call),
             "CreateService" => services::create(cx, &call),
             "UpdateService" => services::update(cx, &call),
             "DeleteService" => services::delete(cx, &call),
@@ -103,7 +104,7 @@ impl Service for EcsService {
             "DescribeServiceDeployments" => service_deployments::describe(cx, &call),
             "ListServiceDeployments" => service_deployments::list(cx, &call),
             "RunTask" => tasks::run(cx, &call),
-            // The session is one of Systems Manager, over a WebSocket of its own protocol.
+            // The session is one of Systems Manager, with a separate protocol over a WebSocket.
             "ExecuteCommand" => Err(AwsError::new(
                 "InvalidParameterException",
                 "The execute command failed: the embedded endpoint has no sessions of Systems Manager. A container's output is in its log \

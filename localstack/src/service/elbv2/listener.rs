@@ -1,6 +1,6 @@
 //! Listeners. Each one is a port on loopback.
 
-use super::attributes::Kind;
+use super::attribute_kind::Kind;
 use super::model::{self, LISTENERS, RULES, arn_suffix, listener_port};
 use super::{action, proxy_settings, tls};
 use crate::records::{Record, RecordType, Records};

@@ -1,6 +1,6 @@
 //! Load balancers. The DNS name of each one is `localhost`, and its listeners are ports on it.
 
-use super::attributes::Kind;
+use super::attribute_kind::Kind;
 use super::model::{LOAD_BALANCERS, arn_suffix, attribute};
 use crate::records::{Record, RecordType, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};

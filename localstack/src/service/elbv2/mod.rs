@@ -2,6 +2,7 @@
 
 mod action;
 mod api;
+mod attribute_kind;
 mod attribute_table;
 mod attributes;
 mod condition_limits;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use attributes::Kind;
+use attribute_kind::Kind;
 pub(crate) use weights::set_weights;
 
 use crate::records::record_type;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use super::attribute_kind::Kind;
 use super::attribute_table::{LISTENERS, RESPONSE_HEADER};
-use super::attributes::Kind;
 use super::model::{integer, text};
 use crate::AwsError;
 use crate::records::Record;

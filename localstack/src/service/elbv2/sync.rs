@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::attributes::Kind;
+use super::attribute_kind::Kind;
 use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS, integer, listener_port};
 use super::{action, proxy_settings, rule, tls};
 use crate::records::Record;

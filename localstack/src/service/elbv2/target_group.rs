@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::action::{forwards_to, load_balancers_of};
-use super::attributes::Kind;
+use super::attribute_kind::Kind;
 use super::model::{LISTENERS, RULES, TARGET_GROUPS, arn_suffix, integer, target_protocol};
 use super::{proxy_settings, stickiness};
 use crate::records::{Record, RecordType, Records};

@@ -1,14 +1,17 @@
 //! Records of IAM: roles and policies.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::entity::Entity;
 use super::managed;
-use crate::records::{Record, Records, texts};
+use crate::records::{Record, Records, page, texts};
+use crate::service::Call;
 use crate::{AwsError, Context};
 
 pub const ROLES: Records = Records("iam.roles");
 pub const POLICIES: Records = Records("iam.policies");
 pub const INSTANCE_PROFILES: Records = Records("iam.instance-profiles");
+pub const ACCESS_KEYS: Records = Records("iam.access-keys");
 pub const USERS: Records = Records("iam.users");
 pub const GROUPS: Records = Records("iam.groups");
 pub const MANAGED_POLICIES: Records = Records("iam.managed-policies");
@@ -36,12 +39,53 @@ pub fn path(role: &Record) -> String {
         .unwrap_or_else(|| "/".into())
 }
 
-/// Returns the policy resources that name the role.
-pub fn attached_to(cx: &Context, role: &str) -> Result<Vec<Record>, AwsError> {
+/// Returns the policy resources that name the role, user or group.
+pub fn attached_to(cx: &Context, entity: Entity, name: &str) -> Result<Vec<Record>, AwsError> {
     let mut policies = POLICIES.list(cx)?;
     policies.extend(MANAGED_POLICIES.list(cx)?);
-    policies.retain(|policy| texts(policy.properties.get("Roles")).iter().any(|name| name == role));
+    policies.retain(|policy| {
+        let attached = texts(policy.properties.get(entity.property()));
+        attached.iter().any(|one| one == name)
+    });
     Ok(policies)
+}
+
+/// Returns one page of a list in the form of IAM: `MaxItems` items after the `Marker`.
+pub fn listed(call: &Call, member: &str, items: Vec<Value>) -> Result<Value, AwsError> {
+    let invalid = |_| AwsError::validation("Invalid Marker.");
+    let limit = call.limit("MaxItems", 100, 1..=1000);
+    let (shown, next) = page(items, limit, call.text("Marker").as_deref()).map_err(invalid)?;
+    let mut response = json!({member: shown, "IsTruncated": next.is_some()});
+    if let Some(marker) = next {
+        response["Marker"] = marker.into();
+    }
+    Ok(response)
+}
+
+/// Returns the tags of a record; nothing where it has none, as AWS does.
+pub fn tags_shown(record: &Record) -> Value {
+    if record.tags.is_empty() {
+        Value::Null
+    } else {
+        record.tag_list()
+    }
+}
+
+/// Returns a refusal to delete what has something that must be deleted before.
+pub fn conflict(message: &str) -> AwsError {
+    AwsError::new("DeleteConflict", message).with_status(409)
+}
+
+/// Checks a path (IAM identifiers, "Friendly names and paths").
+pub fn check_path(record: &Record) -> Result<(), AwsError> {
+    let path = path(record);
+    let allowed = path.chars().all(|c| ('!'..='~').contains(&c));
+    if path.starts_with('/') && path.ends_with('/') && path.len() <= 512 && allowed {
+        return Ok(());
+    }
+    Err(AwsError::validation(
+        "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.",
+    ))
 }
 
 /// Returns the documents of all policies of a role; of the policies that AWS manages, a few are known here.
@@ -53,7 +97,7 @@ pub fn documents(cx: &Context, role: &Record) -> Result<Vec<Value>, AwsError> {
         .map(|policy| policy["PolicyDocument"].clone())
         .collect();
     let document = |policy: &Record| policy.properties.get("PolicyDocument").cloned();
-    found.extend(attached_to(cx, &role.id)?.iter().filter_map(document));
+    found.extend(attached_to(cx, Entity::Role, &role.id)?.iter().filter_map(document));
     for arn in texts(role.properties.get("ManagedPolicyArns")) {
         found.extend(managed_document(cx, &arn)?);
     }
@@ -95,4 +139,27 @@ pub fn already_exists(what: &str, name: &str) -> AwsError {
         format!("{what} with name {name} already exists."),
     )
     .with_status(409)
+}
+
+/// Checks the keys of tags, of which two may not differ in case only (recorded on AWS in LocalStack's test of role tags).
+pub fn check_tags(tags: &Value) -> Result<(), AwsError> {
+    let keys: Vec<String> = tags_of_list(tags);
+    let has_duplicate = keys.iter().enumerate().any(|(at, key)| keys[..at].contains(key));
+    if has_duplicate {
+        let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
+        return Err(AwsError::new("InvalidInput", message));
+    }
+    let allowed = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
+    if keys.iter().any(|key| !key.chars().all(allowed)) {
+        return Err(AwsError::validation(
+            "1 validation error detected: Value at 'tags' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+",
+        ));
+    }
+    Ok(())
+}
+
+fn tags_of_list(tags: &Value) -> Vec<String> {
+    let tags = tags.as_array().into_iter().flatten();
+    let keys = tags.filter_map(|tag| tag["Key"].as_str());
+    keys.map(str::to_lowercase).collect()
 }

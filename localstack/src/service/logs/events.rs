@@ -61,7 +61,7 @@ pub fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         file.append(&events[accepted], now())?;
         Ok(file.end())
     })?;
-    let mut response = json!({"nextSequenceToken": next.to_string()});
+    let mut response = json!({"nextSequenceToken": format!("{next:056}")});
     if let Some(rejected) = rejected {
         response["rejectedLogEventsInfo"] = rejected;
     }

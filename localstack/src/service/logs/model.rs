@@ -25,7 +25,13 @@ pub fn group(cx: &Context, name_or_arn: &str) -> Result<Record, AwsError> {
 
 /// Finds the group that a call names by name, identifier or ARN.
 pub fn group_of(cx: &Context, call: &Call) -> Result<Record, AwsError> {
-    let given = call.text("logGroupName").or(call.text("logGroupIdentifier"));
+    let identifier = call.text("logGroupIdentifier");
+    if identifier.as_ref().is_some_and(|identifier| identifier.contains('*')) {
+        return Err(invalid(
+            r"1 validation error detected: Value at 'logGroupIdentifier' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w#+=/:,.@-]*",
+        ));
+    }
+    let given = call.text("logGroupName").or(identifier);
     let given = given.ok_or_else(|| invalid("Either logGroupName or logGroupIdentifier is required."))?;
     group(cx, &given)
 }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::file::Files;
 use super::model::{self, Stream, with_token};
-use super::{invalid, not_found};
-use crate::records::{WriteLock, page};
+use super::{invalid, not_found, page};
+use crate::records::WriteLock;
 use crate::service::Call;
 use crate::{AwsError, Context};
 
@@ -87,7 +87,7 @@ fn description(cx: &Context, group: &str, name: &str, stream: &Stream) -> Result
     let file = file.lock();
     let mut description = json!({
         "logStreamName": name, "creationTime": stream.created, "storedBytes": 0,
-        "arn": format!("{}:log-stream:{name}", model::group_arn(cx, group)), "uploadSequenceToken": file.end().to_string(),
+        "arn": format!("{}:log-stream:{name}", model::group_arn(cx, group)), "uploadSequenceToken": format!("{:056}", file.end()),
     });
     if let Some((first, last)) = file.time_span() {
         description["firstEventTimestamp"] = first.into();

@@ -1,6 +1,6 @@
 //! Instances whose server cannot be started, such as one whose data is missing.
 //!
-//! They are `failed` ("Viewing Amazon RDS DB instance status"), and never new empty databases. The failure is found anew at each start of the
+//! They are `failed` ("Viewing Amazon RDS DB instance status"), and never new empty databases. The failure is found at each start of the
 //! endpoint, and each second.
 
 use std::collections::HashSet;

@@ -146,10 +146,10 @@ fn inspect_header(line: &[u8], body: &mut Body, add: &mut impl FnMut(Class, &'st
         "content-length" => body.lengths.push(value),
         "transfer-encoding" => body.codings.push(value.to_ascii_lowercase()),
         _ => {
-            let letters: String = name.chars().filter(char::is_ascii_alphabetic).collect();
-            body.has_suspicious_length |= letters == "contentlength";
-            body.has_suspicious_coding |= letters == "transferencoding";
-            if letters == "contentlength" || letters == "transferencoding" {
+            let name_only: String = name.chars().filter(char::is_ascii_alphabetic).collect();
+            body.has_suspicious_length |= name_only == "contentlength";
+            body.has_suspicious_coding |= name_only == "transferencoding";
+            if name_only == "contentlength" || name_only == "transferencoding" {
                 add(Class::Ambiguous, "SuspiciousHeader");
             }
         }

@@ -12,7 +12,8 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::responses::BoxError;
-use super::target::{Target, TargetGroupSettings, TargetHealth, TargetProtocol};
+use super::target::{Target, TargetHealth};
+use super::target_group_settings::{TargetGroupSettings, TargetProtocol};
 
 const USER_AGENT: &str = "ELB-HealthChecker/2.0";
 /// A gRPC message without content: not compressed, and of length 0.

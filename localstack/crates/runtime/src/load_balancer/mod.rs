@@ -24,9 +24,12 @@ mod stickiness;
 mod target;
 mod target_client;
 mod target_group;
+mod target_group_settings;
 mod tls;
 mod websocket;
 
+#[cfg(test)]
+mod http2_tests;
 #[cfg(test)]
 mod tests;
 
@@ -39,8 +42,9 @@ use parking_lot::{Mutex, RwLock};
 pub use attributes::{DesyncMode, ForwardedFor, ListenerAttributes, LoadBalancerAttributes};
 pub use rule::{Action, Condition, Rule};
 pub use stickiness::Stickiness;
-pub use target::{Algorithm, MinimumHealthy, Target, TargetGroupSettings, TargetHealth, TargetProtocol};
+pub use target::{Target, TargetHealth};
 pub use target_group::TargetGroup;
+pub use target_group_settings::{Algorithm, MinimumHealthy, TargetGroupSettings, TargetProtocol};
 pub use tls::{Tls, Versions};
 
 use endpoint_core::{AwsError, Context};

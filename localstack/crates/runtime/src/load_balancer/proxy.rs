@@ -16,9 +16,10 @@ use super::response_body::ResponseBody;
 use super::responses::{self, Body};
 use super::rule::{Action, host_of};
 use super::session::Session;
-use super::target::{Target, TargetProtocol};
+use super::target::Target;
 use super::target_client::SendError;
 use super::target_group::TargetGroup;
+use super::target_group_settings::TargetProtocol;
 use super::{ListenerConfig, LoadBalancers, head, websocket};
 
 /// Applies the action of the first matching rule.

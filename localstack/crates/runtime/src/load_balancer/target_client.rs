@@ -14,15 +14,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::responses::{Body, BoxError};
-use super::target::{Target, TargetProtocol};
+use super::target::Target;
+use super::target_group_settings::TargetProtocol;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The client of the targets: a pool of connections of HTTP/1.1, and one connection of HTTP/2 in each target.
 pub struct Client(hyper_util::client::legacy::Client<HttpConnector, Body>);
-
-/// The connection of HTTP/2 to a target, once there is one.
-pub type Http2Connection = tokio::sync::Mutex<Option<http2::SendRequest<Body>>>;
 
 /// The reason why a target did not respond.
 #[derive(Debug, thiserror::Error)]

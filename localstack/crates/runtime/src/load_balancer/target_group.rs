@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::health;
 use super::stickiness::target_name;
-use super::target::{Algorithm, Target, TargetGroupSettings, TargetHealth};
+use super::target::{Target, TargetHealth};
+use super::target_group_settings::{Algorithm, TargetGroupSettings};
 
 /// A target group that serves.
 pub struct TargetGroup {

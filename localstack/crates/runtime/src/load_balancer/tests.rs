@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::{self, ActiveConfig};
@@ -53,7 +54,7 @@ async fn target() -> SocketAddr {
     address
 }
 
-fn settings() -> TargetGroupSettings {
+pub(super) fn settings() -> TargetGroupSettings {
     TargetGroupSettings {
         path: "/".into(),
         port: None,
@@ -72,7 +73,7 @@ fn settings() -> TargetGroupSettings {
 }
 
 /// Returns a group whose targets are healthy.
-async fn group(settings: TargetGroupSettings, targets: &[SocketAddr]) -> Arc<TargetGroup> {
+pub(super) async fn group(settings: TargetGroupSettings, targets: &[SocketAddr]) -> Arc<TargetGroup> {
     let group = Arc::new(TargetGroup::new(settings.clone()));
     group.reconcile(settings, targets, &CancellationToken::new());
     while group.targets().iter().any(|target| target.health().state != "healthy") {
@@ -92,6 +93,14 @@ async fn balancer(idle_timeout: Duration) -> SocketAddr {
 }
 
 async fn balancer_of(balancer: LoadBalancerAttributes, group: Arc<TargetGroup>) -> SocketAddr {
+    open(balancer, group, None).await
+}
+
+pub(super) async fn open(
+    balancer: LoadBalancerAttributes,
+    group: Arc<TargetGroup>,
+    acceptor: Option<TlsAcceptor>,
+) -> SocketAddr {
     let balancers = Arc::new(LoadBalancers::default());
     balancers.target_groups.write().insert("group".into(), group);
     let config = Arc::new(ListenerConfig {
@@ -103,7 +112,7 @@ async fn balancer_of(balancer: LoadBalancerAttributes, group: Arc<TargetGroup>) 
         attributes: ListenerAttributes::default(),
         tls: None,
     });
-    let active = Arc::new(RwLock::new(ActiveConfig { config, acceptor: None }));
+    let active = Arc::new(RwLock::new(ActiveConfig { config, acceptor }));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(listener::accept(
@@ -295,6 +304,20 @@ async fn an_idle_client_and_a_stalled_response_are_cut() {
     assert!(stalled.ends_with("\r\n\r\na"), "{stalled}");
     let idle = send_to_end(address, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert!(idle.ends_with("\r\n\r\nab"), "{idle}");
+}
+
+#[tokio::test]
+async fn after_the_keep_alive_duration_the_next_response_is_the_last_one() {
+    let with = |client_keep_alive| LoadBalancerAttributes {
+        client_keep_alive,
+        ..LoadBalancerAttributes::default()
+    };
+    let group = group(settings(), &[target().await]).await;
+    let request = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let over = balancer_of(with(Duration::ZERO), group.clone()).await;
+    assert!(send_to_end(over, request).await.contains("connection: close"));
+    let lasting = balancer_of(with(TIMEOUT), group).await;
+    assert!(!send(lasting, request).await.contains("connection: close"));
 }
 
 #[tokio::test]

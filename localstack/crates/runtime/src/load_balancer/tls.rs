@@ -59,7 +59,7 @@ pub fn acceptor(cx: &Context, tls: &Tls) -> Result<TlsAcceptor, AwsError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-fn configure(authority: &CertificateAuthority, tls: &Tls) -> anyhow::Result<ServerConfig> {
+pub(super) fn configure(authority: &CertificateAuthority, tls: &Tls) -> anyhow::Result<ServerConfig> {
     let (certificate, key) = authority.issue(&NAMES.map(str::to_owned))?;
     let key = PrivatePkcs8KeyDer::from(key.serialize_der());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
