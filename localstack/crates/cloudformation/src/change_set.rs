@@ -24,6 +24,9 @@ pub struct ChangeSet {
     pub definition: StackDefinition,
     pub capabilities: Vec<String>,
     pub changes: Vec<Value>,
+    /// The reason why property values are incomplete, which a description with them shows.
+    #[serde(default)]
+    pub warning: Option<String>,
     pub on_failure: Option<OnFailure>,
     /// ARN of the service role of the execution.
     #[serde(default)]
