@@ -58,6 +58,8 @@ def record_call(client, operation, parameters):
     calls.append((client.meta.service_model.service_name, operation))
     for member in ("TemplateBody", "Body"):
         text = parameters.get(member)
+        if hasattr(text, "seek"):
+            text, _ = text.read(), text.seek(0)
         text = text.decode(errors="ignore") if isinstance(text, bytes) else text
         if isinstance(text, str):
             types.update(declared_types(text))

@@ -72,7 +72,10 @@ impl RecordType for Role {
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("RoleName")?;
-    Ok(json!({"Role": description(cx, &model::role(cx, &name)?)}))
+    let mut role = description(cx, &model::role(cx, &name)?);
+    // Empty until a role is used (API reference, GetRole); the endpoint does not track it.
+    role["RoleLastUsed"] = json!({});
+    Ok(json!({"Role": role}))
 }
 
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {

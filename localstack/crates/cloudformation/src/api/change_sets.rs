@@ -73,6 +73,7 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         reason: None,
         execution_status: "AVAILABLE".to_owned(),
         created: stack::now(),
+        executed: None,
         description: call.text("Description"),
         capabilities: call.texts("Capabilities"),
         changes: Vec::new(),
@@ -136,8 +137,8 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({
         "ChangeSetName": set.name, "ChangeSetId": set.id, "StackId": set.stack_id, "StackName": set.stack_name,
         "Description": set.description, "Parameters": input::unless_empty(parameters),
-        "CreationTime": set.created, "ExecutionStatus": set.execution_status, "Status": set.status,
-        "StatusReason": set.reason.or(set.warning.filter(|_| with_values)), "NotificationARNs": [], "RollbackConfiguration": {},
+        "CreationTime": set.created, "ExecutionStatus": set.shown_execution_status(cx)?, "Status": set.status,
+        "StatusReason": set.reason.clone().or(set.warning.clone().filter(|_| with_values)), "NotificationARNs": [], "RollbackConfiguration": {},
         "Capabilities": set.capabilities, "Tags": input::unless_empty(input::tag_list(&set.definition.tags)), "Changes": page, "NextToken": next, "IncludeNestedStacks": false,
     }))
 }
@@ -204,6 +205,7 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             change_set::put(cx, &other)?;
         }
         set.execution_status = "EXECUTE_COMPLETE".into();
+        set.executed = stack::find(cx, &stack.id)?.and_then(|stack| stack.updated);
         change_set::put(cx, &set)
     })?;
     Ok(json!({}))
