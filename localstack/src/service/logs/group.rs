@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::model::{self, GROUPS, group_arn, with_token};
-use super::{check_name, file, invalid, metric_filter, page, stream};
+use super::{file, invalid, metric_filter, page, stream};
 use crate::records::{Record, RecordType, Records, WriteLock, tag_list, tags_of};
 use crate::service::Call;
 use crate::service::input::{change_tags, only, properties};
@@ -169,18 +169,12 @@ fn description(cx: &Context, group: &Record) -> Value {
 }
 
 fn check_new_name(cx: &Context, name: &str) -> Result<(), AwsError> {
-    check_group_name(name)?;
+    model::check_group_name(name)?;
     if GROUPS.get(cx, name)?.is_some() {
         let reason = "The specified log group already exists";
         return Err(AwsError::new("ResourceAlreadyExistsException", reason));
     }
     Ok(())
-}
-
-/// Checks the characters and the length of a group's name.
-pub fn check_group_name(name: &str) -> Result<(), AwsError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-/.#".contains(c);
-    check_name("logGroupName", name, r"[\.\-_/#A-Za-z0-9]+", allowed)
 }
 
 fn check_retention(record: &Record) -> Result<(), AwsError> {

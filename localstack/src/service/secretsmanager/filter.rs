@@ -84,7 +84,7 @@ fn has_words(text: &str, value: &str) -> bool {
             .all(|word| text.iter().any(|other| other.starts_with(word.as_str())))
 }
 
-/// Splits a text at characters that are no letters or digits, and before a capital letter that a small one follows.
+/// Splits a text at characters that are not alphanumeric, and before an uppercase character that a lowercase one follows.
 fn words(text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     let mut words = vec![String::new()];
