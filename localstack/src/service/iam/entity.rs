@@ -88,7 +88,7 @@ impl Entity {
         }
     }
 
-    /// Returns the name of its ID among the values that IAM chose.
+    /// Returns the ID that IAM chose.
     pub fn id(self, record: &Record) -> Option<String> {
         match self {
             Self::Role => record.computed("RoleId"),

@@ -135,9 +135,10 @@ pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let of_group = call.operation.ends_with("LogGroup");
-    let mut group = match of_group {
-        true => model::group_of(cx, call)?,
-        false => model::group(cx, &call.required("resourceArn")?)?,
+    let mut group = if of_group {
+        model::group_of(cx, call)?
+    } else {
+        model::group(cx, &call.required("resourceArn")?)?
     };
     match call.operation.as_str() {
         "TagResource" | "UntagResource" => change_tags(&mut group, &call.input["tags"], &call.input["tagKeys"]),

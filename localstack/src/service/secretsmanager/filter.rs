@@ -64,9 +64,12 @@ fn meets(secret: &Secret, key: &str, values: &[String]) -> bool {
     };
     let by_words = key == "all" || key == "description";
     let matches = |value: &str| {
-        attributes.iter().any(|attribute| match by_words {
-            true => has_words(attribute, value),
-            false => attribute.starts_with(value),
+        attributes.iter().any(|attribute| {
+            if by_words {
+                has_words(attribute, value)
+            } else {
+                attribute.starts_with(value)
+            }
         })
     };
     values.iter().any(|value| match value.strip_prefix('!') {
