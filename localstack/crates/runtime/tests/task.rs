@@ -232,7 +232,8 @@ async fn containers_share_volumes_and_have_limits(folder: &Path, image: &Path) {
             }],
             ..Settings::default()
         };
-        process::start(&folder.join(name), image, shell(script, ""), settings)
+        let folder = folder.join(name);
+        async move { process::start(&folder, image, shell(script, ""), settings).await }
     };
     let writes = run(
         "writes",

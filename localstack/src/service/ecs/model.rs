@@ -171,6 +171,17 @@ pub struct Task {
     pub overrides: Value,
     pub containers: Vec<ContainerState>,
     pub tags: IndexMap<String, String>,
+    /// Makes a repeated `RunTask` return the tasks of the first one.
+    #[serde(default)]
+    pub client_token: Option<ClientToken>,
+}
+
+/// The `clientToken` of `RunTask`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientToken {
+    pub token: String,
+    /// The SHA-256 of the other members of the request.
+    pub request: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -93,6 +93,7 @@ pub fn start(
         } else {
             indexmap::IndexMap::default()
         },
+        client_token: None,
     };
     adjust(&mut task);
     if spec.managed_tags {

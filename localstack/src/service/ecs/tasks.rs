@@ -1,10 +1,11 @@
 //! Operations on tasks.
 
+use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
 use super::error::invalid_parameter;
 use super::members::{self, tag_list, with_next_token};
-use super::model::{self, Task};
+use super::model::{self, ClientToken, Task};
 use super::state::EcsState;
 use super::{capacity, fargate, service_spec, task_definition, task_lifecycle};
 use crate::records::{page, seconds, tags_of};
@@ -21,6 +22,13 @@ pub fn run(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         return Err(invalid_parameter("count must be between 1 and 10."));
     }
     let tags = tags_of(&call.input["tags"]);
+    let token = client_token(call);
+    if let Some(token) = &token
+        && let Some(started) = started_before(cx, &cluster, token)?
+    {
+        let tasks: Result<Vec<Value>, AwsError> = started.iter().map(|task| description(cx, task)).collect();
+        return Ok(json!({"tasks": tasks?, "failures": []}));
+    }
     let mut tasks = Vec::new();
     for _ in 0..count {
         if fargate::exceeds_quota(cx, &spec)? {
@@ -30,10 +38,43 @@ pub fn run(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             task.started_by = call.text("startedBy");
             task.overrides = call.input.get("overrides").cloned().unwrap_or_else(|| json!({}));
             task.tags.clone_from(&tags);
+            task.client_token.clone_from(&token);
         })?;
         tasks.push(description(cx, &task)?);
     }
     Ok(json!({"tasks": tasks, "failures": []}))
+}
+
+/// Returns the token of a request, which clients make themselves to repeat it safely.
+fn client_token(call: &Call) -> Option<ClientToken> {
+    let token = call.text("clientToken")?;
+    let mut rest = call.input.clone();
+    if let Some(members) = rest.as_object_mut() {
+        members.shift_remove("clientToken");
+    }
+    let hash = digest::digest(&digest::SHA256, rest.to_string().as_bytes());
+    Some(ClientToken {
+        token,
+        request: hex::encode(hash),
+    })
+}
+
+/// Returns the tasks that an earlier request with the same token started.
+///
+/// # Errors
+/// `ConflictException` if that request was another one (Amazon ECS API, `RunTask`).
+fn started_before(cx: &Context, cluster: &str, token: &ClientToken) -> Result<Option<Vec<Task>>, AwsError> {
+    let mut tasks = model::tasks(cx)?;
+    let is_same = |task: &Task| task.client_token.as_ref().is_some_and(|one| one.token == token.token);
+    tasks.retain(|task| task.cluster == cluster && is_same(task));
+    match tasks.first() {
+        None => Ok(None),
+        Some(task) if task.client_token.as_ref() == Some(token) => Ok(Some(tasks)),
+        Some(_) => Err(AwsError::new(
+            "ConflictException",
+            "The provided clientToken is already in use with a different RunTask request.",
+        )),
+    }
 }
 
 pub fn stop(cx: &Context, call: &Call) -> Result<Value, AwsError> {
