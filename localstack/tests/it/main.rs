@@ -16,5 +16,6 @@ mod protection;
 mod security_groups;
 mod templates;
 mod test_resource;
+mod transforms;
 mod wait_conditions;
 mod wire;

@@ -39,7 +39,9 @@ impl ResourceType for ResourcePolicy {
     }
 
     async fn delete(&self, cx: &Context, arn: &str, _: &Value) -> Result<(), Failure> {
-        let deleted = cx.call("secretsmanager", "DeleteResourcePolicy", json!({"SecretId": arn})).await;
+        let deleted = cx
+            .call("secretsmanager", "DeleteResourcePolicy", json!({"SecretId": arn}))
+            .await;
         match deleted {
             Err(error) if error.code != "ResourceNotFoundException" => Err(error.into()),
             _ => Ok(()),
