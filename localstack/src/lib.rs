@@ -5,7 +5,7 @@ pub mod service;
 
 pub use endpoint_cloudformation as cloudformation;
 pub use endpoint_core::{
-    AwsError, Call, Config, Context, Desired, Failure, Initiated, KeyedLocks, Resource, ResourceType, Route,
+    AwsError, Call, Config, Context, Desired, Failure, Initiated, KeyedLocks, Resource, ResourceType,
 };
 pub use endpoint_core::{Behavior, LoopbackBlock, Schema, Service};
 pub use endpoint_core::{behavior, context, encryption, error, records, resource, store, wire};

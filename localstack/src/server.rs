@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -19,15 +18,16 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::cloudformation::stack;
 use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::store::Store;
-use crate::{Config, Context, Service, service, wire};
+use crate::{Config, Context, service, wire};
 
 /// Timeout for open requests when the endpoint stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The folders in the state directory that services fill with what the state file describes.
-const DATA_FOLDERS: &[&str] = &["rds", "kafka", "tasks", "registry", "s3"];
+const DATA_FOLDERS: &[&str] = &["rds", "kafka", "tasks", "registry", "s3", "regions"];
 
 /// Runs the endpoint until SIGTERM, SIGINT or `POST /_localstack/shutdown`, then stops its processes and keeps the state.
 ///
@@ -51,13 +51,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         stop.shutdown().cancel();
     });
     let result = async {
-        start(&cx).await?;
+        cx.start().await?;
         tracing::info!(port, state = %cx.state_dir().display(), "the embedded endpoint is ready");
         serve(&cx, listeners).await
     }
     .await;
     cx.shutdown().cancel();
-    stop_services(&cx).await;
+    cx.stop().await;
     let _ = fs::remove_file(&pid_file);
     result
 }
@@ -78,35 +78,9 @@ pub fn assemble(config: Config) -> anyhow::Result<Context> {
     let state = folder.join("state.redb");
     let store = Store::open(&state, DATA_FOLDERS)?.crashing_after(config.behavior.crash_after_commits);
     fs::set_permissions(&state, fs::Permissions::from_mode(0o600))?;
-    let cx = Context::new(config, store);
+    let cx = Context::new(config, store)?;
     cx.register(service::all());
     Ok(cx)
-}
-
-/// Starts each service, in the order of [`service::all`].
-///
-/// # Errors
-/// When a service cannot be started.
-pub async fn start(cx: &Context) -> anyhow::Result<()> {
-    for service in registered(cx) {
-        service
-            .start(cx)
-            .await
-            .with_context(|| format!("cannot start {}", service.name()))?;
-    }
-    Ok(())
-}
-
-/// Stops each service, in reverse order.
-pub async fn stop_services(cx: &Context) {
-    for service in registered(cx).into_iter().rev() {
-        service.stop(cx).await;
-    }
-}
-
-/// Returns the registered services, in the order of [`service::all`].
-fn registered(cx: &Context) -> Vec<Arc<dyn Service>> {
-    service::all().iter().filter_map(|s| cx.service(s.name())).collect()
 }
 
 /// Returns the routes of the endpoint.
@@ -120,6 +94,8 @@ pub fn router(cx: Context) -> Router {
             service::ecs::credentials::ROUTE,
             get(service::ecs::credentials::respond),
         )
+        .route(service::ecs::metadata::ROUTE, get(service::ecs::metadata::of_container))
+        .route(service::ecs::metadata::ROUTE_BELOW, get(service::ecs::metadata::below))
         .route(
             service::cloudformation::wait_condition::ROUTE,
             put(service::cloudformation::wait_condition::signal),
@@ -220,14 +196,21 @@ async fn aws(State(cx): State<Context>, request: Request<Body>) -> Response<Body
 }
 
 async fn health(State(cx): State<Context>) -> Json<Value> {
-    let services: Map<String, Value> = registered(&cx)
+    let services: Map<String, Value> = cx
+        .services()
         .iter()
         .map(|s| (s.name().to_owned(), "running".into()))
         .collect();
     // Clients of HTTPS listeners need this CA file.
-    let ca_file = CertificateAuthority::for_public_names(cx.state_dir()).path();
+    let ca_file = CertificateAuthority::for_public_names(cx.root_dir()).path();
+    let stacks: Map<String, Value> = cx
+        .regions()
+        .iter()
+        .map(|cx| (cx.region().to_owned(), stack::names(cx).unwrap_or_default().into()))
+        .collect();
     Json(json!({
-        "services": services, "background_faults": cx.background_faults(), "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": ca_file,
+        "services": services, "stacks": stacks, "background_faults": cx.background_faults(),
+        "task_memory": service::ecs::memory_limits::MECHANISM, "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": ca_file,
     }))
 }
 

@@ -37,7 +37,7 @@ pub fn limit(call: &Call, member: &str, default: usize, range: std::ops::RangeIn
 /// # Errors
 /// When the state cannot be read or written.
 pub fn retag(cx: &Context, records: Records, id: &str, add: &Value, remove: &Value) -> Result<bool, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let Some(mut record) = records.get(cx, id)? else {
         return Ok(false);

@@ -46,6 +46,10 @@ impl Service for Route53 {
         "route53"
     }
 
+    fn is_global(&self) -> bool {
+        true
+    }
+
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![record_type::<HealthCheck>()]
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use crate::records::page;
 use crate::service::Call;
 use crate::{AwsError, Context, Service};
 
@@ -73,7 +74,9 @@ impl Service for ServiceQuotas {
                 let service = call.required("ServiceCode")?;
                 let quotas = QUOTAS.iter().filter(|quota| quota.service == service);
                 let shown: Vec<Value> = quotas.map(|quota| description(cx, quota, applied(quota))).collect();
-                Ok(json!({"Quotas": shown}))
+                let limit = call.limit("MaxResults", 100, 1..=100);
+                let (shown, next) = page(shown, limit, call.text("NextToken").as_deref())?;
+                Ok(json!({"Quotas": shown, "NextToken": next}))
             }
             other => Err(AwsError::not_implemented("servicequotas", other)),
         }

@@ -13,6 +13,8 @@ use tower::ServiceExt;
 pub struct Endpoint {
     pub cx: Context,
     router: Router,
+    /// The region that requests are signed for.
+    region: &'static str,
 }
 
 /// A response: `Ok` for a success, `Err` with the code of an error.
@@ -42,15 +44,28 @@ impl Endpoint {
             attempts += 1;
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        server::start(&cx).await.unwrap();
+        cx.start().await.unwrap();
         let router = server::router(cx.clone());
-        Self { cx, router }
+        Self {
+            cx,
+            router,
+            region: "us-east-1",
+        }
+    }
+
+    /// Returns a client of the same endpoint for another region.
+    pub fn in_region(&self, region: &'static str) -> Self {
+        Self {
+            cx: self.cx.clone(),
+            router: self.router.clone(),
+            region,
+        }
     }
 
     /// Stops the processes and keeps the state.
     pub async fn stop(self) {
         self.cx.shutdown().cancel();
-        server::stop_services(&self.cx).await;
+        self.cx.stop().await;
     }
 
     /// Calls operations in order, and checks how each ends. `service` is its signing name and the version of its API.
@@ -81,7 +96,7 @@ impl Endpoint {
         form.append_pair("Version", version).extend_pairs(parameters);
         let request = Request::post("/")
             .header("host", "localhost:4566")
-            .header("authorization", authorization(service))
+            .header("authorization", authorization_in(service, self.region))
             .header("content-type", "application/x-www-form-urlencoded")
             .body(Body::from(form.finish()))
             .unwrap();
@@ -104,7 +119,7 @@ impl Endpoint {
     pub async fn json(&self, service: &str, target: &str, input: Value) -> Result<Value, String> {
         let request = Request::post("/")
             .header("host", "localhost:4566")
-            .header("authorization", authorization(service))
+            .header("authorization", authorization_in(service, self.region))
             .header("x-amz-target", target)
             .header("content-type", "application/x-amz-json-1.1")
             .body(Body::from(input.to_string()))
@@ -156,8 +171,12 @@ impl Endpoint {
 
 /// Returns a header with the credential scope of a service; the endpoint checks no signature.
 pub fn authorization(service: &str) -> String {
+    authorization_in(service, "us-east-1")
+}
+
+fn authorization_in(service: &str, region: &str) -> String {
     format!(
-        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        "AWS4-HMAC-SHA256 Credential=test/20260101/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0"
     )
 }
 

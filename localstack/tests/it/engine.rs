@@ -29,7 +29,7 @@ pub fn test_endpoint() -> TestEndpoint {
         broker: None,
         behavior: embedded_endpoint::Behavior::default(),
     };
-    let (cx, service) = (Context::new(config, store), TestService::default());
+    let (cx, service) = (Context::new(config, store).unwrap(), TestService::default());
     let resources = service.0.clone();
     cx.register(vec![
         service::cloudformation::service(),

@@ -5,6 +5,7 @@ use embedded_endpoint::Behavior;
 use crate::endpoint::{Endpoint, element};
 
 const ELB: (&str, &str) = ("elasticloadbalancing", "2015-12-01");
+const REFUSED: Option<&str> = Some("ValidationError");
 
 #[tokio::test]
 async fn a_load_balancer_is_created_changed_and_deleted_by_calls() {
@@ -159,6 +160,91 @@ async fn a_load_balancer_is_created_changed_and_deleted_by_calls() {
                 ),
             ],
         )
+        .await;
+    endpoint.stop().await;
+}
+
+#[tokio::test]
+async fn attributes_act_are_kept_or_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start(&folder, 105, Behavior::default()).await;
+    let subnets = endpoint
+        .query("ec2", "2016-11-15", &[("Action", "DescribeSubnets")])
+        .await;
+    let subnets = subnets.unwrap();
+    let vpc = element(&subnets, "vpcId").unwrap();
+    let ids: Vec<&str> = subnets
+        .split("<subnetId>")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('<')?.0))
+        .collect();
+    let both = [
+        ("Name", "web"),
+        ("Subnets.member.1", ids[0]),
+        ("Subnets.member.2", ids[1]),
+    ];
+    let balancer = endpoint.get(ELB, "CreateLoadBalancer", &both, "LoadBalancerArn").await;
+    let group = [
+        ("Name", "rpc"),
+        ("Protocol", "HTTP"),
+        ("Port", "80"),
+        ("VpcId", vpc),
+        ("TargetType", "ip"),
+        ("ProtocolVersion", "GRPC"),
+        ("Matcher.GrpcCode", "0-99"),
+    ];
+    let group = endpoint.get(ELB, "CreateTargetGroup", &group, "TargetGroupArn").await;
+    let set = |kind, arn, key, value| {
+        [
+            (kind, arn),
+            ("Attributes.member.1.Key", key),
+            ("Attributes.member.1.Value", value),
+        ]
+    };
+    let of_balancer = |key, value| set("LoadBalancerArn", balancer.as_str(), key, value);
+    let of_group = |key, value| set("TargetGroupArn", group.as_str(), key, value);
+    for (key, value, expected) in [
+        ("routing.http.desync_mitigation_mode", "strictest", None),
+        ("routing.http.desync_mitigation_mode", "strict", REFUSED),
+        ("idle_timeout.timeout_seconds", "4000", None),
+        ("idle_timeout.timeout_seconds", "4001", REFUSED),
+        ("access_logs.s3.enabled", "true", None),
+        ("load_balancing.cross_zone.enabled", "false", REFUSED),
+        ("routing.http.x_amzn_tls_kx.enabled", "true", REFUSED),
+        ("dns_record.client_routing_policy", "any_availability_zone", REFUSED),
+    ] {
+        let call = of_balancer(key, value);
+        endpoint
+            .expect(ELB, &[("ModifyLoadBalancerAttributes", &call, expected)])
+            .await;
+    }
+    for (key, value, expected) in [
+        ("slow_start.duration_seconds", "30", None),
+        ("load_balancing.algorithm.type", "fastest", REFUSED),
+        ("load_balancing.algorithm.anomaly_mitigation", "on", REFUSED),
+        ("stickiness.type", "source_ip", REFUSED),
+        ("stickiness.enabled", "true", None),
+    ] {
+        let call = of_group(key, value);
+        endpoint
+            .expect(ELB, &[("ModifyTargetGroupAttributes", &call, expected)])
+            .await;
+    }
+    let shown = endpoint
+        .action(ELB, "DescribeTargetGroups", &[("Names.member.1", "rpc")])
+        .await
+        .unwrap();
+    let texts = ["ProtocolVersion", "GrpcCode", "HealthCheckPath"].map(|name| element(&shown, name).unwrap());
+    assert_eq!(texts, ["GRPC", "0-99", "/AWS.ALB/healthcheck"]);
+    let listener = [
+        ("LoadBalancerArn", balancer.as_str()),
+        ("Protocol", "HTTP"),
+        ("Port", "18305"),
+        ("DefaultActions.member.1.Type", "forward"),
+        ("DefaultActions.member.1.TargetGroupArn", group.as_str()),
+    ];
+    endpoint
+        .expect(ELB, &[("CreateListener", &listener, Some("UnsupportedProtocol"))])
         .await;
     endpoint.stop().await;
 }

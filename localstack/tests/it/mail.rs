@@ -130,7 +130,7 @@ async fn the_api_refuses_what_amazon_ses_refuses() {
     let (status, kind, body) = ses(&router, "POST", "/v2/email/identities", json!({})).await;
     assert_eq!((status, kind.as_str()), (StatusCode::NOT_IMPLEMENTED, "NotImplemented"));
     assert!(
-        body["message"].as_str().unwrap().contains("ses:CreateEmailIdentity"),
+        body["message"].as_str().unwrap().contains("/v2/email/identities"),
         "{body}"
     );
     let (_, _, account) = ses(&router, "GET", "/v2/email/account", json!({})).await;

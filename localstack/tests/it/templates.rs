@@ -227,7 +227,7 @@ async fn what_has_no_value_is_refused_at_the_request() {
         json!({"Fn::Select": [5, {"Fn::Split": [",", {"Ref": "Env"}]}]}),
         json!({"Fn::GetAtt": ["A", "FailDelete2"]}),
         json!({"Fn::GetAtt": ["A"]}),
-        json!({"Fn::GetAZs": "eu-west-1"}),
+        json!({"Fn::GetAZs": "nowhere"}),
         json!({"Fn::If": ["Gone", 1, 2]}),
     ] {
         endpoint.refusal(&value(function)).await;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use aws::cloudformation;
+use serde_json::Value;
 
 use crate::command::confirm::Confirmation;
 use crate::context::Session;
@@ -15,16 +16,24 @@ use crate::error::Result;
 /// # Errors
 /// The endpoint does not answer, or its state cannot be removed.
 pub async fn stop_if_unused(session: &Session, aws: &aws::Session, retained: bool) -> Result<bool> {
-    if !session.is_local() || session.common.endpoint_url.is_some() || !session.probe().await?.is_embedded() {
+    if !session.is_local() || session.common.endpoint_url.is_some() {
         return Ok(false);
     }
+    let Some(health) = session.probe().await?.embedded() else {
+        return Ok(false);
+    };
     let state_dir = session.state_dir();
     if embedded::pid(&state_dir).is_none() {
         return Ok(false);
     }
     let others = cloudformation::list_stacks(aws, "").await?;
-    if !others.is_empty() {
-        let names: Vec<&str> = others.keys().map(String::as_str).collect();
+    let mut names: Vec<String> = others.into_keys().collect();
+    let regions = health["stacks"].as_object().into_iter().flatten();
+    for (region, stacks) in regions.filter(|(region, _)| *region != aws.region()) {
+        let stacks = stacks.as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.extend(stacks.map(|stack| format!("{stack} in {region}")));
+    }
+    if !names.is_empty() {
         session.ui.info(format!(
             "the embedded endpoint keeps running: it has other stacks ({})",
             names.join(", ")

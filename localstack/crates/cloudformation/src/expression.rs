@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::cidr::{self, CidrError};
 use crate::references::{Segment, attribute, function, segments};
 use crate::scope::{Scope, UNKNOWN, text};
-use endpoint_core::AwsError;
+use endpoint_core::{AwsError, region};
 
 /// An expression that has no value. The wording is CloudFormation's where it has one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -42,8 +42,8 @@ pub enum EvaluationError {
         value: Value,
         resource: String,
     },
-    #[error("Template error: Fn::GetAZs of {0} is not supported by the embedded endpoint, which has one region")]
-    OtherRegion(String),
+    #[error("Template error: Fn::GetAZs cannot find the region {0}")]
+    UnknownRegion(String),
     #[error(transparent)]
     Cidr(#[from] CidrError),
 }
@@ -178,12 +178,13 @@ impl Scope {
                 Ok(value.clone().into())
             }
             ("Fn::GetAZs", _) => {
-                let region = text(&self.value(argument)?).unwrap_or_default();
-                let current = self.names.get("AWS::Region").and_then(Value::as_str);
-                if !region.is_empty() && current.is_some_and(|current| current != region) {
-                    return Err(EvaluationError::OtherRegion(region));
+                let current = || self.names.get("AWS::Region").cloned().unwrap_or_default();
+                let named = Some(self.value(argument)?).filter(|region| !region.is_null() && region != "");
+                let region = text(&named.unwrap_or_else(current)).unwrap_or_default();
+                if !region::is_name(&region) {
+                    return Err(EvaluationError::UnknownRegion(region));
                 }
-                Ok(self.zones.iter().cloned().map(Value::String).collect())
+                Ok(region::zones(&region).into_iter().map(Value::String).collect())
             }
             ("Fn::Base64", _) => {
                 let text = self.text(argument)?;

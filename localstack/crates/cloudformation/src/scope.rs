@@ -25,7 +25,6 @@ pub struct Scope {
     pub mappings: Map<String, Value>,
     pub conditions: HashMap<String, bool>,
     pub exports: HashMap<String, String>,
-    pub zones: Vec<String>,
     pub resources: IndexMap<String, ResourceValues>,
     /// True before an operation: resources that do not exist yet are [`UNKNOWN`] instead of an error.
     pub preview: bool,

@@ -39,7 +39,6 @@ pub async fn stack_scope(
     let mut scope = Scope {
         names: parameters.chain(pseudo_parameters).collect(),
         exports: exports.collect(),
-        zones: zones(cx).await,
         resources: resource_values(resources),
         ..Scope::default()
     };
@@ -59,23 +58,4 @@ pub fn resource_values(resources: &IndexMap<String, StackResource>) -> IndexMap<
         Some((resource.logical_id.clone(), values))
     });
     values.collect()
-}
-
-/// Returns the names of the region's availability zones.
-async fn zones(cx: &Context) -> Vec<String> {
-    let input = Value::Object(Map::new());
-    let response = cx
-        .call("ec2", "DescribeAvailabilityZones", input)
-        .await
-        .unwrap_or_default();
-    let zones = response["AvailabilityZones"].as_array();
-    let names = zones.into_iter().flatten().filter_map(|zone| zone["ZoneName"].as_str());
-    let zones: Vec<String> = names.map(str::to_owned).collect();
-    if zones.is_empty() {
-        return ["a", "b", "c"]
-            .iter()
-            .map(|zone| format!("{}{zone}", cx.region()))
-            .collect();
-    }
-    zones
 }

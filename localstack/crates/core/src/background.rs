@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 
@@ -30,17 +31,29 @@ impl Context {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.keep_running_until(name, self.shutdown().clone(), run);
+    }
+
+    /// Runs a loop like [`Context::keep_running`], until `stop` is cancelled.
+    pub fn keep_running_until<F>(
+        &self,
+        name: &'static str,
+        stop: CancellationToken,
+        run: impl Fn(Context) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let cx = self.clone();
         tokio::spawn(async move {
             loop {
                 let ended = tokio::spawn(run(cx.clone())).await;
-                if cx.shutdown().is_cancelled() {
+                if stop.is_cancelled() {
                     return;
                 }
                 let reason = ended.map_or_else(|error| error.to_string(), |()| "it returned".to_owned());
                 tracing::error!(name, reason, "a background loop ended and is started again");
                 {
-                    let faults = cx.extension::<Faults>();
+                    let faults = cx.shared::<Faults>();
                     let mut faults = faults.0.lock();
                     let fault = faults.entry(name).or_default();
                     fault.restarts += 1;
@@ -53,7 +66,7 @@ impl Context {
 
     /// Returns the loops that had to be started again, by name.
     pub fn background_faults(&self) -> BTreeMap<&'static str, Fault> {
-        self.extension::<Faults>().0.lock().clone()
+        self.shared::<Faults>().0.lock().clone()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::behavior::Behavior;
+use crate::region;
 use crate::store::Store;
 
 /// Configuration of one endpoint. Several can run side by side when port, state directory and loopback octet differ.
@@ -21,7 +21,7 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The second octet of the loopback addresses that this endpoint assigns: 127.OCTET.0.0/16.
     pub loopback_octet: u8,
-    /// The AWS region that ARNs and names contain, such as `us-east-1`.
+    /// The AWS region of requests that name none, such as `us-east-1`.
     pub region: String,
     /// `kafka` or `nisshi`; `None` for the one that is installed.
     pub broker: Option<String>,
@@ -29,55 +29,62 @@ pub struct Config {
     pub behavior: Behavior,
 }
 
-/// The loopback addresses of one endpoint, 127.x.0.0/16, divided by purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoopbackBlock(pub u8);
-
-impl LoopbackBlock {
-    /// Returns the address of an RDS instance: 127.x.1.n. The port is the template's (5432 by default).
-    pub fn database(self, n: u8) -> Ipv4Addr {
-        Ipv4Addr::new(127, self.0, 1, n)
-    }
-
-    /// Returns the address of an MSK cluster: 127.x.2.n, ports 9092 and 9098.
-    pub fn broker(self, n: u8) -> Ipv4Addr {
-        Ipv4Addr::new(127, self.0, 2, n)
-    }
-
-    /// Returns the address of a Cloud Map service: 127.x.3.n, with the ports of its tasks.
-    pub fn service_name(self, n: u8) -> Ipv4Addr {
-        Ipv4Addr::new(127, self.0, 3, n)
-    }
-
-    /// Returns the address of an ECS task: 127.x.16.1 to 127.x.255.254.
-    pub fn task(self, n: u16) -> Ipv4Addr {
-        let [third, last] = (n % (240 * 254) / 254 * 256 + n % 254 + (16 << 8) + 1).to_be_bytes();
-        Ipv4Addr::new(127, self.0, third, last)
-    }
-}
-
-/// A cheap handle on the endpoint, cloned into tasks and passed to every operation.
+/// A cheap handle on one region of the endpoint, cloned into tasks and passed to every operation.
 ///
-/// [`crate::registry`] adds the lookup of services and resource types.
+/// [`crate::registry`] adds the lookup of services and resource types, [`crate::region`] the other regions.
 #[derive(Clone)]
 pub struct Context(Arc<Inner>);
 
 struct Inner {
-    config: Config,
+    config: Arc<Config>,
+    region: String,
+    /// The first region; `None` in its own context.
+    first: Option<Context>,
     store: Store,
     shutdown: CancellationToken,
+    /// Values by their type.
     extensions: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Context {
-    /// Creates the context of one endpoint, with no services registered yet.
-    pub fn new(config: Config, store: Store) -> Self {
-        Self(Arc::new(Inner {
-            config,
+    /// Creates the context of the first region, with no services registered yet.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written.
+    pub fn new(config: Config, store: Store) -> anyhow::Result<Self> {
+        Ok(Self(Arc::new(Inner {
+            region: region::first(&store, &config.region)?,
+            first: None,
+            config: Arc::new(config),
             store,
             shutdown: CancellationToken::new(),
             extensions: RwLock::default(),
+        })))
+    }
+
+    /// Creates the context of another region, whose documents and files are apart.
+    pub(crate) fn of_region(&self, region: &str) -> Self {
+        let first = self.first_region();
+        let global = first.services().into_iter().filter(|service| service.is_global());
+        let shared = global.map(|service| format!("{}.", service.name()));
+        Self(Arc::new(Inner {
+            config: first.0.config.clone(),
+            region: region.to_owned(),
+            store: first.0.store.of_region(region, shared.collect()),
+            shutdown: first.0.shutdown.clone(),
+            first: Some(first),
+            extensions: RwLock::default(),
         }))
+    }
+
+    /// Returns the context of the first region, which serves the global services.
+    pub fn first_region(&self) -> Self {
+        self.0.first.as_ref().unwrap_or(self).clone()
+    }
+
+    /// Returns true for the context of the first region.
+    pub fn is_first_region(&self) -> bool {
+        self.0.first.is_none()
     }
 
     /// Returns the configuration that the endpoint was started with.
@@ -85,19 +92,23 @@ impl Context {
         &self.0.config
     }
 
+    /// Returns the folder of the files of this region; absolute. That of the first region is the root.
+    pub fn state_dir(&self) -> PathBuf {
+        let root = self.root_dir();
+        match self.is_first_region() {
+            true => root.to_owned(),
+            false => root.join("regions").join(self.region()),
+        }
+    }
+
     /// Returns the folder of everything that the endpoint stores; absolute.
-    pub fn state_dir(&self) -> &Path {
+    pub fn root_dir(&self) -> &Path {
         &self.0.config.state_dir
     }
 
-    /// Returns the loopback addresses that belong to this endpoint.
-    pub fn loopback(&self) -> LoopbackBlock {
-        LoopbackBlock(self.0.config.loopback_octet)
-    }
-
-    /// Returns the only region of this endpoint.
+    /// Returns the region that ARNs and names contain.
     pub fn region(&self) -> &str {
-        &self.0.config.region
+        &self.0.region
     }
 
     /// Returns the id of the only account, which is LocalStack's.
@@ -120,8 +131,8 @@ impl Context {
         format!("arn:aws:{service}:{}:{}:{resource}", self.region(), self.account())
     }
 
-    /// Returns the value of type `T` that lives as long as the endpoint (a scheduler, a table of proxies), created at first
-    /// use.
+    /// Returns the value of type `T` that this region has as long as the endpoint runs (a scheduler, a table of proxies), created at
+    /// first use.
     ///
     /// # Panics
     /// Never: the key is the type of the value.
@@ -133,5 +144,10 @@ impl Context {
             extensions.entry(key).or_insert_with(|| Arc::new(T::default())).clone()
         });
         extension.downcast().expect("the key is the type of the value")
+    }
+
+    /// Returns the value of type `T` that all regions share, created at first use.
+    pub fn shared<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.first_region().extension()
     }
 }

@@ -86,7 +86,7 @@ fn key_bytes(cx: &Context) -> anyhow::Result<[u8; 32]> {
 }
 
 fn path(cx: &Context) -> std::path::PathBuf {
-    cx.state_dir().join("secrets.key")
+    cx.root_dir().join("secrets.key")
 }
 
 #[cfg(test)]

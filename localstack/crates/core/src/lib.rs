@@ -9,6 +9,7 @@ pub mod resource;
 pub mod service;
 
 pub mod direct;
+pub mod region;
 pub mod registry;
 
 pub mod encryption;
@@ -18,13 +19,13 @@ pub mod store;
 
 pub mod wire;
 
-#[cfg(test)]
-mod testing;
+pub mod testing;
 
 pub use background::Fault;
 pub use behavior::Behavior;
-pub use context::{Config, Context, LoopbackBlock};
+pub use context::{Config, Context};
 pub use error::{AwsError, Failure};
 pub use locks::KeyedLocks;
+pub use region::LoopbackBlock;
 pub use resource::{Desired, Initiated, Resource, ResourceType, Schema};
-pub use service::{Call, Route, Service};
+pub use service::{Call, Service};

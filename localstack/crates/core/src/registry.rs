@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::context::Context;
@@ -14,28 +15,58 @@ use crate::wire;
 /// Set once, when the endpoint is assembled.
 #[derive(Default)]
 struct Registry {
-    services: OnceLock<HashMap<&'static str, Arc<dyn Service>>>,
+    services: OnceLock<Vec<Arc<dyn Service>>>,
     types: OnceLock<HashMap<&'static str, Arc<dyn ResourceType>>>,
 }
 
 impl Context {
-    /// Registers the services and their resource types. Only the first call has an effect.
+    /// Registers the services of all regions, in the order in which they start, and their resource types. Only the first call has an
+    /// effect.
     pub fn register(&self, services: Vec<Arc<dyn Service>>) {
-        let registry = self.extension::<Registry>();
+        let registry = self.shared::<Registry>();
         let types = services.iter().flat_map(|service| service.types());
         let _ = registry.types.set(types.map(|one| (one.name(), one)).collect());
-        let services = services.into_iter().map(|service| (service.name(), service));
-        let _ = registry.services.set(services.collect());
+        let _ = registry.services.set(services);
+    }
+
+    /// Returns the services, in the order in which they start.
+    pub fn services(&self) -> Vec<Arc<dyn Service>> {
+        self.shared::<Registry>().services.get().cloned().unwrap_or_default()
+    }
+
+    /// Starts each service in this region.
+    ///
+    /// # Errors
+    /// When a service cannot be started.
+    pub async fn start_services(&self) -> anyhow::Result<()> {
+        for service in self.services() {
+            let started = service.start(self).await;
+            started.with_context(|| format!("cannot start {}", service.name()))?;
+        }
+        Ok(())
+    }
+
+    /// Stops each service in this region, in the reverse order.
+    pub(crate) async fn stop_services(&self) {
+        for service in self.services().iter().rev() {
+            service.stop(self).await;
+        }
     }
 
     /// Returns a service by its signing name, such as `ec2`.
     pub fn service(&self, name: &str) -> Option<Arc<dyn Service>> {
-        self.extension::<Registry>().services.get()?.get(name).cloned()
+        let registry = self.shared::<Registry>();
+        registry
+            .services
+            .get()?
+            .iter()
+            .find(|service| service.name() == name)
+            .cloned()
     }
 
     /// Returns a resource type by its name, such as `AWS::Logs::LogGroup`.
     pub fn resource_type(&self, name: &str) -> Option<Arc<dyn ResourceType>> {
-        self.extension::<Registry>().types.get()?.get(name).cloned()
+        self.shared::<Registry>().types.get()?.get(name).cloned()
     }
 
     /// Calls an operation of a service as a client would, without the wire protocol.
@@ -46,12 +77,13 @@ impl Context {
         let Some(found) = self.service(service) else {
             return Err(AwsError::not_implemented(service, operation));
         };
+        let cx = self.for_service(service);
         let call = Call {
             operation: operation.to_owned(),
             input,
             region: self.region().to_owned(),
         };
-        let output = found.call(self, call).await?;
+        let output = found.call(&cx, call).await?;
         wire::check_output(service, operation, &output);
         Ok(output)
     }

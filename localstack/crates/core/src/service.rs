@@ -10,21 +10,6 @@ use crate::context::Context;
 use crate::error::AwsError;
 use crate::resource::ResourceType;
 
-/// One operation of a REST service.
-///
-/// `{name}` in the path is a member of the input, under its name on the wire (Amazon MSK uses lower camel case, such as
-/// `clusterArn`). The members of the query string are added as text, those of the body unchanged. The response is sent as the
-/// service returns it, so its member names are those of the wire too.
-#[derive(Debug, Clone, Copy)]
-pub struct Route {
-    /// HTTP method in upper case.
-    pub method: &'static str,
-    /// Path template without the query string.
-    pub path: &'static str,
-    /// Operation of the API reference, such as `CreateClusterV2`.
-    pub operation: &'static str,
-}
-
 /// One API call, independent of the protocol: the operation and its input, with the member names of the API reference.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -89,14 +74,15 @@ pub trait Service: Send + Sync {
     /// Returns the signing name, such as `ec2`, `elasticloadbalancing`, `kafka` or `monitoring`.
     fn name(&self) -> &'static str;
 
+    /// Returns true for a service without regions ("Global services" of the AWS General Reference) and for one whose names are unique in
+    /// the whole account: the first region serves it to all, and has the documents whose collections begin with its name.
+    fn is_global(&self) -> bool {
+        false
+    }
+
     /// Returns the resource types of this service that templates may use.
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         Vec::new()
-    }
-
-    /// Returns the operations of a REST service, most specific first; the other protocols name the operation themselves.
-    fn routes(&self) -> &'static [Route] {
-        &[]
     }
 
     /// Serves one call. The response is a JSON object with the API's own member names; [`crate::wire`] renders it in the

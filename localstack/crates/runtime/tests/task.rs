@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use endpoint_runtime::task::launch_request::Command;
+use endpoint_runtime::task::memory::Usage;
 use endpoint_runtime::task::output::Output;
 use endpoint_runtime::task::process::{self, Container};
-use endpoint_runtime::task::{self, ExitStatus};
+use endpoint_runtime::task::{self, ExitStatus, Limit, Settings, VolumeMount};
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some(task::ARGUMENT) {
@@ -23,8 +24,10 @@ fn main() {
         the_endpoints_ca_bundles_replace_the_images(folder.path(), &image).await;
         a_health_check_runs_in_the_container(folder.path(), &image).await;
         an_init_forwards_signals_and_returns_the_exit_code(folder.path(), &image).await;
+        containers_share_volumes_and_have_limits(folder.path(), &image).await;
+        the_memory_of_a_container_is_measured(folder.path(), &image).await;
     });
-    println!("task: 6 passed");
+    println!("task: 8 passed");
 }
 
 async fn a_container_sees_only_its_image(folder: &Path, image: &Path) {
@@ -95,7 +98,9 @@ async fn a_command_that_the_image_lacks_is_an_error(folder: &Path, image: &Path)
         working_dir: String::new(),
         init: false,
     };
-    let container = process::start(&folder.join("lacks"), image, command).await.unwrap();
+    let container = process::start(&folder.join("lacks"), image, command, Settings::default())
+        .await
+        .unwrap();
     let status = container.wait().await;
     assert_eq!(status.code, None);
     assert!(
@@ -163,7 +168,9 @@ async fn an_init_forwards_signals_and_returns_the_exit_code(folder: &Path, image
             init: true,
             ..shell(script, "7:8")
         };
-        process::start(&folder.join(name), image, command).await.unwrap()
+        process::start(&folder.join(name), image, command, Settings::default())
+            .await
+            .unwrap()
     };
     let up = |container: &Container| {
         let output = container.folder.join("output");
@@ -191,7 +198,7 @@ async fn an_init_forwards_signals_and_returns_the_exit_code(folder: &Path, image
         init: true,
         ..shell("", "")
     };
-    let missing = process::start(&folder.join("init-lacks"), image, missing)
+    let missing = process::start(&folder.join("init-lacks"), image, missing, Settings::default())
         .await
         .unwrap()
         .wait()
@@ -199,8 +206,68 @@ async fn an_init_forwards_signals_and_returns_the_exit_code(folder: &Path, image
     assert!(missing.code.is_none() && missing.reason.is_some(), "{missing:?}");
 }
 
+async fn containers_share_volumes_and_have_limits(folder: &Path, image: &Path) {
+    let volume = folder.join("volume");
+    fs::create_dir_all(&volume).unwrap();
+    // A place in a folder of the image, behind a link of the image, and at the top.
+    fs::create_dir_all(image.join("var/lib")).unwrap();
+    fs::write(image.join("var/lib/own"), "own\n").unwrap();
+    std::os::unix::fs::symlink("/var/lib", image.join("link")).unwrap();
+    let run = |name: &'static str, script: &'static str| {
+        let mount = |target: &str, read_only| VolumeMount {
+            source: volume.clone(),
+            target: target.into(),
+            read_only,
+        };
+        let settings = Settings {
+            mounts: vec![
+                mount("/var/lib/shared", false),
+                mount("/link/other", false),
+                mount("/data", true),
+            ],
+            limits: vec![Limit {
+                name: "nofile".into(),
+                soft: Some(77),
+                hard: Some(88),
+            }],
+            ..Settings::default()
+        };
+        process::start(&folder.join(name), image, shell(script, ""), settings)
+    };
+    let writes = run(
+        "writes",
+        "echo shared > /var/lib/shared/file; ulimit -n; [ -e /.volumes ] || echo clean",
+    )
+    .await
+    .unwrap();
+    assert_eq!(writes.wait().await.code, Some(0), "{:?}", writes.exit_status());
+    let reads = "for file in /data/file /link/other/file /var/lib/own; do read -r line < $file; echo \"$line\"; done; \
+                 (echo x > /data/new) 2>/dev/null || echo read-only";
+    let reads = run("reads", reads).await.unwrap();
+    assert_eq!(reads.wait().await.code, Some(0), "{:?}", reads.exit_status());
+    let lines = |container: &Container| Output::open(&container.folder).unwrap().lines(true).unwrap();
+    assert_eq!(lines(&writes), ["77", "clean"]);
+    assert_eq!(lines(&reads), ["shared", "shared", "own", "read-only"]);
+}
+
+async fn the_memory_of_a_container_is_measured(folder: &Path, image: &Path) {
+    // The shell keeps a text of 32 MiB.
+    let script = "x=0123456789abcdef; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21; do x=$x$x; done; echo up; \
+                  while :; do read -r y < /dev/zero; done";
+    let container = start(folder, "large", image, script, "").await;
+    until(|| fs::read_to_string(container.folder.join("output")).is_ok_and(|text| text.contains("up"))).await;
+    let usage = Usage::measure();
+    let bytes = usage.of(&container);
+    assert!(bytes >= 32 << 20, "{bytes}");
+    assert!(usage.proportional(&container) >= 32 << 20);
+    container.kill_for_memory();
+    assert_eq!(container.wait().await.code, Some(137));
+    assert!(container.ran_out_of_memory());
+    assert_eq!(Usage::measure().of(&container), 0);
+}
+
 async fn start(folder: &Path, name: &str, image: &Path, script: &str, user: &str) -> Container {
-    process::start(&folder.join(name), image, shell(script, user))
+    process::start(&folder.join(name), image, shell(script, user), Settings::default())
         .await
         .unwrap()
 }

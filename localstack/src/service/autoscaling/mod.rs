@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::input::retag;
-use crate::records::{Record, RecordType, Records, record_type, seconds, texts};
+use crate::records::{Record, RecordType, Records, page, record_type, seconds, texts};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema, Service};
 
@@ -81,19 +81,33 @@ impl Service for AutoScaling {
         match call.operation.as_str() {
             "DescribeScalableTargets" => {
                 let found = TARGETS.list(cx)?;
-                let found: Vec<Value> = found.iter().filter(|r| requested(r)).map(|r| target(cx, r)).collect();
-                Ok(json!({"ScalableTargets": found}))
+                let found = found.iter().filter(|r| requested(r)).map(|r| target(cx, r));
+                shown(&call, "ScalableTargets", found.collect())
             }
             "DescribeScalingPolicies" => {
+                let names = texts(call.input.get("PolicyNames"));
+                let is_named =
+                    |r: &&Record| names.is_empty() || r.text("PolicyName").is_some_and(|name| names.contains(&name));
                 let found = POLICIES.list(cx)?;
-                let found: Vec<Value> = found.iter().filter(|r| requested(r)).map(policy).collect();
-                Ok(json!({"ScalingPolicies": found}))
+                let found = found.iter().filter(|r| requested(r)).filter(is_named).map(policy);
+                shown(&call, "ScalingPolicies", found.collect())
             }
             // No policy is ever evaluated, so there are no activities.
-            "DescribeScalingActivities" => Ok(json!({"ScalingActivities": []})),
+            "DescribeScalingActivities" => shown(&call, "ScalingActivities", Vec::new()),
             other => Err(AwsError::not_implemented("application-autoscaling", other)),
         }
     }
+}
+
+/// Returns one page of a list; it has at most 50 items ("MaxResults" in the API reference).
+fn shown(call: &Call, list: &str, found: Vec<Value>) -> Result<Value, AwsError> {
+    let (found, next) = page(
+        found,
+        call.limit("MaxResults", 50, 1..=50),
+        call.text("NextToken").as_deref(),
+    )
+    .map_err(|error| AwsError::new("InvalidNextTokenException", error.message))?;
+    Ok(json!({list: found, "NextToken": next}))
 }
 
 /// The resource type of targets. It stores the target and then moves the service's desired count between its bounds.

@@ -54,11 +54,8 @@ pub async fn signal(State(cx): State<Context>, Path(handle): Path<String>, body:
         Ok(signal) => signal,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("The signal is malformed: {error}\n")).into_response(),
     };
-    match record(&cx, &handle, signal) {
-        Ok(true) => {
-            cx.extension::<Arrivals>().0.notify_waiters();
-            StatusCode::OK.into_response()
-        }
+    match record(&cx, &handle, &signal) {
+        Ok(true) => StatusCode::OK.into_response(),
         Ok(false) => (StatusCode::NOT_FOUND, "The wait condition handle does not exist.\n").into_response(),
         Err(error) => {
             tracing::error!(
@@ -70,16 +67,19 @@ pub async fn signal(State(cx): State<Context>, Path(handle): Path<String>, body:
     }
 }
 
-/// Stores a signal; a later one with the same id replaces it. Returns false if the handle does not exist.
-fn record(cx: &Context, handle: &str, signal: Signal) -> anyhow::Result<bool> {
-    let lock = cx.extension::<crate::records::WriteLock>();
+/// Stores a signal in the region of its handle; a later one with the same id replaces it. Returns false if the handle does not exist.
+fn record(cx: &Context, handle: &str, signal: &Signal) -> anyhow::Result<bool> {
+    let lock = cx.shared::<crate::records::WriteLock>();
     let _guard = lock.lock();
-    let Some(mut signals) = cx.store().get::<Signals>(HANDLES, handle)? else {
-        return Ok(false);
-    };
-    signals.insert(signal.unique_id.clone(), signal);
-    cx.store().put(HANDLES, handle, &signals)?;
-    Ok(true)
+    for cx in cx.regions() {
+        if let Some(mut signals) = cx.store().get::<Signals>(HANDLES, handle)? {
+            signals.insert(signal.unique_id.clone(), signal.clone());
+            cx.store().put(HANDLES, handle, &signals)?;
+            cx.extension::<Arrivals>().0.notify_waiters();
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The resource type `AWS::CloudFormation::WaitConditionHandle`.

@@ -1,6 +1,7 @@
 //! The metrics of `PutMetricData`, in memory: the newest 100,000 datapoints, which are gone after a restart.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -15,6 +16,9 @@ use crate::{AwsError, Context};
 const MAX_DATAPOINTS: usize = 100_000;
 /// The number of datapoints that one call may carry.
 const MAX_DATA: usize = 1000;
+/// The number of datapoints that one answer may have.
+const MAX_STATISTICS: i64 = 1440;
+pub const STATISTICS: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
 
 #[derive(Default)]
 struct Datapoints(Mutex<VecDeque<Datapoint>>);
@@ -31,11 +35,11 @@ struct Datapoint {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Metric {
-    namespace: String,
-    name: String,
+pub struct Metric {
+    pub namespace: String,
+    pub name: String,
     /// Sorted by name.
-    dimensions: Vec<(String, String)>,
+    pub dimensions: Vec<(String, String)>,
 }
 
 /// `PutMetricData`.
@@ -49,7 +53,10 @@ pub fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if data.is_empty() || data.len() > MAX_DATA {
         return Err(invalid(format!("MetricData must have 1 to {MAX_DATA} elements.")));
     }
-    let read = data.iter().map(|datum| datapoints(&namespace, datum));
+    let read = data.iter().enumerate().map(|(at, datum)| {
+        check_values(datum, at + 1)?;
+        datapoints(&namespace, datum)
+    });
     let read = read.collect::<Result<Vec<_>, _>>()?;
     let all = cx.extension::<Datapoints>();
     let mut all = all.0.lock();
@@ -57,6 +64,40 @@ pub fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let surplus = all.len().saturating_sub(MAX_DATAPOINTS);
     all.drain(..surplus);
     Ok(json!({}))
+}
+
+/// Checks that the `place`th element of `MetricData` has its values in one way. The texts are recorded on AWS (LocalStack's tests of
+/// invalid metric data).
+fn check_values(datum: &Value, place: usize) -> Result<(), AwsError> {
+    let exclusive = |other: &str| {
+        format!(
+            "The parameters MetricData.member.{place}.Value and MetricData.member.{place}.{other} are mutually exclusive and you have specified both."
+        )
+    };
+    let has = |member: &str| datum.get(member).is_some();
+    if has("Value") && has("Values") {
+        return Err(invalid(exclusive("Values")));
+    }
+    if has("Value") && has("StatisticValues") {
+        return Err(AwsError::new(
+            "InvalidParameterCombination",
+            exclusive("StatisticValues"),
+        ));
+    }
+    let length = |member: &str| datum.get(member).and_then(Value::as_array).map(Vec::len);
+    if has("Counts") && length("Counts") != length("Values") {
+        return Err(invalid(format!(
+            "The parameters MetricData.member.{place}.Values and MetricData.member.{place}.Counts must be of the same size."
+        )));
+    }
+    let value = datum.get("Value");
+    if value.is_some_and(|value| number(Some(value)).is_none()) {
+        let text = value.and_then(scalar).unwrap_or_else(|| "NaN".into());
+        return Err(invalid(format!(
+            "The value {text} for parameter MetricData.member.{place}.Value is invalid."
+        )));
+    }
+    Ok(())
 }
 
 /// Reads one element of `MetricData`, which has one value, several, or statistics of many.
@@ -152,7 +193,8 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             "Namespace": metric.namespace, "MetricName": metric.name, "Dimensions": dimensions.collect::<Vec<_>>(),
         })
     });
-    let (shown, next) = page(shown.collect(), 500, call.text("NextToken").as_deref())?;
+    let (shown, next) = page(shown.collect(), 500, call.text("NextToken").as_deref())
+        .map_err(|_| invalid("Request parameter NextToken is invalid"))?;
     let mut response: Value = json!({"Metrics": shown});
     if let Some(next) = next {
         response["NextToken"] = next.into();
@@ -172,7 +214,6 @@ pub fn statistics(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "Statistics",
         "Unit",
     ];
-    const STATISTICS: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
     only(call, "InvalidParameterValue", &MEMBERS)?;
     let metric = Metric {
         namespace: call.required("Namespace")?,
@@ -187,49 +228,108 @@ pub fn statistics(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let period = call.integer("Period").filter(|period| *period > 0);
     let period = period.ok_or_else(|| invalid("The parameter Period must be greater than 0."))?;
     let asked = texts(call.input.get("Statistics"));
-    if start >= end || asked.is_empty() || asked.iter().any(|one| !STATISTICS.contains(&one.as_str())) {
+    if asked.is_empty() {
+        let message = "Must specify either Statistics or ExtendedStatistics";
+        return Err(AwsError::new("InvalidParameterCombination", message));
+    }
+    if start / 1000 >= end / 1000 {
         return Err(invalid(
-            "StartTime must be before EndTime, and Statistics one or more of SampleCount, Average, Sum, Minimum, Maximum.",
+            "The parameter StartTime must be less than the parameter EndTime.",
         ));
     }
-    let unit = call.text("Unit");
-    let mut periods: BTreeMap<i64, (f64, f64, f64, f64, String)> = BTreeMap::new();
-    let all = cx.extension::<Datapoints>();
-    for point in all
-        .0
-        .lock()
-        .iter()
-        .filter(|point| point.metric == metric && (start..end).contains(&point.at))
-    {
-        if unit.as_ref().is_some_and(|unit| *unit != point.unit) {
-            continue;
-        }
-        let begin = start + (point.at - start) / (period * 1000) * (period * 1000);
-        let first = || (0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY, point.unit.clone());
-        let (sum, count, minimum, maximum, _) = periods.entry(begin).or_insert_with(first);
-        *sum += point.sum;
-        *count += point.count;
-        *minimum = minimum.min(point.minimum);
-        *maximum = maximum.max(point.maximum);
+    if let Some(unknown) = asked.iter().find(|one| !STATISTICS.contains(&one.as_str())) {
+        return Err(invalid(format!(
+            "The parameter Statistics cannot be {unknown}. Use {}.",
+            STATISTICS.join(", ")
+        )));
     }
-    let shown = periods.into_iter().map(|(at, (sum, count, minimum, maximum, unit))| {
-        let mut shown = json!({"Timestamp": iso(at), "Unit": unit});
+    let datapoints = (end - start) / 1000 / period;
+    if datapoints > MAX_STATISTICS {
+        let message = format!(
+            "You have requested up to {datapoints} datapoints, which exceeds the limit of {MAX_STATISTICS}. You may reduce the datapoints requested by increasing Period, or decreasing the time range."
+        );
+        return Err(AwsError::new("InvalidParameterCombination", message));
+    }
+    let name = metric.name.clone();
+    let query = Query {
+        metric,
+        range: start..end,
+        period,
+        unit: call.text("Unit"),
+    };
+    let shown = aggregate(cx, &query).into_iter().map(|(at, values)| {
+        let mut shown = json!({"Timestamp": iso(at), "Unit": values.unit});
         for statistic in &asked {
-            let value = match statistic.as_str() {
-                "Sum" => sum,
-                "SampleCount" => count,
-                "Minimum" => minimum,
-                "Maximum" => maximum,
-                _ => sum / count.max(f64::MIN_POSITIVE),
-            };
-            shown[statistic.as_str()] = value.into();
+            shown[statistic.as_str()] = values.statistic(statistic).into();
         }
         shown
     });
-    Ok(json!({"Label": metric.name, "Datapoints": shown.collect::<Vec<_>>()}))
+    Ok(json!({"Label": name, "Datapoints": shown.collect::<Vec<_>>()}))
 }
 
-fn dimensions(value: &Value) -> Vec<(String, String)> {
+/// The values of one metric in a time.
+pub struct Query {
+    pub metric: Metric,
+    /// Milliseconds since 1970.
+    pub range: Range<i64>,
+    /// Seconds.
+    pub period: i64,
+    pub unit: Option<String>,
+}
+
+/// The statistics of one period.
+pub struct Values {
+    sum: f64,
+    count: f64,
+    minimum: f64,
+    maximum: f64,
+    unit: String,
+}
+
+impl Values {
+    /// Returns one of [`STATISTICS`].
+    pub fn statistic(&self, name: &str) -> f64 {
+        match name {
+            "Sum" => self.sum,
+            "SampleCount" => self.count,
+            "Minimum" => self.minimum,
+            "Maximum" => self.maximum,
+            _ => self.sum / self.count.max(f64::MIN_POSITIVE),
+        }
+    }
+}
+
+/// Returns the statistics of each period that has values, by its start. The first period starts at the beginning of the range, rounded
+/// down to a second.
+pub fn aggregate(cx: &Context, query: &Query) -> BTreeMap<i64, Values> {
+    let (start, period) = (query.range.start / 1000 * 1000, query.period * 1000);
+    let range = start..query.range.end;
+    let mut periods = BTreeMap::new();
+    let all = cx.extension::<Datapoints>();
+    let all = all.0.lock();
+    let of_metric = |point: &&Datapoint| {
+        point.metric == query.metric
+            && range.contains(&point.at)
+            && query.unit.as_ref().is_none_or(|unit| *unit == point.unit)
+    };
+    for point in all.iter().filter(of_metric) {
+        let begin = start + (point.at - start) / period * period;
+        let values = periods.entry(begin).or_insert_with(|| Values {
+            sum: 0.0,
+            count: 0.0,
+            minimum: f64::INFINITY,
+            maximum: f64::NEG_INFINITY,
+            unit: point.unit.clone(),
+        });
+        values.sum += point.sum;
+        values.count += point.count;
+        values.minimum = values.minimum.min(point.minimum);
+        values.maximum = values.maximum.max(point.maximum);
+    }
+    periods
+}
+
+pub fn dimensions(value: &Value) -> Vec<(String, String)> {
     let list = value.get("Dimensions").and_then(Value::as_array);
     let pairs = list.into_iter().flatten();
     let pairs = pairs.filter_map(|one| Some((scalar(one.get("Name")?)?, scalar(one.get("Value")?)?)));
@@ -248,7 +348,7 @@ fn number(value: Option<&Value>) -> Option<f64> {
 
 /// Returns a time in milliseconds since 1970, from a text of RFC 3339 or from seconds.
 #[expect(clippy::cast_possible_truncation, reason = "`as` saturates at the ends of time")]
-fn milliseconds(value: &Value) -> Option<i64> {
+pub fn milliseconds(value: &Value) -> Option<i64> {
     let text = scalar(value)?;
     if let Ok(seconds) = text.parse::<f64>() {
         return Some((seconds * 1000.0) as i64);

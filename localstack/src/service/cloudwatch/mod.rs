@@ -1,6 +1,9 @@
 //! Amazon CloudWatch: alarms and dashboards are stored only. The metrics are those of `PutMetricData`, kept in memory, and the usage
 //! of Fargate. No metric is evaluated, so that an alarm changes its state by `SetAlarmState` alone.
 
+mod alarm_rules;
+mod expression;
+mod metric_data;
 mod metrics;
 #[cfg(test)]
 mod tests;
@@ -10,6 +13,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+
+use alarm_rules::check;
 
 use super::ecs::fargate::{Class, running_vcpus};
 use super::input::retag;
@@ -58,6 +63,8 @@ impl Service for CloudWatch {
                 Some("AWS/Usage") => usage(cx, &call),
                 _ => metrics::statistics(cx, &call),
             },
+            "GetMetricData" => metric_data::get(cx, &call),
+            "DescribeAlarmsForMetric" => alarms_for_metric(cx, &call),
             "PutMetricData" => metrics::put(cx, &call),
             "ListMetrics" => metrics::list(cx, &call),
             "PutMetricAlarm" => write::put_alarm(cx, &call).await,
@@ -207,38 +214,6 @@ impl RecordType for Dashboard {
     }
 }
 
-/// Checks that an alarm is about either one metric or an expression over several.
-fn check(alarm: &Record) -> Result<(), AwsError> {
-    const OPERATORS: [&str; 7] = [
-        "GreaterThanOrEqualToThreshold",
-        "GreaterThanThreshold",
-        "LessThanThreshold",
-        "LessThanOrEqualToThreshold",
-        "LessThanLowerOrGreaterThanUpperThreshold",
-        "LessThanLowerThreshold",
-        "GreaterThanUpperThreshold",
-    ];
-    let operator = alarm.text("ComparisonOperator").unwrap_or_default();
-    if !OPERATORS.contains(&operator.as_str()) {
-        return Err(AwsError::validation(format!(
-            "ComparisonOperator must be one of {}.",
-            OPERATORS.join(", ")
-        )));
-    }
-    let has = |property: &str| alarm.properties.contains_key(property);
-    let single =
-        has("MetricName") && has("Namespace") && has("Period") && (has("Statistic") || has("ExtendedStatistic"));
-    match (has("Metrics"), single) {
-        (true, _) if has("MetricName") => Err(AwsError::validation(
-            "An alarm cannot have both Metrics and MetricName.",
-        )),
-        (true, _) | (false, true) => Ok(()),
-        (false, false) => Err(AwsError::validation(
-            "An alarm must have Metrics, or MetricName, Namespace, Period and a statistic.",
-        )),
-    }
-}
-
 fn check_body(dashboard: &Record) -> Result<(), AwsError> {
     match serde_json::from_str::<Value>(&body(dashboard)) {
         Ok(Value::Object(_)) => Ok(()),
@@ -274,6 +249,26 @@ fn alarms(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(response)
 }
 
+/// `DescribeAlarmsForMetric`: the alarms about one metric alone, with the statistic, period and unit that the call names.
+fn alarms_for_metric(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let asked = metrics::dimensions(&call.input);
+    let mut found = ALARMS.list(cx)?;
+    found.retain(|alarm| {
+        let scalars = [
+            "Namespace",
+            "MetricName",
+            "Statistic",
+            "ExtendedStatistic",
+            "Period",
+            "Unit",
+        ];
+        let same = |member: &&str| call.text(member).is_none_or(|value| alarm.has(member, &value));
+        scalars.iter().all(same) && metrics::dimensions(&Value::Object(alarm.properties.clone())) == asked
+    });
+    let shown: Vec<Value> = found.iter().map(|alarm| description(cx, alarm)).collect();
+    Ok(json!({"MetricAlarms": shown}))
+}
+
 /// Sets the state until the next call: no metric changes it.
 fn set_state(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (name, value) = (call.required("AlarmName")?, call.required("StateValue")?);
@@ -283,7 +278,7 @@ fn set_state(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             "StateValue '{value}' is not one of OK, ALARM, INSUFFICIENT_DATA"
         )));
     }
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let missing = || AwsError::new("ResourceNotFound", format!("Alarm {name} does not exist")).with_status(404);
     let mut alarm = ALARMS.get(cx, &name)?.ok_or_else(missing)?;

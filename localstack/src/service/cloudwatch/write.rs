@@ -78,6 +78,10 @@ pub async fn put_dashboard(cx: &Context, call: &Call) -> Result<Value, AwsError>
 /// `DeleteDashboards`: all of them, or none if one does not exist.
 pub async fn delete_dashboards(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let names = texts(call.input.get("DashboardNames"));
+    if names.is_empty() {
+        let message = "The parameter DashboardNames must have at least one name.";
+        return Err(AwsError::new("InvalidParameterValue", message));
+    }
     for name in &names {
         if DASHBOARDS.get(cx, name)?.is_none() {
             let message = format!("Dashboard {name} does not exist");

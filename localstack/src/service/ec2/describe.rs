@@ -9,7 +9,7 @@ use crate::service::Call;
 use crate::service::wildcard;
 
 /// Filters that are not named after their member.
-const FILTER_MEMBERS: [(&str, &str); 12] = [
+const FILTER_MEMBERS: [(&str, &str); 46] = [
     ("default", "IsDefault"),
     ("dhcp-options-id", "DhcpOptionsId"),
     ("cidr", "CidrBlock"),
@@ -22,6 +22,64 @@ const FILTER_MEMBERS: [(&str, &str); 12] = [
     ("attachment.state", "Attachments.State"),
     ("cidr-block-association.cidr-block", "CidrBlockAssociationSet.CidrBlock"),
     ("tag-key", "Tags.Key"),
+    ("tag-key", "TagSet.Key"),
+    ("tag-value", "Tags.Value"),
+    ("tag-value", "TagSet.Value"),
+    ("association.association-id", "Associations.NetworkAclAssociationId"),
+    ("ip-permission.cidr", "IpPermissions.IpRanges.CidrIp"),
+    ("ip-permission.ipv6-cidr", "IpPermissions.Ipv6Ranges.CidrIpv6"),
+    ("ip-permission.from-port", "IpPermissions.FromPort"),
+    ("ip-permission.to-port", "IpPermissions.ToPort"),
+    ("ip-permission.protocol", "IpPermissions.IpProtocol"),
+    ("ip-permission.group-id", "IpPermissions.UserIdGroupPairs.GroupId"),
+    ("ip-permission.group-name", "IpPermissions.UserIdGroupPairs.GroupName"),
+    ("ip-permission.user-id", "IpPermissions.UserIdGroupPairs.UserId"),
+    (
+        "ip-permission.prefix-list-id",
+        "IpPermissions.PrefixListIds.PrefixListId",
+    ),
+    ("egress.ip-permission.cidr", "IpPermissionsEgress.IpRanges.CidrIp"),
+    (
+        "egress.ip-permission.ipv6-cidr",
+        "IpPermissionsEgress.Ipv6Ranges.CidrIpv6",
+    ),
+    ("egress.ip-permission.from-port", "IpPermissionsEgress.FromPort"),
+    ("egress.ip-permission.to-port", "IpPermissionsEgress.ToPort"),
+    ("egress.ip-permission.protocol", "IpPermissionsEgress.IpProtocol"),
+    (
+        "egress.ip-permission.group-id",
+        "IpPermissionsEgress.UserIdGroupPairs.GroupId",
+    ),
+    (
+        "egress.ip-permission.group-name",
+        "IpPermissionsEgress.UserIdGroupPairs.GroupName",
+    ),
+    (
+        "egress.ip-permission.user-id",
+        "IpPermissionsEgress.UserIdGroupPairs.UserId",
+    ),
+    (
+        "egress.ip-permission.prefix-list-id",
+        "IpPermissionsEgress.PrefixListIds.PrefixListId",
+    ),
+    ("key", "DhcpConfigurations.Key"),
+    ("value", "DhcpConfigurations.Values.Value"),
+    (
+        "cidr-block-association.association-id",
+        "CidrBlockAssociationSet.AssociationId",
+    ),
+    (
+        "cidr-block-association.state",
+        "CidrBlockAssociationSet.CidrBlockState.State",
+    ),
+    ("group-id", "Groups.GroupId"),
+    ("group-name", "Groups.GroupName"),
+    ("addresses.private-ip-address", "PrivateIpAddresses.PrivateIpAddress"),
+    ("entry.cidr", "Entries.CidrBlock"),
+    ("entry.ipv6-cidr", "Entries.Ipv6CidrBlock"),
+    ("deliver-log-status", "DeliverLogsStatus"),
+    ("status-code", "Status.Code"),
+    ("status-message", "Status.Message"),
 ];
 
 /// Members that select items like the IDs, the members that they compare, and the codes for a value that no item has.
@@ -57,24 +115,27 @@ pub fn response(list: &str, id: &str, mut items: Vec<Value>, call: &Call) -> Res
     for filter in ["Filters", "Filter"].iter().flat_map(|member| call.list(member)) {
         let name = filter["Name"].as_str().unwrap_or_default();
         let values = texts(filter.get("Values").or(filter.get("Value")));
-        let path = path(name);
-        let known = items.is_empty() || name.starts_with("tag") || items.iter().any(|item| has_member(item, &path));
+        let paths = paths(name);
+        let has_one = |item: &Value| paths.iter().any(|path| has_member(item, path));
+        let known = items.is_empty() || name.starts_with("tag") || items.iter().any(has_one);
         if !known {
             return Err(invalid_parameter(format!("The filter '{name}' is invalid")));
         }
         items.retain(|item| match name.strip_prefix("tag:") {
             Some(key) => {
-                let tags = item["Tags"]
-                    .as_array()
+                let lists = [&item["Tags"], &item["TagSet"]];
+                let tags = lists
                     .into_iter()
+                    .filter_map(Value::as_array)
                     .flatten()
                     .filter(|tag| tag["Key"] == key);
                 tags.filter_map(|tag| tag["Value"].as_str())
                     .any(|value| values.iter().any(|v| wildcard::matches(v, value)))
             }
-            None => values_at(item, &path)
+            None => paths
                 .iter()
-                .any(|text| values.iter().any(|v| wildcard::matches(v, text))),
+                .flat_map(|path| values_at(item, path))
+                .any(|text| values.iter().any(|v| wildcard::matches(v, &text))),
         });
     }
     page_of(list, items, call)
@@ -131,6 +192,8 @@ pub fn not_found(id: &str, value: &str) -> AwsError {
         "VpcEndpointId" => ("InvalidVpcEndpointId.NotFound", "Vpc Endpoint Id"),
         "FlowLogId" => ("InvalidFlowLogId.NotFound", "Flow Log Id"),
         "InstanceId" => ("InvalidInstanceID.NotFound", "instance ID"),
+        "VpcPeeringConnectionId" => ("InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection ID"),
+        "EgressOnlyInternetGatewayId" => ("InvalidGatewayID.NotFound", "eigw ID"),
         "NetworkAclId" => ("InvalidNetworkAclID.NotFound", "networkAcl ID"),
         "DhcpOptionsId" => ("InvalidDhcpOptionID.NotFound", "DhcpOption ID"),
         "PrefixListId" => ("InvalidPrefixListID.NotFound", "prefix list ID"),
@@ -141,11 +204,15 @@ pub fn not_found(id: &str, value: &str) -> AwsError {
     AwsError::new(code, format!("The {kind} '{value}' does not exist"))
 }
 
-/// Returns the members that a filter looks at: `["Associations", "SubnetId"]` for `association.subnet-id`.
-fn path(name: &str) -> Vec<String> {
-    if let Some((_, path)) = FILTER_MEMBERS.iter().find(|(filter, _)| *filter == name) {
-        return path.split('.').map(str::to_owned).collect();
-    }
+/// Returns the members that a filter looks at in one or another kind of item.
+fn paths(name: &str) -> Vec<Vec<String>> {
+    let of_table = FILTER_MEMBERS.iter().filter(|(filter, _)| *filter == name);
+    let of_table = of_table.map(|(_, path)| path.split('.').map(str::to_owned).collect());
+    of_table.chain(std::iter::once(derived_path(name))).collect()
+}
+
+/// Returns the members that the name of a filter says: `["Associations", "SubnetId"]` for `association.subnet-id`.
+fn derived_path(name: &str) -> Vec<String> {
     let steps: Vec<&str> = name.split('.').collect();
     let upper = |step: &str| -> String {
         step.split('-')

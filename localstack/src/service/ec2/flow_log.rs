@@ -7,6 +7,10 @@ use super::model::{self, FLOW_LOGS, new_id};
 use crate::records::{Record, RecordType, Records, iso};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
+/// The fields of a flow log without `LogFormat` (Amazon VPC User Guide, "Flow log records").
+const DEFAULT_FORMAT: &str = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} \
+                              ${packets} ${bytes} ${start} ${end} ${action} ${log-status}";
+
 pub struct FlowLog;
 
 impl RecordType for FlowLog {
@@ -50,6 +54,21 @@ impl RecordType for FlowLog {
                 )));
             }
         };
+        let same = |other: &Record| {
+            [
+                "ResourceId",
+                "TrafficType",
+                "LogDestination",
+                "LogDestinationType",
+                "LogGroupName",
+            ]
+            .iter()
+            .all(|property| other.text(property) == record.text(property))
+        };
+        if FLOW_LOGS.find(cx, same)?.is_some() {
+            let reason = "Error. There is an existing Flow Log with the same configuration and log destination.";
+            return Err(AwsError::new("FlowLogAlreadyExists", reason));
+        }
         Ok(record)
     }
 
@@ -61,7 +80,9 @@ impl RecordType for FlowLog {
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let shown = |log: &Record| {
         json!({
-            "FlowLogId": log.id, "FlowLogStatus": "ACTIVE", "ResourceId": log.text("ResourceId"),
+            "FlowLogId": log.id, "FlowLogStatus": "ACTIVE", "DeliverLogsStatus": "SUCCESS",
+            "LogFormat": log.text("LogFormat").unwrap_or_else(|| DEFAULT_FORMAT.into()),
+            "MaxAggregationInterval": log.text("MaxAggregationInterval").and_then(|text| text.parse::<u16>().ok()).unwrap_or(600), "ResourceId": log.text("ResourceId"),
             "TrafficType": log.text("TrafficType"), "LogGroupName": log.text("LogGroupName"),
             "LogDestination": log.text("LogDestination"), "CreationTime": iso(log.created),
             "LogDestinationType": log.text("LogDestinationType").unwrap_or_else(|| "cloud-watch-logs".into()),

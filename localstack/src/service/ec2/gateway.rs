@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::error::{dependency_violation, invalid_parameter, required};
-use super::model::{self, GATEWAY_ATTACHMENTS, INTERNET_GATEWAYS, NAT_GATEWAYS, new_id};
+use super::model::{self, EGRESS_ONLY_GATEWAYS, GATEWAY_ATTACHMENTS, INTERNET_GATEWAYS, NAT_GATEWAYS, new_id};
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
@@ -119,4 +119,40 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
         })
     };
     Ok(INTERNET_GATEWAYS.list(cx)?.iter().map(shown).collect())
+}
+
+/// An egress-only internet gateway: kept and given back. No subnet of this endpoint has an IPv6 block that it could serve.
+pub struct EgressOnly;
+
+impl RecordType for EgressOnly {
+    const TYPE: &'static str = "AWS::EC2::EgressOnlyInternetGateway";
+    const RECORDS: Records = EGRESS_ONLY_GATEWAYS;
+
+    fn schema() -> Schema {
+        Schema {
+            properties: &["VpcId", "Tags"],
+            required: &["VpcId"],
+            create_only: &["VpcId"],
+            attributes: &["Id"],
+            ..Schema::default()
+        }
+    }
+
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let record = Record::new(new_id("eigw"), desired);
+        model::vpc(cx, &required(&record, "VpcId")?)?;
+        Ok(record)
+    }
+
+    fn resource(_cx: &Context, record: &Record) -> Resource {
+        Resource::new(&record.id).with("Id", record.id.clone())
+    }
+}
+
+pub fn describe_egress_only(cx: &Context) -> Result<Vec<Value>, AwsError> {
+    let shown = |gateway: &Record| {
+        let attachment = json!({"State": "attached", "VpcId": gateway.text("VpcId")});
+        json!({"EgressOnlyInternetGatewayId": gateway.id, "Attachments": [attachment], "Tags": gateway.tag_list()})
+    };
+    Ok(EGRESS_ONLY_GATEWAYS.list(cx)?.iter().map(shown).collect())
 }

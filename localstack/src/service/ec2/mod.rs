@@ -3,19 +3,24 @@
 mod api;
 mod cidr;
 mod describe;
+mod dhcp_options;
 mod endpoint;
 mod error;
 mod flow_log;
 mod gateway;
+mod interface;
 mod model;
 mod nat;
 mod network;
+mod network_acl;
+mod peering;
 pub(crate) mod reachability;
 mod route;
 mod rule;
 mod security_group;
 mod subnet;
 mod vpc;
+mod vpc_block;
 mod zone;
 
 use std::sync::Arc;
@@ -46,6 +51,7 @@ impl Service for Ec2 {
             record_type::<subnet::Subnet>(),
             record_type::<gateway::InternetGateway>(),
             record_type::<gateway::Attachment>(),
+            record_type::<gateway::EgressOnly>(),
             record_type::<route::RouteTable>(),
             record_type::<route::Route>(),
             record_type::<route::Association>(),
@@ -56,6 +62,15 @@ impl Service for Ec2 {
             record_type::<rule::Egress>(),
             record_type::<endpoint::VpcEndpoint>(),
             record_type::<flow_log::FlowLog>(),
+            record_type::<network_acl::NetworkAcl>(),
+            record_type::<network_acl::Entry>(),
+            record_type::<network_acl::Association>(),
+            record_type::<dhcp_options::DhcpOptions>(),
+            record_type::<dhcp_options::Association>(),
+            record_type::<interface::NetworkInterface>(),
+            record_type::<interface::AddressAssociation>(),
+            record_type::<vpc_block::VpcBlock>(),
+            record_type::<peering::Peering>(),
         ]
     }
 
@@ -79,6 +94,10 @@ impl Service for Ec2 {
             "DescribeInternetGateways" => {
                 describe::response("InternetGateways", "InternetGatewayId", gateway::describe(cx)?, &call)
             }
+            "DescribeEgressOnlyInternetGateways" => {
+                let all = gateway::describe_egress_only(cx)?;
+                describe::response("EgressOnlyInternetGateways", "EgressOnlyInternetGatewayId", all, &call)
+            }
             "DescribeRouteTables" => describe::response("RouteTables", "RouteTableId", route::describe(cx)?, &call),
             "DescribeAddresses" => describe::response("Addresses", "AllocationId", nat::describe_addresses(cx)?, &call),
             "DescribeNatGateways" => describe::response("NatGateways", "NatGatewayId", nat::describe(cx)?, &call),
@@ -95,9 +114,11 @@ impl Service for Ec2 {
             "DescribeAddressesAttribute" => {
                 describe::response("Addresses", "AllocationId", nat::describe_attributes(cx)?, &call)
             }
-            "DescribeNetworkAcls" => describe::response("NetworkAcls", "NetworkAclId", network::acls(cx)?, &call),
+            "DescribeNetworkAcls" => {
+                describe::response("NetworkAcls", "NetworkAclId", network_acl::describe(cx)?, &call)
+            }
             "DescribeDhcpOptions" => {
-                describe::response("DhcpOptions", "DhcpOptionsId", network::dhcp_options(cx), &call)
+                describe::response("DhcpOptions", "DhcpOptionsId", dhcp_options::describe(cx)?, &call)
             }
             "DescribePrefixLists" => {
                 describe::response("PrefixLists", "PrefixListId", network::prefix_lists(cx), &call)
@@ -108,9 +129,18 @@ impl Service for Ec2 {
             "GetManagedPrefixListEntries" => network::prefix_list_entries(&call),
             "DescribeVpnGateways" => describe::response("VpnGateways", "VpnGatewayId", Vec::new(), &call),
             "DescribeInstances" => describe::response("Reservations", "InstanceId", Vec::new(), &call),
-            "DescribeNetworkInterfaces" => {
-                describe::response("NetworkInterfaces", "NetworkInterfaceId", Vec::new(), &call)
-            }
+            "DescribeNetworkInterfaces" => describe::response(
+                "NetworkInterfaces",
+                "NetworkInterfaceId",
+                interface::describe(cx)?,
+                &call,
+            ),
+            "DescribeVpcPeeringConnections" => describe::response(
+                "VpcPeeringConnections",
+                "VpcPeeringConnectionId",
+                peering::describe(cx)?,
+                &call,
+            ),
             "DescribeAvailabilityZones" => {
                 describe::response("AvailabilityZones", "ZoneName", zone::describe(cx), &call)
             }

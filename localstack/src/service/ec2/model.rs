@@ -20,6 +20,14 @@ pub const SECURITY_GROUPS: Records = Records("ec2.security-groups");
 pub const SECURITY_GROUP_RULES: Records = Records("ec2.security-group-rules");
 pub const VPC_ENDPOINTS: Records = Records("ec2.vpc-endpoints");
 pub const FLOW_LOGS: Records = Records("ec2.flow-logs");
+pub const EGRESS_ONLY_GATEWAYS: Records = Records("ec2.egress-only-gateways");
+pub const NETWORK_ACLS: Records = Records("ec2.network-acls");
+pub const NETWORK_ACL_ENTRIES: Records = Records("ec2.network-acl-entries");
+pub const DHCP_OPTION_SETS: Records = Records("ec2.dhcp-options");
+pub const NETWORK_INTERFACES: Records = Records("ec2.network-interfaces");
+pub const ADDRESS_ASSOCIATIONS: Records = Records("ec2.address-associations");
+pub const VPC_BLOCKS: Records = Records("ec2.vpc-cidr-blocks");
+pub const PEERINGS: Records = Records("ec2.vpc-peering-connections");
 
 /// Returns a new ID: the prefix, `-0` and 16 hexadecimal digits.
 pub fn new_id(prefix: &str) -> String {
@@ -85,6 +93,39 @@ pub fn address(cx: &Context, allocation: &str) -> Result<Record, AwsError> {
         address.computed("AllocationId").as_deref() == Some(allocation)
     })?;
     found.ok_or_else(|| not_found("InvalidAllocationID", &format!("allocation ID '{allocation}'")))
+}
+
+/// Returns the Elastic IP address with a public IP.
+pub fn address_of(cx: &Context, ip: &str) -> Result<Record, AwsError> {
+    let reason = format!("Address '{ip}' not found.");
+    ADDRESSES
+        .get(cx, ip)?
+        .ok_or_else(|| AwsError::new("InvalidAddress.NotFound", reason))
+}
+
+pub fn network_acl(cx: &Context, id: &str) -> Result<Record, AwsError> {
+    find(
+        cx,
+        NETWORK_ACLS,
+        "InvalidNetworkAclID",
+        &format!("network acl ID '{id}'"),
+        id,
+    )
+}
+
+pub fn dhcp_options(cx: &Context, id: &str) -> Result<Record, AwsError> {
+    find(
+        cx,
+        DHCP_OPTION_SETS,
+        "InvalidDhcpOptionID",
+        &format!("dhcpOption ID '{id}'"),
+        id,
+    )
+}
+
+pub fn network_interface(cx: &Context, id: &str) -> Result<Record, AwsError> {
+    let object = format!("networkInterface ID '{id}'");
+    find(cx, NETWORK_INTERFACES, "InvalidNetworkInterfaceID", &object, id)
 }
 
 /// Returns the address block of a VPC or a subnet.

@@ -4,9 +4,9 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::cidr;
 use super::error::{dependency_violation, required};
 use super::model::{self, ADDRESSES, GATEWAY_ATTACHMENTS, NAT_GATEWAYS, ROUTES, new_id};
+use super::{cidr, interface};
 use crate::records::{Record, RecordType, Records, iso};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
@@ -57,6 +57,10 @@ impl RecordType for Eip {
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
         let allocation = record.computed("AllocationId").unwrap_or_default();
+        if let Some(association) = interface::association_of(cx, &record.id)? {
+            let reason = format!("Address {} is in use by {}.", record.id, association.id);
+            return Err(AwsError::new("InvalidIPAddress.InUse", reason));
+        }
         match NAT_GATEWAYS.find(cx, |n| n.has("AllocationId", &allocation))? {
             Some(nat) => {
                 let reason = format!("Address {} is in use by {}.", record.id, nat.id);
@@ -140,13 +144,20 @@ impl RecordType for NatGateway {
 }
 
 pub fn describe_addresses(cx: &Context) -> Result<Vec<Value>, AwsError> {
-    let shown = |address: &Record| {
-        json!({
+    let shown = |address: &Record| -> Result<Value, AwsError> {
+        let mut shown = json!({
             "PublicIp": address.id, "AllocationId": address.computed("AllocationId"), "Domain": "vpc",
             "NetworkBorderGroup": cx.region(), "PublicIpv4Pool": "amazon", "Tags": address.tag_list(),
-        })
+        });
+        if let Some(association) = interface::association_of(cx, &address.id)? {
+            shown["AssociationId"] = association.id.clone().into();
+            shown["NetworkInterfaceId"] = association.text("NetworkInterfaceId").into();
+            shown["NetworkInterfaceOwnerId"] = cx.account().into();
+            shown["PrivateIpAddress"] = association.computed("PrivateIpAddress").into();
+        }
+        Ok(shown)
     };
-    Ok(ADDRESSES.list(cx)?.iter().map(shown).collect())
+    ADDRESSES.list(cx)?.iter().map(shown).collect()
 }
 
 /// Returns the addresses as `DescribeAddressesAttribute` shows them: none has a reverse DNS name.

@@ -1,16 +1,11 @@
-//! Parts of a VPC that the endpoint does not let be changed: the default network ACL, DHCP options, and AWS's prefix lists.
+//! AWS's prefix lists.
 
 use serde_json::{Value, json};
 
 use super::describe::{not_found, page_of};
 use super::error::invalid_parameter;
-use super::model::{SUBNETS, VPCS};
-use crate::records::Record;
 use crate::service::Call;
 use crate::{AwsError, Context};
-
-/// The DHCP options of every VPC.
-pub const DHCP_OPTIONS: &str = "dopt-00000000000000001";
 
 /// AWS-managed prefix lists of gateway endpoints: the service, and the ID and the blocks that AWS has in us-east-1.
 const PREFIX_LISTS: [(&str, &str, &[&str]); 2] = [
@@ -31,49 +26,6 @@ const PREFIX_LISTS: [(&str, &str, &[&str]); 2] = [
         &["3.218.180.0/23", "3.218.182.0/24", "35.71.64.0/22", "52.94.0.0/22"],
     ),
 ];
-
-/// Returns the default ACL of each VPC, which allows all traffic (Amazon VPC User Guide, "Default network ACL").
-pub fn acls(cx: &Context) -> Result<Vec<Value>, AwsError> {
-    let subnets = SUBNETS.list(cx)?;
-    let shown = |vpc: &Record| {
-        let id = vpc.computed("DefaultNetworkAcl");
-        let own = subnets.iter().filter(|subnet| subnet.has("VpcId", &vpc.id));
-        let associations: Vec<Value> = own
-            .map(|subnet| {
-                json!({
-                    "NetworkAclAssociationId": subnet.computed("NetworkAclAssociationId"), "NetworkAclId": id,
-                    "SubnetId": subnet.id,
-                })
-            })
-            .collect();
-        let entries: Vec<Value> = [(true, 100), (true, 32_767), (false, 100), (false, 32_767)]
-            .into_iter()
-            .map(|(egress, number)| {
-                json!({
-                    "Egress": egress, "RuleNumber": number, "Protocol": "-1", "CidrBlock": "0.0.0.0/0",
-                    "RuleAction": if number == 100 { "allow" } else { "deny" },
-                })
-            })
-            .collect();
-        json!({
-            "NetworkAclId": id, "VpcId": vpc.id, "IsDefault": true, "OwnerId": cx.account(), "Tags": [],
-            "Associations": associations, "Entries": entries,
-        })
-    };
-    Ok(VPCS.list(cx)?.iter().map(shown).collect())
-}
-
-pub fn dhcp_options(cx: &Context) -> Vec<Value> {
-    let domain = match cx.region() {
-        "us-east-1" => "ec2.internal".to_owned(),
-        region => format!("{region}.compute.internal"),
-    };
-    let option = |key: &str, value: &str| json!({"Key": key, "Values": [{"Value": value}]});
-    vec![json!({
-        "DhcpOptionsId": DHCP_OPTIONS, "OwnerId": cx.account(), "Tags": [],
-        "DhcpConfigurations": [option("domain-name", &domain), option("domain-name-servers", "AmazonProvidedDNS")],
-    })]
-}
 
 pub fn prefix_lists(cx: &Context) -> Vec<Value> {
     let shown = |(service, id, blocks): (&str, &str, &[&str])| {

@@ -4,12 +4,19 @@ use serde_json::{Value, json};
 
 use super::cidr;
 use super::error::{dependency_violation, invalid_parameter, required};
-use super::model::{self, GATEWAY_ATTACHMENTS, ROUTE_TABLE_ASSOCIATIONS, ROUTE_TABLES, ROUTES, new_id};
+use super::model::{
+    self, GATEWAY_ATTACHMENTS, PEERINGS, ROUTE_TABLE_ASSOCIATIONS, ROUTE_TABLES, ROUTES, VPC_BLOCKS, new_id,
+};
 use crate::records::{Record, RecordType, Records};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 /// The properties of a route's target that this endpoint supports.
-const TARGETS: [&str; 2] = ["GatewayId", "NatGatewayId"];
+const TARGETS: [&str; 4] = [
+    "GatewayId",
+    "NatGatewayId",
+    "VpcPeeringConnectionId",
+    "NetworkInterfaceId",
+];
 
 pub struct RouteTable;
 
@@ -173,6 +180,20 @@ fn check_target(cx: &Context, route: &Record, vpc: &str) -> Result<(), AwsError>
     if let Some(nat) = route.text("NatGatewayId") {
         return model::nat_gateway(cx, &nat).map(drop);
     }
+    if let Some(peering) = route.text("VpcPeeringConnectionId") {
+        // The route to a connection that waits for its acceptance is a black hole (VPC Peering Guide, "Update your route tables").
+        let known = PEERINGS.get(cx, &peering)?.and_then(|known| known.computed("Status"));
+        let active = known.is_some_and(|status| ["active", "pending-acceptance"].contains(&status.as_str()));
+        let reason = format!("The vpcPeeringConnection ID '{peering}' does not exist or is not active");
+        return if active {
+            Ok(())
+        } else {
+            Err(AwsError::new("InvalidVpcPeeringConnectionID.NotFound", reason))
+        };
+    }
+    if let Some(interface) = route.text("NetworkInterfaceId") {
+        return model::network_interface(cx, &interface).map(drop);
+    }
     Err(invalid_parameter(format!(
         "A route must have one target. The embedded endpoint supports {}.",
         TARGETS.join(" and ")
@@ -201,14 +222,18 @@ pub fn create_main(cx: &Context, vpc: &str, block: &str) -> Result<String, AwsEr
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let (routes, associations) = (ROUTES.list(cx)?, ROUTE_TABLE_ASSOCIATIONS.list(cx)?);
+    let (blocks, peerings) = (VPC_BLOCKS.list(cx)?, PEERINGS.list(cx)?);
     let shown = |table: &Record| {
-        let mut all = vec![json!({
-            "DestinationCidrBlock": table.computed("Local"), "GatewayId": "local", "State": "active",
-            "Origin": "CreateRouteTable",
-        })];
+        let more = blocks.iter().filter(|block| block.text("VpcId") == table.text("VpcId"));
+        let locals = std::iter::once(table.computed("Local")).chain(more.map(|block| block.text("CidrBlock")));
+        let local = |block| json!({"DestinationCidrBlock": block, "GatewayId": "local", "State": "active", "Origin": "CreateRouteTable"});
+        let mut all: Vec<Value> = locals.map(local).collect();
         for route in routes.iter().filter(|route| route.has("RouteTableId", &table.id)) {
-            let mut item = json!({"State": "active", "Origin": "CreateRoute"});
-            for member in ["DestinationCidrBlock", "GatewayId", "NatGatewayId"] {
+            let peer = route.text("VpcPeeringConnectionId");
+            let peer = peer.and_then(|id| peerings.iter().find(|one| one.id == id));
+            let waits = peer.is_some_and(|peer| peer.computed("Status").as_deref() != Some("active"));
+            let mut item = json!({"State": if waits { "blackhole" } else { "active" }, "Origin": "CreateRoute"});
+            for member in std::iter::once("DestinationCidrBlock").chain(TARGETS) {
                 route
                     .text(member)
                     .into_iter()

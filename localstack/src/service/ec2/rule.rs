@@ -48,6 +48,9 @@ const EGRESS_PROPERTIES: &[&str] = &[
     "Description",
 ];
 
+/// "Inbound or outbound rules per security group" (Amazon VPC User Guide, "Amazon VPC quotas").
+const MAX_RULES: usize = 60;
+
 /// A rule that is a resource in a template.
 pub struct RuleResource<const EGRESS: bool>;
 
@@ -81,6 +84,14 @@ impl<const EGRESS: bool> RecordType for RuleResource<EGRESS> {
         let mut rule = Record::new(new_id("sgr"), desired);
         without_stack_tags(&mut rule);
         check(cx, &mut rule, EGRESS)?;
+        let group = rule.text("GroupId").unwrap_or_default();
+        let others = of_group(cx, &group)?
+            .into_iter()
+            .filter(|other| is_egress(other) == EGRESS);
+        if others.count() >= MAX_RULES {
+            let reason = "The maximum number of rules per security group has been reached.";
+            return Err(AwsError::new("RulesPerSecurityGroupLimitExceeded", reason));
+        }
         Ok(rule)
     }
 
@@ -317,5 +328,7 @@ pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
             peer_group(rule).map(|id| json!({"GroupId": id, "UserId": cx.account()})),
         )
     };
-    Ok(SECURITY_GROUP_RULES.list(cx)?.iter().map(shown).collect())
+    let mut rules = SECURITY_GROUP_RULES.list(cx)?;
+    rules.sort_by_key(|rule| rule.created);
+    Ok(rules.iter().map(shown).collect())
 }

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::error::{dependency_violation, invalid_parameter, required};
-use super::model::{self, SECURITY_GROUP_RULES, SECURITY_GROUPS, new_id};
+use super::model::{self, NETWORK_INTERFACES, SECURITY_GROUP_RULES, SECURITY_GROUPS, new_id};
 use super::rule;
-use crate::records::{Record, RecordType, Records};
+use crate::records::{Record, RecordType, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct SecurityGroup;
@@ -39,6 +39,10 @@ impl RecordType for SecurityGroup {
                 "No default VPC for this user: the group needs a VpcId.",
             )
         };
+        if record.text("GroupDescription").is_none_or(|text| text.is_empty()) {
+            let reason = "The request must contain the parameter GroupDescription";
+            return Err(AwsError::new("MissingParameter", reason));
+        }
         let vpc = match record.text("VpcId") {
             Some(id) => model::vpc(cx, &id)?,
             None => model::default_vpc(cx)?.ok_or_else(no_vpc)?,
@@ -95,6 +99,13 @@ impl RecordType for SecurityGroup {
             );
             return Err(dependency_violation(reason));
         }
+        let within = |interface: &Record| texts(interface.properties.get("GroupSet")).contains(&record.id);
+        if let Some(user) = NETWORK_INTERFACES.find(cx, within)? {
+            return Err(dependency_violation(format!(
+                "resource {} has a dependent object: {}",
+                record.id, user.id
+            )));
+        }
         rule::delete_all(cx, &record.id)
     }
 }
@@ -110,6 +121,11 @@ pub fn display_name(cx: &Context, id: &str) -> String {
         Some(name) => format!("{name} ({id})"),
         None => id.to_owned(),
     }
+}
+
+/// Returns the name of a group.
+pub fn name(cx: &Context, id: &str) -> Option<String> {
+    SECURITY_GROUPS.get(cx, id).ok()??.computed("Name")
 }
 
 /// Creates a new VPC's default group with AWS's default rules, and returns its ID.
@@ -135,7 +151,8 @@ pub fn delete(cx: &Context, id: &str) -> Result<(), AwsError> {
 }
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
-    let rules = SECURITY_GROUP_RULES.list(cx)?;
+    let mut rules = SECURITY_GROUP_RULES.list(cx)?;
+    rules.sort_by_key(|rule| rule.created);
     let shown = |group: &Record| {
         let of = |egress: bool| -> Vec<Value> {
             let own = rules

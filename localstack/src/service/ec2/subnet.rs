@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::describe::{flag, flag_text};
 use super::error::{dependency_violation, invalid_parameter, required};
-use super::model::{self, NAT_GATEWAYS, ROUTE_TABLE_ASSOCIATIONS, SUBNETS, VPC_ENDPOINTS, new_id};
-use super::{cidr, zone};
+use super::model::{self, NAT_GATEWAYS, NETWORK_INTERFACES, ROUTE_TABLE_ASSOCIATIONS, SUBNETS, VPC_ENDPOINTS, new_id};
+use super::{cidr, interface, vpc_block, zone};
 use crate::records::{Record, RecordType, Records, scalar, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
@@ -45,7 +45,9 @@ impl RecordType for Subnet {
         let mut record = Record::new(new_id("subnet"), desired);
         let vpc = model::vpc(cx, &required(&record, "VpcId")?)?;
         let block = model::block(&record)?;
-        if !model::block(&vpc)?.contains(&block) || !(16..=28).contains(&block.prefix_len()) {
+        if !vpc_block::blocks(cx, &vpc)?.iter().any(|own| own.contains(&block))
+            || !(16..=28).contains(&block.prefix_len())
+        {
             return Err(AwsError::new(
                 "InvalidSubnet.Range",
                 format!("The CIDR '{block}' is invalid."),
@@ -102,6 +104,7 @@ impl RecordType for Subnet {
         let listed = |r: &Record| texts(r.properties.get("SubnetIds")).contains(&record.id);
         let user = NAT_GATEWAYS.find(cx, |r| r.has("SubnetId", &record.id))?;
         let user = user.or(VPC_ENDPOINTS.find(cx, listed)?);
+        let user = user.or(NETWORK_INTERFACES.find(cx, |r| r.has("SubnetId", &record.id))?);
         if let Some(user) = user {
             let reason = format!(
                 "The subnet '{}' has dependencies and cannot be deleted: {}",
@@ -121,20 +124,21 @@ impl RecordType for Subnet {
 }
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
-    let shown = |subnet: &Record| {
+    let shown = |subnet: &Record| -> Result<Value, AwsError> {
+        let used = interface::addresses_in(cx, &subnet.id)?.len() as u64;
         let block = subnet.text("CidrBlock").unwrap_or_default();
         let zone = subnet.text("AvailabilityZone").unwrap_or_default();
-        json!({
-            "SubnetId": subnet.id, "SubnetArn": cx.arn("ec2", &format!("subnet/{}", subnet.id)),
+        Ok(json!({
+            "SubnetId": subnet.id, "Ipv6CidrBlockAssociationSet": [], "SubnetArn": cx.arn("ec2", &format!("subnet/{}", subnet.id)),
             "VpcId": subnet.text("VpcId"), "CidrBlock": block, "State": "available", "OwnerId": cx.account(),
-            "AvailableIpAddressCount": cidr::parse(&block).map_or(0, cidr::usable_addresses),
+            "AvailableIpAddressCount": cidr::parse(&block).map_or(0, cidr::usable_addresses).saturating_sub(used),
             "AvailabilityZoneId": zone::id(cx, &zone), "AvailabilityZone": zone, "DefaultForAz": subnet.computed.contains_key("Default"),
             "MapPublicIpOnLaunch": flag(subnet, "MapPublicIpOnLaunch", false),
             "AssignIpv6AddressOnCreation": false, "EnableDns64": flag(subnet, "EnableDns64", false), "Ipv6Native": false,
             "PrivateDnsNameOptionsOnLaunch": dns_name_options(subnet), "Tags": subnet.tag_list(),
-        })
+        }))
     };
-    Ok(SUBNETS.list(cx)?.iter().map(shown).collect())
+    SUBNETS.list(cx)?.iter().map(shown).collect()
 }
 
 /// Returns the options with the defaults of an IPv4 subnet (EC2 API Reference, `PrivateDnsNameOptionsOnLaunch`).

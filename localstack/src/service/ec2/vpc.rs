@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use super::describe::flag;
 use super::error::{dependency_violation, invalid_parameter};
-use super::model::{self, GATEWAY_ATTACHMENTS, ROUTE_TABLES, SECURITY_GROUPS, SUBNETS, VPC_ENDPOINTS, VPCS, new_id};
-use super::network::DHCP_OPTIONS;
-use super::{route, security_group};
+use super::model::{
+    self, EGRESS_ONLY_GATEWAYS, GATEWAY_ATTACHMENTS, NETWORK_ACLS, ROUTE_TABLES, SECURITY_GROUPS, SUBNETS, VPC_BLOCKS,
+    VPC_ENDPOINTS, VPCS, new_id,
+};
+use super::{dhcp_options, network_acl, route, security_group, vpc_block};
 use crate::records::{Record, RecordType, Records};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Resource, Schema};
@@ -53,7 +55,8 @@ impl RecordType for Vpc {
         let table = route::create_main(cx, &record.id, &block.to_string())?;
         record.computed.insert("DefaultSecurityGroup".into(), group.into());
         record.computed.insert("MainRouteTable".into(), table.into());
-        record.computed.insert("DefaultNetworkAcl".into(), new_id("acl").into());
+        let acl = network_acl::create_default(cx, &record.id)?;
+        record.computed.insert("DefaultNetworkAcl".into(), acl.into());
         record
             .computed
             .insert("Association".into(), new_id("vpc-cidr-assoc").into());
@@ -80,11 +83,14 @@ impl RecordType for Vpc {
         let own = [
             record.computed("DefaultSecurityGroup"),
             record.computed("MainRouteTable"),
+            record.computed("DefaultNetworkAcl"),
         ];
         let kinds = [
             SUBNETS,
             SECURITY_GROUPS,
             ROUTE_TABLES,
+            NETWORK_ACLS,
+            EGRESS_ONLY_GATEWAYS,
             GATEWAY_ATTACHMENTS,
             VPC_ENDPOINTS,
         ];
@@ -105,24 +111,32 @@ impl RecordType for Vpc {
             route::delete_routes(cx, &table)?;
             ROUTE_TABLES.delete(cx, &table)?;
         }
+        if let Some(acl) = record.computed("DefaultNetworkAcl") {
+            network_acl::delete_default(cx, &acl)?;
+        }
+        for block in vpc_block::of_vpc(cx, &record.id)? {
+            VPC_BLOCKS.delete(cx, &block.id)?;
+        }
         Ok(())
     }
 }
 
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
-    let shown = |vpc: &Record| {
+    let shown = |vpc: &Record| -> Result<Value, AwsError> {
         let block = vpc.text("CidrBlock");
-        json!({
+        let first = vpc_block::shown(vpc.computed("Association").as_deref(), block.as_deref(), "associated");
+        let others = vpc_block::of_vpc(cx, &vpc.id)?;
+        let others = others
+            .iter()
+            .map(|block| vpc_block::shown(Some(&block.id), block.text("CidrBlock").as_deref(), "associated"));
+        Ok(json!({
             "VpcId": vpc.id, "CidrBlock": block, "State": "available", "IsDefault": model::is_default(vpc), "OwnerId": cx.account(),
             "InstanceTenancy": vpc.text("InstanceTenancy").unwrap_or_else(|| "default".into()),
-            "DhcpOptionsId": DHCP_OPTIONS, "Tags": vpc.tag_list(),
-            "CidrBlockAssociationSet": [{
-                "AssociationId": vpc.computed("Association"), "CidrBlock": block,
-                "CidrBlockState": {"State": "associated"},
-            }],
-        })
+            "DhcpOptionsId": dhcp_options::of_vpc(vpc), "Tags": vpc.tag_list(),
+            "CidrBlockAssociationSet": std::iter::once(first).chain(others).collect::<Vec<_>>(),
+        }))
     };
-    Ok(VPCS.list(cx)?.iter().map(shown).collect())
+    VPCS.list(cx)?.iter().map(shown).collect()
 }
 
 /// Attributes with their defaults in a VPC that is not the account's default one (Amazon VPC User Guide: "DNS attributes in your VPC").

@@ -7,6 +7,7 @@ mod operations;
 mod policies;
 mod put_image;
 mod registry;
+mod registry_settings;
 mod repository;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub use registry::registry;
-pub use unpack::unpack;
+pub use unpack::{Unpacked, unpack};
 
 use crate::records::record_type;
 use crate::{AwsError, Call, Context, ResourceType, Service};

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 use super::images::{self, Image};
 use super::model::{self, REPOSITORIES};
 use super::repository::{Repository, delete_images};
-use super::{policies, put_image};
+use super::{policies, put_image, registry_settings};
 use crate::records::{Record, RecordType, WriteLock, now, page, seconds};
 use crate::service::input::{only, retag};
 use crate::{AwsError, Call, Context};
 
 pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    check_registry(cx, call)?;
     match call.operation.as_str() {
         "GetAuthorizationToken" => Ok(authorization(cx)),
         "CreateRepository" => create(cx, call).await,
@@ -30,6 +31,16 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "SetRepositoryPolicy" | "GetRepositoryPolicy" | "DeleteRepositoryPolicy" => {
             policies::call(cx, call, &policies::REPOSITORY).await
         }
+        "DescribeRegistry"
+        | "PutReplicationConfiguration"
+        | "PutRegistryPolicy"
+        | "GetRegistryPolicy"
+        | "DeleteRegistryPolicy"
+        | "PutRegistryScanningConfiguration"
+        | "GetRegistryScanningConfiguration"
+        | "BatchGetRepositoryScanningConfiguration"
+        | "StartImageScan"
+        | "DescribeImageScanFindings" => registry_settings::call(cx, call),
         "ListTagsForResource" => Ok(json!({"tags": tagged(cx, call)?.tag_list()})),
         "TagResource" | "UntagResource" => {
             let id = tagged(cx, call)?.id;
@@ -40,10 +51,26 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
 }
 
-/// Returns a token because clients require one; the registry listens on loopback and checks none.
+/// Refuses the registry of another account, of which there is none here.
+fn check_registry(cx: &Context, call: &Call) -> Result<(), AwsError> {
+    let Some(other) = call.text("registryId").filter(|id| id != cx.account()) else {
+        return Ok(());
+    };
+    let name = call
+        .text("repositoryName")
+        .or(call.texts("repositoryNames").into_iter().next());
+    let message = format!(
+        "The repository with name '{}' does not exist in the registry with id '{other}'",
+        name.unwrap_or_else(|| "*".into())
+    );
+    Err(AwsError::new("RepositoryNotFoundException", message))
+}
+
+/// Returns a token with the name of the region, by which the registry finds its repositories. It is no secret: the registry listens on
+/// loopback and checks none.
 fn authorization(cx: &Context) -> Value {
     json!({"authorizationData": [{
-        "authorizationToken": STANDARD.encode("AWS:local"),
+        "authorizationToken": STANDARD.encode(format!("AWS:{}", cx.region())),
         "expiresAt": seconds(now() + 12 * 3_600_000),
         "proxyEndpoint": format!("http://localhost:{}", cx.config().port),
     }]})
@@ -108,7 +135,7 @@ fn upper_camel(value: &Value) -> Value {
 }
 
 fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let record = model::repository(cx, &call.required("repositoryName")?)?;
     delete_images(cx, &record.id, call.boolean("force").unwrap_or(false))?;
@@ -136,17 +163,7 @@ fn describe_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let ids = call.list("imageIds");
     let mut found = Vec::new();
     for id in &ids {
-        let image = by_id(cx, &name, id)?.ok_or_else(|| {
-            AwsError::new(
-                "ImageNotFoundException",
-                format!(
-                    "The image with imageId {} does not exist within the repository with name '{name}' in the \
-                     registry with id '{}'",
-                    id_text(id),
-                    cx.account()
-                ),
-            )
-        })?;
+        let image = images::by_id(cx, &name, id)?.ok_or_else(|| images::not_found(cx, &name, id))?;
         found.push(image);
     }
     if ids.is_empty() {
@@ -182,7 +199,7 @@ fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = model::repository(cx, &call.required("repositoryName")?)?.id;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for id in call.list("imageIds") {
-        let Some(image) = by_id(cx, &name, &id)? else {
+        let Some(image) = images::by_id(cx, &name, &id)? else {
             failures.push(not_found(&id));
             continue;
         };
@@ -202,12 +219,12 @@ fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn batch_delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let name = model::repository(cx, &call.required("repositoryName")?)?.id;
     let (mut deleted, mut failures) = (Vec::new(), Vec::new());
     for id in call.list("imageIds") {
-        let Some(image) = by_id(cx, &name, &id)? else {
+        let Some(image) = images::by_id(cx, &name, &id)? else {
             failures.push(not_found(&id));
             continue;
         };
@@ -224,7 +241,12 @@ fn batch_delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 /// Returns the repository whose tags a call reads or changes.
 fn tagged(cx: &Context, call: &Call) -> Result<Record, AwsError> {
     let arn = call.required("resourceArn")?;
-    model::repository(cx, arn.split_once(":repository/").map_or("", |(_, name)| name))
+    let invalid = || {
+        let message = "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN'";
+        AwsError::new("InvalidParameterException", message)
+    };
+    let (_, name) = arn.split_once(":repository/").ok_or_else(invalid)?;
+    model::repository(cx, name)
 }
 
 /// Returns the member `tagStatus` of a call's filter: `TAGGED`, `UNTAGGED` or `ANY`.
@@ -242,31 +264,12 @@ fn status_filter(call: &Call) -> Result<impl Fn(&Image) -> bool + use<>, AwsErro
     Ok(move |image: &Image| tagged.is_none_or(|tagged| tagged != image.tags.is_empty()))
 }
 
-fn by_id(cx: &Context, repository: &str, id: &Value) -> Result<Option<Image>, AwsError> {
-    let member = |name: &str| id.get(name).and_then(Value::as_str);
-    match member("imageDigest").or(member("imageTag")) {
-        Some(reference) => images::find(cx, repository, reference),
-        None => Ok(None),
-    }
-}
-
 fn not_found(id: &Value) -> Value {
+    if id.get("imageDigest").or(id.get("imageTag")).is_none() {
+        let reason = "Invalid request parameters: both tag and digest cannot be null";
+        return json!({"imageId": id, "failureCode": "MissingDigestAndTag", "failureReason": reason});
+    }
     json!({"imageId": id, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"})
-}
-
-fn id_text(id: &Value) -> String {
-    let empty = Map::new();
-    let parts: Vec<String> = ["imageDigest", "imageTag"]
-        .iter()
-        .filter_map(|name| {
-            id.as_object()
-                .unwrap_or(&empty)
-                .get(*name)?
-                .as_str()
-                .map(|v| format!("{name}:'{v}'"))
-        })
-        .collect();
-    format!("{{{}}}", parts.join(", "))
 }
 
 fn paged<T>(call: &Call, items: Vec<T>) -> Result<(Vec<T>, Option<String>), AwsError> {

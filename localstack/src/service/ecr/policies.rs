@@ -93,7 +93,28 @@ pub async fn call(cx: &Context, call: &Call, kind: &Kind) -> Result<Value, AwsEr
 
 fn check(text: &str, kind: &Kind) -> Result<(), AwsError> {
     let document: Option<Value> = serde_json::from_str(text).ok();
-    if document.is_some_and(|document| document[kind.list].is_array() || document[kind.list].is_object()) {
+    let list = document.map(|mut document| document[kind.list].take());
+    if kind.member == REPOSITORY.member {
+        let statements = match list {
+            Some(Value::Array(list)) => list,
+            Some(one @ Value::Object(_)) => vec![one],
+            _ => Vec::new(),
+        };
+        let has = |statement: &Value, one: &str| !statement[one].is_null() || !statement[format!("Not{one}")].is_null();
+        let is_valid = |statement: &Value| {
+            matches!(statement["Effect"].as_str(), Some("Allow" | "Deny"))
+                && has(statement, "Action")
+                && has(statement, "Principal")
+        };
+        if !statements.is_empty() && statements.iter().all(is_valid) {
+            return Ok(());
+        }
+        return Err(AwsError::new(
+            "InvalidParameterException",
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'",
+        ));
+    }
+    if list.is_some_and(|list| list.is_array() || list.is_object()) {
         return Ok(());
     }
     Err(AwsError::new(

@@ -20,7 +20,7 @@ pub fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "imageDigest",
     ];
     only(call, "InvalidParameterException", &MEMBERS)?;
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let name = model::repository(cx, &call.required("repositoryName")?)?.id;
     let manifest = call.required("imageManifest")?;

@@ -1,7 +1,9 @@
 //! The part of the OCI distribution protocol that pushing and pulling images uses.
 
 use axum::body::Body;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LINK, LOCATION, RANGE};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LINK, LOCATION, RANGE};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tokio_util::io::ReaderStream;
@@ -17,6 +19,7 @@ const MAX_MANIFEST_BYTES: usize = 4 << 20;
 
 /// Handles a request to `/v2/…`.
 pub async fn registry(cx: Context, request: Request<Body>) -> Response<Body> {
+    let cx = region_of(&cx, &request);
     match handle(&cx, request).await {
         Ok(response) => response,
         Err(error) => {
@@ -28,6 +31,27 @@ pub async fn registry(cx: Context, request: Request<Body>) -> Response<Body> {
             )
         }
     }
+}
+
+/// Returns the region of the authorization token, or the first one that has the repository: public clients of a local registry send none.
+fn region_of(cx: &Context, request: &Request<Body>) -> Context {
+    let token = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let password = token
+        .and_then(|token| STANDARD.decode(token.strip_prefix("Basic ")?).ok())
+        .and_then(|token| String::from_utf8(token).ok());
+    let region = password.as_deref().and_then(|password| password.strip_prefix("AWS:"));
+    let name = request.uri().path().strip_prefix("/v2/").unwrap_or_default();
+    let has_repository = |cx: &Context| {
+        let mut ends = name.match_indices('/').map(|(end, _)| &name[..end]);
+        ends.any(|name| model::repository(cx, name).is_ok())
+    };
+    let regions = cx.regions();
+    let by_token = regions.iter().find(|one| Some(one.region()) == region);
+    let found = by_token.or_else(|| regions.iter().find(|one| has_repository(one)));
+    found.unwrap_or(cx).clone()
 }
 
 async fn handle(cx: &Context, request: Request<Body>) -> Result<Response<Body>, AwsError> {
@@ -152,7 +176,7 @@ async fn manifests(
                     )
                     .with_status(413)
                 })?;
-            let lock = cx.extension::<WriteLock>();
+            let lock = cx.shared::<WriteLock>();
             let _guard = lock.lock();
             let image = images::push(cx, name, reference, &media_type, &bytes)?;
             let location = format!("/v2/{name}/manifests/{}", image.digest);

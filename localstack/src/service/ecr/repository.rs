@@ -62,6 +62,10 @@ impl RecordType for Repository {
 fn check(record: &Record) -> Result<(), AwsError> {
     match record.text("ImageTagMutability").as_deref() {
         None | Some("MUTABLE" | "IMMUTABLE") => Ok(()),
+        Some(other) if !other.ends_with("MUTABLE_WITH_EXCLUSION") => Err(AwsError::new(
+            "InvalidParameterException",
+            "Invalid parameter at 'imageTagMutability' failed to satisfy constraint: 'Member must satisfy enum value set: [IMMUTABLE, MUTABLE, MUTABLE_WITH_EXCLUSION, IMMUTABLE_WITH_EXCLUSION]'",
+        )),
         Some(other) => Err(AwsError::new(
             "InvalidParameterException",
             format!(

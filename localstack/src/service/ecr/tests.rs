@@ -94,8 +94,15 @@ async fn shop() -> (Context, tempfile::TempDir) {
 async fn a_pushed_image_is_unpacked_with_its_whiteouts() {
     let (cx, _folder) = shop().await;
     let layers = [
-        layer(&[("bin/shop", "one"), ("etc/old", "x")]),
-        layer(&[("etc/.wh.old", ""), ("etc/new", "y")]),
+        layer(&[("bin/shop", "one"), ("etc/old", "x"), ("usr/old", "x"), ("kept", "1")]),
+        // A whiteout hides what is below its layer, also if it stands behind an entry of the same name.
+        layer(&[
+            ("etc/new", "y"),
+            ("etc/.wh..wh..opq", ""),
+            ("usr/.wh.old", ""),
+            ("kept", "2"),
+            (".wh.kept", ""),
+        ]),
     ];
     let digest = push(&cx, &layers).await;
     let unpacked = unpack(&cx, &format!("localhost:0/shop@{digest}")).await.unwrap();
@@ -104,7 +111,9 @@ async fn a_pushed_image_is_unpacked_with_its_whiteouts() {
         std::fs::read_to_string(unpacked.rootfs.join("bin/shop")).unwrap(),
         "one"
     );
-    assert!(unpacked.rootfs.join("etc/new").exists() && !unpacked.rootfs.join("etc/old").exists());
+    let exists = ["etc/new", "etc/old", "usr/old"].map(|path| unpacked.rootfs.join(path).exists());
+    assert_eq!(exists, [true, false, false]);
+    assert_eq!(std::fs::read_to_string(unpacked.rootfs.join("kept")).unwrap(), "2");
     assert_eq!(send(&cx, "GET", "/v2/shop/manifests/v1", b"").await.0, 200);
 
     let delete = |force: bool| Call {
@@ -150,5 +159,5 @@ async fn a_layer_with_a_path_outside_its_root_is_rejected() {
     let error = unpack(&cx, &format!("localhost:0/shop@{digest}")).await.unwrap_err();
     let cause = error.downcast_ref::<UnpackError>();
     assert!(matches!(cause, Some(UnpackError::OutsideRoot(_))), "{error:#}");
-    assert_eq!(std::fs::read_dir(cx.state_dir().join("images")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(cx.root_dir().join("images")).unwrap().count(), 0);
 }

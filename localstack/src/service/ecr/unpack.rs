@@ -34,6 +34,9 @@ pub struct OciConfig {
     /// `uid`, `uid:gid`, or names in the image's `/etc/passwd`; empty means root.
     pub user: String,
     pub working_dir: String,
+    /// Absolute paths that the image declares as volumes.
+    #[serde(default)]
+    pub volumes: Vec<String>,
 }
 
 /// The reason why a layer is rejected.
@@ -66,7 +69,7 @@ pub async fn unpack(cx: &Context, image: &str) -> anyhow::Result<Unpacked> {
     let found = of_platform(cx, &name, image, found)?;
     let hex = hex_digits(&found.digest).context("the digest of the image is invalid")?;
     let target = cx.state_dir().join("images").join(hex);
-    let part = cx.extension::<UnpackLock>();
+    let part = cx.shared::<UnpackLock>();
     let _held = part.0.lock().await;
     if !target.exists() {
         let manifest: Value = serde_json::from_slice(&found.manifest(cx)?)?;
@@ -147,13 +150,10 @@ fn write_layers(blobs: &Blobs, manifest: &Value, folder: &Path) -> anyhow::Resul
     for layer in layers {
         let path = layer.get("digest").and_then(Value::as_str).and_then(|d| blobs.path(d));
         let path = path.context("a layer has no digest")?;
-        let file = BufReader::new(fs::File::open(&path).context("cannot read a layer in the registry")?);
         let media_type = layer.get("mediaType").and_then(Value::as_str).unwrap_or_default();
-        match media_type.rsplit(['.', '+']).next().unwrap_or_default() {
-            "gzip" => untar(GzDecoder::new(file), &rootfs)?,
-            "tar" => untar(file, &rootfs)?,
-            _ => return Err(UnpackError::UnsupportedMediaType(media_type.to_owned()).into()),
-        }
+        // Whiteouts hide what the layers below have, at whatever place they are in the archive (OCI image layer, "Whiteouts").
+        apply_whiteouts(open(&path, media_type)?, &rootfs)?;
+        untar(open(&path, media_type)?, &rootfs)?;
     }
     let config = manifest
         .pointer("/config/digest")
@@ -164,6 +164,36 @@ fn write_layers(blobs: &Blobs, manifest: &Value, folder: &Path) -> anyhow::Resul
     Ok(())
 }
 
+/// Returns the archive of a layer.
+fn open(path: &Path, media_type: &str) -> anyhow::Result<Box<dyn Read>> {
+    let file = BufReader::new(fs::File::open(path).context("cannot read a layer in the registry")?);
+    match media_type.rsplit(['.', '+']).next().unwrap_or_default() {
+        "gzip" => Ok(Box::new(GzDecoder::new(file))),
+        "tar" => Ok(Box::new(file)),
+        _ => Err(UnpackError::UnsupportedMediaType(media_type.to_owned()).into()),
+    }
+}
+
+/// Deletes what a layer hides, before its own entries are written.
+fn apply_whiteouts(layer: impl Read, rootfs: &Path) -> anyhow::Result<()> {
+    for entry in tar::Archive::new(layer).entries()? {
+        let path = entry?.path()?.into_owned();
+        if let Some(hidden) = hidden_by(&path)? {
+            whiteout(rootfs, &path, hidden)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the name that a whiteout entry hides; `None` for any other entry.
+fn hidden_by(path: &Path) -> anyhow::Result<Option<&str>> {
+    if path.components().any(|c| matches!(c, Component::ParentDir)) {
+        return Err(UnpackError::OutsideRoot(path.to_owned()).into());
+    }
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    Ok(name.strip_prefix(".wh."))
+}
+
 fn untar(layer: impl Read, rootfs: &Path) -> anyhow::Result<()> {
     let mut archive = tar::Archive::new(layer);
     archive.set_preserve_permissions(true);
@@ -172,12 +202,7 @@ fn untar(layer: impl Read, rootfs: &Path) -> anyhow::Result<()> {
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
-        if path.components().any(|c| matches!(c, Component::ParentDir)) {
-            return Err(UnpackError::OutsideRoot(path).into());
-        }
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        if let Some(hidden) = name.strip_prefix(".wh.") {
-            whiteout(rootfs, &path, hidden)?;
+        if hidden_by(&path)?.is_some() {
             continue;
         }
         if matches!(
@@ -243,5 +268,8 @@ fn oci_config(config: &Value) -> OciConfig {
         env: texts("Env"),
         user: text("User"),
         working_dir: text("WorkingDir"),
+        volumes: of("Volumes")
+            .as_object()
+            .map_or_else(Vec::new, |all| all.keys().cloned().collect()),
     }
 }

@@ -76,9 +76,11 @@ pub fn change(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 fn setting(name: &str) -> Result<&'static [&'static str], AwsError> {
     let found = SETTINGS.iter().find(|(known, _)| *known == name);
-    found
-        .map(|(_, values)| *values)
-        .ok_or_else(|| invalid_parameter(format!("Invalid setting name: {name}.")))
+    let unknown = || {
+        let names: Vec<&str> = SETTINGS.iter().map(|(known, _)| *known).collect();
+        invalid_parameter(format!("{name} should be one of [{}]", names.join(",")))
+    };
+    found.map(|(_, values)| *values).ok_or_else(unknown)
 }
 
 fn shown(cx: &Context, name: &str, value: &str) -> Value {

@@ -181,7 +181,7 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let record = model::cluster(cx, Some(&call.required("cluster")?))?;
     check_empty(cx, &record.id)?;

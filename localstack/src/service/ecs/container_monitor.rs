@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::dependencies::Observed;
 use super::launch::PreparedContainer;
 use super::model::{self, Task, update_task};
 use super::state::EcsState;
 use crate::records::now;
+use crate::runtime::task::ExitStatus;
 use crate::runtime::task::launch_request::Command;
 use crate::runtime::task::output::Output;
 use crate::runtime::task::process::Container;
@@ -26,9 +28,12 @@ pub(super) struct RunningContainer {
     pub container: Container,
     output: Option<Output>,
     health: Health,
+    /// The exit code, once the end of the container is known.
+    exit: Option<Option<i32>>,
 }
 
 struct Health {
+    is_healthy: bool,
     consecutive_failures: u32,
     next_check: Instant,
     check_is_running: bool,
@@ -37,20 +42,46 @@ struct Health {
 }
 
 impl RunningContainer {
-    /// Returns a container whose output is in `folder`.
-    pub fn new(prepared: PreparedContainer, container: Container, folder: &Path) -> Self {
+    /// Returns a container whose output is in `folder`, and which was healthy before it was adopted if `is_healthy`.
+    pub fn new(prepared: PreparedContainer, container: Container, folder: &Path, is_healthy: bool) -> Self {
         let now = Instant::now();
         Self {
             prepared,
             container,
             output: Output::open(folder).ok(),
+            exit: None,
             health: Health {
+                is_healthy,
                 consecutive_failures: 0,
                 next_check: now,
                 check_is_running: false,
                 was_ever_healthy: false,
                 started: now,
             },
+        }
+    }
+
+    /// Returns the exit status of the container once, after its last output was forwarded.
+    pub fn new_exit(&mut self, cx: &Context) -> Option<ExitStatus> {
+        if self.exit.is_some() {
+            return None;
+        }
+        let outcome = self.container.exit_status()?;
+        self.forward_logs(cx, true);
+        self.exit = Some(outcome.code);
+        Some(outcome)
+    }
+
+    /// Returns the state that other containers of the task depend on.
+    pub fn observed(&self) -> Observed {
+        Observed {
+            is_started: true,
+            exit: self.exit,
+            is_healthy: self.health.is_healthy,
+            is_late: self
+                .prepared
+                .start_timeout
+                .is_some_and(|timeout| self.health.started.elapsed() >= timeout),
         }
     }
 
@@ -74,7 +105,7 @@ impl RunningContainer {
         let Some(check) = self.prepared.health_check.clone() else {
             return;
         };
-        if self.health.check_is_running || Instant::now() < self.health.next_check {
+        if self.exit.is_some() || self.health.check_is_running || Instant::now() < self.health.next_check {
             return;
         }
         self.health.check_is_running = true;
@@ -115,6 +146,7 @@ impl RunningContainer {
             (check.interval.min(MAX_STARTUP_INTERVAL), timeout)
         };
         health.next_check = Instant::now() + interval;
+        health.is_healthy = passed || (health.is_healthy && health.consecutive_failures < check.retries);
         let status = match () {
             () if passed => "HEALTHY",
             () if health.consecutive_failures >= check.retries && age >= startup_timeout => "UNHEALTHY",

@@ -71,15 +71,14 @@ fn document(cx: &Context, id: &str, headers: &HeaderMap) -> Result<Value, AwsErr
         return Err(AwsError::new("AccessDeniedException", message).with_status(403));
     }
     let missing = |message: &str| AwsError::new("NoSuchEntity", message).with_status(404);
-    let task = model::task(cx, id)?.filter(Task::is_live);
-    let task = task.ok_or_else(|| missing("The task is not running."))?;
-    let definition = task_definition::named(cx, &task.spec.task_definition)?;
+    let (cx, task) = model::live_task(cx, id)?.ok_or_else(|| missing("The task is not running."))?;
+    let definition = task_definition::named(&cx, &task.spec.task_definition)?;
     let role = role(&task, &definition).ok_or_else(|| missing("The task has no role."))?;
-    if iam::with_arn(cx, &role)?.is_none() {
+    if iam::with_arn(&cx, &role)?.is_none() {
         return Err(missing(&format!("The task's role {role} does not exist.")));
     }
     let expires = OffsetDateTime::now_utc() + LIFETIME;
-    let (session, token) = Session::begin(cx, &role, id, expires)?;
+    let (session, token) = Session::begin(&cx, &role, id, expires)?;
     let expiration = expires.replace_nanosecond(0).unwrap_or(expires).format(&Rfc3339);
     Ok(json!({
         "RoleArn": role, "AccessKeyId": session.key_id, "SecretAccessKey": session.secret, "Token": token,

@@ -4,9 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::error::invalid_parameter;
+use super::error::{client, invalid_parameter};
 use super::members::{integer, list, text};
+use super::{dependencies, volume_rules};
 use crate::AwsError;
+use crate::records::texts;
+use crate::runtime::task::settings;
 
 /// The log drivers of ECS (`LogConfiguration`), those of Fargate first.
 const LOG_DRIVERS: [&str; 8] = [
@@ -34,17 +37,28 @@ const SIZES: [(i64, i64, i64, i64); 7] = [
 ];
 
 /// The members of a container that change how it runs, and that the endpoint cannot follow.
-const NOT_RUN: [&str; 9] = [
-    "mountPoints",
+const NOT_RUN: [&str; 17] = [
     "volumesFrom",
-    "environmentFiles",
-    "dependsOn",
     "firelensConfiguration",
     "repositoryCredentials",
     "resourceRequirements",
     "links",
     "extraHosts",
+    "restartPolicy",
+    "systemControls",
+    "credentialSpecs",
+    "dnsServers",
+    "dnsSearchDomains",
+    "dockerSecurityOptions",
+    "hostname",
+    "privileged",
+    "interactive",
+    "pseudoTerminal",
+    "disableNetworking",
 ];
+
+/// The members of `linuxParameters` that Fargate does not support (Amazon ECS API, `LinuxParameters`).
+const NOT_RUN_LINUX: [&str; 5] = ["devices", "maxSwap", "sharedMemorySize", "swappiness", "tmpfs"];
 
 /// Checks a new task definition as ECS does.
 ///
@@ -64,6 +78,8 @@ pub fn check(definition: &Value, containers: &[Value]) -> Result<(), AwsError> {
             )));
         }
     }
+    dependencies::check(containers)?;
+    volume_rules::check(definition, containers)?;
     if text(definition, "networkMode") == Some("awsvpc") {
         check_ports(containers)?;
     }
@@ -87,6 +103,11 @@ fn check_ports(containers: &[Value]) -> Result<(), AwsError> {
 fn check_fargate(definition: &Value, containers: &[Value]) -> Result<(), AwsError> {
     if text(definition, "networkMode") != Some("awsvpc") {
         return Err(client("Fargate only supports network mode 'awsvpc'."));
+    }
+    if text(definition, "pidMode") == Some("host") {
+        return Err(client(
+            "Tasks using the Fargate launch type do not support pidMode 'host'. The supported value for pidMode is 'task'.",
+        ));
     }
     let size = |member: &str| {
         let value = definition.get(member).and_then(crate::records::scalar);
@@ -146,16 +167,43 @@ pub fn check_runnable(definition: &Value) -> Result<(), AwsError> {
         if let Some(driver) = log_driver(container).filter(|driver| *driver != "awslogs") {
             return Err(unsupported(format!("the log driver {driver}, only awslogs")));
         }
-        let is_set = |member: &&&str| match container.get(**member) {
-            None | Some(Value::Null) => false,
-            Some(Value::Array(list)) => !list.is_empty(),
-            Some(_) => true,
-        };
-        if let Some(member) = NOT_RUN.iter().find(is_set) {
+        if let Some(member) = set_member(container, &NOT_RUN) {
             return Err(unsupported(format!("{member} of a container")));
+        }
+        let linux = container.get("linuxParameters").unwrap_or(&Value::Null);
+        if let Some(member) = set_member(linux, &NOT_RUN_LINUX) {
+            return Err(unsupported(format!("{member} of linuxParameters")));
+        }
+        for member in ["add", "drop"] {
+            let names = texts(linux.pointer(&format!("/capabilities/{member}")));
+            if let Some(name) = names.iter().find(|name| !settings::is_capability(name)) {
+                return Err(unsupported(format!("the capability {name}")));
+            }
+        }
+        let limits = list(container, "ulimits")
+            .iter()
+            .filter_map(|limit| text(limit, "name"));
+        if let Some(name) = limits.into_iter().find(|name| !settings::is_limit(name)) {
+            return Err(unsupported(format!("the ulimit {name}")));
+        }
+    }
+    for volume in list(definition, "volumes") {
+        if let Some(member) = volume_rules::unsupported(volume) {
+            return Err(unsupported(format!("{member} of a volume")));
         }
     }
     Ok(())
+}
+
+/// Returns the first of the members that has a value other than nothing, false or an empty list.
+fn set_member(of: &Value, members: &[&'static str]) -> Option<&'static str> {
+    let is_set = |member: &&&str| match of.get(**member) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(Value::Object(config)) => config.get("enabled") != Some(&Value::Bool(false)),
+        Some(_) => true,
+    };
+    members.iter().find(is_set).copied()
 }
 
 fn log_driver(container: &Value) -> Option<&str> {
@@ -173,10 +221,6 @@ fn amount(text: &str, unit: &str) -> Option<i64> {
         Some(number) => number.trim().parse::<f64>().ok().map(|number| (number * 1024.0) as i64),
         None => lower.parse().ok(),
     }
-}
-
-fn client(message: impl Into<String>) -> AwsError {
-    AwsError::new("ClientException", message)
 }
 
 #[cfg(test)]
@@ -246,17 +290,48 @@ mod tests {
     #[test]
     fn a_definition_that_cannot_run_is_refused_by_the_member() {
         for (member, value, is_run) in [
-            ("mountPoints", json!([]), true),
-            ("mountPoints", json!([{"sourceVolume": "v"}]), false),
+            ("volumesFrom", json!([]), true),
+            ("volumesFrom", json!([{"sourceContainer": "o"}]), false),
             ("logConfiguration", json!({"logDriver": "splunk"}), false),
+            ("privileged", json!(false), true),
+            ("privileged", json!(true), false),
+            ("restartPolicy", json!({"enabled": true}), false),
             (
-                "dependsOn",
-                json!([{"containerName": "o", "condition": "START"}]),
-                false,
+                "linuxParameters",
+                json!({"initProcessEnabled": true, "capabilities": {"drop": ["ALL"]}}),
+                true,
             ),
+            ("linuxParameters", json!({"capabilities": {"add": ["NO_SUCH"]}}), false),
+            ("linuxParameters", json!({"sharedMemorySize": 64}), false),
+            (
+                "ulimits",
+                json!([{"name": "nofile", "softLimit": 1, "hardLimit": 1}]),
+                true,
+            ),
+            ("ulimits", json!([{"name": "files"}]), false),
         ] {
             let definition = json!({"family": "f", "containerDefinitions": [{"name": "c", member: value}]});
             assert_eq!(check_runnable(&definition).is_ok(), is_run, "{member}");
         }
+    }
+
+    #[test]
+    fn only_ephemeral_volumes_are_run_and_mounted() {
+        let with = |volume: Value| json!({"family": "f", "volumes": [volume]});
+        assert!(check_runnable(&with(json!({"name": "v", "host": {}}))).is_ok());
+        assert!(check_runnable(&with(json!({"name": "v", "host": {"sourcePath": "/"}}))).is_err());
+        assert!(
+            check_runnable(&with(
+                json!({"name": "v", "efsVolumeConfiguration": {"fileSystemId": "f"}})
+            ))
+            .is_err()
+        );
+        let point = |volume: &str, path: &str| {
+            let container = json!({"name": "c", "mountPoints": [{"sourceVolume": volume, "containerPath": path}]});
+            check(&with(json!({"name": "v"})), &[container])
+        };
+        assert!(point("v", "/data").is_ok());
+        assert!(point("w", "/data").is_err());
+        assert!(point("v", "data").is_err());
     }
 }

@@ -57,11 +57,32 @@ pub fn exceeds_quota(cx: &Context, spec: &ServiceSpec) -> Result<bool, AwsError>
 }
 
 /// Returns the vCPUs of a task definition: `cpu` is in units of 1/1024, or `0.5 vCPU`.
-fn vcpus(definition: &Value) -> f64 {
+pub fn vcpus(definition: &Value) -> f64 {
     let cpu = text(definition, "cpu").unwrap_or("256").trim().to_lowercase();
     match cpu.strip_suffix("vcpu") {
         Some(vcpus) => vcpus.trim().parse().unwrap_or_default(),
         None => cpu.parse::<f64>().unwrap_or_default() / 1024.0,
+    }
+}
+
+/// Returns the memory of a task definition in MiB: `memory` is in MiB, or `1 GB`.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "`as` saturates, and no size of a task comes near the limits"
+)]
+pub fn memory(definition: &Value) -> Option<i64> {
+    let memory = definition
+        .get("memory")
+        .and_then(crate::records::scalar)?
+        .trim()
+        .to_lowercase();
+    match memory.strip_suffix("gb") {
+        Some(gigabytes) => gigabytes
+            .trim()
+            .parse::<f64>()
+            .ok()
+            .map(|gigabytes| (gigabytes * 1024.0) as i64),
+        None => memory.parse().ok(),
     }
 }
 

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::dependencies::{self, Dependency};
 use super::members::{boolean, integer, list, text};
 use super::model::{self, Task};
-use super::{credentials, secrets};
+use super::{environment, volumes};
 use crate::Context;
+use crate::records::texts;
 use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::runtime::task::process::{self, Container};
-use crate::runtime::task::{self, launch_request::Command};
+use crate::runtime::task::{self, Limit, Settings, launch_request::Command};
 use crate::service::{ecr, logs};
 
 /// The settings with which a container is started and its health is checked.
@@ -24,7 +25,11 @@ pub struct PreparedContainer {
     pub essential: bool,
     pub rootfs: PathBuf,
     pub command: Command,
+    pub settings: Settings,
     pub stop_timeout: Duration,
+    /// The time in which containers that depend on this one can be started.
+    pub start_timeout: Option<Duration>,
+    pub depends_on: Vec<Dependency>,
     pub health_check: Option<HealthCheck>,
     pub log: Option<LogStream>,
 }
@@ -66,41 +71,18 @@ pub async fn prepare(
         }
     })?;
     let log = log_stream(cx, task, container, &name).await?;
-    let mut env: IndexMap<String, String> = IndexMap::new();
-    for pair in &unpacked.config.env {
-        if let Some((key, value)) = pair.split_once('=') {
-            env.insert(key.to_owned(), value.to_owned());
-        }
-    }
-    env.entry("PATH".into())
-        .or_insert_with(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
     let overrides = list(&task.overrides, "containerOverrides")
         .iter()
         .find(|o| text(o, "name") == Some(&name));
     let overrides = overrides.unwrap_or(&Value::Null);
-    for pair in list(container, "environment")
-        .iter()
-        .chain(list(overrides, "environment"))
-    {
-        if let Some(key) = text(pair, "name") {
-            env.insert(key.to_owned(), text(pair, "value").unwrap_or_default().to_owned());
-        }
-    }
-    for secret in list(container, "secrets") {
-        let (Some(key), Some(from)) = (text(secret, "name"), text(secret, "valueFrom")) else {
-            continue;
-        };
-        let value = secrets::value(cx, from).await.context(
-            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed",
-        )?;
-        env.insert(key.to_owned(), value);
-    }
-    let endpoint = format!("http://127.0.0.1:{}", cx.config().port);
-    env.insert("HOST".into(), task.address.to_string());
-    env.insert("AWS_REGION".into(), cx.region().into());
-    env.insert("AWS_DEFAULT_REGION".into(), cx.region().into());
-    env.insert("AWS_ENDPOINT_URL".into(), endpoint);
-    env.extend(credentials::variables(cx, task, definition)?);
+    let env = environment::of(cx, task, definition, container, overrides, &unpacked.config.env).await?;
+    let user = text(container, "user").map_or_else(|| unpacked.config.user.clone(), str::to_owned);
+    let settings = Settings {
+        mounts: volumes::mounts(cx, task, container, &unpacked, &user)?,
+        limits: list(container, "ulimits").iter().filter_map(limit).collect(),
+        added_capabilities: texts(container.pointer("/linuxParameters/capabilities/add")),
+        dropped_capabilities: texts(container.pointer("/linuxParameters/capabilities/drop")),
+    };
     let config = unpacked.config;
     let strings = |value: &Value, member: &str| -> Option<Vec<String>> {
         let found = value.get(member)?.as_array()?;
@@ -122,8 +104,8 @@ pub async fn prepare(
     }
     let command = Command {
         argv,
-        env: env.into_iter().collect(),
-        user: text(container, "user").map_or(config.user, str::to_owned),
+        env,
+        user,
         working_dir: text(container, "workingDirectory").map_or(config.working_dir, str::to_owned),
         init: boolean(container.pointer("/linuxParameters/initProcessEnabled")).unwrap_or(false),
     };
@@ -136,9 +118,23 @@ pub async fn prepare(
         health_check: health_check(&unpacked.rootfs, container)?,
         rootfs: unpacked.rootfs,
         command,
+        settings,
         stop_timeout: Duration::from_secs(stop_timeout),
+        start_timeout: integer(container.get("startTimeout"))
+            .map(|seconds| Duration::from_secs(seconds.unsigned_abs())),
+        depends_on: dependencies::of(container),
         log,
         name,
+    })
+}
+
+/// Reads a `Ulimit`; -1 is no limit, as in container engines.
+fn limit(value: &Value) -> Option<Limit> {
+    let number = |member: &str| integer(value.get(member)).and_then(|number| u64::try_from(number).ok());
+    Some(Limit {
+        name: text(value, "name")?.to_owned(),
+        soft: number("softLimit"),
+        hard: number("hardLimit"),
     })
 }
 
@@ -147,7 +143,7 @@ impl PreparedContainer {
         let folder = self.folder(cx, task);
         write_ca_bundles(cx, &self.rootfs, &folder)
             .context("CannotStartContainerError: cannot write the CA bundles of the container")?;
-        process::start(&folder, &self.rootfs, self.command.clone())
+        process::start(&folder, &self.rootfs, self.command.clone(), self.settings.clone())
             .await
             .context("CannotStartContainerError")
     }
@@ -162,9 +158,9 @@ impl PreparedContainer {
 /// AWS's names.
 fn write_ca_bundles(cx: &Context, rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
-    let databases = CertificateAuthority::for_databases(cx.state_dir()).certificate_pem()?;
+    let databases = CertificateAuthority::for_databases(cx.root_dir()).certificate_pem()?;
     fs::write(folder.join(task::RDS_CA_BUNDLE.file), databases)?;
-    let public = CertificateAuthority::for_public_names(cx.state_dir()).certificate_pem()?;
+    let public = CertificateAuthority::for_public_names(cx.root_dir()).certificate_pem()?;
     for bundle in &task::SYSTEM_CA_BUNDLES {
         let of_image = rootfs.join(bundle.image_path);
         if task::is_regular_file(&of_image) {

@@ -7,12 +7,16 @@ mod cluster;
 mod container_monitor;
 pub(crate) mod credentials;
 mod definition_rules;
+mod dependencies;
 mod deployment_configuration;
 mod deployments;
+mod environment;
 mod error;
 pub mod fargate;
 mod launch;
 mod members;
+pub(crate) mod memory_limits;
+pub(crate) mod metadata;
 mod model;
 mod rolling_update;
 mod scheduler;
@@ -25,10 +29,13 @@ mod services;
 mod spec;
 mod state;
 mod tagging;
+mod task_containers;
 mod task_definition;
 mod task_lifecycle;
 mod tasks;
 mod traffic_shift;
+mod volume_rules;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -88,7 +95,7 @@ impl Service for EcsService {
             "DeregisterTaskDefinition" => task_definition::deregister(cx, &call.required("taskDefinition")?),
             "DescribeTaskDefinition" => task_definition::describe(cx, &call),
             "ListTaskDefinitions" => task_definition::list_arns(cx, &call),
-            "ListTaskDefinitionFamilies" => task_definition::families(cx),
+            "ListTaskDefinitionFamilies" => task_definition::families(cx, &call),
             "CreateService" => services::create(cx, &call),
             "UpdateService" => services::update(cx, &call),
             "DeleteService" => services::delete(cx, &call),
@@ -97,6 +104,12 @@ impl Service for EcsService {
             "DescribeServiceDeployments" => service_deployments::describe(cx, &call),
             "ListServiceDeployments" => service_deployments::list(cx, &call),
             "RunTask" => tasks::run(cx, &call),
+            // The session is one of Systems Manager, with a separate protocol over a WebSocket.
+            "ExecuteCommand" => Err(AwsError::new(
+                "InvalidParameterException",
+                "The execute command failed: the embedded endpoint has no sessions of Systems Manager. A container's output is in its log \
+                 group.",
+            )),
             "StopTask" => tasks::stop(cx, &call),
             "ListTasks" => tasks::list(cx, &call),
             "DescribeTasks" => tasks::describe(cx, &call),

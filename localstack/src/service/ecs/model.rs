@@ -309,6 +309,16 @@ pub fn task(cx: &Context, id: &str) -> Result<Option<Task>, AwsError> {
     Ok(cx.store().get(TASKS, id)?)
 }
 
+/// Finds a live task in the regions of the endpoint: requests of tasks are not signed. Returns the context of its region, too.
+pub fn live_task(cx: &Context, id: &str) -> Result<Option<(Context, Task)>, AwsError> {
+    for cx in cx.regions() {
+        if let Some(task) = task(&cx, id)?.filter(Task::is_live) {
+            return Ok(Some((cx, task)));
+        }
+    }
+    Ok(None)
+}
+
 /// Changes a task's record under the lock; does nothing if the task no longer exists.
 pub fn update_task(cx: &Context, id: &str, change: impl FnOnce(&mut Task)) -> Result<(), AwsError> {
     let ecs = cx.extension::<EcsState>();

@@ -1,5 +1,7 @@
 //! Task definitions: families and their revisions.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
@@ -9,6 +11,7 @@ use super::members::{integer, list, lower_camel, text, with_next_token};
 use super::state::EcsState;
 use crate::records::{now, page, seconds, tags_of};
 use crate::service::Call;
+use crate::service::input::only;
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
 
 const DEFINITIONS: &str = "ecs.task-definitions";
@@ -210,9 +213,8 @@ fn normalize_container(container: &Value) -> Result<Value, AwsError> {
         .ok_or_else(|| invalid_parameter("A container definition must be an object."))?;
     for member in ["name", "image"] {
         if text(container, member).is_none_or(str::is_empty) {
-            return Err(invalid_parameter(format!(
-                "Container.{member} should not be null or empty."
-            )));
+            let message = format!("Container.{member} should not be null or empty.");
+            return Err(AwsError::new("ClientException", message));
         }
     }
     if let Some(Value::String(flag)) = normal.get("essential") {
@@ -248,6 +250,14 @@ fn normalize_container(container: &Value) -> Result<Value, AwsError> {
 pub fn deregister(cx: &Context, name: &str) -> Result<Value, AwsError> {
     let ecs = cx.extension::<EcsState>();
     let _lock = ecs.lock();
+    let short = name.rsplit('/').next().unwrap_or(name);
+    let client = |message: String| AwsError::new("ClientException", message);
+    let (_, revision) = short
+        .split_once(':')
+        .ok_or_else(|| client("Revision is missing.".into()))?;
+    if revision.parse::<u32>().is_err() {
+        return Err(client(format!("Invalid revision number. Number: {revision}")));
+    }
     let mut record = named(cx, name)?;
     record["status"] = "INACTIVE".into();
     record["deregisteredAt"] = seconds(now());
@@ -263,7 +273,12 @@ pub fn delete_all(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     for name in call.texts("taskDefinitions") {
         let short = name.rsplit('/').next().unwrap_or(&name);
         let reason = match cx.store().get::<Value>(DEFINITIONS, short)? {
-            None => "The specified task definition does not exist.",
+            None if !short.contains(':') => {
+                "The specified task definition identifier is invalid. Specify a valid name or ARN and try again."
+            }
+            None => {
+                "The specified task definition does not exist. Specify a valid account, family, revision and try again."
+            }
             Some(record) if text(&record, "status") == Some("ACTIVE") => {
                 "The specified task definition is still in ACTIVE status. Please deregister the target and try again."
             }
@@ -324,14 +339,31 @@ pub fn list_arns(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(with_next_token(json!({"taskDefinitionArns": arns}), next))
 }
 
-pub fn families(cx: &Context) -> Result<Value, AwsError> {
-    let found: Vec<String> = cx
+/// `ListTaskDefinitionFamilies`: those with an active revision by default.
+pub fn families(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let members = ["familyPrefix", "status", "nextToken", "maxResults"];
+    only(call, "InvalidParameterException", &members)?;
+    let prefix = call.text("familyPrefix").unwrap_or_default();
+    let active: HashSet<String> = cx
         .store()
-        .list::<i64>(REVISIONS)?
+        .list::<Value>(DEFINITIONS)?
         .into_iter()
-        .map(|(family, _)| family)
+        .filter(|(_, definition)| text(definition, "status") == Some("ACTIVE"))
+        .filter_map(|(_, definition)| text(&definition, "family").map(str::to_owned))
         .collect();
-    Ok(json!({"families": found}))
+    let status = call.text("status");
+    let families = cx.store().list::<i64>(REVISIONS)?.into_iter().map(|(family, _)| family);
+    let found: Vec<String> = families
+        .filter(|family| family.starts_with(&prefix))
+        .filter(|family| match status.as_deref() {
+            Some("ALL") => true,
+            Some("INACTIVE") => !active.contains(family),
+            _ => active.contains(family),
+        })
+        .collect();
+    let limit = call.limit("maxResults", 100, 1..=100);
+    let (found, next) = page(found, limit, call.text("nextToken").as_deref())?;
+    Ok(with_next_token(json!({"families": found}), next))
 }
 
 fn description(record: &Value) -> Value {

@@ -2,23 +2,20 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::container_monitor::RunningContainer;
 use super::members::{list, text};
 use super::model::{self, ContainerState, Status, Task, update_task};
 use super::spec::ServiceSpec;
 use super::state::EcsState;
-use super::{launch, service_discovery, task_definition};
+use super::task_containers::{self, End, TaskContainers};
+use super::{service_discovery, task_definition};
 use crate::records::now;
 use crate::runtime::load_balancer::LoadBalancers;
-use crate::runtime::task::ExitStatus;
 use crate::runtime::task::process::Container;
 use crate::{AwsError, Context};
 
-const MONITOR_INTERVAL: Duration = Duration::from_millis(100);
 /// The pause before the monitor of a task is started again.
 const MONITOR_RESTART: Duration = Duration::from_millis(500);
 const COUNTERS: &str = "ecs.counters";
@@ -77,7 +74,7 @@ pub fn start(
         service: owner.map(|(service, _)| service.to_owned()),
         deployment: owner.map(|(_, deployment)| deployment.to_owned()),
         spec: spec.clone(),
-        address: cx.loopback().task(n),
+        address: cx.loopback()?.task(n),
         last_status: Status::Provisioning,
         stopping: false,
         failed: false,
@@ -201,110 +198,38 @@ async fn run(cx: &Context, id: &str, token: &CancellationToken) -> Result<(), Aw
         token.cancel();
     }
     let definition = task_definition::named(cx, &task.spec.task_definition)?;
-    let mut containers = Vec::new();
-    let end = match start_containers(cx, &task, &definition, &mut containers, token).await {
-        Err(error) => TaskEnd::failed("TaskFailedToStart", format!("{error:#}")),
-        Ok(()) if containers.is_empty() => TaskEnd::requested(),
-        Ok(()) => {
-            update_task(cx, id, |task| {
-                task.last_status = Status::Running;
-                task.started.get_or_insert_with(now);
-            })?;
-            cx.extension::<EcsState>().wake_scheduler();
-            service_discovery::register(cx, &task, &definition).await;
-            monitor(cx, &task, &mut containers, token).await?
+    if task.last_status == Status::Provisioning {
+        update_task(cx, id, |task| task.last_status = Status::Pending)?;
+    }
+    let mut containers = match TaskContainers::prepare(cx, &task, &definition).await {
+        Ok(containers) => containers,
+        Err(error) => {
+            let end = TaskEnd::failed("TaskFailedToStart", format!("{error:#}"));
+            return shut_down(cx, &task, None, end).await;
         }
     };
-    shut_down(cx, &task, containers, end).await
-}
-
-/// Starts the containers in the order of the definition, each after those that it depends on. Containers that already
-/// run are adopted.
-async fn start_containers(
-    cx: &Context,
-    task: &Task,
-    definition: &Value,
-    into: &mut Vec<RunningContainer>,
-    token: &CancellationToken,
-) -> anyhow::Result<()> {
-    if task.last_status == Status::Provisioning {
-        update_task(cx, &task.id, |task| task.last_status = Status::Pending)?;
-    }
-    for container in list(definition, "containerDefinitions") {
-        let adopted = task
-            .containers
-            .iter()
-            .find(|c| Some(c.name.as_str()) == text(container, "name"));
-        let adopted = adopted.and_then(|state| state.supervisor);
-        let prepared = launch::prepare(cx, task, definition, container).await?;
-        // A supervisor that the last run of the endpoint started and did not record.
-        let adopted = adopted.or_else(|| Container::supervisor_in(&prepared.folder(cx, task)));
-        if token.is_cancelled() && adopted.is_none() {
-            return Ok(());
-        }
-        let folder = prepared.folder(cx, task);
-        let container = if let Some(supervisor) = adopted {
-            Container {
-                folder: folder.clone(),
-                supervisor,
-            }
-        } else {
-            std::fs::create_dir_all(&folder)?;
-            service_discovery::write_hosts_file(cx, task, &folder)?;
-            prepared.start(cx, task).await?
-        };
-        update_task(cx, &task.id, |task| {
-            if let Some(state) = task.containers.iter_mut().find(|c| c.name == prepared.name) {
-                state.supervisor = Some(container.supervisor);
-                state.status = Status::Running;
-            }
+    let started = async || {
+        update_task(cx, id, |task| {
+            task.last_status = Status::Running;
+            task.started.get_or_insert_with(now);
         })?;
-        into.push(RunningContainer::new(prepared, container, &folder));
-    }
-    Ok(())
-}
-
-/// Forwards logs and runs health checks until an essential container exits or the task is asked to stop.
-async fn monitor(
-    cx: &Context,
-    task: &Task,
-    containers: &mut [RunningContainer],
-    token: &CancellationToken,
-) -> Result<TaskEnd, AwsError> {
-    let (results, mut completed) = mpsc::channel::<(usize, bool)>(16);
-    loop {
-        tokio::select! {
-            () = token.cancelled() => return Ok(TaskEnd::requested()),
-            () = tokio::time::sleep(MONITOR_INTERVAL) => {}
-        }
-        while let Ok((n, passed)) = completed.try_recv() {
-            containers[n].apply_health_result(cx, task, passed)?;
-        }
-        for (n, running) in containers.iter_mut().enumerate() {
-            running.forward_logs(cx, false);
-            if let Some(outcome) = running.container.exit_status() {
-                let reason = outcome.reason.clone();
-                record_exit(cx, task, &running.prepared.name, outcome)?;
-                if !running.prepared.essential {
-                    continue;
-                }
-                return Ok(match reason {
-                    Some(reason) => {
-                        TaskEnd::failed("TaskFailedToStart", format!("CannotStartContainerError: {reason}"))
-                    }
-                    None => TaskEnd::failed("EssentialContainerExited", "Essential container in task exited"),
-                });
-            }
-            running.run_health_check(n, &results);
-        }
-    }
+        cx.extension::<EcsState>().wake_scheduler();
+        service_discovery::register(cx, &task, &definition).await;
+        Ok(())
+    };
+    let end = match containers.run(cx, &task, token, started).await? {
+        End::Requested => TaskEnd::requested(),
+        End::NotStarted(reason) => TaskEnd::failed("TaskFailedToStart", reason),
+        End::EssentialExited(reason) => TaskEnd::failed("EssentialContainerExited", reason),
+    };
+    shut_down(cx, &task, Some(containers), end).await
 }
 
 /// Deregisters a task, waits until its connections are drained, stops its containers, and records how they ended.
 async fn shut_down(
     cx: &Context,
     task: &Task,
-    mut containers: Vec<RunningContainer>,
+    containers: Option<TaskContainers>,
     end: TaskEnd,
 ) -> Result<(), AwsError> {
     update_task(cx, &task.id, |task| {
@@ -318,27 +243,24 @@ async fn shut_down(
         }
     })?;
     service_discovery::deregister(cx, task).await;
-    if containers.iter().any(|c| c.container.exit_status().is_none()) {
+    if containers.as_ref().is_some_and(TaskContainers::is_any_running) {
         wait_until_drained(cx, task).await;
     }
     update_task(cx, &task.id, |task| task.last_status = Status::Stopping)?;
     // A container that runs but could not be adopted, because its image or a secret no longer exists, is stopped too.
     for state in model::task(cx, &task.id)?.map(|t| t.containers).unwrap_or_default() {
-        let known = containers.iter().any(|running| running.prepared.name == state.name);
+        let known = containers
+            .as_ref()
+            .is_some_and(|containers| containers.has(&state.name));
         let folder = model::task_folder(cx, &task.id).join(&state.name);
         let supervisor = state.supervisor.or_else(|| Container::supervisor_in(&folder));
         if let Some(supervisor) = supervisor.filter(|_| !known) {
             let outcome = Container { folder, supervisor }.stop(Duration::from_secs(10)).await;
-            record_exit(cx, task, &state.name, outcome)?;
+            task_containers::update(cx, task, &state.name, |state| state.exit_code = outcome.code)?;
         }
     }
-    let ends = containers
-        .iter()
-        .map(|running| running.container.stop(running.prepared.stop_timeout));
-    let outcomes = futures::future::join_all(ends).await;
-    for (running, outcome) in containers.iter_mut().zip(outcomes) {
-        running.forward_logs(cx, true);
-        record_exit(cx, task, &running.prepared.name, outcome)?;
+    if let Some(containers) = containers {
+        containers.stop(cx, task).await?;
     }
     update_task(cx, &task.id, |task| {
         task.last_status = Status::Stopped;
@@ -369,16 +291,4 @@ async fn wait_until_drained(cx: &Context, task: &Task) {
     while is_draining() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-fn record_exit(cx: &Context, task: &Task, name: &str, outcome: ExitStatus) -> Result<(), AwsError> {
-    update_task(cx, &task.id, |task| {
-        if let Some(state) = task.containers.iter_mut().find(|c| c.name == name) {
-            state.status = Status::Stopped;
-            state.exit_code = outcome.code;
-            state.reason = outcome
-                .reason
-                .map(|reason| format!("CannotStartContainerError: {reason}"));
-        }
-    })
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::model::{self, LISTENERS, RULES, text};
+use super::model::{self, LISTENERS, RULES, target_protocol, text};
 use crate::records::Record;
 use crate::runtime::load_balancer::Action;
 use crate::{AwsError, Context};
@@ -19,7 +19,12 @@ pub fn check(cx: &Context, actions: Option<&Value>) -> Result<(), AwsError> {
                     "Weight '{weight}' must be between 0 and {MAX_WEIGHT}"
                 )));
             }
-            model::target_group(cx, &arn)?;
+            let protocol = target_protocol(&model::target_group(cx, &arn)?);
+            if protocol != "HTTP" {
+                return Err(AwsError::validation(format!(
+                    "The embedded endpoint forwards to target groups with Protocol HTTP only, not {protocol}: {arn}"
+                )));
+            }
         }
     }
     Ok(())
@@ -39,6 +44,12 @@ pub fn parse(actions: Option<&Value>) -> Result<Action, AwsError> {
     let of = |config: &str, member: &str| action.get(config).and_then(|c| text(c, member));
     match text(action, "Type").as_deref() {
         Some("forward") => {
+            let sticky = action.pointer("/ForwardConfig/TargetGroupStickinessConfig");
+            if sticky.and_then(|sticky| text(sticky, "Enabled")).as_deref() == Some("true") {
+                return Err(AwsError::validation(
+                    "The embedded endpoint does not support TargetGroupStickinessConfig: requests are distributed by weight.",
+                ));
+            }
             let listed = action.pointer("/ForwardConfig/TargetGroups").and_then(Value::as_array);
             let mut groups: Vec<(String, u32)> = listed
                 .into_iter()
@@ -68,18 +79,47 @@ pub fn parse(actions: Option<&Value>) -> Result<Action, AwsError> {
                 status: if of("StatusCode", "") == "HTTP_302" { 302 } else { 301 },
             })
         }
-        Some("fixed-response") => Ok(Action::FixedResponse {
-            status: of("FixedResponseConfig", "StatusCode")
-                .and_then(|c| c.parse().ok())
-                .unwrap_or(200),
-            content_type: of("FixedResponseConfig", "ContentType").unwrap_or_else(|| "text/plain".into()),
-            body: of("FixedResponseConfig", "MessageBody").unwrap_or_default(),
-        }),
+        Some("fixed-response") => fixed_response(action),
         other => Err(AwsError::validation(format!(
             "The embedded endpoint supports the actions forward, redirect and fixed-response, not {}.",
             other.unwrap_or("an action without a Type")
         ))),
     }
+}
+
+/// Parses a fixed response (Elastic Load Balancing API, `FixedResponseActionConfig`).
+fn fixed_response(action: &Value) -> Result<Action, AwsError> {
+    const CONTENT_TYPES: [&str; 5] = [
+        "text/plain",
+        "text/css",
+        "text/html",
+        "application/javascript",
+        "application/json",
+    ];
+    let of = |member: &str| {
+        action
+            .get("FixedResponseConfig")
+            .and_then(|config| text(config, member))
+    };
+    let code = of("StatusCode").unwrap_or_default();
+    let status = code
+        .parse()
+        .ok()
+        .filter(|status| matches!(status, 200..=299 | 400..=599));
+    let content_type = of("ContentType").unwrap_or_else(|| "text/plain".into());
+    if !CONTENT_TYPES.contains(&content_type.as_str()) {
+        let message = format!(
+            "The ContentType must be one of: {}",
+            CONTENT_TYPES.map(|one| format!("'{one}'")).join(", ")
+        );
+        return Err(AwsError::new("InvalidLoadBalancerAction", message));
+    }
+    Ok(Action::FixedResponse {
+        status: status
+            .ok_or_else(|| AwsError::validation(format!("The StatusCode '{code}' must be 2XX, 4XX or 5XX")))?,
+        content_type,
+        body: of("MessageBody").unwrap_or_default(),
+    })
 }
 
 /// Returns the target groups that a listener or a rule forwards to.

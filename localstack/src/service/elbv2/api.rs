@@ -14,11 +14,10 @@ const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
 const RULE: &str = "AWS::ElasticLoadBalancingV2::ListenerRule";
 
 /// Members that may have only the value with which they have no effect.
-const WITHOUT_EFFECT: [(&str, &str); 7] = [
+const WITHOUT_EFFECT: [(&str, &str); 6] = [
     ("Type", "application"),
     ("IpAddressType", "ipv4"),
     ("EnablePrefixForIpv6SourceNat", "off"),
-    ("HealthCheckProtocol", "HTTP"),
     ("HealthCheckEnabled", "true"),
     ("ResetTransforms", "false"),
     ("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", "off"),
@@ -94,8 +93,12 @@ async fn check_subnets(cx: &Context, call: &Call) -> Result<(), AwsError> {
 
 pub async fn create_target_group(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let properties = properties(call)?;
-    for member in ["Protocol", "Port", "VpcId"] {
-        call.required(member)?;
+    for (member, message) in [
+        ("Protocol", "A protocol must be specified"),
+        ("Port", "A port must be specified"),
+        ("VpcId", "A VPC ID must be specified"),
+    ] {
+        call.text(member).ok_or_else(|| AwsError::validation(message))?;
     }
     if cx
         .call("ec2", "DescribeVpcs", json!({"VpcIds": [call.text("VpcId")]}))
@@ -111,6 +114,12 @@ pub async fn create_target_group(cx: &Context, call: &Call) -> Result<Value, Aws
 }
 
 pub async fn create_listener(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    for (member, message) in [
+        ("Protocol", "A listener protocol must be specified"),
+        ("Port", "A listener port must be specified"),
+    ] {
+        call.text(member).ok_or_else(|| AwsError::validation(message))?;
+    }
     let created = cx.create_resource(LISTENER, properties(call)?.into()).await?;
     let record = model::listener(cx, &created.physical_id)?;
     Ok(json!({"Listeners": [describe::listener(&record)]}))
@@ -150,7 +159,7 @@ pub async fn delete_rule(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn set_rule_priorities(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut changed: Vec<Record> = Vec::new();
     {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         for pair in call.list("RulePriorities") {
             let mut rule = model::rule(cx, &text(&pair, "RuleArn").unwrap_or_default())?;
@@ -182,6 +191,10 @@ pub fn set_rule_priorities(cx: &Context, call: &Call) -> Result<Value, AwsError>
 pub async fn set_security_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     check_members(call)?;
     let groups = call.texts("SecurityGroups");
+    let known = cx
+        .call("ec2", "DescribeSecurityGroups", json!({"GroupIds": groups}))
+        .await;
+    known.map_err(|error| AwsError::new("InvalidSecurityGroup", error.message))?;
     set(cx, call, &["SecurityGroups"]).await?;
     Ok(json!({ "SecurityGroupIds": groups }))
 }
@@ -229,7 +242,7 @@ pub fn remove_tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 type Find = fn(&Context, &str) -> Result<Record, AwsError>;
 
 fn change_tags(cx: &Context, call: &Call, apply: impl Fn(&mut Record)) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut changed: Vec<(Records, Record)> = Vec::new();
     for arn in texts(call.input.get("ResourceArns")) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::action::load_balancers_of;
 use super::load_balancer::HOSTED_ZONE_ID;
 use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS, integer, text};
-use super::tls;
+use super::{proxy_settings, tls};
 use crate::records::{Record, iso, page, texts};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -87,22 +87,31 @@ pub fn target_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn target_group(cx: &Context, r: &Record) -> Result<Value, AwsError> {
     let or = |property: &str, default: &str| r.text(property).unwrap_or_else(|| default.into());
     let number = |property: &str, default: i64| integer(r, property).unwrap_or(default);
-    let codes = r
-        .properties
-        .get("Matcher")
-        .and_then(|m| text(m, "HttpCode"))
-        .unwrap_or_else(|| "200".into());
-    Ok(json!({
-        "TargetGroupArn": r.id, "TargetGroupName": r.computed("Name"), "Protocol": "HTTP", "Port": integer(r, "Port"),
-        "VpcId": r.text("VpcId"), "HealthCheckProtocol": "HTTP", "HealthCheckEnabled": true,
-        "HealthCheckPort": or("HealthCheckPort", "traffic-port"), "HealthCheckPath": or("HealthCheckPath", "/"),
+    let (member, codes) = proxy_settings::matcher(r);
+    let protocol = model::target_protocol(r);
+    let check = or(
+        "HealthCheckProtocol",
+        if protocol.starts_with("HTTP") { "HTTP" } else { "TCP" },
+    );
+    let mut shown = json!({
+        "TargetGroupArn": r.id, "TargetGroupName": r.computed("Name"), "Protocol": protocol, "Port": integer(r, "Port"),
+        "VpcId": r.text("VpcId"), "HealthCheckProtocol": check, "HealthCheckEnabled": true,
+        "HealthCheckPort": or("HealthCheckPort", "traffic-port"),
         "HealthCheckIntervalSeconds": number("HealthCheckIntervalSeconds", 30),
         "HealthCheckTimeoutSeconds": number("HealthCheckTimeoutSeconds", 5),
         "HealthyThresholdCount": number("HealthyThresholdCount", 5),
         "UnhealthyThresholdCount": number("UnhealthyThresholdCount", 2),
-        "Matcher": {"HttpCode": codes}, "LoadBalancerArns": load_balancers_of(cx, &r.id)?,
-        "TargetType": or("TargetType", "instance"), "ProtocolVersion": "HTTP1", "IpAddressType": "ipv4",
-    }))
+        "LoadBalancerArns": load_balancers_of(cx, &r.id)?,
+        "TargetType": or("TargetType", "instance"), "IpAddressType": "ipv4",
+    });
+    if check.starts_with("HTTP") {
+        shown["HealthCheckPath"] = proxy_settings::health_check_path(r).into();
+        shown["Matcher"] = json!({member: codes});
+    }
+    if protocol.starts_with("HTTP") {
+        shown["ProtocolVersion"] = or("ProtocolVersion", "HTTP1").into();
+    }
+    Ok(shown)
 }
 
 pub fn listeners(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -113,7 +122,12 @@ pub fn listeners(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "ListenerNotFound",
         "Listeners",
     )?;
-    if let Some(balancer) = call.text("LoadBalancerArn") {
+    let balancer = call.text("LoadBalancerArn");
+    if balancer.is_none() && call.texts("ListenerArns").is_empty() {
+        let message = "You must specify either listener ARNs or a load balancer ARN";
+        return Err(AwsError::validation(message));
+    }
+    if let Some(balancer) = balancer {
         model::load_balancer(cx, &balancer)?;
         found.retain(|r| r.has("LoadBalancerArn", &balancer));
     }
@@ -181,8 +195,11 @@ fn select(all: Vec<Record>, call: &Call, arns: &str, code: &str, what: &str) -> 
     }
     let is = |r: &Record, id: &String| r.id == *id || r.computed("Name").as_ref() == Some(id);
     let requested = arns.iter().chain(&names);
-    if let Some(missing) = requested.clone().find(|id| !all.iter().any(|r| is(r, id))) {
-        return Err(AwsError::new(code, format!("{what} '[{missing}]' not found")));
+    if requested.clone().any(|id| !all.iter().any(|r| is(r, id))) {
+        return Err(AwsError::new(
+            code,
+            format!("One or more {} not found", what.to_lowercase()),
+        ));
     }
     Ok(all
         .into_iter()

@@ -1,8 +1,10 @@
 //! Listeners. Each one is a port on loopback.
 
+use super::attribute_kind::Kind;
 use super::model::{self, LISTENERS, RULES, arn_suffix, listener_port};
-use super::{action, tls};
+use super::{action, proxy_settings, tls};
 use crate::records::{Record, RecordType, Records};
+use crate::runtime::load_balancer::TargetProtocol;
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub struct Listener;
@@ -67,6 +69,8 @@ pub fn check(cx: &Context, record: &Record) -> Result<(), AwsError> {
         return Err(AwsError::validation("A listener must have a Port between 1 and 65535"));
     };
     tls::of_listener(record, true)?;
+    Kind::Listener.check(record)?;
+    proxy_settings::of_listener(record)?;
     // A listener that replaces another one, and so has its stack and logical ID, takes over its port.
     let conflicts = |r: &Record| {
         r.id != record.id && listener_port(r) == Some(port) && r.computed("Declared") != record.computed("Declared")
@@ -79,5 +83,15 @@ pub fn check(cx: &Context, record: &Record) -> Result<(), AwsError> {
         );
         return Err(AwsError::new("DuplicateListener", message));
     }
-    action::check(cx, record.properties.get("DefaultActions"))
+    action::check(cx, record.properties.get("DefaultActions"))?;
+    for group in action::forwards_to(record) {
+        let protocol = proxy_settings::protocol(&model::target_group(cx, &group)?)?;
+        if protocol == TargetProtocol::Grpc && tls::protocol(record) == "HTTP" {
+            return Err(AwsError::new(
+                "UnsupportedProtocol",
+                "Listener protocol 'HTTP' is not supported with a target group with the protocol-version 'GRPC'",
+            ));
+        }
+    }
+    Ok(())
 }

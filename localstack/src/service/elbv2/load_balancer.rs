@@ -1,5 +1,6 @@
 //! Load balancers. The DNS name of each one is `localhost`, and its listeners are ports on it.
 
+use super::attribute_kind::Kind;
 use super::model::{LOAD_BALANCERS, arn_suffix, attribute};
 use crate::records::{Record, RecordType, Records, texts};
 use crate::{AwsError, Context, Desired, Resource, Schema};
@@ -74,6 +75,7 @@ impl RecordType for LoadBalancer {
                 "At least two subnets in two different Availability Zones must be specified",
             ));
         }
+        Kind::LoadBalancer.check(&record)?;
         let full = format!("app/{name}/{}", arn_suffix());
         record.id = cx.arn("elasticloadbalancing", &format!("loadbalancer/{full}"));
         record.computed.insert("Name".into(), name.into());
@@ -94,6 +96,10 @@ impl RecordType for LoadBalancer {
             .with("LoadBalancerFullName", record.computed("FullName").unwrap_or_default())
             .with("LoadBalancerName", record.computed("Name").unwrap_or_default())
             .with("SecurityGroups", groups)
+    }
+
+    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        Kind::LoadBalancer.check(record)
     }
 
     fn delete(_cx: &Context, record: &Record) -> Result<(), AwsError> {

@@ -2,13 +2,18 @@
 
 mod action;
 mod api;
+mod attribute_kind;
+mod attribute_table;
 mod attributes;
+mod condition_limits;
 mod describe;
 mod listener;
 mod load_balancer;
 mod model;
 mod modify;
+mod proxy_settings;
 mod rule;
+mod stickiness;
 mod sync;
 mod synced_type;
 mod target_group;
@@ -24,6 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use attribute_kind::Kind;
 pub(crate) use weights::set_weights;
 
 use crate::records::record_type;
@@ -46,7 +52,7 @@ impl Service for Elb {
 
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
-            record_type::<load_balancer::LoadBalancer>(),
+            synced_type::synced(record_type::<load_balancer::LoadBalancer>()),
             synced_type::synced(record_type::<target_group::TargetGroup>()),
             synced_type::synced(record_type::<listener::Listener>()),
             synced_type::synced(record_type::<rule::ListenerRule>()),
@@ -60,9 +66,9 @@ impl Service for Elb {
             "DescribeListeners" => describe::listeners(cx, &call),
             "DescribeRules" => describe::rules(cx, &call),
             "DescribeTags" => describe::tags(cx, &call),
-            "DescribeLoadBalancerAttributes" => attributes::describe(cx, &call, "LoadBalancer"),
-            "DescribeTargetGroupAttributes" => attributes::describe(cx, &call, "TargetGroup"),
-            "DescribeListenerAttributes" => attributes::describe(cx, &call, "Listener"),
+            "DescribeLoadBalancerAttributes" => attributes::describe(cx, &call, Kind::LoadBalancer),
+            "DescribeTargetGroupAttributes" => attributes::describe(cx, &call, Kind::TargetGroup),
+            "DescribeListenerAttributes" => attributes::describe(cx, &call, Kind::Listener),
             // No load balancer here has a reservation.
             "DescribeCapacityReservation" => {
                 model::load_balancer(cx, &call.required("LoadBalancerArn")?)?;
@@ -85,8 +91,9 @@ impl Service for Elb {
             "DeregisterTargets" => targets::deregister(cx, &call),
             "DeleteLoadBalancer" => modify::delete_load_balancer(cx, &call),
             "ModifyTargetGroup" => modify::target_group(cx, &call),
-            "ModifyTargetGroupAttributes" => attributes::modify(cx, &call, "TargetGroup"),
-            "ModifyLoadBalancerAttributes" => attributes::modify(cx, &call, "LoadBalancer"),
+            "ModifyTargetGroupAttributes" => attributes::modify(cx, &call, Kind::TargetGroup),
+            "ModifyLoadBalancerAttributes" => attributes::modify(cx, &call, Kind::LoadBalancer),
+            "ModifyListenerAttributes" => attributes::modify(cx, &call, Kind::Listener),
             "ModifyListener" => modify::listener(cx, &call),
             "ModifyRule" => modify::rule(cx, &call),
             other => Err(AwsError::not_implemented("elasticloadbalancing", other)),

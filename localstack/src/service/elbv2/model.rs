@@ -29,7 +29,12 @@ pub fn rule(cx: &Context, arn: &str) -> Result<Record, AwsError> {
 fn find(cx: &Context, records: Records, arn: &str, code: &str, objects: &str) -> Result<Record, AwsError> {
     records
         .get(cx, arn)?
-        .ok_or_else(|| AwsError::new(code, format!("{objects} '[{arn}]' not found")))
+        .ok_or_else(|| AwsError::new(code, format!("One or more {} not found", objects.to_lowercase())))
+}
+
+/// Returns the protocol of a target group.
+pub fn target_protocol(group: &Record) -> String {
+    group.text("Protocol").unwrap_or_else(|| "HTTP".into())
 }
 
 pub fn listener_port(listener: &Record) -> Option<u16> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::load_balancer::LoadBalancer;
 use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS};
-use super::{api, describe, listener, rule, sync};
+use super::{api, describe, listener, rule, sync, target_group};
 use crate::records::{Record, RecordType, WriteLock};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -13,6 +13,7 @@ pub fn target_group(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut record = model::target_group(cx, &call.required("TargetGroupArn")?)?;
     api::check_members(call)?;
     set_members(&mut record, call, "TargetGroupArn");
+    target_group::check(&record)?;
     TARGET_GROUPS.put(cx, &record)?;
     sync::apply(cx)?;
     Ok(json!({"TargetGroups": [describe::target_group(cx, &record)?]}))
@@ -45,7 +46,7 @@ pub fn rule(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn delete_load_balancer(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("LoadBalancerArn")?;
     {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         if let Some(record) = LOAD_BALANCERS.get(cx, &arn)? {
             LoadBalancer::delete(cx, &record)?;

@@ -3,8 +3,8 @@
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::action;
 use super::model::{self, RULES, arn_suffix, integer, text};
+use super::{action, condition_limits};
 use crate::records::{Record, RecordType, Records, texts};
 use crate::runtime::load_balancer::Condition;
 use crate::{AwsError, Context, Desired, Resource, Schema};
@@ -94,6 +94,7 @@ fn condition(value: &Value) -> Result<Condition, AwsError> {
         }
     };
     let field = text(value, "Field").unwrap_or_default();
+    condition_limits::check(&field, value)?;
     Ok(match field.as_str() {
         "path-pattern" => Condition::Path(values("PathPatternConfig")),
         "host-header" => Condition::Host(values("HostHeaderConfig")),

@@ -24,7 +24,7 @@ pub fn deregister(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 fn change(cx: &Context, call: &Call, each: impl Fn(&mut Vec<(String, u16)>, (String, u16))) -> Result<Value, AwsError> {
     {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         let mut record = model::target_group(cx, &call.required("TargetGroupArn")?)?;
         let mut all = model::targets(&record);

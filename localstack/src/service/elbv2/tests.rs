@@ -53,7 +53,7 @@ async fn curl(arguments: &[&str]) -> Result<String, i32> {
 
 /// Returns the path of the endpoint's public CA certificate.
 fn ca_file(cx: &Context) -> String {
-    CertificateAuthority::for_public_names(cx.state_dir())
+    CertificateAuthority::for_public_names(cx.root_dir())
         .path()
         .display()
         .to_string()
@@ -180,7 +180,7 @@ async fn an_invalid_listener_is_rejected_before_a_port_is_opened() {
         rejections.push(rejected.expect_err("an invalid listener").to_string());
     }
     insta::assert_snapshot!(rejections.join("\n"), @r"
-    The embedded endpoint supports listeners for HTTP and HTTPS only, not TLS. (UnsupportedProtocol)
+    Listener protocol 'TLS' must be one of 'HTTP, HTTPS' (ValidationError)
     A certificate cannot be specified for HTTP listeners (ValidationError)
     SSL policy 'ELBSecurityPolicy-Tomorrow' not found (SSLPolicyNotFound)
     A certificate must be specified for HTTPS listeners: exactly one, by its CertificateArn (ValidationError)
@@ -194,7 +194,7 @@ async fn an_invalid_listener_is_rejected_before_a_port_is_opened() {
     create(&cx, LISTENER, "Listener", fine).await.expect("a listener");
     let call = Call {
         operation: "DescribeListeners".into(),
-        input: json!({}),
+        input: json!({"LoadBalancerArn": balancer}),
         region: "us-east-1".into(),
     };
     let shown = cx

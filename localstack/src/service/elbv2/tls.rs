@@ -35,10 +35,9 @@ pub fn of_listener(record: &Record, http2: bool) -> Result<Option<Tls>, AwsError
             let versions = versions(&policy(record))?;
             Ok(Some(Tls { versions, http2 }))
         }
-        other => Err(AwsError::new(
-            "UnsupportedProtocol",
-            format!("The embedded endpoint supports listeners for HTTP and HTTPS only, not {other}."),
-        )),
+        other => Err(AwsError::validation(format!(
+            "Listener protocol '{other}' must be one of 'HTTP, HTTPS'"
+        ))),
     }
 }
 

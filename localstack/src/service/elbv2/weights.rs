@@ -14,7 +14,7 @@ use crate::{AwsError, Context};
 /// `RuleNotFound`, or a rule that cannot be served.
 pub fn set_weights(cx: &Context, rule: &str, weights: &[(String, u32)]) -> Result<(), AwsError> {
     {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         let mut record = model::rule(cx, rule)?;
         if let Ok(Action::Forward(current)) = action::parse(record.properties.get("Actions"))

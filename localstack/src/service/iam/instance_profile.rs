@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::model::{self, INSTANCE_PROFILES, already_exists, generate_id, not_found};
+use super::model::{self, INSTANCE_PROFILES, already_exists, check_path, conflict, generate_id, listed, not_found};
 use super::role;
 use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
@@ -48,6 +48,7 @@ impl RecordType for InstanceProfile {
 }
 
 fn check(cx: &Context, record: &Record) -> Result<(), AwsError> {
+    check_path(record)?;
     let roles = texts(record.properties.get("Roles"));
     if roles.len() > 1 {
         let message = "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1";
@@ -65,10 +66,12 @@ fn arn(cx: &Context, record: &Record) -> String {
 pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let prefix = call.text("PathPrefix").unwrap_or_default();
     match call.operation.as_str() {
-        "ListInstanceProfiles" => return list(cx, |profile| model::path(profile).starts_with(&prefix)),
+        "ListInstanceProfiles" => return list(cx, call, |profile| model::path(profile).starts_with(&prefix)),
         "ListInstanceProfilesForRole" => {
             let role = model::role(cx, &call.required("RoleName")?)?.id;
-            return list(cx, |profile| texts(profile.properties.get("Roles")).contains(&role));
+            return list(cx, call, |profile| {
+                texts(profile.properties.get("Roles")).contains(&role)
+            });
         }
         _ => {}
     }
@@ -90,8 +93,9 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "DeleteInstanceProfile" => {
             let profile = INSTANCE_PROFILES.get(cx, &name)?.ok_or_else(missing)?;
             if !texts(profile.properties.get("Roles")).is_empty() {
-                let message = "Cannot delete entity, must remove roles from instance profile first.";
-                return Err(AwsError::new("DeleteConflict", message).with_status(409));
+                return Err(conflict(
+                    "Cannot delete entity, must remove roles from instance profile first.",
+                ));
             }
             cx.delete_resource(InstanceProfile::TYPE, &name).await?;
             Ok(json!({}))
@@ -117,13 +121,22 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
 }
 
-fn list(cx: &Context, matches: impl Fn(&Record) -> bool) -> Result<Value, AwsError> {
+/// Returns the profiles of a role.
+pub fn of_role(cx: &Context, role: &str) -> Result<Vec<Value>, AwsError> {
+    let profiles = INSTANCE_PROFILES.list(cx)?;
+    let of_role = profiles
+        .iter()
+        .filter(|profile| texts(profile.properties.get("Roles")).iter().any(|one| one == role));
+    of_role.map(|profile| description(cx, profile)).collect()
+}
+
+fn list(cx: &Context, call: &Call, matches: impl Fn(&Record) -> bool) -> Result<Value, AwsError> {
     let found = INSTANCE_PROFILES.list(cx)?;
     let shown = found.iter().filter(|profile| matches(profile));
     let shown = shown
         .map(|profile| description(cx, profile))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(json!({"InstanceProfiles": shown, "IsTruncated": false}))
+    listed(call, "InstanceProfiles", shown)
 }
 
 fn description(cx: &Context, profile: &Record) -> Result<Value, AwsError> {

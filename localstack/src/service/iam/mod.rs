@@ -1,17 +1,25 @@
 //! IAM: roles and policies are stored, and their syntax is checked. Only the SASL proxies of brokers evaluate them.
 
 pub mod access;
+mod access_key;
+mod account;
+mod attached;
 mod document;
+mod entity;
+mod entity_policies;
+mod grammar;
+mod group;
 mod instance_profile;
 mod managed;
 mod model;
 mod policy;
+mod policy_date;
 mod principal;
 mod role;
-mod role_policies;
 mod service_linked_role;
 #[cfg(test)]
 mod tests;
+mod user;
 mod version;
 
 use std::sync::Arc;
@@ -19,7 +27,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use model::{INSTANCE_PROFILES, MANAGED_POLICIES, ROLES};
+use model::{INSTANCE_PROFILES, MANAGED_POLICIES, ROLES, USERS};
 
 use super::input::retag;
 use crate::records::{Records, record_type};
@@ -40,6 +48,10 @@ impl Service for Iam {
         "iam"
     }
 
+    fn is_global(&self) -> bool {
+        true
+    }
+
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![
             record_type::<role::Role>(),
@@ -56,6 +68,9 @@ impl Service for Iam {
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
         match call.operation.as_str() {
             "CreateServiceLinkedRole" => service_linked_role::create(cx, &call),
+            "DeleteServiceLinkedRole" | "GetServiceLinkedRoleDeletionStatus" => {
+                service_linked_role::delete(cx, &call).await
+            }
             "CreateRole" => role::create(cx, &call).await,
             "UpdateRole"
             | "UpdateRoleDescription"
@@ -63,10 +78,42 @@ impl Service for Iam {
             | "PutRolePermissionsBoundary"
             | "DeleteRolePermissionsBoundary" => role::update(cx, &call).await,
             "DeleteRole" => role::delete(cx, &call).await,
-            "PutRolePolicy" => role_policies::put(cx, &call).await,
-            "DeleteRolePolicy" => role_policies::delete(cx, &call).await,
-            "AttachRolePolicy" => role_policies::attach(cx, &call).await,
-            "DetachRolePolicy" => role_policies::detach(cx, &call).await,
+            "CreateUser"
+            | "GetUser"
+            | "ListUsers"
+            | "UpdateUser"
+            | "DeleteUser"
+            | "PutUserPermissionsBoundary"
+            | "DeleteUserPermissionsBoundary" => user::call(cx, &call).await,
+            "CreateGroup"
+            | "GetGroup"
+            | "ListGroups"
+            | "ListGroupsForUser"
+            | "UpdateGroup"
+            | "DeleteGroup"
+            | "AddUserToGroup"
+            | "RemoveUserFromGroup" => group::call(cx, &call).await,
+            "CreateAccessKey" | "ListAccessKeys" | "GetAccessKeyLastUsed" | "UpdateAccessKey" | "DeleteAccessKey" => {
+                access_key::call(cx, &call).await
+            }
+            "GetAccountSummary"
+            | "GetAccountAuthorizationDetails"
+            | "CreateAccountAlias"
+            | "ListAccountAliases"
+            | "DeleteAccountAlias"
+            | "GetAccountPasswordPolicy"
+            | "UpdateAccountPasswordPolicy"
+            | "DeleteAccountPasswordPolicy" => account::call(cx, &call),
+            "PutRolePolicy" | "PutUserPolicy" | "PutGroupPolicy" => entity_policies::put(cx, &call).await,
+            "GetRolePolicy" | "GetUserPolicy" | "GetGroupPolicy" => entity_policies::get(cx, &call),
+            "ListRolePolicies" | "ListUserPolicies" | "ListGroupPolicies" => entity_policies::list(cx, &call),
+            "DeleteRolePolicy" | "DeleteUserPolicy" | "DeleteGroupPolicy" => entity_policies::delete(cx, &call).await,
+            "AttachRolePolicy" | "AttachUserPolicy" | "AttachGroupPolicy" => entity_policies::attach(cx, &call).await,
+            "DetachRolePolicy" | "DetachUserPolicy" | "DetachGroupPolicy" => entity_policies::detach(cx, &call).await,
+            "ListAttachedRolePolicies" | "ListAttachedUserPolicies" | "ListAttachedGroupPolicies" => {
+                entity_policies::list_attached(cx, &call)
+            }
+            "ListEntitiesForPolicy" => policy::entities(cx, &call),
             "CreatePolicy" => policy::create(cx, &call).await,
             "DeletePolicy" => policy::delete(cx, &call).await,
             "GetPolicyVersion"
@@ -82,18 +129,13 @@ impl Service for Iam {
             | "AddRoleToInstanceProfile"
             | "RemoveRoleFromInstanceProfile" => instance_profile::call(cx, &call).await,
             "TagRole" | "UntagRole" | "ListRoleTags" => tags(cx, &call, ROLES, "RoleName"),
+            "TagUser" | "UntagUser" | "ListUserTags" => tags(cx, &call, USERS, "UserName"),
             "TagPolicy" | "UntagPolicy" | "ListPolicyTags" => tags(cx, &call, MANAGED_POLICIES, "PolicyArn"),
             "TagInstanceProfile" | "UntagInstanceProfile" | "ListInstanceProfileTags" => {
                 tags(cx, &call, INSTANCE_PROFILES, "InstanceProfileName")
             }
             "GetRole" => role::get(cx, &call),
             "ListRoles" => role::list(cx, &call),
-            "ListRolePolicies" => {
-                let names: Vec<String> = policy::inline(cx, &call)?.into_iter().map(|(name, _)| name).collect();
-                Ok(json!({"PolicyNames": names, "IsTruncated": false}))
-            }
-            "GetRolePolicy" => policy::get_inline(cx, &call),
-            "ListAttachedRolePolicies" => policy::attached(cx, &call),
             "GetPolicy" => policy::get(cx, &call),
             "ListPolicies" => policy::list(cx, &call),
             other => Err(AwsError::not_implemented("iam", other)),
@@ -104,11 +146,17 @@ impl Service for Iam {
 /// Adds, removes or lists the tags of the record that the member names.
 fn tags(cx: &Context, call: &Call, records: Records, member: &str) -> Result<Value, AwsError> {
     let id = call.required(member)?;
-    let missing = || model::not_found("entity", &id);
+    let missing = || match member {
+        "PolicyArn" => model::policy_not_found(&id),
+        "InstanceProfileName" => model::not_found("instance profile", &id),
+        _ => model::not_found(&member.trim_end_matches("Name").to_lowercase(), &id),
+    };
     if call.operation.starts_with("List") {
         let record = records.get(cx, &id)?.ok_or_else(missing)?;
-        return Ok(json!({"Tags": record.tag_list(), "IsTruncated": false}));
+        let tags = record.tag_list().as_array().cloned().unwrap_or_default();
+        return model::listed(call, "Tags", tags);
     }
+    model::check_tags(&call.input["Tags"])?;
     if retag(cx, records, &id, &call.input["Tags"], &call.input["TagKeys"])? {
         Ok(json!({}))
     } else {

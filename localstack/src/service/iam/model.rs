@@ -1,14 +1,15 @@
 //! Records of IAM: roles and policies.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::managed;
-use crate::records::{Record, Records, texts};
+use crate::records::{Record, Records, page};
+use crate::service::Call;
 use crate::{AwsError, Context};
 
 pub const ROLES: Records = Records("iam.roles");
 pub const POLICIES: Records = Records("iam.policies");
 pub const INSTANCE_PROFILES: Records = Records("iam.instance-profiles");
+pub const ACCESS_KEYS: Records = Records("iam.access-keys");
 pub const USERS: Records = Records("iam.users");
 pub const GROUPS: Records = Records("iam.groups");
 pub const MANAGED_POLICIES: Records = Records("iam.managed-policies");
@@ -36,37 +37,42 @@ pub fn path(role: &Record) -> String {
         .unwrap_or_else(|| "/".into())
 }
 
-/// Returns the policy resources that name the role.
-pub fn attached_to(cx: &Context, role: &str) -> Result<Vec<Record>, AwsError> {
-    let mut policies = POLICIES.list(cx)?;
-    policies.extend(MANAGED_POLICIES.list(cx)?);
-    policies.retain(|policy| texts(policy.properties.get("Roles")).iter().any(|name| name == role));
-    Ok(policies)
+/// Returns one page of a list in the form of IAM: `MaxItems` items after the `Marker`.
+pub fn listed(call: &Call, member: &str, items: Vec<Value>) -> Result<Value, AwsError> {
+    let invalid = |_| AwsError::validation("Invalid Marker.");
+    let limit = call.limit("MaxItems", 100, 1..=1000);
+    let (shown, next) = page(items, limit, call.text("Marker").as_deref()).map_err(invalid)?;
+    let mut response = json!({member: shown, "IsTruncated": next.is_some()});
+    if let Some(marker) = next {
+        response["Marker"] = marker.into();
+    }
+    Ok(response)
 }
 
-/// Returns the documents of all policies of a role; of the policies that AWS manages, a few are known here.
-pub fn documents(cx: &Context, role: &Record) -> Result<Vec<Value>, AwsError> {
-    let inline = role.properties.get("Policies").and_then(Value::as_array);
-    let mut found: Vec<Value> = inline
-        .into_iter()
-        .flatten()
-        .map(|policy| policy["PolicyDocument"].clone())
-        .collect();
-    let document = |policy: &Record| policy.properties.get("PolicyDocument").cloned();
-    found.extend(attached_to(cx, &role.id)?.iter().filter_map(document));
-    for arn in texts(role.properties.get("ManagedPolicyArns")) {
-        found.extend(managed_document(cx, &arn)?);
+/// Returns the tags of a record; nothing where it has none, as AWS does.
+pub fn tags_shown(record: &Record) -> Value {
+    if record.tags.is_empty() {
+        Value::Null
+    } else {
+        record.tag_list()
     }
-    Ok(found)
 }
 
-/// Returns the document of a managed policy, if the policy is known here.
-pub fn managed_document(cx: &Context, arn: &str) -> Result<Option<Value>, AwsError> {
-    if let Some(document) = managed::document(arn) {
-        return Ok(Some(document));
+/// Returns a refusal to delete what has something that must be deleted before.
+pub fn conflict(message: &str) -> AwsError {
+    AwsError::new("DeleteConflict", message).with_status(409)
+}
+
+/// Checks a path (IAM identifiers, "Friendly names and paths").
+pub fn check_path(record: &Record) -> Result<(), AwsError> {
+    let path = path(record);
+    let allowed = path.chars().all(|c| ('!'..='~').contains(&c));
+    if path.starts_with('/') && path.ends_with('/') && path.len() <= 512 && allowed {
+        return Ok(());
     }
-    let policy = MANAGED_POLICIES.get(cx, arn)?;
-    Ok(policy.and_then(|policy| policy.properties.get("PolicyDocument").cloned()))
+    Err(AwsError::validation(
+        "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.",
+    ))
 }
 
 /// Generates the ID of a temporary access key.
@@ -85,6 +91,11 @@ pub fn generate_id(prefix: &str) -> String {
     prefix.to_owned() + &random
 }
 
+/// Returns the error for a managed policy that does not exist.
+pub fn policy_not_found(arn: &str) -> AwsError {
+    AwsError::new("NoSuchEntity", format!("Policy {arn} was not found.")).with_status(404)
+}
+
 pub fn not_found(what: &str, name: &str) -> AwsError {
     AwsError::new("NoSuchEntity", format!("The {what} with name {name} cannot be found.")).with_status(404)
 }
@@ -95,4 +106,27 @@ pub fn already_exists(what: &str, name: &str) -> AwsError {
         format!("{what} with name {name} already exists."),
     )
     .with_status(409)
+}
+
+/// Checks the keys of tags, of which two may not differ in case only (recorded on AWS in LocalStack's test of role tags).
+pub fn check_tags(tags: &Value) -> Result<(), AwsError> {
+    let keys: Vec<String> = tags_of_list(tags);
+    let has_duplicate = keys.iter().enumerate().any(|(at, key)| keys[..at].contains(key));
+    if has_duplicate {
+        let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
+        return Err(AwsError::new("InvalidInput", message));
+    }
+    let allowed = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
+    if keys.iter().any(|key| !key.chars().all(allowed)) {
+        return Err(AwsError::validation(
+            "1 validation error detected: Value at 'tags' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+",
+        ));
+    }
+    Ok(())
+}
+
+fn tags_of_list(tags: &Value) -> Vec<String> {
+    let tags = tags.as_array().into_iter().flatten();
+    let keys = tags.filter_map(|tag| tag["Key"].as_str());
+    keys.map(str::to_lowercase).collect()
 }

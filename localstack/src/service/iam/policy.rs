@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::entity::Entity;
 use super::model::{
-    self, GROUPS, MANAGED_POLICIES, POLICIES, ROLES, USERS, already_exists, attached_to, generate_id, not_found,
+    MANAGED_POLICIES, POLICIES, check_path, check_tags, conflict, generate_id, listed, path, policy_not_found,
+    tags_shown,
 };
 use super::{document, managed, version};
 use crate::records::{Record, RecordType, Records, iso, texts};
@@ -29,7 +31,7 @@ impl RecordType for Policy {
 
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let record = Record::new(desired.generated_name(128), desired);
-        check(cx, &record)?;
+        check(cx, &record, false)?;
         Ok(record)
     }
 
@@ -38,7 +40,7 @@ impl RecordType for Policy {
     }
 
     fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
-        check(cx, record)
+        check(cx, record, false)
     }
 }
 
@@ -72,14 +74,17 @@ impl RecordType for ManagedPolicy {
         let name = record
             .text("ManagedPolicyName")
             .unwrap_or_else(|| desired.generated_name(128));
-        let path = record.text("Path").unwrap_or_else(|| "/".into());
-        record.id = format!("arn:aws:iam::{}:policy{path}{name}", cx.account());
+        record.id = format!("arn:aws:iam::{}:policy{}{name}", cx.account(), path(&record));
         if MANAGED_POLICIES.get(cx, &record.id)?.is_some() {
-            return Err(already_exists("A policy", &name));
+            return Err(AwsError::new(
+                "EntityAlreadyExists",
+                format!("A policy called {name} already exists. Duplicate names are not allowed."),
+            )
+            .with_status(409));
         }
         record.computed.insert("Name".into(), name.into());
         record.computed.insert("PolicyId".into(), generate_id("ANPA").into());
-        check(cx, &record)?;
+        check(cx, &record, true)?;
         Ok(record)
     }
 
@@ -92,7 +97,7 @@ impl RecordType for ManagedPolicy {
     }
 
     fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
-        check(cx, record)?;
+        check(cx, record, true)?;
         if let Some(former) = MANAGED_POLICIES.get(cx, &record.id)? {
             version::follow_document(record, &former);
         }
@@ -100,63 +105,10 @@ impl RecordType for ManagedPolicy {
     }
 }
 
-/// Returns the names and documents of the inline policies of the role that the call names.
-pub fn inline(cx: &Context, call: &Call) -> Result<Vec<(String, Value)>, AwsError> {
-    let name = call.required("RoleName")?;
-    let role = model::role(cx, &name)?;
-    let own = role
-        .properties
-        .get("Policies")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let mut found: Vec<(String, Value)> = own
-        .iter()
-        .filter_map(|policy| {
-            Some((
-                policy["PolicyName"].as_str()?.to_owned(),
-                policy["PolicyDocument"].clone(),
-            ))
-        })
-        .collect();
-    for policy in attached_to(cx, &name)? {
-        if let Some(name) = policy.text("PolicyName") {
-            found.push((
-                name,
-                policy.properties.get("PolicyDocument").cloned().unwrap_or_default(),
-            ));
-        }
-    }
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(found)
-}
-
-pub fn get_inline(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let requested = call.required("PolicyName")?;
-    let found = inline(cx, call)?.into_iter().find(|(name, _)| *name == requested);
-    let (name, document) = found.ok_or_else(|| not_found("role policy", &requested))?;
-    let document = document::encoded(Some(&document));
-    Ok(json!({"RoleName": call.text("RoleName"), "PolicyName": name, "PolicyDocument": document}))
-}
-
-pub fn attached(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let name = call.required("RoleName")?;
-    let role = model::role(cx, &name)?;
-    let mut arns = texts(role.properties.get("ManagedPolicyArns"));
-    arns.extend(
-        attached_to(cx, &name)?
-            .into_iter()
-            .map(|policy| policy.id)
-            .filter(|id| id.starts_with("arn:")),
-    );
-    let shown = |arn: &String| json!({"PolicyArn": arn, "PolicyName": arn.rsplit('/').next()});
-    Ok(json!({"AttachedPolicies": arns.iter().map(shown).collect::<Vec<_>>(), "IsTruncated": false}))
-}
-
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("PolicyArn")?;
     let policy = MANAGED_POLICIES.get(cx, &arn)?.or(of_aws(&arn));
-    let policy = policy.ok_or_else(|| not_found("policy", &arn))?;
+    let policy = policy.ok_or_else(|| policy_not_found(&arn))?;
     Ok(json!({"Policy": description(cx, &policy)?}))
 }
 
@@ -193,39 +145,96 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
     let mut shown = Vec::new();
     for policy in &found {
-        let description = description(cx, policy)?;
+        let mut description = description(cx, policy)?;
+        // `ListPolicies` shows neither (API reference, `Policy`).
+        if let Some(members) = description.as_object_mut() {
+            members.retain(|member, _| member != "Tags" && member != "Description");
+        }
         let path = description["Path"].as_str().unwrap_or_default();
         if path.starts_with(&prefix) && (!attached || description["AttachmentCount"] != 0) {
             shown.push(description);
         }
     }
-    Ok(json!({"Policies": shown, "IsTruncated": false}))
+    listed(call, "Policies", shown)
 }
 
-fn description(cx: &Context, policy: &Record) -> Result<Value, AwsError> {
+pub fn description(cx: &Context, policy: &Record) -> Result<Value, AwsError> {
     Ok(json!({
         "PolicyName": policy.computed("Name"), "PolicyId": policy.computed("PolicyId"), "Arn": policy.id,
         "Path": policy.text("Path").unwrap_or_else(|| "/".into()), "DefaultVersionId": version::default_id(policy),
-        "AttachmentCount": attachments(cx, policy)?.len(), "PermissionsBoundaryUsageCount": 0, "IsAttachable": true,
-        "CreateDate": iso(policy.created), "UpdateDate": iso(policy.created), "Tags": policy.tag_list(),
+        "AttachmentCount": attachments(cx, policy)?.len(), "IsAttachable": true,
+        "PermissionsBoundaryUsageCount": boundaries(cx, policy)?,
+        "CreateDate": iso(policy.created), "UpdateDate": iso(version::newest(policy)), "Tags": tags_shown(policy),
         "Description": policy.text("Description"),
     }))
 }
 
-/// Returns the names of the roles, users and groups to which a managed policy is attached.
-fn attachments(cx: &Context, policy: &Record) -> Result<Vec<String>, AwsError> {
+/// Returns the roles, users and groups to which a managed policy is attached.
+fn attachments(cx: &Context, policy: &Record) -> Result<Vec<(Entity, Record)>, AwsError> {
     let mut found = Vec::new();
-    for property in ["Roles", "Users", "Groups"] {
-        found.extend(texts(policy.properties.get(property)));
-    }
-    for records in [ROLES, USERS, GROUPS] {
-        let all = records.list(cx)?;
-        let attached = all
-            .iter()
-            .filter(|one| texts(one.properties.get("ManagedPolicyArns")).contains(&policy.id));
-        found.extend(attached.map(|one| one.id.clone()));
+    for entity in Entity::ALL {
+        let by_policy = texts(policy.properties.get(entity.property()));
+        let attached = entity.records().list(cx)?.into_iter().filter(|one| {
+            by_policy.contains(&one.id) || texts(one.properties.get("ManagedPolicyArns")).contains(&policy.id)
+        });
+        found.extend(attached.map(|one| (entity, one)));
     }
     Ok(found)
+}
+
+/// Returns the number of roles and users whose permissions boundary is the policy.
+fn boundaries(cx: &Context, policy: &Record) -> Result<usize, AwsError> {
+    let mut found = 0;
+    for entity in [Entity::Role, Entity::User] {
+        let all = entity.records().list(cx)?;
+        found += all
+            .iter()
+            .filter(|one| one.has("PermissionsBoundary", &policy.id))
+            .count();
+    }
+    Ok(found)
+}
+
+/// `ListEntitiesForPolicy`.
+pub fn entities(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    only(
+        call,
+        "ValidationError",
+        &[
+            "PolicyArn",
+            "EntityFilter",
+            "PathPrefix",
+            "MaxItems",
+            "PolicyUsageFilter",
+        ],
+    )?;
+    let arn = call.required("PolicyArn")?;
+    let policy = MANAGED_POLICIES.get(cx, &arn)?.or(of_aws(&arn));
+    let policy = policy.ok_or_else(|| policy_not_found(&arn))?;
+    let (filter, prefix) = (call.text("EntityFilter"), call.text("PathPrefix").unwrap_or_default());
+    let mut shown = json!({"PolicyRoles": [], "PolicyUsers": [], "PolicyGroups": [], "IsTruncated": false});
+    let as_boundary = call.text("PolicyUsageFilter").as_deref() == Some("PermissionsBoundary");
+    let mut found = Vec::new();
+    if as_boundary {
+        for entity in [Entity::Role, Entity::User] {
+            let all = entity.records().list(cx)?.into_iter();
+            let bound = all.filter(|one| one.has("PermissionsBoundary", &arn));
+            found.extend(bound.map(|one| (entity, one)));
+        }
+    } else {
+        found = attachments(cx, &policy)?;
+    }
+    for (entity, record) in found {
+        let is_asked = filter.as_deref().is_none_or(|kind| kind == entity.name());
+        if is_asked && path(&record).starts_with(&prefix) {
+            let id = format!("{}Id", entity.name());
+            let one = json!({entity.member(): record.id, id: entity.id(&record)});
+            if let Some(list) = shown[format!("Policy{}", entity.property())].as_array_mut() {
+                list.push(one);
+            }
+        }
+    }
+    Ok(shown)
 }
 
 /// `CreatePolicy`.
@@ -235,9 +244,10 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "ValidationError",
         &["PolicyName", "Path", "PolicyDocument", "Description", "Tags"],
     )?;
+    check_tags(&call.input["Tags"])?;
     let mut desired = json!({
         "ManagedPolicyName": call.required("PolicyName")?, "Tags": call.list("Tags"),
-        "PolicyDocument": document::parse(&call.required("PolicyDocument")?)?,
+        "PolicyDocument": document::parse_managed(&call.required("PolicyDocument")?)?,
     });
     for member in ["Path", "Description"] {
         if let Some(text) = call.text(member) {
@@ -252,33 +262,26 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 /// `DeletePolicy`, which refuses a policy that is attached or has other versions.
 pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("PolicyArn")?;
-    let policy = MANAGED_POLICIES
-        .get(cx, &arn)?
-        .ok_or_else(|| not_found("policy", &arn))?;
-    let conflict = |message: &str| Err(AwsError::new("DeleteConflict", message).with_status(409));
+    let policy = MANAGED_POLICIES.get(cx, &arn)?.ok_or_else(|| policy_not_found(&arn))?;
     if !attachments(cx, &policy)?.is_empty() {
-        return conflict("Cannot delete a policy attached to entities.");
+        return Err(conflict("Cannot delete a policy attached to entities."));
     }
     if version::all(&policy).len() > 1 {
-        return conflict(
+        return Err(conflict(
             "This policy has more than one version. Before you delete a policy, you must delete the policy's versions.",
-        );
+        ));
     }
     cx.delete_resource(ManagedPolicy::TYPE, &arn).await?;
     Ok(json!({}))
 }
 
-fn check(cx: &Context, record: &Record) -> Result<(), AwsError> {
-    document::check(record.properties.get("PolicyDocument"), false)?;
-    for (property, entity, records) in [("Users", "user", USERS), ("Groups", "group", GROUPS)] {
-        for name in texts(record.properties.get(property)) {
-            if records.get(cx, &name)?.is_none() {
-                return Err(not_found(entity, &name));
-            }
+fn check(cx: &Context, record: &Record, is_managed: bool) -> Result<(), AwsError> {
+    document::check_policy(record.properties.get("PolicyDocument"), is_managed)?;
+    check_path(record)?;
+    for entity in Entity::ALL {
+        for name in texts(record.properties.get(entity.property())) {
+            entity.find(cx, &name)?;
         }
-    }
-    for name in texts(record.properties.get("Roles")) {
-        model::role(cx, &name)?;
     }
     Ok(())
 }

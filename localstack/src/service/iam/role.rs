@@ -2,8 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::attached::attached_to;
 use super::document;
-use super::model::{self, INSTANCE_PROFILES, ROLES, already_exists, generate_id, not_found, path, role_arn};
+use super::entity::Entity;
+use super::model::{
+    self, INSTANCE_PROFILES, ROLES, already_exists, check_path, conflict, generate_id, listed, not_found, path,
+    role_arn, tags_shown,
+};
 use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
 use crate::service::input::{only, properties};
@@ -60,7 +65,7 @@ impl RecordType for Role {
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        match model::attached_to(cx, &record.id)?.first() {
+        match attached_to(cx, Entity::Role, &record.id)?.first() {
             Some(policy) => Err(AwsError::new(
                 "DeleteConflict",
                 format!("Cannot delete entity, must detach all policies first: {}", policy.id),
@@ -72,21 +77,25 @@ impl RecordType for Role {
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("RoleName")?;
-    let mut role = description(cx, &model::role(cx, &name)?);
-    // Empty until a role is used (API reference, GetRole); the endpoint does not track it.
-    role["RoleLastUsed"] = json!({});
-    Ok(json!({"Role": role}))
+    let mut shown = description(cx, &model::role(cx, &name)?);
+    // Use is not recorded here; AWS shows an empty structure until a role was used.
+    shown["RoleLastUsed"] = json!({});
+    Ok(json!({"Role": shown}))
 }
 
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let prefix = call.text("PathPrefix").unwrap_or_default();
     let roles = ROLES.list(cx)?;
-    let shown: Vec<Value> = roles
-        .iter()
-        .filter(|role| path(role).starts_with(&prefix))
-        .map(|role| description(cx, role))
-        .collect();
-    Ok(json!({"Roles": shown, "IsTruncated": false}))
+    let of_path = roles.iter().filter(|role| path(role).starts_with(&prefix));
+    // `ListRoles` shows no tags and no boundary (API reference).
+    let shown = of_path.map(|role| {
+        let mut shown = description(cx, role);
+        if let Some(shown) = shown.as_object_mut() {
+            shown.retain(|member, _| member != "Tags" && member != "PermissionsBoundary");
+        }
+        shown
+    });
+    listed(call, "Roles", shown.collect())
 }
 
 /// `CreateRole`.
@@ -102,11 +111,12 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     ];
     only(call, "ValidationError", &MEMBERS)?;
     let names = MEMBERS.map(|member| (member, member));
+    model::check_tags(&call.input["Tags"])?;
     let mut desired = properties(&call.input, &names);
     desired.insert("RoleName".into(), call.required("RoleName")?.into());
     desired.insert(
         "AssumeRolePolicyDocument".into(),
-        trust_policy(&call.required("AssumeRolePolicyDocument")?)?,
+        document::trust(&call.required("AssumeRolePolicyDocument")?)?,
     );
     let created = cx.create_resource(Role::TYPE, Value::Object(desired)).await?;
     Ok(json!({"Role": description(cx, &model::role(cx, &created.physical_id)?)}))
@@ -121,7 +131,7 @@ pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         &["Description", "MaxSessionDuration", "PermissionsBoundary"].map(|member| (member, member)),
     );
     if call.operation == "UpdateAssumeRolePolicy" {
-        let document = trust_policy(&call.required("PolicyDocument")?)?;
+        let document = document::trust(&call.required("PolicyDocument")?)?;
         changed.insert("AssumeRolePolicyDocument".into(), document);
     }
     let set = |properties: &mut Map<String, Value>| {
@@ -150,26 +160,22 @@ pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             .and_then(Value::as_array)
             .is_none_or(Vec::is_empty)
     };
-    let conflict = |message: &str| Err(AwsError::new("DeleteConflict", message).with_status(409));
     if has("Policies") {
-        return conflict("Cannot delete entity, must delete policies first.");
+        return Err(conflict("Cannot delete entity, must delete policies first."));
     }
     if has("ManagedPolicyArns") {
-        return conflict("Cannot delete entity, must detach all policies first.");
+        return Err(conflict("Cannot delete entity, must detach all policies first."));
     }
     if INSTANCE_PROFILES
         .find(cx, |profile| texts(profile.properties.get("Roles")).contains(&name))?
         .is_some()
     {
-        return conflict("Cannot delete entity, must remove roles from instance profile first.");
+        return Err(conflict(
+            "Cannot delete entity, must remove roles from instance profile first.",
+        ));
     }
     cx.delete_resource(Role::TYPE, &name).await?;
     Ok(json!({}))
-}
-
-fn trust_policy(text: &str) -> Result<Value, AwsError> {
-    document::check(Some(&text.into()), true)?;
-    Ok(serde_json::from_str(text).unwrap_or_default())
 }
 
 /// Checks that the name is valid and free.
@@ -193,7 +199,8 @@ fn check(record: &Record) -> Result<(), AwsError> {
     if duration.is_some_and(|seconds| !(3600..=43_200).contains(&seconds)) {
         return Err(AwsError::validation("MaxSessionDuration must be 3600 to 43200."));
     }
-    document::check(record.properties.get("AssumeRolePolicyDocument"), true)?;
+    check_path(record)?;
+    document::check_trust(record.properties.get("AssumeRolePolicyDocument"))?;
     for policy in record
         .properties
         .get("Policies")
@@ -201,7 +208,7 @@ fn check(record: &Record) -> Result<(), AwsError> {
         .into_iter()
         .flatten()
     {
-        document::check(policy.get("PolicyDocument"), false)?;
+        document::check_policy(policy.get("PolicyDocument"), false)?;
     }
     Ok(())
 }
@@ -217,8 +224,8 @@ pub fn description(cx: &Context, role: &Record) -> Value {
             "PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn,
         })),
         "RoleName": role.id, "RoleId": role.computed("RoleId"), "Arn": role_arn(cx, role), "Path": path(role),
-        "CreateDate": iso(role.created), "Description": role.text("Description").unwrap_or_default(),
+        "CreateDate": iso(role.created), "Description": role.text("Description"),
         "AssumeRolePolicyDocument": document::encoded(role.properties.get("AssumeRolePolicyDocument")),
-        "MaxSessionDuration": max_duration, "Tags": role.tag_list(),
+        "MaxSessionDuration": max_duration, "Tags": tags_shown(role),
     })
 }

@@ -110,7 +110,7 @@ async fn a_role_with_policies_is_made_read_and_deleted_by_the_api() {
             .unwrap_or_else(|error| panic!("{operation}: {error}"));
     }
     let role = call("GetRole", json!({"RoleName": "r"})).await.unwrap()["Role"].clone();
-    assert_eq!((&role["Description"], &role["Tags"]), (&json!("d"), &json!([])));
+    assert_eq!((&role["Description"], &role["Tags"]), (&json!("d"), &Value::Null));
     call("DeleteRole", json!({"RoleName": "r"})).await.unwrap();
 }
 
@@ -144,6 +144,120 @@ async fn users_groups_and_access_keys_can_be_declared() {
             .await
             .is_err()
     );
+}
+
+#[tokio::test]
+async fn a_user_in_a_group_is_renamed_and_deleted_last() {
+    let (cx, _folder) = context_with(vec![super::service()]);
+    let call = async |operation: &'static str, input: Value| cx.call("iam", operation, input).await;
+    let user = call(
+        "CreateUser",
+        json!({"UserName": "u", "Tags": [{"Key": "a", "Value": "b"}]}),
+    );
+    assert!(
+        user.await.unwrap()["User"]["UserId"]
+            .as_str()
+            .unwrap()
+            .starts_with("AIDA")
+    );
+    call("CreateGroup", json!({"GroupName": "g"})).await.unwrap();
+    let both = json!({"UserName": "u", "GroupName": "g"});
+    call("AddUserToGroup", both).await.unwrap();
+    let policy = json!({"UserName": "u", "PolicyName": "p", "PolicyDocument": allow("s3:*")});
+    call("PutUserPolicy", policy).await.unwrap();
+    let key = call("CreateAccessKey", json!({"UserName": "u"})).await.unwrap()["AccessKey"].clone();
+    call(
+        "UpdateUser",
+        json!({"UserName": "u", "NewUserName": "v", "NewPath": "/team/"}),
+    )
+    .await
+    .unwrap();
+    let group = call("GetGroup", json!({"GroupName": "g"})).await.unwrap();
+    assert_eq!(group["Users"][0]["Arn"], "arn:aws:iam::000000000000:user/team/v");
+    let keys = call("ListAccessKeys", json!({"UserName": "v"})).await.unwrap();
+    assert_eq!(keys["AccessKeyMetadata"][0]["AccessKeyId"], key["AccessKeyId"]);
+    let details = call("GetAccountAuthorizationDetails", json!({"Filter": ["User"]}))
+        .await
+        .unwrap();
+    assert_eq!(details["UserDetailList"][0]["GroupList"], json!(["g"]));
+    for (operation, input, code) in [
+        ("CreateUser", json!({"UserName": "V"}), "EntityAlreadyExists"),
+        ("CreateUser", json!({"UserName": "w", "Path": "no"}), "ValidationError"),
+        ("GetUser", json!({"UserName": "u"}), "NoSuchEntity"),
+        ("DeleteGroup", json!({"GroupName": "g"}), "DeleteConflict"),
+        ("DeleteUser", json!({"UserName": "v"}), "DeleteConflict"),
+        (
+            "AddUserToGroup",
+            json!({"UserName": "v", "GroupName": "no"}),
+            "NoSuchEntity",
+        ),
+        ("DeleteAccountPasswordPolicy", json!({}), "NoSuchEntity"),
+    ] {
+        assert_eq!(call(operation, input).await.unwrap_err().code, code, "{operation}");
+    }
+    for (operation, input) in [
+        ("RemoveUserFromGroup", json!({"UserName": "v", "GroupName": "g"})),
+        ("DeleteUserPolicy", json!({"UserName": "v", "PolicyName": "p"})),
+        (
+            "DeleteAccessKey",
+            json!({"UserName": "v", "AccessKeyId": key["AccessKeyId"]}),
+        ),
+        ("DeleteUser", json!({"UserName": "v"})),
+        ("DeleteGroup", json!({"GroupName": "g"})),
+    ] {
+        call(operation, input)
+            .await
+            .unwrap_or_else(|error| panic!("{operation}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn a_policy_is_refused_with_the_first_of_its_violations() {
+    let (cx, _folder) = context_with(vec![super::service()]);
+    let bucket = "arn:aws:s3:::bucket";
+    for (statement, message) in [
+        (json!([]), "Syntax errors in policy."),
+        (
+            json!({"Effect": "Allow", "Action": "s3:Get", "NotAction": "s3:Put", "Resource": bucket}),
+            "Syntax errors in policy.",
+        ),
+        (
+            json!({"Effect": "allow", "Action": "s3:Get", "Resource": bucket}),
+            "The policy failed legacy parsing",
+        ),
+        (
+            json!({"Effect": "Allow", "Resource": bucket}),
+            "Policy statement must contain actions.",
+        ),
+        (
+            json!({"Effect": "Allow", "Action": "s3:Get"}),
+            "Policy statement must contain resources.",
+        ),
+        (
+            json!({"Effect": "Allow", "Action": "s3:a:b", "Resource": "bucket"}),
+            "Resource bucket must be in ARN format or \"*\".",
+        ),
+        (
+            json!({"Effect": "Allow", "Action": "s3:a:b", "Resource": bucket}),
+            "Actions/Condition can contain only one colon.",
+        ),
+        (
+            json!({"Effect": "Allow", "Action": "s3:Get", "Resource": "arn:other:s3:::bucket"}),
+            "Partition \"other\" is not valid for resource \"arn:other:s3:::bucket\".",
+        ),
+        (
+            json!({"Effect": "Allow", "Action": "s3:Get", "Resource": bucket, "Condition": {"Unknown": {"a": "b"}}}),
+            "Syntax errors in policy.",
+        ),
+    ] {
+        let document = json!({"Version": "2012-10-17", "Statement": statement}).to_string();
+        let input = json!({"PolicyName": "p", "PolicyDocument": document});
+        let error = cx.call("iam", "CreatePolicy", input).await.unwrap_err();
+        assert_eq!(
+            (error.code.as_str(), error.message.as_str()),
+            ("MalformedPolicyDocument", message)
+        );
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::document;
 use super::managed;
-use super::model::{MANAGED_POLICIES, not_found};
+use super::model::{MANAGED_POLICIES, conflict, listed, policy_not_found};
 use crate::records::{Record, WriteLock, iso, now};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -25,6 +25,33 @@ pub fn all(policy: &Record) -> Vec<Value> {
 
 pub fn default_id(policy: &Record) -> String {
     policy.computed(DEFAULT).unwrap_or_else(|| "v1".into())
+}
+
+/// Returns the time at which the newest version was made.
+pub fn newest(policy: &Record) -> i64 {
+    let versions = all(policy);
+    let times = versions.iter().filter_map(|version| version["Created"].as_i64());
+    times.max().unwrap_or(policy.created)
+}
+
+/// Returns the versions in the form of the API, newest first.
+pub fn list(policy: &Record, with_documents: bool) -> Vec<Value> {
+    let versions = all(policy);
+    let newest_first = versions.iter().rev();
+    newest_first
+        .map(|version| shown(policy, version, with_documents))
+        .collect()
+}
+
+fn shown(policy: &Record, version: &Value, with_document: bool) -> Value {
+    let mut shown = json!({
+        "VersionId": version["Id"], "IsDefaultVersion": version["Id"] == *default_id(policy),
+        "CreateDate": iso(version["Created"].as_i64().unwrap_or_default()),
+    });
+    if with_document {
+        shown["Document"] = document::encoded(Some(&version["Document"])).into();
+    }
+    shown
 }
 
 /// Makes the property `PolicyDocument` the default version, if it is not. The oldest other version makes room for it.
@@ -65,37 +92,22 @@ fn add(policy: &mut Record, mut versions: Vec<Value>, document: Value, is_defaul
 
 /// `GetPolicyVersion`, `ListPolicyVersions`, `CreatePolicyVersion`, `SetDefaultPolicyVersion` and `DeletePolicyVersion`.
 pub fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let arn = call.required("PolicyArn")?;
     let of_aws =
         managed::document(&arn).map(|document| Record::from_properties(&arn, json!({"PolicyDocument": document})));
     let is_of_aws = of_aws.is_some();
     let found = MANAGED_POLICIES.get(cx, &arn)?.or(of_aws);
-    let mut policy = found.ok_or_else(|| not_found("policy", &arn))?;
+    let mut policy = found.ok_or_else(|| policy_not_found(&arn))?;
     let mut versions = all(&policy);
-    let shown = |policy: &Record, version: &Value, with_document: bool| {
-        let mut shown = json!({
-            "VersionId": version["Id"], "IsDefaultVersion": version["Id"] == *default_id(policy),
-            "CreateDate": iso(version["Created"].as_i64().unwrap_or_default()),
-        });
-        if with_document {
-            shown["Document"] = document::encoded(Some(&version["Document"])).into();
-        }
-        shown
-    };
     match call.operation.as_str() {
         "ListPolicyVersions" => {
-            let shown: Vec<Value> = versions
-                .iter()
-                .rev()
-                .map(|version| shown(&policy, version, false))
-                .collect();
-            return Ok(json!({"Versions": shown, "IsTruncated": false}));
+            return listed(call, "Versions", list(&policy, false));
         }
         "CreatePolicyVersion" if !is_of_aws => {
             let text = call.required("PolicyDocument")?;
-            let document = document::parse(&text)?;
+            let document = document::parse_managed(&text)?;
             if versions.len() >= MAX_VERSIONS {
                 let message = "A managed policy can have up to 5 versions. Before you create a new version, you must \
                                delete an existing version.";
@@ -139,8 +151,7 @@ pub fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             policy.computed.insert(VERSIONS.into(), versions.into());
         }
         _ if default_id(&policy) == id => {
-            let message = "Cannot delete the default version of a policy.";
-            return Err(AwsError::new("DeleteConflict", message).with_status(409));
+            return Err(conflict("Cannot delete the default version of a policy."));
         }
         _ => {
             versions.remove(at);

@@ -156,7 +156,7 @@ pub fn untag(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn change_tags(cx: &Context, call: &Call, apply: impl FnOnce(&mut Record)) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut record = model::cluster(cx, &call.required("resourceArn")?)?;
     apply(&mut record);

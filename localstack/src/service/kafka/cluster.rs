@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::lifecycle;
 use super::model::{self, CLUSTERS};
+use super::{cluster_api, lifecycle};
 use crate::records::Record;
 use crate::{Context, Desired, Failure, Resource, ResourceType, Schema};
 
@@ -66,7 +66,8 @@ impl ResourceType for Cluster {
     }
 
     async fn delete(&self, cx: &Context, id: &str, _properties: &Value) -> Result<(), Failure> {
-        Ok(lifecycle::delete(cx, id).await?)
+        lifecycle::delete(cx, id).await?;
+        Ok(cluster_api::forget(cx, id)?)
     }
 
     /// Returns the tags as a map, unlike most types.

@@ -80,8 +80,9 @@ async fn reserve(cx: &Context, record: &mut Record, initiated: &Initiated) -> Re
         return Err(AwsError::new("ConflictException", message).with_status(409));
     }
     let taken: Vec<String> = others.iter().filter_map(|other| other.computed("address")).collect();
+    let block = cx.loopback()?;
     let address = (1..=254)
-        .map(|n| cx.loopback().broker(n).to_string())
+        .map(|n| block.broker(n).to_string())
         .find(|address| !taken.contains(address));
     let address = address.ok_or_else(|| {
         AwsError::new(

@@ -3,6 +3,7 @@
 mod api;
 mod broker;
 mod cluster;
+mod cluster_api;
 mod cluster_policy;
 mod configuration;
 mod describe;
@@ -26,106 +27,13 @@ use describe::ApiVersion;
 
 use crate::records::record_type;
 use crate::service::supervisor::stop_all;
-use crate::{AwsError, Call, Context, ResourceType, Route, Service};
+use crate::{AwsError, Call, Context, ResourceType, Service};
 
 pub fn service() -> Arc<dyn Service> {
     Arc::new(Kafka)
 }
 
 struct Kafka;
-
-const ROUTES: &[Route] = &[
-    Route {
-        method: "GET",
-        path: "/v1/clusters",
-        operation: "ListClusters",
-    },
-    Route {
-        method: "GET",
-        path: "/api/v2/clusters",
-        operation: "ListClustersV2",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}",
-        operation: "DescribeCluster",
-    },
-    Route {
-        method: "GET",
-        path: "/api/v2/clusters/{clusterArn}",
-        operation: "DescribeClusterV2",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}/bootstrap-brokers",
-        operation: "GetBootstrapBrokers",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}/nodes",
-        operation: "ListNodes",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}/topics",
-        operation: "ListTopics",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/clusters/{clusterArn}/topics/{topicName}",
-        operation: "DescribeTopic",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/configurations",
-        operation: "ListConfigurations",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/tags/{resourceArn}",
-        operation: "ListTagsForResource",
-    },
-    Route {
-        method: "POST",
-        path: "/v1/configurations",
-        operation: "CreateConfiguration",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/configurations/{arn}",
-        operation: "DescribeConfiguration",
-    },
-    Route {
-        method: "PUT",
-        path: "/v1/configurations/{arn}",
-        operation: "UpdateConfiguration",
-    },
-    Route {
-        method: "DELETE",
-        path: "/v1/configurations/{arn}",
-        operation: "DeleteConfiguration",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/configurations/{arn}/revisions/{revision}",
-        operation: "DescribeConfigurationRevision",
-    },
-    Route {
-        method: "GET",
-        path: "/v1/kafka-versions",
-        operation: "ListKafkaVersions",
-    },
-    Route {
-        method: "POST",
-        path: "/v1/tags/{resourceArn}",
-        operation: "TagResource",
-    },
-    Route {
-        method: "DELETE",
-        path: "/v1/tags/{resourceArn}",
-        operation: "UntagResource",
-    },
-];
 
 #[async_trait]
 impl Service for Kafka {
@@ -141,10 +49,6 @@ impl Service for Kafka {
             record_type::<configuration::Configuration>(),
             record_type::<cluster_policy::ClusterPolicy>(),
         ]
-    }
-
-    fn routes(&self) -> &'static [Route] {
-        ROUTES
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
@@ -165,6 +69,20 @@ impl Service for Kafka {
             "UpdateConfiguration" => api::update_configuration(cx, &call).await,
             "DeleteConfiguration" => api::delete_configuration(cx, &call).await,
             "ListKafkaVersions" => Ok(api::versions()),
+            "CreateCluster" | "CreateClusterV2" => cluster_api::create(cx, &call).await,
+            "DeleteCluster" => cluster_api::delete(cx, &call).await,
+            "GetClusterPolicy" => cluster_api::policy(cx, &call),
+            "PutClusterPolicy" => cluster_api::put_policy(cx, &call).await,
+            "DeleteClusterPolicy" => cluster_api::delete_policy(cx, &call).await,
+            "UpdateBrokerCount"
+            | "UpdateBrokerType"
+            | "UpdateBrokerStorage"
+            | "UpdateClusterConfiguration"
+            | "UpdateClusterKafkaVersion"
+            | "UpdateSecurity"
+            | "UpdateMonitoring" => cluster_api::update(cx, &call).await,
+            "DescribeClusterOperation" => cluster_api::operation(cx, &call),
+            "ListClusterOperations" => cluster_api::operations(cx, &call),
             "TagResource" => api::tag(cx, &call),
             "UntagResource" => api::untag(cx, &call),
             other => Err(AwsError::not_implemented("kafka", other)),

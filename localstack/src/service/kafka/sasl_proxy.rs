@@ -48,7 +48,7 @@ pub fn ensure_sasl_proxy(cx: &Context, arn: &str, server: &Server) -> Result<(),
     let proxy = sasl_proxy::start(
         at(listener.advertised),
         at(listener.internal),
-        &CertificateAuthority::for_public_names(cx.state_dir()),
+        &CertificateAuthority::for_public_names(cx.root_dir()),
         Arc::new(move |token| authorize(&context, &cluster, token).map_err(Into::into)),
         cx.shutdown().child_token(),
     )?;

@@ -26,12 +26,13 @@ impl RecordType for Alias {
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new("", desired);
         record.id = record.text("AliasName").unwrap_or_default();
-        if !record.id.starts_with("alias/") || record.id.starts_with("alias/aws/") {
-            let reason = "Alias must start with the prefix \"alias/\". Please see the documentation on alias names.";
-            return Err(AwsError::new(
-                "ValidationException",
-                format!("{reason} It is '{}'.", record.id),
-            ));
+        check_name(&record.id)?;
+        if record
+            .text("TargetKeyId")
+            .is_some_and(|target| target.contains("alias/"))
+        {
+            let reason = "Aliases must refer to keys. Not aliases";
+            return Err(AwsError::new("ValidationException", reason));
         }
         if ALIASES.get(cx, &record.id)?.is_some() {
             let reason = format!("An alias with the name {} already exists", cx.arn("kms", &record.id));
@@ -44,6 +45,27 @@ impl RecordType for Alias {
     fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
         find_key(cx, &target(record)).map(drop)
     }
+}
+
+/// Checks the name of an alias (KMS API Reference, `CreateAlias`).
+fn check_name(name: &str) -> Result<(), AwsError> {
+    let invalid = |reason: String| Err(AwsError::new("ValidationException", reason));
+    let Some(rest) = name.strip_prefix("alias/") else {
+        return invalid("Invalid identifier".to_owned());
+    };
+    if let Some(character) = rest.chars().find(|c| !c.is_ascii_alphanumeric() && !"/_-".contains(*c)) {
+        if character == ':' {
+            return invalid(format!("{name} contains invalid characters for an alias"));
+        }
+        return invalid(format!(
+            "1 validation error detected: Value '{name}' at 'aliasName' failed to satisfy constraint: Member must satisfy regular \
+             expression pattern: ^[a-zA-Z0-9:/_-]+$"
+        ));
+    }
+    if rest.starts_with("aws/") {
+        return Err(AwsError::new("NotAuthorizedException", ""));
+    }
+    Ok(())
 }
 
 /// `ListAliases`.
@@ -85,6 +107,9 @@ pub async fn change(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             changed.ok_or_else(missing)?;
         }
         _ => {
+            if !name.starts_with("alias/") {
+                return Err(AwsError::new("ValidationException", "Invalid identifier"));
+            }
             if !cx.delete_resource(Alias::TYPE, &name).await? {
                 return Err(missing());
             }

@@ -4,8 +4,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::key::usable;
-use super::model::{KEYS, arn, deletion_date, find_key};
+use super::key::{check_enabled, usable};
+use super::material::Material;
+use super::model::{KEYS, arn, find_key};
+use super::{rotation, spec};
 use crate::encryption;
 use crate::records::{Record, tags_of};
 use crate::service::Call;
@@ -33,6 +35,9 @@ pub fn data_key(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let plaintext = random(length)?;
     let mut input = call.input.clone();
     input["Plaintext"] = plaintext.clone().into();
+    let key = usable(cx, call)?;
+    let usage = (spec::ENCRYPT, spec::SYMMETRIC);
+    spec::of(&key)?.check(&arn(cx, &key), &call.operation, usage.0, usage.1)?;
     let mut response = encrypt(cx, &Call { input, ..call.clone() })?;
     if let Some(response) = response.as_object_mut() {
         response.shift_remove("EncryptionAlgorithm");
@@ -43,35 +48,50 @@ pub fn data_key(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(response)
 }
 
+/// Returns the bytes of a member.
+///
+/// # Errors
+/// `ValidationException` for a member that is missing or is no base64 text.
+pub fn bytes(call: &Call, member: &str) -> Result<Vec<u8>, AwsError> {
+    let decoded = BASE64_STANDARD.decode(call.required(member)?);
+    decoded.map_err(|_| AwsError::new("ValidationException", format!("{member} must be base64.")))
+}
+
+/// Returns the encryption algorithm of a call, which the key must have.
+fn algorithm(cx: &Context, call: &Call, key: &Record) -> Result<String, AwsError> {
+    let given = call.text("EncryptionAlgorithm");
+    let algorithm = given.unwrap_or_else(|| spec::SYMMETRIC.to_owned());
+    spec::of(key)?.check(&arn(cx, key), &call.operation, spec::ENCRYPT, &algorithm)?;
+    Ok(algorithm)
+}
+
 pub fn encrypt(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let key = usable(cx, call)?;
     check_enabled(cx, &key)?;
-    let plain = BASE64_STANDARD.decode(call.required("Plaintext")?);
-    let plain = plain.map_err(|_| AwsError::new("ValidationException", "Plaintext must be base64."))?;
+    let algorithm = algorithm(cx, call, &key)?;
+    let plain = bytes(call, "Plaintext")?;
     if plain.is_empty() || plain.len() > 4096 {
         return Err(AwsError::new(
             "ValidationException",
             "Plaintext must have 1 to 4096 bytes.",
         ));
     }
-    let sealed = encryption::seal(cx, &purpose(&key.id, call), &plain)?;
-    // The ciphertext contains the ID of its key, so that Decrypt needs no KeyId.
-    let blob = BASE64_STANDARD.encode(format!("{}:{sealed}", key.id));
-    Ok(json!({"CiphertextBlob": blob, "KeyId": arn(cx, &key), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}))
-}
-
-pub fn check_enabled(cx: &Context, key: &Record) -> Result<(), AwsError> {
-    if deletion_date(key).is_some() {
-        let message = format!("{} is pending deletion.", arn(cx, key));
-        return Err(AwsError::new("KMSInvalidStateException", message));
-    }
-    if key.has("Enabled", "false") {
-        return Err(AwsError::new(
-            "DisabledException",
-            format!("{} is disabled.", arn(cx, key)),
-        ));
-    }
-    Ok(())
+    let blob = if algorithm == spec::SYMMETRIC {
+        // The ciphertext contains the ID of its key, so that Decrypt needs no KeyId, and the number of rotations before it.
+        let rotations = rotation::count(&key);
+        let sealed = encryption::seal(cx, &purpose(&key.id, rotations, call), &plain)?;
+        BASE64_STANDARD.encode(format!("{}.{rotations}:{sealed}", key.id))
+    } else {
+        let sealed = Material::of(cx, &key)?.encrypt(&algorithm, &plain)?;
+        let too_long = || {
+            AwsError::new(
+                "ValidationException",
+                "The plaintext is too long for the key and the algorithm.",
+            )
+        };
+        BASE64_STANDARD.encode(sealed.ok_or_else(too_long)?)
+    };
+    Ok(json!({"CiphertextBlob": blob, "KeyId": arn(cx, &key), "EncryptionAlgorithm": algorithm}))
 }
 
 pub fn decrypt(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -81,11 +101,24 @@ pub fn decrypt(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             "The ciphertext was not created by this key.",
         )
     };
-    let blob = BASE64_STANDARD
-        .decode(call.required("CiphertextBlob")?)
-        .map_err(|_| invalid())?;
+    let blob = bytes(call, "CiphertextBlob")?;
+    if call
+        .text("EncryptionAlgorithm")
+        .is_some_and(|name| name != spec::SYMMETRIC)
+    {
+        let key = usable(cx, call)?;
+        check_enabled(cx, &key)?;
+        let algorithm = algorithm(cx, call, &key)?;
+        let plain = Material::of(cx, &key)?
+            .decrypt(&algorithm, &blob)?
+            .ok_or_else(invalid)?;
+        let plain = BASE64_STANDARD.encode(plain);
+        return Ok(json!({"Plaintext": plain, "KeyId": arn(cx, &key), "EncryptionAlgorithm": algorithm}));
+    }
     let text = String::from_utf8(blob).map_err(|_| invalid())?;
     let (key, sealed) = text.split_once(':').ok_or_else(invalid)?;
+    let (key, rotations) = key.split_once('.').unwrap_or((key, "0"));
+    let rotations = rotations.parse().map_err(|_| invalid())?;
     let key = KEYS.get(cx, key)?.ok_or_else(invalid)?;
     check_enabled(cx, &key)?;
     if let Some(given) = call.text("KeyId")
@@ -94,14 +127,17 @@ pub fn decrypt(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         let reason = "The key ID in the request does not identify a CMK that can perform this operation.";
         return Err(AwsError::new("IncorrectKeyException", reason));
     }
-    let plain = encryption::open(cx, &purpose(&key.id, call), sealed).map_err(|_| invalid())?;
+    let plain = encryption::open(cx, &purpose(&key.id, rotations, call), sealed).map_err(|_| invalid())?;
     let plain = BASE64_STANDARD.encode(plain);
     Ok(json!({"Plaintext": plain, "KeyId": arn(cx, &key), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}))
 }
 
-/// Returns the additional data that binds a ciphertext to its key and its encryption context.
-pub fn purpose(key: &str, call: &Call) -> String {
+/// Returns the additional data that binds a ciphertext to its key, the key's rotations and the encryption context.
+fn purpose(key: &str, rotations: usize, call: &Call) -> String {
     let mut context: Vec<(String, String)> = tags_of(&call.input["EncryptionContext"]).into_iter().collect();
     context.sort();
-    format!("kms {key} {}", json!(context))
+    match rotations {
+        0 => format!("kms {key} {}", json!(context)),
+        _ => format!("kms {key}.{rotations} {}", json!(context)),
+    }
 }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::model::{ALIASES, DELETION_DATE, KEYS, arn, deletion_date, find_key, target};
+use super::material;
+use super::model::{ALIASES, DELETION_DATE, GRANTS, KEYS, arn, deletion_date, find_key, target};
+use super::spec::{self, Spec};
 use crate::records::{Record, RecordType, Records, WriteLock, now, seconds};
 use crate::service::Call;
 use crate::{AwsError, Context, Desired, Failure, Resource, ResourceType, Schema};
@@ -27,7 +31,15 @@ impl ResourceType for KeyType {
     }
 
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
-        self.record.create(cx, desired).await
+        let spec = spec::of(&Record::new("", desired))?;
+        // An RSA key takes a while, which no lock may wait for.
+        let generated = tokio::task::spawn_blocking(|| material::generate(spec.name)).await;
+        let Some(generated) = generated.map_err(anyhow::Error::from)?? else {
+            return self.record.create(cx, desired).await;
+        };
+        let mut with_material = desired.clone();
+        with_material.properties[material::MATERIAL] = BASE64_STANDARD.encode(generated).into();
+        self.record.create(cx, &with_material).await
     }
 
     async fn update(&self, cx: &Context, id: &str, previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
@@ -80,13 +92,34 @@ impl RecordType for Key {
         }
     }
 
-    fn create(_cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
-        let record = Record::new(Uuid::new_v4().to_string(), desired);
+    fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
+        let mut record = Record::new(Uuid::new_v4().to_string(), desired);
+        if record.has("MultiRegion", "true") {
+            // "Multi-Region keys have a distinctive key ID that begins with mrk-" (KMS Developer Guide).
+            record.id = format!("mrk-{}", record.id.replace('-', ""));
+        }
         check_key(&record)?;
+        material::store(cx, &mut record)?;
         Ok(record)
     }
 
-    fn update(_cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+    /// "If you change the value of the `KeySpec`, `KeyUsage`, `Origin`, or `MultiRegion` property of an existing KMS key, the update request
+    /// fails" (`CloudFormation` Template Reference, `AWS::KMS::Key`).
+    fn update(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
+        let before = KEYS.get(cx, &record.id)?;
+        let defaults = [
+            ("KeySpec", spec::SYMMETRIC),
+            ("KeyUsage", spec::ENCRYPT),
+            ("Origin", "AWS_KMS"),
+            ("MultiRegion", "false"),
+        ];
+        for (property, default) in defaults {
+            let value = |key: &Record| key.text(property).unwrap_or_else(|| default.to_owned());
+            if before.as_ref().is_some_and(|before| value(before) != value(record)) {
+                let message = format!("You cannot change the {property} property of an existing KMS key.");
+                return Err(AwsError::new("ValidationException", message));
+            }
+        }
         check_key(record)
     }
 
@@ -100,23 +133,24 @@ impl RecordType for Key {
         for alias in ALIASES.list(cx)?.iter().filter(|alias| target(alias) == record.id) {
             ALIASES.delete(cx, &alias.id)?;
         }
+        for grant in GRANTS.list(cx)?.iter().filter(|grant| grant.has("KeyId", &record.id)) {
+            GRANTS.delete(cx, &grant.id)?;
+        }
         Ok(())
     }
 }
 
 pub fn check_key(key: &Record) -> Result<(), AwsError> {
-    let supported = [
-        ("KeySpec", "SYMMETRIC_DEFAULT"),
-        ("KeyUsage", "ENCRYPT_DECRYPT"),
-        ("Origin", "AWS_KMS"),
-    ];
-    for (property, value) in supported {
-        if let Some(other) = key.text(property).filter(|given| given != value) {
-            return Err(AwsError::new(
-                "UnsupportedOperationException",
-                format!("The embedded endpoint supports only keys with {property} {value}, not {other}."),
-            ));
-        }
+    let spec = spec::of(key)?;
+    if let Some(other) = key.text("Origin").filter(|given| given != "AWS_KMS") {
+        return Err(AwsError::new(
+            "UnsupportedOperationException",
+            format!("The embedded endpoint supports only keys with Origin AWS_KMS, not {other}."),
+        ));
+    }
+    if spec.name != spec::SYMMETRIC && key.has("EnableKeyRotation", "true") {
+        let message = "Automatic rotation is supported for symmetric encryption keys only.";
+        return Err(AwsError::new("UnsupportedOperationException", message));
     }
     let period = key
         .text("RotationPeriodInDays")
@@ -145,7 +179,7 @@ pub fn schedule_deletion(cx: &Context, id: &str, days: i64) -> Result<i64, AwsEr
         let message = format!("PendingWindowInDays must be 7 to 30; it is {days}.");
         return Err(AwsError::new("ValidationException", message));
     }
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut key = find_key(cx, id)?;
     let date = now() + days * 86_400_000;
@@ -176,6 +210,24 @@ pub fn usable(cx: &Context, call: &Call) -> Result<Record, AwsError> {
     }
 }
 
+/// Checks that a key can be used.
+///
+/// # Errors
+/// `KMSInvalidStateException` or `DisabledException`.
+pub fn check_enabled(cx: &Context, key: &Record) -> Result<(), AwsError> {
+    if deletion_date(key).is_some() {
+        let message = format!("{} is pending deletion.", arn(cx, key));
+        return Err(AwsError::new("KMSInvalidStateException", message));
+    }
+    if key.has("Enabled", "false") {
+        return Err(AwsError::new(
+            "DisabledException",
+            format!("{} is disabled.", arn(cx, key)),
+        ));
+    }
+    Ok(())
+}
+
 pub fn metadata(cx: &Context, key: &Record) -> Value {
     let enabled = !key.has("Enabled", "false");
     let deletion = deletion_date(key);
@@ -187,11 +239,16 @@ pub fn metadata(cx: &Context, key: &Record) -> Value {
     let mut shown = json!({
         "KeyId": key.id, "Arn": arn(cx, key), "AWSAccountId": cx.account(), "CreationDate": seconds(key.created),
         "Description": key.text("Description").unwrap_or_default(), "Enabled": state == "Enabled",
-        "KeyState": state, "KeyUsage": "ENCRYPT_DECRYPT",
-        "KeyManager": "CUSTOMER", "Origin": "AWS_KMS", "KeySpec": "SYMMETRIC_DEFAULT",
-        "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT", "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
-        "MultiRegion": key.has("MultiRegion", "true"),
+        "KeyState": state, "KeyManager": "CUSTOMER", "Origin": "AWS_KMS", "MultiRegion": key.has("MultiRegion", "true"),
     });
+    if let (Some(shown), Ok(Value::Object(of_spec))) = (shown.as_object_mut(), spec::of(key).map(Spec::shown)) {
+        shown.extend(of_spec);
+    }
+    if key.has("MultiRegion", "true") {
+        shown["MultiRegionConfiguration"] = json!({
+            "MultiRegionKeyType": "PRIMARY", "PrimaryKey": {"Arn": arn(cx, key), "Region": cx.region()}, "ReplicaKeys": [],
+        });
+    }
     if let Some(date) = deletion {
         shown["DeletionDate"] = seconds(date);
     }

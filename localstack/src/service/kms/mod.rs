@@ -1,10 +1,15 @@
-//! KMS: keys and aliases, and encryption with AES-256-GCM.
+//! KMS: keys, aliases and grants; encryption with AES-256-GCM, and RSA, elliptic curves and HMAC.
 
 mod alias;
 mod change;
 mod crypto;
+mod grant;
 mod key;
+mod material;
 mod model;
+mod rotation;
+mod signature;
+mod spec;
 
 use std::sync::Arc;
 
@@ -53,6 +58,7 @@ impl Service for Kms {
                     input: json!({
                         "CiphertextBlob": call.input["CiphertextBlob"], "KeyId": call.input["SourceKeyId"],
                         "EncryptionContext": call.input["SourceEncryptionContext"],
+                        "EncryptionAlgorithm": call.input["SourceEncryptionAlgorithm"],
                     }),
                     ..call.clone()
                 };
@@ -61,12 +67,16 @@ impl Service for Kms {
                     input: json!({
                         "Plaintext": opened["Plaintext"], "KeyId": call.input["DestinationKeyId"],
                         "EncryptionContext": call.input["DestinationEncryptionContext"],
+                        "EncryptionAlgorithm": call.input["DestinationEncryptionAlgorithm"],
                     }),
                     ..call
                 };
-                let mut sealed = crypto::encrypt(cx, &target)?;
-                sealed["SourceKeyId"] = opened["KeyId"].clone();
-                Ok(sealed)
+                let sealed = crypto::encrypt(cx, &target)?;
+                Ok(json!({
+                    "CiphertextBlob": sealed["CiphertextBlob"], "KeyId": sealed["KeyId"], "SourceKeyId": opened["KeyId"],
+                    "SourceEncryptionAlgorithm": opened["EncryptionAlgorithm"],
+                    "DestinationEncryptionAlgorithm": sealed["EncryptionAlgorithm"],
+                }))
             }
             "TagResource" | "UntagResource" => {
                 let key = usable(cx, &call)?;
@@ -88,7 +98,7 @@ impl Service for Kms {
                 }))
             }
             "CancelKeyDeletion" => {
-                let lock = cx.extension::<WriteLock>();
+                let lock = cx.shared::<WriteLock>();
                 let _guard = lock.lock();
                 let mut key = find_key(cx, &call.required("KeyId")?)?;
                 if key.computed.shift_remove(DELETION_DATE).is_none() {
@@ -100,6 +110,9 @@ impl Service for Kms {
                 KEYS.put(cx, &key)?;
                 Ok(json!({"KeyId": arn(cx, &key)}))
             }
+            "CreateGrant" => grant::create(cx, &call),
+            "RevokeGrant" | "RetireGrant" => grant::end(cx, &call),
+            "RotateKeyOnDemand" => rotation::on_demand(cx, &call),
             _ => read(cx, &call),
         }
     }
@@ -150,7 +163,9 @@ fn read(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             let bytes = crypto::random(call.integer("NumberOfBytes").unwrap_or_default())?;
             Ok(json!({"Plaintext": bytes}))
         }
-        other => Err(AwsError::not_implemented("kms", other)),
+        "ListGrants" | "ListRetirableGrants" => grant::list(cx, call),
+        "ListKeyRotations" => rotation::list(cx, call),
+        _ => signature::call(cx, call),
     }
 }
 
@@ -225,6 +240,62 @@ mod tests {
             call("DescribeKey", json!({"KeyId": "alias/k"})).await.unwrap_err().code,
             "NotFoundException"
         );
+    }
+
+    #[tokio::test]
+    async fn asymmetric_keys_sign_encrypt_and_agree() {
+        let (cx, _folder) = context_with(vec![service()]);
+        let call = async |operation: &'static str, input: Value| cx.call("kms", operation, input).await;
+        let key = async |spec: &str, usage: &str| {
+            let made = call("CreateKey", json!({"KeySpec": spec, "KeyUsage": usage}))
+                .await
+                .unwrap();
+            made["KeyMetadata"]["KeyId"].clone()
+        };
+        for (spec, algorithm) in [("RSA_2048", "RSASSA_PSS_SHA_384"), ("ECC_SECG_P256K1", "ECDSA_SHA_256")] {
+            let mut input =
+                json!({"KeyId": key(spec, "SIGN_VERIFY").await, "Message": "eA==", "SigningAlgorithm": algorithm});
+            input["Signature"] = call("Sign", input.clone()).await.unwrap()["Signature"].clone();
+            assert_eq!(call("Verify", input.clone()).await.unwrap()["SignatureValid"], true);
+            input["Message"] = "eQ==".into();
+            assert_eq!(
+                call("Verify", input.clone()).await.unwrap_err().code,
+                "KMSInvalidSignatureException"
+            );
+            input["SigningAlgorithm"] = "ECDSA_SHA_512".into();
+            assert_eq!(call("Sign", input).await.unwrap_err().code, "InvalidKeyUsageException");
+        }
+        let rsa = key("RSA_2048", "ENCRYPT_DECRYPT").await;
+        let mut input = json!({"KeyId": rsa, "Plaintext": "eA==", "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"});
+        input["CiphertextBlob"] = call("Encrypt", input.clone()).await.unwrap()["CiphertextBlob"].clone();
+        assert_eq!(call("Decrypt", input).await.unwrap()["Plaintext"], "eA==");
+        let curve = [
+            key("ECC_NIST_P384", "KEY_AGREEMENT").await,
+            key("ECC_NIST_P384", "KEY_AGREEMENT").await,
+        ];
+        let mut secrets = Vec::new();
+        for (own, peer) in [(&curve[0], &curve[1]), (&curve[1], &curve[0])] {
+            let public = call("GetPublicKey", json!({"KeyId": peer})).await.unwrap();
+            let input = json!({"KeyId": own, "KeyAgreementAlgorithm": "ECDH", "PublicKey": public["PublicKey"]});
+            secrets.push(call("DeriveSharedSecret", input).await.unwrap()["SharedSecret"].clone());
+        }
+        assert_eq!(secrets[0], secrets[1]);
+    }
+
+    #[tokio::test]
+    async fn a_rotated_key_decrypts_what_it_encrypted_before() {
+        let (cx, _folder) = context_with(vec![service()]);
+        let call = async |operation: &'static str, input: Value| cx.call("kms", operation, input).await;
+        let key = call("CreateKey", json!({})).await.unwrap()["KeyMetadata"]["KeyId"].clone();
+        let encrypt = json!({"KeyId": key, "Plaintext": "eA=="});
+        let before = call("Encrypt", encrypt.clone()).await.unwrap();
+        call("RotateKeyOnDemand", json!({"KeyId": key})).await.unwrap();
+        for sealed in [before, call("Encrypt", encrypt).await.unwrap()] {
+            let opened = call("Decrypt", json!({"CiphertextBlob": sealed["CiphertextBlob"]})).await;
+            assert_eq!(opened.unwrap()["Plaintext"], "eA==");
+        }
+        let rotations = call("ListKeyRotations", json!({"KeyId": key})).await.unwrap();
+        assert_eq!(rotations["Rotations"].as_array().map(Vec::len), Some(1));
     }
 
     #[tokio::test]

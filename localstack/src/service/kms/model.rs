@@ -7,6 +7,7 @@ use crate::{AwsError, Context};
 
 pub const KEYS: Records = Records("kms.keys");
 pub const ALIASES: Records = Records("kms.aliases");
+pub const GRANTS: Records = Records("kms.grants");
 /// The computed value of a key that waits for its deletion: milliseconds since 1970.
 pub const DELETION_DATE: &str = "DeletionDate";
 

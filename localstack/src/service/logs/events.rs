@@ -27,7 +27,7 @@ const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 pub fn append(cx: &Context, group: &str, stream: &str, events: &[(i64, String)]) -> Result<(), AwsError> {
     model::group(cx, group)?;
     if !Stream::exists(cx, group, stream)? {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         Stream::add(cx, group, stream)?;
     }
@@ -61,7 +61,7 @@ pub fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         file.append(&events[accepted], now())?;
         Ok(file.end())
     })?;
-    let mut response = json!({"nextSequenceToken": next.to_string()});
+    let mut response = json!({"nextSequenceToken": format!("{next:056}")});
     if let Some(rejected) = rejected {
         response["rejectedLogEventsInfo"] = rejected;
     }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::model::{self, GROUPS, group_arn, with_token};
-use super::{file, invalid, metric_filter, stream};
-use crate::records::{Record, RecordType, Records, WriteLock, page, tag_list, tags_of};
+use super::{file, invalid, metric_filter, page, stream};
+use crate::records::{Record, RecordType, Records, WriteLock, tag_list, tags_of};
 use crate::service::Call;
 use crate::service::input::{change_tags, only, properties};
 use crate::{AwsError, Context, Desired, Resource, Schema};
@@ -86,7 +86,7 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let group = model::group_of(cx, call)?;
     metric_filter::delete_all(cx, &group.id)?;
@@ -113,7 +113,7 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// `PutRetentionPolicy` and `DeleteRetentionPolicy`.
 pub fn set_retention(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut group = model::group_of(cx, call)?;
     match call.operation.as_str() {
@@ -130,13 +130,19 @@ pub fn set_retention(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({}))
 }
 
-/// `TagResource`, `UntagResource` and `ListTagsForResource`.
+/// `TagResource`, `UntagResource`, `ListTagsForResource`, and those that name the group.
 pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
-    let mut group = model::group(cx, &call.required("resourceArn")?)?;
+    let of_group = call.operation.ends_with("LogGroup");
+    let mut group = match of_group {
+        true => model::group_of(cx, call)?,
+        false => model::group(cx, &call.required("resourceArn")?)?,
+    };
     match call.operation.as_str() {
         "TagResource" | "UntagResource" => change_tags(&mut group, &call.input["tags"], &call.input["tagKeys"]),
+        "TagLogGroup" => change_tags(&mut group, &call.input["tags"], &Value::Null),
+        "UntagLogGroup" => change_tags(&mut group, &Value::Null, &call.input["tags"]),
         _ => {
             let tags: Map<String, Value> = group.tags.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
             return Ok(json!({"tags": tags}));
@@ -163,14 +169,9 @@ fn description(cx: &Context, group: &Record) -> Value {
 }
 
 fn check_new_name(cx: &Context, name: &str) -> Result<(), AwsError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-/.#".contains(c);
-    if name.is_empty() || name.len() > 512 || !name.chars().all(allowed) {
-        return Err(invalid(format!(
-            "Value '{name}' at 'logGroupName' failed to satisfy constraint: 1 to 512 of the characters [.-_/#A-Za-z0-9]"
-        )));
-    }
+    model::check_group_name(name)?;
     if GROUPS.get(cx, name)?.is_some() {
-        let reason = format!("The specified log group already exists: {name}");
+        let reason = "The specified log group already exists";
         return Err(AwsError::new("ResourceAlreadyExistsException", reason));
     }
     Ok(())

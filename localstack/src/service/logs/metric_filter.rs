@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::invalid;
-use super::model::{self, with_token};
+use super::model::{self, check_group_name, with_token};
 use super::pattern::Pattern;
-use crate::records::{Record, RecordType, Records, page, texts};
+use super::{check_name, invalid, page};
+use crate::records::{Record, RecordType, Records, texts};
 use crate::service::Call;
 use crate::service::input::{only, properties};
 use crate::{AwsError, Context, Desired, Schema};
@@ -40,9 +40,7 @@ impl RecordType for MetricFilter {
         model::group(cx, &record.text("LogGroupName").unwrap_or_default())?;
         let name = record.text("FilterName").unwrap_or_else(|| desired.generated_name(512));
         let group = record.text("LogGroupName").unwrap_or_default();
-        if name.is_empty() || name.len() > 512 || name.contains([':', '*']) {
-            return Err(invalid(format!("The filter name '{name}' is not valid.")));
-        }
+        check_filter_name("filterName", &name)?;
         record.properties.insert("FilterName".into(), name.clone().into());
         // A name is unique in its group only; the ID of a second filter of this name has the group's name too.
         record.id = match FILTERS.get(cx, &name)? {
@@ -73,8 +71,14 @@ const TRANSFORMATION: [(&str, &str); 5] = [
 pub async fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let members = ["logGroupName", "filterName", "filterPattern", "metricTransformations"];
     only(call, "InvalidParameterException", &members)?;
-    let group = model::group_of(cx, call)?.id;
     let name = call.required("filterName")?;
+    check_filter_name("filterName", &name)?;
+    check_group_name(&call.required("logGroupName")?)?;
+    check_pattern(&call.text("filterPattern").unwrap_or_default())?;
+    if call.list("metricTransformations").len() != 1 {
+        return Err(invalid("metricTransformations must have exactly one element."));
+    }
+    let group = model::group_of(cx, call)?.id;
     let mut transformations = Vec::new();
     for given in call.list("metricTransformations") {
         let given_members = given.as_object().into_iter().flat_map(Map::keys);
@@ -105,8 +109,21 @@ pub async fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({}))
 }
 
+fn check_filter_name(member: &str, name: &str) -> Result<(), AwsError> {
+    check_name(member, name, "[^:*]*", |c| !":*".contains(c))
+}
+
+fn check_pattern(pattern: &str) -> Result<(), AwsError> {
+    if pattern.chars().count() > 1024 {
+        return Err(invalid("filterPattern must have at most 1024 characters."));
+    }
+    Pattern::parse(pattern).map(drop)
+}
+
 /// `DeleteMetricFilter`.
 pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    check_filter_name("filterName", &call.required("filterName")?)?;
+    check_group_name(&call.required("logGroupName")?)?;
     let group = model::group_of(cx, call)?.id;
     let missing = || {
         AwsError::new(
@@ -131,7 +148,7 @@ fn name(filter: &Record) -> String {
 
 /// Checks that the pattern is valid and that there is exactly one metric (`PutMetricFilter`).
 fn check(record: &Record) -> Result<(), AwsError> {
-    Pattern::parse(&record.text("FilterPattern").unwrap_or_default())?;
+    check_pattern(&record.text("FilterPattern").unwrap_or_default())?;
     let metrics = record.properties.get("MetricTransformations").and_then(Value::as_array);
     let Some([metric]) = metrics.map(Vec::as_slice) else {
         return Err(invalid("MetricTransformations must have exactly one element."));
@@ -165,11 +182,34 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         call.text("logGroupName"),
         call.text("filterNamePrefix").unwrap_or_default(),
     );
+    let metric = [("metricName", "MetricName"), ("metricNamespace", "MetricNamespace")];
+    if !prefix.is_empty() {
+        check_filter_name("filterNamePrefix", &prefix)?;
+    }
+    for (member, _) in metric {
+        if call.text(member).is_some_and(|text| text.chars().count() > 255) {
+            return Err(invalid(format!("{member} must have at most 255 characters.")));
+        }
+    }
+    if call.text("metricName").is_some() != call.text("metricNamespace").is_some() {
+        return Err(invalid("metricName and metricNamespace must be given together."));
+    }
     let mut found = FILTERS.list(cx)?;
     if let Some(group) = &group {
+        check_group_name(group)?;
         model::group(cx, group)?;
     }
+    let is_of_metric = |filter: &Record| {
+        let transformations = filter.properties.get("MetricTransformations").and_then(Value::as_array);
+        let same = |one: &Value| {
+            let matches =
+                |(member, property): &(&str, &str)| call.text(member).is_none_or(|text| one[*property] == *text);
+            metric.iter().all(matches)
+        };
+        transformations.into_iter().flatten().any(same)
+    };
     found.retain(|f| name(f).starts_with(&prefix) && group.as_ref().is_none_or(|g| f.has("LogGroupName", g)));
+    found.retain(is_of_metric);
     let limit = super::limit(call, 50, 50)?;
     let (found, next) = page(found, limit, call.text("nextToken").as_deref())?;
     let shown: Vec<Value> = found.iter().map(description).collect();

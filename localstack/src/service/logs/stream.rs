@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::file::Files;
 use super::model::{self, Stream, with_token};
-use super::{invalid, not_found};
-use crate::records::{WriteLock, page};
+use super::{invalid, not_found, page};
+use crate::records::WriteLock;
 use crate::service::Call;
 use crate::{AwsError, Context};
 
 pub fn create(cx: &Context, call: &Call) -> Result<(), AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let group = model::group_of(cx, call)?;
     add(cx, &group.id, &call.required("logStreamName")?)
@@ -90,7 +90,7 @@ fn description(cx: &Context, group: &str, name: &str, stream: &Stream) -> Result
         "arn": format!("{}:log-stream:{name}", model::group_arn(cx, group)),
     });
     if let Some((first, last)) = file.time_span() {
-        description["uploadSequenceToken"] = file.end().to_string().into();
+        description["uploadSequenceToken"] = format!("{:056}", file.end()).into();
         description["firstEventTimestamp"] = first.into();
         description["lastEventTimestamp"] = last.into();
         description["lastIngestionTime"] = file.last_ingested.into();

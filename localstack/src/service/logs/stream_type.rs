@@ -29,7 +29,7 @@ impl ResourceType for LogStream {
         let text = |property: &str| desired.properties[property].as_str().map(str::to_owned);
         let group = text("LogGroupName").unwrap_or_default();
         let name = text("LogStreamName").unwrap_or_else(|| desired.generated_name(512));
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         cx.store().transaction(|| -> Result<_, Failure> {
             stream::add(cx, &model::group(cx, &group)?.id, &name)?;

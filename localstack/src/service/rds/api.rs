@@ -123,7 +123,7 @@ pub fn remove_tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 fn change_tags(cx: &Context, call: &Call, apply: impl FnOnce(&mut Record)) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let (records, mut record) = tagged(cx, &call.required("ResourceName")?)?;
     apply(&mut record);

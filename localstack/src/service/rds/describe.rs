@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::model::{self, INSTANCES, PARAMETER_GROUPS, PENDING, REBOOTING_UNTIL, ROTATING, STATUS, SUBNET_GROUPS};
-use super::validation;
+use super::{failures, validation};
 use crate::records::{Record, iso, page, texts};
 use crate::runtime::postgres::Installation;
 use crate::{AwsError, Call, Context};
@@ -61,6 +61,8 @@ pub async fn instance(cx: &Context, record: &Record) -> Result<Value, AwsError> 
         .collect();
     let status = if record.computed.contains_key(REBOOTING_UNTIL) {
         "rebooting".to_owned()
+    } else if model::is_available(record) && failures::has_failed(cx, record) {
+        "failed".to_owned()
     } else {
         computed(STATUS)
     };

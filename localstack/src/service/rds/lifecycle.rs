@@ -12,7 +12,7 @@ use super::model::{
     self, AVAILABLE, AVAILABLE_AT, INSTANCES, Instances, PARAMETER_GROUPS, STATUS, master_user, setting,
 };
 use super::server::cluster;
-use super::{snapshot, validation};
+use super::{events, snapshot, validation};
 use crate::behavior::SlowOperation;
 use crate::records::{Record, now};
 use crate::runtime::postgres::{Installation, Master};
@@ -102,7 +102,16 @@ pub async fn finish(cx: &Context, creation: Creation, cancel: &CancellationToken
     record.computed.shift_remove(AVAILABLE_AT);
     record.computed.shift_remove(STACK);
     record.computed.insert(STATUS.into(), AVAILABLE.into());
-    INSTANCES.put(cx, &record)?;
+    let is_restored = record.text("DBSnapshotIdentifier").is_some_and(|id| !id.is_empty());
+    let event = if is_restored {
+        &events::RESTORED
+    } else {
+        &events::CREATED
+    };
+    cx.store().transaction(|| {
+        events::record(cx, &model::instance_arn(cx, &record.id), event)?;
+        INSTANCES.put(cx, &record)
+    })?;
     Ok(record)
 }
 
@@ -249,8 +258,9 @@ async fn reserve(cx: &Context, record: &mut Record, initiated: &Initiated) -> Re
         .iter()
         .filter_map(|other| other.computed("address"))
         .collect();
+    let block = cx.loopback()?;
     let address = (1..=254)
-        .map(|n| cx.loopback().database(n).to_string())
+        .map(|n| block.database(n).to_string())
         .find(|address| !taken.contains(address));
     let address = address.ok_or_else(|| {
         AwsError::new(
@@ -362,6 +372,8 @@ pub async fn delete(cx: &Context, id: &str, final_snapshot: Option<&str>) -> Res
             return Err(error);
         }
     }
-    INSTANCES.delete(cx, &record.id)?;
-    Ok(())
+    cx.store().transaction(|| {
+        events::record(cx, &model::instance_arn(cx, &record.id), &events::DELETED)?;
+        INSTANCES.delete(cx, &record.id).map(drop)
+    })
 }

@@ -2,6 +2,8 @@
 
 mod api;
 mod describe;
+mod events;
+mod failures;
 mod groups;
 mod instance;
 mod lifecycle;
@@ -59,6 +61,7 @@ impl Service for Rds {
             "DescribeDBParameters" => parameters::describe(cx, &call),
             "DescribeOrderableDBInstanceOptions" => describe::orderable_options(cx, &call),
             "DescribeDBClusters" => describe::clusters(&call),
+            "DescribeEvents" => events::describe(cx, &call),
             "ListTagsForResource" => api::tags(cx, &call),
             "AddTagsToResource" => api::add_tags(cx, &call),
             "RemoveTagsFromResource" => api::remove_tags(cx, &call),
@@ -131,7 +134,7 @@ async fn delete(cx: &Context, call: Call) -> Result<Value, AwsError> {
         return Err(AwsError::new("InvalidParameterCombination", conflict));
     }
     if snapshot.is_some() {
-        model::require_available(&record)?;
+        model::require_available(cx, &record)?;
     }
     let description = describe::instance(cx, &record).await?;
     lifecycle::delete(cx, &record.id, snapshot.as_deref()).await?;

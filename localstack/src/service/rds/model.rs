@@ -1,5 +1,6 @@
 //! Records of RDS: instances, snapshots and groups.
 
+use super::failures;
 use crate::records::{Record, Records};
 use crate::{AwsError, Context};
 
@@ -56,8 +57,9 @@ pub fn subnet_group(cx: &Context, name: &str) -> Result<Record, AwsError> {
     })
 }
 
-pub fn require_available(instance: &Record) -> Result<(), AwsError> {
-    if is_available(instance) && !instance.computed.contains_key(REBOOTING_UNTIL) {
+pub fn require_available(cx: &Context, instance: &Record) -> Result<(), AwsError> {
+    if is_available(instance) && !failures::has_failed(cx, instance) && !instance.computed.contains_key(REBOOTING_UNTIL)
+    {
         return Ok(());
     }
     Err(AwsError::new(

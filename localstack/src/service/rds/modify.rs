@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::model::{self, INSTANCES, Instances, PENDING, REBOOTING_UNTIL};
 use super::server::cluster;
-use super::{describe, lifecycle, rotation};
+use super::{describe, events, lifecycle, rotation};
 use crate::behavior::SlowOperation;
 use crate::records::{Record, now};
 use crate::service::supervisor::LifecycleLock;
@@ -40,7 +40,7 @@ pub async fn modify(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let part = cx.extension::<LifecycleLock<Instances>>();
     let _held = part.hold().await;
     let mut record = model::instance(cx, &id)?;
-    model::require_available(&record)?;
+    model::require_available(cx, &record)?;
     let at_once = call.boolean("ApplyImmediately") == Some(true);
     let mut changes = changes(&record, call)?;
     change_password(cx, &mut record, call, at_once).await?;
@@ -111,7 +111,7 @@ pub async fn reboot(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let part = cx.extension::<LifecycleLock<Instances>>();
     let _held = part.hold().await;
     let mut record = model::instance(cx, &call.required("DBInstanceIdentifier")?)?;
-    model::require_available(&record)?;
+    model::require_available(cx, &record)?;
     if call.boolean("ForceFailover") == Some(true) && !record.has("MultiAZ", "true") {
         return Err(combination(
             "Cannot failover a DB instance that is not a Multi-AZ deployment.",
@@ -120,7 +120,10 @@ pub async fn reboot(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let delay = cx.config().behavior.delay(SlowOperation::RebootDatabase);
     let until = now().saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
     record.computed.insert(REBOOTING_UNTIL.into(), until.into());
-    INSTANCES.put(cx, &record)?;
+    cx.store().transaction(|| {
+        events::record(cx, &model::instance_arn(cx, &record.id), &events::SHUT_DOWN)?;
+        INSTANCES.put(cx, &record)
+    })?;
     let cluster = cluster(cx, &record)?;
     if let Some(server) = cluster.running() {
         cluster.stop(server).await;

@@ -16,7 +16,7 @@ pub fn cluster(cx: &Context, instance: &Record) -> Result<Cluster, AwsError> {
         folder: cx.state_dir().join("rds").join(&instance.id),
         address: computed("address").parse().map_err(|_| invalid())?,
         port: computed("port").parse().map_err(|_| invalid())?,
-        authority: CertificateAuthority::for_databases(cx.state_dir()),
+        authority: CertificateAuthority::for_databases(cx.root_dir()),
         forces_tls: parameters.forces_tls(&major_version(instance)),
         parameters,
     })

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::model::{self, AVAILABLE, SNAPSHOTS, STATUS};
 use super::server::cluster;
-use super::validation;
+use super::{events, validation};
 use crate::records::{Record, iso, page, tags_of, texts};
 use crate::runtime::postgres::{Cluster, Installation};
 use crate::{AwsError, Call, Context};
@@ -19,10 +19,13 @@ pub const INHERITED: &[&str] = &["AllocatedStorage", "DBName", "MasterUsername",
 /// The folder of all snapshots in the state directory; each snapshot has a folder in it.
 const FOLDER: &str = "rds-snapshots";
 
-/// Returns the identifiers of the snapshots in a state directory. The endpoint need not run.
+/// Returns the identifiers of the snapshots in a state directory, of all regions. The endpoint need not run.
 pub fn retained(state_dir: &Path) -> Vec<String> {
-    let found = fs::read_dir(state_dir.join(FOLDER)).into_iter().flatten().flatten();
+    let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+    let regions = entries(state_dir.join("regions")).map(|region| region.path());
+    let found = std::iter::once(state_dir.to_owned()).chain(regions);
     let mut names: Vec<String> = found
+        .flat_map(|region| entries(region.join(FOLDER)))
         .filter(|entry| entry.path().join("data").is_dir())
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
@@ -103,13 +106,16 @@ fn set_available(cx: &Context, record: &mut Record) -> Result<(), AwsError> {
     let bytes = disk_usage(&folder(cx, &record.id));
     tracing::info!(snapshot = %record.id, bytes, "stored a snapshot of a database");
     record.computed.insert(STATUS.into(), AVAILABLE.into());
-    SNAPSHOTS.put(cx, record)
+    cx.store().transaction(|| {
+        events::record(cx, &model::snapshot_arn(cx, &record.id), &events::SNAPSHOT_CREATED)?;
+        SNAPSHOTS.put(cx, record)
+    })
 }
 
 /// `CreateDBSnapshot`: copies the data of a running instance, and returns when the copy is complete.
 pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let instance = model::instance(cx, &call.required("DBInstanceIdentifier")?)?;
-    model::require_available(&instance)?;
+    model::require_available(cx, &instance)?;
     let mut record = begin(cx, &instance, &call.required("DBSnapshotIdentifier")?)?;
     record.tags.extend(tags_of(&Value::Array(call.list("Tags"))));
     let copied = match cluster(cx, &instance) {

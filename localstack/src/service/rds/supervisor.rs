@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::model::{self, INSTANCES, Instances, REBOOTING_UNTIL};
 use super::server::cluster;
-use super::{lifecycle, rotation, snapshot};
+use super::{events, failures, lifecycle, rotation, snapshot};
 use crate::records::{Record, Records, now};
 use crate::service::supervisor::{self, Supervised};
 use crate::{AwsError, Context};
@@ -25,17 +25,26 @@ impl Supervised for Instances {
     async fn ensure_running(cx: &Context, record: &Record) {
         let Ok(cluster) = cluster(cx, record) else { return };
         let rebooting_until = record.computed.get(REBOOTING_UNTIL).and_then(Value::as_i64);
-        if cluster.running().is_some() || rebooting_until.is_some_and(|until| now() < until) {
+        if cluster.running().is_some() {
+            return failures::record(cx, record, false);
+        }
+        if rebooting_until.is_some_and(|until| now() < until) {
             return;
         }
         tracing::info!(instance = %record.id, "starting the database of an instance");
-        if let Err(error) = cluster.start().await {
+        let started = cluster.start().await;
+        failures::record(cx, record, started.is_err());
+        if let Err(error) = started {
             let error = format!("{error:#}");
             tracing::error!(instance = %record.id, error, "cannot start the database of an instance");
         } else if rebooting_until.is_some() {
             let mut record = record.clone();
             record.computed.shift_remove(REBOOTING_UNTIL);
-            if let Err(error) = INSTANCES.put(cx, &record) {
+            let stored = cx.store().transaction(|| {
+                events::record(cx, &model::instance_arn(cx, &record.id), &events::RESTARTED)?;
+                INSTANCES.put(cx, &record)
+            });
+            if let Err(error) = stored {
                 tracing::error!(instance = %record.id, %error, "cannot store the end of a reboot");
             }
         }

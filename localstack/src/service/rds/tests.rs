@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::lifecycle;
-use super::model::INSTANCES;
+use super::model::{self, INSTANCES, Instances};
 use super::server::cluster;
+use super::{describe, lifecycle};
 use crate::Context;
 use crate::runtime::certificate_authority::CertificateAuthority;
 use crate::runtime::postgres::Installation;
+use crate::service::supervisor::LifecycleLock;
 use crate::service::testing::{context_with, create, desired, error_code};
 
 fn properties(id: &str, name: &str) -> Value {
@@ -48,6 +49,31 @@ async fn an_instance_survives_the_death_of_its_server_and_its_deletion_removes_t
     let second = cluster(&cx, &record).unwrap().running().unwrap();
     assert_ne!(first, second);
 
+    // Without its data it has failed, and gets no new data.
+    let until = async |expected: &str| {
+        let status = async || describe::instance(&cx, &record).await.unwrap()["DBInstanceStatus"].clone();
+        while status().await != expected {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let lock = cx.extension::<LifecycleLock<Instances>>();
+    {
+        let _held = lock.hold().await;
+        second.signal(rustix::process::Signal::KILL);
+        while second.is_alive() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        std::fs::rename(folder.join("data"), folder.join("away")).unwrap();
+    }
+    until("failed").await;
+    assert!(model::require_available(&cx, &record).is_err() && !folder.join("data").exists());
+    {
+        let _held = lock.hold().await;
+        std::fs::rename(folder.join("away"), folder.join("data")).unwrap();
+    }
+    until("available").await;
+    let second = cluster(&cx, &record).unwrap().running().unwrap();
+
     lifecycle::delete(&cx, "orders", None).await.unwrap();
     assert!(!second.is_alive() && !folder.exists());
     cx.shutdown().cancel();
@@ -78,7 +104,7 @@ async fn ask_at(
     let authority = cx.state_dir().join("authority-for-clients.pem");
     std::fs::write(
         &authority,
-        CertificateAuthority::for_databases(cx.state_dir())
+        CertificateAuthority::for_databases(cx.root_dir())
             .certificate_pem()
             .unwrap(),
     )
@@ -199,7 +225,7 @@ async fn the_final_snapshot_outlives_the_instance_and_restores_its_rows() {
         .await
         .unwrap();
     assert!(INSTANCES.list(&cx).unwrap().is_empty() && !cx.state_dir().join("rds/orders").exists());
-    assert_eq!(super::retained_snapshots(cx.state_dir()), ["stack-snapshot-db-1x"]);
+    assert_eq!(super::retained_snapshots(&cx.state_dir()), ["stack-snapshot-db-1x"]);
     let folder = cx.state_dir().join("rds-snapshots/stack-snapshot-db-1x");
     for private in [folder.clone(), folder.join("data")] {
         use std::os::unix::fs::PermissionsExt;
@@ -251,7 +277,7 @@ async fn the_final_snapshot_outlives_the_instance_and_restores_its_rows() {
             .await
             .unwrap();
     }
-    assert!(super::retained_snapshots(cx.state_dir()).is_empty() && !folder.exists());
+    assert!(super::retained_snapshots(&cx.state_dir()).is_empty() && !folder.exists());
     lifecycle::delete(&cx, "third", None).await.unwrap();
     cx.shutdown().cancel();
 }
@@ -271,7 +297,7 @@ async fn after_a_crash_a_final_snapshot_is_completed_and_an_unfinished_copy_is_d
 
     super::supervisor::recover(&cx).await.unwrap();
     assert!(INSTANCES.list(&cx).unwrap().is_empty());
-    assert_eq!(super::retained_snapshots(cx.state_dir()), ["final"]);
+    assert_eq!(super::retained_snapshots(&cx.state_dir()), ["final"]);
     let described = call(&cx, "DescribeDBSnapshots", json!({})).await.unwrap();
     assert_eq!(
         described["DBSnapshots"].as_array().map(Vec::len),

@@ -36,7 +36,7 @@ pub fn create(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError>
     let name = &request.address.bucket;
     check_name(name)?;
     let region = region(request)?;
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     if BUCKETS.get(cx, name)?.is_some() {
         // Only us-east-1 reports no error (API_CreateBucket: BucketAlreadyOwnedByYou).
@@ -99,7 +99,7 @@ fn region_of(cx: &Context, bucket: &Record) -> String {
 }
 
 pub fn delete(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let bucket = request.bucket(cx)?;
     Bucket::delete(cx, &bucket)?;
@@ -135,7 +135,7 @@ fn put(cx: &Context, request: &S3Request, setting: &Setting) -> Result<S3Respons
         }
         value[MINIMUM_SIZE.1] = size.into();
     }
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut bucket = request.bucket(cx)?;
     bucket.properties.insert(setting.property.to_owned(), value);

@@ -26,7 +26,7 @@ pub fn copy(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
         return Err(AwsError::not_implemented("s3", &format!("CopyObject with {name}")));
     }
     let source = source(request)?;
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let bucket = request.bucket(cx)?;
     if super::bucket::BUCKETS.get(cx, &source.bucket)?.is_none() {

@@ -20,7 +20,7 @@ pub fn delete(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError>
         let message = "The XML you provided was not well-formed or did not validate against our published schema";
         return Err(AwsError::new("MalformedXML", message));
     }
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let bucket = request.bucket(cx)?.id;
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());

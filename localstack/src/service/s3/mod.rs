@@ -53,6 +53,10 @@ impl Service for S3 {
         "s3"
     }
 
+    fn is_global(&self) -> bool {
+        true
+    }
+
     fn types(&self) -> Vec<Arc<dyn ResourceType>> {
         vec![record_type::<bucket::Bucket>(), record_type::<bucket::BucketPolicy>()]
     }

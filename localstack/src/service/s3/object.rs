@@ -80,7 +80,7 @@ impl Object {
     }
 
     fn write(&self, cx: &Context, bytes: &[u8]) -> std::io::Result<()> {
-        let folder = cx.state_dir().join("s3").join(&self.bucket);
+        let folder = cx.root_dir().join("s3").join(&self.bucket);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let mut options = fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o600).open(self.path(cx))?;
@@ -100,13 +100,13 @@ impl Object {
     }
 
     fn path(&self, cx: &Context) -> PathBuf {
-        cx.state_dir().join("s3").join(&self.bucket).join(&self.file)
+        cx.root_dir().join("s3").join(&self.bucket).join(&self.file)
     }
 }
 
 /// Deletes the folder of a deleted bucket.
 pub fn delete_folder(cx: &Context, bucket: &str) {
-    let _ = fs::remove_dir_all(cx.state_dir().join("s3").join(bucket));
+    let _ = fs::remove_dir_all(cx.root_dir().join("s3").join(bucket));
 }
 
 /// Deletes the files that no object references; an upload that was killed leaves them.
@@ -117,7 +117,7 @@ pub fn delete_unreferenced(cx: &Context) -> anyhow::Result<()> {
         .into_iter()
         .map(|(_, object)| object.path(cx))
         .collect();
-    let folders = match fs::read_dir(cx.state_dir().join("s3")) {
+    let folders = match fs::read_dir(cx.root_dir().join("s3")) {
         Ok(folders) => folders,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.into()),

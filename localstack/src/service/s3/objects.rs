@@ -24,7 +24,7 @@ pub fn put(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
         return Err(AwsError::new("KeyTooLongError", "Your key is too long"));
     }
     let content = upload::content(&request.headers, request.body.clone())?;
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let bucket = request.bucket(cx)?;
     let headers = stored_headers(request, &bucket);
@@ -74,7 +74,7 @@ pub fn get(cx: &Context, request: &S3Request, with_content: bool) -> Result<S3Re
     if request.query("versionId").is_some_and(|version| version != "null") {
         return Err(AwsError::new("NoSuchVersion", "The specified version does not exist.").with_status(404));
     }
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     // Held so that the object is not replaced between the two reads.
     let guard = lock.lock();
     let object = Object::get(cx, &request.address)?;
@@ -118,7 +118,7 @@ pub fn get(cx: &Context, request: &S3Request, with_content: bool) -> Result<S3Re
 
 /// `DeleteObject`, which succeeds if there is no such object.
 pub fn delete(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     if let Some(object) = Object::find(cx, &request.address)? {
         condition::check_delete(request, &object)?;

@@ -164,7 +164,7 @@ fn put_policy(cx: &Context, request: &S3Request) -> Result<S3Response, AwsError>
         )
     };
     let document: Map<String, Value> = serde_json::from_slice(&request.body).map_err(malformed)?;
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let bucket = request.bucket(cx)?.id;
     let record = Record::from_properties(&bucket, json!({"Bucket": bucket, "PolicyDocument": document}));
@@ -216,7 +216,7 @@ fn acl(cx: &Context, bucket: &Record) -> Result<S3Response, AwsError> {
 }
 
 fn change(cx: &Context, request: &S3Request, change: impl FnOnce(&mut Record)) -> Result<S3Response, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut bucket = request.bucket(cx)?;
     change(&mut bucket);

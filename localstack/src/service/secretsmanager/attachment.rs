@@ -74,7 +74,7 @@ impl ResourceType for SecretTargetAttachment {
 
 /// Replaces the fields of an earlier attachment in the secret's JSON; returns the secret's ARN.
 fn merge(cx: &Context, secret: &str, fields: Map<String, Value>) -> Result<String, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut secret = get_active(cx, secret)?;
     let text = secret.current_text(cx)?;

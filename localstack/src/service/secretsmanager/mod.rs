@@ -1,6 +1,7 @@
 //! Secrets Manager: secrets and their versions, with encrypted values.
 
 mod attachment;
+mod filter;
 mod generate;
 mod operations;
 mod resource_policy;
@@ -33,8 +34,8 @@ impl Service for SecretsManager {
         vec![
             Arc::new(template::SecretType),
             Arc::new(attachment::SecretTargetAttachment),
-            Arc::new(rotation::RotationSchedule),
             Arc::new(resource_policy::ResourcePolicy),
+            Arc::new(rotation::RotationSchedule),
         ]
     }
 
@@ -42,7 +43,10 @@ impl Service for SecretsManager {
         if call.operation == "RotateSecret" {
             return rotation::rotate(cx, &call).await;
         }
-        let lock = cx.extension::<WriteLock>();
+        if ["GetResourcePolicy", "PutResourcePolicy", "DeleteResourcePolicy"].contains(&call.operation.as_str()) {
+            return resource_policy::call(cx, &call);
+        }
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         match call.operation.as_str() {
             "CreateSecret" => operations::create(cx, &call),
@@ -56,7 +60,7 @@ impl Service for SecretsManager {
             "ListSecrets" => operations::list(cx, &call),
             "ListSecretVersionIds" => operations::versions(cx, &call),
             "UpdateSecretVersionStage" => operations::move_stage(cx, &call),
-            "GetResourcePolicy" | "PutResourcePolicy" | "DeleteResourcePolicy" => operations::policy(cx, &call),
+            "ReplicateSecretToRegions" | "RemoveRegionsFromReplication" => operations::replicate(cx, &call),
             "TagResource" | "UntagResource" => operations::tag(cx, &call),
             "GetRandomPassword" => Ok(json!({"RandomPassword": generate::password(&call.input)?})),
             other => Err(AwsError::not_implemented("secretsmanager", other)),

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::filter::filtered;
 use super::rotation;
-use super::secret::{Secret, SecretValue, Version, all, find, get, get_active};
+use super::secret::{Secret, SecretValue, Version, find, get, get_active};
 use crate::records::{now, page, seconds, tag_list, tags_of, texts};
 use crate::service::Call;
 use crate::service::input::only;
@@ -20,6 +21,7 @@ pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "SecretString",
         "Tags",
     ];
+    check_replicas(cx, call)?;
     only(call, "InvalidParameterException", &MEMBERS)?;
     let name = call.required("Name")?;
     if let (Some(token), Some(value)) = (call.text("ClientRequestToken"), value_of(call)?)
@@ -41,9 +43,35 @@ pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(response)
 }
 
+/// Refuses a replica in the secret's own region.
+fn check_replicas(cx: &Context, call: &Call) -> Result<(), AwsError> {
+    let replicas = call.list("AddReplicaRegions");
+    if replicas.iter().any(|replica| replica["Region"] == cx.region()) {
+        return Err(AwsError::new("InvalidParameterException", "Invalid replica region."));
+    }
+    Ok(())
+}
+
+/// `ReplicateSecretToRegions`, which is refused: an endpoint has one region.
+pub fn replicate(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    get_active(cx, &call.required("SecretId")?)?;
+    check_replicas(cx, call)?;
+    Err(AwsError::not_implemented("secretsmanager", &call.operation))
+}
+
 pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let id = call.required("SecretId")?;
     let force = call.boolean("ForceDeleteWithoutRecovery") == Some(true);
+    let days = match call.text("RecoveryWindowInDays").map(|days| days.parse::<i64>()) {
+        None => 30,
+        Some(Ok(days)) if (7..=30).contains(&days) => days,
+        Some(_) => {
+            return Err(AwsError::new(
+                "InvalidParameterException",
+                "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).",
+            ));
+        }
+    };
     if force && call.text("RecoveryWindowInDays").is_some() {
         let message = "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.";
         return Err(AwsError::new("InvalidParameterException", message));
@@ -60,16 +88,6 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         let message = "You can't perform this operation on the secret because it was already scheduled for deletion.";
         return Err(AwsError::new("InvalidRequestException", message));
     }
-    let days = match call.text("RecoveryWindowInDays").map(|days| days.parse::<i64>()) {
-        None => 30,
-        Some(Ok(days)) if (7..=30).contains(&days) => days,
-        Some(_) => {
-            return Err(AwsError::new(
-                "InvalidParameterException",
-                "RecoveryWindowInDays must be 7 to 30.",
-            ));
-        }
-    };
     let date = if force { now() } else { now() + days * 86_400_000 };
     if force {
         secret.delete(cx)?;
@@ -100,7 +118,6 @@ pub fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 pub fn put_value(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let mut secret = get_active(cx, &call.required("SecretId")?)?;
     let missing = || {
         AwsError::new(
             "InvalidRequestException",
@@ -108,6 +125,7 @@ pub fn put_value(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         )
     };
     let value = value_of(call)?.ok_or_else(missing)?;
+    let mut secret = get_active(cx, &call.required("SecretId")?)?;
     let id = secret.put(
         cx,
         call.text("ClientRequestToken"),
@@ -135,7 +153,15 @@ pub fn get_value(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (mut values, mut errors) = (Vec::new(), Vec::new());
     let mut ids = call.texts("SecretIdList");
-    if ids.is_empty() {
+    let has_filters = !call.list("Filters").is_empty();
+    let invalid = |message: &str| Err(AwsError::new("InvalidParameterException", message));
+    if has_filters != ids.is_empty() {
+        return invalid("Either 'SecretIdList' or 'Filters' must be provided, but not both.");
+    }
+    if call.text("MaxResults").is_some() && !has_filters {
+        return invalid("'Filters' not specified. 'Filters' must also be specified when 'MaxResults' is provided.");
+    }
+    if has_filters {
         ids = filtered(cx, call)?.into_iter().map(|secret| secret.arn).collect();
     }
     for id in ids {
@@ -191,33 +217,6 @@ pub fn move_stage(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"ARN": secret.arn, "Name": secret.name}))
 }
 
-/// `GetResourcePolicy`, `PutResourcePolicy` and `DeleteResourcePolicy`. The policy is stored, and not evaluated.
-pub fn policy(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let id = call.required("SecretId")?;
-    let mut secret = get(cx, &id)?;
-    let mut response = json!({"ARN": secret.arn, "Name": secret.name});
-    match call.operation.as_str() {
-        "GetResourcePolicy" => {
-            if let Some(policy) = secret.policy {
-                response["ResourcePolicy"] = policy.into();
-            }
-            return Ok(response);
-        }
-        "PutResourcePolicy" => {
-            let text = call.required("ResourcePolicy")?;
-            let document: Option<Value> = serde_json::from_str(&text).ok();
-            if document.is_none_or(|document| document.get("Statement").is_none()) {
-                let message = "This resource policy contains invalid Json or no statements.";
-                return Err(AwsError::new("MalformedPolicyDocumentException", message));
-            }
-            secret.policy = Some(text);
-        }
-        _ => secret.policy = None,
-    }
-    secret.store(cx)?;
-    Ok(response)
-}
-
 pub fn tag(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut secret = get_active(cx, &call.required("SecretId")?)?;
     secret.tags.extend(tags_of(&call.input["Tags"]));
@@ -249,44 +248,6 @@ fn value(cx: &Context, secret: &Secret, version: &Version) -> Result<Value, AwsE
         SecretValue::Binary(text) => response["SecretBinary"] = text.into(),
     }
     Ok(response)
-}
-
-fn filtered(cx: &Context, call: &Call) -> Result<Vec<Secret>, AwsError> {
-    let mut found = all(cx)?;
-    for filter in call.list("Filters") {
-        let key = filter["Key"].as_str().unwrap_or_default();
-        let values = texts(filter.get("Values"));
-        let matches = |secret: &Secret| {
-            let texts: Vec<&str> = match key {
-                "name" => vec![&secret.name],
-                "description" => secret.description.as_deref().into_iter().collect(),
-                "tag-key" => secret.tags.keys().map(String::as_str).collect(),
-                "tag-value" => secret.tags.values().map(String::as_str).collect(),
-                _ => {
-                    let tags = secret
-                        .tags
-                        .iter()
-                        .flat_map(|(key, value)| [key.as_str(), value.as_str()]);
-                    tags.chain([secret.name.as_str()])
-                        .chain(secret.description.as_deref())
-                        .collect()
-                }
-            };
-            // A value is a prefix; "!" before it negates.
-            values.iter().any(|value| match value.strip_prefix('!') {
-                Some(value) => !texts.iter().any(|text| text.starts_with(value)),
-                None => texts.iter().any(|text| text.starts_with(value.as_str())),
-            })
-        };
-        if !matches!(key, "name" | "description" | "tag-key" | "tag-value" | "all") {
-            return Err(AwsError::new(
-                "InvalidParameterException",
-                format!("The embedded endpoint does not support the filter {key}."),
-            ));
-        }
-        found.retain(matches);
-    }
-    Ok(found)
 }
 
 fn description(secret: &Secret) -> Value {

@@ -26,6 +26,7 @@ pub fn owner(secret: &Secret) -> Option<&str> {
 pub async fn rotate(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let id = call.required("SecretId")?;
     let secret = get_active(cx, &id)?;
+    check(call)?;
     let members = call.input.as_object().into_iter().flat_map(Map::keys);
     let mut others =
         members.filter(|member| !["SecretId", "ClientRequestToken", "RotateImmediately"].contains(&member.as_str()));
@@ -47,6 +48,20 @@ pub async fn rotate(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let secret = get_active(cx, &id)?;
     let version = secret.version(None, None)?.id.clone();
     Ok(json!({"ARN": secret.arn, "Name": secret.name, "VersionId": version}))
+}
+
+/// Checks the lengths and ranges of the members.
+fn check(call: &Call) -> Result<(), AwsError> {
+    let invalid = |message: &str| Err(AwsError::new("InvalidParameterException", message));
+    let token = call.text("ClientRequestToken");
+    if token.is_some_and(|token| !(32..=64).contains(&token.len())) {
+        return invalid("ClientRequestToken must be 32-64 characters long.");
+    }
+    let days = call.input["RotationRules"]["AutomaticallyAfterDays"].as_i64();
+    if days.is_some_and(|days| !(1..=1000).contains(&days)) {
+        return invalid("RotationRules.AutomaticallyAfterDays must be within 1-1000.");
+    }
+    Ok(())
 }
 
 pub struct RotationSchedule;

@@ -133,7 +133,8 @@ impl Secret {
                 _ => Err(AwsError::new(
                     "ResourceExistsException",
                     format!(
-                        "You can't use ClientRequestToken {id} because that value is already in use for a version of this secret."
+                        "You can't use ClientRequestToken {id} because that value is already in use for a version of secret {}.",
+                        self.arn
                     ),
                 )),
             };
@@ -188,10 +189,9 @@ impl Secret {
         let holder = self.versions.iter().find(|v| v.stages.iter().any(|s| s == stage));
         let holder = holder.map(|version| version.id.clone());
         if from != holder.as_deref() && holder.as_deref() != to {
+            let holder = holder.as_deref().unwrap_or("none");
             return Err(invalid(format!(
-                "The parameter RemoveFromVersionId can't be empty or wrong: the staging label {stage} is attached to the \
-                 version {}.",
-                holder.as_deref().unwrap_or("none")
+                "The parameter RemoveFromVersionId can't be empty. Staging label {stage} is currently attached to version {holder}, so you must explicitly reference that version in RemoveFromVersionId."
             )));
         }
         if stage == CURRENT && to.is_none() {

@@ -35,7 +35,7 @@ impl ResourceType for SecretType {
     }
 
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         let text = |property: &str| desired.properties.get(property).and_then(scalar);
         let name = text("Name").unwrap_or_else(|| desired.generated_name(64));
@@ -53,7 +53,7 @@ impl ResourceType for SecretType {
     }
 
     async fn update(&self, cx: &Context, id: &str, previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         let mut secret = get_active(cx, id)?;
         // The rollback of a changed GenerateSecretString restores the previously generated value.
@@ -79,7 +79,7 @@ impl ResourceType for SecretType {
     /// Deletes the secret without a recovery window, as AWS's handler does, so that the next deployment can reuse the
     /// name.
     async fn delete(&self, cx: &Context, id: &str, _properties: &Value) -> Result<(), Failure> {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         match find(cx, id)? {
             Some(secret) => Ok(secret.delete(cx)?),

@@ -3,12 +3,11 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::model::{self, InstanceRecord, NAMESPACES, SERVICES, instances, namespace_of, new_id};
-use crate::records::{Record, scalar, tags_of};
+use super::model::{self, NAMESPACES, SERVICES, instances, namespace_of};
+use crate::records::{Record, scalar};
 use crate::runtime::discovery::DnsTtl;
-use crate::service::Call;
 use crate::{AwsError, Context};
 
 /// The TTL of the SOA record of a namespace that sets none, in seconds (aws-app-mesh-roadmap, issue 221).
@@ -43,6 +42,9 @@ pub fn names(cx: &Context) -> Result<Vec<Name>, AwsError> {
     let namespaces = NAMESPACES.list(cx)?;
     let mut found = Vec::new();
     for record in SERVICES.list(cx)? {
+        if !record.properties.contains_key("DnsConfig") {
+            continue;
+        }
         let namespace = namespaces.iter().find(|n| n.id == namespace_of(&record));
         let soa_ttl = namespace.map_or(DEFAULT_SOA_TTL, soa_ttl);
         let (Some(namespace), Some(address)) = (
@@ -51,7 +53,12 @@ pub fn names(cx: &Context) -> Result<Vec<Name>, AwsError> {
         ) else {
             continue;
         };
-        let instances = instances(cx, &record.id)?.into_iter().map(|instance| Instance {
+        // Unhealthy instances are left out, unless there are no others (`HealthCheckCustomConfig`).
+        let mut found_instances = instances(cx, &record.id)?;
+        if found_instances.iter().any(|instance| !instance.is_unhealthy) {
+            found_instances.retain(|instance| !instance.is_unhealthy);
+        }
+        let instances = found_instances.into_iter().map(|instance| Instance {
             address: instance
                 .attributes
                 .get("AWS_INSTANCE_IPV4")
@@ -90,64 +97,4 @@ fn record_ttl(service: &Record) -> u64 {
 
 fn seconds(value: Option<&Value>) -> Option<u64> {
     value.and_then(scalar)?.parse().ok()
-}
-
-pub fn register(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let record = model::service(cx, &call.required("ServiceId")?)?;
-    let id = call.required("InstanceId")?;
-    let attributes = tags_of(&call.input["Attributes"]);
-    if let Some(bad) = attributes
-        .get("AWS_INSTANCE_IPV4")
-        .filter(|a| a.parse::<Ipv4Addr>().is_err())
-    {
-        return Err(AwsError::new(
-            "InvalidInput",
-            format!("AWS_INSTANCE_IPV4 is not an IPv4 address: {bad}"),
-        ));
-    }
-    InstanceRecord { id, attributes }.put(cx, &record.id)?;
-    Ok(json!({"OperationId": new_id("op")}))
-}
-
-pub fn deregister(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let record = model::service(cx, &call.required("ServiceId")?)?;
-    let id = call.required("InstanceId")?;
-    if !model::delete_instance(cx, &record.id, &id)? {
-        return Err(AwsError::new(
-            "InstanceNotFound",
-            format!("The service has no instance {id}."),
-        ));
-    }
-    Ok(json!({"OperationId": new_id("op")}))
-}
-
-pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let record = model::service(cx, &call.required("ServiceId")?)?;
-    let found = instances(cx, &record.id)?;
-    let shown: Vec<Value> = found
-        .iter()
-        .map(|i| json!({"Id": i.id, "Attributes": i.attributes}))
-        .collect();
-    Ok(json!({"Instances": shown}))
-}
-
-pub fn discover(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let (namespace, name) = (call.required("NamespaceName")?, call.required("ServiceName")?);
-    let missing = || AwsError::new("NamespaceNotFound", format!("No namespace is named {namespace}."));
-    let parent = NAMESPACES
-        .find(cx, |n| n.has("Name", &namespace))?
-        .ok_or_else(missing)?;
-    let record = SERVICES.find(cx, |s| s.has("Name", &name) && namespace_of(s) == parent.id)?;
-    let record = record.ok_or_else(|| AwsError::new("ServiceNotFound", format!("No service is named {name}.")))?;
-    let found = instances(cx, &record.id)?;
-    let shown: Vec<Value> = found
-        .iter()
-        .map(|i| {
-            json!({
-                "InstanceId": i.id, "NamespaceName": namespace, "ServiceName": name, "HealthStatus": "HEALTHY",
-                "Attributes": i.attributes,
-            })
-        })
-        .collect();
-    Ok(json!({"Instances": shown, "InstancesRevision": found.len()}))
 }

@@ -15,6 +15,11 @@ const INSTANCES: &str = "servicediscovery.instances";
 pub struct InstanceRecord {
     pub id: String,
     pub attributes: IndexMap<String, String>,
+    #[serde(default)]
+    pub creator_request_id: Option<String>,
+    /// True if `UpdateInstanceCustomHealthStatus` said so.
+    #[serde(default)]
+    pub is_unhealthy: bool,
 }
 
 impl InstanceRecord {
@@ -25,11 +30,31 @@ impl InstanceRecord {
 
 /// Returns a new ID: the prefix, a hyphen and 16 characters of base32.
 pub fn new_id(prefix: &str) -> String {
+    format!("{prefix}-{}", random(16))
+}
+
+/// Returns random characters of base32.
+pub fn random(length: usize) -> String {
     const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let rest: String = (0..16)
+    (0..length)
         .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
-        .collect();
-    format!("{prefix}-{rest}")
+        .collect()
+}
+
+/// Returns the kind of a namespace, such as `HTTP`.
+pub fn kind(namespace: &Record) -> String {
+    namespace.computed("Type").unwrap_or_else(|| "DNS_PRIVATE".into())
+}
+
+pub fn is_http(namespace: &Record) -> bool {
+    kind(namespace) == "HTTP"
+}
+
+/// Moves the id of the request that creates a resource to the values that are no properties.
+pub fn take_request_id(record: &mut Record) {
+    if let Some(id) = record.properties.shift_remove("CreatorRequestId") {
+        record.computed.insert("CreatorRequestId".into(), id);
+    }
 }
 
 /// Returns a service by ID or ARN.
@@ -39,7 +64,7 @@ pub fn new_id(prefix: &str) -> String {
 pub fn service(cx: &Context, id: &str) -> Result<Record, AwsError> {
     SERVICES
         .get(cx, id.rsplit('/').next().unwrap_or(id))?
-        .ok_or_else(|| AwsError::new("ServiceNotFound", format!("No service has the id {id}.")))
+        .ok_or_else(|| AwsError::new("ServiceNotFound", id))
 }
 
 pub fn service_arn(cx: &Context, id: &str) -> String {

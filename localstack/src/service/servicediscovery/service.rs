@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::model::{self, NAMESPACES, SERVICES, namespace_of, new_id, service_arn};
-use super::operation;
-use crate::records::{Record, RecordType, Records, seconds, texts};
+use super::model::{self, NAMESPACES, SERVICES, is_http, namespace_of, new_id, service_arn, take_request_id};
+use super::{filter, operation};
+use crate::records::{Record, RecordType, Records, seconds};
 use crate::service::Call;
 use crate::service::input::{only, properties};
 use crate::{AwsError, Context, Desired, Resource, Schema};
@@ -38,12 +38,9 @@ impl RecordType for DiscoveryService {
     fn create(cx: &Context, desired: &Desired) -> Result<Record, AwsError> {
         let mut record = Record::new(new_id("srv"), desired);
         let namespace = namespace_of(&record);
-        if NAMESPACES.get(cx, &namespace)?.is_none() {
-            return Err(AwsError::new(
-                "NamespaceNotFound",
-                format!("No namespace has the id {namespace}."),
-            ));
-        }
+        let missing = || AwsError::new("NamespaceNotFound", namespace.clone());
+        let parent = NAMESPACES.get(cx, &namespace)?.ok_or_else(missing)?;
+        take_request_id(&mut record);
         let name = record
             .text("Name")
             .unwrap_or_else(|| desired.generated_name(63).to_lowercase());
@@ -58,9 +55,14 @@ impl RecordType for DiscoveryService {
                 format!("The namespace already has a service {name}."),
             ));
         }
+        // Only names of DNS need an address.
+        if is_http(&parent) || record.has("Type", "HTTP") || !record.properties.contains_key("DnsConfig") {
+            return Ok(record);
+        }
         let taken: Vec<String> = others.iter().filter_map(|s| s.computed("Address")).collect();
+        let block = cx.loopback()?;
         let free = (1..=254)
-            .map(|n| cx.loopback().service_name(n).to_string())
+            .map(|n| block.service_name(n).to_string())
             .find(|address| !taken.contains(address));
         let Some(free) = free else {
             return Err(AwsError::new(
@@ -85,19 +87,21 @@ impl RecordType for DiscoveryService {
 }
 
 /// The members that become properties.
-const STORED: [&str; 7] = [
+const STORED: [&str; 9] = [
     "Name",
     "NamespaceId",
     "Description",
     "DnsConfig",
     "HealthCheckConfig",
     "HealthCheckCustomConfig",
+    "Type",
     "Tags",
+    "CreatorRequestId",
 ];
 
 /// `CreateService`.
 pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    only(call, "InvalidInput", &[&STORED[..], &["CreatorRequestId"]].concat())?;
+    only(call, "InvalidInput", &STORED)?;
     call.required("Name")?;
     let desired = properties(&call.input, &STORED.map(|member| (member, member)));
     let created = cx
@@ -106,7 +110,8 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({"Service": shown(cx, &model::service(cx, &created.physical_id)?)}))
 }
 
-/// `UpdateService`: the routing policy and the namespace of the DNS configuration stay.
+/// `UpdateService`: the routing policy and the namespace of the DNS configuration stay. DNS records and a health check that the
+/// request omits are deleted (API reference).
 pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     only(call, "InvalidInput", &["Id", "Service"])?;
     let id = model::service(cx, &call.required("Id")?)?.id;
@@ -118,14 +123,19 @@ pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         if let Some(records) = change.pointer("/DnsConfig/DnsRecords") {
             let config = properties.entry("DnsConfig").or_insert_with(|| json!({}));
             config["DnsRecords"] = records.clone();
+        } else if let Some(config) = properties.shift_remove("DnsConfig")
+            && let Some(namespace) = config.get("NamespaceId")
+        {
+            properties.entry("NamespaceId").or_insert_with(|| namespace.clone());
         }
-        if let Some(check) = change.get("HealthCheckConfig") {
-            properties.insert("HealthCheckConfig".into(), check.clone());
-        }
+        match change.get("HealthCheckConfig") {
+            Some(check) => properties.insert("HealthCheckConfig".into(), check.clone()),
+            None => properties.shift_remove("HealthCheckConfig"),
+        };
         Ok(())
     })
     .await?;
-    operation::done(cx, "UPDATE_SERVICE", &id)
+    operation::done(cx, "UPDATE_SERVICE", &json!({"SERVICE": id}))
 }
 
 /// `DeleteService`, which refuses a service with instances.
@@ -141,22 +151,11 @@ pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut found = SERVICES.list(cx)?;
-    for filter in call.list("Filters") {
-        let values = texts(filter.get("Values"));
-        match filter.get("Name").and_then(Value::as_str) {
-            Some("NAMESPACE_ID") => found.retain(|r| values.contains(&namespace_of(r))),
-            other => {
-                return Err(AwsError::new(
-                    "InvalidInput",
-                    format!(
-                        "The embedded endpoint supports the filter NAMESPACE_ID, not {}.",
-                        other.unwrap_or("a filter without a Name")
-                    ),
-                ));
-            }
-        }
-    }
-    Ok(json!({"Services": found.iter().map(|r| description(cx, r)).collect::<Vec<_>>()}))
+    filter::apply(call, &mut found, &["NAMESPACE_ID"], |record, _| {
+        Some(namespace_of(record))
+    })?;
+    let shown = found.iter().map(|record| description(cx, record)).collect();
+    filter::page_of(call, "Services", shown)
 }
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -167,16 +166,25 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 fn shown(cx: &Context, record: &Record) -> Value {
     let mut shown = description(cx, record);
     shown["NamespaceId"] = namespace_of(record).into();
+    if let Some(id) = record.computed("CreatorRequestId") {
+        shown["CreatorRequestId"] = id.into();
+    }
     shown
 }
 
 fn description(cx: &Context, record: &Record) -> Value {
+    let is_dns = record.properties.contains_key("DnsConfig") && record.computed("Address").is_some();
+    let kind = if is_dns { "DNS_HTTP" } else { "HTTP" };
     let mut shown = json!({
-        "Id": record.id, "Arn": service_arn(cx, &record.id), "Name": record.text("Name"), "Type": if record.properties.contains_key("DnsConfig") { "DNS_HTTP" } else { "HTTP" },
-        "Description": record.text("Description").unwrap_or_default(), "CreateDate": seconds(record.created),
+        "Id": record.id, "Arn": service_arn(cx, &record.id), "Name": record.text("Name"), "Type": kind, "CreateDate": seconds(record.created),
         "InstanceCount": model::instances(cx, &record.id).map_or(0, |i| i.len()),
     });
-    for member in ["DnsConfig", "HealthCheckConfig", "HealthCheckCustomConfig"] {
+    for member in [
+        "Description",
+        "DnsConfig",
+        "HealthCheckConfig",
+        "HealthCheckCustomConfig",
+    ] {
         if let Some(value) = record.properties.get(member) {
             shown[member] = value.clone();
         }

@@ -63,12 +63,12 @@ pub struct Filter {
 
 /// Lists the messages, oldest first.
 pub async fn list(State(cx): State<Context>, Query(filter): Query<Filter>) -> Json<Vec<Message>> {
-    Json(cx.extension::<Mailbox>().list(filter.to.as_deref()))
+    Json(cx.shared::<Mailbox>().list(filter.to.as_deref()))
 }
 
 /// Deletes all messages.
 pub async fn clear(State(cx): State<Context>) -> StatusCode {
-    cx.extension::<Mailbox>().0.lock().clear();
+    cx.shared::<Mailbox>().0.lock().clear();
     StatusCode::NO_CONTENT
 }
 

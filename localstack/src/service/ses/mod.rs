@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use crate::service::Call;
-use crate::{AwsError, Context, Route, Service};
+use crate::{AwsError, Context, Service};
 
 pub use mailbox::{ROUTE, clear, list};
 
@@ -25,52 +25,15 @@ pub fn service() -> Arc<dyn Service> {
 
 /// Returns the address of the SMTP server: 127.x.4.1, port 1025.
 pub fn smtp_address(cx: &Context) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::new(127, cx.loopback().0, 4, 1), 1025))
+    SocketAddr::from((Ipv4Addr::new(127, cx.config().loopback_octet, 4, 1), 1025))
 }
 
 struct Ses;
-
-const ROUTES: &[Route] = &[
-    Route {
-        method: "POST",
-        path: "/v2/email/outbound-emails",
-        operation: "SendEmail",
-    },
-    Route {
-        method: "GET",
-        path: "/v2/email/account",
-        operation: "GetAccount",
-    },
-    Route {
-        method: "POST",
-        path: "/v2/email/outbound-bulk-emails",
-        operation: "SendBulkEmail",
-    },
-    Route {
-        method: "GET",
-        path: "/v2/email/identities",
-        operation: "ListEmailIdentities",
-    },
-    Route {
-        method: "POST",
-        path: "/v2/email/identities",
-        operation: "CreateEmailIdentity",
-    },
-    Route {
-        method: "GET",
-        path: "/v2/email/identities/{EmailIdentity}",
-        operation: "GetEmailIdentity",
-    },
-];
 
 #[async_trait]
 impl Service for Ses {
     fn name(&self) -> &'static str {
         "ses"
-    }
-
-    fn routes(&self) -> &'static [Route] {
-        ROUTES
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
@@ -88,6 +51,9 @@ impl Service for Ses {
 
     /// Listens for SMTP. Without it the endpoint works, so an address in use is no error.
     async fn start(&self, cx: &Context) -> anyhow::Result<()> {
+        if !cx.is_first_region() {
+            return Ok(());
+        }
         let address = smtp_address(cx);
         match tokio::net::TcpListener::bind(address).await {
             Ok(listener) => {

@@ -25,7 +25,7 @@ pub(super) fn send_email(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         _ => return Err(bad("Content must have exactly one of Simple, Raw and Template.")),
     };
     let id = message.id.clone();
-    cx.extension::<Mailbox>().add(message);
+    cx.shared::<Mailbox>().add(message);
     Ok(json!({"MessageId": id}))
 }
 

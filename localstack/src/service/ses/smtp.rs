@@ -122,7 +122,7 @@ async fn session(cx: &Context, stream: TcpStream) -> std::io::Result<()> {
 fn accept(cx: &Context, envelope: Envelope, data: &[u8]) -> String {
     let parsed = mime::parse(data);
     let id = uuid::Uuid::new_v4().to_string();
-    cx.extension::<Mailbox>().add(Message {
+    cx.shared::<Mailbox>().add(Message {
         id: id.clone(),
         from: parsed
             .from

@@ -22,6 +22,7 @@ pub const TOPIC: Attributes = &[
     ("SignatureVersion", false),
     ("TracingConfig", false),
     ("ArchivePolicy", true),
+    ("DeliveryPolicy", true),
 ];
 pub const SUBSCRIPTION: Attributes = &[
     ("DeliveryPolicy", true),
@@ -81,7 +82,37 @@ pub fn of_topic(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "SubscriptionsPending": pending.to_string(), "SubscriptionsDeleted": "0",
     });
     show(&mut shown, &topic, TOPIC);
+    if topic.has("FifoTopic", "true") {
+        shown["ContentBasedDeduplication"] = topic.has("ContentBasedDeduplication", "true").to_string().into();
+    } else if let Some(shown) = shown.as_object_mut() {
+        shown.shift_remove("FifoTopic");
+        shown.shift_remove("ContentBasedDeduplication");
+    }
+    shown["EffectiveDeliveryPolicy"] = effective_delivery_policy(&topic).to_string().into();
     Ok(json!({"Attributes": shown}))
+}
+
+/// Returns the delivery policy of a topic: the default of AWS with its own values.
+fn effective_delivery_policy(topic: &Record) -> Value {
+    let mut policy = json!({"http": {
+        "defaultHealthyRetryPolicy": {
+            "minDelayTarget": 20, "maxDelayTarget": 20, "numRetries": 3, "numMaxDelayRetries": 0, "numNoDelayRetries": 0,
+            "numMinDelayRetries": 0, "backoffFunction": "linear",
+        },
+        "disableSubscriptionOverrides": false,
+        "defaultRequestPolicy": {"headerContentType": "text/plain; charset=UTF-8"},
+    }});
+    let own = topic
+        .properties
+        .get("DeliveryPolicy")
+        .and_then(|policy| policy["http"].as_object());
+    for (member, value) in own.into_iter().flatten() {
+        match (&mut policy["http"][member], value.as_object()) {
+            (Value::Object(default), Some(value)) => default.extend(value.clone()),
+            (default, _) => *default = value.clone(),
+        }
+    }
+    policy
 }
 
 pub async fn set_of_topic(cx: &Context, call: &Call) -> Result<Value, AwsError> {
@@ -126,7 +157,7 @@ pub async fn set_of_subscription(cx: &Context, call: &Call) -> Result<Value, Aws
 
 /// Sets the policy of one topic; an empty text restores the default.
 pub fn set_policy(cx: &Context, topic: &str, text: &str) -> Result<(), AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     if text.is_empty() {
         return POLICIES.delete(cx, topic).map(drop);
@@ -138,7 +169,7 @@ pub fn set_policy(cx: &Context, topic: &str, text: &str) -> Result<(), AwsError>
 }
 
 /// Returns the newest policy that names the topic, or the default policy.
-fn policy(cx: &Context, topic: &Record) -> Result<String, AwsError> {
+pub fn policy(cx: &Context, topic: &Record) -> Result<String, AwsError> {
     let mut found = POLICIES.list(cx)?;
     found.retain(|policy| texts(policy.properties.get("Topics")).contains(&topic.id));
     let newest = found.iter().max_by_key(|policy| policy.created);

@@ -4,6 +4,8 @@
 mod attributes;
 mod create;
 mod model;
+mod permission;
+mod publish;
 mod subscription;
 mod topic;
 
@@ -13,7 +15,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::input::retag;
-use crate::records::{page, record_type};
+use crate::records::{page, record_type, tags_of};
 use crate::service::Call;
 use crate::{AwsError, Context, ResourceType, Service};
 
@@ -49,13 +51,21 @@ impl Service for Sns {
             "Unsubscribe" => subscription::delete(cx, &call).await,
             "GetSubscriptionAttributes" => attributes::of_subscription(cx, &call),
             "SetSubscriptionAttributes" => attributes::set_of_subscription(cx, &call).await,
-            "Publish" => subscription::publish(cx, &call),
+            "Publish" => publish::one(cx, &call),
+            "PublishBatch" => publish::batch(cx, &call),
+            "ConfirmSubscription" => {
+                // No message is delivered here, so nobody has received a token.
+                find_topic(cx, &call.required("TopicArn")?)?;
+                Err(invalid("Token"))
+            }
+            "AddPermission" | "RemovePermission" => permission::change(cx, &call),
             "ListTagsForResource" => {
                 let topic = topic_of_tags(cx, &call)?;
                 Ok(json!({"Tags": TOPICS.get(cx, &topic)?.map(|topic| topic.tag_list())}))
             }
             "TagResource" | "UntagResource" => {
                 let topic = topic_of_tags(cx, &call)?;
+                check_number_of_tags(cx, &call, &topic)?;
                 retag(cx, TOPICS, &topic, &call.input["Tags"], &call.input["TagKeys"])?;
                 Ok(json!({}))
             }
@@ -92,6 +102,17 @@ fn topic_of_tags(cx: &Context, call: &Call) -> Result<String, AwsError> {
     Ok(found.id)
 }
 
+/// Refuses more than 50 tags of a topic (`TagResource`).
+fn check_number_of_tags(cx: &Context, call: &Call, topic: &str) -> Result<(), AwsError> {
+    let mut tags = TOPICS.get(cx, topic)?.unwrap_or_default().tags;
+    tags.extend(tags_of(&call.input["Tags"]));
+    if tags.len() > 50 {
+        let message = "Could not complete request: tag quota of per resource exceeded";
+        return Err(AwsError::new("TagLimitExceeded", message));
+    }
+    Ok(())
+}
+
 fn invalid(what: impl AsRef<str>) -> AwsError {
     AwsError::new("InvalidParameter", format!("Invalid parameter: {}", what.as_ref()))
 }
@@ -108,7 +129,13 @@ mod tests {
         let to = |topic: &str| json!({"TopicArn": topic, "Protocol": "email", "Endpoint": "a@example.org"});
         let created = create(&cx, "AWS::SNS::Subscription", "Email", to(&topic.physical_id)).await;
         assert!(created.unwrap().physical_id.starts_with(&topic.physical_id));
-        let error = create(&cx, "AWS::SNS::Subscription", "Other", to("arn:no")).await;
+        let error = create(
+            &cx,
+            "AWS::SNS::Subscription",
+            "Other",
+            to("arn:aws:sns:us-east-1:000000000000:no"),
+        )
+        .await;
         assert_eq!(error_code(&error.unwrap_err()), Some("NotFound"));
         let input = json!({"TopicArn": topic.physical_id});
         let found = cx.call("sns", "ListSubscriptionsByTopic", input).await.unwrap();
@@ -158,7 +185,11 @@ mod tests {
                 "InvalidParameter",
             ),
             ("CreateTopic", json!({"Name": "f.fifo"}), "InvalidParameter"),
-            ("GetTopicAttributes", json!({"TopicArn": "arn:no"}), "NotFound"),
+            (
+                "GetTopicAttributes",
+                json!({"TopicArn": "arn:aws:sns:us-east-1:000000000000:no"}),
+                "NotFound",
+            ),
             (
                 "ListTagsForResource",
                 json!({"ResourceArn": "arn:no"}),

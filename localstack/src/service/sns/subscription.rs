@@ -69,8 +69,26 @@ fn checked(topic: &str, mut record: Record) -> Result<Record, AwsError> {
     if !PROTOCOLS.contains(&protocol.as_str()) {
         return Err(invalid(format!("Does not support this protocol string: {protocol}")));
     }
+    let endpoint = record.text("Endpoint").unwrap_or_default();
+    if protocol == "sms" && !is_phone_number(&endpoint) {
+        let message = format!("Invalid SMS endpoint: {endpoint}");
+        return Err(AwsError::new("InvalidParameter", message));
+    }
+    if protocol == "sqs" && !endpoint.starts_with("arn:") {
+        return Err(invalid("SQS endpoint ARN"));
+    }
     record.id = format!("{topic}:{}", Uuid::new_v4());
     Ok(record)
+}
+
+/// Returns true for a number in the form E.164, in which hyphens, dots, slashes and spaces may separate digits.
+pub fn is_phone_number(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let is_separator = |c: char| "-. /".contains(c);
+    let count = digits.chars().filter(char::is_ascii_digit).count();
+    (1..=15).contains(&count)
+        && digits.chars().all(|c| c.is_ascii_digit() || is_separator(c))
+        && digits.split(is_separator).all(|part| !part.is_empty())
 }
 
 /// Makes the declared subscriptions of a topic those of its property `Subscription`.
@@ -136,26 +154,4 @@ pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn find(cx: &Context, arn: &str) -> Result<Record, AwsError> {
     let missing = || AwsError::new("NotFound", "Subscription does not exist").with_status(404);
     SUBSCRIPTIONS.get(cx, arn)?.ok_or_else(missing)
-}
-
-/// `Publish` to a topic without confirmed subscriptions, where AWS delivers nothing either.
-///
-/// # Errors
-/// `NotImplemented` if a subscription would receive the message.
-pub fn publish(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let arn = call.text("TopicArn").or(call.text("TargetArn"));
-    let arn = arn.ok_or_else(|| invalid("TopicArn or TargetArn Reason: no value for required parameter"))?;
-    let topic = find_topic(cx, &arn)?;
-    let message = call.required("Message")?;
-    if message.is_empty() || message.len() > 262_144 {
-        return Err(invalid("Message too long or empty"));
-    }
-    if let Some(receiver) = of_topic(cx, Some(&topic.id))?.iter().find(|s| !is_pending(s)) {
-        let protocol = receiver.text("Protocol").unwrap_or_default();
-        return Err(AwsError::not_implemented(
-            "sns",
-            &format!("Publish to a subscription with the protocol {protocol}"),
-        ));
-    }
-    Ok(json!({"MessageId": Uuid::new_v4()}))
 }

@@ -15,6 +15,16 @@ pub fn label(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("Name")?;
     let mut record = find(cx, &name)?.ok_or_else(|| not_found(&name))?;
     let version = call.integer("ParameterVersion").unwrap_or_else(|| number(&record));
+    if let Some(long) = call
+        .texts("Labels")
+        .iter()
+        .find(|label| !(1..=100).contains(&label.len()))
+    {
+        let message = format!(
+            "1 validation error detected: Value '[{long}]' at 'labels' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 100, Member must have length greater than or equal to 1]"
+        );
+        return Err(AwsError::new("ValidationException", message));
+    }
     let (valid, invalid): (Vec<String>, Vec<String>) =
         call.texts("Labels").into_iter().partition(|label| is_valid(label));
     let mut found = labels_of(&record, version).ok_or_else(|| missing(&name, version))?;
@@ -28,7 +38,7 @@ pub fn label(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     if found.len() > MAX_LABELS {
         return Err(AwsError::new(
             "ParameterVersionLabelLimitExceeded",
-            "A parameter version can have maximum 10 labels.",
+            "A parameter version can have maximum 10 labels.Move one or more labels to another version and try again.",
         ));
     }
     edit(&mut record, |number, labels| {

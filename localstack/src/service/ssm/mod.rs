@@ -1,9 +1,11 @@
 //! The parameter store of Systems Manager.
 
+mod filter;
 mod label;
 mod parameter;
 mod put;
 mod read;
+mod secret;
 mod version;
 
 use std::sync::Arc;
@@ -36,7 +38,12 @@ impl Service for Ssm {
     }
 
     async fn call(&self, cx: &Context, call: Call) -> Result<Value, AwsError> {
-        let lock = cx.extension::<WriteLock>();
+        if call.operation == "GetParameter"
+            && let Some(found) = secret::get(cx, &call).await?
+        {
+            return Ok(found);
+        }
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         match call.operation.as_str() {
             "PutParameter" => put::put(cx, &call),
@@ -202,7 +209,7 @@ mod tests {
                 "ValidationException",
             ),
             (
-                json!({"Name": "aws-n", "Value": "v", "Type": "String"}),
+                json!({"Name": "/aws/n", "Value": "v", "Type": "String"}),
                 "AccessDeniedException",
             ),
             (

@@ -4,11 +4,14 @@ use serde_json::{Value, json};
 
 use super::version;
 use crate::records::{Record, RecordType, Records, tags_of};
+use crate::wire::lower_first;
 use crate::{AwsError, Context, Desired, Resource, Schema};
 
 pub const PARAMETERS: Records = Records("ssm.parameters");
-const TYPES: [&str; 3] = ["String", "StringList", "SecureString"];
-const TIERS: [&str; 3] = ["Standard", "Advanced", "Intelligent-Tiering"];
+/// The key of secure parameters that name none.
+pub const DEFAULT_KEY: &str = "alias/aws/ssm";
+pub const TYPES: [&str; 3] = ["String", "StringList", "SecureString"];
+pub const TIERS: [&str; 3] = ["Standard", "Advanced", "Intelligent-Tiering"];
 const DATA_TYPES: [&str; 3] = ["text", "aws:ec2:image", "aws:ssm:integration"];
 /// The maximum length of a value in the standard and in the advanced tier.
 const MAX_VALUE: [usize; 2] = [4096, 8192];
@@ -108,7 +111,12 @@ pub fn check(record: &Record) -> Result<(), AwsError> {
     let invalid = |message: String| Err(AwsError::new("ValidationException", message));
     let one_of = |property: &str, known: &[&str]| match record.text(property) {
         Some(other) if !known.contains(&other.as_str()) => {
-            let message = format!("{property} must be one of {}; it is '{other}'.", known.join(", "));
+            let known: Vec<&str> = known.iter().rev().copied().collect();
+            let message = format!(
+                "1 validation error detected: Value '{other}' at '{}' failed to satisfy constraint: Member must satisfy enum value set: [{}]",
+                lower_first(property),
+                known.join(", ")
+            );
             Err(AwsError::new("ValidationException", message))
         }
         _ => Ok(()),
@@ -116,11 +124,24 @@ pub fn check(record: &Record) -> Result<(), AwsError> {
     check_name(&record.id)?;
     one_of("Type", &TYPES)?;
     one_of("Tier", &TIERS)?;
-    one_of("DataType", &DATA_TYPES)?;
+    if let Some(other) = record
+        .text("DataType")
+        .filter(|given| !DATA_TYPES.contains(&given.as_str()))
+    {
+        return invalid(format!(
+            "The following data type is not supported: {other} (Data type names are all lowercase.)"
+        ));
+    }
     let value = record.text("Value").unwrap_or_default();
     let is_standard = record.text("Tier").is_none_or(|tier| tier == "Standard");
     let max = MAX_VALUE[usize::from(!is_standard)];
-    if value.is_empty() || value.chars().count() > max {
+    if value.is_empty() {
+        return invalid(
+            "1 validation error detected: Value '' at 'value' failed to satisfy constraint: Member must have length greater than or equal to 1"
+                .into(),
+        );
+    }
+    if value.chars().count() > max {
         return invalid(format!("Value must have 1 to {max} characters in this tier."));
     }
     let policies = record.text("Policies").unwrap_or_default();
@@ -150,6 +171,10 @@ pub fn check(record: &Record) -> Result<(), AwsError> {
 fn check_name(name: &str) -> Result<(), AwsError> {
     let invalid = |message: &str| Err(AwsError::new("ValidationException", message));
     let bare = name.trim_start_matches('/').to_ascii_lowercase();
+    let is_path = name.contains('/');
+    if !is_path && (bare.starts_with("aws") || bare.starts_with("ssm")) {
+        return invalid("Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).");
+    }
     if bare.starts_with("aws") {
         let message = format!("No access to reserved parameter name: {name}.");
         return Err(AwsError::new("AccessDeniedException", message));
@@ -157,7 +182,8 @@ fn check_name(name: &str) -> Result<(), AwsError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
     if bare.is_empty() || bare.starts_with("ssm") || !name.chars().all(allowed) || name.ends_with('/') {
         return invalid(
-            "Parameter name: can't be prefixed with \"ssm\" (case-insensitive); only a-z, A-Z, 0-9 and _.-/ are allowed.",
+            "Parameter name: can't be prefixed with \"ssm\" (case-insensitive). If formed as a path, it can consist of sub-paths divided by \
+             slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 symbols .-_",
         );
     }
     if name.contains('/') && !name.starts_with('/') {

@@ -43,6 +43,9 @@ pub fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         }
         _ => {}
     }
+    if let Some(former) = &former {
+        version::check_room(former)?;
+    }
     let mut record = former
         .clone()
         .unwrap_or_else(|| Record::from_properties(&name, json!({"Name": name})));

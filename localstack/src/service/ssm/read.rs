@@ -3,11 +3,14 @@
 use serde_json::{Value, json};
 
 use super::parameter::{PARAMETERS, arn, find, not_found, tier};
-use super::version;
+use super::{filter, version};
 use crate::encryption;
-use crate::records::{Record, page, seconds, texts};
+use crate::records::{Record, page, seconds};
 use crate::service::Call;
 use crate::{AwsError, Context};
+
+/// The number of names that one call may have.
+const MAX_NAMES: usize = 10;
 
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("Name")?;
@@ -17,7 +20,17 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn get_all(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let (mut found, mut invalid) = (Vec::new(), Vec::new());
-    for name in call.texts("Names") {
+    let mut names = call.texts("Names");
+    if names.len() > MAX_NAMES {
+        let all = names.join(", ");
+        let message = format!(
+            "1 validation error detected: Value '[{all}]' at 'names' failed to satisfy constraint: Member must have length less than or equal to {MAX_NAMES}"
+        );
+        return Err(AwsError::new("ValidationException", message));
+    }
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    for name in names {
         match selected(cx, &name) {
             Ok(Some((record, selector))) => found.push(value(cx, &record, call, selector.as_deref())?),
             Ok(None) => invalid.push(name),
@@ -34,15 +47,11 @@ pub fn by_path(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         let message = "The parameter doesn't meet the parameter name requirements: the path must begin with a slash.";
         return Err(AwsError::new("ValidationException", message));
     }
-    let path = format!("{}/", path.trim_end_matches('/'));
     let recursive = call.boolean("Recursive") == Some(true);
     let mut found = PARAMETERS.list(cx)?;
-    found.retain(|p| {
-        p.id.strip_prefix(&path)
-            .is_some_and(|rest| recursive || !rest.contains('/'))
-    });
-    filter(&mut found, &call.list("ParameterFilters"), &["Type", "KeyId", "Label"])?;
-    let limit = limit(call, 10)?;
+    found.retain(|parameter| filter::is_below(&parameter.id, &path, recursive));
+    filter::apply(&mut found, &call.list("ParameterFilters"), &filter::BY_PATH)?;
+    let limit = limit(call, 10, 10)?;
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
     let found = found
         .iter()
@@ -54,7 +63,7 @@ pub fn by_path(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn history(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("Name")?;
     let record = find(cx, &name)?.ok_or_else(|| not_found(&name))?;
-    let limit = limit(call, 50)?;
+    let limit = limit(call, 50, 50)?;
     let (versions, next) = page(version::all(&record), limit, call.text("NextToken").as_deref())?;
     let mut shown = Vec::new();
     for one in &versions {
@@ -73,64 +82,17 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         let message = "You can use either Filters or ParameterFilters in a single request.";
         return Err(AwsError::new("ValidationException", message));
     }
-    let known = ["Name", "Path", "Type", "Tier", "DataType", "KeyId", "Label"];
-    filter(&mut found, &filters, &known)?;
-    filter(&mut found, &former, &["Name", "Type", "KeyId"])?;
-    let limit = limit(call, 50)?;
+    filter::apply(&mut found, &filters, &filter::DESCRIBE)?;
+    filter::apply(&mut found, &former, &filter::FORMER)?;
+    let limit = limit(call, 10, 50)?;
     let (found, next) = page(found, limit, call.text("NextToken").as_deref())?;
-    let shown: Vec<Value> = found.iter().map(|p| description(cx, p)).collect();
+    let shown = found.iter().map(|record| {
+        let mut shown = description(cx, record);
+        shown["ARN"] = arn(cx, &record.id).into();
+        shown
+    });
+    let shown: Vec<Value> = shown.collect();
     Ok(with_token(json!({"Parameters": shown}), next))
-}
-
-/// Keeps the parameters that match every filter; `known` are the keys besides `tag:…`.
-fn filter(found: &mut Vec<Record>, filters: &[Value], known: &[&str]) -> Result<(), AwsError> {
-    for filter in filters {
-        let key = filter["Key"].as_str().unwrap_or_default();
-        let is_tag = key.starts_with("tag:") && known.contains(&"Tier");
-        if !known.contains(&key) && !is_tag {
-            return Err(AwsError::new(
-                "InvalidFilterKey",
-                format!("The embedded endpoint does not support the parameter filter key {key} here."),
-            ));
-        }
-        let option = filter["Option"]
-            .as_str()
-            .unwrap_or(if key == "Path" { "OneLevel" } else { "Equals" });
-        if !["Equals", "BeginsWith", "Contains", "Recursive", "OneLevel"].contains(&option) {
-            let message = format!("The filter option {option} is not valid.");
-            return Err(AwsError::new("InvalidFilterOption", message));
-        }
-        let values = texts(filter.get("Values"));
-        let texts_of = |p: &Record| match key {
-            "Name" | "Path" => vec![p.id.clone()],
-            "Tier" => vec![tier(p)],
-            "Label" => version::labels(p),
-            "Type" | "DataType" | "KeyId" => p.text(key).into_iter().collect(),
-            _ => key
-                .strip_prefix("tag:")
-                .and_then(|tag| p.tags.get(tag).cloned())
-                .into_iter()
-                .collect(),
-        };
-        let below = |text: &str, path: &str| {
-            let rest = text.strip_prefix(&format!("{}/", path.trim_end_matches('/')));
-            rest.map(|rest| rest.contains('/'))
-        };
-        let matches = |text: &str, value: &String| match option {
-            "BeginsWith" => text.starts_with(value.as_str()),
-            "Contains" => text.contains(value.as_str()),
-            "Recursive" => below(text, value).is_some(),
-            "OneLevel" => below(text, value) == Some(false),
-            _ => text == value || key == "Name" && text.trim_start_matches('/') == value.trim_start_matches('/'),
-        };
-        found.retain(|p| {
-            let texts = texts_of(p);
-            texts
-                .iter()
-                .any(|text| values.is_empty() || values.iter().any(|v| matches(text, v)))
-        });
-    }
-    Ok(())
 }
 
 /// Finds a parameter by its name or ARN, with an optional `:VERSION` or `:LABEL`, which is returned too.
@@ -173,13 +135,16 @@ fn value(cx: &Context, record: &Record, call: &Call, selector: Option<&str>) -> 
 
 fn description(cx: &Context, record: &Record) -> Value {
     let mut shown = json!({
-        "Name": record.id, "ARN": arn(cx, &record.id), "Type": record.text("Type"),
+        "Name": record.id, "Type": record.text("Type"),
         "Version": version::number(record), "Tier": tier(record),
         "LastModifiedDate": seconds(version::modified(record)),
         "LastModifiedUser": format!("arn:aws:iam::{}:root", cx.account()),
         "DataType": record.text("DataType").unwrap_or_else(|| "text".into()), "Policies": [],
     });
-    for member in ["Description", "AllowedPattern", "KeyId"] {
+    if let Some(key) = filter::key_id(record) {
+        shown["KeyId"] = key.into();
+    }
+    for member in ["Description", "AllowedPattern"] {
         if let Some(text) = record.text(member) {
             shown[member] = text.into();
         }
@@ -187,9 +152,17 @@ fn description(cx: &Context, record: &Record) -> Value {
     shown
 }
 
-fn limit(call: &Call, max: usize) -> Result<usize, AwsError> {
-    crate::service::input::limit(call, "MaxResults", max.min(50), 1..=max).ok_or_else(|| {
-        let message = format!("Value at 'maxResults' failed to satisfy constraint: it must be 1 to {max}.");
+fn limit(call: &Call, default: usize, max: usize) -> Result<usize, AwsError> {
+    crate::service::input::limit(call, "MaxResults", default, 1..=max).ok_or_else(|| {
+        let given = call.text("MaxResults").unwrap_or_default();
+        let bound = if given.starts_with(['0', '-']) {
+            "greater than or equal to 1".to_owned()
+        } else {
+            format!("less than or equal to {max}")
+        };
+        let message = format!(
+            "1 validation error detected: Value '{given}' at 'maxResults' failed to satisfy constraint: Member must have value {bound}"
+        );
         AwsError::new("ValidationException", message)
     })
 }

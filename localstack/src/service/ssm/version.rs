@@ -26,6 +26,25 @@ pub fn next(record: &mut Record, former: Option<&Record>) {
     record.computed.shift_remove("Labels");
 }
 
+/// Checks that another version has room: the oldest makes it, unless it has a label (`PutParameter`, "Overwrite").
+pub fn check_room(record: &Record) -> Result<(), AwsError> {
+    let all = all(record);
+    let oldest = all
+        .first()
+        .filter(|oldest| all.len() >= MAX_VERSIONS && !labels(oldest).is_empty());
+    let Some(oldest) = oldest else {
+        return Ok(());
+    };
+    Err(AwsError::new(
+        "ParameterMaxVersionLimitExceeded",
+        format!(
+            "You attempted to create a new version of {} by calling the PutParameter API with the overwrite flag. Version {}, the oldest version, can't be deleted because it has a label associated with it. Move the label to another version of the parameter, and try again.",
+            record.id,
+            number(oldest)
+        ),
+    ))
+}
+
 pub fn number(record: &Record) -> i64 {
     record.computed.get("Version").and_then(Value::as_i64).unwrap_or(0)
 }

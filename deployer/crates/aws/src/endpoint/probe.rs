@@ -32,6 +32,15 @@ impl Probe {
     pub fn is_embedded(&self) -> bool {
         matches!(self, Self::Endpoint(health) if health["edition"] == "embedded")
     }
+
+    /// Returns the health document of this project's own endpoint, if it answered.
+    pub fn embedded(self) -> Option<Value> {
+        let is_embedded = self.is_embedded();
+        match self {
+            Self::Endpoint(health) if is_embedded => Some(health),
+            _ => None,
+        }
+    }
 }
 
 /// Requests the health document at a URL; ends within two seconds.

@@ -16,7 +16,7 @@ use crate::template::Template;
 use endpoint_core::{AwsError, Context};
 
 pub use event::{StackEvent, events};
-pub use store::{all, delete, edit, existing, find, forget_deleted, insert};
+pub use store::{all, delete, edit, existing, find, forget_deleted, insert, names};
 
 /// The member of `CreateStack` with the id of a nested stack, which its parent has chosen. No client can send it: the model of the API does
 /// not have it.

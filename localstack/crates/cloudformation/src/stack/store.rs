@@ -93,6 +93,15 @@ pub fn existing(cx: &Context, name_or_id: &str) -> Result<Stack, AwsError> {
     find(cx, name_or_id)?.ok_or_else(missing)
 }
 
+/// Returns the names of the stacks that are not deleted, sorted.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn names(cx: &Context) -> anyhow::Result<Vec<String>> {
+    let names = cx.store().list::<String>(NAMES)?;
+    Ok(names.into_iter().map(|(name, _)| name).collect())
+}
+
 /// Returns every stack, newest first, with the deleted ones.
 ///
 /// # Errors

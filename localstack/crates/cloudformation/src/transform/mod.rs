@@ -203,6 +203,7 @@ mod tests {
         let Value::Object(sections) = template else {
             unreachable!()
         };
+        let folder = tempfile::tempdir().unwrap();
         let mut scope = Scope::default();
         scope.names.insert("Names".into(), json!(["Alpha", "be-ta"]));
         scope.names.insert("Secret".into(), "hidden".into());
@@ -211,7 +212,7 @@ mod tests {
         let transformation = Transformation {
             scope,
             hidden: ["Secret".to_owned()].into(),
-            cx: endpoint_core::testing::context().0,
+            cx: endpoint_core::testing::context_in(folder.path(), 77),
             objects: |_, url| {
                 assert_eq!(url, "s3://b/part");
                 Ok(Some(b"Value: included\nType: String".to_vec()))

@@ -75,7 +75,7 @@ impl<K: RecordType> ResourceType for Type<K> {
     }
 
     async fn create(&self, cx: &Context, desired: &Desired) -> Result<Resource, Failure> {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         let record = cx.store().transaction(|| -> Result<_, AwsError> {
             let record = K::create(cx, desired)?;
@@ -87,7 +87,7 @@ impl<K: RecordType> ResourceType for Type<K> {
     }
 
     async fn update(&self, cx: &Context, id: &str, _previous: &Value, desired: &Desired) -> Result<Resource, Failure> {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         let Some(mut record) = K::RECORDS.get(cx, id)? else {
             return Err(Failure::new(format!(
@@ -104,7 +104,7 @@ impl<K: RecordType> ResourceType for Type<K> {
     }
 
     async fn delete(&self, cx: &Context, id: &str, _properties: &Value) -> Result<(), Failure> {
-        let lock = cx.extension::<WriteLock>();
+        let lock = cx.shared::<WriteLock>();
         let _guard = lock.lock();
         cx.store().transaction(|| {
             if let Some(record) = K::RECORDS.get(cx, id)? {

@@ -2,6 +2,7 @@
 
 mod file;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,10 +34,23 @@ impl Drop for Guard {
     }
 }
 
-/// A handle on the state file. The state survives `kill -9`: a write is on disk when its call, or the transaction around it,
-/// returns.
+/// A handle on the documents of one region in the state file. The state survives `kill -9`: a write is on disk when its call, or
+/// the transaction around it, returns.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store {
+    inner: Arc<Inner>,
+    /// `None` for the first region, whose collections have no prefix.
+    region: Option<Arc<Region>>,
+}
+
+struct Region {
+    name: String,
+    /// The beginnings of the names of collections that all regions share.
+    shared: Vec<String>,
+}
+
+/// Separates a region from a collection.
+const SEPARATOR: char = '/';
 
 struct Inner {
     database: Database,
@@ -53,11 +67,64 @@ impl Store {
     /// `data`, which only an existing state describes.
     pub fn open(path: &Path, data: &[&str]) -> anyhow::Result<Self> {
         let database = file::open(path, data)?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             database,
             commits: AtomicU64::new(0),
             crash_after: None,
-        })))
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            region: None,
+        })
+    }
+
+    /// Returns a handle on the documents of another region. Collections whose names begin with one of `shared` are the same.
+    #[must_use]
+    pub fn of_region(&self, region: &str, shared: Vec<String>) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            region: Some(Arc::new(Region {
+                name: region.to_owned(),
+                shared,
+            })),
+        }
+    }
+
+    /// Returns a handle on the documents of the first region.
+    #[must_use]
+    pub fn of_first_region(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            region: None,
+        }
+    }
+
+    /// Returns the other regions that have documents, sorted.
+    ///
+    /// # Errors
+    /// When the state file cannot be read.
+    pub fn regions(&self) -> anyhow::Result<Vec<String>> {
+        let mut found = Vec::new();
+        self.read(|documents| {
+            documents.each_collection(&mut |collection| {
+                if let Some((region, _)) = collection.split_once(SEPARATOR)
+                    && found.last().is_none_or(|last| last != region)
+                {
+                    found.push(region.to_owned());
+                }
+            })
+        })?;
+        Ok(found)
+    }
+
+    /// Returns the name of a collection in the file.
+    fn key<'a>(&self, collection: &'a str) -> Cow<'a, str> {
+        match &self.region {
+            Some(region) if !region.shared.iter().any(|one| collection.starts_with(one)) => {
+                Cow::Owned(format!("{}{SEPARATOR}{collection}", region.name))
+            }
+            _ => Cow::Borrowed(collection),
+        }
     }
 
     /// Makes the process abort right after the given number of commits, as a kill at that moment would. For tests of recovery.
@@ -66,7 +133,7 @@ impl Store {
     /// Never: a store that was just opened has one handle.
     #[must_use]
     pub fn crashing_after(mut self, commits: Option<u64>) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.crash_after = commits;
         }
         self
@@ -79,11 +146,11 @@ impl Store {
     /// # Errors
     /// The error of `run`, or when the state file cannot be written.
     pub fn transaction<T, E: From<anyhow::Error>>(&self, run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let store = Arc::as_ptr(&self.0);
+        let store = Arc::as_ptr(&self.inner);
         if CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| current.store == store)) {
             return run();
         }
-        let write = self.0.database.begin_write().map_err(anyhow::Error::from)?;
+        let write = self.inner.database.begin_write().map_err(anyhow::Error::from)?;
         let outer = CURRENT.replace(Some(Current {
             store,
             write,
@@ -111,8 +178,8 @@ impl Store {
 
     fn commit(&self, write: WriteTransaction) -> anyhow::Result<()> {
         write.commit().context("cannot write the state file")?;
-        let commits = self.0.commits.fetch_add(1, Ordering::SeqCst) + 1;
-        if self.0.crash_after.is_some_and(|limit| commits >= limit) {
+        let commits = self.inner.commits.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.inner.crash_after.is_some_and(|limit| commits >= limit) {
             std::process::abort();
         }
         Ok(())
@@ -135,10 +202,10 @@ impl Store {
 
     /// Runs `read` on the table of documents: that of the transaction on this thread if there is one.
     fn read<T>(&self, read: impl FnOnce(&dyn Documents) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        let store = Arc::as_ptr(&self.0);
+        let store = Arc::as_ptr(&self.inner);
         CURRENT.with_borrow(|current| match current {
             Some(current) if current.store == store => read(&current.write.open_table(DOCUMENTS)?),
-            _ => read(&self.0.database.begin_read()?.open_table(DOCUMENTS)?),
+            _ => read(&self.inner.database.begin_read()?.open_table(DOCUMENTS)?),
         })
     }
 
@@ -149,7 +216,7 @@ impl Store {
     pub fn put<T: Serialize>(&self, collection: &str, id: &str, document: &T) -> anyhow::Result<()> {
         let bytes = serde_json::to_vec(document)?;
         self.write(|table| {
-            table.insert((collection, id), bytes.as_slice())?;
+            table.insert((self.key(collection).as_ref(), id), bytes.as_slice())?;
             Ok(())
         })
     }
@@ -159,7 +226,7 @@ impl Store {
     /// # Errors
     /// When the state file or the document cannot be read.
     pub fn get<T: DeserializeOwned>(&self, collection: &str, id: &str) -> anyhow::Result<Option<T>> {
-        let bytes = self.read(|documents| documents.one(collection, id))?;
+        let bytes = self.read(|documents| documents.one(&self.key(collection), id))?;
         let document = bytes.map(|bytes| serde_json::from_slice(&bytes));
         document
             .transpose()
@@ -171,7 +238,7 @@ impl Store {
     /// # Errors
     /// When the state file cannot be written.
     pub fn delete(&self, collection: &str, id: &str) -> anyhow::Result<bool> {
-        self.write(|table| Ok(table.remove((collection, id))?.is_some()))
+        self.write(|table| Ok(table.remove((self.key(collection).as_ref(), id))?.is_some()))
     }
 
     /// Returns every document of a collection with its id, sorted by id.
@@ -181,7 +248,7 @@ impl Store {
     pub fn list<T: DeserializeOwned>(&self, collection: &str) -> anyhow::Result<Vec<(String, T)>> {
         let mut found = Vec::new();
         self.read(|documents| {
-            documents.each(collection, &mut |id, bytes| {
+            documents.each(&self.key(collection), &mut |id, bytes| {
                 let document = serde_json::from_slice(bytes)
                     .with_context(|| format!("cannot read the state of {collection} {id}"))?;
                 found.push((id.to_owned(), document));
@@ -196,6 +263,8 @@ impl Store {
 trait Documents {
     fn one(&self, collection: &str, id: &str) -> anyhow::Result<Option<Vec<u8>>>;
     fn each(&self, collection: &str, visit: &mut dyn FnMut(&str, &[u8]) -> anyhow::Result<()>) -> anyhow::Result<()>;
+    /// Visits the name of the collection of each document, sorted.
+    fn each_collection(&self, visit: &mut dyn FnMut(&str)) -> anyhow::Result<()>;
 }
 
 impl<T: ReadableTable<(&'static str, &'static str), &'static [u8]>> Documents for T {
@@ -211,6 +280,13 @@ impl<T: ReadableTable<(&'static str, &'static str), &'static [u8]>> Documents fo
                 break;
             }
             visit(id, bytes.value())?;
+        }
+        Ok(())
+    }
+
+    fn each_collection(&self, visit: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+        for entry in self.range::<(&str, &str)>(..)? {
+            visit(entry?.0.value().0);
         }
         Ok(())
     }
@@ -256,7 +332,7 @@ mod tests {
         }));
         assert!(panicked.is_err());
         assert!(store.list::<i32>("a").unwrap().is_empty());
-        let before = store.0.commits.load(Ordering::SeqCst);
+        let before = store.inner.commits.load(Ordering::SeqCst);
         store
             .transaction(|| -> anyhow::Result<()> {
                 store.put("a", "1", &1)?;
@@ -264,6 +340,6 @@ mod tests {
             })
             .unwrap();
         store.transaction(|| store.get::<i32>("a", "1").map(drop)).unwrap();
-        assert_eq!(store.0.commits.load(Ordering::SeqCst), before + 1);
+        assert_eq!(store.inner.commits.load(Ordering::SeqCst), before + 1);
     }
 }

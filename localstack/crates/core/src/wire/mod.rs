@@ -2,12 +2,16 @@
 
 mod casing;
 mod cbor;
-mod model;
+mod constraints;
+mod json;
+pub mod model;
 mod protocol;
 mod query;
 mod render;
 mod rest;
+mod strict;
 mod target;
+pub mod unsupported;
 mod xml;
 
 use axum::body::{Body, to_bytes};
@@ -20,9 +24,10 @@ use crate::service::Call;
 
 pub use casing::lower_first;
 pub use protocol::Protocol;
+pub use strict::{check_output, panic_at_unknown_members};
 use target::Target;
 pub use target::credential_scope;
-pub use xml::{check_output, escape, panic_at_unknown_members};
+pub use xml::escape;
 
 /// Maximum size of an API request, in bytes; layers of images do not come this way.
 const MAX_REQUEST: usize = 16 << 20;
@@ -68,7 +73,7 @@ async fn call(cx: &Context, target: Target, input: Value) -> Result<Value, AwsEr
     let Some(service) = cx.service(&target.service) else {
         return Err(AwsError::not_implemented(&target.service, &target.operation));
     };
-    let cx = cx.clone();
+    let cx = cx.for_request(&target.service, &target.region).await?;
     let call = Call {
         operation: target.operation,
         input,
@@ -82,19 +87,30 @@ async fn call(cx: &Context, target: Target, input: Value) -> Result<Value, AwsEr
 }
 
 fn input(target: &Target, parts: &http::request::Parts, body: &[u8]) -> Result<Value, AwsError> {
-    match &target.protocol {
-        Protocol::Query | Protocol::Ec2 => query::input(&target.service, &target.operation, parts, body),
-        Protocol::Json(_) => json(body).map(Value::Object),
-        Protocol::Cbor => cbor::decode(body),
-        Protocol::Rest => {
-            let mut input = json(body)?;
-            input.extend(target.path_input.clone());
-            Ok(Value::Object(input))
+    let (service, operation) = (&target.service, &target.operation);
+    let members = match &target.protocol {
+        Protocol::Query | Protocol::Ec2 => {
+            let input = query::input(service, operation, parts, body)?;
+            unsupported::check(service, operation, &input)?;
+            return Ok(input);
         }
-    }
+        Protocol::Json(_) => object(body)?,
+        Protocol::Cbor => match cbor::decode(body)? {
+            Value::Object(members) => members,
+            _ => return Err(AwsError::new("SerializationException", "The body is not a map.")),
+        },
+        Protocol::Rest => {
+            let mut members = object(body)?;
+            members.extend(target.path_input.clone());
+            members
+        }
+    };
+    let input = json::input(service, operation, members)?;
+    unsupported::check(service, operation, &input)?;
+    Ok(input)
 }
 
-fn json(body: &[u8]) -> Result<Map<String, Value>, AwsError> {
+fn object(body: &[u8]) -> Result<Map<String, Value>, AwsError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }

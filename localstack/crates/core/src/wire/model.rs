@@ -1,4 +1,4 @@
-//! AWS's models of the query services: their operations, and the shapes of inputs and outputs (see `models/README.md`).
+//! AWS's models of the services: their operations, and the shapes of inputs and outputs (see `models/README.md`).
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -15,14 +15,25 @@ macro_rules! sources {
     };
 }
 
-static SOURCES: [Source; 8] = sources! {
+static SOURCES: [Source; 19] = sources! {
+    "application-autoscaling": "2016-02-06",
     "cloudformation": "2010-05-15",
     "ec2": "2016-11-15",
+    "ecr": "2015-09-21",
+    "ecs": "2014-11-13",
     "elasticloadbalancing": "2015-12-01",
     "iam": "2010-05-08",
+    "kafka": "2018-11-14",
+    "kms": "2014-11-01",
+    "logs": "2014-03-28",
     "monitoring": "2010-08-01",
     "rds": "2014-10-31",
+    "secretsmanager": "2017-10-17",
+    "servicediscovery": "2017-03-14",
+    "servicequotas": "2019-06-24",
+    "ses": "2019-09-27",
     "sns": "2010-03-31",
+    "ssm": "2014-11-06",
     "sts": "2011-06-15",
 };
 
@@ -35,14 +46,14 @@ pub fn service_of_version(version: &str) -> Option<&'static str> {
 /// The model of one service.
 #[derive(Default, Deserialize)]
 pub struct Model {
-    /// The XML namespace of its responses.
+    /// The XML namespace of its responses; empty for a service without the query protocol.
     pub namespace: String,
     operations: HashMap<String, Operation>,
     shapes: HashMap<String, Shape>,
 }
 
 impl Model {
-    /// Returns the model of a service by its signing name; `None` for a service without the query protocol.
+    /// Returns the model of a service by its signing name; `None` for one that this endpoint does not have, and for Amazon S3.
     pub fn of(service: &str) -> Option<&'static Self> {
         let source = SOURCES.iter().find(|source| source.0 == service)?;
         Some(
@@ -52,9 +63,27 @@ impl Model {
         )
     }
 
+    /// Returns the signing names of the services that have a model.
+    pub fn services() -> impl Iterator<Item = &'static str> {
+        SOURCES.iter().map(|source| source.0)
+    }
+
+    /// Returns the operations with their names.
+    pub fn operations(&self) -> impl Iterator<Item = (&str, &Operation)> {
+        self.operations
+            .iter()
+            .map(|(name, operation)| (name.as_str(), operation))
+    }
+
     /// Returns an operation.
     pub fn operation(&self, name: &str) -> Option<&Operation> {
         self.operations.get(name)
+    }
+
+    /// Returns the operations of a REST service with their HTTP methods and path templates.
+    pub fn routes(&self) -> impl Iterator<Item = (&str, &[String; 2])> {
+        let operations = self.operations.iter();
+        operations.filter_map(|(name, operation)| Some((name.as_str(), operation.http.as_ref()?)))
     }
 
     /// Returns a shape; the models name none that they do not have.
@@ -72,6 +101,8 @@ pub struct Operation {
     pub output: Option<String>,
     /// The element around the members of the output in the query protocol.
     pub wrapper: Option<String>,
+    /// The HTTP method and the path template of a REST operation, such as `/v1/clusters/{clusterArn}`.
+    pub http: Option<[String; 2]>,
 }
 
 /// The type of a value, with its constraints.
@@ -108,16 +139,27 @@ pub struct Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// Named members.
     Structure,
+    /// Items of one type.
     List,
+    /// Values of one type by text.
     Map,
+    /// Text.
     String,
+    /// A whole number of 32 bits.
     Integer,
+    /// A whole number of 64 bits.
     Long,
+    /// A number of 64 bits.
     Double,
+    /// A number of 32 bits.
     Float,
+    /// True or false.
     Boolean,
+    /// A moment.
     Timestamp,
+    /// Bytes, in base64 as JSON.
     Blob,
 }
 
@@ -131,12 +173,24 @@ pub struct Reference {
     pub location_name: Option<String>,
     /// The name in inputs of the ec2 protocol, where it differs from the location name in upper camel case.
     pub query_name: Option<String>,
+    /// The part of a REST request that has the member: `uri`, `querystring`, `header`; the body without one.
+    location: Option<String>,
     /// True for a list without an element around its items.
     #[serde(default)]
     pub flattened: bool,
 }
 
 impl Reference {
+    /// Returns true for a member of a REST request's query string.
+    pub fn is_in_query_string(&self) -> bool {
+        self.location.as_deref() == Some("querystring")
+    }
+
+    /// Returns true for a member of a REST request's path or query string, which have text only.
+    pub fn is_in_request_line(&self) -> bool {
+        self.is_in_query_string() || self.location.as_deref() == Some("uri")
+    }
+
     /// Returns the name on the wire of what the API reference calls `name`.
     pub fn wire_name<'a>(&'a self, name: &'a str) -> &'a str {
         self.location_name.as_deref().unwrap_or(name)

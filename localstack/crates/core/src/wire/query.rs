@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::casing::upper_first;
+use super::constraints::Constraints;
 use super::model::{Kind, Model, Reference, Shape};
 use crate::error::AwsError;
 
@@ -54,11 +55,16 @@ pub fn input(service: &str, operation: &str, parts: &Parts, body: &[u8]) -> Resu
         }
         root.insert(name.split('.'), value);
     }
-    let parser = Parser { service, model };
+    let constraints = Constraints { service };
+    let parser = Parser {
+        service,
+        constraints,
+        model,
+    };
     match found.input.as_deref().and_then(|name| model.shape(name)) {
         Some(shape) => parser.structure(shape, root, ""),
         None => match root.children.keys().next() {
-            Some(name) => Err(parser.unknown(name)),
+            Some(name) => Err(constraints.unknown(name)),
             None => Ok(Value::Object(Map::new())),
         },
     }
@@ -106,13 +112,14 @@ impl Node {
 
 struct Parser<'a> {
     service: &'a str,
+    constraints: Constraints<'a>,
     model: &'a Model,
 }
 
 impl Parser<'_> {
     fn value(&self, reference: &Reference, node: Node, path: &str) -> Result<Value, AwsError> {
         let Some(shape) = self.model.shape(&reference.shape) else {
-            return Err(self.unknown(path));
+            return Err(self.constraints.unknown(path));
         };
         match shape.kind {
             Kind::Structure => self.structure(shape, node, path),
@@ -133,12 +140,12 @@ impl Parser<'_> {
             let mut found = shape.members.iter();
             let Some((member, reference)) = found.find(|(member, reference)| self.wire_name(member, reference) == name)
             else {
-                return Err(self.unknown(&path));
+                return Err(self.constraints.unknown(&path));
             };
             members.insert(member.clone(), self.value(reference, node, &path)?);
         }
         match shape.required.iter().find(|member| !members.contains_key(*member)) {
-            Some(missing) => Err(self.missing(path, missing)),
+            Some(missing) => Err(self.constraints.missing(path, missing)),
             None => Ok(Value::Object(members)),
         }
     }
@@ -154,7 +161,7 @@ impl Parser<'_> {
     /// Parses `Name.member.1`, `Name.ELEMENT.1`, or `Name.1` for a flattened list and those of EC2. `Name=` is an empty list.
     fn list(&self, shape: &Shape, flattened: bool, node: Node, path: &str) -> Result<Value, AwsError> {
         let Some(item) = &shape.member else {
-            return Err(self.unknown(path));
+            return Err(self.constraints.unknown(path));
         };
         let node = if flattened || self.service == "ec2" {
             node
@@ -163,8 +170,8 @@ impl Parser<'_> {
         };
         let items = node
             .numbered()
-            .map_err(|name| self.unknown(&format!("{path}.{name}")))?;
-        self.check_size(shape, items.len(), path)?;
+            .map_err(|name| self.constraints.unknown(&format!("{path}.{name}")))?;
+        self.constraints.check_size(shape, items.len(), path)?;
         let parsed = items.into_iter().enumerate();
         parsed
             .map(|(at, node)| self.value(item, node, &format!("{path}.{}", at + 1)))
@@ -174,7 +181,7 @@ impl Parser<'_> {
     /// Parses `Name.entry.1.key` and `Name.entry.1.value`.
     fn map(&self, shape: &Shape, flattened: bool, node: Node, path: &str) -> Result<Value, AwsError> {
         let (Some(key), Some(value)) = (&shape.key, &shape.value) else {
-            return Err(self.unknown(path));
+            return Err(self.constraints.unknown(path));
         };
         let node = if flattened {
             node
@@ -184,12 +191,12 @@ impl Parser<'_> {
         let mut entries = Map::new();
         for mut entry in node
             .numbered()
-            .map_err(|name| self.unknown(&format!("{path}.{name}")))?
+            .map_err(|name| self.constraints.unknown(&format!("{path}.{name}")))?
         {
             let mut part = |name: &str| entry.children.shift_remove(name).unwrap_or_default();
             let (name, node) = (part(key.wire_name("key")), part(value.wire_name("value")));
             if let Some(name) = entry.children.keys().next() {
-                return Err(self.unknown(&format!("{path}.{name}")));
+                return Err(self.constraints.unknown(&format!("{path}.{name}")));
             }
             entries.insert(name.text.unwrap_or_default(), self.value(value, node, path)?);
         }
@@ -201,7 +208,7 @@ impl Parser<'_> {
         let mut found = Node::default();
         for (name, child) in node.children {
             if !names.contains(&name.as_str()) {
-                return Err(self.unknown(&format!("{path}.{name}")));
+                return Err(self.constraints.unknown(&format!("{path}.{name}")));
             }
             found = child;
         }
@@ -210,7 +217,7 @@ impl Parser<'_> {
 
     fn scalar(&self, shape: &Shape, node: Node, path: &str) -> Result<Value, AwsError> {
         if let Some(name) = node.children.keys().next() {
-            return Err(self.unknown(&format!("{path}.{name}")));
+            return Err(self.constraints.unknown(&format!("{path}.{name}")));
         }
         let text = node.text.unwrap_or_default();
         let number = || text.parse::<f64>().ok().filter(|number| number.is_finite());
@@ -221,80 +228,23 @@ impl Parser<'_> {
                 return if valid {
                     Ok(text.into())
                 } else {
-                    Err(self.invalid(path, &text))
+                    Err(self.constraints.invalid(path, &text))
                 };
             }
             Kind::Integer | Kind::Long => match text.parse::<i64>() {
-                Ok(_) => self.check_range(shape, number().unwrap_or_default(), path, &text)?,
-                Err(_) => return Err(self.invalid(path, &text)),
+                Ok(_) => self
+                    .constraints
+                    .check_range(shape, number().unwrap_or_default(), path)?,
+                Err(_) => return Err(self.constraints.invalid(path, &text)),
             },
             Kind::Double | Kind::Float => match number() {
-                Some(number) => self.check_range(shape, number, path, &text)?,
-                None => return Err(self.invalid(path, &text)),
+                Some(number) => self.constraints.check_range(shape, number, path)?,
+                None => return Err(self.constraints.invalid(path, &text)),
             },
-            Kind::String => {
-                if !shape.values.is_empty() && !shape.values.contains(&text) {
-                    return Err(self.invalid(path, &text));
-                }
-                self.check_size(shape, text.chars().count(), path)?;
-            }
+            Kind::String => self.constraints.check_text(shape, &text, path)?,
             _ => {}
         }
         Ok(text.into())
-    }
-
-    fn check_range(&self, shape: &Shape, number: f64, path: &str, text: &str) -> Result<(), AwsError> {
-        let valid = shape.min.is_none_or(|min| number >= min) && shape.max.is_none_or(|max| number <= max);
-        if valid { Ok(()) } else { Err(self.invalid(path, text)) }
-    }
-
-    fn check_size(&self, shape: &Shape, size: usize, path: &str) -> Result<(), AwsError> {
-        let size = f64::from(u32::try_from(size).unwrap_or(u32::MAX));
-        let (code, _) = self.codes();
-        let refuse = |bound: &str, limit: f64| {
-            Err(AwsError::new(
-                code,
-                format!(
-                    "1 validation error detected: Value at '{path}' failed to satisfy constraint: Member must have length {bound} than or equal to {limit}"
-                ),
-            ))
-        };
-        match (shape.min, shape.max) {
-            (Some(min), _) if size < min => refuse("greater", min),
-            (_, Some(max)) if size > max => refuse("less", max),
-            _ => Ok(()),
-        }
-    }
-
-    /// Returns the codes of an invalid value and of a missing member (the API references: "Common Error Codes" of each service).
-    fn codes(&self) -> (&'static str, &'static str) {
-        match self.service {
-            "ec2" | "rds" | "monitoring" => ("InvalidParameterValue", "MissingParameter"),
-            "sns" => ("InvalidParameter", "InvalidParameter"),
-            _ => ("ValidationError", "ValidationError"),
-        }
-    }
-
-    fn invalid(&self, path: &str, text: &str) -> AwsError {
-        AwsError::new(
-            self.codes().0,
-            format!("Value ({text}) for parameter {path} is invalid."),
-        )
-    }
-
-    fn missing(&self, path: &str, member: &str) -> AwsError {
-        let separator = if path.is_empty() { "" } else { "." };
-        let message = format!("The request must contain the parameter {path}{separator}{member}");
-        AwsError::new(self.codes().1, message)
-    }
-
-    fn unknown(&self, path: &str) -> AwsError {
-        let code = if self.service == "ec2" {
-            "UnknownParameter"
-        } else {
-            self.codes().0
-        };
-        AwsError::new(code, format!("The parameter {path} is not recognized"))
     }
 }
 

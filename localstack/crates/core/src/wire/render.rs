@@ -2,14 +2,17 @@
 
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::{Value, json as object};
 
 use super::protocol::Protocol;
-use super::{cbor, xml};
+use super::{cbor, json, xml};
 use crate::error::AwsError;
 
 /// Renders the output of an operation.
 pub fn output(protocol: &Protocol, service: &str, operation: &str, id: &str, output: &Value) -> Response<Body> {
+    if !matches!(protocol, Protocol::Query | Protocol::Ec2) {
+        json::check_output(service, operation, output);
+    }
     let (kind, body) = match protocol {
         Protocol::Query => ("text/xml", xml::query(service, operation, id, output).into_bytes()),
         Protocol::Ec2 => ("text/xml;charset=UTF-8", xml::ec2(operation, id, output).into_bytes()),
@@ -35,15 +38,15 @@ pub fn error(protocol: &Protocol, service: &str, id: &str, error: &AwsError) -> 
         Protocol::Ec2 => ("text/xml;charset=UTF-8", xml::ec2_error(id, error).into_bytes()),
         Protocol::Json(kind) => (
             kind.as_str(),
-            json!({"__type": code, member: message}).to_string().into_bytes(),
+            object!({"__type": code, member: message}).to_string().into_bytes(),
         ),
         Protocol::Rest => (
             "application/json",
-            json!({"code": code, "message": message}).to_string().into_bytes(),
+            object!({"code": code, "message": message}).to_string().into_bytes(),
         ),
         Protocol::Cbor => (
             "application/cbor",
-            cbor::encode(&json!({"__type": code, "message": message})),
+            cbor::encode(&object!({"__type": code, "message": message})),
         ),
     };
     let mut response = respond(status, kind, id, body);

@@ -42,7 +42,7 @@ impl Target {
         let scope = credential_scope(&parts.headers, &parts.uri);
         let region = scope
             .as_ref()
-            .map_or_else(|| cx.region().to_owned(), |(region, _)| region.clone());
+            .map_or_else(|| cx.config().region.clone(), |(region, _)| region.clone());
         let found = |service: &str, operation: &str, protocol: Protocol| Target {
             service: service.to_owned(),
             operation: operation.to_owned(),
@@ -87,8 +87,7 @@ impl Target {
             )));
         };
         let target = known(cx, found(&service, "", Protocol::Rest))?;
-        let routes = cx.service(&service).map(|s| s.routes()).unwrap_or_default();
-        let (operation, path_input) = rest::route(routes, parts)
+        let (operation, path_input) = rest::route(&service, parts)
             .ok_or_else(|| AwsError::not_implemented(&service, &format!("{} {}", parts.method, parts.uri.path())))?;
         Ok(Target {
             operation,

@@ -1,28 +1,14 @@
 //! XML responses of awsQuery and ec2Query, rendered by the model of the operation.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use serde_json::Value;
 
 use super::model::{Kind, Model, Operation, Reference, Shape};
+use super::strict;
 use crate::error::AwsError;
 
-/// Set by tests: an output that the model does not describe is a panic, and not only logged.
-static STRICT: AtomicBool = AtomicBool::new(false);
-
-/// Makes every output that the model of its operation does not describe a panic, in this process; for tests.
-pub fn panic_at_unknown_members() {
-    STRICT.store(true, Ordering::Relaxed);
-}
-
-/// Checks an output against the model of its operation, after [`panic_at_unknown_members`]; does nothing before.
-///
-/// # Panics
-/// If the service has the query protocol, and the operation has no model, or its output has a member that the model lacks.
+/// Reports what an output has that the model of its operation has not.
 pub fn check_output(service: &str, operation: &str, output: &Value) {
-    if STRICT.load(Ordering::Relaxed) && Model::of(service).is_some() {
-        members(&mut String::new(), service, operation, output);
-    }
+    members(&mut String::new(), service, operation, output);
 }
 
 /// Renders `<OpResponse><OpResult>…</OpResult><ResponseMetadata>…`.
@@ -84,11 +70,10 @@ fn found(service: &str, operation: &str) -> Option<(&'static Model, &'static Ope
     Some((model, model.operation(operation)?))
 }
 
-/// Renders the members of an output. Those that the model lacks are left out and logged.
+/// Renders the members of an output. Those that the model lacks are left out and reported.
 fn members(out: &mut String, service: &str, operation: &str, output: &Value) {
     let Some((model, found)) = found(service, operation) else {
-        assert!(!STRICT.load(Ordering::Relaxed), "{service}:{operation} has no model");
-        return;
+        return strict::report(service, operation, &["the operation has no model".to_owned()]);
     };
     let unknown = Vec::new();
     let mut renderer = Renderer { model, out, unknown };
@@ -96,14 +81,7 @@ fn members(out: &mut String, service: &str, operation: &str, output: &Value) {
         Some(shape) => renderer.members(shape, output),
         None => renderer.nothing(output),
     }
-    let unknown = renderer.unknown;
-    if !unknown.is_empty() {
-        assert!(
-            !STRICT.load(Ordering::Relaxed),
-            "{service}:{operation} answers what its model does not have: {unknown:?}"
-        );
-        tracing::error!(aws.service = %service, aws.operation = %operation, ?unknown, "an answer has members that the API lacks");
-    }
+    strict::report(service, operation, &renderer.unknown);
 }
 
 struct Renderer<'a> {

@@ -3,23 +3,25 @@
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use parking_lot::RwLock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::client_stream::ClientStream;
-use super::connection::Connection;
+use super::connection::{Connection, TlsSession};
+use super::session::Session;
 use super::{ListenerConfig, LoadBalancers, proxy, responses, tls};
 use endpoint_core::{AwsError, Context};
 
@@ -78,7 +80,10 @@ pub fn open(cx: &Context, port: u16, config: ListenerConfig) -> Result<Listener,
         );
     }
     for socket in sockets {
-        tokio::spawn(accept(cx.extension(), socket, port, active.clone(), stop.clone()));
+        let (socket, active, ends) = (Arc::new(socket), active.clone(), stop.clone());
+        cx.keep_running_until("load_balancer.listener", stop.clone(), move |cx| {
+            accept(cx.extension(), socket.clone(), port, active.clone(), ends.clone())
+        });
     }
     Ok(Listener {
         active,
@@ -112,7 +117,7 @@ fn bind(address: IpAddr, port: u16) -> Result<TcpListener, AwsError> {
 /// Accepts connections until `stop`.
 pub(super) async fn accept(
     balancers: Arc<LoadBalancers>,
-    socket: TcpListener,
+    socket: Arc<TcpListener>,
     port: u16,
     active: Active,
     stop: CancellationToken,
@@ -124,7 +129,7 @@ pub(super) async fn accept(
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(port, %error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             },
@@ -133,13 +138,18 @@ pub(super) async fn accept(
         let (balancers, active, stop) = (balancers.clone(), active.clone(), stop.clone());
         tokio::spawn(async move {
             let acceptor = active.read().acceptor.clone();
-            let connection = Connection {
-                peer,
-                port,
-                secure: acceptor.is_some(),
-            };
+            let connection = Connection { peer, port, tls: None };
             match acceptor {
-                None => serve(balancers, stream, connection, active, stop, HttpVersion::Http1).await,
+                None => {
+                    serve(
+                        balancers,
+                        stream,
+                        Session::new(connection, stop),
+                        active,
+                        HttpVersion::Http1,
+                    )
+                    .await
+                }
                 Some(acceptor) => serve_tls(balancers, stream, connection, acceptor, active, stop).await,
             }
         });
@@ -149,7 +159,7 @@ pub(super) async fn accept(
 async fn serve_tls(
     balancers: Arc<LoadBalancers>,
     stream: TcpStream,
-    connection: Connection,
+    mut connection: Connection,
     acceptor: TlsAcceptor,
     active: Active,
     stop: CancellationToken,
@@ -163,11 +173,13 @@ async fn serve_tls(
     let port = connection.port;
     match timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
-            let version = match stream.get_ref().1.alpn_protocol() {
+            let tls = stream.get_ref().1;
+            connection.tls = Some(TlsSession::of(tls));
+            let version = match tls.alpn_protocol() {
                 Some(b"h2") => HttpVersion::Http2,
                 _ => HttpVersion::Http1,
             };
-            serve(balancers, stream, connection, active, stop, version).await;
+            serve(balancers, stream, Session::new(connection, stop), active, version).await;
         }
         Ok(Err(error)) => tracing::debug!(port, %error, "the TLS handshake with a client failed"),
         Err(_) => tracing::debug!(port, "the TLS handshake with a client timed out"),
@@ -177,51 +189,74 @@ async fn serve_tls(
 /// Responds to one plain HTTP request, and closes the connection.
 async fn reject_plain_http(stream: TcpStream) {
     let service = service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(responses::plain_http_on_tls()) });
-    let connection = hyper::server::conn::http1::Builder::new()
+    let connection = http1::Builder::new()
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     let _ = timeout(TLS_HANDSHAKE_TIMEOUT, connection).await;
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum HttpVersion {
     Http1,
     Http2,
 }
 
-async fn serve<S>(
-    balancers: Arc<LoadBalancers>,
-    stream: S,
-    origin: Connection,
-    active: Active,
-    stop: CancellationToken,
-    version: HttpVersion,
-) where
+async fn serve<S>(balancers: Arc<LoadBalancers>, stream: S, session: Session, active: Active, version: HttpVersion)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // The time for a complete head, from the end of the response before.
-    let head_timeout = active.read().config.idle_timeout;
-    let stream = ClientStream::new(stream);
-    let scan = stream.scan();
+    let session = Arc::new(session);
+    let stream = ClientStream::new(stream, session.clone(), version == HttpVersion::Http1);
+    let io = TokioIo::new(stream);
+    let (shared, config) = (session.clone(), active.clone());
     let service = service_fn(move |request| {
-        let config = active.read().config.clone();
-        proxy::handle(balancers.clone(), config, origin, scan.clone(), request)
+        let config = config.read().config.clone();
+        proxy::handle(balancers.clone(), config, shared.clone(), request)
     });
-    let builder = auto::Builder::new(TokioExecutor::new());
-    let mut builder = match version {
-        HttpVersion::Http1 => builder.http1_only(),
-        HttpVersion::Http2 => builder.http2_only(),
-    };
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout);
-    builder.http2().timer(TokioTimer::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    match version {
+        HttpVersion::Http1 => {
+            // The idle timeout limits the time of a head, and that between two requests.
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(None);
+            let connection = builder.serve_connection(io, service).with_upgrades();
+            let end = |connection: Pin<&mut _>| http1::UpgradeableConnection::graceful_shutdown(connection);
+            drive(connection, &session, &active, |_| session.end_after_next(), end).await;
+        }
+        HttpVersion::Http2 => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.timer(TokioTimer::new());
+            let connection = builder.serve_connection(io, service);
+            let end = |connection: Pin<&mut _>| http2::Connection::graceful_shutdown(connection);
+            drive(connection, &session, &active, end, end).await;
+        }
     }
+}
+
+/// Serves a connection until the client closes it, it is idle, or the listener closes. After the client keep-alive duration it ends with
+/// the next response ("HTTP client keepalive duration"): `age_out`.
+async fn drive<C: Future>(
+    connection: C,
+    session: &Session,
+    active: &Active,
+    age_out: impl Fn(Pin<&mut C>),
+    end: impl Fn(Pin<&mut C>),
+) {
+    let balancer = || active.read().config.balancer.clone();
+    let mut connection = std::pin::pin!(connection);
+    let mut age = std::pin::pin!(sleep(balancer().client_keep_alive));
+    let mut is_aged = false;
+    loop {
+        let idle_timeout = balancer().idle_timeout;
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = session.stop.cancelled() => break,
+            () = session.idle(idle_timeout) => break,
+            () = age.as_mut(), if !is_aged => {
+                is_aged = true;
+                age_out(connection.as_mut());
+            }
+        }
+    }
+    end(connection.as_mut());
     let _ = timeout(Duration::from_secs(5), connection).await;
 }

@@ -3,33 +3,48 @@
 //! [`apply`] takes the complete configuration after every change and adapts the running proxy: it opens and closes ports,
 //! replaces rules, and checks or drains targets.
 
+mod activity;
+mod attributes;
 mod client_stream;
 mod connection;
+mod desync;
 mod head;
 mod health;
 mod listener;
 mod pattern;
 mod proxy;
 mod request_body;
+mod request_gate;
+mod request_headers;
+mod response_body;
 mod responses;
 mod rule;
+mod session;
+mod stickiness;
 mod target;
+mod target_client;
 mod target_group;
+mod target_group_settings;
 mod tls;
+mod websocket;
 
+#[cfg(test)]
+mod http2_tests;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
+pub use attributes::{DesyncMode, ForwardedFor, ListenerAttributes, LoadBalancerAttributes};
 pub use rule::{Action, Condition, Rule};
-pub use target::{Target, TargetGroupSettings, TargetHealth};
+pub use stickiness::Stickiness;
+pub use target::{Target, TargetHealth};
 pub use target_group::TargetGroup;
+pub use target_group_settings::{Algorithm, MinimumHealthy, TargetGroupSettings, TargetProtocol};
 pub use tls::{Tls, Versions};
 
 use endpoint_core::{AwsError, Context};
@@ -47,8 +62,10 @@ pub struct ProxyConfig {
 pub struct ListenerConfig {
     /// By priority; the default actions are the last rule.
     pub rules: Vec<Rule>,
-    /// The attribute `idle_timeout.timeout_seconds`.
-    pub idle_timeout: Duration,
+    /// Those of its load balancer.
+    pub balancer: LoadBalancerAttributes,
+    /// Its own.
+    pub attributes: ListenerAttributes,
     /// `None` for plain HTTP.
     pub tls: Option<Tls>,
 }
@@ -66,7 +83,7 @@ pub struct TargetGroupConfig {
 pub struct LoadBalancers {
     listeners: Mutex<HashMap<u16, listener::Listener>>,
     target_groups: RwLock<HashMap<String, Arc<TargetGroup>>>,
-    client: proxy::Client,
+    client: target_client::Client,
 }
 
 impl LoadBalancers {

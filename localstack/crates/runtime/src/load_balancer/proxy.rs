@@ -1,72 +1,83 @@
 //! One request through the load balancer.
 
 use std::convert::Infallible;
-use std::error::Error;
-use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderValue};
+use http::{Method, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::{Request, Response, Uri};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::{Request, Response};
 
-use super::client_stream::TargetScan;
-use super::connection::Connection;
+use super::desync::Verdict;
 use super::request_body::RequestBody;
+use super::request_headers;
+use super::response_body::ResponseBody;
 use super::responses::{self, Body};
 use super::rule::{Action, host_of};
+use super::session::Session;
 use super::target::Target;
-use super::{ListenerConfig, LoadBalancers, head};
-
-/// Headers of one connection only (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 7] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
-/// The connection pool to the targets.
-pub struct Client(hyper_util::client::legacy::Client<HttpConnector, Body>);
-
-impl Default for Client {
-    fn default() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(Duration::from_secs(10)));
-        connector.set_nodelay(true);
-        let pool = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(15))
-            .build(connector);
-        Self(pool)
-    }
-}
+use super::target_client::SendError;
+use super::target_group::TargetGroup;
+use super::target_group_settings::TargetProtocol;
+use super::{ListenerConfig, LoadBalancers, head, websocket};
 
 /// Applies the action of the first matching rule.
 pub async fn handle(
     balancers: Arc<LoadBalancers>,
     config: Arc<ListenerConfig>,
-    connection: Connection,
-    scan: TargetScan,
+    session: Arc<Session>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let peer = connection.peer.ip();
+    let verdict = session.next_verdict();
+    let version = request.version();
+    let closes = session.is_last() || config.balancer.desync.closes_after(verdict.class);
+    let result = respond(&balancers, &config, &session, verdict, request).await;
+    let is_rejected = matches!(result, Err(Rejected(_)));
+    let mut response = result.unwrap_or_else(|Rejected(status)| responses::error(status));
+    let headers = response.headers_mut();
+    if !config.attributes.server {
+        headers.remove(header::SERVER);
+    }
+    for (name, value) in &config.attributes.response {
+        headers.insert(name.clone(), value.clone());
+    }
+    if (closes || is_rejected) && version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    Ok(response)
+}
+
+/// A request that is not forwarded, and whose connection is closed.
+struct Rejected(u16);
+
+async fn respond(
+    balancers: &LoadBalancers,
+    config: &ListenerConfig,
+    session: &Arc<Session>,
+    verdict: Verdict,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Rejected> {
+    let connection = session.connection;
     let awaits_continue = request.headers().contains_key(header::EXPECT);
-    let has_fragment = scan.take_fragment();
-    let mut request = request.map(|body| RequestBody::new(body, awaits_continue, scan));
-    if let Some(status) = head::fault(&request).or(has_fragment.then_some(400)) {
-        let mut response = responses::error(status);
-        if request.version() < http::Version::HTTP_2 {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-        }
-        return Ok(response);
+    let mut request = request.map(|body| RequestBody::new(body, awaits_continue));
+    if let Some(status) = head::fault(&request).or(verdict.has_fragment.then_some(400)) {
+        return Err(Rejected(status));
+    }
+    if config.balancer.desync.blocks(verdict.class) {
+        tracing::debug!(
+            port = connection.port,
+            reason = verdict.reason,
+            "desync mitigation blocked a request"
+        );
+        return Err(Rejected(400));
+    }
+    if request_headers::has_too_many_addresses(request.headers()) {
+        return Ok(responses::error(463));
+    }
+    if config.balancer.drop_invalid_headers {
+        request_headers::drop_invalid(request.headers_mut());
     }
     // The host of an absolute target replaces that of the header (RFC 9112, 3.2.2); HTTP/2 has no header.
     if let Some(authority) = request.uri().authority()
@@ -74,6 +85,7 @@ pub async fn handle(
     {
         request.headers_mut().insert(header::HOST, host);
     }
+    let peer = connection.peer.ip();
     let Some(rule) = config.rules.iter().find(|rule| rule.matches(&request, peer)) else {
         return Ok(responses::error(404));
     };
@@ -84,14 +96,30 @@ pub async fn handle(
     let Action::Forward(groups) = &rule.action else {
         return Ok(responses::error(500));
     };
-    let Some(target) = choose(&balancers, groups) else {
+    let Some(group) = choose(balancers, groups) else {
         return Ok(responses::error(503));
     };
-    Ok(forward(&balancers.client, &target, connection, config.idle_timeout, request).await)
+    let protocol = group.settings().protocol;
+    if is_incompatible(&request, protocol) {
+        return Ok(responses::error(464));
+    }
+    let stickiness = group.settings().stickiness;
+    let bound = stickiness
+        .as_ref()
+        .and_then(|sticky| sticky.bound_to(request.headers()));
+    let Some(target) = group.pick(bound.as_deref()) else {
+        return Ok(responses::error(503));
+    };
+    let closes = config.balancer.desync.closes_after(verdict.class);
+    let mut response = forward(balancers, config, session, &target, protocol, closes, request).await;
+    if let Some(sticky) = stickiness {
+        sticky.bind(&target, response.headers_mut(), connection.tls.is_some());
+    }
+    Ok(response)
 }
 
-/// Picks a target group by weight, then a target in it.
-fn choose(balancers: &LoadBalancers, groups: &[(String, u32)]) -> Option<Arc<Target>> {
+/// Picks a target group by weight.
+fn choose(balancers: &LoadBalancers, groups: &[(String, u32)]) -> Option<Arc<TargetGroup>> {
     let total: u32 = groups.iter().map(|(_, weight)| weight).sum();
     if total == 0 {
         return None;
@@ -99,113 +127,99 @@ fn choose(balancers: &LoadBalancers, groups: &[(String, u32)]) -> Option<Arc<Tar
     let mut point = rand::random_range(0..total);
     for (arn, weight) in groups {
         if point < *weight {
-            return balancers.target_group(arn)?.pick();
+            return balancers.target_group(arn);
         }
         point -= weight;
     }
     None
 }
 
+/// Returns true for the error 464 ("Troubleshoot your Application Load Balancers"): HTTP/1 to a group of HTTP/2 or gRPC, gRPC to one
+/// of HTTP/1, or a method other than POST to one of gRPC.
+fn is_incompatible<B>(request: &Request<B>, protocol: TargetProtocol) -> bool {
+    let is_http2 = request.version() == Version::HTTP_2;
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map_or(&[][..], HeaderValue::as_bytes);
+    match protocol {
+        TargetProtocol::Http1 => is_http2 && content_type.starts_with(b"application/grpc"),
+        TargetProtocol::Http2 => !is_http2,
+        TargetProtocol::Grpc => !is_http2 || request.method() != Method::POST,
+    }
+}
+
 async fn forward(
-    client: &Client,
+    balancers: &LoadBalancers,
+    config: &ListenerConfig,
+    session: &Arc<Session>,
     target: &Arc<Target>,
-    connection: Connection,
-    idle_timeout: Duration,
-    request: Request<RequestBody>,
+    protocol: TargetProtocol,
+    closes: bool,
+    mut request: Request<RequestBody>,
 ) -> Response<Body> {
     let in_flight = target.start_request();
+    let idle_timeout = config.balancer.idle_timeout;
+    let is_websocket = protocol == TargetProtocol::Http1 && websocket::is_requested(&request);
+    let client_upgrade = is_websocket.then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
-    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-    let Ok(uri) = format!("http://{}{path}", target.address).parse::<Uri>() else {
-        return responses::error(400);
+    let headers = &mut parts.headers;
+    let accepts_trailers = headers.get(header::TE).is_some_and(|te| te == "trailers");
+    request_headers::remove_hop_by_hop(headers);
+    request_headers::join_cookies(headers);
+    request_headers::add_forwarded(headers, session.connection, &config.balancer, &config.attributes);
+    if is_websocket {
+        websocket::set_headers(headers);
+    } else if protocol != TargetProtocol::Http1 {
+        // The only value of TE that HTTP/2 has (RFC 9113, 8.2.2); gRPC requires it.
+        if accepts_trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+    } else if closes {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let (progress, activity) = (body.progress(), body.activity());
+    activity.touch();
+    let request = Request::from_parts(parts, body.map_err(Into::into).boxed());
+    let sent = {
+        let _awaiting = session.await_target();
+        tokio::select! {
+            sent = balancers.client.send(target, protocol, request) => Some(sent),
+            () = activity.idle(idle_timeout) => None,
+        }
     };
-    parts.uri = uri;
-    parts.version = http::Version::HTTP_11;
-    remove_hop_by_hop(&mut parts.headers);
-    join_cookies(&mut parts.headers);
-    add_forwarded(&mut parts.headers, connection);
-    let progress = body.progress();
-    let sent = client.0.request(Request::from_parts(parts, body.boxed()));
-    match tokio::time::timeout(idle_timeout, sent).await {
-        Ok(Ok(response)) => {
-            let (mut parts, body) = response.into_parts();
-            remove_hop_by_hop(&mut parts.headers);
-            // The body owns the guard: a target drains until the last byte of its last response is sent.
-            let body = body.map_frame(move |frame| {
-                let _ = &in_flight;
-                frame
-            });
-            Response::from_parts(parts, body.boxed())
-        }
+    let mut response = match sent {
+        Some(Ok(response)) => response,
         // The client's fault: a malformed chunk, or the end of the connection in the middle of the body.
-        Ok(Err(_)) if progress.is_failed() => responses::error(400),
-        Ok(Err(error)) => {
-            let timed_out = error.is_connect() && is_timeout(&error);
+        Some(Err(_)) if progress.is_failed() => return responses::error(400),
+        Some(Err(error)) => {
             tracing::debug!(target.address = %target.address, %error, "a target did not respond");
-            responses::error(if timed_out { 504 } else { 502 })
+            let status = if matches!(error, SendError::ConnectTimeout) {
+                504
+            } else {
+                502
+            };
+            return responses::error(status);
         }
-        Err(_) if progress.is_awaited() => responses::error(408),
-        Err(_) => responses::error(504),
+        None if progress.is_awaited() => return responses::error(408),
+        None => return responses::error(504),
+    };
+    activity.touch();
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let Some(client_upgrade) = client_upgrade else {
+            return responses::error(502);
+        };
+        let target_upgrade = hyper::upgrade::on(&mut response);
+        session.upgrade();
+        let relay = websocket::relay(session.clone(), client_upgrade, target_upgrade, in_flight, idle_timeout);
+        tokio::spawn(relay);
+        let (mut parts, _) = response.into_parts();
+        request_headers::remove_hop_by_hop(&mut parts.headers);
+        websocket::set_headers(&mut parts.headers);
+        return Response::from_parts(parts, responses::full(String::new()));
     }
-}
-
-fn is_timeout(error: &(dyn Error + 'static)) -> bool {
-    let io_error = error.downcast_ref::<io::Error>();
-    io_error.is_some_and(|error| error.kind() == ErrorKind::TimedOut) || error.source().is_some_and(is_timeout)
-}
-
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
-        headers.remove(name);
-    }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
-}
-
-/// Joins the cookies of HTTP/2, which may be separate headers, into the one header of HTTP/1.1 (RFC 9113, section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let all: Vec<&[u8]> = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    if all.len() > 1
-        && let Ok(one) = HeaderValue::from_bytes(&all.join(&b"; "[..]))
-    {
-        headers.insert(header::COOKIE, one);
-    }
-}
-
-/// Adds the client to `X-Forwarded-For`, after the proxies before this one, and the other headers of an ALB.
-fn add_forwarded(headers: &mut HeaderMap, connection: Connection) {
-    let before: Vec<&str> = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-        .collect();
-    let chain = before
-        .into_iter()
-        .map(str::to_owned)
-        .chain([connection.peer.ip().to_string()])
-        .collect::<Vec<_>>()
-        .join(", ");
-    if let Ok(value) = HeaderValue::from_str(&chain) {
-        headers.insert("x-forwarded-for", value);
-    }
-    headers.insert("x-forwarded-proto", HeaderValue::from_static(connection.scheme()));
-    headers.insert("x-forwarded-port", HeaderValue::from(connection.port));
-    if !headers.contains_key("x-amzn-trace-id") {
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        let seconds = time::OffsetDateTime::now_utc().unix_timestamp();
-        if let Ok(value) = HeaderValue::from_str(&format!("Root=1-{seconds:08x}-{}", &id[..24])) {
-            headers.insert("x-amzn-trace-id", value);
-        }
-    }
+    let (mut parts, body) = response.into_parts();
+    request_headers::remove_hop_by_hop(&mut parts.headers);
+    let body = ResponseBody::new(body, activity, idle_timeout, in_flight);
+    Response::from_parts(parts, body.boxed())
 }

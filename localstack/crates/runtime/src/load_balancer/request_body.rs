@@ -11,7 +11,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::client_stream::{DRAIN_BYTES, DRAIN_TIMEOUT, TargetScan};
+use super::activity::Activity;
+use super::client_stream::{DRAIN_BYTES, DRAIN_TIMEOUT};
 
 /// The progress of a body, shared with the request that waits for the response of a target.
 #[derive(Clone, Default)]
@@ -39,21 +40,26 @@ pub struct RequestBody {
     /// Set while a client that sent `Expect: 100-continue` waits; it does not send a body that nobody reads.
     awaits_continue: bool,
     progress: Progress,
-    scan: TargetScan,
+    activity: Activity,
 }
 
 impl RequestBody {
-    pub fn new(body: Incoming, awaits_continue: bool, scan: TargetScan) -> Self {
+    pub fn new(body: Incoming, awaits_continue: bool) -> Self {
         Self {
             body: Some(body),
             awaits_continue,
             progress: Progress::default(),
-            scan,
+            activity: Activity::default(),
         }
     }
 
     pub fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+
+    /// Returns the activity of the exchange, to which each part of the body adds.
+    pub fn activity(&self) -> Activity {
+        self.activity.clone()
     }
 }
 
@@ -73,6 +79,9 @@ impl Body for RequestBody {
             Poll::Ready(_) => 0,
         };
         self.progress.0.store(progress, Ordering::Relaxed);
+        if polled.is_ready() {
+            self.activity.touch();
+        }
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
             self.body = None;
         }
@@ -92,9 +101,8 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let scan = self.scan.clone();
         let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream()) else {
-            return scan.expect_head();
+            return;
         };
         if !self.awaits_continue
             && let Ok(runtime) = Handle::try_current()
@@ -107,7 +115,6 @@ impl Drop for RequestBody {
                         None => return,
                     }
                 }
-                scan.expect_head();
             }));
         }
     }

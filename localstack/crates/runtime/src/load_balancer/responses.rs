@@ -8,7 +8,13 @@ use hyper::{Response, StatusCode};
 use super::connection::Connection;
 use super::rule::Action;
 
-pub type Body = BoxBody<Bytes, hyper::Error>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type Body = BoxBody<Bytes, BoxError>;
+
+/// Returns a body of text.
+pub fn full(text: String) -> Body {
+    Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed()
+}
 
 /// Returns an error page.
 pub fn error(status: u16) -> Response<Body> {
@@ -16,6 +22,8 @@ pub fn error(status: u16) -> Response<Body> {
     let title = match status.as_u16() {
         503 => "503 Service Temporarily Unavailable".to_owned(),
         504 => "504 Gateway Time-out".to_owned(),
+        // Codes of Application Load Balancers that HTTP does not know.
+        code @ (463 | 464) => code.to_string(),
         code => format!("{code} {}", status.canonical_reason().unwrap_or("")),
     };
     page(status, &title, None)
@@ -81,7 +89,7 @@ pub fn without_target(action: &Action, uri: &hyper::Uri, host: &str, connection:
 }
 
 fn respond(status: StatusCode, content_type: &str, body: String) -> Response<Body> {
-    let mut response = Response::new(Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed());
+    let mut response = Response::new(full(body));
     *response.status_mut() = status;
     response
         .headers_mut()

@@ -5,29 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hyper::client::conn::http2;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A target group's settings for health checks and draining.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TargetGroupSettings {
-    /// Path of the health check, with its query string.
-    pub path: String,
-    /// The port to check; `None` for the traffic port.
-    pub port: Option<u16>,
-    /// From one health check to the next.
-    pub interval: Duration,
-    /// Limit of one health check.
-    pub timeout: Duration,
-    /// Consecutive successes that make a target healthy.
-    pub healthy_threshold: u32,
-    /// Consecutive failures that make a target unhealthy.
-    pub unhealthy_threshold: u32,
-    /// Status codes that count as success, as inclusive ranges.
-    pub matcher: Vec<(u16, u16)>,
-    /// Limit of draining.
-    pub deregistration_delay: Duration,
-}
+use super::responses::Body;
 
 /// A target's health, as `DescribeTargetHealth` returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,18 +23,34 @@ pub struct TargetHealth {
     pub description: Option<String>,
 }
 
+/// The connection of HTTP/2 to a target, once there is one.
+pub type Http2Connection = tokio::sync::Mutex<Option<http2::SendRequest<Body>>>;
+
 /// A registered target.
 pub struct Target {
     /// Loopback address of the task, and its port.
     pub address: SocketAddr,
     health: Mutex<TargetHealth>,
+    /// The time at which the target became healthy.
+    healthy_since: Mutex<Option<Instant>>,
     in_flight: AtomicUsize,
+    /// The connection to a target of HTTP/2.
+    pub(super) http2: Http2Connection,
     /// Cancelled when the target is deregistered.
     pub(super) stop: CancellationToken,
+    /// Cancelled when the target has drained, or the time for it is over.
+    pub(super) removed: CancellationToken,
 }
 
 /// One request to a target; dropped with the last byte of the response.
 pub struct InFlight(Arc<Target>);
+
+impl InFlight {
+    /// Waits until the deregistration of the target is complete.
+    pub async fn target_removed(&self) {
+        self.0.removed.cancelled().await;
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -69,8 +68,11 @@ impl Target {
                 reason: Some("Elb.RegistrationInProgress"),
                 description: Some("Target registration is in progress".into()),
             }),
+            healthy_since: Mutex::new(None),
             in_flight: AtomicUsize::new(0),
+            http2: Http2Connection::default(),
             stop,
+            removed: CancellationToken::new(),
         }
     }
 
@@ -88,8 +90,29 @@ impl Target {
     pub fn set_health(&self, health: TargetHealth) {
         let mut current = self.health.lock();
         if current.state != "draining" {
+            let mut since = self.healthy_since.lock();
+            *since = match health.state {
+                "healthy" => since.or_else(|| Some(Instant::now())),
+                _ => None,
+            };
             *current = health;
         }
+    }
+
+    /// Returns the part of a slow start that has passed, from 0 to 1.
+    pub fn started_part(&self, slow_start: Duration) -> f64 {
+        let since = *self.healthy_since.lock();
+        if slow_start.is_zero() {
+            return 1.0;
+        }
+        since.map_or(1.0, |since| {
+            (since.elapsed().as_secs_f64() / slow_start.as_secs_f64()).min(1.0)
+        })
+    }
+
+    /// Returns the number of requests in flight.
+    pub fn outstanding(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Counts a request until the returned value is dropped.

@@ -8,7 +8,9 @@ use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use super::health;
-use super::target::{Target, TargetGroupSettings, TargetHealth};
+use super::stickiness::target_name;
+use super::target::{Target, TargetHealth};
+use super::target_group_settings::{Algorithm, TargetGroupSettings};
 
 /// A target group that serves.
 pub struct TargetGroup {
@@ -37,17 +39,36 @@ impl TargetGroup {
         self.targets.read().clone()
     }
 
-    /// Returns the next healthy target, round robin. If all are unhealthy, any of them, as an ALB fails open.
-    pub fn pick(&self) -> Option<Arc<Target>> {
-        let targets = self.targets();
-        let in_state = |state: &str| -> Vec<_> { targets.iter().filter(|t| t.health().state == state).collect() };
-        let mut candidates = in_state("healthy");
-        if candidates.is_empty() {
-            candidates = in_state("unhealthy");
+    /// Returns the target of the next request: the one that the client is bound to if it can serve, otherwise by the algorithm of the
+    /// group. With too few healthy targets, any that was checked, as an ALB fails open.
+    pub fn pick(&self, bound: Option<&str>) -> Option<Arc<Target>> {
+        let settings = self.settings();
+        let mut candidates = self.targets();
+        candidates.retain(|target| matches!(target.health().state, "healthy" | "unhealthy"));
+        let is_healthy = |target: &Arc<Target>| target.health().state == "healthy";
+        let healthy = candidates.iter().filter(|target| is_healthy(target)).count();
+        let least = (candidates.len() * settings.minimum_healthy.percent).div_ceil(100);
+        if healthy >= least.max(settings.minimum_healthy.count).max(1) {
+            candidates.retain(is_healthy);
         }
-        let next = self.next.fetch_add(1, Ordering::Relaxed);
-        let picked = candidates.get(next % candidates.len().max(1));
-        picked.map(|target| (*target).clone())
+        let is_bound = |target: &&Arc<Target>| bound.is_some_and(|name| target_name(target) == name);
+        if let Some(target) = candidates.iter().find(is_bound) {
+            return Some(target.clone());
+        }
+        let part = |target: &Arc<Target>| target.started_part(settings.slow_start);
+        if candidates.iter().any(|target| part(target) >= 1.0) {
+            // A target whose slow start lasts is passed over in proportion to the rest of it.
+            candidates.retain(|target| rand::random::<f64>() < part(target));
+        }
+        match settings.algorithm {
+            Algorithm::RoundRobin => {
+                let next = self.next.fetch_add(1, Ordering::Relaxed);
+                candidates.get(next % candidates.len().max(1)).cloned()
+            }
+            Algorithm::LeastOutstanding => candidates.into_iter().min_by_key(|target| target.outstanding()),
+            Algorithm::Random if candidates.is_empty() => None,
+            Algorithm::Random => candidates.get(rand::random_range(0..candidates.len())).cloned(),
+        }
     }
 
     /// Registers new targets, and drains those that are no longer desired while requests are in flight to them.
@@ -87,6 +108,7 @@ impl TargetGroup {
     pub fn close(&self) {
         for target in self.targets.write().drain(..) {
             target.stop.cancel();
+            target.removed.cancel();
         }
     }
 }
@@ -94,5 +116,6 @@ impl TargetGroup {
 async fn drain(group: Arc<TargetGroup>, target: Arc<Target>) {
     let delay = group.settings().deregistration_delay;
     let _ = tokio::time::timeout(delay, target.wait_idle()).await;
+    target.removed.cancel();
     group.targets.write().retain(|t| !Arc::ptr_eq(t, &target));
 }

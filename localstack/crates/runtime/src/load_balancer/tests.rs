@@ -8,10 +8,14 @@ use parking_lot::RwLock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::{self, ActiveConfig};
-use super::{Action, ListenerConfig, LoadBalancers, Rule, TargetGroup, TargetGroupSettings};
+use super::{
+    Action, Algorithm, DesyncMode, ListenerAttributes, ListenerConfig, LoadBalancerAttributes, LoadBalancers,
+    MinimumHealthy, Rule, Stickiness, TargetGroup, TargetGroupSettings, TargetProtocol,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -50,9 +54,8 @@ async fn target() -> SocketAddr {
     address
 }
 
-/// Starts a load balancer in front of a healthy target.
-async fn balancer(idle_timeout: Duration) -> SocketAddr {
-    let settings = TargetGroupSettings {
+pub(super) fn settings() -> TargetGroupSettings {
+    TargetGroupSettings {
         path: "/".into(),
         port: None,
         interval: Duration::from_secs(30),
@@ -60,13 +63,44 @@ async fn balancer(idle_timeout: Duration) -> SocketAddr {
         healthy_threshold: 1,
         unhealthy_threshold: 100,
         matcher: vec![(200, 200)],
+        protocol: TargetProtocol::Http1,
+        algorithm: Algorithm::RoundRobin,
+        slow_start: Duration::ZERO,
+        stickiness: None,
+        minimum_healthy: MinimumHealthy { count: 1, percent: 0 },
         deregistration_delay: Duration::ZERO,
-    };
+    }
+}
+
+/// Returns a group whose targets are healthy.
+pub(super) async fn group(settings: TargetGroupSettings, targets: &[SocketAddr]) -> Arc<TargetGroup> {
     let group = Arc::new(TargetGroup::new(settings.clone()));
-    group.reconcile(settings, &[target().await], &CancellationToken::new());
-    while group.targets()[0].health().state != "healthy" {
+    group.reconcile(settings, targets, &CancellationToken::new());
+    while group.targets().iter().any(|target| target.health().state != "healthy") {
         sleep(Duration::from_millis(10)).await;
     }
+    group
+}
+
+/// Starts a load balancer in front of a healthy target.
+async fn balancer(idle_timeout: Duration) -> SocketAddr {
+    let attributes = LoadBalancerAttributes {
+        idle_timeout,
+        desync: DesyncMode::Monitor,
+        ..LoadBalancerAttributes::default()
+    };
+    balancer_of(attributes, group(settings(), &[target().await]).await).await
+}
+
+async fn balancer_of(balancer: LoadBalancerAttributes, group: Arc<TargetGroup>) -> SocketAddr {
+    open(balancer, group, None).await
+}
+
+pub(super) async fn open(
+    balancer: LoadBalancerAttributes,
+    group: Arc<TargetGroup>,
+    acceptor: Option<TlsAcceptor>,
+) -> SocketAddr {
     let balancers = Arc::new(LoadBalancers::default());
     balancers.target_groups.write().insert("group".into(), group);
     let config = Arc::new(ListenerConfig {
@@ -74,15 +108,16 @@ async fn balancer(idle_timeout: Duration) -> SocketAddr {
             conditions: Vec::new(),
             action: Action::Forward(vec![("group".into(), 1)]),
         }],
-        idle_timeout,
+        balancer,
+        attributes: ListenerAttributes::default(),
         tls: None,
     });
-    let active = Arc::new(RwLock::new(ActiveConfig { config, acceptor: None }));
+    let active = Arc::new(RwLock::new(ActiveConfig { config, acceptor }));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(listener::accept(
         balancers,
-        socket,
+        Arc::new(socket),
         80,
         active,
         CancellationToken::new(),
@@ -183,4 +218,174 @@ async fn a_slow_head_is_disconnected_a_slow_body_is_408_and_a_slow_target_504() 
     assert_eq!(status(&send(address, half).await), "408");
     let silent = "GET /silent HTTP/1.1\r\nhost: a\r\n\r\n";
     assert_eq!(status(&send(address, silent).await), "504");
+}
+
+#[tokio::test]
+async fn strictest_mode_blocks_what_monitor_mode_routes() {
+    let group = group(settings(), &[target().await]).await;
+    let with = |desync| LoadBalancerAttributes {
+        desync,
+        ..LoadBalancerAttributes::default()
+    };
+    let strictest = balancer_of(with(DesyncMode::Strictest), group.clone()).await;
+    let defensive = balancer_of(with(DesyncMode::Defensive), group.clone()).await;
+    let monitor = balancer_of(with(DesyncMode::Monitor), group).await;
+    for (request, expected) in [
+        ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", ["200", "200", "200"]),
+        (
+            "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n",
+            ["400", "200", "200"],
+        ),
+        (
+            "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}",
+            ["400", "200", "200"],
+        ),
+        ("GET / HTTP/1.1\r\nhost: a\r\nx-empty:\r\n\r\n", ["400", "200", "200"]),
+        (
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\n{}",
+            ["400", "200", "200"],
+        ),
+        (
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer_encoding: chunked\r\ncontent-length: 2\r\n\r\n{}",
+            ["400", "400", "200"],
+        ),
+    ] {
+        for (address, expected) in [strictest, defensive, monitor].into_iter().zip(expected) {
+            assert_eq!(status(&send(address, request).await), expected, "{request}");
+        }
+    }
+    let ambiguous = "GET / HTTP/1.1\r\nhost: a\r\nx-empty:\r\n\r\n";
+    assert!(send(defensive, ambiguous).await.contains("connection: close"));
+    assert!(!send(monitor, ambiguous).await.contains("connection: close"));
+    // The second request of a connection is inspected too.
+    let both = "GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
+    assert!(send_to_end(strictest, both).await.contains("HTTP/1.1 400"));
+}
+
+/// Sends bytes, and returns everything until the load balancer closes the connection.
+async fn send_to_end(address: SocketAddr, bytes: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    timeout(TIMEOUT, stream.read_to_string(&mut response))
+        .await
+        .unwrap()
+        .unwrap();
+    response
+}
+
+#[tokio::test]
+async fn an_idle_client_and_a_stalled_response_are_cut() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stalling = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut bytes = [0; 4096];
+                let count = stream.read(&mut bytes).await.unwrap_or_default();
+                // A health check gets the whole response.
+                let body = if bytes[..count].starts_with(b"GET / ") {
+                    "ab"
+                } else {
+                    "a"
+                };
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{body}");
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.read(&mut bytes).await;
+            });
+        }
+    });
+    let attributes = LoadBalancerAttributes {
+        idle_timeout: Duration::from_millis(300),
+        ..LoadBalancerAttributes::default()
+    };
+    let address = balancer_of(attributes, group(settings(), &[stalling]).await).await;
+    let stalled = send_to_end(address, "GET /stall HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(stalled.ends_with("\r\n\r\na"), "{stalled}");
+    let idle = send_to_end(address, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(idle.ends_with("\r\n\r\nab"), "{idle}");
+}
+
+#[tokio::test]
+async fn after_the_keep_alive_duration_the_next_response_is_the_last_one() {
+    let with = |client_keep_alive| LoadBalancerAttributes {
+        client_keep_alive,
+        ..LoadBalancerAttributes::default()
+    };
+    let group = group(settings(), &[target().await]).await;
+    let request = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let over = balancer_of(with(Duration::ZERO), group.clone()).await;
+    assert!(send_to_end(over, request).await.contains("connection: close"));
+    let lasting = balancer_of(with(TIMEOUT), group).await;
+    assert!(!send(lasting, request).await.contains("connection: close"));
+}
+
+#[tokio::test]
+async fn a_websocket_passes_bytes_in_both_directions() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let echo = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut bytes = [0; 4096];
+                let count = stream.read(&mut bytes).await.unwrap_or_default();
+                let head = String::from_utf8_lossy(&bytes[..count]).to_ascii_lowercase();
+                if !head.contains("upgrade: websocket") {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                    return;
+                }
+                let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhi";
+                let _ = stream.write_all(switch.as_bytes()).await;
+                while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+                    let _ = stream.write_all(&bytes[..count]).await;
+                }
+            });
+        }
+    });
+    let attributes = LoadBalancerAttributes {
+        idle_timeout: Duration::from_millis(500),
+        ..LoadBalancerAttributes::default()
+    };
+    let address = balancer_of(attributes, group(settings(), &[echo]).await).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let handshake = "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\r\n";
+    stream.write_all(handshake.as_bytes()).await.unwrap();
+    let (mut received, mut bytes) = (String::new(), [0; 4096]);
+    while !received.ends_with("\r\n\r\nhi") {
+        let count = timeout(TIMEOUT, stream.read(&mut bytes)).await.unwrap().unwrap();
+        assert!(count > 0, "{received}");
+        received.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    assert!(received.starts_with("HTTP/1.1 101"), "{received}");
+    stream.write_all(b"ping\n\n").await.unwrap();
+    let mut pong = [0; 6];
+    timeout(TIMEOUT, stream.read_exact(&mut pong)).await.unwrap().unwrap();
+    assert_eq!(&pong, b"ping\n\n");
+    // Nothing moves any more: the idle timeout ends it.
+    assert_eq!(timeout(TIMEOUT, stream.read(&mut bytes)).await.unwrap().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_cookie_binds_a_client_to_its_target() {
+    let settings = TargetGroupSettings {
+        stickiness: Some(Stickiness::LoadBalancer(Duration::from_secs(60))),
+        ..settings()
+    };
+    let group = group(settings, &[target().await, target().await]).await;
+    let first = group.pick(None).unwrap();
+    let mut response = http::HeaderMap::new();
+    let sticky = group.settings().stickiness.unwrap();
+    sticky.bind(&first, &mut response, true);
+    let set: Vec<&str> = response.values().map(|value| value.to_str().unwrap()).collect();
+    assert!(
+        set[0].starts_with("AWSALB=") && set[1].ends_with("; SameSite=None; Secure"),
+        "{set:?}"
+    );
+    let cookie = set[0].split(';').next().unwrap();
+    let request = http::HeaderMap::from_iter([(http::header::COOKIE, format!("a=b; {cookie}").parse().unwrap())]);
+    let bound = sticky.bound_to(&request);
+    for _ in 0..4 {
+        assert_eq!(group.pick(bound.as_deref()).unwrap().address, first.address);
+    }
+    assert_ne!(group.pick(None).unwrap().address, group.pick(None).unwrap().address);
 }

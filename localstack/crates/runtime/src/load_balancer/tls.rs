@@ -49,7 +49,7 @@ pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// # Errors
 /// When no certificate can be issued.
 pub fn acceptor(cx: &Context, tls: &Tls) -> Result<TlsAcceptor, AwsError> {
-    let authority = CertificateAuthority::for_public_names(cx.state_dir());
+    let authority = CertificateAuthority::for_public_names(cx.root_dir());
     let config = configure(&authority, tls)
         .map_err(|error| AwsError::internal(format!("cannot issue a certificate for the load balancer: {error:#}")))?;
     tracing::info!(
@@ -59,7 +59,7 @@ pub fn acceptor(cx: &Context, tls: &Tls) -> Result<TlsAcceptor, AwsError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-fn configure(authority: &CertificateAuthority, tls: &Tls) -> anyhow::Result<ServerConfig> {
+pub(super) fn configure(authority: &CertificateAuthority, tls: &Tls) -> anyhow::Result<ServerConfig> {
     let (certificate, key) = authority.issue(&NAMES.map(str::to_owned))?;
     let key = PrivatePkcs8KeyDer::from(key.serialize_der());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio, exit};
 use anyhow::{Context as _, bail};
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, UnshareFlags};
 
-use super::{Exec, ExitStatus, Identity, LaunchRequest, Run, launch_request, reaper, root, user};
+use super::{Exec, ExitStatus, Identity, LaunchRequest, Run, Settings, launch_request, reaper, root, user};
 
 /// The first argument that makes a program call [`init_main`].
 pub const ARGUMENT: &str = "__task";
@@ -105,7 +105,8 @@ fn exec_container(run: &Run) -> anyhow::Result<i32> {
     let result = (|| {
         let (uid, gid) = user::resolve(&run.rootfs, &run.command.user)?;
         unshare(UnshareFlags::NEWNS)?;
-        root::enter(&run.rootfs, &run.folder)?;
+        root::enter(&run.rootfs, &run.folder, &run.settings.mounts)?;
+        run.settings.apply_limits()?;
         exec_command(run, uid, gid)
     })();
     result.inspect_err(|error| {
@@ -131,7 +132,7 @@ fn run_in_container(exec: &Exec) -> anyhow::Result<i32> {
     rustix::thread::set_no_new_privs(true)?;
     let mut command = to_command(&exec.command);
     if as_root {
-        limit_capabilities();
+        limit_capabilities(Settings::default().capabilities());
         command.uid(uid).gid(gid);
     }
     let status = command
@@ -153,7 +154,7 @@ fn exec_command(run: &Run, uid: u32, gid: u32) -> anyhow::Result<i32> {
             map_ids((uid, 0), (gid, 0))?;
         }
     } else {
-        limit_capabilities();
+        limit_capabilities(run.settings.capabilities());
         command.uid(uid).gid(gid);
     }
     if run.command.init {
@@ -178,17 +179,8 @@ fn to_command(request: &launch_request::Command) -> Command {
     command
 }
 
-/// Limits the capabilities of a container's root to those of container engines; takes effect at the next exec.
-fn limit_capabilities() {
-    let allowed = CapabilitySet::CHOWN
-        | CapabilitySet::DAC_OVERRIDE
-        | CapabilitySet::FOWNER
-        | CapabilitySet::FSETID
-        | CapabilitySet::KILL
-        | CapabilitySet::SETGID
-        | CapabilitySet::SETUID
-        | CapabilitySet::NET_BIND_SERVICE
-        | CapabilitySet::SYS_CHROOT;
+/// Limits the capabilities of a container's root; takes effect at the next exec.
+fn limit_capabilities(allowed: CapabilitySet) {
     for capability in (CapabilitySet::all() - allowed).iter() {
         // A capability that this kernel does not have cannot be dropped.
         let _ = rustix::thread::remove_capability_from_bounding_set(capability);

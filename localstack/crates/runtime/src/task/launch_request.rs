@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::settings::Settings;
+
 /// A request; never passed as an argument, where other users could read the secrets in the environment.
 #[derive(Serialize, Deserialize)]
 pub enum LaunchRequest {
@@ -22,6 +24,9 @@ pub struct Run {
     pub folder: PathBuf,
     /// Its first process.
     pub command: Command,
+    /// Its volumes and limits.
+    #[serde(default)]
+    pub settings: Settings,
     /// True if the container has a user namespace; the supervisor sets it.
     #[serde(default)]
     pub has_user_namespace: bool,

@@ -8,13 +8,17 @@
 pub mod identity;
 mod init;
 pub mod launch_request;
+pub mod memory;
 pub mod output;
 pub mod process;
 mod reaper;
 mod root;
+pub mod settings;
 mod user;
 
 pub use identity::Identity;
 pub use init::{ARGUMENT, init_main};
 pub use launch_request::{Exec, ExitStatus, LaunchRequest, Run};
 pub use root::{RDS_CA_BUNDLE, SYSTEM_CA_BUNDLES, is_regular_file};
+pub use settings::{Limit, Settings, VolumeMount};
+pub use user::resolve as user_of;

@@ -12,7 +12,10 @@ use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::{ARGUMENT, Exec, ExitStatus, Identity, LaunchRequest, Run, launch_request};
+use super::{ARGUMENT, Exec, ExitStatus, Identity, LaunchRequest, Run, Settings, launch_request};
+
+/// The file in a container's folder that marks it as killed for its use of memory.
+const OUT_OF_MEMORY: &str = "out_of_memory";
 
 /// A container that was started by this endpoint or by an earlier one.
 #[derive(Debug, Clone)]
@@ -27,9 +30,14 @@ pub struct Container {
 ///
 /// # Errors
 /// When the folder cannot be written, or the process cannot be started.
-pub async fn start(folder: &Path, rootfs: &Path, command: launch_request::Command) -> anyhow::Result<Container> {
+pub async fn start(
+    folder: &Path,
+    rootfs: &Path,
+    command: launch_request::Command,
+    settings: Settings,
+) -> anyhow::Result<Container> {
     fs::create_dir_all(folder.join("root")).with_context(|| format!("cannot create {}", folder.display()))?;
-    for stale in ["exit_status", "failure", "pid", "supervisor"] {
+    for stale in ["exit_status", "failure", "pid", "supervisor", OUT_OF_MEMORY] {
         let _ = fs::remove_file(folder.join(stale));
     }
     for (name, text) in [
@@ -46,6 +54,7 @@ pub async fn start(folder: &Path, rootfs: &Path, command: launch_request::Comman
         rootfs: rootfs.into(),
         folder: folder.into(),
         command,
+        settings,
         has_user_namespace: false,
     });
     let mut child = launcher()
@@ -107,6 +116,17 @@ impl Container {
         } else if signal == Signal::KILL {
             self.supervisor.signal(signal);
         }
+    }
+
+    /// Kills the container because it uses more memory than it may.
+    pub fn kill_for_memory(&self) {
+        let _ = fs::write(self.folder.join(OUT_OF_MEMORY), "");
+        self.signal(Signal::KILL);
+    }
+
+    /// Returns true if the container was killed because it used more memory than it may.
+    pub fn ran_out_of_memory(&self) -> bool {
+        self.folder.join(OUT_OF_MEMORY).exists()
     }
 
     /// Waits until the container ends.

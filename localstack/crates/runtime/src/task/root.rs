@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use rustix::fs::StatVfsMountFlags;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
+use super::settings::VolumeMount;
+
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// A CA bundle in an image, and the file in a container's folder that replaces it.
@@ -38,12 +40,16 @@ pub const SYSTEM_CA_BUNDLES: [CaBundle; 3] = [
 ];
 const OWN_FILES: [&str; 3] = ["hosts", "resolv.conf", "hostname"];
 
+/// The folder in the new root in which volumes are mounted until the root is complete: a link in the image, on the way to the place of
+/// a volume, leads into the new root only then.
+const STAGING: &str = ".volumes";
+
 /// Builds the root on `folder/root` and changes to it. The caller must be alone in a new mount namespace, and the first process
 /// of its process namespace.
 ///
 /// # Errors
 /// When a mount is not permitted, or a file cannot be created.
-pub fn enter(rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
+pub fn enter(rootfs: &Path, folder: &Path, mounts: &[VolumeMount]) -> anyhow::Result<()> {
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .context("cannot make the mounts private")?;
     let root = folder.join("root");
@@ -55,9 +61,17 @@ pub fn enter(rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
         Some(c"mode=755,size=256m"),
     )
     .context("cannot mount the container's root")?;
-    bind_mount(rootfs, &root, &["proc", "dev", "tmp", "etc", "sys"])?;
+    let places: Vec<&Path> = mounts
+        .iter()
+        .map(|mount| mount.target.strip_prefix("/").unwrap_or(&mount.target))
+        .collect();
+    bind_mount(rootfs, &root, &["proc", "dev", "tmp", "etc", "sys"], &places)?;
     fs::create_dir(root.join("etc"))?;
-    bind_mount(&rootfs.join("etc"), &root.join("etc"), &OWN_FILES)?;
+    let below_etc: Vec<&Path> = places
+        .iter()
+        .filter_map(|place| place.strip_prefix("etc").ok())
+        .collect();
+    bind_mount(&rootfs.join("etc"), &root.join("etc"), &OWN_FILES, &below_etc)?;
     for name in OWN_FILES {
         bind_file(&folder.join(name), &root.join("etc").join(name))?;
     }
@@ -90,11 +104,37 @@ pub fn enter(rootfs: &Path, folder: &Path) -> anyhow::Result<()> {
         symlink(target, root.join("dev").join(name))?;
     }
     mount_proc(&root.join("proc"))?;
+    for (n, mount) in mounts.iter().enumerate() {
+        let staged = root.join(STAGING).join(n.to_string());
+        fs::create_dir_all(&staged)?;
+        rustix::mount::mount_bind(&mount.source, &staged)
+            .with_context(|| format!("cannot mount the volume at {}", mount.target.display()))?;
+    }
     // The old root is stacked under the new one, then unmounted: it needs no folder in the image.
     rustix::process::chdir(&root)?;
     rustix::process::pivot_root(".", ".").context("cannot change the root")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).context("cannot unmount the old root")?;
     rustix::process::chdir("/")?;
+    move_volumes(mounts)
+}
+
+/// Moves the volumes to their places in the new root.
+fn move_volumes(mounts: &[VolumeMount]) -> anyhow::Result<()> {
+    let staging = Path::new("/").join(STAGING);
+    for (n, mount) in mounts.iter().enumerate() {
+        let staged = staging.join(n.to_string());
+        fs::create_dir_all(&mount.target)
+            .map_err(anyhow::Error::from)
+            .and_then(|()| Ok(rustix::mount::mount_move(&staged, &mount.target)?))
+            .with_context(|| format!("cannot mount the volume at {}", mount.target.display()))?;
+        if mount.read_only {
+            make_read_only(&mount.target)?;
+        }
+        fs::remove_dir(&staged)?;
+    }
+    if !mounts.is_empty() {
+        fs::remove_dir(&staging)?;
+    }
     Ok(())
 }
 
@@ -111,7 +151,9 @@ fn mount_proc(at: &Path) -> anyhow::Result<()> {
         .context("cannot mount /proc")
 }
 
-fn bind_mount(from: &Path, to: &Path, except: &[&str]) -> anyhow::Result<()> {
+/// Mounts the entries of a folder of the image. A folder in which a volume is mounted becomes one of the container itself, with its
+/// entries mounted, because a place for the volume may have to be created in it.
+fn bind_mount(from: &Path, to: &Path, except: &[&str], places: &[&Path]) -> anyhow::Result<()> {
     let entries = match fs::read_dir(from) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -127,6 +169,19 @@ fn bind_mount(from: &Path, to: &Path, except: &[&str]) -> anyhow::Result<()> {
         let kind = entry.file_type()?;
         if kind.is_symlink() {
             symlink(fs::read_link(&source)?, &target)?;
+            continue;
+        }
+        let below: Vec<&Path> = places
+            .iter()
+            .filter_map(|place| place.strip_prefix(&name).ok())
+            .collect();
+        if kind.is_dir() && !below.is_empty() {
+            fs::create_dir(&target)?;
+            fs::set_permissions(&target, entry.metadata()?.permissions())?;
+            // The volume hides what is at its place.
+            if !below.contains(&Path::new("")) {
+                bind_mount(&source, &target, &[], &below)?;
+            }
             continue;
         }
         if kind.is_dir() {

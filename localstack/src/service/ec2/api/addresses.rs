@@ -33,10 +33,3 @@ pub async fn release(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     cx.delete_resource(ADDRESS, &address.id).await?;
     Ok(json!({}))
 }
-
-/// Addresses are associated with instances and network interfaces, which this endpoint does not have.
-pub fn disassociate(call: &Call) -> Result<Value, AwsError> {
-    let association = call.text("AssociationId").or(call.text("PublicIp")).unwrap_or_default();
-    let reason = format!("The association ID '{association}' does not exist");
-    Err(AwsError::new("InvalidAssociationID.NotFound", reason))
-}

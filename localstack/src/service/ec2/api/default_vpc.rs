@@ -23,11 +23,8 @@ pub async fn create_first(cx: &Context) -> Result<(), AwsError> {
 }
 
 pub async fn create(cx: &Context) -> Result<Value, AwsError> {
-    if let Some(existing) = model::default_vpc(cx)? {
-        let reason = format!(
-            "A Default VPC already exists for this account in this region: {}",
-            existing.id
-        );
+    if model::default_vpc(cx)?.is_some() {
+        let reason = "A Default VPC already exists for this account in this region.";
         return Err(AwsError::new("DefaultVpcAlreadyExists", reason));
     }
     let id = build(cx).await?;
@@ -60,7 +57,7 @@ async fn build(cx: &Context) -> Result<String, AwsError> {
 }
 
 fn mark_default(cx: &Context, records: Records, id: &str) -> Result<(), AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     if let Some(mut record) = records.get(cx, id)? {
         record.computed.insert("Default".into(), true.into());

@@ -1,10 +1,14 @@
 //! The operations of EC2 that create, change and delete: each translates its input to the properties of a resource type.
 
+mod acls;
 mod addresses;
 mod default_vpc;
 mod endpoints;
+mod flow_logs;
 mod groups;
 mod input;
+mod interfaces;
+mod peerings;
 mod permissions;
 mod routes;
 mod tags;
@@ -13,7 +17,7 @@ mod vpcs;
 use serde_json::{Value, json};
 
 use super::describe::{flag_text, not_found};
-use super::{gateway, nat, route, vpc};
+use super::{gateway, nat, network_acl, route, vpc};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
@@ -62,6 +66,22 @@ pub async fn call(cx: &Context, call: &Call) -> Option<Result<Value, AwsError>> 
             };
             creation.create(cx, call).await
         }
+        "CreateEgressOnlyInternetGateway" => {
+            let creation = Creation {
+                resource_type: "AWS::EC2::EgressOnlyInternetGateway",
+                kind: "egress-only-internet-gateway",
+                members: &["VpcId"],
+                defaults: &[],
+                output: ("EgressOnlyInternetGateway", "EgressOnlyInternetGatewayId"),
+                describe: gateway::describe_egress_only,
+            };
+            creation.create(cx, call).await
+        }
+        "DeleteEgressOnlyInternetGateway" => {
+            let kind = "AWS::EC2::EgressOnlyInternetGateway";
+            let deleted = delete(cx, call, kind, "EgressOnlyInternetGatewayId").await;
+            deleted.map(|_| json!({"ReturnCode": true}))
+        }
         "CreateRouteTable" => {
             let creation = Creation {
                 resource_type: "AWS::EC2::RouteTable",
@@ -108,7 +128,43 @@ pub async fn call(cx: &Context, call: &Call) -> Option<Result<Value, AwsError>> 
         "ReplaceRouteTableAssociation" => routes::replace_association(cx, call).await,
         "AllocateAddress" => addresses::allocate(cx, call).await,
         "ReleaseAddress" => addresses::release(cx, call).await,
-        "DisassociateAddress" => addresses::disassociate(call),
+        "AssociateAddress" => interfaces::associate_address(cx, call).await,
+        "DisassociateAddress" => interfaces::disassociate_address(cx, call).await,
+        "CreateNetworkInterface" => interfaces::create(cx, call).await,
+        "DeleteNetworkInterface" => delete(cx, call, "AWS::EC2::NetworkInterface", "NetworkInterfaceId").await,
+        "ModifyNetworkInterfaceAttribute" => interfaces::modify(cx, call).await,
+        "DescribeNetworkInterfaceAttribute" => interfaces::describe_attribute(cx, call),
+        "AssignPrivateIpAddresses" | "UnassignPrivateIpAddresses" => interfaces::change_addresses(cx, call),
+        "CreateNetworkAcl" => {
+            let creation = Creation {
+                resource_type: "AWS::EC2::NetworkAcl",
+                kind: "network-acl",
+                members: &["VpcId"],
+                defaults: &[],
+                output: ("NetworkAcl", "NetworkAclId"),
+                describe: network_acl::describe,
+            };
+            creation.create(cx, call).await
+        }
+        "DeleteNetworkAcl" => delete(cx, call, "AWS::EC2::NetworkAcl", "NetworkAclId").await,
+        "CreateNetworkAclEntry" => acls::create_entry(cx, call).await,
+        "ReplaceNetworkAclEntry" => acls::replace_entry(cx, call).await,
+        "DeleteNetworkAclEntry" => acls::delete_entry(cx, call).await,
+        "ReplaceNetworkAclAssociation" => acls::replace_association(cx, call),
+        "CreateDhcpOptions" => acls::create_dhcp_options(cx, call).await,
+        "DeleteDhcpOptions" => acls::delete_dhcp_options(cx, call).await,
+        "AssociateDhcpOptions" => acls::associate_dhcp_options(cx, call).await,
+        "CreateFlowLogs" => flow_logs::create(cx, call).await,
+        "DeleteFlowLogs" => flow_logs::delete(cx, call).await,
+        "CreateVpcPeeringConnection" => peerings::create(cx, call).await,
+        "AcceptVpcPeeringConnection"
+        | "RejectVpcPeeringConnection"
+        | "DeleteVpcPeeringConnection"
+        | "ModifyVpcPeeringConnectionOptions" => peerings::change(cx, call),
+        "AssociateVpcCidrBlock" => vpcs::associate_block(cx, call).await,
+        "DisassociateVpcCidrBlock" => vpcs::disassociate_block(cx, call).await,
+        "ModifyVpcTenancy" => vpcs::modify_tenancy(cx, call).await,
+        "DescribeTags" => tags::describe(cx, call),
         "CreateSecurityGroup" => groups::create(cx, call).await,
         "DeleteSecurityGroup" => groups::delete(cx, call).await,
         "AuthorizeSecurityGroupIngress" => groups::authorize(cx, call, false).await,

@@ -12,8 +12,20 @@ use crate::{AwsError, Context};
 
 const ROUTE: &str = "AWS::EC2::Route";
 const ASSOCIATION: &str = "AWS::EC2::SubnetRouteTableAssociation";
-const TARGETS: [&str; 2] = ["GatewayId", "NatGatewayId"];
-const MEMBERS: [&str; 4] = ["RouteTableId", "DestinationCidrBlock", TARGETS[0], TARGETS[1]];
+const TARGETS: [&str; 4] = [
+    "GatewayId",
+    "NatGatewayId",
+    "VpcPeeringConnectionId",
+    "NetworkInterfaceId",
+];
+const MEMBERS: [&str; 6] = [
+    "RouteTableId",
+    "DestinationCidrBlock",
+    TARGETS[0],
+    TARGETS[1],
+    TARGETS[2],
+    TARGETS[3],
+];
 
 pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let properties = input::properties(call, "", &MEMBERS, &[])?;
@@ -120,7 +132,7 @@ pub async fn replace_association(cx: &Context, call: &Call) -> Result<Value, Aws
 }
 
 fn replace_main(cx: &Context, id: &str, table: &str) -> Result<String, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let old = ROUTE_TABLES.find(cx, |table| table.computed("Main").as_deref() == Some(id))?;
     let mut old = old.ok_or_else(|| no_association(id))?;

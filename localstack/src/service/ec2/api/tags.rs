@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::super::describe::not_found;
+use super::super::describe::{not_found, response};
 use super::super::error::invalid_parameter;
 use super::super::model::{
-    self, ADDRESSES, FLOW_LOGS, INTERNET_GATEWAYS, NAT_GATEWAYS, ROUTE_TABLES, SECURITY_GROUP_RULES, SECURITY_GROUPS,
-    SUBNETS, VPC_ENDPOINTS, VPCS,
+    self, ADDRESSES, DHCP_OPTION_SETS, EGRESS_ONLY_GATEWAYS, FLOW_LOGS, INTERNET_GATEWAYS, NAT_GATEWAYS, NETWORK_ACLS,
+    NETWORK_INTERFACES, PEERINGS, ROUTE_TABLES, SECURITY_GROUP_RULES, SECURITY_GROUPS, SUBNETS, VPC_ENDPOINTS, VPCS,
 };
 use crate::records::{Record, Records, WriteLock};
 use crate::service::Call;
@@ -15,18 +15,33 @@ use crate::{AwsError, Context};
 /// The most tags of one resource (EC2 User Guide, "Tag restrictions").
 const MAX_TAGS: usize = 50;
 
-/// The prefixes of IDs, with the collection of the records, and the member with such an ID.
-const KINDS: [(&str, Records, &str); 10] = [
-    ("vpc", VPCS, "VpcId"),
-    ("subnet", SUBNETS, "SubnetId"),
-    ("igw", INTERNET_GATEWAYS, "InternetGatewayId"),
-    ("rtb", ROUTE_TABLES, "RouteTableId"),
-    ("eipalloc", ADDRESSES, "AllocationId"),
-    ("nat", NAT_GATEWAYS, "NatGatewayId"),
-    ("sg", SECURITY_GROUPS, "GroupId"),
-    ("sgr", SECURITY_GROUP_RULES, "SecurityGroupRuleId"),
-    ("vpce", VPC_ENDPOINTS, "VpcEndpointId"),
-    ("fl", FLOW_LOGS, "FlowLogId"),
+/// The prefixes of IDs, with the collection of the records, the member with such an ID, and the resource type of tags.
+const KINDS: [(&str, Records, &str, &str); 15] = [
+    ("vpc", VPCS, "VpcId", "vpc"),
+    ("subnet", SUBNETS, "SubnetId", "subnet"),
+    ("igw", INTERNET_GATEWAYS, "InternetGatewayId", "internet-gateway"),
+    ("rtb", ROUTE_TABLES, "RouteTableId", "route-table"),
+    ("eipalloc", ADDRESSES, "AllocationId", "elastic-ip"),
+    ("nat", NAT_GATEWAYS, "NatGatewayId", "natgateway"),
+    ("sg", SECURITY_GROUPS, "GroupId", "security-group"),
+    (
+        "sgr",
+        SECURITY_GROUP_RULES,
+        "SecurityGroupRuleId",
+        "security-group-rule",
+    ),
+    ("vpce", VPC_ENDPOINTS, "VpcEndpointId", "vpc-endpoint"),
+    ("fl", FLOW_LOGS, "FlowLogId", "vpc-flow-log"),
+    (
+        "eigw",
+        EGRESS_ONLY_GATEWAYS,
+        "EgressOnlyInternetGatewayId",
+        "egress-only-internet-gateway",
+    ),
+    ("acl", NETWORK_ACLS, "NetworkAclId", "network-acl"),
+    ("dopt", DHCP_OPTION_SETS, "DhcpOptionsId", "dhcp-options"),
+    ("eni", NETWORK_INTERFACES, "NetworkInterfaceId", "network-interface"),
+    ("pcx", PEERINGS, "VpcPeeringConnectionId", "vpc-peering-connection"),
 ];
 
 /// Checks the keys of tags.
@@ -85,7 +100,7 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// Changes the tags of all resources that the call names, or of none.
 fn change(cx: &Context, call: &Call, apply: impl Fn(&mut Record) -> Result<(), AwsError>) -> Result<Value, AwsError> {
-    let lock = cx.extension::<WriteLock>();
+    let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let mut changed = Vec::new();
     for id in call.texts("Resources") {
@@ -99,9 +114,27 @@ fn change(cx: &Context, call: &Call, apply: impl Fn(&mut Record) -> Result<(), A
     Ok(json!({}))
 }
 
+/// Lists the tags of all resources.
+pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let mut tags = Vec::new();
+    for (_, records, _, kind) in KINDS {
+        for record in records.list(cx)? {
+            let id = match kind {
+                "elastic-ip" => record.computed("AllocationId").unwrap_or_default(),
+                _ => record.id,
+            };
+            let of = record.tags.iter();
+            tags.extend(
+                of.map(|(key, value)| json!({"ResourceId": id, "ResourceType": kind, "Key": key, "Value": value})),
+            );
+        }
+    }
+    response("Tags", "Key", tags, call)
+}
+
 fn find(cx: &Context, id: &str) -> Result<(Records, Record), AwsError> {
     let prefix = id.split_once('-').map(|(prefix, _)| prefix).unwrap_or_default();
-    let Some((_, records, member)) = KINDS.iter().find(|(known, ..)| *known == prefix) else {
+    let Some((_, records, member, _)) = KINDS.iter().find(|(known, ..)| *known == prefix) else {
         return Err(AwsError::new("InvalidID", format!("The ID '{id}' is not valid")));
     };
     let found = match prefix {

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::super::error::invalid_parameter;
-use super::super::{gateway, model, subnet, zone};
+use super::super::model::{VPC_BLOCKS, VPCS};
+use super::super::{gateway, model, subnet, vpc_block, zone};
+use super::input;
 use super::input::unsupported;
 use super::{Creation, attribute, update};
 use crate::service::Call;
@@ -103,6 +105,60 @@ pub async fn modify_subnet(cx: &Context, call: &Call) -> Result<Value, AwsError>
     })
     .await?;
     Ok(json!({}))
+}
+
+/// Adds an IPv4 block to a VPC.
+pub async fn associate_block(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let properties = input::properties(
+        call,
+        "",
+        &["VpcId", "CidrBlock"],
+        &[("AmazonProvidedIpv6CidrBlock", "false")],
+    )?;
+    let block = call.text("CidrBlock");
+    if block.is_none() {
+        return Err(AwsError::new(
+            "MissingParameter",
+            "Either 'cidrBlock' or 'ipv6CidrBlock' should be provided.",
+        ));
+    }
+    let id = cx
+        .create_resource("AWS::EC2::VPCCidrBlock", properties.into())
+        .await?
+        .physical_id;
+    Ok(json!({
+        "VpcId": call.text("VpcId"), "CidrBlockAssociation": vpc_block::shown(Some(&id), block.as_deref(), "associating"),
+    }))
+}
+
+pub async fn disassociate_block(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let id = call.text("AssociationId").unwrap_or_default();
+    if VPCS
+        .find(cx, |vpc| vpc.computed("Association").as_ref() == Some(&id))?
+        .is_some()
+    {
+        let reason = format!(
+            "The vpc CIDR block with association ID {id} may not be disassociated. It is the primary IPv4 CIDR block of the VPC"
+        );
+        return Err(AwsError::new("OperationNotPermitted", reason));
+    }
+    let Some(block) = VPC_BLOCKS.get(cx, &id)? else {
+        let reason = format!("The vpc CIDR block association ID '{id}' does not exist");
+        return Err(AwsError::new("InvalidVpcCidrBlockAssociationIdError.NotFound", reason));
+    };
+    cx.delete_resource("AWS::EC2::VPCCidrBlock", &id).await?;
+    let shown = vpc_block::shown(Some(&id), block.text("CidrBlock").as_deref(), "disassociating");
+    Ok(json!({"VpcId": block.text("VpcId"), "CidrBlockAssociation": shown}))
+}
+
+/// "You can modify the instance tenancy attribute of a VPC to `default` only" (`ModifyVpcTenancy`).
+pub async fn modify_tenancy(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    update(cx, call, "AWS::EC2::VPC", "VpcId", |properties| {
+        properties.insert("InstanceTenancy".into(), call.text("InstanceTenancy").into());
+        Ok(())
+    })
+    .await?;
+    Ok(json!({"ReturnValue": true}))
 }
 
 pub async fn attach(cx: &Context, call: &Call) -> Result<Value, AwsError> {
