@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use indexmap::IndexSet;
 use serde_json::{Map, Value, json};
 
 use crate::compare::{Difference, differences, replaces, same};
@@ -236,12 +237,8 @@ impl PreviewBuilder<'_> {
         } else if let Some(values) = self.scope.resources.get_mut(id) {
             values.attributes.extend(after.clone());
         }
-        let mut scopes: Vec<Value> = Vec::new();
-        for detail in &details {
-            if !scopes.contains(&detail["Target"]["Attribute"]) {
-                scopes.push(detail["Target"]["Attribute"].clone());
-            }
-        }
+        let scopes = details.iter().map(|detail| detail["Target"]["Attribute"].clone());
+        let scopes: IndexSet<Value> = scopes.collect();
         let mut change = json!({
             "Action": "Modify", "LogicalResourceId": id, "PhysicalResourceId": resource.physical_id, "ResourceType": declared.resource_type,
             "Replacement": replacement, "Scope": scopes, "Details": details,

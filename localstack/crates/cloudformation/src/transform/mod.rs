@@ -79,7 +79,7 @@ pub async fn process(
     })
 }
 
-/// What the transforms of one template work with.
+/// Input of the transforms of one template.
 struct Transformation {
     /// Parameters, pseudo parameters and mappings.
     scope: Scope,
