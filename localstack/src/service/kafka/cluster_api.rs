@@ -63,6 +63,7 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             "The embedded endpoint does not support the parameter {name}."
         )));
     }
+    check_supported(&properties)?;
     check_network(cx, &properties["BrokerNodeGroupInfo"]).await?;
     let created = cx.create_resource(CLUSTER, properties).await?;
     let record = model::cluster(cx, &created.physical_id)?;
@@ -73,6 +74,30 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         response["clusterType"] = "PROVISIONED".into();
     }
     Ok(response)
+}
+
+/// Refuses what the broker would ignore: its clients authenticate with IAM or not at all.
+fn check_supported(properties: &Value) -> Result<(), AwsError> {
+    let is_given = |pointer: &str| match properties.pointer(pointer) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(_) => true,
+    };
+    let refused = [
+        "/ClientAuthentication/Sasl/Scram/Enabled",
+        "/ClientAuthentication/Tls/Enabled",
+        "/ClientAuthentication/Tls/CertificateAuthorityArnList",
+        "/BrokerNodeGroupInfo/ZoneIds",
+    ];
+    match refused.into_iter().find(|pointer| is_given(pointer)) {
+        Some(pointer) => {
+            let name = pointer.trim_start_matches('/').replace('/', ".");
+            Err(bad_request(format!(
+                "The embedded endpoint does not support the parameter {name}."
+            )))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Checks that the subnets and the security groups exist.
@@ -111,13 +136,21 @@ fn cluster(cx: &Context, call: &Call) -> Result<Record, AwsError> {
 /// Changes a cluster by one of the Update operations, and records the operation.
 pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let record = cluster(cx, call)?;
+    let volumes = call.list("targetBrokerEBSVolumeInfo");
+    let has_throughput = volumes
+        .iter()
+        .any(|volume| volume.get("provisionedThroughput").is_some());
+    if has_throughput || call.input.get("topicReassignment").is_some() {
+        let message =
+            "The embedded endpoint does not support the parameters provisionedThroughput and topicReassignment.";
+        return Err(bad_request(message));
+    }
     let change = |member: &str| call.input.get(member).map(upper_camel);
     let given = |member: &str| change(member).ok_or_else(|| bad_request(format!("The parameter {member} is missing.")));
     let changes: Vec<(&str, Value)> = match call.operation.as_str() {
         "UpdateBrokerCount" => vec![("/NumberOfBrokerNodes", given("targetNumberOfBrokerNodes")?)],
         "UpdateBrokerType" => vec![("/BrokerNodeGroupInfo/InstanceType", given("targetInstanceType")?)],
         "UpdateBrokerStorage" => {
-            let volumes = call.list("targetBrokerEBSVolumeInfo");
             // "If you want to update all brokers, use ALL": brokers have one size here.
             let size = match volumes.as_slice() {
                 [one] if one["kafkaBrokerNodeId"] == "All" || one["kafkaBrokerNodeId"] == "ALL" => {
@@ -158,6 +191,7 @@ pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         for (path, value) in changes {
             set(&mut all, path, value);
         }
+        check_supported(&all)?;
         *properties = all.as_object().cloned().unwrap_or_default();
         Ok(())
     });

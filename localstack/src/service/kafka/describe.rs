@@ -20,6 +20,8 @@ pub fn clusters(cx: &Context, call: &Call, version: ApiVersion) -> Result<Value,
     let prefix = call.text("clusterNameFilter").unwrap_or_default();
     let mut found = CLUSTERS.list(cx)?;
     found.retain(|record| record.text("ClusterName").unwrap_or_default().starts_with(&prefix));
+    // Only provisioned clusters exist here.
+    found.retain(|_| call.text("clusterTypeFilter").is_none_or(|kind| kind == "PROVISIONED"));
     let limit = call.limit("maxResults", 100, 1..=100);
     let (found, next) = page(found, limit, call.text("nextToken").as_deref())?;
     let shown: Vec<Value> = found.iter().map(|record| description(record, version)).collect();
