@@ -40,8 +40,9 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
             set.execution_status = "OBSOLETE".into();
             change_set::put(cx, &set)?;
         }
-        engine::create(cx, &stack)
+        anyhow::Ok(())
     })?;
+    engine::create(cx, &stack)?;
     Ok(json!({"StackId": stack.id}))
 }
 

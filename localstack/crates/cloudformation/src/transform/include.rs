@@ -35,6 +35,14 @@ impl Transformation {
 
     /// Merges what a transform includes into an object; the members of sections are merged, others replaced.
     pub(super) fn include(&self, transform: &Value, into: &mut Map<String, Value>) -> Result<(), AwsError> {
+        let is_known = |value: &Value, known: &[&str]| {
+            let members = value.as_object().into_iter().flat_map(Map::keys);
+            members.into_iter().all(|member| known.contains(&member.as_str()))
+        };
+        if !is_known(transform, &["Name", "Parameters"]) || !is_known(&transform["Parameters"], &["Location"]) {
+            let reason = "Name, and Parameters with Location, are the only members of the transform.";
+            return Err(failed(INCLUDE, reason));
+        }
         let location = self
             .scope
             .value(&transform["Parameters"]["Location"])
