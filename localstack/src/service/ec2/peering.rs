@@ -77,7 +77,7 @@ pub fn shown(cx: &Context, peering: &Record) -> Result<Value, AwsError> {
         "active" => "Active".to_owned(),
         "rejected" => format!("Rejected by {}", cx.account()),
         "deleted" => format!("Deleted by {}", cx.account()),
-        "failed" => format!("Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range"),
+        "failed" => "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range".to_owned(),
         _ => format!("Pending Acceptance by {}", cx.account()),
     };
     let side = |member: &str, options: &str| -> Result<Value, AwsError> {

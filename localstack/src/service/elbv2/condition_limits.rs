@@ -42,9 +42,10 @@ pub fn check(field: &str, condition: &Value) -> Result<(), AwsError> {
         return refused("A condition value must be specified".to_owned());
     }
     let Some(config) = config else {
-        return match has_older || !older.is_empty() {
-            true => limit(field, older.iter(), MAX_VALUE),
-            false => refused(format!("A '{member}' must be specified with '{field}'")),
+        return if has_older || !older.is_empty() {
+            limit(field, older.iter(), MAX_VALUE)
+        } else {
+            refused(format!("A '{member}' must be specified with '{field}'"))
         };
     };
     match field {
@@ -89,10 +90,10 @@ fn check_pairs(config: &Value) -> Result<(), AwsError> {
 }
 
 fn limit<'a>(name: &str, mut values: impl Iterator<Item = &'a String>, most: usize) -> Result<(), AwsError> {
-    match values.any(|value| value.chars().count() > most) {
-        true => refused(format!("The '{name}' value is too long; the limit is '{most}'")),
-        false => Ok(()),
+    if values.any(|value| value.chars().count() > most) {
+        return refused(format!("The '{name}' value is too long; the limit is '{most}'"));
     }
+    Ok(())
 }
 
 fn refused(message: String) -> Result<(), AwsError> {

@@ -50,7 +50,7 @@ pub struct Material {
     private: Vec<u8>,
 }
 
-/// What is signed: a message, or the digest of one.
+/// A message, or the digest of one, that is signed.
 pub enum Signed<'a> {
     Message(&'a [u8]),
     Digest(&'a [u8]),

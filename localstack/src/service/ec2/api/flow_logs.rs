@@ -22,7 +22,7 @@ const MEMBERS: [&str; 9] = [
     "ResourceIds",
 ];
 
-/// Creates a flow log for each resource; what fails for one is told in `Unsuccessful`.
+/// Creates a flow log for each resource; `Unsuccessful` has the resources for which that fails.
 pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut properties = input::properties(call, "vpc-flow-log", &MEMBERS, &[])?;
     properties.shift_remove("ResourceIds");

@@ -37,72 +37,111 @@ struct Creation {
     describe: fn(&Context) -> Result<Vec<Value>, AwsError>,
 }
 
+/// The operations that create one resource from members of the same name.
+const CREATIONS: [(&str, Creation); 6] = [
+    (
+        "CreateVpc",
+        Creation {
+            resource_type: "AWS::EC2::VPC",
+            kind: "vpc",
+            members: &["CidrBlock", "InstanceTenancy"],
+            defaults: &[("AmazonProvidedIpv6CidrBlock", "false")],
+            output: ("Vpc", "VpcId"),
+            describe: vpc::describe,
+        },
+    ),
+    (
+        "CreateInternetGateway",
+        Creation {
+            resource_type: "AWS::EC2::InternetGateway",
+            kind: "internet-gateway",
+            members: &[],
+            defaults: &[],
+            output: ("InternetGateway", "InternetGatewayId"),
+            describe: gateway::describe,
+        },
+    ),
+    (
+        "CreateEgressOnlyInternetGateway",
+        Creation {
+            resource_type: "AWS::EC2::EgressOnlyInternetGateway",
+            kind: "egress-only-internet-gateway",
+            members: &["VpcId"],
+            defaults: &[],
+            output: ("EgressOnlyInternetGateway", "EgressOnlyInternetGatewayId"),
+            describe: gateway::describe_egress_only,
+        },
+    ),
+    (
+        "CreateRouteTable",
+        Creation {
+            resource_type: "AWS::EC2::RouteTable",
+            kind: "route-table",
+            members: &["VpcId"],
+            defaults: &[],
+            output: ("RouteTable", "RouteTableId"),
+            describe: route::describe,
+        },
+    ),
+    (
+        "CreateNatGateway",
+        Creation {
+            resource_type: "AWS::EC2::NatGateway",
+            kind: "natgateway",
+            members: &["SubnetId", "AllocationId", "ConnectivityType", "PrivateIpAddress"],
+            defaults: &[("AvailabilityMode", "zonal")],
+            output: ("NatGateway", "NatGatewayId"),
+            describe: nat::describe,
+        },
+    ),
+    (
+        "CreateNetworkAcl",
+        Creation {
+            resource_type: "AWS::EC2::NetworkAcl",
+            kind: "network-acl",
+            members: &["VpcId"],
+            defaults: &[],
+            output: ("NetworkAcl", "NetworkAclId"),
+            describe: network_acl::describe,
+        },
+    ),
+];
+
+/// The operations that delete the resource that a member names, with its type.
+const DELETIONS: [(&str, &str, &str); 6] = [
+    ("DeleteVpc", "AWS::EC2::VPC", "VpcId"),
+    ("DeleteSubnet", "AWS::EC2::Subnet", "SubnetId"),
+    (
+        "DeleteInternetGateway",
+        "AWS::EC2::InternetGateway",
+        "InternetGatewayId",
+    ),
+    ("DeleteRouteTable", "AWS::EC2::RouteTable", "RouteTableId"),
+    (
+        "DeleteNetworkInterface",
+        "AWS::EC2::NetworkInterface",
+        "NetworkInterfaceId",
+    ),
+    ("DeleteNetworkAcl", "AWS::EC2::NetworkAcl", "NetworkAclId"),
+];
+
 /// Serves one call, or returns `None` for an operation that is not here.
 ///
 /// # Errors
 /// The error of the API reference.
 pub async fn call(cx: &Context, call: &Call) -> Option<Result<Value, AwsError>> {
+    if let Some((_, creation)) = CREATIONS.iter().find(|(name, _)| *name == call.operation) {
+        return Some(creation.create(cx, call).await);
+    }
+    if let Some((_, kind, member)) = DELETIONS.iter().find(|(name, ..)| *name == call.operation) {
+        return Some(delete(cx, call, kind, member).await);
+    }
     Some(match call.operation.as_str() {
-        "CreateVpc" => {
-            let creation = Creation {
-                resource_type: "AWS::EC2::VPC",
-                kind: "vpc",
-                members: &["CidrBlock", "InstanceTenancy"],
-                defaults: &[("AmazonProvidedIpv6CidrBlock", "false")],
-                output: ("Vpc", "VpcId"),
-                describe: vpc::describe,
-            };
-            creation.create(cx, call).await
-        }
         "CreateSubnet" => vpcs::create_subnet(cx, call).await,
-        "CreateInternetGateway" => {
-            let creation = Creation {
-                resource_type: "AWS::EC2::InternetGateway",
-                kind: "internet-gateway",
-                members: &[],
-                defaults: &[],
-                output: ("InternetGateway", "InternetGatewayId"),
-                describe: gateway::describe,
-            };
-            creation.create(cx, call).await
-        }
-        "CreateEgressOnlyInternetGateway" => {
-            let creation = Creation {
-                resource_type: "AWS::EC2::EgressOnlyInternetGateway",
-                kind: "egress-only-internet-gateway",
-                members: &["VpcId"],
-                defaults: &[],
-                output: ("EgressOnlyInternetGateway", "EgressOnlyInternetGatewayId"),
-                describe: gateway::describe_egress_only,
-            };
-            creation.create(cx, call).await
-        }
         "DeleteEgressOnlyInternetGateway" => {
             let kind = "AWS::EC2::EgressOnlyInternetGateway";
             let deleted = delete(cx, call, kind, "EgressOnlyInternetGatewayId").await;
             deleted.map(|_| json!({"ReturnCode": true}))
-        }
-        "CreateRouteTable" => {
-            let creation = Creation {
-                resource_type: "AWS::EC2::RouteTable",
-                kind: "route-table",
-                members: &["VpcId"],
-                defaults: &[],
-                output: ("RouteTable", "RouteTableId"),
-                describe: route::describe,
-            };
-            creation.create(cx, call).await
-        }
-        "CreateNatGateway" => {
-            let creation = Creation {
-                resource_type: "AWS::EC2::NatGateway",
-                kind: "natgateway",
-                members: &["SubnetId", "AllocationId", "ConnectivityType", "PrivateIpAddress"],
-                defaults: &[("AvailabilityMode", "zonal")],
-                output: ("NatGateway", "NatGatewayId"),
-                describe: nat::describe,
-            };
-            creation.create(cx, call).await
         }
         "CreateVpcEndpoint" => endpoints::create(cx, call).await,
         "ModifyVpcEndpoint" => endpoints::modify(cx, call).await,
@@ -112,10 +151,6 @@ pub async fn call(cx: &Context, call: &Call) -> Option<Result<Value, AwsError>> 
         "ModifySubnetAttribute" => vpcs::modify_subnet(cx, call).await,
         "AttachInternetGateway" => vpcs::attach(cx, call).await,
         "DetachInternetGateway" => vpcs::detach(cx, call).await,
-        "DeleteVpc" => delete(cx, call, "AWS::EC2::VPC", "VpcId").await,
-        "DeleteSubnet" => delete(cx, call, "AWS::EC2::Subnet", "SubnetId").await,
-        "DeleteInternetGateway" => delete(cx, call, "AWS::EC2::InternetGateway", "InternetGatewayId").await,
-        "DeleteRouteTable" => delete(cx, call, "AWS::EC2::RouteTable", "RouteTableId").await,
         "DeleteNatGateway" => {
             let deleted = delete(cx, call, "AWS::EC2::NatGateway", "NatGatewayId").await;
             deleted.map(|_| json!({"NatGatewayId": call.text("NatGatewayId")}))
@@ -131,22 +166,9 @@ pub async fn call(cx: &Context, call: &Call) -> Option<Result<Value, AwsError>> 
         "AssociateAddress" => interfaces::associate_address(cx, call).await,
         "DisassociateAddress" => interfaces::disassociate_address(cx, call).await,
         "CreateNetworkInterface" => interfaces::create(cx, call).await,
-        "DeleteNetworkInterface" => delete(cx, call, "AWS::EC2::NetworkInterface", "NetworkInterfaceId").await,
         "ModifyNetworkInterfaceAttribute" => interfaces::modify(cx, call).await,
         "DescribeNetworkInterfaceAttribute" => interfaces::describe_attribute(cx, call),
         "AssignPrivateIpAddresses" | "UnassignPrivateIpAddresses" => interfaces::change_addresses(cx, call),
-        "CreateNetworkAcl" => {
-            let creation = Creation {
-                resource_type: "AWS::EC2::NetworkAcl",
-                kind: "network-acl",
-                members: &["VpcId"],
-                defaults: &[],
-                output: ("NetworkAcl", "NetworkAclId"),
-                describe: network_acl::describe,
-            };
-            creation.create(cx, call).await
-        }
-        "DeleteNetworkAcl" => delete(cx, call, "AWS::EC2::NetworkAcl", "NetworkAclId").await,
         "CreateNetworkAclEntry" => acls::create_entry(cx, call).await,
         "ReplaceNetworkAclEntry" => acls::replace_entry(cx, call).await,
         "DeleteNetworkAclEntry" => acls::delete_entry(cx, call).await,
