@@ -20,6 +20,8 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             shown["SecretAccessKey"] = created.attributes["SecretAccessKey"].clone();
             Ok(json!({"AccessKey": shown}))
         }
+        // The root user has no keys here.
+        "ListAccessKeys" if call.text("UserName").is_none() => listed(call, "AccessKeyMetadata", Vec::new()),
         "ListAccessKeys" => {
             let user = user(cx, call)?;
             let keys = ACCESS_KEYS.list(cx)?;
@@ -34,8 +36,7 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             }))
         }
         "UpdateAccessKey" => {
-            let user = user(cx, call)?;
-            let key = find(cx, &call.required("AccessKeyId")?, Some(&user))?;
+            let key = of_user(cx, call)?;
             let status = call.required("Status")?;
             let set = |properties: &mut Map<String, Value>| {
                 properties.insert("Status".into(), status.into());
@@ -45,8 +46,7 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             Ok(json!({}))
         }
         _ => {
-            let user = user(cx, call)?;
-            let key = find(cx, &call.required("AccessKeyId")?, Some(&user))?;
+            let key = of_user(cx, call)?;
             cx.delete_resource(AccessKey::TYPE, &key.id).await?;
             Ok(json!({}))
         }
@@ -57,6 +57,13 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 fn user(cx: &Context, call: &Call) -> Result<String, AwsError> {
     let root = || AwsError::not_implemented("iam", &format!("{} for the root user", call.operation));
     Ok(Entity::User.find(cx, &call.text("UserName").ok_or_else(root)?)?.id)
+}
+
+/// Returns the key of a call, which belongs to the user that it names; the root user, the default, has none.
+fn of_user(cx: &Context, call: &Call) -> Result<Record, AwsError> {
+    let user = call.text("UserName").map(|name| Entity::User.find(cx, &name));
+    let user = user.transpose()?.map(|user| user.id).unwrap_or_default();
+    find(cx, &call.required("AccessKeyId")?, Some(&user))
 }
 
 fn find(cx: &Context, id: &str, user: Option<&str>) -> Result<Record, AwsError> {

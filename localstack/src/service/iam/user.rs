@@ -16,8 +16,7 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     match call.operation.as_str() {
         "CreateUser" => create(cx, call).await,
         "GetUser" if call.text("UserName").is_none() => Ok(json!({"User": {
-            "UserName": "root", "UserId": cx.account(), "Path": "/", "CreateDate": iso(0),
-            "Arn": format!("arn:aws:iam::{}:root", cx.account()),
+            "UserId": cx.account(), "CreateDate": iso(0), "Arn": format!("arn:aws:iam::{}:root", cx.account()),
         }})),
         "GetUser" => Ok(json!({"User": description(cx, &Entity::User.find(cx, &call.required("UserName")?)?)})),
         "ListUsers" => {

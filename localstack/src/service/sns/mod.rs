@@ -226,4 +226,39 @@ mod tests {
             json!([])
         );
     }
+    #[tokio::test]
+    async fn a_batch_is_checked_and_permissions_are_statements_of_the_policy() {
+        let (cx, _folder) = context_with(vec![service()]);
+        let call = async |operation: &'static str, input: Value| cx.call("sns", operation, input).await;
+        let fifo = json!({"Name": "t.fifo", "Attributes": {"FifoTopic": "true", "ContentBasedDeduplication": "true"}});
+        let arn = call("CreateTopic", fifo).await.unwrap()["TopicArn"].clone();
+        let entry = |id: &str, group: &str| json!({"Id": id, "Message": "m", "MessageGroupId": group});
+        let batch = |entries: Value| json!({"TopicArn": arn, "PublishBatchRequestEntries": entries});
+        for (entries, code) in [
+            (json!([entry("a", "g"), entry("a", "g")]), "BatchEntryIdsNotDistinct"),
+            (json!([{"Id": "a", "Message": "m"}]), "InvalidParameter"),
+            (json!([]), "EmptyBatchRequest"),
+        ] {
+            assert_eq!(call("PublishBatch", batch(entries)).await.unwrap_err().code, code);
+        }
+        let sent = call("PublishBatch", batch(json!([entry("a", "g")]))).await.unwrap();
+        assert_eq!(sent["Successful"][0]["Id"], "a");
+
+        let statements = async || {
+            let shown = call("GetTopicAttributes", json!({"TopicArn": arn})).await.unwrap();
+            let policy = shown["Attributes"]["Policy"].as_str().unwrap().to_owned();
+            serde_json::from_str::<Value>(&policy).unwrap()["Statement"].clone()
+        };
+        let add = json!({"TopicArn": arn, "Label": "l", "AWSAccountId": ["1"], "ActionName": ["Publish"]});
+        call("AddPermission", add.clone()).await.unwrap();
+        assert_eq!(statements().await[1]["Action"], "SNS:Publish");
+        assert_eq!(
+            call("AddPermission", add.clone()).await.unwrap_err().code,
+            "InvalidParameter"
+        );
+        call("RemovePermission", json!({"TopicArn": arn, "Label": "l"}))
+            .await
+            .unwrap();
+        assert_eq!(statements().await.as_array().unwrap().len(), 1);
+    }
 }

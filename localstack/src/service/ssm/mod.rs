@@ -244,4 +244,26 @@ mod tests {
         let version = call("GetParameter", json!({"Name": "n:7"})).await.unwrap_err();
         assert_eq!(version.code, "ParameterVersionNotFound");
     }
+    #[tokio::test]
+    async fn a_secret_is_read_as_a_parameter() {
+        let (cx, _folder) = context_with(vec![service(), crate::service::secretsmanager::service()]);
+        for (operation, value) in [("CreateSecret", "one"), ("PutSecretValue", "two")] {
+            let name = if operation == "CreateSecret" {
+                "Name"
+            } else {
+                "SecretId"
+            };
+            let input = json!({name: "s", "SecretString": value});
+            cx.call("secretsmanager", operation, input).await.unwrap();
+        }
+        let get = async |selector: &str, decrypt: bool| {
+            let name = format!("/aws/reference/secretsmanager/s{selector}");
+            let input = json!({"Name": name, "WithDecryption": decrypt});
+            cx.call("ssm", "GetParameter", input).await
+        };
+        assert_eq!(get("", true).await.unwrap()["Parameter"]["Value"], "two");
+        assert_eq!(get(":AWSPREVIOUS", true).await.unwrap()["Parameter"]["Value"], "one");
+        assert_eq!(get("", false).await.unwrap_err().code, "ValidationException");
+        assert_eq!(get("-none", true).await.unwrap_err().code, "ParameterNotFound");
+    }
 }
