@@ -76,7 +76,7 @@ def virtual_environment(args, target):
     if not shutil.which(args.python):
         sys.exit(f"{args.python} is not installed. LocalStack's tests need Python 3.12 or later: name one with --python.")
     subprocess.run([args.python, "-m", "venv", venv], check=True)
-    # localstack-core pins boto3 itself, in a version of its own release.
+    # localstack-core pins boto3 itself, in a newer version.
     own = re.compile(r"(-e|localstack-core|boto3|botocore|awscli|s3transfer)\b")
     pins = [re.sub(r"\[.*?\]", "", line) for line in (args.checkout / "requirements-test.txt").read_text().splitlines() if not own.match(line)]
     (venv / "constraints.txt").write_text("\n".join(pins) + "\n")
@@ -101,7 +101,7 @@ def free_port():
 
 
 def run_group(args, group, binary, python, scratch):
-    """Runs the tests of one group against an endpoint of their own, and returns one record a test."""
+    """Runs the tests of one group against a new endpoint, and returns one record a test."""
     port = args.port or free_port()
     results = scratch / f"{group}.jsonl"
     results.touch()

@@ -5,8 +5,9 @@ usage: scripts/peer-tests moto DIR [SERVICE…] [--jobs N] [--out FOLDER] [--onl
 
 DIR is a checkout of https://github.com/getmoto/moto; SERVICE is `ec2`, `rds`, … (default: all that the endpoint has). `--only` is
 pytest's `-k`. The example endpoint is built if PEER_ENDPOINT does not name one. Printed for each service: all tests; those that moto
-itself skips; those out of the endpoint's field; those in it; those that pass. FOLDER (default: target/peer/moto) gets `failing.txt`,
-one failing test a line with its kind, the call that was refused and the first line of its error, and `calls.json`.
+itself skips; those out of the endpoint's field; those in it; those that pass; those that fail for an operation that the endpoint
+lacks (missing), for what it refuses by name, for an answer that is wrong (fault), or for a habit of moto that AWS refuses. FOLDER (default:
+target/peer/moto) gets `failing.txt`, one failing test a line with its kind, its last call and the first line of its error, and `calls.json`.
 
 The field of a test follows from what it calls when it runs against moto itself (`calls.json`, made once): see `moto_field.py`.
 """
@@ -15,6 +16,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -59,7 +61,7 @@ def run(args, paths, log, program=None):
     log.mkdir(parents=True)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PEER_", "TEST_SERVER_MODE"))}
     environment |= {
-        "PEER_LOG": str(log.resolve()), "PYTHONPATH": str(here / "plugin"), "PYTHONSAFEPATH": "1", "AWS_DEFAULT_REGION": "us-east-1",
+        "PEER_LOG": str(log.resolve()), "PYTHONPATH": str(here / "plugins"), "PYTHONSAFEPATH": "1", "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_MAX_ATTEMPTS": "2", "AWS_EC2_METADATA_DISABLED": "true", "TESTS_SKIP_REQUIRES_DOCKER": "true",
     }
     environment |= {key: os.environ[key] for key in ("PEER_PORT",) if key in os.environ}
@@ -88,12 +90,12 @@ def main():
         known[service] = run(args, chosen[service], args.out / "calls")
         known_file.write_text(json.dumps(known))
 
-    # An endpoint has one region: that of most calls of the test.
+    # The endpoint starts with the region of most calls of the test.
     regions = {test["id"]: collections.Counter(call["region"] for call in test["calls"]).most_common(1)[0][0]
                for service in chosen for test in known[service].values() if test["calls"]}
     (args.out / "regions.json").write_text(json.dumps(regions))
     results = run(args, [path for paths in chosen.values() for path in paths], args.out / "log", program)
-    print(f"{'service':26}{'all':>6}{'skipped':>9}{'out of field':>14}{'in field':>10}{'passed':>8}   failing: missing, fault, moto's own")
+    print(f"{'service':26}{'all':>6}{'skipped':>9}{'out of field':>14}{'in field':>10}{'passed':>8}   failing: missing, refused, fault, moto's own")
     sums, failing = collections.Counter(), []
     for service in chosen:
         row = collections.Counter()
@@ -113,7 +115,8 @@ def main():
                 missing = next((call for call in test["calls"] if call.get("status") == 501), None)
                 last = missing or (test["calls"] or [{}])[-1]
                 own = artefact(test)
-                kind = "missing" if missing else f"moto's own: {own}" if own else "fault"
+                refused = re.search("embedded endpoint (?:does|supports|can|has|forwards|scales)", test["reason"], re.I)
+                kind = f"moto's own: {own}" if own else "missing" if missing else "refused" if refused else "fault"
                 row[kind.split(":")[0]] += 1
                 failing.append(f"{test['id']}\t{kind}\t{last.get('service')}:{last.get('operation')}\t{test['reason']}")
         sums += row
@@ -123,7 +126,7 @@ def main():
 
 
 def show(name, row):
-    kinds = ', '.join(str(row[kind]) for kind in ("missing", "fault", "moto's own"))
+    kinds = ', '.join(str(row[kind]) for kind in ("missing", "refused", "fault", "moto's own"))
     print(f"{name:26}{row['all']:>6}{row['skipped']:>9}{row['out']:>14}{row['in']:>10}{row['passed']:>8}   {kinds}", flush=True)
 
 

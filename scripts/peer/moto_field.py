@@ -45,9 +45,24 @@ TYPES_OUTSIDE = re.compile(
 
 # Names and habits of moto that AWS refuses or does not have, by the first line of a failure.
 ARTEFACTS = [
-    ("an account that is not the endpoint's", r"123456789012|1111111111|222222222222"),
-    ("a stack's name with `_`", r"at 'stackName' failed|stackName.*(?:alphanumeric|pattern|regular)|\[a-zA-Z\]\[-a-zA-Z0-9\]"),
+    ("an account that is not the endpoint's", r"123456789012|012345678912|1111111111|222222222222"),
+    ("a stack's name that AWS refuses", r"at 'stackName' failed|stackName.*(?:alphanumeric|pattern|regular)|\[a-zA-Z\]\[-a-zA-Z0-9\]"),
     ("a database's name with `-`", r"DBName must begin with a letter"),
+    ("subnet groups and clusters of one zone", r"Availability Zone \(AZ\) coverage|two or three client subnets"),
+    ("a key policy that is no JSON document", r"MalformedPolicyDocument|The policy has no statements"),
+    ("Verify answers false; AWS fails", r"KMSInvalidSignatureException"),
+    ("a digest of another length than the algorithm's", r"Digest is invalid length"),
+    ("ValidationException where AWS says InvalidKeyUsageException", r"InvalidKeyUsageException' == 'ValidationException"),
+    ("a key is changed while it waits for its deletion", r"KMSInvalidStateException"),
+    ("an IPv6 block that is not Amazon's or the VPC's own", r"2001:db8|2602::"),
+    ("enumerations in another case", r"Value (?:\(|')(?:interface|gateway|ALLOW|DENY|Accept|Reject|xyz|our|HHTP 301|other|nat-gateway)?(?:\) for parameter|' at)"),
+    ("a NAT gateway or a route without an attached internet gateway", r"Gateway\.NotAttached|is not attached to the VPC"),
+    ("VPCs, subnets and groups that do not exist", r"The (?:vpc|subnet) ID '(?:vpc|subnet)-[0-9a-f]{4,17}' does not exist|The security group '[0-9a-f-]{36}'"),
+    ("addresses outside the subnet", r"does not fall within the subnet's address range"),
+    ("port ranges that end before they start", r"Invalid TCP/UDP port range"),
+    ("the address family `?`", r"AddressFamily"),
+    ("resources of another region than the call's", r"\((?:us-west-2a|us-east-1a)\) for parameter availabilityZone|Endpoint Service 'com.amazonaws.us-east-1"),
+    ("EC2-Classic", r"\((?:standard)?\) for parameter Domain|for parameter PublicIp is invalid|DBSecurityGroup"),
 ]
 
 

@@ -19,6 +19,7 @@ mod kafka;
 mod kms;
 mod logs;
 pub mod rds;
+mod route53;
 pub(crate) mod s3;
 mod secretsmanager;
 mod servicediscovery;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Arc<dyn Service>> {
         kafka::service(),
         servicediscovery::service(),
         elbv2::service(),
+        route53::service(),
         ecs::service(),
         cloudformation::service(),
     ]

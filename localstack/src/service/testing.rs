@@ -6,8 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::Store;
-use crate::{Config, Context, Desired, Failure, Resource, Service};
+use crate::{Context, Desired, Failure, Resource, Service};
 
 /// Creates the context of an endpoint without services, in its own state directory.
 pub fn context() -> (Context, TempDir) {
@@ -18,17 +17,7 @@ pub fn context() -> (Context, TempDir) {
 pub fn context_on(octet: u8) -> (Context, TempDir) {
     crate::wire::panic_at_unknown_members();
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("state.redb"), &[]).unwrap();
-    let state_dir = folder.path().to_owned();
-    let config = Config {
-        port: 0,
-        state_dir,
-        loopback_octet: octet,
-        region: "us-east-1".into(),
-        broker: None,
-        behavior: crate::Behavior::default(),
-    };
-    (Context::new(config, store).unwrap(), folder)
+    (endpoint_core::testing::context_in(folder.path(), octet), folder)
 }
 
 /// Creates a context with these services.

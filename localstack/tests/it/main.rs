@@ -17,6 +17,7 @@ mod regions;
 mod security_groups;
 mod templates;
 mod test_resource;
+mod transforms;
 mod unsupported;
 mod wait_conditions;
 mod wire;

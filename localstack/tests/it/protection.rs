@@ -98,7 +98,10 @@ async fn a_load_balancer_without_protection_is_deleted_with_its_listeners() {
         async |parameters: &[(&str, &str)]| endpoint.query("elasticloadbalancing", "2015-12-01", parameters).await;
     let found = elb(&[("Action", "DescribeLoadBalancers")]).await.unwrap();
     let arn = ("LoadBalancerArn", element(&found, "LoadBalancerArn").unwrap());
+    let found = elb(&[("Action", "DescribeListeners"), arn]).await.unwrap();
+    let listener = ("ListenerArns.member.1", element(&found, "ListenerArn").unwrap());
     elb(&[("Action", "DeleteLoadBalancer"), arn]).await.unwrap();
-    assert!(element(&elb(&[("Action", "DescribeListeners")]).await.unwrap(), "ListenerArn").is_none());
+    let found = elb(&[("Action", "DescribeListeners"), listener]).await;
+    assert_eq!(found, Err("ListenerNotFound".into()));
     endpoint.stop().await;
 }

@@ -58,6 +58,8 @@ def record_call(client, operation, parameters):
     calls.append((client.meta.service_model.service_name, operation))
     for member in ("TemplateBody", "Body"):
         text = parameters.get(member)
+        if hasattr(text, "seek"):
+            text, _ = text.read(), text.seek(0)
         text = text.decode(errors="ignore") if isinstance(text, bytes) else text
         if isinstance(text, str):
             types.update(declared_types(text))
@@ -106,6 +108,14 @@ def pytest_runtest_setup(item):
 outcomes = {}
 
 
+def failure(raised):
+    """Returns the message of an exception; of a snapshot that differs, the differences."""
+    differing = [match for match in getattr(raised.value, "result", None) or [] if not match]
+    if differing:
+        return "\n".join(f"{match.key}: {line}" for match in differing for line in repr(match).splitlines())
+    return raised.exconly() or "failed"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
@@ -113,8 +123,7 @@ def pytest_runtest_makereport(item, call):
     if report.skipped:
         seen["skipped"] = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else getattr(report, "wasxfail", ""))
     elif report.failed and call.when != "teardown" and seen["failure"] is None:
-        crash = getattr(report.longrepr, "reprcrash", None)
-        seen["failure"] = (crash.message if crash else str(report.longrepr)) or "failed"
+        seen["failure"] = failure(call.excinfo)
     if call.when == "teardown":
         record(item, outcomes.pop(item.nodeid))
     return report

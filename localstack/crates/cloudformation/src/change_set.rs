@@ -20,14 +20,38 @@ pub struct ChangeSet {
     pub reason: Option<String>,
     pub execution_status: String,
     pub created: String,
+    /// The start of the stack's operation that executes it; `None` before its execution.
+    #[serde(default)]
+    pub executed: Option<String>,
     pub description: Option<String>,
     pub definition: StackDefinition,
     pub capabilities: Vec<String>,
     pub changes: Vec<Value>,
+    /// The reason why property values are incomplete, which a description with them shows.
+    #[serde(default)]
+    pub warning: Option<String>,
     pub on_failure: Option<OnFailure>,
     /// ARN of the service role of the execution.
     #[serde(default)]
     pub role: Option<String>,
+}
+
+impl ChangeSet {
+    /// Returns the `ExecutionStatus`: that of the stack's operation while it is the last one.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn shown_execution_status(&self, cx: &Context) -> anyhow::Result<&str> {
+        let stack = match &self.executed {
+            Some(_) => stack::find(cx, &self.stack_id)?.filter(|stack| stack.updated == self.executed),
+            None => None,
+        };
+        Ok(match stack {
+            Some(stack) if stack.is_in_progress() && stack.status != "DELETE_IN_PROGRESS" => "EXECUTE_IN_PROGRESS",
+            Some(stack) if stack.status.contains("ROLLBACK") || stack.status.ends_with("_FAILED") => "EXECUTE_FAILED",
+            _ => &self.execution_status,
+        })
+    }
 }
 
 /// Stores a change set.

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use indexmap::IndexSet;
 use serde_json::{Map, Value, json};
 
 use crate::compare::{Difference, differences, replaces, same};
+use crate::expression::EvaluationError;
 use crate::graph::{graph, order};
 use crate::parameter;
 use crate::references::{Reference, references};
@@ -20,6 +22,8 @@ pub struct Preview {
     pub changes: Vec<Value>,
     /// True if nothing would change, including outputs and tags.
     pub is_empty: bool,
+    /// The reason why property values are incomplete.
+    pub warning: Option<String>,
 }
 
 /// Compares a stack with a new definition, resource by resource, in the order of the changes.
@@ -63,6 +67,7 @@ pub async fn preview(
         scope,
         secrets,
         changed: HashMap::new(),
+        warning: None,
     };
     let mut changes = Vec::new();
     for id in order(&graph).unwrap_or_default() {
@@ -77,7 +82,12 @@ pub async fn preview(
         changes.push(builder.removal(resource));
     }
     let is_empty = changes.is_empty() && definition.tags == stack.definition.tags && !builder.outputs_change()?;
-    Ok(Preview { changes, is_empty })
+    let warning = builder.warning;
+    Ok(Preview {
+        changes,
+        is_empty,
+        warning,
+    })
 }
 
 /// Returns a `ResourceChange` without property values, for a request without `IncludePropertyValues`.
@@ -86,9 +96,6 @@ pub fn without_values(change: &Value) -> Value {
     if let Some(change) = change.as_object_mut() {
         change.shift_remove("BeforeContext");
         change.shift_remove("AfterContext");
-        if change.get("Action").is_some_and(|action| action == "Add") {
-            change.shift_remove("Replacement");
-        }
         if let Some(Value::Array(details)) = change.get_mut("Details") {
             for target in details.iter_mut().filter_map(|d| d["Target"].as_object_mut()) {
                 for member in ["Path", "BeforeValue", "AfterValue", "AttributeChangeType"] {
@@ -117,16 +124,38 @@ struct PreviewBuilder<'a> {
     secrets: Vec<String>,
     /// Resources that change; true for a replacement.
     changed: HashMap<String, bool>,
+    warning: Option<String>,
 }
 
 impl PreviewBuilder<'_> {
     fn add(&mut self, id: &str, declared: &TemplateResource) -> Value {
         self.changed.insert(id.to_owned(), true);
-        let after = self.scope.object(&declared.properties).unwrap_or_default();
+        let after = self.after(id, declared).unwrap_or_default();
         json!({
-            "Action": "Add", "Replacement": "True", "LogicalResourceId": id, "ResourceType": declared.resource_type, "Scope": [], "Details": [],
+            "Action": "Add", "LogicalResourceId": id, "ResourceType": declared.resource_type, "Scope": [], "Details": [],
             "AfterContext": self.context(&after),
         })
+    }
+
+    /// Returns the new properties of a resource. The value of an export that does not exist is unknown.
+    fn after(&mut self, id: &str, declared: &TemplateResource) -> Result<Map<String, Value>, EvaluationError> {
+        let mut after = Map::new();
+        for (name, expression) in &declared.properties {
+            let value = match self.scope.value(expression) {
+                Err(EvaluationError::NoExport(export)) => {
+                    self.warning = Some(format!(
+                        "[WARN] --include-property-values option can return incomplete ChangeSet data because: ChangeSet creation failed \
+                         for resource [{id}] because: No export named {export}"
+                    ));
+                    UNKNOWN.into()
+                }
+                value => value?,
+            };
+            if !value.is_null() {
+                after.insert(name.clone(), value);
+            }
+        }
+        Ok(after)
     }
 
     fn modify(
@@ -140,7 +169,7 @@ impl PreviewBuilder<'_> {
             .resource_type(&declared.resource_type)
             .map(|t| t.schema())
             .unwrap_or_default();
-        let after = self.scope.object(&declared.properties)?;
+        let after = self.after(id, declared)?;
         let policies = self.scope.policies(id, declared)?;
         let mut details = Vec::new();
         let mut replacement = "False";
@@ -208,12 +237,8 @@ impl PreviewBuilder<'_> {
         } else if let Some(values) = self.scope.resources.get_mut(id) {
             values.attributes.extend(after.clone());
         }
-        let mut scopes: Vec<Value> = Vec::new();
-        for detail in &details {
-            if !scopes.contains(&detail["Target"]["Attribute"]) {
-                scopes.push(detail["Target"]["Attribute"].clone());
-            }
-        }
+        let scopes = details.iter().map(|detail| detail["Target"]["Attribute"].clone());
+        let scopes: IndexSet<Value> = scopes.collect();
         let mut change = json!({
             "Action": "Modify", "LogicalResourceId": id, "PhysicalResourceId": resource.physical_id, "ResourceType": declared.resource_type,
             "Replacement": replacement, "Scope": scopes, "Details": details,

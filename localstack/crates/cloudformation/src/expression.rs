@@ -126,6 +126,9 @@ impl Scope {
                 let list = list.as_array().ok_or_else(invalid)?;
                 let texts: Option<Vec<String>> = list.iter().map(text).collect();
                 let texts = texts.ok_or_else(invalid)?;
+                if texts.iter().any(|text| text.contains(UNKNOWN)) {
+                    return Ok(UNKNOWN.into());
+                }
                 Ok(texts.join(delimiter.as_str().ok_or_else(invalid)?).into())
             }
             ("Fn::Split", [delimiter, source]) => {

@@ -171,6 +171,10 @@ async fn look_up(cx: &Context, name: &str, key: &str) -> Result<String, AwsError
         .call("ssm", "GetParameter", json!({"Name": key}))
         .await
         .map_err(|error| {
+            if error.code == "ParameterNotFound" {
+                let message = format!("Parameter {name} should either have input value or default value");
+                return AwsError::validation(message);
+            }
             AwsError::validation(format!(
                 "Unable to fetch parameters [{key}] from parameter store for this account ({name}: {}).",
                 error.code
@@ -232,7 +236,7 @@ fn check_constraints(name: &str, spec: &Value, value: &str) -> Result<(), AwsErr
     };
     for number in numbers {
         let Ok(number) = number.parse::<f64>() else {
-            return violated(format!("Parameter '{name}' must be a number: {shown}"));
+            return violated(format!("Parameter '{name}' must be a number."));
         };
         if limit("MinValue").is_some_and(|min| number < min) || limit("MaxValue").is_some_and(|max| number > max) {
             return violated(format!(

@@ -6,7 +6,7 @@ use crate::compare::differences;
 use crate::delete;
 use crate::graph::{Graph, order};
 use crate::operation::StackOperation;
-use crate::stack::StackResource;
+use crate::stack::{self, StackResource};
 use endpoint_core::{Desired, Initiated};
 
 /// Deletes the resources of a failed creation.
@@ -19,7 +19,11 @@ pub async fn roll_back_creation(operation: &StackOperation) -> anyhow::Result<()
         return Ok(());
     }
     if failed.is_empty() {
-        return operation.set_status("ROLLBACK_COMPLETE", None);
+        return operation.end("ROLLBACK_COMPLETE", None, |stack| {
+            // As AWS shows such a stack, which can only be deleted.
+            stack.deleted = Some(stack::now());
+            stack.change_set = None;
+        });
     }
     operation.set_status("ROLLBACK_FAILED", Some(delete::failed_reason(&failed)))
 }

@@ -9,7 +9,6 @@ use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::behavior::Behavior;
-use crate::region;
 use crate::store::Store;
 
 /// Configuration of one endpoint. Several can run side by side when port, state directory and loopback octet differ.
@@ -35,6 +34,9 @@ pub struct Config {
 #[derive(Clone)]
 pub struct Context(Arc<Inner>);
 
+/// The collection, and the key, of the name of the first region that a state was used with. Its documents have no prefix.
+const FIRST_REGION: (&str, &str) = ("endpoint.first-region", "name");
+
 struct Inner {
     config: Arc<Config>,
     region: String,
@@ -53,7 +55,7 @@ impl Context {
     /// When the state cannot be read or written.
     pub fn new(config: Config, store: Store) -> anyhow::Result<Self> {
         Ok(Self(Arc::new(Inner {
-            region: region::first(&store, &config.region)?,
+            region: first_region(&store, &config.region)?,
             first: None,
             config: Arc::new(config),
             store,
@@ -150,4 +152,14 @@ impl Context {
     pub fn shared<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         self.first_region().extension()
     }
+}
+
+/// Returns the first region that a state was used with, which is `region` for a new one.
+fn first_region(store: &Store, region: &str) -> anyhow::Result<String> {
+    let (collection, key) = FIRST_REGION;
+    if let Some(first) = store.get(collection, key)? {
+        return Ok(first);
+    }
+    store.put(collection, key, &region)?;
+    Ok(region.to_owned())
 }

@@ -19,8 +19,7 @@ pub mod store;
 
 pub mod wire;
 
-#[cfg(test)]
-mod testing;
+pub mod testing;
 
 pub use background::Fault;
 pub use behavior::Behavior;

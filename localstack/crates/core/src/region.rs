@@ -10,12 +10,9 @@ use tokio::sync::OnceCell;
 
 use crate::context::Context;
 use crate::error::AwsError;
-use crate::store::Store;
 
-/// The collection of facts about the regions, by region.
-const REGIONS: &str = "endpoint.regions";
-/// The key of the region whose documents have no prefix: the first one that this state was used with.
-const FIRST: &str = "first";
+/// The collection, and the key, of the parts of the address block by region.
+const PARTS: (&str, &str) = ("endpoint.address-parts", "by-region");
 /// Maximum number of regions with addresses.
 const MAX_BLOCKS: u8 = 4;
 /// The contexts of the regions other than the first; a cell is filled when the services of its region have started.
@@ -54,15 +51,6 @@ impl LoopbackBlock {
         let [third, last] = (n / 254 * 256 + n % 254 + 1).to_be_bytes();
         Ipv4Addr::new(127, self.octet, 16 + 60 * self.part + third, last)
     }
-}
-
-/// Returns the first region that a state was used with, which is `region` for a new one.
-pub(crate) fn first(store: &Store, region: &str) -> anyhow::Result<String> {
-    if let Some(first) = store.get(REGIONS, FIRST)? {
-        return Ok(first);
-    }
-    store.put(REGIONS, FIRST, &region)?;
-    Ok(region.to_owned())
 }
 
 impl Context {
@@ -147,13 +135,13 @@ impl Context {
         }
         let shared = self.store().of_first_region();
         shared.transaction(|| {
-            let mut parts: BTreeMap<String, u8> = shared.get(REGIONS, "parts")?.unwrap_or_default();
+            let mut parts: BTreeMap<String, u8> = shared.get(PARTS.0, PARTS.1)?.unwrap_or_default();
             let free = (1..MAX_BLOCKS).find(|part| !parts.values().any(|taken| taken == part));
             let part = match (parts.get(self.region()).copied(), free) {
                 (Some(part), _) => part,
                 (None, Some(part)) => {
                     parts.insert(self.region().to_owned(), part);
-                    shared.put(REGIONS, "parts", &parts)?;
+                    shared.put(PARTS.0, PARTS.1, &parts)?;
                     part
                 }
                 (None, None) => {

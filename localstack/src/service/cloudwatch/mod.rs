@@ -27,7 +27,7 @@ const DASHBOARDS: Records = Records("cloudwatch.dashboards");
 /// Computed values of an alarm: the times of its last changes, in milliseconds since 1970.
 const CHANGED: &str = "Changed";
 const STATE_CHANGED: &str = "StateChanged";
-const STATE_REASON: &str = "The embedded endpoint collects no metrics, so it does not evaluate alarms.";
+const STATE_REASON: &str = "Unchecked: Initial alarm creation";
 
 /// Returns the CloudWatch service.
 pub fn service() -> Arc<dyn Service> {

@@ -150,15 +150,37 @@ pub fn delete(cx: &Context, id: &str) -> Result<(), AwsError> {
     SECURITY_GROUPS.delete(cx, id).map(drop)
 }
 
+/// Joins the permissions of one protocol and one range of ports, as the description of a group shows them.
+fn grouped(permissions: impl Iterator<Item = Value>) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    for permission in permissions {
+        let is_same = |other: &&mut Value| {
+            ["IpProtocol", "FromPort", "ToPort"]
+                .iter()
+                .all(|member| other[*member] == permission[*member])
+        };
+        let Some(same) = all.iter_mut().find(is_same) else {
+            all.push(permission);
+            continue;
+        };
+        for member in ["IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs"] {
+            if let (Some(list), Some(more)) = (same[member].as_array_mut(), permission[member].as_array()) {
+                list.extend(more.iter().cloned());
+            }
+        }
+    }
+    all
+}
+
 pub fn describe(cx: &Context) -> Result<Vec<Value>, AwsError> {
     let mut rules = SECURITY_GROUP_RULES.list(cx)?;
     rules.sort_by_key(|rule| rule.created);
     let shown = |group: &Record| {
-        let of = |egress: bool| -> Vec<Value> {
+        let of = |egress: bool| {
             let own = rules
                 .iter()
                 .filter(|r| r.has("GroupId", &group.id) && rule::is_egress(r) == egress);
-            own.map(|rule| rule::permission(cx, rule)).collect()
+            grouped(own.map(|rule| rule::permission(cx, rule)))
         };
         json!({
             "GroupId": group.id, "GroupName": group.computed("Name"), "VpcId": group.text("VpcId"),

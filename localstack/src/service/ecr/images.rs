@@ -55,6 +55,28 @@ impl Image {
     }
 }
 
+/// Returns the error for an image that a repository does not have.
+pub fn not_found(cx: &Context, repository: &str, id: &Value) -> AwsError {
+    let member = |name: &str| id[name].as_str().unwrap_or("null").to_owned();
+    AwsError::new(
+        "ImageNotFoundException",
+        format!(
+            "The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the repository with name '{repository}' in the registry with id '{}'",
+            member("imageDigest"),
+            member("imageTag"),
+            cx.account()
+        ),
+    )
+}
+
+pub fn by_id(cx: &Context, repository: &str, id: &Value) -> Result<Option<Image>, AwsError> {
+    let member = |name: &str| id.get(name).and_then(Value::as_str);
+    match member("imageDigest").or(member("imageTag")) {
+        Some(reference) => find(cx, repository, reference),
+        None => Ok(None),
+    }
+}
+
 pub fn list(cx: &Context, repository: &str) -> Result<Vec<Image>, AwsError> {
     Ok(all(cx)?
         .into_iter()

@@ -163,7 +163,7 @@ fn describe_images(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let ids = call.list("imageIds");
     let mut found = Vec::new();
     for id in &ids {
-        let image = by_id(cx, &name, id)?.ok_or_else(|| image_not_found(cx, &name, id))?;
+        let image = images::by_id(cx, &name, id)?.ok_or_else(|| images::not_found(cx, &name, id))?;
         found.push(image);
     }
     if ids.is_empty() {
@@ -199,7 +199,7 @@ fn batch_get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = model::repository(cx, &call.required("repositoryName")?)?.id;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for id in call.list("imageIds") {
-        let Some(image) = by_id(cx, &name, &id)? else {
+        let Some(image) = images::by_id(cx, &name, &id)? else {
             failures.push(not_found(&id));
             continue;
         };
@@ -224,7 +224,7 @@ fn batch_delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = model::repository(cx, &call.required("repositoryName")?)?.id;
     let (mut deleted, mut failures) = (Vec::new(), Vec::new());
     for id in call.list("imageIds") {
-        let Some(image) = by_id(cx, &name, &id)? else {
+        let Some(image) = images::by_id(cx, &name, &id)? else {
             failures.push(not_found(&id));
             continue;
         };
@@ -262,28 +262,6 @@ fn status_filter(call: &Call) -> Result<impl Fn(&Image) -> bool + use<>, AwsErro
         }
     };
     Ok(move |image: &Image| tagged.is_none_or(|tagged| tagged != image.tags.is_empty()))
-}
-
-/// Returns the error for an image that a repository does not have.
-pub fn image_not_found(cx: &Context, repository: &str, id: &Value) -> AwsError {
-    let member = |name: &str| id[name].as_str().unwrap_or("null").to_owned();
-    AwsError::new(
-        "ImageNotFoundException",
-        format!(
-            "The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the repository with name '{repository}' in the registry with id '{}'",
-            member("imageDigest"),
-            member("imageTag"),
-            cx.account()
-        ),
-    )
-}
-
-pub fn by_id(cx: &Context, repository: &str, id: &Value) -> Result<Option<Image>, AwsError> {
-    let member = |name: &str| id.get(name).and_then(Value::as_str);
-    match member("imageDigest").or(member("imageTag")) {
-        Some(reference) => images::find(cx, repository, reference),
-        None => Ok(None),
-    }
 }
 
 fn not_found(id: &Value) -> Value {

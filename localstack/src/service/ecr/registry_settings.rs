@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::images;
 use super::model::{self, REPOSITORIES};
-use super::operations::{by_id, image_not_found};
 use crate::records::{Record, Records, WriteLock};
 use crate::service::input::only;
 use crate::service::wildcard;
@@ -167,7 +167,7 @@ fn scanning_of_repositories(cx: &Context, call: &Call) -> Result<Value, AwsError
 fn scan(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let repository = model::repository(cx, &call.required("repositoryName")?)?.id;
     let id = &call.input["imageId"];
-    let image = by_id(cx, &repository, id)?.ok_or_else(|| image_not_found(cx, &repository, id))?;
+    let image = images::by_id(cx, &repository, id)?.ok_or_else(|| images::not_found(cx, &repository, id))?;
     if call.operation == "StartImageScan" {
         return Err(AwsError::not_implemented("ecr", "StartImageScan"));
     }

@@ -42,6 +42,9 @@ pub struct Service {
     pub properties: Value,
     /// Milliseconds since 1970.
     pub created: i64,
+    /// Makes a repeated `CreateService` return the service of the first one.
+    #[serde(default)]
+    pub client_token: Option<ClientToken>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -176,7 +179,7 @@ pub struct Task {
     pub client_token: Option<ClientToken>,
 }
 
-/// The `clientToken` of `RunTask`.
+/// The `clientToken` of `RunTask` or `CreateService`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientToken {
     pub token: String,

@@ -145,6 +145,7 @@ pub(super) mod tests {
             inherited: vec![],
             properties: json!(null),
             created: 0,
+            client_token: None,
         }
     }
 

@@ -7,6 +7,7 @@ use super::members::{boolean, integer, tag_list, text, with_next_token};
 use super::model::{self, Deployment, Service, ShiftStage, Status, Task};
 use super::spec::{LoadBalancer, ServiceSpec};
 use super::state::EcsState;
+use super::tasks::client_token;
 use super::{capacity, deployment_configuration, deployments, service_spec, traffic_shift};
 use crate::records::{now, page, seconds, tags_of};
 use crate::service::Call;
@@ -14,7 +15,9 @@ use crate::{AwsError, Context, Initiated};
 
 pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let name = call.required("serviceName")?;
-    let created = create_service(cx, &name, &call.input, &Initiated::default(), |_| {})?;
+    let token = client_token(call);
+    let adjust = |service: &mut Service| service.client_token.clone_from(&token);
+    let created = create_service(cx, &name, &call.input, &Initiated::default(), adjust)?;
     Ok(json!({"service": description(cx, &created, &model::tasks(cx)?)}))
 }
 
@@ -32,9 +35,7 @@ pub fn create_service(
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) || name.is_empty() || name.len() > 255 {
         return Err(invalid_parameter(format!("Invalid service name: {name}")));
     }
-    if model::service(cx, &cluster, name)?.is_some_and(|existing| existing.status != "INACTIVE") {
-        return Err(invalid_parameter("Creation of service was not idempotent."));
-    }
+    let existing = model::service(cx, &cluster, name)?.filter(|existing| existing.status != "INACTIVE");
     let spec = service_spec::read(cx, input, None)?;
     let mut service = Service {
         arn: cx.arn("ecs", &format!("service/{cluster}/{name}")),
@@ -49,9 +50,18 @@ pub fn create_service(
         inherited: Vec::new(),
         properties: Value::Null,
         created: now(),
+        client_token: None,
     };
     deployments::start_deployment(&mut service, spec);
     adjust(&mut service);
+    match existing {
+        // A repeated request (Amazon ECS API, `CreateService`, "clientToken")
+        Some(existing) if existing.client_token.is_some() && existing.client_token == service.client_token => {
+            return Ok(existing);
+        }
+        Some(_) => return Err(invalid_parameter("Creation of service was not idempotent.")),
+        None => {}
+    }
     cx.store().transaction(|| -> Result<_, AwsError> {
         service.put(cx)?;
         Ok(initiated.report(&service.arn)?)

@@ -46,7 +46,7 @@ pub fn run(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 }
 
 /// Returns the token of a request, which clients make themselves to repeat it safely.
-fn client_token(call: &Call) -> Option<ClientToken> {
+pub fn client_token(call: &Call) -> Option<ClientToken> {
     let token = call.text("clientToken")?;
     let mut rest = call.input.clone();
     if let Some(members) = rest.as_object_mut() {

@@ -194,7 +194,7 @@ async fn an_invalid_listener_is_rejected_before_a_port_is_opened() {
     create(&cx, LISTENER, "Listener", fine).await.expect("a listener");
     let call = Call {
         operation: "DescribeListeners".into(),
-        input: json!({}),
+        input: json!({"LoadBalancerArn": balancer}),
         region: "us-east-1".into(),
     };
     let shown = cx

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::attached;
 use super::model;
 use crate::service::wildcard;
 use crate::{AwsError, Context};
@@ -48,7 +49,7 @@ pub fn check(cx: &Context, role: &str, action: &str, resource: &str) -> Result<(
     }
     let record = model::with_arn(cx, role)?.ok_or_else(|| AccessError::UnknownRole(role.to_owned()))?;
     let (role, action, resource) = (role.to_owned(), action.to_owned(), resource.to_owned());
-    match decide(&model::documents(cx, &record)?, &action, &resource) {
+    match decide(&attached::documents(cx, &record)?, &action, &resource) {
         Decision::Allowed => {}
         Decision::Denied => return Err(AccessError::Denied { role, action, resource }),
         Decision::NotAllowed => return Err(AccessError::NotAllowed { role, action, resource }),
@@ -56,7 +57,7 @@ pub fn check(cx: &Context, role: &str, action: &str, resource: &str) -> Result<(
     let Some(boundary) = record.text("PermissionsBoundary") else {
         return Ok(());
     };
-    let document = model::managed_document(cx, &boundary)?;
+    let document = attached::managed_document(cx, &boundary)?;
     match decide(document.as_slice(), &action, &resource) {
         Decision::Allowed => Ok(()),
         Decision::Denied | Decision::NotAllowed => Err(AccessError::OutsideBoundary {

@@ -77,14 +77,6 @@ pub fn parse_managed(text: &str) -> Result<Value, AwsError> {
     Ok(document)
 }
 
-/// Returns the size that counts for quotas: characters without white space between the tokens.
-pub fn size(document: &Value) -> usize {
-    match document {
-        Value::String(text) => text.chars().filter(|c| !c.is_whitespace()).count(),
-        document => document.to_string().chars().count(),
-    }
-}
-
 /// Encodes the document for a response: URL-encoded JSON (RFC 3986).
 pub fn encoded(document: Option<&Value>) -> String {
     let text = match document {

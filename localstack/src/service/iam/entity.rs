@@ -1,9 +1,7 @@
 //! The entities that have policies: roles, users and groups. Their operations have the same form.
 
 use super::model::{GROUPS, ROLES, USERS, not_found};
-use super::principal::{Group, User};
-use super::role::Role;
-use crate::records::{Record, RecordType, Records};
+use crate::records::{Record, Records};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
@@ -67,9 +65,9 @@ impl Entity {
 
     pub fn type_name(self) -> &'static str {
         match self {
-            Self::Role => Role::TYPE,
-            Self::User => User::TYPE,
-            Self::Group => Group::TYPE,
+            Self::Role => "AWS::IAM::Role",
+            Self::User => "AWS::IAM::User",
+            Self::Group => "AWS::IAM::Group",
         }
     }
 
@@ -90,7 +88,7 @@ impl Entity {
         }
     }
 
-    /// Returns the name of its ID among the values that IAM chose.
+    /// Returns the ID that IAM chose.
     pub fn id(self, record: &Record) -> Option<String> {
         match self {
             Self::Role => record.computed("RoleId"),

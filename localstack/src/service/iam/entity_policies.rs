@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::attached::attached_to;
 use super::entity::Entity;
-use super::model::{MANAGED_POLICIES, POLICIES, attached_to, listed, not_found};
+use super::model::{MANAGED_POLICIES, POLICIES, listed, not_found};
 use super::policy::{ManagedPolicy, Policy};
-use super::{document, managed};
+use super::{document, grammar, managed};
 use crate::records::{Record, RecordType, texts};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -89,7 +90,7 @@ pub async fn put(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .iter()
         .filter(|(other, _)| *other != name)
         .map(|(_, document)| document);
-    let size: usize = others.chain([&document]).map(document::size).sum();
+    let size: usize = others.chain([&document]).map(grammar::size).sum();
     let max = entity.max_inline_size();
     if size > max {
         let kind = entity.name().to_lowercase();

@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use super::document::size;
 use super::policy_date;
 use crate::AwsError;
 
@@ -44,6 +43,14 @@ const IAM_PATHS: [&str; 13] = [
 
 pub fn malformed(message: impl Into<String>) -> AwsError {
     AwsError::new("MalformedPolicyDocument", message)
+}
+
+/// Returns the size that counts for quotas: characters without white space between the tokens.
+pub fn size(document: &Value) -> usize {
+    match document {
+        Value::String(text) => text.chars().filter(|c| !c.is_whitespace()).count(),
+        document => document.to_string().chars().count(),
+    }
 }
 
 /// Checks a document. Only managed policies must state their version.

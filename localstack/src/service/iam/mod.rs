@@ -3,6 +3,7 @@
 pub mod access;
 mod access_key;
 mod account;
+mod attached;
 mod document;
 mod entity;
 mod entity_policies;
@@ -146,7 +147,7 @@ impl Service for Iam {
 fn tags(cx: &Context, call: &Call, records: Records, member: &str) -> Result<Value, AwsError> {
     let id = call.required(member)?;
     let missing = || match member {
-        "PolicyArn" => policy::missing(&id),
+        "PolicyArn" => model::policy_not_found(&id),
         "InstanceProfileName" => model::not_found("instance profile", &id),
         _ => model::not_found(&member.trim_end_matches("Name").to_lowercase(), &id),
     };

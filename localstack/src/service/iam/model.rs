@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::entity::Entity;
-use super::managed;
-use crate::records::{Record, Records, page, texts};
+use crate::records::{Record, Records, page};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
@@ -37,17 +35,6 @@ pub fn path(role: &Record) -> String {
     role.text("Path")
         .or(role.computed("Path"))
         .unwrap_or_else(|| "/".into())
-}
-
-/// Returns the policy resources that name the role, user or group.
-pub fn attached_to(cx: &Context, entity: Entity, name: &str) -> Result<Vec<Record>, AwsError> {
-    let mut policies = POLICIES.list(cx)?;
-    policies.extend(MANAGED_POLICIES.list(cx)?);
-    policies.retain(|policy| {
-        let attached = texts(policy.properties.get(entity.property()));
-        attached.iter().any(|one| one == name)
-    });
-    Ok(policies)
 }
 
 /// Returns one page of a list in the form of IAM: `MaxItems` items after the `Marker`.
@@ -88,31 +75,6 @@ pub fn check_path(record: &Record) -> Result<(), AwsError> {
     ))
 }
 
-/// Returns the documents of all policies of a role; of the policies that AWS manages, a few are known here.
-pub fn documents(cx: &Context, role: &Record) -> Result<Vec<Value>, AwsError> {
-    let inline = role.properties.get("Policies").and_then(Value::as_array);
-    let mut found: Vec<Value> = inline
-        .into_iter()
-        .flatten()
-        .map(|policy| policy["PolicyDocument"].clone())
-        .collect();
-    let document = |policy: &Record| policy.properties.get("PolicyDocument").cloned();
-    found.extend(attached_to(cx, Entity::Role, &role.id)?.iter().filter_map(document));
-    for arn in texts(role.properties.get("ManagedPolicyArns")) {
-        found.extend(managed_document(cx, &arn)?);
-    }
-    Ok(found)
-}
-
-/// Returns the document of a managed policy, if the policy is known here.
-pub fn managed_document(cx: &Context, arn: &str) -> Result<Option<Value>, AwsError> {
-    if let Some(document) = managed::document(arn) {
-        return Ok(Some(document));
-    }
-    let policy = MANAGED_POLICIES.get(cx, arn)?;
-    Ok(policy.and_then(|policy| policy.properties.get("PolicyDocument").cloned()))
-}
-
 /// Generates the ID of a temporary access key.
 pub fn key_id() -> String {
     let mut id = generate_id("ASIA");
@@ -127,6 +89,11 @@ pub fn generate_id(prefix: &str) -> String {
         .map(|_| ALPHABET[rand::random_range(0..ALPHABET.len())] as char)
         .collect();
     prefix.to_owned() + &random
+}
+
+/// Returns the error for a managed policy that does not exist.
+pub fn policy_not_found(arn: &str) -> AwsError {
+    AwsError::new("NoSuchEntity", format!("Policy {arn} was not found.")).with_status(404)
 }
 
 pub fn not_found(what: &str, name: &str) -> AwsError {

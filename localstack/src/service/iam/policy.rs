@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::entity::Entity;
 use super::model::{
-    MANAGED_POLICIES, POLICIES, check_path, check_tags, conflict, generate_id, listed, path, tags_shown,
+    MANAGED_POLICIES, POLICIES, check_path, check_tags, conflict, generate_id, listed, path, policy_not_found,
+    tags_shown,
 };
 use super::{document, managed, version};
 use crate::records::{Record, RecordType, Records, iso, texts};
@@ -107,12 +108,8 @@ impl RecordType for ManagedPolicy {
 pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("PolicyArn")?;
     let policy = MANAGED_POLICIES.get(cx, &arn)?.or(of_aws(&arn));
-    let policy = policy.ok_or_else(|| missing(&arn))?;
+    let policy = policy.ok_or_else(|| policy_not_found(&arn))?;
     Ok(json!({"Policy": description(cx, &policy)?}))
-}
-
-pub fn missing(arn: &str) -> AwsError {
-    AwsError::new("NoSuchEntity", format!("Policy {arn} was not found.")).with_status(404)
 }
 
 /// Returns a record of a policy that AWS manages.
@@ -213,7 +210,7 @@ pub fn entities(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     )?;
     let arn = call.required("PolicyArn")?;
     let policy = MANAGED_POLICIES.get(cx, &arn)?.or(of_aws(&arn));
-    let policy = policy.ok_or_else(|| missing(&arn))?;
+    let policy = policy.ok_or_else(|| policy_not_found(&arn))?;
     let (filter, prefix) = (call.text("EntityFilter"), call.text("PathPrefix").unwrap_or_default());
     let mut shown = json!({"PolicyRoles": [], "PolicyUsers": [], "PolicyGroups": [], "IsTruncated": false});
     let as_boundary = call.text("PolicyUsageFilter").as_deref() == Some("PermissionsBoundary");
@@ -265,7 +262,7 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 /// `DeletePolicy`, which refuses a policy that is attached or has other versions.
 pub async fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("PolicyArn")?;
-    let policy = MANAGED_POLICIES.get(cx, &arn)?.ok_or_else(|| missing(&arn))?;
+    let policy = MANAGED_POLICIES.get(cx, &arn)?.ok_or_else(|| policy_not_found(&arn))?;
     if !attachments(cx, &policy)?.is_empty() {
         return Err(conflict("Cannot delete a policy attached to entities."));
     }

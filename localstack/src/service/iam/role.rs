@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::attached::attached_to;
 use super::document;
 use super::entity::Entity;
 use super::model::{
@@ -64,7 +65,7 @@ impl RecordType for Role {
     }
 
     fn delete(cx: &Context, record: &Record) -> Result<(), AwsError> {
-        match model::attached_to(cx, Entity::Role, &record.id)?.first() {
+        match attached_to(cx, Entity::Role, &record.id)?.first() {
             Some(policy) => Err(AwsError::new(
                 "DeleteConflict",
                 format!("Cannot delete entity, must detach all policies first: {}", policy.id),

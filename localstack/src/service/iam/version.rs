@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::document;
 use super::managed;
-use super::model::{MANAGED_POLICIES, conflict, listed};
-use super::policy;
+use super::model::{MANAGED_POLICIES, conflict, listed, policy_not_found};
 use crate::records::{Record, WriteLock, iso, now};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -100,7 +99,7 @@ pub fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         managed::document(&arn).map(|document| Record::from_properties(&arn, json!({"PolicyDocument": document})));
     let is_of_aws = of_aws.is_some();
     let found = MANAGED_POLICIES.get(cx, &arn)?.or(of_aws);
-    let mut policy = found.ok_or_else(|| policy::missing(&arn))?;
+    let mut policy = found.ok_or_else(|| policy_not_found(&arn))?;
     let mut versions = all(&policy);
     match call.operation.as_str() {
         "ListPolicyVersions" => {

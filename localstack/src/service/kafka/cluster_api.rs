@@ -63,6 +63,7 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             "The embedded endpoint does not support the parameter {name}."
         )));
     }
+    check_supported(&properties)?;
     check_network(cx, &properties["BrokerNodeGroupInfo"]).await?;
     let created = cx.create_resource(CLUSTER, properties).await?;
     let record = model::cluster(cx, &created.physical_id)?;
@@ -73,6 +74,30 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         response["clusterType"] = "PROVISIONED".into();
     }
     Ok(response)
+}
+
+/// Refuses what the broker would ignore: its clients authenticate with IAM or not at all.
+fn check_supported(properties: &Value) -> Result<(), AwsError> {
+    let is_given = |pointer: &str| match properties.pointer(pointer) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(_) => true,
+    };
+    let refused = [
+        "/ClientAuthentication/Sasl/Scram/Enabled",
+        "/ClientAuthentication/Tls/Enabled",
+        "/ClientAuthentication/Tls/CertificateAuthorityArnList",
+        "/BrokerNodeGroupInfo/ZoneIds",
+    ];
+    match refused.into_iter().find(|pointer| is_given(pointer)) {
+        Some(pointer) => {
+            let name = pointer.trim_start_matches('/').replace('/', ".");
+            Err(bad_request(format!(
+                "The embedded endpoint does not support the parameter {name}."
+            )))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Checks that the subnets and the security groups exist.
@@ -111,13 +136,21 @@ fn cluster(cx: &Context, call: &Call) -> Result<Record, AwsError> {
 /// Changes a cluster by one of the Update operations, and records the operation.
 pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let record = cluster(cx, call)?;
+    let volumes = call.list("targetBrokerEBSVolumeInfo");
+    let has_throughput = volumes
+        .iter()
+        .any(|volume| volume.get("provisionedThroughput").is_some());
+    if has_throughput || call.input.get("topicReassignment").is_some() {
+        let message =
+            "The embedded endpoint does not support the parameters provisionedThroughput and topicReassignment.";
+        return Err(bad_request(message));
+    }
     let change = |member: &str| call.input.get(member).map(upper_camel);
     let given = |member: &str| change(member).ok_or_else(|| bad_request(format!("The parameter {member} is missing.")));
     let changes: Vec<(&str, Value)> = match call.operation.as_str() {
         "UpdateBrokerCount" => vec![("/NumberOfBrokerNodes", given("targetNumberOfBrokerNodes")?)],
         "UpdateBrokerType" => vec![("/BrokerNodeGroupInfo/InstanceType", given("targetInstanceType")?)],
         "UpdateBrokerStorage" => {
-            let volumes = call.list("targetBrokerEBSVolumeInfo");
             // "If you want to update all brokers, use ALL": brokers have one size here.
             let size = match volumes.as_slice() {
                 [one] if one["kafkaBrokerNodeId"] == "All" || one["kafkaBrokerNodeId"] == "ALL" => {
@@ -158,6 +191,7 @@ pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         for (path, value) in changes {
             set(&mut all, path, value);
         }
+        check_supported(&all)?;
         *properties = all.as_object().cloned().unwrap_or_default();
         Ok(())
     });
@@ -167,17 +201,17 @@ pub async fn update(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         record.id.replacen(":cluster/", ":cluster-operation/", 1),
         uuid::Uuid::new_v4()
     );
-    let kind = call.operation.trim_start_matches("Update");
-    let kind: String = kind
-        .chars()
-        .flat_map(|c| {
-            c.is_uppercase()
-                .then_some('_')
-                .into_iter()
-                .chain([c.to_ascii_uppercase()])
-        })
-        .collect();
-    let properties = json!({"ClusterArn": record.id, "OperationType": format!("UPDATE{kind}"), "EndTime": now()});
+    // The types of AWS's own operations (`aws kafka describe-cluster-operation`).
+    let kind = match call.operation.as_str() {
+        "UpdateBrokerCount" => "INCREASE_BROKER_COUNT",
+        "UpdateBrokerStorage" => "INCREASE_BROKER_STORAGE",
+        "UpdateBrokerType" => "UPDATE_BROKER_TYPE",
+        "UpdateClusterConfiguration" => "UPDATE_CLUSTER_CONFIGURATION",
+        "UpdateClusterKafkaVersion" => "UPDATE_CLUSTER_KAFKA_VERSION",
+        "UpdateSecurity" => "UPDATE_SECURITY",
+        _ => "UPDATE_MONITORING",
+    };
+    let properties = json!({"ClusterArn": record.id, "OperationType": kind, "EndTime": now()});
     OPERATIONS.put(cx, &Record::from_properties(&id, properties))?;
     Ok(json!({"clusterArn": record.id, "clusterOperationArn": id}))
 }

@@ -6,7 +6,7 @@ use super::api;
 use super::broker::server;
 use super::configuration::Configuration;
 use super::model::{self, CLUSTERS, STATE};
-use crate::records::{Record, RecordType, iso, page};
+use crate::records::{Record, RecordType, iso, page, scalar};
 use crate::{AwsError, Call, Context};
 
 /// The shape of a cluster's description, which differs between the versions of the API.
@@ -20,6 +20,8 @@ pub fn clusters(cx: &Context, call: &Call, version: ApiVersion) -> Result<Value,
     let prefix = call.text("clusterNameFilter").unwrap_or_default();
     let mut found = CLUSTERS.list(cx)?;
     found.retain(|record| record.text("ClusterName").unwrap_or_default().starts_with(&prefix));
+    // Only provisioned clusters exist here.
+    found.retain(|_| call.text("clusterTypeFilter").is_none_or(|kind| kind == "PROVISIONED"));
     let limit = call.limit("maxResults", 100, 1..=100);
     let (found, next) = page(found, limit, call.text("nextToken").as_deref())?;
     let shown: Vec<Value> = found.iter().map(|record| description(record, version)).collect();
@@ -146,12 +148,29 @@ fn description(record: &Record, version: ApiVersion) -> Value {
     if group.get("brokerAZDistribution").is_none() {
         group["brokerAZDistribution"] = "DEFAULT".into();
     }
-    let details = json!({
+    let mut software = json!({"kafkaVersion": record.text("KafkaVersion")});
+    if let Some(configuration) = record.properties.get("ConfigurationInfo") {
+        software["configurationArn"] = configuration["Arn"].clone();
+        software["configurationRevision"] =
+            json!(scalar(&configuration["Revision"]).and_then(|text| text.parse::<u32>().ok()));
+    }
+    let mut details = json!({
         "brokerNodeGroupInfo": group,
-        "currentBrokerSoftwareInfo": {"kafkaVersion": record.text("KafkaVersion")},
+        "currentBrokerSoftwareInfo": software,
         "numberOfBrokerNodes": brokers,
         "enhancedMonitoring": record.text("EnhancedMonitoring").unwrap_or_else(|| "DEFAULT".into()),
     });
+    for (property, member) in [
+        ("ClientAuthentication", "clientAuthentication"),
+        ("EncryptionInfo", "encryptionInfo"),
+        ("LoggingInfo", "loggingInfo"),
+        ("OpenMonitoring", "openMonitoring"),
+        ("StorageMode", "storageMode"),
+    ] {
+        if let Some(value) = record.properties.get(property) {
+            details[member] = lower_camel(value);
+        }
+    }
     match version {
         ApiVersion::V1 => {
             if let (Some(into), Value::Object(details)) = (common.as_object_mut(), details) {
@@ -166,7 +185,7 @@ fn description(record: &Record, version: ApiVersion) -> Value {
     common
 }
 
-/// Converts a template's names to those of the API, and numbers given as text to numbers.
+/// Converts a template's names to those of the API, and numbers and booleans given as text to their types.
 fn lower_camel(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
@@ -178,7 +197,10 @@ fn lower_camel(value: &Value) -> Value {
                     _ => first.into_iter().chain(chars).collect(),
                 };
                 let value = match (key.as_str(), value) {
-                    ("volumeSize", Value::String(text)) => text.parse::<u32>().map_or(value.clone(), Value::from),
+                    ("volumeSize" | "volumeThroughput", Value::String(text)) => {
+                        text.parse::<u32>().map_or(value.clone(), Value::from)
+                    }
+                    (_, Value::String(text)) if text == "true" || text == "false" => (text == "true").into(),
                     _ => lower_camel(value),
                 };
                 (key, value)

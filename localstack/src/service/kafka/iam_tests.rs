@@ -164,7 +164,7 @@ async fn a_cluster_with_iam_accepts_only_authorized_roles_over_tls() {
         &cx,
         "may-not",
         "kafka-cluster:Connect",
-        "arn:aws:kafka:*:cluster/others/*",
+        "arn:aws:kafka:*:*:cluster/others/*",
     )
     .await;
     let rejected = unauthorized.producer(&config);

@@ -46,6 +46,10 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 /// Changes one property of a key.
 pub async fn change(cx: &Context, call: &Call) -> Result<Value, AwsError> {
+    // "Specify the key ID or key ARN of the KMS key": these operations take no alias.
+    if let Some(alias) = call.text("KeyId").filter(|id| id.contains("alias/")) {
+        return Err(AwsError::new("NotFoundException", format!("Invalid keyId {alias}")));
+    }
     let key = usable(cx, call)?;
     let (property, value): (&str, Value) = match call.operation.as_str() {
         "EnableKey" | "DisableKey" => ("Enabled", (call.operation == "EnableKey").into()),

@@ -24,12 +24,6 @@ pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let key = usable(cx, call)?;
-    if call.boolean("DryRun") == Some(true) {
-        return Err(AwsError::new(
-            "DryRunOperationException",
-            "The request would have succeeded.",
-        ));
-    }
     let mut properties = json!({"KeyId": key.id});
     for member in MEMBERS {
         if let Some(value) = call.input.get(member) {
@@ -106,12 +100,6 @@ pub fn end(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         AwsError::new("NotFoundException", message)
     };
     let grant = found.ok_or_else(missing)?;
-    if call.boolean("DryRun") == Some(true) {
-        return Err(AwsError::new(
-            "DryRunOperationException",
-            "The request would have succeeded.",
-        ));
-    }
     GRANTS.delete(cx, &grant.id)?;
     Ok(json!({}))
 }

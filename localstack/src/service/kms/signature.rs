@@ -97,10 +97,6 @@ fn public_key(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 fn shared_secret(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let algorithm = call.required("KeyAgreementAlgorithm")?;
     let (key, _) = key(cx, call, spec::AGREE, &algorithm)?;
-    if call.input.get("Recipient").is_some() {
-        let reason = "The embedded endpoint has no Nitro enclaves: the parameter Recipient is not supported.";
-        return Err(AwsError::new("UnsupportedOperationException", reason));
-    }
     let secret = Material::of(cx, &key)?
         .agree(&bytes(call, "PublicKey")?)?
         .ok_or_else(|| {

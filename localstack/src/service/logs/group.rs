@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::model::{self, GROUPS, group_arn, with_token};
-use super::{check_name, file, invalid, metric_filter, page, stream};
+use super::{file, invalid, metric_filter, page, stream};
 use crate::records::{Record, RecordType, Records, WriteLock, tag_list, tags_of};
 use crate::service::Call;
 use crate::service::input::{change_tags, only, properties};
@@ -135,9 +135,10 @@ pub fn tags(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
     let of_group = call.operation.ends_with("LogGroup");
-    let mut group = match of_group {
-        true => model::group_of(cx, call)?,
-        false => model::group(cx, &call.required("resourceArn")?)?,
+    let mut group = if of_group {
+        model::group_of(cx, call)?
+    } else {
+        model::group(cx, &call.required("resourceArn")?)?
     };
     match call.operation.as_str() {
         "TagResource" | "UntagResource" => change_tags(&mut group, &call.input["tags"], &call.input["tagKeys"]),
@@ -169,18 +170,12 @@ fn description(cx: &Context, group: &Record) -> Value {
 }
 
 fn check_new_name(cx: &Context, name: &str) -> Result<(), AwsError> {
-    check_group_name(name)?;
+    model::check_group_name(name)?;
     if GROUPS.get(cx, name)?.is_some() {
         let reason = "The specified log group already exists";
         return Err(AwsError::new("ResourceAlreadyExistsException", reason));
     }
     Ok(())
-}
-
-/// Checks the characters and the length of a group's name.
-pub fn check_group_name(name: &str) -> Result<(), AwsError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-/.#".contains(c);
-    check_name("logGroupName", name, r"[\.\-_/#A-Za-z0-9]+", allowed)
 }
 
 fn check_retention(record: &Record) -> Result<(), AwsError> {

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::group::check_group_name;
-use super::model::{self, with_token};
+use super::model::{self, check_group_name, with_token};
 use super::pattern::Pattern;
 use super::{check_name, invalid, page};
 use crate::records::{Record, RecordType, Records, texts};

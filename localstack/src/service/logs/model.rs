@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{invalid, not_found};
+use super::{check_name, invalid, not_found};
 use crate::records::{Record, Records, now};
 use crate::service::Call;
 use crate::{AwsError, Context};
@@ -21,6 +21,12 @@ pub fn group(cx: &Context, name_or_arn: &str) -> Result<Record, AwsError> {
         None => name_or_arn,
     };
     GROUPS.get(cx, name)?.ok_or_else(|| not_found("group"))
+}
+
+/// Checks the characters and the length of a group's name.
+pub fn check_group_name(name: &str) -> Result<(), AwsError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-/.#".contains(c);
+    check_name("logGroupName", name, r"[\.\-_/#A-Za-z0-9]+", allowed)
 }
 
 /// Finds the group that a call names by name, identifier or ARN.

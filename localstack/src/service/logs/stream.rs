@@ -87,9 +87,10 @@ fn description(cx: &Context, group: &str, name: &str, stream: &Stream) -> Result
     let file = file.lock();
     let mut description = json!({
         "logStreamName": name, "creationTime": stream.created, "storedBytes": 0,
-        "arn": format!("{}:log-stream:{name}", model::group_arn(cx, group)), "uploadSequenceToken": format!("{:056}", file.end()),
+        "arn": format!("{}:log-stream:{name}", model::group_arn(cx, group)),
     });
     if let Some((first, last)) = file.time_span() {
+        description["uploadSequenceToken"] = format!("{:056}", file.end()).into();
         description["firstEventTimestamp"] = first.into();
         description["lastEventTimestamp"] = last.into();
         description["lastIngestionTime"] = file.last_ingested.into();

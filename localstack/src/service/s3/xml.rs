@@ -23,11 +23,18 @@ pub fn document(root: &str, content: &Value) -> String {
 /// Writes an `<Error>` document, which has no namespace.
 pub fn error(error: &AwsError, resource: &str, id: &str) -> String {
     let element = |name: &str, text: &str| format!("<{name}>{}</{name}>", escape(text));
+    // Errors of a bucket name it, as AWS' do; those of an object have its path.
+    let bucket = resource.trim_matches('/');
+    let subject = if bucket.is_empty() || bucket.contains('/') {
+        element("Resource", resource)
+    } else {
+        element("BucketName", bucket)
+    };
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>{}{}{}{}</Error>",
         element("Code", &error.code),
         element("Message", &error.message),
-        element("Resource", resource),
+        subject,
         element("RequestId", id)
     )
 }

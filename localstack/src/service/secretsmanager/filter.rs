@@ -64,9 +64,12 @@ fn meets(secret: &Secret, key: &str, values: &[String]) -> bool {
     };
     let by_words = key == "all" || key == "description";
     let matches = |value: &str| {
-        attributes.iter().any(|attribute| match by_words {
-            true => has_words(attribute, value),
-            false => attribute.starts_with(value),
+        attributes.iter().any(|attribute| {
+            if by_words {
+                has_words(attribute, value)
+            } else {
+                attribute.starts_with(value)
+            }
         })
     };
     values.iter().any(|value| match value.strip_prefix('!') {
@@ -84,7 +87,7 @@ fn has_words(text: &str, value: &str) -> bool {
             .all(|word| text.iter().any(|other| other.starts_with(word.as_str())))
 }
 
-/// Splits a text at characters that are no letters or digits, and before a capital letter that a small one follows.
+/// Splits a text at characters that are not alphanumeric, and before an uppercase character that a lowercase one follows.
 fn words(text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     let mut words = vec![String::new()];

@@ -33,7 +33,8 @@ impl ResourceType for ResourcePolicy {
             Value::String(text) => text.clone(),
             document => document.to_string(),
         };
-        check(&policy, desired.properties.get("BlockPublicPolicy").and_then(scalar))?;
+        let blocks_public = desired.properties.get("BlockPublicPolicy").and_then(scalar);
+        check(&policy, blocks_public.as_deref())?;
         let arn = get(cx, &secret)?.arn;
         desired.initiated.report(&arn)?;
         set(cx, &arn, Some(policy))?;
@@ -75,7 +76,7 @@ fn set(cx: &Context, secret: &str, policy: Option<String>) -> Result<Value, AwsE
 }
 
 /// Checks a policy, and that it is not public if the caller blocks this.
-fn check(policy: &str, blocks_public: Option<String>) -> Result<(), AwsError> {
+fn check(policy: &str, blocks_public: Option<&str>) -> Result<(), AwsError> {
     let document: Value = serde_json::from_str(policy).unwrap_or_default();
     let statements = match &document["Statement"] {
         Value::Array(list) => list.iter().collect(),
@@ -89,7 +90,7 @@ fn check(policy: &str, blocks_public: Option<String>) -> Result<(), AwsError> {
         let principal = statement["Principal"].get("AWS").unwrap_or(&statement["Principal"]);
         statement["Effect"] == "Allow" && *principal == "*" && statement.get("Condition").is_none()
     };
-    if blocks_public.as_deref() == Some("true") && statements.iter().any(is_public) {
+    if blocks_public == Some("true") && statements.iter().any(is_public) {
         let message = "The resource policy grants access to everyone, and BlockPublicPolicy is true.";
         return Err(AwsError::new("PublicPolicyException", message));
     }
@@ -113,7 +114,7 @@ pub fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             only(call, "InvalidParameterException", &members)?;
             get(cx, &id)?;
             let policy = call.required("ResourcePolicy")?;
-            check(&policy, call.text("BlockPublicPolicy"))?;
+            check(&policy, call.text("BlockPublicPolicy").as_deref())?;
             set(cx, &id, Some(policy))
         }
         _ => set(cx, &id, None),

@@ -1,5 +1,5 @@
 //! `Publish` and `PublishBatch` to topics whose subscriptions are all unconfirmed, where AWS delivers nothing either. Texts of errors
-//! are recorded on AWS (LocalStack, tests/aws/services/sns).
+//! are recorded on AWS (LocalStack's tests of SNS).
 
 use std::collections::HashSet;
 

@@ -81,10 +81,10 @@ fn checked(topic: &str, mut record: Record) -> Result<Record, AwsError> {
     Ok(record)
 }
 
-/// Returns true for a number in the form E.164, in which hyphens, dots and spaces may separate digits.
+/// Returns true for a number in the form E.164, in which hyphens, dots, slashes and spaces may separate digits.
 pub fn is_phone_number(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or(text);
-    let is_separator = |c: char| "-. ".contains(c);
+    let is_separator = |c: char| "-. /".contains(c);
     let count = digits.chars().filter(char::is_ascii_digit).count();
     (1..=15).contains(&count)
         && digits.chars().all(|c| c.is_ascii_digit() || is_separator(c))

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{ObjectReader, input, lifecycle};
 use crate::change_set::{self, ChangeSet};
-use crate::stack::{self, OnFailure, Stack};
-use crate::{change_set_preview, engine, parameter};
+use crate::stack::{self, OnFailure, Stack, StackDefinition};
+use crate::template::Template;
+use crate::{change_set_preview, engine, parameter, transform};
 use endpoint_core::{AwsError, Call, Context};
 
 const NO_CHANGES: &str =
@@ -18,6 +19,12 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
     let change_set_type = call.text("ChangeSetType").unwrap_or_else(|| "UPDATE".to_owned());
     let existing = stack::find(cx, &stack_name)?.filter(|s| !s.is_deleted());
     let (mut stack, is_new) = match (change_set_type.as_str(), existing) {
+        // The id of a deleted stack.
+        ("CREATE", None) if stack::find(cx, &stack_name)?.is_some() => {
+            let message =
+                format!("Stack [{stack_name}] already exists and cannot be created again with the changeSet [{name}].");
+            return Err(AwsError::validation(message));
+        }
         ("CREATE", None) => (lifecycle::new(cx, &input::name(call, "StackName")?, call), true),
         ("CREATE", Some(stack)) if stack.status == "REVIEW_IN_PROGRESS" => (stack, false),
         ("CREATE", Some(stack)) => {
@@ -44,7 +51,18 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
             format!("ChangeSet {name} cannot be created due to a mismatch with existing attribute Name"),
         ));
     }
-    let (template, definition) = input::definition(cx, call, objects, &stack).await?;
+    let (template, definition, failure) = match input::definition(cx, call, objects, &stack).await {
+        Ok((template, definition)) => (template, definition, None),
+        // The other errors of a template refuse the request.
+        Err(error) if transform::is_failure(&error) => {
+            let definition = StackDefinition {
+                template_body: input::template_body(cx, call, objects, Some(&stack)).await?,
+                ..StackDefinition::default()
+            };
+            (Template::default(), definition, Some(error.message))
+        }
+        Err(error) => return Err(error),
+    };
     let mut set = ChangeSet {
         id: cx.arn("cloudformation", &format!("changeSet/{name}/{}", uuid::Uuid::new_v4())),
         name,
@@ -55,9 +73,11 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         reason: None,
         execution_status: "AVAILABLE".to_owned(),
         created: stack::now(),
+        executed: None,
         description: call.text("Description"),
         capabilities: call.texts("Capabilities"),
         changes: Vec::new(),
+        warning: None,
         on_failure: on_failure(call)?,
         role: input::role(cx, call).await?,
         definition,
@@ -67,9 +87,13 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         set.execution_status = "UNAVAILABLE".into();
         set.reason = Some(reason);
     };
-    match change_set_preview::preview(cx, &stack, &template, &set.definition).await {
+    let preview = match failure {
+        Some(reason) => Err(AwsError::validation(reason)),
+        None => change_set_preview::preview(cx, &stack, &template, &set.definition).await,
+    };
+    match preview {
         Ok(preview) if preview.is_empty && !set.is_create => fail(&mut set, NO_CHANGES.to_owned()),
-        Ok(preview) => set.changes = preview.changes,
+        Ok(preview) => (set.changes, set.warning) = (preview.changes, preview.warning),
         Err(error) if error.status >= 500 => return Err(error),
         Err(error) => fail(&mut set, error.message),
     }
@@ -113,8 +137,8 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     Ok(json!({
         "ChangeSetName": set.name, "ChangeSetId": set.id, "StackId": set.stack_id, "StackName": set.stack_name,
         "Description": set.description, "Parameters": input::unless_empty(parameters),
-        "CreationTime": set.created, "ExecutionStatus": set.execution_status, "Status": set.status,
-        "StatusReason": set.reason, "NotificationARNs": [], "RollbackConfiguration": {},
+        "CreationTime": set.created, "ExecutionStatus": set.shown_execution_status(cx)?, "Status": set.status,
+        "StatusReason": set.reason.clone().or(set.warning.clone().filter(|_| with_values)), "NotificationARNs": [], "RollbackConfiguration": {},
         "Capabilities": set.capabilities, "Tags": input::unless_empty(input::tag_list(&set.definition.tags)), "Changes": page, "NextToken": next, "IncludeNestedStacks": false,
     }))
 }
@@ -122,6 +146,13 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 /// Handles `ExecuteChangeSet`.
 pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut set = found(cx, call)?;
+    if set.status == "FAILED" {
+        let message = format!(
+            "ChangeSet [{}] cannot be executed in its current status of [FAILED]",
+            set.id
+        );
+        return Err(AwsError::new("InvalidChangeSetStatus", message));
+    }
     if set.execution_status != "AVAILABLE" {
         return Err(AwsError::new(
             "InvalidChangeSetStatus",
@@ -174,6 +205,7 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             change_set::put(cx, &other)?;
         }
         set.execution_status = "EXECUTE_COMPLETE".into();
+        set.executed = stack::find(cx, &stack.id)?.and_then(|stack| stack.updated);
         change_set::put(cx, &set)
     })?;
     Ok(json!({}))

@@ -56,17 +56,16 @@ pub async fn template_body(
 
 /// Returns the template that `TemplateURL` names, an object in S3.
 async fn stored_template(cx: &Context, read: ObjectReader, url: &str) -> Result<String, AwsError> {
-    let (cx, url) = (cx.clone(), url.to_owned());
-    if url.starts_with("s3:") {
-        return Err(AwsError::validation("TemplateURL must be a supported URL."));
+    if let Some(path) = url.strip_prefix("s3://") {
+        let domain = path.split('/').next().unwrap_or_default();
+        return Err(AwsError::validation(format!(
+            "S3 error: Domain name specified in {domain} is not a valid S3 domain"
+        )));
     }
-    let read = tokio::task::spawn_blocking(move || read_text(&cx, read, &url));
-    read.await.map_err(|error| AwsError::internal(error.to_string()))?
-}
-
-/// Returns the text of an object in S3, by its URL or as `s3://BUCKET/KEY`.
-pub fn read_text(cx: &Context, read: ObjectReader, url: &str) -> Result<String, AwsError> {
-    let object = read(cx, url).map_err(|error| match error.status {
+    let (cx, url) = (cx.clone(), url.to_owned());
+    let read = tokio::task::spawn_blocking(move || read(&cx, &url));
+    let read = read.await.map_err(|error| AwsError::internal(error.to_string()))?;
+    let object = read.map_err(|error| match error.status {
         500 => error,
         _ => AwsError::validation(format!(
             "S3 error: {}\nFor more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html",

@@ -12,8 +12,6 @@ mod templates;
 
 use serde_json::{Value, json};
 
-pub use input::read_text;
-
 use crate::change_set;
 use crate::stack::{self, Stack};
 use endpoint_core::{AwsError, Call, Context, KeyedLocks};

@@ -12,7 +12,7 @@ pub fn describe_one(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let no_stack = || AwsError::validation(format!("Stack '{name}' does not exist"));
     let stack = stack::find(cx, &name)?.ok_or_else(no_stack)?;
     let id = call.required("LogicalResourceId")?;
-    let missing = || AwsError::validation(format!("Resource {id} does not exist for stack {}", stack.name));
+    let missing = || AwsError::validation(format!("Resource {id} does not exist for stack {name}"));
     let resource = stack.resources.get(&id).ok_or_else(missing)?;
     let mut detail = shown(&stack, resource);
     if let Some(detail) = detail.as_object_mut() {
@@ -53,7 +53,9 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         .resources
         .values()
         .filter(|m| logical_id.as_ref().is_none_or(|id| *id == m.logical_id));
-    let found: Vec<Value> = resources.map(|m| shown(&stack, m)).collect();
+    let mut resources: Vec<&StackResource> = resources.collect();
+    resources.sort_by_key(|m| &m.logical_id);
+    let found: Vec<Value> = resources.into_iter().map(|m| shown(&stack, m)).collect();
     Ok(json!({"StackResources": found}))
 }
 

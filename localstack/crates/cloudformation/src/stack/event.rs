@@ -1,12 +1,13 @@
 //! Stack events.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{Stack, StackResource, now};
+use super::{Stack, StackResource, format};
 use endpoint_core::Context;
 
 /// The resource type in the events of a stack itself.
@@ -38,9 +39,19 @@ pub struct StackEvent {
     pub client_request_token: Option<String>,
 }
 
-/// The number of the last event; numbers only increase.
+/// The time of each stack's last event, in milliseconds. No two events of a stack have the same, since clients sort them by it.
 #[derive(Default)]
-struct LastEvent(AtomicU64);
+struct LastEvents(Mutex<HashMap<String, i64>>);
+
+impl LastEvents {
+    fn next(&self, stack_id: &str) -> i64 {
+        let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+        let mut events = self.0.lock();
+        let last = events.entry(stack_id.to_owned()).or_default();
+        *last = i64::try_from(now).unwrap_or_default().max(*last + 1);
+        *last
+    }
+}
 
 impl Stack {
     /// Records an event with the current status of a resource, or of the stack if `resource` is `None`.
@@ -48,13 +59,8 @@ impl Stack {
     /// # Errors
     /// When the state cannot be written.
     pub fn record_event(&self, cx: &Context, resource: Option<&StackResource>) -> anyhow::Result<()> {
-        let last = cx.extension::<LastEvent>();
-        let nanos = u64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos()).unwrap_or_default();
-        let next = |last: u64| nanos.max(last + 1);
-        let last = last
-            .0
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)));
-        let number = next(last.unwrap_or_default());
+        let nanos = i128::from(cx.extension::<LastEvents>().next(&self.id)) * 1_000_000;
+        let at = OffsetDateTime::from_unix_timestamp_nanos(nanos)?;
         let event = StackEvent {
             event_id: match resource {
                 Some(resource) => format!("{}-{}", resource.logical_id, uuid::Uuid::new_v4()),
@@ -65,12 +71,12 @@ impl Stack {
             logical_resource_id: resource.map_or(&self.name, |r| &r.logical_id).clone(),
             physical_resource_id: resource.map_or_else(|| Some(self.id.clone()), |r| r.physical_id.clone()),
             resource_type: resource.map_or(STACK_TYPE, |r| &r.resource_type).to_owned(),
-            timestamp: now(),
+            timestamp: format(at),
             resource_status: resource.map_or(&self.status, |r| &r.status).clone(),
             resource_status_reason: resource.map_or(&self.reason, |r| &r.reason).clone(),
             client_request_token: self.token.clone(),
         };
-        cx.store().put(&collection(&self.id), &format!("{number:020}"), &event)
+        cx.store().put(&collection(&self.id), &format!("{nanos:020}"), &event)
     }
 }
 
@@ -86,6 +92,7 @@ pub fn events(cx: &Context, stack_id: &str) -> anyhow::Result<Vec<StackEvent>> {
 /// Deletes a stack's events.
 pub fn delete_all(cx: &Context, stack_id: &str) -> anyhow::Result<()> {
     let collection = collection(stack_id);
+    cx.extension::<LastEvents>().0.lock().remove(stack_id);
     for (number, _) in cx.store().list::<Value>(&collection)? {
         cx.store().delete(&collection, &number)?;
     }

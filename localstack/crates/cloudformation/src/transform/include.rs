@@ -42,11 +42,8 @@ impl Transformation {
             .and_then(|location| text(&location));
         let location = location.filter(|location| location.starts_with("s3://"));
         let location = location.ok_or_else(|| failed(INCLUDE, "The location parameter is not a valid S3 uri."))?;
-        let part = self.read(&location).map_err(|error| match error.status {
-            500 => error,
-            _ => failed(INCLUDE, &error.message),
-        })?;
-        let Ok(Value::Object(part)) = yaml::parse(&part) else {
+        let part = self.read(&location)?;
+        let Ok(Value::Object(part)) = yaml::parse(&String::from_utf8_lossy(&part)) else {
             let reason = "The specified S3 object's content should be valid Yaml/JSON";
             return Err(failed(INCLUDE, reason));
         };

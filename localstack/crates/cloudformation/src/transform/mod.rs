@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use crate::api::{ObjectReader, read_text};
+use crate::api::ObjectReader;
 use crate::parameter;
 use crate::scope::Scope;
 use crate::stack::Stack;
@@ -79,7 +79,7 @@ pub async fn process(
     })
 }
 
-/// What the transforms of one template work with.
+/// Input of the transforms of one template.
 struct Transformation {
     /// Parameters, pseudo parameters and mappings.
     scope: Scope,
@@ -104,9 +104,19 @@ impl Transformation {
         Ok(sections)
     }
 
-    /// Returns the text of the object in S3 that an `AWS::Include` names.
-    fn read(&self, location: &str) -> Result<String, AwsError> {
-        read_text(&self.cx, self.objects, location)
+    /// Returns the object in S3 that an `AWS::Include` names, as `s3://BUCKET/KEY`.
+    fn read(&self, location: &str) -> Result<Vec<u8>, AwsError> {
+        let bucket = location
+            .trim_start_matches("s3://")
+            .split('/')
+            .next()
+            .unwrap_or_default();
+        let object = (self.objects)(&self.cx, location).map_err(|error| match error.code.as_ref() {
+            _ if error.status >= 500 => error,
+            "NoSuchBucket" => failed(INCLUDE, &format!("S3 bucket [{bucket}] does not exist.")),
+            _ => failed(INCLUDE, &error.message),
+        })?;
+        object.ok_or_else(|| failed(INCLUDE, "The location parameter is not a valid S3 uri."))
     }
 }
 
@@ -165,12 +175,17 @@ fn name(transform: &Value) -> Option<&str> {
 
 fn unknown(name: Option<&str>) -> AwsError {
     AwsError::validation(match name {
-        None => "Invalid transform declaration: the Name of a transform must be a string.".to_owned(),
+        None => "Key Name of transform definition must be a string.".to_owned(),
         Some(name) if name.starts_with("AWS::") => format!(
             "The template's Transform {name} is not supported by the embedded endpoint: expand it before deploying."
         ),
         Some(name) => format!("No transform named {name} found."),
     })
+}
+
+/// Returns true for the error of a transform, which makes a change set fail instead of refusing it.
+pub fn is_failure(error: &AwsError) -> bool {
+    error.message.starts_with("Transform ") && error.message.contains(" failed with: ")
 }
 
 /// Returns the error of a transform.
@@ -188,6 +203,7 @@ mod tests {
         let Value::Object(sections) = template else {
             unreachable!()
         };
+        let folder = tempfile::tempdir().unwrap();
         let mut scope = Scope::default();
         scope.names.insert("Names".into(), json!(["Alpha", "be-ta"]));
         scope.names.insert("Secret".into(), "hidden".into());
@@ -196,7 +212,7 @@ mod tests {
         let transformation = Transformation {
             scope,
             hidden: ["Secret".to_owned()].into(),
-            cx: endpoint_core::testing::context().0,
+            cx: endpoint_core::testing::context_in(folder.path(), 77),
             objects: |_, url| {
                 assert_eq!(url, "s3://b/part");
                 Ok(Some(b"Value: included\nType: String".to_vec()))

@@ -24,13 +24,26 @@ use crate::service::Call;
 
 pub use casing::lower_first;
 pub use protocol::Protocol;
-pub use strict::{check_output, panic_at_unknown_members};
+pub use strict::panic_at_unknown_members;
 use target::Target;
 pub use target::credential_scope;
 pub use xml::escape;
 
 /// Maximum size of an API request, in bytes; layers of images do not come this way.
 const MAX_REQUEST: usize = 16 << 20;
+
+/// Checks an output against the model of its operation, after [`panic_at_unknown_members`]; does nothing before.
+///
+/// # Panics
+/// If the service has a model that lacks the operation, or the output differs from the model.
+pub fn check_output(service: &str, operation: &str, output: &Value) {
+    match model::Model::of(service) {
+        Some(_) if !strict::is_on() => {}
+        Some(model) if model.namespace.is_empty() => json::check_output(service, operation, output),
+        Some(_) => xml::check_output(service, operation, output),
+        None => {}
+    }
+}
 
 /// Handles one API request. Errors become responses in the caller's protocol.
 pub async fn handle(cx: &Context, request: Request<Body>) -> Response<Body> {

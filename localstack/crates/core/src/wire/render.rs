@@ -27,12 +27,18 @@ pub fn output(protocol: &Protocol, service: &str, operation: &str, id: &str, out
 pub fn error(protocol: &Protocol, service: &str, id: &str, error: &AwsError) -> Response<Body> {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (code, message) = (&error.code, &error.message);
+    // The name of the member in the error shapes of Secrets Manager's model; other services write it small.
+    let member = if service == "secretsmanager" {
+        "Message"
+    } else {
+        "message"
+    };
     let (kind, body) = match protocol {
         Protocol::Query => ("text/xml", xml::query_error(service, id, error).into_bytes()),
         Protocol::Ec2 => ("text/xml;charset=UTF-8", xml::ec2_error(id, error).into_bytes()),
         Protocol::Json(kind) => (
             kind.as_str(),
-            object!({"__type": code, "message": message}).to_string().into_bytes(),
+            object!({"__type": code, member: message}).to_string().into_bytes(),
         ),
         Protocol::Rest => (
             "application/json",
