@@ -368,7 +368,7 @@ async fn a_websocket_passes_bytes_in_both_directions() {
 #[tokio::test]
 async fn a_cookie_binds_a_client_to_its_target() {
     let settings = TargetGroupSettings {
-        stickiness: Some(Stickiness::LoadBalancer(Duration::from_secs(60))),
+        stickiness: Some(Stickiness::LoadBalancer(Duration::from_mins(1))),
         ..settings()
     };
     let group = group(settings, &[target().await, target().await]).await;
