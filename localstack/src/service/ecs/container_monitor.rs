@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::dependencies::Observed;
+use super::dependencies::{Observed, Progress};
 use super::launch::PreparedContainer;
 use super::model::{self, Task, update_task};
 use super::state::EcsState;
@@ -28,8 +28,7 @@ pub(super) struct RunningContainer {
     pub container: Container,
     output: Option<Output>,
     health: Health,
-    /// The exit code, once the end of the container is known.
-    exit: Option<Option<i32>>,
+    progress: Progress,
 }
 
 struct Health {
@@ -49,7 +48,7 @@ impl RunningContainer {
             prepared,
             container,
             output: Output::open(folder).ok(),
-            exit: None,
+            progress: Progress::Started,
             health: Health {
                 is_healthy,
                 consecutive_failures: 0,
@@ -63,20 +62,24 @@ impl RunningContainer {
 
     /// Returns the exit status of the container once, after its last output was forwarded.
     pub fn new_exit(&mut self, cx: &Context) -> Option<ExitStatus> {
-        if self.exit.is_some() {
+        if self.has_ended() {
             return None;
         }
         let outcome = self.container.exit_status()?;
         self.forward_logs(cx, true);
-        self.exit = Some(outcome.code);
+        self.progress = Progress::Ended(outcome.code);
         Some(outcome)
+    }
+
+    /// Returns true once the end of the container is known.
+    fn has_ended(&self) -> bool {
+        matches!(self.progress, Progress::Ended(_))
     }
 
     /// Returns the state that other containers of the task depend on.
     pub fn observed(&self) -> Observed {
         Observed {
-            is_started: true,
-            exit: self.exit,
+            progress: self.progress,
             is_healthy: self.health.is_healthy,
             is_late: self
                 .prepared
@@ -105,7 +108,7 @@ impl RunningContainer {
         let Some(check) = self.prepared.health_check.clone() else {
             return;
         };
-        if self.exit.is_some() || self.health.check_is_running || Instant::now() < self.health.next_check {
+        if self.has_ended() || self.health.check_is_running || Instant::now() < self.health.next_check {
             return;
         }
         self.health.check_is_running = true;

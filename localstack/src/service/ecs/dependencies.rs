@@ -26,12 +26,19 @@ pub struct Dependency {
 /// A container as the ones that depend on it see it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Observed {
-    pub is_started: bool,
-    /// `Some` after it has ended; the code is missing if it never ran.
-    pub exit: Option<Option<i32>>,
+    pub progress: Progress,
     pub is_healthy: bool,
     /// True if its `startTimeout` is over.
     pub is_late: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Progress {
+    #[default]
+    Waiting,
+    Started,
+    /// The exit code is missing if it never ran.
+    Ended(Option<i32>),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -55,12 +62,13 @@ impl Condition {
 
     /// Compares a container with the condition. The reasons are those of the ECS agent.
     pub fn readiness(self, seen: Observed) -> Readiness {
-        match (self, seen.exit) {
-            (Self::Start, _) if seen.is_started => Readiness::Ready,
-            (Self::Complete, Some(_)) | (Self::Success, Some(Some(0))) => Readiness::Ready,
-            (Self::Success, Some(_)) => Readiness::Failed("dependency did not exit successfully"),
-            (Self::Healthy, None) if seen.is_healthy => Readiness::Ready,
-            (Self::Healthy, Some(_)) => Readiness::Failed("dependency ended before it was healthy"),
+        match (self, seen.progress) {
+            (Self::Start, Progress::Started | Progress::Ended(_))
+            | (Self::Complete, Progress::Ended(_))
+            | (Self::Success, Progress::Ended(Some(0))) => Readiness::Ready,
+            (Self::Success, Progress::Ended(_)) => Readiness::Failed("dependency did not exit successfully"),
+            (Self::Healthy, Progress::Started) if seen.is_healthy => Readiness::Ready,
+            (Self::Healthy, Progress::Ended(_)) => Readiness::Failed("dependency ended before it was healthy"),
             _ if seen.is_late => Readiness::Failed("dependency timed out"),
             _ => Readiness::Waiting,
         }
@@ -207,11 +215,11 @@ mod tests {
     #[test]
     fn a_condition_is_met_by_the_state_of_the_container() {
         let started = Observed {
-            is_started: true,
+            progress: Progress::Started,
             ..Observed::default()
         };
         let ended = |code| Observed {
-            exit: Some(Some(code)),
+            progress: Progress::Ended(Some(code)),
             ..started
         };
         let late = Observed {

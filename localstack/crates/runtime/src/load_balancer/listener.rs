@@ -220,40 +220,40 @@ where
             builder.timer(TokioTimer::new()).header_read_timeout(None);
             let connection = builder.serve_connection(io, service).with_upgrades();
             let end = |connection: Pin<&mut _>| http1::UpgradeableConnection::graceful_shutdown(connection);
-            drive(connection, &session, &active, |_| session.end_after_next(), end).await;
+            drive(connection, &session, &active, version, end).await;
         }
         HttpVersion::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new());
             let connection = builder.serve_connection(io, service);
             let end = |connection: Pin<&mut _>| http2::Connection::graceful_shutdown(connection);
-            drive(connection, &session, &active, end, end).await;
+            drive(connection, &session, &active, version, end).await;
         }
     }
 }
 
-/// Serves a connection until the client closes it, it is idle, or the listener closes. After the client keep-alive duration it ends with
-/// the next response ("HTTP client keepalive duration"): `age_out`.
+/// Serves a connection until the client closes it, it is idle, or the listener closes. One of HTTP/2 ends after the client keep-alive duration;
+/// one of HTTP/1 ends with the next response after it.
 async fn drive<C: Future>(
     connection: C,
     session: &Session,
     active: &Active,
-    age_out: impl Fn(Pin<&mut C>),
+    version: HttpVersion,
     end: impl Fn(Pin<&mut C>),
 ) {
     let balancer = || active.read().config.balancer.clone();
     let mut connection = std::pin::pin!(connection);
     let mut age = std::pin::pin!(sleep(balancer().client_keep_alive));
-    let mut is_aged = false;
+    let mut has_age = version == HttpVersion::Http2;
     loop {
         let idle_timeout = balancer().idle_timeout;
         tokio::select! {
             _ = connection.as_mut() => return,
             () = session.stop.cancelled() => break,
             () = session.idle(idle_timeout) => break,
-            () = age.as_mut(), if !is_aged => {
-                is_aged = true;
-                age_out(connection.as_mut());
+            () = age.as_mut(), if has_age => {
+                has_age = false;
+                end(connection.as_mut());
             }
         }
     }

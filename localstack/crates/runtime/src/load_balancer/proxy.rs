@@ -31,7 +31,9 @@ pub async fn handle(
 ) -> Result<Response<Body>, Infallible> {
     let verdict = session.next_verdict();
     let version = request.version();
-    let closes = session.is_last() || config.balancer.desync.closes_after(verdict.class);
+    // "HTTP client keepalive duration": the connection ends with the response to the first request after it.
+    let is_old = session.is_older_than(config.balancer.client_keep_alive);
+    let closes = is_old || config.balancer.desync.closes_after(verdict.class);
     let result = respond(&balancers, &config, &session, verdict, request).await;
     let is_rejected = matches!(result, Err(Rejected(_)));
     let mut response = result.unwrap_or_else(|Rejected(status)| responses::error(status));

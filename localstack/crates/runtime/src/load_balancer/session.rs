@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
@@ -14,6 +15,7 @@ use super::desync::Verdict;
 /// A client's connection while it is served.
 pub struct Session {
     pub connection: Connection,
+    opened: Instant,
     /// Bytes of the client or to it.
     pub activity: Activity,
     /// Cancelled when the listener closes.
@@ -21,7 +23,6 @@ pub struct Session {
     verdicts: Mutex<VecDeque<Verdict>>,
     /// Requests that wait for the head of a target's response.
     awaiting: AtomicUsize,
-    is_last: AtomicBool,
     is_upgraded: AtomicBool,
 }
 
@@ -38,11 +39,11 @@ impl Session {
     pub fn new(connection: Connection, stop: CancellationToken) -> Self {
         Self {
             connection,
+            opened: Instant::now(),
             activity: Activity::default(),
             stop,
             verdicts: Mutex::default(),
             awaiting: AtomicUsize::new(0),
-            is_last: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
         }
     }
@@ -74,13 +75,9 @@ impl Session {
         }
     }
 
-    /// Makes the next request the last one.
-    pub fn end_after_next(&self) {
-        self.is_last.store(true, Ordering::Relaxed);
-    }
-
-    pub fn is_last(&self) -> bool {
-        self.is_last.load(Ordering::Relaxed)
+    /// Returns true if the client has kept the connection for that long.
+    pub fn is_older_than(&self, age: Duration) -> bool {
+        self.opened.elapsed() >= age
     }
 
     /// Ends HTTP on this connection: what follows are the bytes of another protocol.
