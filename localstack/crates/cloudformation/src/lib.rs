@@ -4,6 +4,8 @@ pub mod api;
 pub mod engine;
 pub mod stack;
 
+pub mod object_reader;
+
 mod function_form;
 mod parameter;
 mod policy;

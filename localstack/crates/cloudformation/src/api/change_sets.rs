@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{ObjectReader, input, lifecycle};
+use super::{input, lifecycle};
 use crate::change_set::{self, ChangeSet};
+use crate::object_reader::ObjectReader;
 use crate::stack::{self, OnFailure, Stack, StackDefinition};
 use crate::template::Template;
 use crate::{change_set_preview, engine, parameter, transform};

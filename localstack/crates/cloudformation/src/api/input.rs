@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::ObjectReader;
+use crate::object_reader::ObjectReader;
 use crate::parameter;
 use crate::stack::{self, Stack, StackDefinition};
 use crate::template::Template;

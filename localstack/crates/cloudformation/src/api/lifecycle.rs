@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{ObjectReader, input};
+use super::input;
 use crate::exports::importers;
+use crate::object_reader::ObjectReader;
 use crate::stack::{self, OnFailure, Stack};
 use crate::{change_set, change_set_preview, engine};
 use endpoint_core::{AwsError, Call, Context};

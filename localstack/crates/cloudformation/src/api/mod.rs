@@ -13,11 +13,9 @@ mod templates;
 use serde_json::{Value, json};
 
 use crate::change_set;
+use crate::object_reader::ObjectReader;
 use crate::stack::{self, Stack};
 use endpoint_core::{AwsError, Call, Context, KeyedLocks};
-
-/// Reads the S3 object that a URL names, or returns `None` for a URL that is not one of S3.
-pub type ObjectReader = fn(&Context, url: &str) -> Result<Option<Vec<u8>>, AwsError>;
 
 /// Serves one call. `objects` reads the templates that a `TemplateURL` names.
 ///

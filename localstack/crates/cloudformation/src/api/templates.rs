@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{ObjectReader, input};
+use super::input;
+use crate::object_reader::ObjectReader;
 use crate::stack::Stack;
 use crate::template::Template;
 use crate::{change_set, parameter, transform, validate as validation};

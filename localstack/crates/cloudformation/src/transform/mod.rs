@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use crate::api::ObjectReader;
+use crate::object_reader::ObjectReader;
 use crate::parameter;
 use crate::scope::Scope;
 use crate::stack::Stack;
