@@ -110,6 +110,7 @@ async fn a_service_role_exists_trusts_cloudformation_and_is_shown() {
             assert_eq!(created.unwrap_err().message, message);
             continue;
         }
+        created.unwrap();
         let shown = call("cloudformation", "DescribeStacks", json!({"StackName": name}))
             .await
             .unwrap();

@@ -130,7 +130,10 @@ pub async fn role(cx: &Context, call: &Call) -> Result<Option<String>, AwsError>
         .call("iam", "GetRole", json!({"RoleName": name}))
         .await
         .map_err(|_| refused())?;
-    let trust = found["Role"]["AssumeRolePolicyDocument"].to_string();
+    // The document is URL-encoded (API reference, GetRole).
+    let trust = found["Role"]["AssumeRolePolicyDocument"]
+        .to_string()
+        .replace("%2E", ".");
     let is_trusted = found["Role"]["Arn"] == *arn && trust.contains("cloudformation.amazonaws.com");
     if is_trusted { Ok(Some(arn)) } else { Err(refused()) }
 }
