@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::model::{self, INSTANCE_PROFILES, already_exists, check_path, conflict, generate_id, listed, not_found};
+use super::model::{
+    self, INSTANCE_PROFILES, already_exists, check_path, conflict, generate_id, listed, not_found, profile_not_found,
+};
 use super::role;
 use crate::records::{Record, RecordType, Records, iso, texts};
 use crate::service::Call;
@@ -76,7 +78,7 @@ pub async fn call(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         _ => {}
     }
     let name = call.required("InstanceProfileName")?;
-    let missing = || not_found("instance profile", &name);
+    let missing = || profile_not_found(&name);
     let shown = || {
         let profile = INSTANCE_PROFILES.get(cx, &name)?.ok_or_else(missing)?;
         Ok(json!({"InstanceProfile": description(cx, &profile)?}))

@@ -148,7 +148,7 @@ fn tags(cx: &Context, call: &Call, records: Records, member: &str) -> Result<Val
     let id = call.required(member)?;
     let missing = || match member {
         "PolicyArn" => model::policy_not_found(&id),
-        "InstanceProfileName" => model::not_found("instance profile", &id),
+        "InstanceProfileName" => model::profile_not_found(&id),
         _ => model::not_found(&member.trim_end_matches("Name").to_lowercase(), &id),
     };
     if call.operation.starts_with("List") {

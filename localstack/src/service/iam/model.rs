@@ -96,6 +96,11 @@ pub fn policy_not_found(arn: &str) -> AwsError {
     AwsError::new("NoSuchEntity", format!("Policy {arn} was not found.")).with_status(404)
 }
 
+/// Returns the error for an instance profile that does not exist.
+pub fn profile_not_found(name: &str) -> AwsError {
+    AwsError::new("NoSuchEntity", format!("Instance Profile {name} cannot be found.")).with_status(404)
+}
+
 pub fn not_found(what: &str, name: &str) -> AwsError {
     AwsError::new("NoSuchEntity", format!("The {what} with name {name} cannot be found.")).with_status(404)
 }

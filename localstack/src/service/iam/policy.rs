@@ -109,7 +109,10 @@ pub fn get(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let arn = call.required("PolicyArn")?;
     let policy = MANAGED_POLICIES.get(cx, &arn)?.or(of_aws(&arn));
     let policy = policy.ok_or_else(|| policy_not_found(&arn))?;
-    Ok(json!({"Policy": description(cx, &policy)?}))
+    let mut shown = description(cx, &policy)?;
+    // Unlike the other operations, `GetPolicy` shows tags also if there are none.
+    shown["Tags"] = policy.tag_list();
+    Ok(json!({"Policy": shown}))
 }
 
 /// Returns a record of a policy that AWS manages.
@@ -256,7 +259,10 @@ pub async fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     }
     let created = cx.create_resource(ManagedPolicy::TYPE, desired).await?;
     let policy = MANAGED_POLICIES.get(cx, &created.physical_id)?.unwrap_or_default();
-    Ok(json!({"Policy": description(cx, &policy)?}))
+    let mut shown = description(cx, &policy)?;
+    // "This element is included in the response to the `GetPolicy` operation" only (API reference, `Policy`).
+    shown["Description"] = Value::Null;
+    Ok(json!({"Policy": shown}))
 }
 
 /// `DeletePolicy`, which refuses a policy that is attached or has other versions.
