@@ -139,19 +139,11 @@ pub(super) async fn accept(
         tokio::spawn(async move {
             let acceptor = active.read().acceptor.clone();
             let connection = Connection { peer, port, tls: None };
-            match acceptor {
-                None => {
-                    serve(
-                        balancers,
-                        stream,
-                        Session::new(connection, stop),
-                        active,
-                        HttpVersion::Http1,
-                    )
-                    .await
-                }
-                Some(acceptor) => serve_tls(balancers, stream, connection, acceptor, active, stop).await,
-            }
+            let Some(acceptor) = acceptor else {
+                let session = Session::new(connection, stop);
+                return serve(balancers, stream, session, active, HttpVersion::Http1).await;
+            };
+            serve_tls(balancers, stream, connection, acceptor, active, stop).await;
         });
     }
 }

@@ -136,7 +136,7 @@ mod tests {
         let given = given
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-        let mut headers = HeaderMap::from_iter(given);
+        let mut headers: HeaderMap = given.collect();
         let peer = "[::1]:4242".parse().unwrap();
         let connection = Connection { peer, port, tls: None };
         add_forwarded(&mut headers, connection, attributes, &ListenerAttributes::default());

@@ -1,4 +1,4 @@
-//! WebSockets: after the handshake, bytes in both directions until one side closes or nothing moves for the idle timeout.
+//! The WebSocket protocol: after the handshake, bytes in both directions until one side closes or nothing moves for the idle timeout.
 
 use std::sync::Arc;
 use std::time::Duration;
