@@ -80,6 +80,7 @@ impl Context {
     }
 
     /// Returns the context of the first region, which serves the global services.
+    #[must_use]
     pub fn first_region(&self) -> Self {
         self.0.first.as_ref().unwrap_or(self).clone()
     }
@@ -97,9 +98,10 @@ impl Context {
     /// Returns the folder of the files of this region; absolute. That of the first region is the root.
     pub fn state_dir(&self) -> PathBuf {
         let root = self.root_dir();
-        match self.is_first_region() {
-            true => root.to_owned(),
-            false => root.join("regions").join(self.region()),
+        if self.is_first_region() {
+            root.to_owned()
+        } else {
+            root.join("regions").join(self.region())
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use super::casing::lower_first;
 use super::constraints::Constraints;
 use crate::error::AwsError;
 use crate::records::scalar;
@@ -74,7 +75,11 @@ fn refused(value: &Value, path: &[&str], allowed: Option<&str>) -> Option<String
     match value {
         Value::Array(items) => items.iter().find_map(|item| refused(item, path, allowed)),
         Value::Object(members) => match path {
-            [first, rest @ ..] => refused(members.get(*first)?, rest, allowed),
+            // The members of REST services are in lower camel case on the wire.
+            [first, rest @ ..] => {
+                let member = members.get(*first).or_else(|| members.get(&lower_first(first)));
+                refused(member?, rest, allowed)
+            }
             [] => (!members.is_empty()).then(|| value.to_string()),
         },
         Value::Null => None,
@@ -134,6 +139,12 @@ mod tests {
             (json!({"A": [{"B": 1}, {"B": 2}]}), "A.B", Some("1"), Some("2")),
             (json!({"A": {"B": "x"}}), "A", None, Some("{\"B\":\"x\"}")),
             (json!({"B": {"A": "x"}}), "A", None, None),
+            (
+                json!({"brokerNode": {"zoneIds": ["z"]}}),
+                "BrokerNode.ZoneIds",
+                None,
+                Some("z"),
+            ),
         ] {
             let path: Vec<&str> = path.split('.').collect();
             assert_eq!(refused(&input, &path, allowed).as_deref(), expected, "{input} {path:?}");
