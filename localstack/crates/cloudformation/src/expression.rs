@@ -155,14 +155,7 @@ impl Scope {
             }
             ("Fn::FindInMap", [map, first, second, options @ ..]) => {
                 let keys = [self.text(map)?, self.text(first)?, self.text(second)?];
-                let map = self.mappings.get(&keys[0]);
-                let found = map.and_then(|m| m.get(&keys[1])).and_then(|m| m.get(&keys[2]));
-                let default = options.first().and_then(|options| options.get("DefaultValue"));
-                match (found, default) {
-                    (Some(found), _) => Ok(found.clone()),
-                    (None, Some(default)) => self.value(default),
-                    (None, None) => Err(EvaluationError::NoMapping(keys)),
-                }
+                self.find_in_map(keys, options.first())
             }
             ("Fn::Length", _) => match self.value(argument)? {
                 unknown if unknown == UNKNOWN => Ok(unknown),
@@ -177,15 +170,7 @@ impl Scope {
                 self.imported.lock().insert(name);
                 Ok(value.clone().into())
             }
-            ("Fn::GetAZs", _) => {
-                let current = || self.names.get("AWS::Region").cloned().unwrap_or_default();
-                let named = Some(self.value(argument)?).filter(|region| !region.is_null() && region != "");
-                let region = text(&named.unwrap_or_else(current)).unwrap_or_default();
-                if !region::is_name(&region) {
-                    return Err(EvaluationError::UnknownRegion(region));
-                }
-                Ok(region::zones(&region).into_iter().map(Value::String).collect())
-            }
+            ("Fn::GetAZs", _) => self.zones(argument),
             ("Fn::Base64", _) => {
                 let text = self.text(argument)?;
                 Ok(if text == UNKNOWN {
@@ -207,6 +192,32 @@ impl Scope {
             ("Fn::Join" | "Fn::Split" | "Fn::Select" | "Fn::If" | "Fn::FindInMap" | "Fn::Cidr", _) => Err(invalid()),
             (other, _) => Err(EvaluationError::UnsupportedFunction(other.to_owned())),
         }
+    }
+
+    /// Returns the value of a mapping, or `DefaultValue` of the options.
+    fn find_in_map(&self, keys: [String; 3], options: Option<&Value>) -> Result<Value> {
+        let map = self.mappings.get(&keys[0]);
+        let found = map.and_then(|m| m.get(&keys[1])).and_then(|m| m.get(&keys[2]));
+        let default = options.and_then(|options| options.get("DefaultValue"));
+        match (found, default) {
+            (Some(found), _) => Ok(found.clone()),
+            (None, Some(default)) => self.value(default),
+            (None, None) => Err(EvaluationError::NoMapping(keys)),
+        }
+    }
+
+    /// Returns the zones of a region: that of the stack for nothing or empty text.
+    fn zones(&self, region: &Value) -> Result<Value> {
+        let current = || self.names.get("AWS::Region").cloned().unwrap_or_default();
+        let named = Some(self.value(region)?).filter(|region| !region.is_null() && region != "");
+        let region = text(&named.unwrap_or_else(current)).unwrap_or_default();
+        if region.contains(UNKNOWN) {
+            return Ok(UNKNOWN.into());
+        }
+        if !region::is_name(&region) {
+            return Err(EvaluationError::UnknownRegion(region));
+        }
+        Ok(region::zones(&region).into_iter().map(Value::String).collect())
     }
 
     /// Returns the truth of a condition's expression.

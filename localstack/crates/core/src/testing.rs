@@ -23,6 +23,9 @@ pub fn context_in(folder: &Path, octet: u8) -> Context {
 }
 
 /// Creates a context without services; its state is in the folder.
+///
+/// # Panics
+/// If the state cannot be created.
 #[cfg(test)]
 pub fn context() -> (Context, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();

@@ -99,7 +99,7 @@ impl Service for AutoScaling {
     }
 }
 
-/// Returns one page of a list; it has at most 50 items ("MaxResults" in the API reference).
+/// Returns one page of a list; it has at most 50 items (API reference, `MaxResults`).
 fn shown(call: &Call, list: &str, found: Vec<Value>) -> Result<Value, AwsError> {
     let (found, next) = page(
         found,

@@ -154,7 +154,7 @@ fn legacy(statement: &Map<String, Value>) -> bool {
         .into_iter()
         .flatten()
         .filter(|(operator, _)| operator.contains("Date"));
-    let values = dates.flat_map(|(_, keys)| keys.as_object()).flat_map(Map::values);
+    let values = dates.filter_map(|(_, keys)| keys.as_object()).flat_map(Map::values);
     let mut values = values.flat_map(|value| match value {
         Value::Array(list) => list.iter().collect(),
         one => vec![one],

@@ -37,7 +37,7 @@ pub fn create(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         None => None,
     };
     let grant =
-        existing.unwrap_or_else(|| Record::from_properties(&hex::encode(rand::random::<[u8; 32]>()), properties));
+        existing.unwrap_or_else(|| Record::from_properties(hex::encode(rand::random::<[u8; 32]>()), properties));
     GRANTS.put(cx, &grant)?;
     Ok(json!({"GrantId": grant.id, "GrantToken": token(&grant)}))
 }
@@ -84,13 +84,12 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 pub fn end(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let lock = cx.shared::<WriteLock>();
     let _guard = lock.lock();
-    let found = match call.text("GrantToken") {
-        Some(given) => GRANTS.find(cx, |grant| token(grant) == given)?,
-        None => {
-            let key = find_key(cx, &call.required("KeyId")?)?;
-            let id = call.required("GrantId")?;
-            GRANTS.get(cx, &id)?.filter(|grant| grant.has("KeyId", &key.id))
-        }
+    let found = if let Some(given) = call.text("GrantToken") {
+        GRANTS.find(cx, |grant| token(grant) == given)?
+    } else {
+        let key = find_key(cx, &call.required("KeyId")?)?;
+        let id = call.required("GrantId")?;
+        GRANTS.get(cx, &id)?.filter(|grant| grant.has("KeyId", &key.id))
     };
     let missing = || {
         let message = match call.text("GrantId") {

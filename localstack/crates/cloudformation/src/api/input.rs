@@ -205,7 +205,7 @@ fn tags(list: &[Value]) -> Vec<(String, String)> {
 }
 
 /// Checks that the caller acknowledged IAM resources; named ones need another capability. Transforms need one where no change set shows
-/// their result first (API reference, CreateStack, Capabilities).
+/// their result first (API reference, `CreateStack`, Capabilities).
 fn check_capabilities(call: &Call, template: &Template, transforms: &[String]) -> Result<(), AwsError> {
     let expands = !transforms.is_empty() && call.operation != "CreateChangeSet";
     let required = required_capabilities(template)

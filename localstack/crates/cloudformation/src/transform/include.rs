@@ -1,4 +1,4 @@
-//! `AWS::Include`: parts of a template that are objects in S3 (Template Reference, "AWS::Include transform").
+//! `AWS::Include`: parts of a template that are objects in S3 (Template Reference, "`AWS::Include` transform").
 
 use serde_json::{Map, Value};
 

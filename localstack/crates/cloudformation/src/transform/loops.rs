@@ -1,4 +1,4 @@
-//! `Fn::ForEach` (Template Reference, "Fn::ForEach").
+//! `Fn::ForEach` (Template Reference, "`Fn::ForEach`").
 
 use serde_json::{Map, Value};
 
