@@ -233,6 +233,10 @@ mod tests {
             other.store().list::<u8>("regional.things").unwrap(),
             [("b".to_owned(), 2)]
         );
+        // The name of a collection may have any characters, such as those of an ARN.
+        cx.store()
+            .put("regional.events.arn:aws:a:b:c:stack/s/1", "a", &1)
+            .unwrap();
         assert_eq!(cx.store().regions().unwrap(), ["eu-west-1"]);
         let global = cx.for_request("global", "eu-west-1").await.unwrap();
         assert!(global.is_first_region());

@@ -49,8 +49,8 @@ struct Region {
     shared: Vec<String>,
 }
 
-/// Separates a region from a collection.
-const SEPARATOR: char = '/';
+/// Marks a collection of another region than the first: `@REGION/COLLECTION`. No service's name begins so.
+const MARK: char = '@';
 
 struct Inner {
     database: Database,
@@ -107,7 +107,7 @@ impl Store {
         let mut found = Vec::new();
         self.read(|documents| {
             documents.each_collection(&mut |collection| {
-                if let Some((region, _)) = collection.split_once(SEPARATOR)
+                if let Some((region, _)) = collection.strip_prefix(MARK).and_then(|rest| rest.split_once('/'))
                     && found.last().is_none_or(|last| last != region)
                 {
                     found.push(region.to_owned());
@@ -121,7 +121,7 @@ impl Store {
     fn key<'a>(&self, collection: &'a str) -> Cow<'a, str> {
         match &self.region {
             Some(region) if !region.shared.iter().any(|one| collection.starts_with(one)) => {
-                Cow::Owned(format!("{}{SEPARATOR}{collection}", region.name))
+                Cow::Owned(format!("{MARK}{}/{collection}", region.name))
             }
             _ => Cow::Borrowed(collection),
         }
