@@ -23,6 +23,9 @@ pub struct ChangeSet {
     /// The start of the stack's operation that executes it; `None` before its execution.
     #[serde(default)]
     pub executed: Option<String>,
+    /// The `ClientToken` of its creation.
+    #[serde(default)]
+    pub token: Option<String>,
     pub description: Option<String>,
     pub definition: StackDefinition,
     pub capabilities: Vec<String>,

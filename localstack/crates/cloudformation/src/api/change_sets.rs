@@ -16,7 +16,7 @@ const NO_CHANGES: &str =
 /// Handles `CreateChangeSet`.
 pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let name = input::name(call, "ChangeSetName")?;
-    let stack_name = call.required("StackName")?;
+    let (stack_name, token) = (call.required("StackName")?, call.text("ClientToken"));
     let change_set_type = call.text("ChangeSetType").unwrap_or_else(|| "UPDATE".to_owned());
     let existing = stack::find(cx, &stack_name)?.filter(|s| !s.is_deleted());
     let (mut stack, is_new) = match (change_set_type.as_str(), existing) {
@@ -46,7 +46,12 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
             )));
         }
     };
-    if change_set::of_stack(cx, &stack.id)?.iter().any(|set| set.name == name) {
+    let sets = change_set::of_stack(cx, &stack.id)?;
+    if let Some(set) = sets.iter().find(|set| set.name == name) {
+        // The repetition of a request whose answer was lost (API reference, CreateChangeSet, ClientToken).
+        if token.is_some() && set.token == token {
+            return Ok(json!({"Id": set.id, "StackId": set.stack_id}));
+        }
         return Err(AwsError::new(
             "AlreadyExistsException",
             format!("ChangeSet {name} cannot be created due to a mismatch with existing attribute Name"),
@@ -75,6 +80,7 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
         execution_status: "AVAILABLE".to_owned(),
         created: stack::now(),
         executed: None,
+        token,
         description: call.text("Description"),
         capabilities: call.texts("Capabilities"),
         changes: Vec::new(),
