@@ -168,6 +168,7 @@ impl RecordType for Target {
                 "ScheduledActions",
                 "ServiceNamespace",
                 "SuspendedState",
+                "Tags",
             ],
             required: &[
                 "MaxCapacity",

@@ -270,6 +270,11 @@ async fn a_role_is_assumed_if_its_trust_policy_allows_the_account() {
         let role = json!({"RoleName": name, "AssumeRolePolicyDocument": trust(principal)});
         cx.call("iam", "CreateRole", role).await.unwrap();
     }
+    // As the roles of the AWS CDK: by this account, and for nobody else.
+    let mut document: Value = serde_json::from_str(&trust(json!({"AWS": "000000000000"}))).unwrap();
+    document["Statement"][0]["Condition"] = json!({"Null": {"sts:ExternalId": "true"}});
+    let role = json!({"RoleName": "cdk", "AssumeRolePolicyDocument": document});
+    cx.call("iam", "CreateRole", role).await.unwrap();
     let assume = async |name: &str, seconds: &str| {
         let role = format!("arn:aws:iam::000000000000:role/{name}");
         let input = json!({"RoleArn": role, "RoleSessionName": "session", "DurationSeconds": seconds});
@@ -284,4 +289,9 @@ async fn a_role_is_assumed_if_its_trust_policy_allows_the_account() {
     assert_eq!(assume("tasks", "900").await.unwrap_err().code, "AccessDenied");
     assert_eq!(assume("none", "900").await.unwrap_err().code, "AccessDenied");
     assert_eq!(assume("open", "60").await.unwrap_err().code, "ValidationError");
+    assert!(assume("cdk", "900").await.is_ok());
+    let external =
+        json!({"RoleArn": "arn:aws:iam::000000000000:role/cdk", "RoleSessionName": "session", "ExternalId": "id"});
+    let refused = cx.call("sts", "AssumeRole", external).await.unwrap_err();
+    assert_eq!(refused.code, "AccessDenied");
 }

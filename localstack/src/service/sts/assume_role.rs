@@ -85,16 +85,17 @@ fn trusts(cx: &Context, role: &Record, external_id: Option<&str>) -> bool {
     let meets = |statement: &Value| match statement["Condition"].as_object() {
         None => true,
         Some(conditions) => conditions.iter().all(|(operator, keys)| {
-            let keys = keys.as_object();
-            operator == "StringEquals"
-                && keys.is_some_and(|keys| {
-                    keys.iter().all(|(key, values)| {
-                        key.eq_ignore_ascii_case("sts:ExternalId")
-                            && several(values)
-                                .iter()
-                                .any(|value| value.as_str() == external_id && external_id.is_some())
-                    })
+            keys.as_object().is_some_and(|keys| {
+                keys.iter().all(|(key, values)| {
+                    let matches = |value: &Value| match operator.as_str() {
+                        "StringEquals" => value.as_str() == external_id && external_id.is_some(),
+                        // True if the request has no such key (IAM User Guide, "Condition operator to check existence of condition keys").
+                        "Null" => scalar(value) == Some(external_id.is_none().to_string()),
+                        _ => false,
+                    };
+                    key.eq_ignore_ascii_case("sts:ExternalId") && several(values).into_iter().any(matches)
                 })
+            })
         }),
     };
     let applying: Vec<&Value> = statements.into_iter().filter(applies).collect();
