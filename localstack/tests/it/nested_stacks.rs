@@ -115,3 +115,75 @@ async fn a_nested_stack_is_created_updated_rolled_back_and_deleted_with_its_pare
         .unwrap();
     assert_eq!(listed["Stacks"].as_array().unwrap().len(), 1, "{listed}");
 }
+
+#[tokio::test]
+async fn a_change_set_of_the_cdk_includes_nested_stacks_and_can_be_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start(&folder, 109, Behavior::default()).await;
+    assert!(endpoint.put("/nested", String::new()).await.is_success());
+    for object in ["one.json", "two.json"] {
+        let child = child("String").replace('!', if object == "one.json" { "!" } else { "?" });
+        assert!(endpoint.put(&format!("/nested/{object}"), child).await.is_success());
+    }
+    for (kind, object, action, out) in [
+        ("CREATE", "one.json", "Add", "v!"),
+        ("UPDATE", "two.json", "Modify", "v?"),
+    ] {
+        let template = parent(object, "v");
+        let create = [
+            ("Action", "CreateChangeSet"),
+            ("StackName", "cdk"),
+            ("ChangeSetName", "cdk"),
+            ("ChangeSetType", kind),
+            ("ClientToken", kind),
+            ("DeploymentConfig.Mode", "STANDARD"),
+            ("ImportExistingResources", "true"),
+            ("IncludeNestedStacks", "true"),
+            ("TemplateBody", template.as_str()),
+        ];
+        let created = endpoint.cloudformation(&create).await.unwrap();
+        let repeated = endpoint.cloudformation(&create).await.unwrap();
+        let root = element(&created, "Id").unwrap();
+        assert_eq!(element(&repeated, "Id"), Some(root));
+        let mut other = create;
+        other[4].1 = "other";
+        assert!(endpoint.cloudformation(&other).await.is_err());
+
+        let describe = |set: &str| {
+            endpoint
+                .cx
+                .call("cloudformation", "DescribeChangeSet", json!({"ChangeSetName": set}))
+        };
+        let described = describe(root).await.unwrap();
+        assert_eq!(
+            (&described["IncludeNestedStacks"], &described["ImportExistingResources"]),
+            (&json!(true), &json!(true))
+        );
+        let changes = described["Changes"].as_array().unwrap();
+        let of_child = |change: &&Value| change["ResourceChange"]["LogicalResourceId"] == "Child";
+        let nested = changes.iter().find(of_child).unwrap()["ResourceChange"]["ChangeSetId"]
+            .as_str()
+            .unwrap();
+        let described = describe(nested).await.unwrap();
+        assert_eq!(
+            (&described["ParentChangeSetId"], &described["RootChangeSetId"]),
+            (&json!(root), &json!(root))
+        );
+        assert_eq!(described["Parameters"][0]["ParameterValue"], "v");
+        // The new output of the child changes none of its resources.
+        let expected = if action == "Add" { json!("Add") } else { Value::Null };
+        assert_eq!(
+            described["Changes"][0]["ResourceChange"]["Action"], expected,
+            "{described}"
+        );
+        let execute = |set: &str| {
+            endpoint
+                .cx
+                .call("cloudformation", "ExecuteChangeSet", json!({"ChangeSetName": set}))
+        };
+        assert_eq!(execute(nested).await.unwrap_err().code, "ValidationError");
+        execute(root).await.unwrap();
+        assert_eq!(endpoint.stack_status("cdk").await, format!("{kind}_COMPLETE"));
+        assert_eq!(outputs(&endpoint, "cdk").await["Value"], out);
+    }
+}

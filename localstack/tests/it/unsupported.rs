@@ -118,9 +118,14 @@ fn each_member_is_acted_on_or_in_the_table() {
                 let name = path.rsplit('.').next().unwrap_or_default();
                 words.contains(name) || words.contains(&snake_case(name)) || words.contains(&lower_first(name))
             };
+            // A structure whose members are all in the table.
+            let is_listed_by_members = |path: &String| {
+                let mut inner = paths.iter().filter(|one| *one != path && covers(path, one)).peekable();
+                inner.peek().is_some() && inner.all(|one| is_listed(operation, one))
+            };
             let ignored: Vec<&str> = paths
                 .iter()
-                .filter(|path| !is_listed(operation, path) && !names(path))
+                .filter(|path| !is_listed(operation, path) && !names(path) && !is_listed_by_members(path))
                 .map(String::as_str)
                 .collect();
             if !ignored.is_empty() {

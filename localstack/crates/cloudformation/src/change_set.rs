@@ -37,9 +37,25 @@ pub struct ChangeSet {
     /// ARN of the service role of the execution.
     #[serde(default)]
     pub role: Option<String>,
+    /// `ImportExistingResources`, which is only returned: the creation of a resource that exists fails.
+    #[serde(default)]
+    pub imports_existing: bool,
+    /// True if the change sets of nested stacks belong to this one.
+    #[serde(default)]
+    pub includes_nested: bool,
+    /// ARNs of the change sets of the parent stack and of the root stack; `None` for that of a root stack.
+    #[serde(default)]
+    pub parent: Option<(String, String)>,
 }
 
 impl ChangeSet {
+    /// Makes the change set one that has failed and cannot be executed.
+    pub fn fail(&mut self, reason: String) {
+        self.status = "FAILED".into();
+        self.execution_status = "UNAVAILABLE".into();
+        self.reason = Some(reason);
+    }
+
     /// Returns the `ExecutionStatus`: that of the stack's operation while it is the last one.
     ///
     /// # Errors
@@ -65,12 +81,28 @@ pub fn put(cx: &Context, set: &ChangeSet) -> anyhow::Result<()> {
     cx.store().put(SETS, &set.id, set)
 }
 
-/// Deletes a change set. Returns true if it existed.
+/// Deletes a change set, with those of nested stacks that belong to it.
 ///
 /// # Errors
 /// When the state cannot be written.
-pub fn delete(cx: &Context, id: &str) -> anyhow::Result<bool> {
-    cx.store().delete(SETS, id)
+pub fn delete(cx: &Context, id: &str) -> anyhow::Result<()> {
+    cx.store().transaction(|| {
+        for set in below(cx, id)? {
+            cx.store().delete(SETS, &set.id)?;
+        }
+        cx.store().delete(SETS, id).map(drop)
+    })
+}
+
+/// Returns the change sets of nested stacks that belong to the change set of a root stack.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn below(cx: &Context, root: &str) -> anyhow::Result<Vec<ChangeSet>> {
+    let all = cx.store().list(SETS)?.into_iter().map(|(_, set)| set);
+    Ok(all
+        .filter(|set: &ChangeSet| set.parent.as_ref().is_some_and(|(_, of)| of == root))
+        .collect())
 }
 
 /// Returns the change sets of a stack that can still be executed or have failed, oldest first. The execution of one removes all

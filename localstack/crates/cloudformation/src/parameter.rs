@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use crate::scope::text;
+use crate::scope::{UNKNOWN, text};
 use crate::template::Template;
 use endpoint_core::{AwsError, Context};
 
@@ -54,7 +54,9 @@ pub fn gather(template: &Template, input: &[Value], previous: &Parameters) -> Re
     for (name, spec) in &template.parameters {
         match given.get(name).cloned().or_else(|| spec.get("Default").and_then(text)) {
             Some(value) => {
-                check_constraints(name, spec, &value)?;
+                if !value.contains(UNKNOWN) {
+                    check_constraints(name, spec, &value)?;
+                }
                 all.insert(name.clone(), value);
             }
             None => missing.push(name.as_str()),
@@ -81,6 +83,11 @@ pub async fn values(
 ) -> Result<Map<String, Value>, AwsError> {
     let mut values = Map::new();
     for (name, value) in parameters {
+        // The parameter of a nested stack in a change set.
+        if value.contains(UNKNOWN) {
+            values.insert(name.clone(), UNKNOWN.into());
+            continue;
+        }
         let parameter_type = template.parameters.get(name).map(parameter_type).unwrap_or_default();
         let (is_list, value) = match parameter_type.strip_prefix("AWS::SSM::Parameter::Value<") {
             Some(inner) => (is_list(inner.trim_end_matches('>')), look_up(cx, name, value).await?),

@@ -2,21 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{input, lifecycle};
+use super::{input, lifecycle, nested_change_sets, new_change_set};
 use crate::change_set::{self, ChangeSet};
 use crate::object_reader::ObjectReader;
-use crate::stack::{self, OnFailure, Stack, StackDefinition};
-use crate::template::Template;
-use crate::{change_set_preview, engine, parameter, transform};
+use crate::stack::{self, OnFailure, Stack};
+use crate::{change_set_preview, engine, parameter};
 use endpoint_core::{AwsError, Call, Context};
-
-const NO_CHANGES: &str =
-    "The submitted information didn't contain changes. Submit different information to create a change set.";
 
 /// Handles `CreateChangeSet`.
 pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<Value, AwsError> {
     let name = input::name(call, "ChangeSetName")?;
-    let (stack_name, token) = (call.required("StackName")?, call.text("ClientToken"));
+    let stack_name = call.required("StackName")?;
     let change_set_type = call.text("ChangeSetType").unwrap_or_else(|| "UPDATE".to_owned());
     let existing = stack::find(cx, &stack_name)?.filter(|s| !s.is_deleted());
     let (mut stack, is_new) = match (change_set_type.as_str(), existing) {
@@ -46,64 +42,20 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
             )));
         }
     };
+    let token = call.text("ClientToken");
     let sets = change_set::of_stack(cx, &stack.id)?;
-    if let Some(set) = sets.iter().find(|set| set.name == name) {
+    if let Some(known) = sets.into_iter().find(|set| set.name == name) {
         // The repetition of a request whose answer was lost (API reference, CreateChangeSet, ClientToken).
-        if token.is_some() && set.token == token {
-            return Ok(json!({"Id": set.id, "StackId": set.stack_id}));
+        if token.is_some() && known.token == token {
+            return Ok(json!({"Id": known.id, "StackId": known.stack_id}));
         }
         return Err(AwsError::new(
             "AlreadyExistsException",
             format!("ChangeSet {name} cannot be created due to a mismatch with existing attribute Name"),
         ));
     }
-    let (template, definition, failure) = match input::definition(cx, call, objects, &stack).await {
-        Ok((template, definition)) => (template, definition, None),
-        // The other errors of a template refuse the request.
-        Err(error) if transform::is_failure(&error) => {
-            let definition = StackDefinition {
-                template_body: input::template_body(cx, call, objects, Some(&stack)).await?,
-                ..StackDefinition::default()
-            };
-            (Template::default(), definition, Some(error.message))
-        }
-        Err(error) => return Err(error),
-    };
-    let mut set = ChangeSet {
-        id: cx.arn("cloudformation", &format!("changeSet/{name}/{}", uuid::Uuid::new_v4())),
-        name,
-        stack_id: stack.id.clone(),
-        stack_name: stack.name.clone(),
-        is_create: change_set_type == "CREATE",
-        status: "CREATE_COMPLETE".to_owned(),
-        reason: None,
-        execution_status: "AVAILABLE".to_owned(),
-        created: stack::now(),
-        executed: None,
-        token,
-        description: call.text("Description"),
-        capabilities: call.texts("Capabilities"),
-        changes: Vec::new(),
-        warning: None,
-        on_failure: on_failure(call)?,
-        role: input::role(cx, call).await?,
-        definition,
-    };
-    let fail = |set: &mut ChangeSet, reason: String| {
-        set.status = "FAILED".into();
-        set.execution_status = "UNAVAILABLE".into();
-        set.reason = Some(reason);
-    };
-    let preview = match failure {
-        Some(reason) => Err(AwsError::validation(reason)),
-        None => change_set_preview::preview(cx, &stack, &template, &set.definition).await,
-    };
-    match preview {
-        Ok(preview) if preview.is_empty && !set.is_create => fail(&mut set, NO_CHANGES.to_owned()),
-        Ok(preview) => (set.changes, set.warning) = (preview.changes, preview.warning),
-        Err(error) if error.status >= 500 => return Err(error),
-        Err(error) => fail(&mut set, error.message),
-    }
+    let mut set = new_change_set::prepare(cx, call, objects, &stack, name, change_set_type == "CREATE").await?;
+    let nested = nested_change_sets::prepare(cx, call, objects, &mut set).await?;
     cx.store().transaction(|| {
         if is_new {
             stack.status = "REVIEW_IN_PROGRESS".into();
@@ -111,22 +63,9 @@ pub async fn create(cx: &Context, call: &Call, objects: ObjectReader) -> Result<
             stack::insert(cx, &stack)?;
             stack.record_event(cx, None)?;
         }
-        change_set::put(cx, &set)
+        nested.iter().chain([&set]).try_for_each(|set| change_set::put(cx, set))
     })?;
     Ok(json!({"Id": set.id, "StackId": set.stack_id}))
-}
-
-/// Returns `OnStackFailure`, which `DisableRollback` of `ExecuteChangeSet` overrides.
-fn on_failure(call: &Call) -> Result<Option<OnFailure>, AwsError> {
-    match call.text("OnStackFailure").as_deref() {
-        None => Ok(None),
-        Some("ROLLBACK") => Ok(Some(OnFailure::Rollback)),
-        Some("DELETE") => Ok(Some(OnFailure::Delete)),
-        Some("DO_NOTHING") => Ok(Some(OnFailure::DoNothing)),
-        Some(other) => Err(AwsError::validation(format!(
-            "Value '{other}' at 'onStackFailure' is not one of [ROLLBACK, DELETE, DO_NOTHING]"
-        ))),
-    }
 }
 
 /// Handles `DescribeChangeSet`.
@@ -146,13 +85,16 @@ pub fn describe(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         "Description": set.description, "Parameters": input::unless_empty(parameters),
         "CreationTime": set.created, "ExecutionStatus": set.shown_execution_status(cx)?, "Status": set.status,
         "StatusReason": set.reason.clone().or(set.warning.clone().filter(|_| with_values)), "NotificationARNs": [], "RollbackConfiguration": {},
-        "Capabilities": set.capabilities, "Tags": input::unless_empty(input::tag_list(&set.definition.tags)), "Changes": page, "NextToken": next, "IncludeNestedStacks": false,
+        "Capabilities": set.capabilities, "Tags": input::unless_empty(input::tag_list(&set.definition.tags)), "Changes": page, "NextToken": next, "IncludeNestedStacks": set.includes_nested,
+        "ImportExistingResources": set.imports_existing,
+        "ParentChangeSetId": set.parent.as_ref().map(|(parent, _)| parent), "RootChangeSetId": set.parent.as_ref().map(|(_, root)| root),
     }))
 }
 
 /// Handles `ExecuteChangeSet`.
 pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut set = found(cx, call)?;
+    nested_change_sets::check_root(&set, "executed")?;
     if set.status == "FAILED" {
         let message = format!(
             "ChangeSet [{}] cannot be executed in its current status of [FAILED]",
@@ -211,6 +153,10 @@ pub fn execute(cx: &Context, call: &Call) -> Result<Value, AwsError> {
             other.execution_status = "OBSOLETE".into();
             change_set::put(cx, &other)?;
         }
+        for mut nested in change_set::below(cx, &set.id)? {
+            nested.execution_status = "EXECUTE_COMPLETE".into();
+            change_set::put(cx, &nested)?;
+        }
         set.execution_status = "EXECUTE_COMPLETE".into();
         set.executed = stack::find(cx, &stack.id)?.and_then(|stack| stack.updated);
         change_set::put(cx, &set)
@@ -225,6 +171,7 @@ pub fn delete(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         Err(error) if error.code == "ChangeSetNotFound" => return Ok(json!({})),
         Err(error) => return Err(error),
     };
+    nested_change_sets::check_root(&set, "deleted")?;
     change_set::delete(cx, &set.id)?;
     Ok(json!({}))
 }
@@ -237,7 +184,9 @@ pub fn list(cx: &Context, call: &Call) -> Result<Value, AwsError> {
         json!({
             "StackId": set.stack_id, "StackName": set.stack_name, "ChangeSetId": set.id, "ChangeSetName": set.name,
             "ExecutionStatus": set.execution_status, "Status": set.status, "StatusReason": set.reason,
-            "CreationTime": set.created, "Description": set.description, "IncludeNestedStacks": false,
+            "CreationTime": set.created, "Description": set.description, "IncludeNestedStacks": set.includes_nested,
+        "ImportExistingResources": set.imports_existing,
+            "ParentChangeSetId": set.parent.as_ref().map(|(parent, _)| parent), "RootChangeSetId": set.parent.as_ref().map(|(_, root)| root),
         })
     });
     let (page, next) = input::page(summaries.collect(), call, 100)?;

@@ -141,7 +141,6 @@ pub async fn role(cx: &Context, call: &Call) -> Result<Option<String>, AwsError>
 /// Refuses the options that have no effect here, and applies `ResourceTypes`.
 fn check_options(call: &Call, template: &Template) -> Result<(), AwsError> {
     const UNSUPPORTED: &[&str] = &[
-        "ImportExistingResources",
         "NotificationARNs",
         "ResourcesToImport",
         "RollbackConfiguration",
@@ -159,12 +158,6 @@ fn check_options(call: &Call, template: &Template) -> Result<(), AwsError> {
     };
     if let Some(option) = UNSUPPORTED.iter().find(|option| is_given(option)) {
         let message = format!("{option} is not supported by the embedded endpoint.");
-        return Err(AwsError::validation(message));
-    }
-    let has_nested_stacks = || template.resources.values().any(|r| r.resource_type == NESTED_STACK);
-    if is_given("IncludeNestedStacks") && has_nested_stacks() {
-        let message =
-            "IncludeNestedStacks is not supported by the embedded endpoint for a template with nested stacks.";
         return Err(AwsError::validation(message));
     }
     let permitted = call.texts("ResourceTypes");

@@ -6,6 +6,8 @@ mod events;
 mod exports;
 mod input;
 mod lifecycle;
+mod nested_change_sets;
+mod new_change_set;
 mod resources;
 mod stacks;
 mod templates;
