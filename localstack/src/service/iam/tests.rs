@@ -273,7 +273,7 @@ async fn a_role_is_assumed_if_its_trust_policy_allows_the_account() {
     // As the roles of the AWS CDK: by this account, and for nobody else.
     let mut document: Value = serde_json::from_str(&trust(json!({"AWS": "000000000000"}))).unwrap();
     document["Statement"][0]["Condition"] = json!({"Null": {"sts:ExternalId": "true"}});
-    let role = json!({"RoleName": "cdk", "AssumeRolePolicyDocument": document});
+    let role = json!({"RoleName": "cdk", "AssumeRolePolicyDocument": document.to_string()});
     cx.call("iam", "CreateRole", role).await.unwrap();
     let assume = async |name: &str, seconds: &str| {
         let role = format!("arn:aws:iam::000000000000:role/{name}");
