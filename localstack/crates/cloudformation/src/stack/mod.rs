@@ -102,7 +102,7 @@ impl StackDefinition {
     /// Parses the template that is deployed.
     ///
     /// # Errors
-    /// As for [`Template::parse`].
+    /// As for `Template::parse`.
     pub fn template(&self) -> Result<Template, AwsError> {
         Template::parse(self.template_text())
     }
