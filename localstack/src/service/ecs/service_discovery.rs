@@ -26,6 +26,8 @@ struct Written {
     hosts: Mutex<HashMap<String, String>>,
     /// Logged denials by service and name.
     denials: Mutex<HashMap<(String, String), String>>,
+    /// The number of commits before the hosts files were last compared.
+    commits: Mutex<Option<u64>>,
 }
 
 /// Registers a running task with its target groups and Cloud Map services.
@@ -78,6 +80,7 @@ pub fn write_hosts_file(cx: &Context, task: &Task, folder: &Path) -> Result<(), 
 
 /// Updates the proxies of all names, and the hosts files of all running tasks, to the current records.
 pub fn refresh(cx: &Context) -> Result<(), AwsError> {
+    let commits = Some(cx.store().commits());
     let names = servicediscovery::names(cx)?;
     let services = model::services(cx)?;
     let tasks: Vec<Task> = model::tasks(cx)?.into_iter().filter(Task::is_live).collect();
@@ -111,7 +114,11 @@ pub fn refresh(cx: &Context) -> Result<(), AwsError> {
         entries.insert(name.address, entry);
     }
     discovery::apply(cx, entries);
+    // What a hosts file has depends on documents alone; whether a task may reach each name takes a while to check.
     let written = cx.extension::<Written>();
+    if *written.commits.lock() == commits {
+        return Ok(());
+    }
     for task in tasks.iter().filter(|t| t.last_status == Status::Running) {
         let text = hosts_file(cx, task, &names, &services)?;
         if written.hosts.lock().get(&task.id) == Some(&text) {
@@ -130,6 +137,7 @@ pub fn refresh(cx: &Context) -> Result<(), AwsError> {
         }
         written.hosts.lock().insert(task.id.clone(), text);
     }
+    *written.commits.lock() = commits;
     Ok(())
 }
 

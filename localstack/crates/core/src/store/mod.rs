@@ -171,6 +171,11 @@ impl Store {
         Ok(result)
     }
 
+    /// Returns the number of commits since the file was opened. While it stays the same, so do all documents.
+    pub fn commits(&self) -> u64 {
+        self.inner.commits.load(Ordering::SeqCst)
+    }
+
     /// Returns true in a transaction. A lock under which others write must be taken before it.
     pub fn is_in_transaction() -> bool {
         CURRENT.with_borrow(Option::is_some)
