@@ -195,7 +195,8 @@ async fn aws(State(cx): State<Context>, request: Request<Body>) -> Response<Body
     wire::handle(&cx, request).await
 }
 
-async fn health(State(cx): State<Context>) -> Json<Value> {
+/// Returns the health document; 500 if the state cannot be read: whoever removes the endpoint decides by its stacks.
+async fn health(State(cx): State<Context>) -> Result<Json<Value>, (StatusCode, String)> {
     let services: Map<String, Value> = cx
         .services()
         .iter()
@@ -203,15 +204,15 @@ async fn health(State(cx): State<Context>) -> Json<Value> {
         .collect();
     // Clients of HTTPS listeners need this CA file.
     let ca_file = CertificateAuthority::for_public_names(cx.root_dir()).path();
-    let stacks: Map<String, Value> = cx
-        .regions()
-        .iter()
-        .map(|cx| (cx.region().to_owned(), stack::names(cx).unwrap_or_default().into()))
-        .collect();
-    Json(json!({
+    let mut stacks = Map::new();
+    for cx in cx.regions() {
+        let names = stack::names(&cx).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")))?;
+        stacks.insert(cx.region().to_owned(), names.into());
+    }
+    Ok(Json(json!({
         "services": services, "stacks": stacks, "background_faults": cx.background_faults(),
         "task_memory": service::ecs::memory_limits::MECHANISM, "edition": "embedded", "version": env!("CARGO_PKG_VERSION"), "authority": ca_file,
-    }))
+    })))
 }
 
 async fn info(State(cx): State<Context>) -> Json<Value> {

@@ -150,6 +150,15 @@ impl Endpoint {
         (status, String::from_utf8_lossy(&body).into_owned())
     }
 
+    /// Asks the registry of images for the tags of a repository, with a token of `GetAuthorizationToken` or without.
+    pub async fn tags(&self, repository: &str, token: Option<&str>) -> StatusCode {
+        let mut request = Request::get(format!("/v2/{repository}/tags/list")).header("host", "localhost:4566");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Basic {token}"));
+        }
+        self.send(request.body(Body::empty()).unwrap()).await.0
+    }
+
     /// Waits until no operation runs on a stack, and returns its status.
     pub async fn stack_status(&self, stack: &str) -> String {
         for _ in 0..600 {

@@ -1,6 +1,7 @@
 //! The regions of one endpoint.
 
 use embedded_endpoint::Behavior;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::endpoint::{Endpoint, element};
@@ -106,5 +107,28 @@ async fn a_stack_has_the_region_of_its_request() {
         assert_eq!(found["Parameter"]["Value"], expected);
         assert_eq!(element(&stack, "StackName"), Some("same"));
     }
+    near.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_of_the_registry_names_the_region_of_the_repositories() {
+    let folder = tempfile::tempdir().unwrap();
+    let near = Endpoint::start(&folder, 103, Behavior::default()).await;
+    let far = near.in_region("eu-west-1");
+    let ecr = async |client: &Endpoint, operation: &str, input: Value| {
+        let target = format!("AmazonEC2ContainerRegistry_V20150921.{operation}");
+        client.json("ecr", &target, input).await.unwrap()
+    };
+    ecr(&far, "CreateRepository", json!({"repositoryName": "team/shop"})).await;
+    for (client, expected) in [(&near, StatusCode::NOT_FOUND), (&far, StatusCode::OK)] {
+        let found = ecr(client, "GetAuthorizationToken", json!({})).await;
+        let token = found["authorizationData"][0]["authorizationToken"].as_str().unwrap();
+        assert_eq!(near.tags("team/shop", Some(token)).await, expected);
+    }
+    assert_eq!(
+        near.tags("team/shop", None).await,
+        StatusCode::OK,
+        "the first region that has it"
+    );
     near.stop().await;
 }

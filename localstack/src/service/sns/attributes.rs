@@ -168,6 +168,18 @@ pub fn set_policy(cx: &Context, topic: &str, text: &str) -> Result<(), AwsError>
     POLICIES.put(cx, &record)
 }
 
+/// The actions that a topic's policy may allow.
+pub const ACTIONS: [&str; 8] = [
+    "GetTopicAttributes",
+    "SetTopicAttributes",
+    "AddPermission",
+    "RemovePermission",
+    "DeleteTopic",
+    "Subscribe",
+    "ListSubscriptionsByTopic",
+    "Publish",
+];
+
 /// Returns the newest policy that names the topic, or the default policy.
 pub fn policy(cx: &Context, topic: &Record) -> Result<String, AwsError> {
     let mut found = POLICIES.list(cx)?;
@@ -176,20 +188,10 @@ pub fn policy(cx: &Context, topic: &Record) -> Result<String, AwsError> {
     if let Some(document) = newest.and_then(|policy| policy.properties.get("PolicyDocument")) {
         return Ok(document.to_string());
     }
-    let actions = [
-        "GetTopicAttributes",
-        "SetTopicAttributes",
-        "AddPermission",
-        "RemovePermission",
-        "DeleteTopic",
-        "Subscribe",
-        "ListSubscriptionsByTopic",
-        "Publish",
-    ];
     Ok(
         json!({"Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [{
             "Effect": "Allow", "Sid": "__default_statement_ID", "Principal": {"AWS": "*"},
-            "Action": actions.map(|action| format!("SNS:{action}")), "Resource": topic.id,
+            "Action": ACTIONS.map(|action| format!("SNS:{action}")), "Resource": topic.id,
             "Condition": {"StringEquals": {"AWS:SourceOwner": cx.account()}},
         }]})
         .to_string(),

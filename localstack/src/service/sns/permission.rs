@@ -8,18 +8,6 @@ use super::model::find_topic;
 use crate::service::Call;
 use crate::{AwsError, Context};
 
-/// The actions that a topic's policy may allow.
-const ACTIONS: [&str; 8] = [
-    "GetTopicAttributes",
-    "SetTopicAttributes",
-    "AddPermission",
-    "RemovePermission",
-    "DeleteTopic",
-    "Subscribe",
-    "ListSubscriptionsByTopic",
-    "Publish",
-];
-
 pub fn change(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let topic = find_topic(cx, &call.required("TopicArn")?)?;
     let label = call.required("Label")?;
@@ -43,7 +31,10 @@ pub fn change(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 fn statement(call: &Call, label: &str, topic: &str) -> Result<Value, AwsError> {
     let actions = call.texts("ActionName");
-    if actions.iter().any(|action| !ACTIONS.contains(&action.as_str())) {
+    if actions
+        .iter()
+        .any(|action| !attributes::ACTIONS.contains(&action.as_str()))
+    {
         return Err(invalid("Policy statement action out of service scope!"));
     }
     let accounts = call.texts("AWSAccountId").into_iter();
