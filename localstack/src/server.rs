@@ -195,7 +195,7 @@ async fn aws(State(cx): State<Context>, request: Request<Body>) -> Response<Body
     wire::handle(&cx, request).await
 }
 
-/// Returns the health document; 500 if the state cannot be read: whoever removes the endpoint decides by its stacks.
+/// Returns the health document; 500 if the state cannot be read: the removal of the endpoint depends on its stacks.
 async fn health(State(cx): State<Context>) -> Result<Json<Value>, (StatusCode, String)> {
     let services: Map<String, Value> = cx
         .services()
