@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS, text};
 use super::{describe, sync};
-use crate::records::{Record, Records, WriteLock, scalar, tags_of, texts};
+use crate::records::{Record, Records, WriteLock, tags_of, texts};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
@@ -13,56 +13,16 @@ const TARGET_GROUP: &str = "AWS::ElasticLoadBalancingV2::TargetGroup";
 const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
 const RULE: &str = "AWS::ElasticLoadBalancingV2::ListenerRule";
 
-/// Members that may have only the value with which they have no effect.
-const WITHOUT_EFFECT: [(&str, &str); 6] = [
-    ("Type", "application"),
-    ("IpAddressType", "ipv4"),
-    ("EnablePrefixForIpv6SourceNat", "off"),
-    ("HealthCheckEnabled", "true"),
-    ("ResetTransforms", "false"),
-    ("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", "off"),
-];
-
-/// Members that this endpoint has no use for.
-const UNSUPPORTED: [&str; 6] = [
-    "AlpnPolicy",
-    "CustomerOwnedIpv4Pool",
-    "IpamPools",
-    "MutualAuthentication",
-    "TargetControlPort",
-    "Transforms",
-];
-
-/// Checks that the endpoint acts on every member of a call.
-///
-/// # Errors
-/// `ValidationError` for the first member that it would ignore.
-pub fn check_members(call: &Call) -> Result<(), AwsError> {
-    for (name, value) in call.input.as_object().into_iter().flatten() {
-        let given = scalar(value).unwrap_or_default();
-        let ignored = WITHOUT_EFFECT
-            .iter()
-            .any(|(member, only)| member == name && !given.is_empty() && given != *only);
-        let disabled = value.get("Mode").is_some_and(|mode| mode == "off");
-        if ignored || UNSUPPORTED.contains(&name.as_str()) && !disabled {
-            let message = format!("The embedded endpoint does not support {name} {given}");
-            return Err(AwsError::validation(message.trim_end().to_owned()));
-        }
-    }
-    Ok(())
-}
-
-fn properties(call: &Call) -> Result<Map<String, Value>, AwsError> {
-    check_members(call)?;
+fn properties(call: &Call) -> Map<String, Value> {
     let mut properties = call.input.as_object().cloned().unwrap_or_default();
     properties.shift_remove("MutualAuthentication");
     // Terraform sends members that its configuration leaves out as empty text, which AWS takes as absent.
     properties.retain(|_, value| *value != "");
-    Ok(properties)
+    properties
 }
 
 pub async fn create_load_balancer(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let properties = properties(call)?;
+    let properties = properties(call);
     check_subnets(cx, call).await?;
     let created = cx.create_resource(LOAD_BALANCER, properties.into()).await?;
     let record = model::load_balancer(cx, &created.physical_id)?;
@@ -92,7 +52,7 @@ async fn check_subnets(cx: &Context, call: &Call) -> Result<(), AwsError> {
 }
 
 pub async fn create_target_group(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let properties = properties(call)?;
+    let properties = properties(call);
     for (member, message) in [
         ("Protocol", "A protocol must be specified"),
         ("Port", "A port must be specified"),
@@ -120,13 +80,13 @@ pub async fn create_listener(cx: &Context, call: &Call) -> Result<Value, AwsErro
     ] {
         call.text(member).ok_or_else(|| AwsError::validation(message))?;
     }
-    let created = cx.create_resource(LISTENER, properties(call)?.into()).await?;
+    let created = cx.create_resource(LISTENER, properties(call).into()).await?;
     let record = model::listener(cx, &created.physical_id)?;
     Ok(json!({"Listeners": [describe::listener(&record)]}))
 }
 
 pub async fn create_rule(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    let created = cx.create_resource(RULE, properties(call)?.into()).await?;
+    let created = cx.create_resource(RULE, properties(call).into()).await?;
     let record = model::rule(cx, &created.physical_id)?;
     Ok(json!({"Rules": [describe::rule(&record)]}))
 }
@@ -189,7 +149,6 @@ pub fn set_rule_priorities(cx: &Context, call: &Call) -> Result<Value, AwsError>
 }
 
 pub async fn set_security_groups(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    check_members(call)?;
     let groups = call.texts("SecurityGroups");
     let known = cx
         .call("ec2", "DescribeSecurityGroups", json!({"GroupIds": groups}))
@@ -200,7 +159,6 @@ pub async fn set_security_groups(cx: &Context, call: &Call) -> Result<Value, Aws
 }
 
 pub async fn set_subnets(cx: &Context, call: &Call) -> Result<Value, AwsError> {
-    check_members(call)?;
     check_subnets(cx, call).await?;
     let record = set(cx, call, &["Subnets", "SubnetMappings"]).await?;
     let shown = describe::shown_balancers(cx, &[record]).await?;

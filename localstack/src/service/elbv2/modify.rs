@@ -4,14 +4,13 @@ use serde_json::{Value, json};
 
 use super::load_balancer::LoadBalancer;
 use super::model::{self, LISTENERS, LOAD_BALANCERS, RULES, TARGET_GROUPS};
-use super::{api, describe, listener, rule, sync, target_group};
+use super::{describe, listener, rule, sync, target_group};
 use crate::records::{Record, RecordType, WriteLock};
 use crate::service::Call;
 use crate::{AwsError, Context};
 
 pub fn target_group(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut record = model::target_group(cx, &call.required("TargetGroupArn")?)?;
-    api::check_members(call)?;
     set_members(&mut record, call, "TargetGroupArn");
     target_group::check(&record)?;
     TARGET_GROUPS.put(cx, &record)?;
@@ -21,7 +20,6 @@ pub fn target_group(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn listener(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut record = model::listener(cx, &call.required("ListenerArn")?)?;
-    api::check_members(call)?;
     set_members(&mut record, call, "ListenerArn");
     listener::check(cx, &record)?;
     LISTENERS.put(cx, &record)?;
@@ -31,7 +29,6 @@ pub fn listener(cx: &Context, call: &Call) -> Result<Value, AwsError> {
 
 pub fn rule(cx: &Context, call: &Call) -> Result<Value, AwsError> {
     let mut record = model::rule(cx, &call.required("RuleArn")?)?;
-    api::check_members(call)?;
     set_members(&mut record, call, "RuleArn");
     rule::check(cx, &record)?;
     RULES.put(cx, &record)?;
